@@ -1,0 +1,1 @@
+"""DAG files: when, in what order, with what retries."""

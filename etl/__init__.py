@@ -1,0 +1,1 @@
+"""Corpus zip in, dataset version out: extract, transform, load."""

@@ -1,0 +1,1 @@
+"""The service that captions a photo with the promoted model."""

@@ -1,0 +1,1 @@
+"""What every part of Snap2Caption shares: the shape of a post, the object store, the registry, settings, the command line."""

@@ -1,0 +1,53 @@
+"""The command line. It only assembles the parts' own commands, and is the one module here that looks upwards."""
+
+import importlib
+import importlib.util
+import logging
+import sys
+
+import click
+import typer
+
+from snap2caption.console import stderr
+from snap2caption.errors import UserError
+
+PARTS = ("demo", "etl", "training", "serving")
+
+
+def build_app() -> typer.Typer:
+    """Assemble the commands of the parts that are installed: a container may hold only one of them."""
+    app = typer.Typer(
+        name="snap2caption",
+        help="Photo in, Instagram-ready caption and ranked hashtags out.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for part in PARTS:
+        if importlib.util.find_spec(part) is not None:
+            importlib.import_module(f"{part}.cli").register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's ends with one sentence, never a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        build_app()()
+    except UserError as error:
+        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None or error.filename is None:
+            raise
+        stderr.print(
+            f"error: {error.filename}: {error.strerror}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(1)
+    except click.exceptions.Abort:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

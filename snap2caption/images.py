@@ -1,0 +1,68 @@
+"""Decoding photos that strangers sent: within limits, upright, and without their metadata."""
+
+import io
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from snap2caption.errors import UserError
+
+MAX_PIXELS = 50_000_000
+"""The most pixels a photo may have; a phone's largest is about 50 megapixels."""
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+class ImageError(UserError):
+    """The bytes are not a photo that we take; ``reason`` is a short word for counting."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep *reason* beside the message."""
+        super().__init__(message)
+        self.reason = reason
+
+
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode a photo completely.
+
+    Args:
+        data: the encoded photo (JPEG, PNG or WebP; of an animation the first frame).
+        max_pixels: refuse a larger photo before its pixels are decoded.
+
+    Returns:
+        An RGB image, turned upright by its EXIF orientation, that carries no metadata.
+
+    Raises:
+        ImageError: with reason ``unreadable``, ``too_large`` or ``truncated``.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            if opened.width * opened.height > max_pixels:
+                size = f"{opened.width}x{opened.height}"
+                raise ImageError(
+                    "too_large",
+                    f"The photo is {size} pixels; send one of at most {max_pixels // 1_000_000} megapixels.",
+                )
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+            image = flatten(upright)
+    except ImageError:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ImageError("unreadable", "The file is not a JPEG, PNG or WebP photo; send one of those.") from error
+    # Pillow's decoders report damaged data by any of these.
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, ArithmeticError) as error:
+        raise ImageError("truncated", "The photo is damaged or cut off; send it again.") from error
+    return image
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """Return *image* as RGB without metadata; transparency becomes white, 16-bit grey is scaled to 8."""
+    if image.mode.startswith("I;16") or image.mode == "I":
+        image = image.point(lambda value: value / 256).convert("L")
+    if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        image = Image.new("RGB", layer.size, "white")
+        image.paste(layer, mask=layer.getchannel("A"))
+    image = image.convert("RGB")
+    image.info = {}
+    return image

@@ -1,0 +1,102 @@
+"""The manifest of a dataset version: what is in it, where it came from, how it was made."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from snap2caption.errors import UserError
+
+NAME = "manifest.json"
+"""The manifest's file name; it is published last, so where it exists the version is complete."""
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Model):
+    """Where the corpus came from."""
+
+    urls: tuple[str, ...]
+    sha256: str
+
+
+class Shard(_Model):
+    """One tar file of samples."""
+
+    name: str
+    sha256: str
+    samples: int
+    bytes: int
+
+
+class SplitSummary(_Model):
+    """One split: its samples, in all and by city, and its shards."""
+
+    samples: int
+    cities: dict[str, int]
+    shards: tuple[Shard, ...]
+
+
+class File(_Model):
+    """A file of the version that is not a shard."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+class Manifest(_Model):
+    """A dataset version. ``version`` is derived from content and settings: same input, same version."""
+
+    version: str
+    source: Source
+    settings: dict[str, JsonValue]
+    dropped: dict[str, int]
+    splits: dict[Split, SplitSummary]
+    hashtags: File
+    assignments: File | None = None
+    card: File | None = None
+    created: datetime | None = None
+
+    def files(self) -> list[File]:
+        """Every file of the version but the manifest itself, shards first."""
+        shards = [
+            File(name=shard.name, sha256=shard.sha256, bytes=shard.bytes)
+            for split in self.splits.values()
+            for shard in split.shards
+        ]
+        return shards + [file for file in (self.hashtags, self.assignments, self.card) if file is not None]
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> "Manifest":
+        """Read a manifest; *where* names it in the error."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise UserError(
+                f"{where} is not a dataset manifest ({place}: {first['msg']}); make the dataset again with `transform`."
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Read the manifest at *path*, a file or the folder that holds it."""
+        file = path / NAME if path.is_dir() else path
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"No dataset at {path} ({error.strerror}); give the folder that `transform` wrote."
+            ) from error
+        return cls.parse(data, str(file))
+
+    def dump(self) -> bytes:
+        """Return the manifest as the bytes of its file."""
+        return self.model_dump_json(indent=2, exclude_none=True).encode() + b"\n"

@@ -1,0 +1,72 @@
+"""The shape of a post, in training and in serving.
+
+One module builds the prompt, renders a post to the text that a model learns, and parses what a model wrote. Training and serving both
+use it, so that they can't drift apart.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from snap2caption import hashtags
+
+DESCRIBE_PROMPT = "Describe this photo in one sentence."
+"""What the base model is asked, without the adapter, for the alt text."""
+
+
+class Tone(StrEnum):
+    """The tone of voice a creator can ask for."""
+
+    PLAYFUL = "playful"
+    INSPIRATIONAL = "inspirational"
+    MINIMAL = "minimal"
+    PROFESSIONAL = "professional"
+    WITTY = "witty"
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A caption, its hashtags best first (normal form, without ``#``), and a description for people who can't see the photo."""
+
+    caption: str
+    hashtags: tuple[str, ...] = ()
+    alt_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a creator asks for beside the photo. Every field left alone leaves its line out of the prompt."""
+
+    tone: Tone | None = None
+    location: str | None = None
+    language: str | None = None
+    length: str | None = None
+    voice: tuple[str, ...] = field(default=())
+
+
+def build_prompt(request: Request) -> str:
+    """Return the instruction that goes beside the photo."""
+    lines = ["Write an Instagram caption and hashtags for this photo."]
+    if request.tone:
+        lines.append(f"Tone: {request.tone.value}.")
+    if request.length:
+        lines.append(f"Length: {request.length}.")
+    if request.language:
+        lines.append(f"Language: {request.language}.")
+    if request.location:
+        lines.append(f"Place: {request.location}.")
+    if request.voice:
+        lines.append("Write as in these captions of mine:")
+        lines.extend(f"- {' '.join(caption.split())}" for caption in request.voice)
+    return "\n".join(lines)
+
+
+def render(post: Post) -> str:
+    """Return the text that a model learns to write for *post*: the caption, then the hashtags on a line of their own."""
+    tags = " ".join(f"#{tag}" for tag in post.hashtags)
+    return "\n".join(part for part in (post.caption.strip(), tags) if part)
+
+
+def parse(text: str) -> Post:
+    """Read a post back from what a model wrote; ``parse(render(post))`` is *post* with its hashtags in normal form."""
+    caption, tags = hashtags.separate(text)
+    return Post(caption=caption, hashtags=tuple(tags))

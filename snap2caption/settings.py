@@ -1,0 +1,25 @@
+"""Settings of an installation, read once at the edge from the environment (``SNAP2CAPTION_*``)."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where the services are and where things lie. Credentials of the stores come from their own standard variables (AWS_*, OS_*)."""
+
+    model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_", extra="ignore")
+
+    state_dir: Path = ROOT / ".snap2caption"
+    """Downloads, work in progress, caches and logs."""
+    models_dir: Path = ROOT / "models"
+    """Base models on disk; a base that is not here is fetched from the hub."""
+    configs_dir: Path = ROOT / "configs"
+    """Training recipes."""
+    datasets_uri: str = (ROOT / ".snap2caption" / "datasets").as_uri()
+    """Where dataset versions are loaded to: ``file://``, ``s3://`` or ``swift://``."""
+    mlflow_tracking_uri: str = "http://127.0.0.1:5000"
+    registered_model: str = "snap2caption"
+    """The model's name in the MLflow registry."""

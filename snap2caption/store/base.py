@@ -1,0 +1,76 @@
+"""The interface of an object store."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote, urlsplit
+
+from snap2caption.errors import UserError
+
+
+class StoreError(UserError):
+    """The store refused, is away, or does not hold what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object's key, relative to the store's prefix, and its size in bytes."""
+
+    key: str
+    size: int
+
+
+class ObjectStore(Protocol):
+    """Objects under one prefix. Keys are relative, with forward slashes.
+
+    A put is atomic: until it returns, readers see the object that was there before, or none. Errors are `StoreError`.
+    """
+
+    uri: str
+
+    def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
+        """Store a file or some bytes under *key*, verified by the store's own checksum; *sha256* (hex) is kept with the object."""
+        ...
+
+    def get(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """Open the object for reading, once and forwards."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose key starts with *prefix*, in the order of their keys."""
+        ...
+
+    def exists(self, key: str, sha256: str | None = None) -> bool:
+        """Whether the object is there and, if *sha256* is given, was put with that digest."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object; no error if it is not there."""
+        ...
+
+
+def open_store(uri: str) -> ObjectStore:
+    """Return the store that *uri* names. Nothing is contacted before the first call.
+
+    Raises:
+        StoreError: the URI is not one of the three kinds, or lacks its bucket, container or absolute path.
+    """
+    parts = urlsplit(uri)
+    prefix = unquote(parts.path).strip("/")
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        from snap2caption.store.file import FileStore
+
+        return FileStore(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        from snap2caption.store.s3 import S3Store
+
+        return S3Store(parts.netloc, prefix)
+    if parts.scheme == "swift" and parts.netloc:
+        from snap2caption.store.swift import SwiftStore
+
+        return SwiftStore(parts.netloc, prefix)
+    raise StoreError(
+        f"{uri!r} is not a store; give file:///absolute/path, s3://bucket/prefix or swift://container/prefix."
+    )

@@ -1,0 +1,166 @@
+"""Loading and running a vision-language model of the LLaVA kind, the same way in training, evaluation and serving.
+
+Everything goes through ``AutoModelForImageTextToText``, ``AutoProcessor`` and the family's own chat template, so the built-in demo base
+and ``llava-hf/llava-1.5-7b-hf`` take the same path.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snap2caption.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How to write: at most ``max_new_tokens``; greedy at temperature 0, else sampled from the ``top_p`` nucleus with ``seed``."""
+
+    max_new_tokens: int = 96
+    temperature: float = 0.0
+    top_p: float = 0.95
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What the model wrote for one photo, and how many tokens it took."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(slots=True)
+class VisionLanguageModel:
+    """A model with its processor, and the base's name and revision that an adapter must be used with."""
+
+    model: Any
+    processor: Any
+    base: str
+    revision: str
+
+    def chat(self, prompt: str) -> str:
+        """Return *prompt*, with one image before it, in the family's chat template, up to where the answer starts."""
+        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
+        return str(self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True))
+
+    def inputs(self, images: "Sequence[Image]", prompts: Sequence[str]) -> "dict[str, torch.Tensor]":
+        """Return the model's inputs for a batch, padded on the left, on the model's device.
+
+        Args:
+            images: RGB, any size; one a prompt.
+            prompts: instructions, not yet in the chat template.
+
+        Returns:
+            ``input_ids`` and ``attention_mask`` of shape (batch, tokens), ``pixel_values`` and what else the family needs.
+        """
+        import torch
+
+        self.processor.tokenizer.padding_side = "left"
+        batch = self.processor(
+            images=list(images), text=[self.chat(prompt) for prompt in prompts], return_tensors="pt", padding=True
+        )
+        device, dtype = self.model.device, self.model.dtype
+        return {
+            name: value.to(device=device, dtype=dtype) if torch.is_floating_point(value) else value.to(device)
+            for name, value in batch.items()
+        }
+
+    def generate(
+        self, images: "Sequence[Image]", prompts: Sequence[str], decoding: Decoding, *, without_adapter: bool = False
+    ) -> list[Generated]:
+        """Write one answer a photo, as one batch.
+
+        Args:
+            images: RGB, any size.
+            prompts: one an image.
+            decoding: how to write.
+            without_adapter: let the untouched base answer.
+        """
+        import torch
+
+        inputs = self.inputs(images, prompts)
+        sampling: dict[str, Any] = {"do_sample": False}
+        if decoding.temperature > 0:
+            torch.manual_seed(decoding.seed)
+            sampling = {"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p}
+        bare = (
+            self.model.disable_adapter()
+            if without_adapter and hasattr(self.model, "disable_adapter")
+            else nullcontext()
+        )
+        with torch.inference_mode(), bare:
+            sequences = self.model.generate(**inputs, max_new_tokens=decoding.max_new_tokens, **sampling)
+        answers = sequences[:, inputs["input_ids"].shape[1] :]
+        special = set(self.processor.tokenizer.all_special_ids)
+        texts = self.processor.batch_decode(answers, skip_special_tokens=True)
+        return [
+            Generated(text.strip(), sum(token not in special for token in answer))
+            for text, answer in zip(texts, answers.tolist(), strict=True)
+        ]
+
+
+def resolve_base(base: str, models_dir: Path) -> str:
+    """Return where the base model *base* is loaded from: its folder under *models_dir* if it is there, else its name on the hub."""
+    folder = models_dir / base
+    return str(folder) if (folder / "config.json").is_file() else base
+
+
+def load(
+    base: str, models_dir: Path, *, adapter: Path | None = None, revision: str | None = None, dtype: str = "float32"
+) -> VisionLanguageModel:
+    """Load a base model with its processor and, if given, a LoRA adapter on top, for inference.
+
+    Args:
+        base: name of the base, in *models_dir* or on the model hub.
+        models_dir: folder of base models on disk.
+        adapter: folder of a PEFT adapter.
+        revision: the base's revision that the adapter was trained on; another one is refused.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+
+    Raises:
+        UserError: the base is neither on disk nor on the hub, or is not the revision asked for.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    where = resolve_base(base, models_dir)
+    local = where != base
+    found = local_revision(Path(where)) if local else revision or "main"
+    if revision is not None and found != revision:
+        raise UserError(
+            f"The base model {base} on disk has revision {found}, but the adapter was trained on {revision}; restore that base model."
+        )
+    hub = {} if local else {"revision": found}
+    try:
+        processor = AutoProcessor.from_pretrained(where, **hub)
+        model = AutoModelForImageTextToText.from_pretrained(where, dtype=getattr(torch, dtype), **hub)
+    except OSError as error:
+        raise UserError(
+            f"The base model {base} is neither in {models_dir} nor on the model hub ({str(error).splitlines()[0]})."
+        ) from error
+    if not local:
+        found = getattr(model.config, "_commit_hash", None) or found
+    if torch.cuda.is_available():
+        model = model.to("cuda")
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter))
+    model.eval()
+    return VisionLanguageModel(model=model, processor=processor, base=base, revision=found)
+
+
+def local_revision(folder: Path) -> str:
+    """Return the revision of a base model on disk: the first 12 digits of the SHA-256 over its weights' files."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]

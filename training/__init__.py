@@ -1,0 +1,1 @@
+"""Dataset version in, adapter and scores out: fine-tuning, evaluation, the gate."""
