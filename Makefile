@@ -1,0 +1,59 @@
+# Snap2Caption. `make` lists the targets.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# On Linux, the default index's torch brings CUDA. Without a GPU, take the smaller CPU build:
+#   make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench chaos soak demo-base clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+
+install: $(INSTALLED) ## create .venv with everything, and the system packages that are missing
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	@./scripts/install-system-packages
+	@echo "Installing into $(VENV) (about 2.6 GB, some minutes the first time)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)
+	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
+
+test: $(INSTALLED) lint ## every check and every test
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(INSTALLED) ## style, types and import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(INSTALLED) ## rewrite the code in the project's style
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## our speed beside a peer's, in one run; writes docs/benchmarks.md's tables to the terminal
+	@$(BIN)/python -m benchmarks
+
+chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it complete each time
+	@CHAOS_ROUNDS=$(or $(ROUNDS),12) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
+
+soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
+	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/e2e/test_soak.py -s
+
+demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
+	@$(BIN)/python -m demo.base
+
+clean: ## remove the demo's state and every cache; keep .venv
+	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
