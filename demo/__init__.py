@@ -1,0 +1,1 @@
+"""What the embedded demo needs: rendered city scenes, a corpus made of them, and a small base model."""

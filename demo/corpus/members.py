@@ -1,0 +1,34 @@
+"""The members of the archive: their names, and how they are written so that the same content gives the same bytes."""
+
+import stat
+import zipfile
+from typing import NamedTuple
+
+ROOT = "InstaCities1M"
+
+
+class Member(NamedTuple):
+    """A member to be written; a symbolic link's data is its target."""
+
+    name: str
+    data: bytes
+    symlink: bool = False
+
+
+def image_member(folder: str, identifier: str, data: bytes) -> Member:
+    """Return the member of a picture."""
+    return Member(f"{ROOT}/img_resized_1M/cities_instagram/{folder}/{identifier}.jpg", data)
+
+
+def caption_member(folder: str, identifier: str, data: bytes) -> Member:
+    """Return the member of a caption."""
+    return Member(f"{ROOT}/captions_resized_1M/cities_instagram/{folder}/{identifier}.txt", data)
+
+
+def write_member(archive: zipfile.ZipFile, member: Member) -> None:
+    """Add *member* to *archive*: pictures stored, as they don't shrink, and texts deflated."""
+    info = zipfile.ZipInfo(member.name)  # its date is the format's first day, whatever today is
+    info.create_system = 3  # Unix, whatever machine this is: the mode below is Unix's
+    info.external_attr = ((stat.S_IFLNK if member.symlink else stat.S_IFREG) | 0o644) << 16
+    info.compress_type = zipfile.ZIP_STORED if member.name.endswith(".jpg") else zipfile.ZIP_DEFLATED
+    archive.writestr(info, member.data)

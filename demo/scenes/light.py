@@ -1,0 +1,87 @@
+"""How the time of day and the weather colour everything."""
+
+from dataclasses import dataclass
+
+from demo.scenes.scene import Time, Weather
+
+Colour = tuple[int, int, int]
+
+_TINTS = {
+    Time.SUNRISE: (1.02, 0.88, 0.98),
+    Time.DAY: (1.0, 1.0, 1.0),
+    Time.SUNSET: (0.92, 0.66, 0.50),
+    Time.NIGHT: (0.40, 0.43, 0.62),
+}
+_SKIES: dict[Time, tuple[Colour, Colour, Colour]] = {
+    Time.SUNRISE: ((142, 138, 216), (238, 172, 210), (255, 226, 214)),
+    Time.DAY: ((48, 122, 224), (112, 178, 242), (196, 228, 250)),
+    Time.SUNSET: ((92, 38, 92), (232, 84, 36), (255, 178, 44)),
+    Time.NIGHT: ((5, 7, 28), (14, 19, 56), (40, 44, 96)),
+}
+_OVERCAST: dict[Time, Colour] = {
+    Time.SUNRISE: (196, 172, 200),
+    Time.DAY: (148, 160, 174),
+    Time.SUNSET: (176, 104, 82),
+    Time.NIGHT: (26, 30, 48),
+}
+_VEILS: dict[Time, Colour] = {
+    Time.SUNRISE: (240, 216, 228),
+    Time.DAY: (216, 221, 226),
+    Time.SUNSET: (236, 186, 150),
+    Time.NIGHT: (104, 110, 134),
+}
+_OVERCAST_SHARE = {Weather.CLEAR: 0.0, Weather.RAIN: 0.5, Weather.SNOW: 0.3, Weather.FOG: 0.25}
+_HAZE = {Weather.CLEAR: 0.30, Weather.RAIN: 0.42, Weather.SNOW: 0.42, Weather.FOG: 0.85}
+_DIM = {Weather.CLEAR: 1.0, Weather.RAIN: 0.84, Weather.SNOW: 0.98, Weather.FOG: 0.97}
+
+
+def mix(first: Colour, second: Colour, share: float) -> Colour:
+    """Return *first* with *share* (0 to 1) of *second* in it."""
+    keep = 1.0 - share
+    return (
+        int(first[0] * keep + second[0] * share),
+        int(first[1] * keep + second[1] * share),
+        int(first[2] * keep + second[2] * share),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The light of one picture: what it does to a surface's own colour, by how far away that is."""
+
+    tint: tuple[float, float, float]
+    sky: tuple[Colour, Colour, Colour]
+    veil: Colour
+    haze: float
+    dark: bool
+
+    def shade(self, colour: Colour, depth: float = 0.0) -> Colour:
+        """Return how a surface of *colour* looks at *depth*: 0 is near, 1 is at the horizon."""
+        tint = self.tint
+        lit = (
+            min(255, int(colour[0] * tint[0])),
+            min(255, int(colour[1] * tint[1])),
+            min(255, int(colour[2] * tint[2])),
+        )
+        return mix(lit, self.veil, self.haze * depth) if depth else lit
+
+    @property
+    def horizon(self) -> Colour:
+        """The sky just above the horizon."""
+        return self.sky[2]
+
+
+def light_of(time: Time, weather: Weather) -> Light:
+    """Return the light at *time* in *weather*."""
+    overcast, share, dim = _OVERCAST[time], _OVERCAST_SHARE[weather], _DIM[weather]
+    top, middle, bottom = _SKIES[time]
+    tint = _TINTS[time]
+    foggy = weather is Weather.FOG
+    return Light(
+        tint=(tint[0] * dim, tint[1] * dim, tint[2] * dim),
+        # The horizon keeps most of its hue: it must still tell the time when it rains.
+        sky=(mix(top, overcast, share), mix(middle, overcast, share * 0.7), mix(bottom, overcast, share * 0.4)),
+        veil=_VEILS[time] if foggy else mix(mix(top, middle, 0.5), bottom, 0.6),
+        haze=_HAZE[weather],
+        dark=time is Time.NIGHT,
+    )
