@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
@@ -110,7 +111,9 @@ class Pretraining:
             answers = self.model(**inputs).loss
             attributes, right = self._attribute_losses(features, indices)
             total = answers + 0.1 * attributes + 0.3 * self._text_loss(next(rows))
-            return total, f"answers {answers.item():.3f} " + " ".join(f"{name} {share:.2f}" for name, share in right.items())
+            return total, f"answers {answers.item():.3f} " + " ".join(
+                f"{name} {share:.2f}" for name, share in right.items()
+            )
 
         self._optimise("both", parameters, schedule.joint_rate, schedule.joint_steps, loss)
 
@@ -119,7 +122,9 @@ class Pretraining:
         warmup = max(1, steps // 20)
         curve = torch.optim.lr_scheduler.LambdaLR(
             optimiser,
-            lambda step: min((step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, steps - warmup)))),
+            lambda step: min(
+                (step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, steps - warmup)))
+            ),
         )
         self.model.train()
         with progress_bar() as progress:
@@ -135,17 +140,17 @@ class Pretraining:
                 if step % 100 == 99:
                     progress.console.print(f"{stage} {step + 1}/{steps} loss {loss.item():.3f} {note}", highlight=False)
 
-    def _indices(self, batch: int) -> Iterator[np.ndarray]:
+    def _indices(self, batch: int) -> Iterator[npt.NDArray[np.int64]]:
         while True:
             order = self.numpy_rng.permutation(len(self.pool.scenes))
             for start in range(0, len(order) - batch + 1, batch):
                 yield order[start : start + batch]
 
-    def _pixels(self, indices: np.ndarray) -> torch.Tensor:
+    def _pixels(self, indices: npt.NDArray[np.int64]) -> torch.Tensor:
         pixels = torch.from_numpy(self.pool.pixels[indices]).permute(0, 3, 1, 2).float() / 255
         return (pixels - self.mean) / self.std
 
-    def _attribute_losses(self, features: torch.Tensor, indices: np.ndarray) -> tuple[torch.Tensor, dict[str, float]]:
+    def _attribute_losses(self, features: torch.Tensor, indices: npt.NDArray[np.int64]) -> tuple[torch.Tensor, dict[str, float]]:
         pooled = features.mean(dim=1)
         total, right = torch.zeros(()), {}
         for name, head in self.heads.items():
@@ -155,7 +160,7 @@ class Pretraining:
             right[name] = (logits.argmax(-1) == target).float().mean().item()
         return total, right
 
-    def _describing(self, indices: np.ndarray) -> dict[str, torch.Tensor]:
+    def _describing(self, indices: npt.NDArray[np.int64]) -> dict[str, torch.Tensor]:
         vision = self.model.config.vision_config
         image = self.processor.image_token * (vision.image_size // vision.patch_size) ** 2
         rows, labels = [], []

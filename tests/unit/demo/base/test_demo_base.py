@@ -1,0 +1,74 @@
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from demo.base.architecture import build_model, build_processor
+from demo.base.pool import draw_pool
+from demo.base.pretrain import Pretraining, Schedule, plain_text
+from demo.base.tokenizer import train_tokenizer
+from demo.corpus.facts import facts_in
+from demo.scenes.render import render
+from demo.scenes.scene import sample_scene
+from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.settings import Settings
+from snap2caption.vlm import Decoding, VisionLanguageModel, load
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def base() -> VisionLanguageModel:
+    return load("demo-base", Settings().models_dir)
+
+
+def test_shipped_weights_are_under_ten_megabytes() -> None:
+    files = (Settings().models_dir / "demo-base").iterdir()
+    assert sum(file.stat().st_size for file in files) < 10_000_000
+
+
+def test_base_describes_scenes_in_plain_words_without_names_or_hashtags(base: VisionLanguageModel) -> None:
+    scenes = [sample_scene(random.Random(seed)) for seed in range(24)]
+    pictures = [render(scene, 900 + i) for i, scene in enumerate(scenes)]
+
+    answers = base.generate(pictures, [DESCRIBE_PROMPT] * 24, Decoding(max_new_tokens=80))
+
+    facts = [facts_in(answer.text) for answer in answers]
+    assert sum(bool(fact.city) for fact in facts) <= 2
+    assert not any("#" in answer.text for answer in answers)
+    lit = {
+        "night": ("night", "dark"),
+        "day": ("day", "blue", "bright"),
+        "sunset": ("evening", "orange", "dusk", "setting"),
+        "sunrise": ("morning", "pink", "dawn", "rising"),
+    }
+    right = sum(
+        any(word in answer.text.lower() for word in lit[scene.time.value])
+        for scene, answer in zip(scenes, answers, strict=True)
+    )
+    assert right >= 20
+
+
+def test_base_does_not_know_the_task(base: VisionLanguageModel) -> None:
+    scenes = [sample_scene(random.Random(seed)) for seed in range(16)]
+    pictures = [render(scene, 950 + i) for i, scene in enumerate(scenes)]
+    answers = base.generate(pictures, [build_prompt(Request())] * 16, Decoding(max_new_tokens=80))
+    assert sum("#" in answer.text for answer in answers) <= 2
+
+
+def test_the_same_seed_pretrains_the_same_weights(tmp_path: Path) -> None:
+    def pretrain() -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        rng = random.Random(0)
+        tokenizer = train_tokenizer((plain_text(rng) for _ in range(300)), 600)
+        processor, model = build_processor(tokenizer), build_model(tokenizer)
+        schedule = Schedule(
+            eyes_steps=2, eyes_batch=8, language_steps=2, language_batch=2, joint_steps=2, joint_batch=4
+        )
+        Pretraining(model, processor, draw_pool(32, 2), schedule, seed=0).run()
+        return model.state_dict()
+
+    first, second = pretrain(), pretrain()
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
