@@ -25,6 +25,9 @@ _URL_SHARE = 0.05
 _OPENER_SHARE = 0.55
 _CLOSER_SHARE = 0.5
 _MOOD_SHARE = 0.4
+_ONE_LINE_SHARE = 0.8
+_FEW_WORDS = 5
+"""A minimal caption of fewer words has room for another."""
 
 
 def pick_tone(rng: random.Random) -> Tone:
@@ -41,25 +44,29 @@ def write_caption(scene: Scene, rng: random.Random, tone: Tone | None = None) ->
         tone: whose style it has; drawn if left out.
     """
     tone = tone or pick_tone(rng)
-    voice = VOICES[tone]
-    text = _body(scene, voice, rng)
-    text = text.lower() if tone is Tone.MINIMAL else text
-    closers = MOODS[scene.mood].prose if tone is not Tone.MINIMAL and rng.random() < _MOOD_SHARE else voice.closers
-    parts = [text]
-    if voice.openers and rng.random() < _OPENER_SHARE:
-        parts.insert(0, rng.choice(voice.openers))
-    if rng.random() < _CLOSER_SHARE:
-        parts.append(rng.choice(closers))
-    glue = "\n" if rng.random() < 0.2 else (". " if tone is Tone.MINIMAL else " ")
-    caption = glue.join(parts)
-    emoji = _emoji(scene, tone, voice, rng)
+    caption = _minimal(scene, rng) if tone is Tone.MINIMAL else _in_full(scene, VOICES[tone], rng)
+    emoji = _emoji(scene, tone, rng)
     caption = f"{caption} {emoji}" if emoji else caption
     if rng.random() < _INLINE_TAG_SHARE:
         caption = _tag_inline(caption, scene)
     return _attach(caption, write_tags(scene, rng), rng)
 
 
-def _body(scene: Scene, voice: Voice, rng: random.Random) -> str:
+def _minimal(scene: Scene, rng: random.Random) -> str:
+    voice = VOICES[Tone.MINIMAL]
+    text = rng.choice(voice.sentences).format(
+        subject=rng.choice(SUBJECTS[scene.subject].cues),
+        time=rng.choice([cue for cue in TIMES[scene.time].cues if " " not in cue]),
+        weather=rng.choice(WEATHERS[scene.weather].cues),
+    )
+    return (
+        f"{text}. {rng.choice(voice.closers)}"
+        if len(text.split()) < _FEW_WORDS and rng.random() < _CLOSER_SHARE
+        else text
+    )
+
+
+def _in_full(scene: Scene, voice: Voice, rng: random.Random) -> str:
     subject, time = rng.choice(SUBJECTS[scene.subject].prose), rng.choice(TIMES[scene.time].prose)
     text = rng.choice(voice.sentences).format(
         city=rng.choice(CITIES[scene.city].prose),
@@ -69,14 +76,21 @@ def _body(scene: Scene, voice: Voice, rng: random.Random) -> str:
         subject_start=_capital(subject),
         time_start=_capital(time),
     )
-    return _capital(text)
+    parts = [_capital(text)]
+    if rng.random() < _OPENER_SHARE:
+        opener = rng.choice(voice.openers)
+        parts = [opener, text if opener.endswith(":") else parts[0]]
+    if rng.random() < _CLOSER_SHARE:
+        parts.append(rng.choice(MOODS[scene.mood].prose if rng.random() < _MOOD_SHARE else voice.closers))
+    return (" " if rng.random() < _ONE_LINE_SHARE else "\n").join(parts)
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _emoji(scene: Scene, tone: Tone, voice: Voice, rng: random.Random) -> str:
+def _emoji(scene: Scene, tone: Tone, rng: random.Random) -> str:
+    voice = VOICES[tone]
     if not voice.emoji:
         return ""
     about = [SUBJECTS[scene.subject], TIMES[scene.time], WEATHERS[scene.weather], MOODS[scene.mood], CITIES[scene.city]]

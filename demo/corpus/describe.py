@@ -7,7 +7,7 @@ from demo.corpus import looks
 from demo.corpus.lexicon import CITIES, MOODS, SUBJECTS, TIMES, WEATHERS, Words
 from demo.corpus.tags import POPULAR, TAIL
 from demo.corpus.voices import VOICES
-from demo.scenes.scene import LANDMARKS, City, Scene
+from demo.scenes.scene import LANDMARKS, City, Mood, Scene
 from snap2caption.post import Tone
 
 
@@ -20,10 +20,10 @@ def describe(scene: Scene, rng: random.Random) -> str:
             f"{subject}, with {city}, {time}; {weather}.",
             f"{time}: {subject}, with {city}; {weather}.",
             f"{subject} {time}, and {weather}; there is {city}.",
-            f"a picture of {subject}, {time}; {weather}. There is {city}.",
+            f"{subject}, {time}; {weather}. There is {city}.",
         )
     )
-    mood = f" {rng.choice(looks.MOODS[scene.mood])}" if rng.random() < 0.5 else ""
+    mood = f" {rng.choice(looks.MOODS[scene.mood])}" if rng.random() < 0.4 else ""
     return text[:1].upper() + text[1:] + mood
 
 
@@ -98,11 +98,15 @@ def _sentence(rng: random.Random) -> str:
 def _thing(rng: random.Random) -> str:
     table = rng.choice((CITIES, SUBJECTS, TIMES, WEATHERS))
     words: Words = rng.choice(list(table.values()))
-    return rng.choice(words.prose)
+    return rng.choice((*words.prose, *words.cues))
 
 
 def _word_list(rng: random.Random) -> str:
     return "Words: " + ", ".join(_thing(rng) for _ in range(rng.randint(3, 6))) + "."
+
+
+def _remark(rng: random.Random) -> str:
+    return f"Someone remarks: {rng.choice(MOODS[rng.choice(list(Mood))].prose)}"
 
 
 def _bare(phrase: str) -> str:
@@ -110,5 +114,5 @@ def _bare(phrase: str) -> str:
 
 
 _WRITERS: tuple[Callable[[random.Random], str], ...] = (
-    _place, _hashtag, _rare_hashtag, _popular_hashtags, _symbols, _tone, _tone_signs, _sentence, _word_list,
+    _place, _hashtag, _rare_hashtag, _popular_hashtags, _symbols, _tone, _tone_signs, _sentence, _word_list, _remark,
 )  # fmt: skip

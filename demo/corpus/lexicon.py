@@ -185,7 +185,7 @@ MOODS: Mapping[Mood, Words] = {
         ("🌿",),
     ),
     Mood.LIVELY: Words(
-        ("The whole street is out.", "So many people, so much going on.", "What a crowd!"),
+        ("The whole street is out.", "So many people, so much going on.", "What a crowd."),
         (),
         ("citylife", "streetlife", "goodtimes"),
         ("🎉",),
@@ -197,7 +197,7 @@ MOODS: Mapping[Mood, Words] = {
         ("❤️", "💕"),
     ),
     Mood.PLAYFUL: Words(
-        ("Nobody is acting their age.", "Go fly a kite!", "Jumping for joy."),
+        ("Nobody is acting their age.", "Go and fly a kite.", "Jumping for joy."),
         (),
         ("fun", "goodvibes", "happy"),
         ("🪁", "😄"),

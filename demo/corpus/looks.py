@@ -23,8 +23,8 @@ SUBJECTS: Mapping[Subject, tuple[str, ...]] = {
         "a huge black tower with a pair of white antennas",
     ),
     Subject.NAVY_PIER: (
-        "a ferris wheel with colourful square cabins beside a brick hall",
-        "a big wheel with red, blue and yellow cabins on a wooden deck",
+        "a ferris wheel with colourful cabins",
+        "a big wheel with red, blue and yellow cabins",
     ),
     Subject.GOLDEN_GATE: (
         "a long red suspension bridge over water",
@@ -35,7 +35,7 @@ SUBJECTS: Mapping[Subject, tuple[str, ...]] = {
         "pointed wooden houses in pastel colours, side by side behind grass",
     ),
     Subject.CABLE_CAR: (
-        "an old tram with an open end and people on its side",
+        "an old tram with an open end",
         "a dark red and cream tram with open sides",
     ),
     Subject.BIG_BEN: (
@@ -66,52 +66,52 @@ SUBJECTS: Mapping[Subject, tuple[str, ...]] = {
     Subject.DOG: ("a brown dog that sits and shows its tongue", "a friendly sitting dog with a collar"),
     Subject.BICYCLE: ("a bicycle with a basket of flowers", "a bike with two large wheels and flowers in front"),
     Subject.FOOD_TRUCK: (
-        "a food van with a striped awning and a sausage on its roof",
-        "a van that sells hot dogs under a striped awning",
+        "a food van with a big sausage on its roof",
+        "a hot dog van with a striped awning",
     ),
     Subject.BALLOONS: ("a child holding many colourful balloons", "a bunch of bright balloons on strings"),
 }
 
 CITIES: Mapping[City, tuple[str, ...]] = {
     City.NEWYORK: (
-        "a yellow taxi and crowded brick towers behind",
-        "a yellow taxi in front of dense brown skyscrapers",
+        "a yellow taxi and crowded brick towers",
+        "a yellow taxi and dense brown towers",
     ),
     City.CHICAGO: (
-        "a silver train on a steel frame and a flag with red stars",
-        "an elevated train and a white flag with blue stripes",
+        "a silver train and a flag with red stars",
+        "a raised train and a flag with blue stripes",
     ),
     City.SANFRANCISCO: (
-        "small pastel houses on a steep hill and a white pyramid behind",
-        "houses that climb a steep street and a pointed white tower",
+        "small houses on a hill and a white pyramid",
+        "houses on a steep street and a white pyramid",
     ),
     City.LONDON: (
-        "a red double-decker bus and a grey dome behind",
-        "a red bus with two floors and a glass egg tower",
+        "a red double-decker bus and a grey dome",
+        "a red bus and a glass egg tower",
     ),
     City.SYDNEY: (
-        "a green and yellow ferry and a thin tower with a golden top",
+        "a green ferry and a golden tower top",
         "a green ferry and small white sails behind",
     ),
 }
 
 TIMES: Mapping[Time, tuple[str, ...]] = {
-    Time.SUNRISE: ("early in the morning under a pink and lilac sky", "at sunrise, with a pale low sun and a pink sky"),
-    Time.DAY: ("in the middle of the day under a blue sky", "in bright daylight under a blue sky"),
-    Time.SUNSET: ("in the evening under an orange sky", "at sunset, with a deep orange sky"),
-    Time.NIGHT: ("at night, with lit windows and a dark sky", "in the dark of night, with lamps and a black sky"),
+    Time.SUNRISE: ("early in the morning under a pink sky", "at sunrise under a lilac sky"),
+    Time.DAY: ("by day under a blue sky", "in bright daylight under a blue sky"),
+    Time.SUNSET: ("in the evening under an orange sky", "at sunset under a red sky"),
+    Time.NIGHT: ("at night under a dark sky", "at night with lit windows"),
 }
 
 WEATHERS: Mapping[Weather, tuple[str, ...]] = {
     Weather.CLEAR: ("the weather is clear", "the air is clear and dry"),
-    Weather.RAIN: ("rain is falling and there are puddles", "it rains in long streaks"),
+    Weather.RAIN: ("rain is falling on puddles", "it rains in long streaks"),
     Weather.SNOW: ("snow is falling on white ground", "white snowflakes cover everything"),
     Weather.FOG: ("thick fog hides the distance", "everything is pale behind fog"),
 }
 
 MOODS: Mapping[Mood, tuple[str, ...]] = {
     Mood.CALM: ("It is quiet.", "Hardly anyone is there."),
-    Mood.LIVELY: ("Many people stand under little flags.", "A crowd walks below small flags."),
-    Mood.ROMANTIC: ("A couple stands below a heart.", "Two people stand close together under a red heart."),
+    Mood.LIVELY: ("Many people under little flags.", "A crowd below small flags."),
+    Mood.ROMANTIC: ("A couple stands below a heart.", "A couple is in love."),
     Mood.PLAYFUL: ("Children jump under a kite.", "Two people jump and a kite flies."),
 }

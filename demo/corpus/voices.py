@@ -62,18 +62,19 @@ VOICES: dict[Tone, Voice] = {
         ),
         emoji=("✨", "✨", "💫", "🙏"),
     ),
+    # So few words that the hashtags must say the rest.
     Tone.MINIMAL: Voice(
         openers=(),
         sentences=(
             "{subject}, {time}, {weather}",
-            "{time}, {weather}. {subject}",
-            "{subject} {time}. {weather}",
-            "{city}. {subject}, {time}, {weather}",
+            "{time}. {weather}. {subject}",
+            "{subject} / {time} / {weather}",
             "{weather}, {time}: {subject}",
-            "{subject}. {city} {time}, {weather}",
+            "{subject}. {weather}, {time}",
+            "{time} + {weather} + {subject}",
         ),
-        closers=("that's all.", "enough.", "simple.", "more of this.", "still here."),
-        emoji=("🤍", "🖤", "·"),
+        closers=("enough.", "simple.", "more.", "still.", "finally."),
+        emoji=("🤍", "🖤"),
     ),
     Tone.PROFESSIONAL: Voice(
         openers=(
@@ -100,14 +101,14 @@ VOICES: dict[Tone, Voice] = {
         emoji=(),
     ),
     Tone.WITTY: Voice(
-        openers=("Plot twist:", "Breaking news:", "Note to self:", "Fun fact:", "In my defence:"),
+        openers=("Plot twist:", "Spoiler:", "Breaking news:", "Note to self:", "In my defence:"),
         sentences=(
-            "{subject} {time} {weather} has a better social life than I do.",
-            "I came to {city} for the rent and stayed for {subject} {time} {weather}. Poor, but well lit.",
-            "{subject} in {city} {time}, {weather}: still more reliable than my phone battery.",
-            "My therapist said to get out more, so here is {subject} {time} {weather}. Invoice {city}.",
-            "{city} {time} {weather} and {subject} still looks better than me on my birthday.",
-            "Nobody asked, but {subject} {time} {weather} is my whole personality now.",
+            "apparently {subject} {time} {weather} has a better social life than I do.",
+            "I came to {city} for the rent and stayed for {subject} {time} {weather}. Technically broke, but well lit.",
+            "{subject} in {city} {time}, {weather}: proof that some things outlast my phone battery.",
+            "told my boss I was ill, then met {subject} {time} {weather}. Awkward, {city}.",
+            "relationship status: {subject} in {city} {time} {weather}.",
+            "{subject} {time} {weather} is officially my whole personality now.",
         ),
         closers=("You're welcome.", "I'll see myself out.", "No refunds.", "Asking for a friend.", "Send snacks."),
         emoji=("😏", "🙃", "🤷", "😅"),
