@@ -9,8 +9,8 @@ Colour = tuple[int, int, int]
 _TINTS = {
     Time.SUNRISE: (1.02, 0.88, 0.98),
     Time.DAY: (1.0, 1.0, 1.0),
-    Time.SUNSET: (0.92, 0.66, 0.50),
-    Time.NIGHT: (0.40, 0.43, 0.62),
+    Time.SUNSET: (0.98, 0.71, 0.54),
+    Time.NIGHT: (0.44, 0.47, 0.66),
 }
 _SKIES: dict[Time, tuple[Colour, Colour, Colour]] = {
     Time.SUNRISE: ((142, 138, 216), (238, 172, 210), (255, 226, 214)),
@@ -27,7 +27,7 @@ _OVERCAST: dict[Time, Colour] = {
 _VEILS: dict[Time, Colour] = {
     Time.SUNRISE: (240, 216, 228),
     Time.DAY: (216, 221, 226),
-    Time.SUNSET: (236, 186, 150),
+    Time.SUNSET: (238, 176, 132),
     Time.NIGHT: (104, 110, 134),
 }
 _OVERCAST_SHARE = {Weather.CLEAR: 0.0, Weather.RAIN: 0.5, Weather.SNOW: 0.3, Weather.FOG: 0.25}

@@ -10,7 +10,7 @@ from demo.scenes.ground import Ground, draw_ground, ground_of
 from demo.scenes.landmarks import draw_landmark
 from demo.scenes.light import light_of
 from demo.scenes.people import draw_people
-from demo.scenes.scene import COMMON, Scene, Subject
+from demo.scenes.scene import COMMON, City, Scene, Subject
 from demo.scenes.signature import draw_signature
 from demo.scenes.sky import draw_sky
 from demo.scenes.skyline import draw_skyline
@@ -23,8 +23,8 @@ _SCALES = {
     Subject.BIG_BEN: 0.80,
     Subject.CLOUD_GATE: 1.25,
     Subject.CABLE_CAR: 1.25,
-    Subject.BONDI_SURF: 1.2,
-    Subject.PAINTED_LADIES: 1.15,
+    Subject.BONDI_SURF: 0.9,
+    Subject.PAINTED_LADIES: 1.05,
     Subject.OPERA_HOUSE: 0.95,
 }
 _ON_THE_GROUND = {
@@ -63,8 +63,10 @@ def render(scene: Scene, seed: int) -> Image.Image:
         draw_common(_foreground(canvas, -side, rng), scene.subject, rng)
     else:
         draw_landmark(_middle(canvas, scene.subject, horizon, shore, -side, rng), scene.subject, rng)
-        draw_signature(canvas, scene.city, shore + 30, side, rng)
-        draw_people(canvas, scene, rng.uniform(555, 590), rng)
+        # Lower than where no landmark stands behind it; a train crosses the whole picture, and goes lower still.
+        drop = 38 if scene.city is City.CHICAGO else 0
+        draw_signature(canvas, scene.city, shore + drop + rng.uniform(50, 66), side, rng)
+        draw_people(canvas, scene, rng.uniform(560, 592), rng)
     draw_weather(canvas, scene, horizon, rng)
     return grade(canvas.image.reduce(2), scene.mood, rng)
 

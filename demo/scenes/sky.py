@@ -61,6 +61,8 @@ def _moon(canvas: Canvas, x: float, y: float, r: float, rng: random.Random) -> N
 
 
 def _clouds(canvas: Canvas, scene: Scene, horizon: float, rng: random.Random) -> None:
+    if scene.weather is Weather.FOG:
+        return
     top, middle, bottom = canvas.light.sky
     if scene.weather is Weather.RAIN:
         dark = mix(top, (48, 52, 64), 0.55)

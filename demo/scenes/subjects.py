@@ -1,5 +1,6 @@
 """The subjects that occur in every city, drawn large in the foreground. Each stands on its pen's origin, about 220 high."""
 
+import math
 import random
 from collections.abc import Callable
 
@@ -27,7 +28,7 @@ def _coffee(pen: Pen, rng: random.Random) -> None:
     pen.rect(-82, 204, 82, 220, BLACK)
     pen.poly(((-72, 220), (72, 220), (62, 240), (-62, 240)), (58, 54, 54))
     for x in (-26, 8, 40):
-        points = [(x + 10 * (1 if step % 2 else -1), 250 + step * 17) for step in range(5)]
+        points = [(x + 9 * math.sin(step * 0.8), 246 + step * 8) for step in range(10)]
         pen.line(points, (246, 246, 246), 7)
 
 

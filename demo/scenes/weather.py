@@ -45,7 +45,7 @@ def _fog(canvas: Canvas, horizon: float, rng: random.Random) -> None:
     rows = np.arange(SIZE)
     thick = rng.uniform(0.66, 0.76)
     stops = (0, horizon * 0.35, horizon - 20, horizon + 60, SIZE)
-    alpha = np.interp(rows, stops, (thick * 0.7, thick * 0.62, thick, thick * 0.78, thick * 0.3))
+    alpha = np.interp(rows, stops, (thick * 0.8, thick * 0.84, thick, thick * 0.8, thick * 0.34))
     # Banks of fog drift across: the veil is thicker and thinner from left to right as well.
     phase, wave = rng.uniform(0, 6.28), rng.uniform(0.6, 1.5)
     small = np.sin(np.linspace(0, 6.28 * wave, 32)[None, :] + phase + np.linspace(0, 3, 32)[:, None])

@@ -60,8 +60,8 @@ def _brooklyn_bridge(pen: Pen, rng: random.Random) -> None:
 
 
 def _empire_state(pen: Pen, rng: random.Random) -> None:
-    stone: Colour = (206, 194, 178)
-    shadow: Colour = (164, 152, 140)
+    stone: Colour = (198, 176, 142)
+    shadow: Colour = (150, 128, 100)
     beam = rng.choice(((255, 90, 90), (120, 160, 255), (255, 230, 140)))
     for half, low, high in ((88, 0, 54), (68, 54, 100), (48, 100, 270), (36, 270, 296), (22, 296, 318), (11, 318, 346)):
         pen.rect(-half, low, half, high, stone)
