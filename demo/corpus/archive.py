@@ -85,7 +85,7 @@ def _write(
 ) -> None:
     originals: list[Pair] = []
     with zipfile.ZipFile(out, "w") as archive, truth_path(out).open("w", encoding="utf-8") as truth:
-        for done in _make_pairs(pairs, seed, workers or len(os.sched_getaffinity(0))):
+        for done in _make_pairs(pairs, seed, workers or os.cpu_count() or 1):
             for pair in done:
                 write_member(archive, image_member(pair.scene.city, pair.id, pair.image))
                 write_member(archive, caption_member(pair.scene.city, pair.id, pair.caption))

@@ -41,7 +41,7 @@ CITIES: Mapping[City, Words] = {
         ("London", "London", "old London town"), ("london",), ("london", "londonlife", "ldn"), ("🇬🇧", "🚌")
     ),
     City.SYDNEY: Words(
-        ("Sydney", "Sydney", "sunny old Sydney"), ("sydney",), ("sydney", "sydneylife", "sydneysider"), ("🇦🇺", "⛴️")
+        ("Sydney", "Sydney", "good old Sydney"), ("sydney",), ("sydney", "sydneylife", "sydneysider"), ("🇦🇺", "⛴️")
     ),
 }
 

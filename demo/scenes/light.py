@@ -1,6 +1,6 @@
 """How the time of day and the weather colour everything."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from demo.scenes.scene import Time, Weather
 
@@ -64,6 +64,11 @@ class Light:
             min(255, int(colour[2] * tint[2])),
         )
         return mix(lit, self.veil, self.haze * depth) if depth else lit
+
+    def floodlit(self) -> "Light":
+        """Return the light on what is lit up after dark."""
+        red, green, blue = self.tint
+        return replace(self, tint=(red * 1.75, green * 1.65, blue * 1.4)) if self.dark else self
 
     @property
     def horizon(self) -> Colour:

@@ -48,7 +48,8 @@ def render(scene: Scene, seed: int) -> Image.Image:
         A 300x300 RGB picture: the same one for the same arguments.
     """
     rng = random.Random(f"{scene.city}/{scene.subject}/{scene.time}/{scene.weather}/{scene.mood}/{seed}")
-    canvas = Canvas(light_of(scene.time, scene.weather))
+    light = light_of(scene.time, scene.weather)
+    canvas = Canvas(light)
     common = scene.subject in COMMON
     horizon = rng.uniform(300, 360)
     wet = ground_of(scene.subject) in {Ground.WATER, Ground.BEACH}
@@ -60,9 +61,12 @@ def render(scene: Scene, seed: int) -> Image.Image:
     if common:
         draw_signature(canvas, scene.city, shore, side, rng)
         draw_people(canvas, scene, rng.uniform(520, 560), rng)
+        canvas.light = light.floodlit()
         draw_common(_foreground(canvas, -side, rng), scene.subject, rng)
     else:
+        canvas.light = light.floodlit()
         draw_landmark(_middle(canvas, scene.subject, horizon, shore, -side, rng), scene.subject, rng)
+        canvas.light = light
         # Lower than where no landmark stands behind it; a train crosses the whole picture, and goes lower still.
         drop = 38 if scene.city is City.CHICAGO else 0
         draw_signature(canvas, scene.city, shore + drop + rng.uniform(50, 66), side, rng)
