@@ -1,0 +1,91 @@
+"""Airflow in one place: scheduler, DAG processor, triggerer and API server on SQLite (`airflow standalone`)."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Spec
+from snap2caption.settings import ROOT
+
+USER = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowAccess:
+    """Where Airflow is, and how to log in."""
+
+    url: str
+    user: str
+    password: str
+
+
+def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Spec, AirflowAccess]:
+    """Return how to run Airflow with its data under *state*, its tasks being clients of the other services, and how to reach it."""
+    home = state / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    port = ports.get("airflow")
+    url = f"http://{HOST}:{port}"
+    secret = _secrets(home / "secrets.json")
+    settings = {
+        "CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        # Airflow imports every file of that folder under its bare name, which would hide our packages; ours is an entry point.
+        "CORE__PLUGINS_FOLDER": str(home / "plugins"),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": "2",
+        "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        "CORE__FERNET_KEY": "",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "API__HOST": HOST,
+        "API__PORT": str(port),
+        "API__BASE_URL": url,
+        "API__WORKERS": "1",
+        "API__SECRET_KEY": secret["api"],
+        "API_AUTH__JWT_SECRET": secret["jwt"],
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "LOGGING__WORKER_LOG_SERVER_PORT": str(ports.get("airflow-worker-logs")),
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports.get("airflow-trigger-logs")),
+        # Small intervals: on one machine waiting costs more than looking.
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        # A task whose process was killed is noticed after this, and tried again.
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
+        "USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+    spec = Spec(
+        name="airflow",
+        command=(sys.executable, "-m", "airflow", "standalone"),
+        environment={
+            **os.environ,
+            **client_environment,
+            # Airflow calls its own command by name.
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "AIRFLOW_HOME": str(home),
+            **{f"AIRFLOW__{name}": value for name, value in settings.items()},
+        },
+        ready_url=f"{url}/api/v2/version",
+        timeout=240.0,
+        grace=10.0,
+        files={home / "passwords.json": json.dumps({USER: secret["password"]})},
+    )
+    return spec, AirflowAccess(url, USER, secret["password"])
+
+
+def _secrets(file: Path) -> dict[str, str]:
+    """Return Airflow's secrets, made once for a state folder."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({name: secrets.token_hex(32) for name in ("api", "jwt", "password")}))
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
