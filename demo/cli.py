@@ -28,6 +28,35 @@ def sample_corpus(
     print_result(str(path))
 
 
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop when the photo is captioned; exit with the pipeline's status.")
+    ] = False,
+    photo: Annotated[Path | None, typer.Option(help="A photo of yours to caption as well.")] = None,
+    pairs: Annotated[int, typer.Option(min=300, help="Size of the sample corpus.")] = 2400,
+    state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
+) -> None:
+    """Run the whole pipeline on this machine: corpus, Airflow, training, gate, service, a captioned photo."""
+    import signal
+    import sys
+
+    from demo.run import Demo, show
+    from snap2caption.console import stderr
+    from snap2caption.settings import Settings
+
+    # Whoever ends us politely gets everything tidied up, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with Demo(state or Settings().state_dir, pairs, photo).run() as outcome:
+        show(outcome)
+        if not once:
+            stderr.print("\nEverything keeps running until Ctrl-C.")
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                stderr.print("Stopping.")
+
+
 def register(app: typer.Typer) -> None:
     """Add the demo's commands to *app*."""
     app.command("sample-corpus")(sample_corpus)
+    app.command()(demo)

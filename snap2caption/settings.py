@@ -23,3 +23,7 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = "http://127.0.0.1:5000"
     registered_model: str = "snap2caption"
     """The model's name in the MLflow registry."""
+    serving_url: str = "http://127.0.0.1:8000"
+    """Where the service is, for links."""
+    store_console_url: str = ""
+    """Where a person looks into the object store; bucket and key are appended. Empty: no link."""

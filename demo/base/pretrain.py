@@ -35,14 +35,14 @@ IGNORED = -100
 class Schedule:
     """How long each stage takes, in steps of its batch size, and its peak learning rate."""
 
-    eyes_steps: int = 2400
+    eyes_steps: int = 1800
     eyes_batch: int = 64
     eyes_rate: float = 1e-3
-    language_steps: int = 1500
+    language_steps: int = 1000
     language_batch: int = 32
     language_tokens: int = 64
     language_rate: float = 2e-3
-    joint_steps: int = 1200
+    joint_steps: int = 1000
     joint_batch: int = 32
     joint_rate: float = 1e-3
 
@@ -150,7 +150,9 @@ class Pretraining:
         pixels = torch.from_numpy(self.pool.pixels[indices]).permute(0, 3, 1, 2).float() / 255
         return (pixels - self.mean) / self.std
 
-    def _attribute_losses(self, features: torch.Tensor, indices: npt.NDArray[np.int64]) -> tuple[torch.Tensor, dict[str, float]]:
+    def _attribute_losses(
+        self, features: torch.Tensor, indices: npt.NDArray[np.int64]
+    ) -> tuple[torch.Tensor, dict[str, float]]:
         pooled = features.mean(dim=1)
         total, right = torch.zeros(()), {}
         for name, head in self.heads.items():
@@ -167,7 +169,7 @@ class Pretraining:
         for index in indices:
             answer = describe(self.pool.scenes[index], self.rng)
             prompt = self.tokenizer(f"USER: {image}\n{DESCRIBE_PROMPT} ASSISTANT:")["input_ids"]
-            target = self.tokenizer(answer, add_special_tokens=False)["input_ids"] + [self.tokenizer.eos_token_id]
+            target = self.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [self.tokenizer.eos_token_id]
             rows.append(torch.tensor(prompt + target))
             labels.append(torch.tensor([IGNORED] * len(prompt) + target))
         pad = nn.utils.rnn.pad_sequence

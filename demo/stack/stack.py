@@ -97,7 +97,7 @@ class Stack:
 def plan(state: Path) -> tuple[Services, list[Spec]]:
     """Choose ports and return how to run each service over *state*."""
     ports = Ports(state / "ports.json")
-    s3_spec, s3_client = seaweedfs(state, ports)
+    s3_spec, s3_client, console = seaweedfs(state, ports)
     mlflow_spec, mlflow_url = mlflow(state, ports)
     environment = {
         **s3_client,
@@ -107,6 +107,7 @@ def plan(state: Path) -> tuple[Services, list[Spec]]:
     }
     serving_spec, serving_url = serving(environment, ports)
     environment["SNAP2CAPTION_SERVING_URL"] = serving_url
+    environment["SNAP2CAPTION_STORE_CONSOLE_URL"] = console
     airflow_spec, access = airflow(state, ports, environment)
     services = Services(access, mlflow_url, s3_client["AWS_ENDPOINT_URL"], serving_url, environment)
     return services, [s3_spec, mlflow_spec, airflow_spec, serving_spec]

@@ -11,8 +11,8 @@ from demo.stack.service import Spec
 from snap2caption.errors import UserError
 
 
-def seaweedfs(state: Path, ports: Ports) -> tuple[Spec, dict[str, str]]:
-    """Return how to run the S3 server with its data under *state*, and the environment that gives a client access to it."""
+def seaweedfs(state: Path, ports: Ports) -> tuple[Spec, dict[str, str], str]:
+    """Return how to run the S3 server with its data under *state*, a client's environment, and the page where a person looks into it."""
     weed = _find_binary()
     data = state / "seaweedfs"
     data.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Spec, dict[str, str]]:
         ready_below=500,
         grace=2.0,
     )
-    return spec, client
+    return spec, client, f"http://{HOST}:{port['filer']}/buckets"
 
 
 def _find_binary() -> str:

@@ -1,0 +1,76 @@
+"""The corpus zip in, a dataset version in the object store out."""
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag
+
+from plugins.operators.etl import ExtractOperator, LoadOperator, TransformOperator
+
+DEFAULTS = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+}
+
+PARAMS = {
+    "urls": Param(
+        [],
+        type="array",
+        items={"type": "string", "format": "uri"},
+        minItems=1,
+        title="URLs",
+        description="Mirrors of the corpus zip, one a line.",
+    ),
+    "sha256": Param(
+        "",
+        type="string",
+        pattern="^([0-9a-fA-F]{64})?$",
+        title="SHA-256",
+        description="The zip's digest; empty: not checked.",
+    ),
+    "cities": Param(
+        ["newyork", "chicago", "sanfrancisco"],
+        type="array",
+        items={"type": "string"},
+        title="Cities",
+        description="Which cities to keep.",
+    ),
+    "seed": Param(0, type="integer", title="Seed", description="Of the split into train, validation and test."),
+    "datasets_uri": Param(
+        "",
+        type="string",
+        title="Datasets URI",
+        description="Where to load to (file://, s3://, swift://); empty: as configured.",
+    ),
+}
+
+
+@dag(
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params=PARAMS,
+    render_template_as_native_obj=True,
+    tags=["snap2caption", "data"],
+    doc_md=__doc__,
+)
+def etl() -> None:
+    extract = ExtractOperator(
+        task_id="extract", urls="{{ params.urls }}", sha256="{{ params.sha256 }}", execution_timeout=timedelta(hours=12)
+    )
+    transform = TransformOperator(
+        task_id="transform",
+        corpus=extract.output,
+        cities="{{ params.cities }}",
+        seed="{{ params.seed }}",
+        urls="{{ params.urls }}",
+        execution_timeout=timedelta(hours=6),
+    )
+    LoadOperator(
+        task_id="load", dataset=transform.output, uri="{{ params.datasets_uri }}", execution_timeout=timedelta(hours=6)
+    )
+
+
+etl()

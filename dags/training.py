@@ -1,0 +1,57 @@
+"""A dataset version in, a better model in service out, or the reasons why not."""
+
+from datetime import timedelta
+
+from airflow.sdk import Param, dag
+
+from plugins.assets import DATASET
+from plugins.operators.training import GateOperator, PromoteOperator, TrainOperator
+
+DEFAULTS = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+}
+
+PARAMS = {
+    "config": Param("demo.yaml", type="string", title="Recipe", description="A file of configs/."),
+    "overrides": Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": "^[a-z_0-9.]+=.*$"},
+        title="Overrides",
+        description="Settings of the recipe to change, such as optimiser.epochs=2, one a line.",
+    ),
+    "dataset_uri": Param(
+        "",
+        type="string",
+        title="Dataset URI",
+        description="A dataset version; empty: the one whose event started the run.",
+    ),
+}
+
+
+@dag(
+    schedule=[DATASET],
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params=PARAMS,
+    render_template_as_native_obj=True,
+    tags=["snap2caption", "model"],
+    doc_md=__doc__,
+)
+def training() -> None:
+    train = TrainOperator(
+        task_id="train",
+        config="{{ params.config }}",
+        overrides="{{ params.overrides }}",
+        dataset_uri="{{ params.dataset_uri }}",
+        execution_timeout=timedelta(days=3),
+    )
+    gate = GateOperator(task_id="gate", run_id=train.output, execution_timeout=timedelta(hours=6))
+    PromoteOperator(task_id="promote", verdict=gate.output, execution_timeout=timedelta(minutes=10))
+
+
+training()

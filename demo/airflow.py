@@ -1,0 +1,142 @@
+"""Airflow's REST API, as far as the demo drives it."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from demo.stack.services.airflow import AirflowAccess
+from snap2caption.errors import UserError
+
+FINISHED = {"success", "failed"}
+DONE = {"success", "skipped", "failed", "upstream_failed", "removed"}
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task of a run. ``state`` is None until it is scheduled."""
+
+    name: str
+    state: str | None
+    attempt: int
+
+
+class AirflowClient:
+    """A logged-in client. Every wait is bounded by the caller."""
+
+    def __init__(self, access: AirflowAccess) -> None:
+        self._access = access
+        self._http = httpx.Client(base_url=access.url, timeout=30.0)
+        self._login()
+
+    def _login(self) -> None:
+        login = {"username": self._access.user, "password": self._access.password}
+        answer = self._http.post("/auth/token", json=login)
+        answer.raise_for_status()
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Ask, again for a while where Airflow's database was locked or its server busy."""
+        for pause in (0.5, 1.0, 2.0, 4.0, 8.0, 0.0):
+            try:
+                answer = self._http.request(method, f"/api/v2{path}", **arguments)
+            except httpx.TransportError:
+                if not pause:
+                    raise
+            else:
+                if answer.status_code == httpx.codes.UNAUTHORIZED:
+                    self._login()
+                elif answer.status_code < 500 or not pause:
+                    return answer
+            time.sleep(pause)
+        raise UserError("Airflow does not answer; see its log.")
+
+    def _get(self, path: str, **parameters: Any) -> Any:
+        answer = self._ask("GET", path, params=parameters)
+        answer.raise_for_status()
+        return answer.json()
+
+    def knows(self, dag: str) -> bool:
+        """Whether Airflow has parsed the DAG."""
+        return self._ask("GET", f"/dags/{dag}").status_code == httpx.codes.OK
+
+    def import_errors(self) -> list[str]:
+        """Return what went wrong in parsing DAG files."""
+        return [error["stack_trace"] for error in self._get("/importErrors")["import_errors"]]
+
+    def end_unfinished_runs(self, dag: str) -> None:
+        """Mark runs that a killed demo left behind as failed: a new run does their work again, without harm."""
+        for state in ("running", "queued"):
+            for run in self._get(f"/dags/{dag}/dagRuns", state=state)["dag_runs"]:
+                self._ask(
+                    "PATCH", f"/dags/{dag}/dagRuns/{run['dag_run_id']}", json={"state": "failed"}
+                ).raise_for_status()
+
+    def unpause(self, dag: str) -> None:
+        """Let the DAG run."""
+        self._ask("PATCH", f"/dags/{dag}", json={"is_paused": False}).raise_for_status()
+
+    def trigger(self, dag: str, conf: dict[str, Any]) -> str:
+        """Trigger a run with the parameters *conf*; return its id."""
+        answer = self._ask("POST", f"/dags/{dag}/dagRuns", json={"logical_date": None, "conf": conf})
+        if answer.is_client_error:
+            raise UserError(f"Airflow refused to run {dag}: {answer.json().get('detail')}")
+        answer.raise_for_status()
+        return str(answer.json()["dag_run_id"])
+
+    def runs(self, dag: str) -> list[str]:
+        """Return the ids of the DAG's runs, the newest first."""
+        found = self._get(f"/dags/{dag}/dagRuns", order_by="-run_after", limit=50)["dag_runs"]
+        return [run["dag_run_id"] for run in found]
+
+    def state(self, dag: str, run: str) -> str:
+        """Return the run's state."""
+        return str(self._get(f"/dags/{dag}/dagRuns/{run}")["state"])
+
+    def tasks(self, dag: str, run: str) -> list[Task]:
+        """Return the run's tasks."""
+        found = self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+        return [Task(task["task_id"], task["state"], task["try_number"]) for task in found]
+
+    def result(self, dag: str, run: str, task: str) -> Any:
+        """Return what the task returned."""
+        return self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value", deserialize=True)[
+            "value"
+        ]
+
+    def watch(self, dag: str, run: str, timeout: float) -> Iterator[list[Task]]:
+        """Yield the run's tasks every second until the run has finished.
+
+        Raises:
+            UserError: a task failed for good (with the end of its log), or time is up.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            state, tasks = self.state(dag, run), self.tasks(dag, run)
+            yield tasks
+            if state == "success":
+                return
+            if state == "failed":
+                raise UserError(self._failure(dag, run, tasks))
+            if time.monotonic() > deadline:
+                raise UserError(f"The DAG {dag} was not done after {timeout:.0f} s; see its run {run} in Airflow.")
+            time.sleep(1.0)
+
+    def _failure(self, dag: str, run: str, tasks: list[Task]) -> str:
+        failed = next((task for task in tasks if task.state == "failed"), None)
+        if failed is None:
+            return f"The DAG {dag} failed before any of its tasks; see its run {run} in Airflow."
+        log = "\n".join(self.log(dag, run, failed)[-_LOG_LINES:])
+        return f"The task {failed.name} of the DAG {dag} failed; the end of its log:\n{log}"
+
+    def log(self, dag: str, run: str, task: Task) -> list[str]:
+        """Return the messages of a task's last attempt."""
+        path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task.name}/logs/{task.attempt}"
+        answer = self._ask("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})
+        if not answer.is_success:
+            return [f"(no log: status {answer.status_code})"]
+        entries = answer.json()["content"]
+        return [entry if isinstance(entry, str) else str(entry.get("event", entry)) for entry in entries]

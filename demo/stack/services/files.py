@@ -1,0 +1,35 @@
+"""A web server that stands in for the corpus's publisher: it serves a folder, in ranges, so that aria2 really downloads."""
+
+import os
+import sys
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Spec
+
+_FOLDER = "SNAP2CAPTION_DEMO_FILES"
+
+
+def files(folder: Path, ports: Ports) -> tuple[Spec, str]:
+    """Return how to serve the files under *folder*, and their address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = ports.get("files")
+    spec = Spec(
+        name="files",
+        command=(sys.executable, "-m", "uvicorn", "--factory", f"{__name__}:app", "--host", HOST, "--port", str(port)),
+        environment={**os.environ, _FOLDER: str(folder)},
+        ready_url=f"http://{HOST}:{port}/",
+        # It lists no folders: 404 is its way to say that it is there.
+        ready_below=500,
+        grace=2.0,
+    )
+    return spec, f"http://{HOST}:{port}"
+
+
+def app() -> Starlette:
+    """Return the web application, in the server's process."""
+    return Starlette(routes=[Mount("/", StaticFiles(directory=os.environ[_FOLDER]))])

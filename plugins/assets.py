@@ -1,0 +1,24 @@
+"""Assets: what one DAG makes and another waits for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowFailException
+
+DATASET = Asset("snap2caption_dataset")
+"""A dataset version in the object store. Each event carries the version's URI as ``extra["uri"]``."""
+
+
+def dataset_uri(given: str, context: Mapping[str, Any]) -> str:
+    """Return the dataset version to work on: the one *given* in the trigger form, else the newest of the events that started the run.
+
+    Raises:
+        AirflowFailException: neither is there. Trying again would not help.
+    """
+    if given:
+        return given
+    events = (context.get("triggering_asset_events") or {}).get(DATASET, [])
+    if not events:
+        raise AirflowFailException("No dataset: trigger the DAG `etl`, or give dataset_uri in the trigger form.")
+    return str(events[-1].extra["uri"])

@@ -1,0 +1,72 @@
+"""Buttons on a task in the Airflow UI that lead to what it made."""
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import BaseOperator, BaseOperatorLink
+
+from snap2caption.settings import Settings
+
+
+class _ResultLink(BaseOperatorLink):
+    """A link made from what the operator's ``execute`` returned, which it keeps as ``result``."""
+
+    # Airflow's own signature; the link is made in the task's process, where the operator has just run.
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002
+        """Return the address, or an empty string before there is one."""
+        result = getattr(operator, "result", None)
+        return self.address(result, Settings()) if result else ""
+
+    def address(self, result: Any, settings: Settings) -> str:
+        """Return the address that belongs to *result*."""
+        raise NotImplementedError
+
+
+class MlflowRunLink(_ResultLink):
+    """The training run in MLflow."""
+
+    name = "MLflow run"
+
+    def address(self, result: Any, settings: Settings) -> str:
+        """Return the run's page; *result* is the run's id or a document that holds it."""
+        run_id = result if isinstance(result, str) else result["run_id"]
+        return f"{settings.mlflow_tracking_uri}/#/experiments/0/runs/{run_id}"
+
+
+class ModelVersionLink(_ResultLink):
+    """The promoted version in the registry."""
+
+    name = "Registered model"
+
+    def address(self, result: Any, settings: Settings) -> str:
+        """Return the version's page; *result* holds its number."""
+        return f"{settings.mlflow_tracking_uri}/#/models/{settings.registered_model}/versions/{result['version']}"
+
+
+class ServiceLink(_ResultLink):
+    """The service that takes the promoted version over."""
+
+    name = "Service"
+
+    def address(self, result: Any, settings: Settings) -> str:  # noqa: ARG002
+        """Return the service's API page."""
+        return f"{settings.serving_url}/docs"
+
+
+class DatasetLink(_ResultLink):
+    """The dataset version in the object store."""
+
+    name = "Object store"
+
+    def address(self, result: Any, settings: Settings) -> str:
+        """Return the page of the version's folder; *result* is its URI."""
+        parts = urlsplit(result)
+        return f"{settings.store_console_url}/{parts.netloc}{parts.path}/" if settings.store_console_url else ""
+
+
+class Snap2CaptionPlugin(AirflowPlugin):
+    """Makes the links known to Airflow."""
+
+    name = "snap2caption"
+    operator_extra_links: ClassVar[list[Any]] = [MlflowRunLink(), ModelVersionLink(), ServiceLink(), DatasetLink()]

@@ -1,0 +1,102 @@
+"""Extract, transform, load: in the task's own process, with progress in the task's log."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import BaseOperator
+
+from plugins.assets import DATASET
+from plugins.links import DatasetLink
+from snap2caption.settings import Settings
+
+
+class ExtractOperator(BaseOperator):
+    """Downloads the corpus zip; returns its path on the machines' shared state folder."""
+
+    template_fields = ("urls", "sha256")
+
+    def __init__(self, *, urls: Any, sha256: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.urls = urls
+        self.sha256 = sha256
+
+    def execute(self, context: Any) -> str:  # noqa: ARG002
+        """Download, or go on with a download that was cut off."""
+        from etl.extract import extract
+
+        report = _EverySoOften(self.log)
+        path = extract(
+            self.urls, Settings().state_dir / "downloads", sha256=self.sha256 or None, on_progress=report.show
+        )
+        return str(path)
+
+
+class TransformOperator(BaseOperator):
+    """Makes a dataset version from the zip; returns the version's folder."""
+
+    template_fields = ("corpus", "cities", "seed", "urls")
+
+    def __init__(self, *, corpus: Any, cities: Any, seed: Any, urls: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.corpus = corpus
+        self.cities = cities
+        self.seed = seed
+        self.urls = urls
+
+    def execute(self, context: Any) -> str:  # noqa: ARG002
+        """Clean, pair and split."""
+        from etl.transform import transform
+
+        report = _EverySoOften(self.log)
+        folder = transform(
+            Path(self.corpus),
+            Settings().state_dir / "work",
+            cities=self.cities,
+            seed=int(self.seed),
+            source_urls=self.urls,
+            on_progress=report.count,
+        )
+        return str(folder)
+
+
+class LoadOperator(BaseOperator):
+    """Uploads a dataset version; returns its URI and publishes it as an event of the dataset asset."""
+
+    template_fields = ("dataset", "uri")
+    operator_extra_links = (DatasetLink(),)
+
+    def __init__(self, *, dataset: Any, uri: Any, **arguments: Any) -> None:
+        super().__init__(outlets=[DATASET], **arguments)
+        self.dataset = dataset
+        self.uri = uri
+        self.result: str | None = None
+
+    def execute(self, context: Any) -> str:
+        """Upload what is not there yet, the manifest last."""
+        from etl.load import load
+
+        report = _EverySoOften(self.log)
+        self.result = load(Path(self.dataset), self.uri or Settings().datasets_uri, on_progress=report.count)
+        context["outlet_events"][DATASET].extra = {"uri": self.result}
+        return self.result
+
+
+class _EverySoOften:
+    """Progress as lines in a log, not more than one in a while."""
+
+    SECONDS = 5.0
+
+    def __init__(self, log: Any) -> None:
+        self.log = log
+        self.last = time.monotonic()
+
+    def count(self, done: int, total: int) -> None:
+        """Show *done* of *total*."""
+        self.show(f"{done} of {total}")
+
+    def show(self, progress: object) -> None:
+        """Show *progress*, if it is time."""
+        if time.monotonic() - self.last >= self.SECONDS:
+            self.last = time.monotonic()
+            self.log.info("%s", progress)

@@ -1,0 +1,82 @@
+"""Train, gate, promote, roll back."""
+
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from plugins.assets import dataset_uri
+from plugins.links import MlflowRunLink, ModelVersionLink, ServiceLink
+from plugins.operators.command import CommandOperator
+from snap2caption.settings import Settings
+from snap2caption.verdict import Verdict
+
+
+class TrainOperator(CommandOperator):
+    """Fine-tunes and evaluates a model; returns the MLflow run's id."""
+
+    template_fields = ("config", "overrides", "dataset_uri")
+    operator_extra_links = (MlflowRunLink(),)
+
+    def __init__(self, *, config: Any, overrides: Any, dataset_uri: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.config = config
+        self.overrides = overrides
+        self.dataset_uri = dataset_uri
+
+    def execute(self, context: Any) -> str:
+        """Train on the dataset of the trigger form, or of the event that started the run."""
+        recipe = Settings().configs_dir / Path(self.config).name
+        uri = dataset_uri(self.dataset_uri, context)
+        found = self.run("train", "--config", str(recipe), f"data.uri={uri}", *self.overrides)
+        return str(found["run_id"])
+
+
+class GateOperator(CommandOperator):
+    """Puts a run's model before the gate; returns the verdict. A refusal is an answer, not a failure."""
+
+    template_fields = ("run_id",)
+    operator_extra_links = (MlflowRunLink(),)
+    answers = (0, 1)
+
+    def __init__(self, *, run_id: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.run_id = run_id
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Compare, and show the verdict rule by rule."""
+        verdict = Verdict.model_validate(self.run("gate", self.run_id))
+        for rule in verdict.rules:
+            self.log.info("%s %s: %s", "passed " if rule.passed else "REFUSED", rule.name, rule.reason)
+        self.log.info("%s (compared with %s)", "admitted" if verdict.admitted else "refused", verdict.incumbent)
+        return verdict.model_dump(mode="json")
+
+
+class PromoteOperator(CommandOperator):
+    """Makes an admitted run's model the champion; skipped, with the gate's reasons, for a refused one."""
+
+    template_fields = ("verdict",)
+    operator_extra_links = (ModelVersionLink(), ServiceLink())
+
+    def __init__(self, *, verdict: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.verdict = verdict
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Promote, if the gate admitted it."""
+        verdict = Verdict.model_validate(self.verdict)
+        if not verdict.admitted:
+            raise AirflowSkipException(f"The gate refused the candidate: {' '.join(verdict.refusals)}")
+        promoted: dict[str, Any] = self.run("promote", verdict.run_id)
+        return promoted
+
+
+class RollbackOperator(CommandOperator):
+    """Makes the previous champion the champion again."""
+
+    operator_extra_links = (ModelVersionLink(), ServiceLink())
+
+    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Roll back."""
+        restored: dict[str, Any] = self.run("rollback")
+        return restored
