@@ -33,6 +33,7 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line; a mistake of the user's ends with one sentence, never a traceback."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         build_app()()
     except UserError as error:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
@@ -42,12 +44,12 @@ class Registry:
 
     def by_alias(self, alias: str) -> ModelVersion | None:
         """Return the version that *alias* names, or None."""
-        found = self._ask(lambda client: client.get_model_version_by_alias(self.name, alias))
+        found = self._find(lambda client: client.get_model_version_by_alias(self.name, alias))
         return None if found is None else _read(found)
 
     def by_run(self, run_id: str) -> ModelVersion | None:
         """Return the version that was registered from the run, or None."""
-        found = self._ask(lambda client: client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'"))
+        found = self._find(lambda client: client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'"))
         return _read(found[0]) if found else None
 
     def resolve(self, reference: str) -> ModelVersion:
@@ -57,7 +59,7 @@ class Registry:
             UserError: there is none.
         """
         if reference.isdigit():
-            found = self._ask(lambda client: client.get_model_version(self.name, reference))
+            found = self._find(lambda client: client.get_model_version(self.name, reference))
             version = None if found is None else _read(found)
         else:
             version = self.by_alias(reference) or self.by_run(reference)
@@ -81,7 +83,8 @@ class Registry:
         def create(client: "MlflowClient") -> Any:
             if not client.search_registered_models(f"name = '{self.name}'"):
                 client.create_registered_model(self.name)
-            return client.create_model_version(self.name, source=source, run_id=run_id, tags=tags)
+            model_id = source.removeprefix("models:/")
+            return client.create_model_version(self.name, source=source, run_id=run_id, tags=tags, model_id=model_id)
 
         return _read(self._ask(create))
 
@@ -126,16 +129,30 @@ class Registry:
     def _point(self, alias: str, version: ModelVersion) -> None:
         self._ask(lambda client: client.set_registered_model_alias(self.name, alias, str(version.version)))
 
-    def _ask(self, question: Any) -> Any:
+    def _find(self, question: "Callable[[MlflowClient], Any]") -> Any:
+        """Ask for something that may not be there: None then."""
+        from mlflow.exceptions import MlflowException
+
+        def ask(client: "MlflowClient") -> Any:
+            try:
+                return question(client)
+            except MlflowException as error:
+                # A version that is not there is the first, an alias that is not there the second.
+                if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                    return None
+                raise
+
+        return self._ask(ask)
+
+    def _ask(self, question: "Callable[[MlflowClient], Any]") -> Any:
         from mlflow.exceptions import MlflowException
 
         try:
             return question(self.client())
         except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
             raise UserError(
-                f"MLflow at {self.tracking_uri} did not answer ({error.message}); start it, or set SNAP2CAPTION_MLFLOW_TRACKING_URI."
+                f"MLflow at {self.tracking_uri} refused or did not answer ({error.message}); see its log, or set "
+                "SNAP2CAPTION_MLFLOW_TRACKING_URI."
             ) from error
 
 

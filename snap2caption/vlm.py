@@ -5,6 +5,8 @@ and ``llava-hf/llava-1.5-7b-hf`` take the same path.
 """
 
 import hashlib
+import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -129,6 +131,7 @@ def load(
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils.logging import disable_progress_bar
 
     where = resolve_base(base, models_dir)
     local = where != base
@@ -138,13 +141,13 @@ def load(
             f"The base model {base} on disk has revision {found}, but the adapter was trained on {revision}; restore that base model."
         )
     hub = {} if local else {"revision": found}
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     try:
         processor = AutoProcessor.from_pretrained(where, **hub)
         model = AutoModelForImageTextToText.from_pretrained(where, dtype=getattr(torch, dtype), **hub)
     except OSError as error:
-        raise UserError(
-            f"The base model {base} is neither in {models_dir} nor on the model hub ({str(error).splitlines()[0]})."
-        ) from error
+        raise _missing(base, models_dir, error) from error
     if not local:
         found = getattr(model.config, "_commit_hash", None) or found
     if torch.cuda.is_available():
@@ -152,9 +155,33 @@ def load(
     if adapter is not None:
         from peft import PeftModel
 
+        quieten_peft()
         model = PeftModel.from_pretrained(model, str(adapter))
     model.eval()
     return VisionLanguageModel(model=model, processor=processor, base=base, revision=found)
+
+
+def find_revision(base: str, models_dir: Path) -> str:
+    """Return the revision that `load` would load: a digest of the weights for a base on disk, a commit for one on the hub.
+
+    Raises:
+        UserError: the base is neither on disk nor on the hub.
+    """
+    where = resolve_base(base, models_dir)
+    if where != base:
+        return local_revision(Path(where))
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(base)
+    except OSError as error:
+        raise _missing(base, models_dir, error) from error
+    return str(getattr(config, "_commit_hash", None) or "main")
+
+
+def _missing(base: str, models_dir: Path, error: OSError) -> UserError:
+    reason = str(error).splitlines()[0]
+    return UserError(f"The base model {base} is neither in {models_dir} nor on the model hub ({reason}).")
 
 
 def local_revision(folder: Path) -> str:
@@ -164,3 +191,8 @@ def local_revision(folder: Path) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:12]
+
+
+def quieten_peft() -> None:
+    """Keep back a warning that PEFT causes by asking transformers under an old name; nobody who runs us can do anything about it."""
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)

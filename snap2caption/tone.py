@@ -1,0 +1,36 @@
+"""The tone of a caption, told from its surface by a rule that a person can check.
+
+Corpora don't say in which tone a post is meant. A model learns to follow the tone that a creator asks for only if each training prompt
+names the tone of its own caption, so we infer it. The rules are tried in their order; the first that holds names the tone.
+"""
+
+import re
+import unicodedata
+
+from snap2caption.post import Tone
+
+_SHORT = 6
+"""A minimal caption has at most so many words."""
+
+_PUN = re.compile(
+    r"\b(plot twist|pun|apparently|allegedly|officially|technically|proof that|spoiler|told my|relationship status|asking for)\b"
+)
+_UPLIFT = re.compile(
+    r"\b(dream\w*|believe\w*|grateful|gratitude|hope|hopes|inspir\w+|chase|begin\w*|journey|magic|remember|breathe|shine|courage|trust|heart|soul)\b"
+)
+
+
+def infer_tone(caption: str) -> Tone:
+    """Return the tone of *caption* (prose, without its hashtags)."""
+    lowered = caption.casefold()
+    words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", caption)
+    emoji = sum(unicodedata.category(character) == "So" for character in caption)
+    if len(words) <= _SHORT and "!" not in caption:
+        return Tone.MINIMAL
+    if _PUN.search(lowered):
+        return Tone.WITTY
+    if _UPLIFT.search(lowered):
+        return Tone.INSPIRATIONAL
+    if emoji >= 2 or "!" in caption:
+        return Tone.PLAYFUL
+    return Tone.PROFESSIONAL

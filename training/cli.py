@@ -1,0 +1,158 @@
+"""Commands of training: train, evaluate, score, gate, promote, rollback."""
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import BaseModel
+
+from snap2caption.console import print_result, stderr
+from snap2caption.errors import UserError
+from snap2caption.settings import Settings
+from training.recipe import EvaluationSettings, Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from snap2caption.verdict import Verdict
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The MLflow run.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    for command in (train, evaluate, score, gate, promote, rollback):
+        app.command()(command)
+
+
+def train(
+    config: Annotated[Path, typer.Option(help="The recipe.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as data.uri=URI.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show what would be done.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Train again what was trained before.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a model, evaluate it, log it to MLflow; prints the run's id."""
+    recipe = load_recipe(config, overrides or [])
+    settings = Settings()
+    if dry_run:
+        plan = _plan(recipe, settings)
+        counts = "\n".join(f"# {name}: {value}" for name, value in plan.items())
+        print_result(f"{recipe.dump()}\n{counts}", {"recipe": recipe.model_dump(mode="json"), **plan}, as_json=as_json)
+        return
+    _share_cores()
+    from training import pipeline
+
+    run_id = pipeline.train(recipe, settings, force=force)
+    print_result(run_id, {"run_id": run_id}, as_json=as_json)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run id, an alias, a version, or base:NAME.")],
+    dataset_uri: Annotated[str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version.")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 16,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest caption.")] = 96,
+    max_samples: Annotated[int | None, typer.Option(min=1, help="So many photos only.")] = None,
+) -> None:
+    """Let a model caption a split's photos, and score it; prints JSON."""
+    wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
+    if split not in ("train", "validation", "test"):
+        raise typer.BadParameter("give train, validation or test", param_hint="--split")
+    _share_cores()
+    from training.promotion import evaluate_model
+
+    evaluation = evaluate_model(model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings())
+    _print_model(evaluation)
+
+
+def score(
+    hypotheses: Annotated[Path, typer.Argument(metavar="HYPOTHESES.jsonl", help='Rows {"id", "caption"}.')],
+    references: Annotated[Path, typer.Argument(metavar="REFERENCES.jsonl", help='Rows {"id", "captions": […]}.')],
+) -> None:
+    """Score captions against references: BLEU, ROUGE-L, CIDEr-D, hashtags; prints JSON."""
+    from training.score import score_files
+
+    _print_model(score_files(hypotheses, references))
+
+
+def gate(run_id: RunId, as_json: AsJson = False) -> None:
+    """Compare a run's model with the champion; exit status 1 if it is refused."""
+    _share_cores()
+    from training.promotion import gate_run
+
+    verdict = gate_run(run_id, Settings())
+    print_result(_table(verdict), verdict.model_dump(mode="json"), as_json=as_json)
+    if not verdict.admitted:
+        for reason in verdict.refusals:
+            stderr.print(f"refused: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def promote(
+    run_id: RunId,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the gate said.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register a run's model and make it the champion."""
+    from training import promotion
+
+    version = promotion.promote(run_id, Settings(), force=force)
+    document = {"version": version.version, "run_id": version.run_id}
+    print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
+
+
+def rollback(as_json: AsJson = False) -> None:
+    """Make the previous champion the champion again."""
+    from training import promotion
+
+    version = promotion.rollback(Settings())
+    document = {"version": version.version, "run_id": version.run_id}
+    print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
+
+
+def _share_cores() -> None:
+    """Let threads that wait for each other sleep. Spinning instead made a step 15 times slower where the cores had other work too."""
+    # OpenMP reads it when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _plan(recipe: Recipe, settings: Settings) -> dict[str, object]:
+    from snap2caption.vlm import find_revision
+    from training.data import Dataset
+
+    dataset = Dataset.open(recipe.data.version_uri(), settings.state_dir / "shards")
+    counts = {
+        split: dataset.count(split, recipe.data.cities, recipe.data.samples_per_city)
+        for split in dataset.manifest.splits
+    }
+    if not counts.get("train"):
+        raise UserError(f"The train split of dataset {dataset.manifest.version} is empty; make a larger dataset.")
+    step = recipe.optimiser.batch_size * recipe.optimiser.accumulation
+    return {
+        "dataset_version": dataset.manifest.version,
+        "base_revision": find_revision(recipe.model.base, settings.models_dir),
+        "samples": counts,
+        "optimiser_steps": -(-counts["train"] // step) * recipe.optimiser.epochs,
+    }
+
+
+def _print_model(model: BaseModel) -> None:
+    print_result("", json.loads(model.model_dump_json()), as_json=True)
+
+
+def _table(verdict: "Verdict") -> str:
+    def number(value: float | None) -> str:
+        return "-" if value is None else f"{value:.4g}"
+
+    rows = [("rule", "candidate", verdict.incumbent, "verdict")]
+    rows += [
+        (rule.name, number(rule.candidate), number(rule.incumbent), "passed" if rule.passed else "REFUSED")
+        for rule in verdict.rules
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, "admitted" if verdict.admitted else "refused"])

@@ -1,0 +1,122 @@
+"""From samples to the model's training batches: prompt and answer in one sequence, the loss on the answer alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from snap2caption.errors import UserError
+from snap2caption.images import decode
+from snap2caption.post import render
+from snap2caption.shards import Sample
+from snap2caption.vlm import VisionLanguageModel
+
+IGNORED = -100
+"""The label of a position that carries no loss."""
+
+Batch = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A sample as text: the prompt and the answer in the family's chat template, ended as the family ends an answer."""
+
+    text: str
+    answer_tokens: int
+    """How many of the last tokens are the answer's, its end token among them."""
+
+
+class SampleCollator:
+    """Makes batches from samples, with the pictures' pixels: what the family's own processor returns, and labels.
+
+    *prompt_for* writes the instruction that goes beside a sample's photo.
+    """
+
+    def __init__(self, vlm: VisionLanguageModel, prompt_for: Callable[[Sample], str]) -> None:
+        self.vlm = vlm
+        self.tokenizer = vlm.processor.tokenizer
+        self.prompt_for = prompt_for
+
+    def converse(self, sample: Sample) -> Conversation:
+        """Return *sample* as text, with the length of its answer."""
+        prompt = self.prompt_for(sample)
+        question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
+        answer = {"role": "assistant", "content": [{"type": "text", "text": render(sample.post)}]}
+        start = self.vlm.chat(prompt)
+        text = str(self.vlm.processor.apply_chat_template([question, answer], tokenize=False)).rstrip()
+        if not text.startswith(start):
+            raise UserError(
+                f"The chat template of {self.vlm.base} changes the question once it is answered; use another base model."
+            )
+        if not text.endswith(tuple(self.tokenizer.all_special_tokens)):
+            text += self.tokenizer.eos_token
+        asked, whole = self._ids(start), self._ids(text)
+        # Tokenised as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
+        # two sequences part.
+        common = next((i for i, pair in enumerate(zip(asked, whole, strict=False)) if pair[0] != pair[1]), len(asked))
+        return Conversation(text, len(whole) - common)
+
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
+        """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the pictures."""
+        conversations = [self.converse(sample) for sample in samples]
+        self.tokenizer.padding_side = "right"
+        batch = dict(
+            self.vlm.processor(
+                images=[decode(sample.photo()) for sample in samples],
+                text=[conversation.text for conversation in conversations],
+                return_tensors="pt",
+                padding=True,
+            )
+        )
+        lengths = batch["attention_mask"].sum(dim=1)
+        answers = torch.tensor([conversation.answer_tokens for conversation in conversations])
+        batch["labels"] = label(batch["input_ids"], lengths, answers)
+        return batch
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text)["input_ids"])
+
+
+def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """Return the labels of right-padded sequences: the answer's tokens, `IGNORED` elsewhere.
+
+    The model shifts them itself: position *i* of the labels is the token at *i*, predicted from those before it.
+
+    Args:
+        input_ids: (batch, tokens).
+        lengths: (batch,), tokens without padding.
+        answers: (batch,), how many of those, at the end, are the answer's.
+    """
+    position = torch.arange(input_ids.shape[1])
+    is_answer = (position >= (lengths - answers)[:, None]) & (position < lengths[:, None])
+    return input_ids.where(is_answer, IGNORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A sample whose picture went through the vision tower: tokens (tokens,), labels (tokens,), features (image tokens, width)."""
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    features: torch.Tensor
+
+
+class EncodedCollator:
+    """Makes batches from encoded samples: ``image_features`` (all image tokens, width) stand for the pictures."""
+
+    def __init__(self, padding_token: int) -> None:
+        self.padding_token = padding_token
+
+    def __call__(self, samples: Sequence[Encoded]) -> Batch:
+        """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the features."""
+        ones = [torch.ones_like(sample.input_ids) for sample in samples]
+        return {
+            "input_ids": pad_sequence(
+                [sample.input_ids for sample in samples], batch_first=True, padding_value=self.padding_token
+            ),
+            "attention_mask": pad_sequence(ones, batch_first=True),
+            "labels": pad_sequence([sample.labels for sample in samples], batch_first=True, padding_value=IGNORED),
+            "image_features": torch.cat([sample.features for sample in samples]),
+        }

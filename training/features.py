@@ -1,0 +1,100 @@
+"""Vision features computed once: while vision tower and projector are frozen, each picture looks the same in every epoch."""
+
+import inspect
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from snap2caption.console import progress_bar
+from snap2caption.errors import UserError
+from snap2caption.shards import Sample
+from snap2caption.vlm import VisionLanguageModel
+from training.collate import Batch, Encoded, SampleCollator
+from training.data import chunks
+
+logger = logging.getLogger(__name__)
+
+TEXT = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
+"""What of a batch is no picture."""
+
+_GIB = 1 << 30
+
+
+def with_features(batch: Batch) -> Batch:
+    """Return the model's arguments for *batch*: features computed earlier take the pictures' place."""
+    if "image_features" not in batch:
+        return batch
+    features = batch["image_features"]
+    rest = {name: value for name, value in batch.items() if name != "image_features"}
+    return rest | {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=[features])}}
+
+
+def image_features(model: Any, batch: Batch) -> torch.Tensor:
+    """Return what the language model sees of the pictures in *batch*: (image tokens, width), picture after picture."""
+    pictures = {name: value.to(model.device) for name, value in batch.items() if name not in TEXT}
+    pictures["pixel_values"] = pictures["pixel_values"].to(model.dtype)
+    features = model.get_image_features(**pictures, return_dict=True).pooler_output
+    return torch.cat([picture.flatten(0, -2) for picture in features])
+
+
+def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> torch.Tensor:
+    """Check that the processor writes as many image tokens as the model sees, and return the picture's features.
+
+    Raises:
+        UserError: processor and model disagree, so that the model would see shifted pictures or none.
+    """
+    batch = collate([sample])
+    with torch.no_grad():
+        features = image_features(vlm.model, batch)
+    written = int((batch["input_ids"] == vlm.model.config.image_token_id).sum())
+    if written != len(features):
+        raise UserError(
+            f"The processor of {vlm.base} writes {written} image tokens where the model sees {len(features)}; "
+            "correct patch_size, vision_feature_select_strategy and num_additional_image_tokens in its processor_config.json."
+        )
+    return features
+
+
+def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], limit_gib: float) -> bool:
+    """Whether the features of *samples* can be computed once: the family takes them, nothing before them is trained, and they fit."""
+    if "mm_encoder_outputs" not in inspect.signature(vlm.model.get_base_model().forward).parameters:
+        return False
+    batch = collate(samples[:1])
+    with torch.enable_grad():
+        features = image_features(vlm.model, batch)
+    if features.requires_grad:
+        return False
+    size = features.numel() * features.element_size() * len(samples)
+    if size > limit_gib * _GIB:
+        logger.info(
+            "vision features would take %.1f GiB: pictures go through the vision tower in each epoch", size / _GIB
+        )
+        return False
+    return True
+
+
+def encode(
+    vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], batch_size: int
+) -> list[Encoded]:
+    """Return *samples* with their pictures' features."""
+    token = vlm.model.config.image_token_id
+    encoded: list[Encoded] = []
+    with progress_bar() as progress, torch.no_grad():
+        task = progress.add_task("looking at the photos", total=len(samples))
+        for chunk in chunks(samples, batch_size):
+            batch = collate(chunk)
+            features = image_features(vlm.model, batch).cpu()
+            counts = (batch["input_ids"] == token).sum(dim=1).tolist()
+            lengths = batch["attention_mask"].sum(dim=1).tolist()
+            for row, (length, picture) in enumerate(zip(lengths, features.split(counts), strict=True)):
+                # Cloned: a view would keep the whole padded batch in memory.
+                encoded.append(
+                    Encoded(
+                        batch["input_ids"][row, :length].clone(), batch["labels"][row, :length].clone(), picture.clone()
+                    )
+                )
+            progress.update(task, advance=len(chunk))
+    return encoded

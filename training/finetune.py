@@ -1,0 +1,273 @@
+"""The fine-tuning loop: transformers' Trainer over a base model with a LoRA adapter.
+
+Why the Trainer: checkpoints with optimiser and random state, accumulation, mixed precision, gradient checkpointing and several processes
+come with it, and it costs little beside a bare loop (see ``docs/architecture.md``; its steps on the demo model are dominated by the model).
+"""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence, Sized
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from snap2caption.console import progress_bar
+from snap2caption.errors import UserError
+from snap2caption.shards import Sample
+from snap2caption.vlm import VisionLanguageModel
+from training.collate import Batch, EncodedCollator, SampleCollator
+from training.data import training_prompt
+from training.features import cacheable, check_image_tokens, encode
+from training.lora import add_adapter
+from training.loss import answer_loss, mean_answer_loss
+from training.recipe import OptimiserSettings, Recipe
+
+logger = logging.getLogger(__name__)
+
+COMPLETE = "complete"
+"""The file that marks a checkpoint as wholly written."""
+
+Report = Callable[[dict[str, float], int], None]
+"""Takes metrics and the optimiser step that they belong to."""
+
+
+class StoppedError(UserError):
+    """Training was asked to stop, and has saved a checkpoint."""
+
+
+def finetune(
+    vlm: VisionLanguageModel,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    recipe: Recipe,
+    work_dir: Path,
+    report: Report,
+) -> Path:
+    """Train an adapter on *vlm*, which carries it afterwards, and save it.
+
+    Args:
+        vlm: the untouched base.
+        train: what to learn from.
+        validation: what the loss after each epoch is measured on.
+        recipe: how.
+        work_dir: where the checkpoints are; if it holds one, training goes on from there, to the same result.
+        report: is told of each metric as it comes.
+
+    Returns:
+        The adapter's folder.
+
+    Raises:
+        UserError: the recipe does not fit the model.
+        StoppedError: SIGTERM came.
+    """
+    settings = recipe.optimiser
+    make_deterministic(settings)
+    collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
+    check_image_tokens(vlm, collate, train[0])
+    vlm.model = add_adapter(vlm.model, recipe.model.lora)
+    collator: Callable[..., Batch] = collate
+    train_rows: Sequence[Any] = train
+    validation_rows: Sequence[Any] = validation
+    if cacheable(vlm, collate, train, settings.feature_cache_gib):
+        train_rows = encode(vlm, collate, train, settings.batch_size)
+        validation_rows = encode(vlm, collate, validation, settings.batch_size)
+        collator = EncodedCollator(vlm.processor.tokenizer.pad_token_id)
+    order = EpochOrder(train_rows, settings.seed)
+    stop = StopOnSignal()
+    trainer = AnswerTrainer(
+        model=vlm.model,
+        args=_arguments(settings, work_dir),
+        train_dataset=train_rows,
+        eval_dataset=validation_rows,
+        data_collator=collator,
+        order=order,
+        callbacks=[SeedEpochs(order, settings.seed), Reporter(report), stop, ProgressBar()],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    with stop:
+        trainer.train(resume_from_checkpoint=last_checkpoint(work_dir))
+    if stop.asked:
+        raise StoppedError("Training was stopped and has saved a checkpoint; the same command goes on from there.")
+    vlm.model.eval()
+    adapter = work_dir / "adapter"
+    vlm.model.save_pretrained(adapter)
+    return adapter
+
+
+def make_deterministic(settings: OptimiserSettings) -> None:
+    """Make the same seed give the same numbers."""
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    set_seed(settings.seed)
+
+
+def last_checkpoint(work_dir: Path) -> str | None:
+    """Return the folder of the last checkpoint that was wholly written, or None."""
+    found = [marker.parent for marker in work_dir.glob(f"checkpoint-*/{COMPLETE}")]
+    return str(max(found, key=lambda folder: int(folder.name.rpartition("-")[2]))) if found else None
+
+
+class EpochOrder(Sampler[int]):
+    """The order of the samples: another one in each epoch, that depends on the seed and the epoch's number alone."""
+
+    def __init__(self, rows: Sized, seed: int) -> None:
+        self.rows = rows
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
+        return iter(torch.randperm(len(self.rows), generator=generator).tolist())
+
+
+class AnswerTrainer(Trainer):
+    """A Trainer whose loss is the mean over the answers' tokens of a whole optimiser step, however it is cut into batches."""
+
+    def __init__(self, *, order: EpochOrder, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.order = order
+        # Ours is normalised over the step: the Trainer must not divide it by the accumulation steps again.
+        self.model_accepts_loss_kwargs = True
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Batch,
+        return_outputs: bool = False,  # noqa: ARG002 - the Trainer's own signature
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the batch's share of the step's mean loss."""
+        loss, tokens = answer_loss(model, inputs)
+        return loss / (tokens if num_items_in_batch is None else num_items_in_batch)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the validation loss."""
+        batches = DataLoader(self.eval_dataset, batch_size=self.args.eval_batch_size, collate_fn=self.data_collator)
+        metrics = {"eval_loss": mean_answer_loss(self.model, batches)}
+        self.log(metrics)
+        return metrics
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> EpochOrder:
+        return self.order
+
+    def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
+        super()._save_checkpoint(*arguments, **named)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        os.sync()
+        (folder / COMPLETE).touch()
+
+
+class SeedEpochs(TrainerCallback):
+    """Gives each epoch its own order and its own random numbers, so that a resumed run draws what the whole run drew."""
+
+    def __init__(self, order: EpochOrder, seed: int) -> None:
+        self.order = order
+        self.seed = seed
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Set order and seed by the number of the epoch."""
+        self.order.epoch = int(state.epoch)
+        torch.manual_seed(self.seed + 1_000_003 * self.order.epoch)
+
+
+class Reporter(TrainerCallback):
+    """Hands the Trainer's metrics on under our names."""
+
+    NAMES: ClassVar = {"loss": "train/loss", "eval_loss": "validation/loss", "learning_rate": "train/learning_rate"}
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:  # noqa: ARG002
+        """Pass on what is ours."""
+        metrics = {self.NAMES[name]: value for name, value in logs.items() if name in self.NAMES}
+        if metrics:
+            self.report(metrics, state.global_step)
+
+
+class ProgressBar(TrainerCallback):
+    """Shows the steps on standard error."""
+
+    def __init__(self) -> None:
+        self.progress = progress_bar()
+        self.task = self.progress.add_task("training", total=None)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Draw the bar."""
+        self.progress.update(self.task, total=state.max_steps, completed=state.global_step)
+        self.progress.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Advance it."""
+        self.progress.update(self.task, completed=state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Leave it as it is."""
+        self.progress.stop()
+
+
+class StopOnSignal(TrainerCallback):
+    """Lets the step in progress end when SIGTERM comes, saves a checkpoint, and stops. A context: it puts the old handler back."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __enter__(self) -> None:
+        # Handlers belong to the main thread; elsewhere whoever runs us handles signals.
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGTERM, self._ask)
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self.before)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
+        """Save and stop if asked to."""
+        if self.asked:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+    def _ask(self, _: int, __: FrameType | None) -> None:
+        logger.info("asked to stop: saving a checkpoint")
+        self.asked = True
+
+
+def _arguments(settings: OptimiserSettings, work_dir: Path) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(work_dir),
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        num_train_epochs=settings.epochs,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        bf16=settings.precision == "bfloat16",
+        seed=settings.seed,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        # Two: the last one may be half written when we are killed.
+        save_total_limit=2,
+        logging_steps=5,
+        report_to=[],
+        remove_unused_columns=False,
+        label_names=["labels"],
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+    )

@@ -1,0 +1,41 @@
+"""The loss over the answers' tokens."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from training.collate import IGNORED, Batch
+from training.features import with_features
+
+
+def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
+    """Return the cross-entropy summed over the answers' tokens of *batch*, and how many they are.
+
+    Logits are computed from the first answer on only: the prompt with its image tokens is most of a sequence, and the vocabulary is wide.
+    """
+    batch = with_features(batch)
+    labels = batch["labels"]
+    first = int((labels != IGNORED).any(dim=0).nonzero()[0])
+    targets = labels[:, first:]
+    # The token at `first` is predicted at the position before it.
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    logits = model(**inputs, logits_to_keep=targets.shape[1] + 1).logits[:, :-1]
+    loss = functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return loss, int((targets != IGNORED).sum())
+
+
+def mean_answer_loss(model: Any, batches: Iterable[Batch]) -> float:
+    """Return the mean cross-entropy of an answer's token over all *batches*, in nats, with dropout off."""
+    training = model.training
+    model.eval()
+    total, tokens = 0.0, 0
+    with torch.no_grad():
+        for batch in batches:
+            loss, count = answer_loss(model, {name: value.to(model.device) for name, value in batch.items()})
+            total, tokens = total + loss.item(), tokens + count
+    model.train(training)
+    return total / tokens

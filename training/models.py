@@ -1,0 +1,82 @@
+"""The models that can be evaluated: an untouched base, or the adapter of a run."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from snap2caption.errors import UserError
+from snap2caption.registry import ADAPTER_PATH, Registry
+from snap2caption.vlm import VisionLanguageModel, find_revision, load
+from training.tracking import MODEL_URI
+
+BASE = "base:"
+"""Before the name of an untouched base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A base at a revision and, if a run trained one on it, the adapter."""
+
+    base: str
+    revision: str
+    run_id: str | None = None
+    adapter_uri: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the model is called in an evaluation."""
+        return f"run:{self.run_id}" if self.run_id else f"{BASE}{self.base}@{self.revision}"
+
+    def load(self, models_dir: Path, dtype: str = "float32") -> VisionLanguageModel:
+        """Load the model; the adapter is downloaded from MLflow.
+
+        Raises:
+            UserError: base or adapter is missing.
+        """
+        if self.adapter_uri is None:
+            return load(self.base, models_dir, revision=self.revision, dtype=dtype)
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                folder = mlflow.artifacts.download_artifacts(self.adapter_uri, dst_path=scratch)
+            except (MlflowException, OSError) as error:
+                raise UserError(
+                    f"The adapter of {self.name} can't be downloaded ({error}); train it again with --force."
+                ) from error
+            adapter = Path(folder) / ADAPTER_PATH
+            return load(self.base, models_dir, adapter=adapter, revision=self.revision, dtype=dtype)
+
+
+def find_base(base: str, models_dir: Path) -> Model:
+    """Return the untouched base *base*."""
+    return Model(base, find_revision(base, models_dir))
+
+
+def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Model:
+    """Return the model of the run that a run id, an alias or a version number names.
+
+    Raises:
+        UserError: there is none, or its run did not end well.
+    """
+    run_id = reference
+    if reference.isdigit() or not _is_run(client, reference):
+        run_id = registry.resolve(reference).run_id
+    tags = client.get_run(run_id).data.tags
+    if MODEL_URI not in tags:
+        raise UserError(
+            f"Run {run_id} holds no model: it did not end well; give the same `train` command again to go on."
+        )
+    return Model(tags["base"], tags["base_revision"], run_id, tags[MODEL_URI])
+
+
+def _is_run(client: MlflowClient, reference: str) -> bool:
+    try:
+        client.get_run(reference)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return False
+        raise
+    return True

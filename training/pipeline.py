@@ -1,0 +1,115 @@
+"""From a dataset version to an evaluated model in MLflow: fine-tune, evaluate, log. The command line and Airflow call this."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snap2caption.errors import UserError
+from snap2caption.settings import Settings
+from snap2caption.vlm import find_revision, load
+from training.data import Dataset
+from training.evaluate import conditions_of, evaluate
+from training.finetune import finetune, make_deterministic
+from training.lora import trainable_parameters
+from training.pictures import choose_rows, draw_grid
+from training.recipe import Recipe
+from training.tracking import CANDIDATE, FINGERPRINT, RECIPE, RunLog, connect, explained, find_run, is_finished
+
+logger = logging.getLogger(__name__)
+
+SAMPLE_CAPTIONS = 12
+"""How many captions are shown in a run."""
+
+
+def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
+    """Fine-tune, evaluate and log; return the MLflow run's id.
+
+    A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned. One
+    that was killed goes on in its own run, from its last checkpoint.
+
+    Raises:
+        UserError: something that the recipe needs is missing.
+        StoppedError: SIGTERM came; a checkpoint is saved.
+    """
+    client = connect(settings.mlflow_tracking_uri)
+    dataset = open_dataset(recipe.data.version_uri(), settings)
+    revision = find_revision(recipe.model.base, settings.models_dir)
+    identity = fingerprint(recipe, dataset.manifest.version, revision)
+    work_dir = settings.state_dir / "training" / identity
+    with explained(settings.mlflow_tracking_uri), _alone(work_dir):
+        known = None if force else find_run(client, recipe.tracking.experiment, identity)
+        if known is not None and is_finished(known):
+            logger.info("this recipe was trained on dataset %s before", dataset.manifest.version)
+            return str(known.info.run_id)
+        if known is not None:
+            log = RunLog(client, known.info.run_id)
+            log.resume()
+        else:
+            shutil.rmtree(work_dir, ignore_errors=True)
+            tags = {
+                FINGERPRINT: identity,
+                "base": recipe.model.base,
+                "base_revision": revision,
+                "dataset_version": dataset.manifest.version,
+                "dataset_uri": dataset.uri,
+            }
+            log = RunLog.start(client, recipe.tracking.experiment, tags)
+        with log.ending():
+            _train(recipe, settings, dataset, revision, work_dir, log)
+        # The checkpoints are of no use any more: the adapter is in MLflow.
+        shutil.rmtree(work_dir)
+    return log.run_id
+
+
+def fingerprint(recipe: Recipe, dataset_version: str, revision: str) -> str:
+    """Return what makes two trainings the same: the recipe without where things are filed, the dataset's content, the base's weights."""
+    content = recipe.model_dump(mode="json", exclude={"tracking": True, "data": {"uri", "version"}})
+    parts = json.dumps([content, dataset_version, revision], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def open_dataset(uri: str, settings: Settings) -> Dataset:
+    """Open the dataset version at *uri*; its shards are kept in the state folder."""
+    return Dataset.open(uri, settings.state_dir / "shards")
+
+
+def _train(recipe: Recipe, settings: Settings, dataset: Dataset, revision: str, work_dir: Path, log: RunLog) -> None:
+    log.parameters(recipe.model_dump(mode="json", exclude={"tracking"}))
+    log.text(recipe.dump(), RECIPE)
+    log.text(dataset.manifest.dump().decode(), "manifest.json")
+    dtype, data = recipe.optimiser.precision, recipe.data
+    adapter = work_dir / "adapter"
+    if not adapter.is_dir():
+        vlm = load(recipe.model.base, settings.models_dir, revision=revision, dtype=dtype)
+        learned_from = dataset.samples("train", data.cities, data.samples_per_city)
+        validation = dataset.samples("validation", data.cities, data.samples_per_city)
+        finetune(vlm, learned_from, validation, recipe, work_dir, log.metrics)
+        log.parameters({"trainable_parameters": trainable_parameters(vlm.model), "train_samples": len(learned_from)})
+    make_deterministic(recipe.optimiser)
+    # Loaded from disk, so that what is evaluated is what was saved.
+    vlm = load(recipe.model.base, settings.models_dir, adapter=adapter, revision=revision, dtype=dtype)
+    conditions = conditions_of(dataset, data.cities, recipe.evaluation)
+    evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
+    log.metrics(evaluation.metrics(), 0)
+    log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
+    rows = choose_rows(evaluation, SAMPLE_CAPTIONS)
+    log.table([row.model_dump() for row in rows], "samples/captions.json")
+    log.picture(draw_grid(rows, dataset.samples(recipe.evaluation.split, data.cities)), "samples/captions.png")
+    log.model(adapter, recipe.model.base, revision)
+
+
+@contextmanager
+def _alone(work_dir: Path) -> Iterator[None]:
+    """Hold the work folder's lock. The system drops it when the process dies, so none is ever stale."""
+    work_dir.parent.mkdir(parents=True, exist_ok=True)
+    with work_dir.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError("The same training is running already; wait for it, or stop it first.") from error
+        yield

@@ -1,0 +1,189 @@
+"""A training recipe: one YAML file, checked as a whole before anything heavy is loaded."""
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from snap2caption.errors import UserError
+from snap2caption.manifest import Split
+
+
+def _regex(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression ({error})") from error
+    return pattern
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class LoraSettings(_Section):
+    """The adapter. ``targets`` is matched against the whole path of each module."""
+
+    rank: Positive = 16
+    alpha: Annotated[float, Field(gt=0)] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    targets: Annotated[str, AfterValidator(_regex)]
+
+
+class ModelSettings(_Section):
+    """The base model (a folder's name under the models directory, or a name on the hub) and the adapter on it."""
+
+    base: Annotated[str, Field(min_length=1)]
+    lora: LoraSettings
+
+
+class DataSettings(_Section):
+    """The dataset version: its URI, or the URI of the datasets' root with ``version``."""
+
+    uri: str | None = None
+    version: str | None = None
+    cities: tuple[str, ...] = ()
+    samples_per_city: Positive | None = None
+
+    def version_uri(self) -> str:
+        """Return the URI of the dataset version.
+
+        Raises:
+            UserError: the recipe names no dataset.
+        """
+        if not self.uri:
+            raise UserError("The recipe names no dataset; add data.uri=URI_OF_THE_DATASET_VERSION to the command.")
+        return f"{self.uri.rstrip('/')}/{self.version}" if self.version else self.uri.rstrip("/")
+
+
+class OptimiserSettings(_Section):
+    """How to train. One optimiser step sees ``batch_size * accumulation`` samples."""
+
+    batch_size: Positive = 16
+    accumulation: Positive = 1
+    learning_rate: Annotated[float, Field(ge=0)] = 2e-4
+    epochs: Positive = 3
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    threads: Positive | None = None
+    feature_cache_gib: Annotated[float, Field(ge=0)] = 2.0
+
+
+class TrackingSettings(_Section):
+    """Where the run is filed in MLflow."""
+
+    experiment: Annotated[str, Field(min_length=1)] = "snap2caption"
+
+
+class EvaluationSettings(_Section):
+    """How a model is scored, always by generating captions."""
+
+    split: Split = "test"
+    batch_size: Positive = 16
+    max_new_tokens: Positive = 96
+    max_samples: Positive | None = None
+
+
+class GateSettings(_Section):
+    """What a candidate must show. The tolerances are shares of the incumbent's value, but for the hashtags' (a difference of shares)."""
+
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    bootstrap_samples: Annotated[int, Field(ge=100)] = 2000
+    loss_tolerance: Share = 0.05
+    city_tolerance: Share = 0.1
+    hashtags_tolerance: Share = 0.05
+    latency_tolerance: Annotated[float, Field(ge=0)] = 0.5
+
+
+class Recipe(_Section):
+    """Everything that makes a training run what it is."""
+
+    model: ModelSettings
+    data: DataSettings = DataSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    gate: GateSettings = GateSettings()
+
+    def dump(self) -> str:
+        """Return the recipe as YAML, every setting spelt out."""
+        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read the recipe at *path*, with *overrides* (``dotted.key=value``, the value in YAML) on top.
+
+    Raises:
+        UserError: the file is missing or not YAML, or a setting is unknown or has a value that it can't have.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"No recipe at {path} ({error.strerror}); see configs/ for those that exist.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())}); correct it.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a recipe: it must hold sections such as `model:` and `data:`.")
+    for override in overrides:
+        _override(content, override)
+    return parse_recipe(content, str(path))
+
+
+def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
+    """Check a recipe's content; *where* names it in the error."""
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{where}: {_explain(first['type'], first['loc'], first['msg'], first['input'])}") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    path = key.strip().split(".")
+    if not separator or not all(path):
+        raise UserError(f"{override!r} is not an override; write section.setting=value, such as optimiser.epochs=2.")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UserError(f"The value in {override!r} is not valid YAML; put it in quotes.") from error
+    section = content
+    for name in path[:-1]:
+        inner = section.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"{override!r} does not name a setting: {name} holds no settings.")
+        section = inner
+    section[path[-1]] = parsed
+
+
+def _explain(kind: str, location: tuple[int | str, ...], message: str, value: object) -> str:
+    place = ".".join(map(str, location))
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(str(location[-1]), _settings_at(location[:-1]), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_settings_at(location[:-1]))}."
+        return f"{place} is not a setting; {hint}"
+    if kind == "missing":
+        return f"{place} is missing; add it."
+    reason = message.removeprefix("Value error, ").removeprefix("Input ")
+    return f"{place} {reason}, not {value!r}." if reason.startswith("should") else f"{place} {reason}."
+
+
+def _settings_at(location: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = Recipe
+    for name in location:
+        annotation = section.model_fields[str(name)].annotation
+        assert isinstance(annotation, type)  # noqa: S101 - an unknown key lies directly in a section
+        section = annotation
+    return list(section.model_fields)
