@@ -1,0 +1,85 @@
+"""Commands of the ETL: extract, transform, load."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snap2caption.console import print_result, progress_bar
+
+if TYPE_CHECKING:
+    from etl.extract import Progress
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    for command in (extract, transform, load):
+        app.command()(command)
+
+
+def extract(
+    urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Mirrors of the corpus zip.")],
+    out: Annotated[Path, typer.Option(help="Folder to download to.")],
+    sha256: Annotated[str | None, typer.Option(help="The zip's digest; checked if given.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Download the corpus; prints the zip's path."""
+    from etl import extract as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("downloading", total=None)
+
+        def show(progress: "Progress") -> None:
+            bar.update(
+                task,
+                completed=progress.done,
+                total=progress.total or None,
+                description=f"{progress.speed / 1e6:.1f} MB/s",
+            )
+
+        path = stage.extract(urls, out, sha256=sha256, on_progress=show)
+    print_result(str(path), {"path": str(path)}, as_json=as_json)
+
+
+def transform(
+    corpus: Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")],
+    out: Annotated[Path, typer.Option(help="Folder for the version's folder.")],
+    cities: Annotated[
+        str, typer.Option(help="Which cities to keep, with commas between.")
+    ] = "newyork,chicago,sanfrancisco",
+    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
+    previous: Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset version; prints its folder."""
+    from etl import transform as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("checking", total=None)
+        folder = stage.transform(
+            corpus,
+            out,
+            cities=cities.split(","),
+            seed=seed,
+            previous=previous,
+            workers=workers,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    print_result(str(folder), {"dataset": str(folder), "version": folder.name}, as_json=as_json)
+
+
+def load(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="The version's folder.")],
+    uri: Annotated[str, typer.Argument(help="Where to: file://, s3:// or swift://.")],
+    as_json: AsJson = False,
+) -> None:
+    """Upload a dataset version; prints its URI."""
+    from etl import load as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("uploading", total=None)
+        where = stage.load(dataset, uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+    print_result(where, {"uri": where}, as_json=as_json)

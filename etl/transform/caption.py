@@ -1,0 +1,33 @@
+"""Cleaning a caption."""
+
+import re
+import unicodedata
+
+from snap2caption import hashtags
+
+_URL = re.compile(r"\b(?:https?://|www\.)\S+", re.IGNORECASE)
+# Not an e-mail address's second half, and not a lone @ that stands for "at".
+_MENTION = re.compile(r"(?<![\w@])@[\w](?:[\w.]*\w)?")
+_UNSEEN = re.compile(r"[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def clean(text: str) -> tuple[str, list[str]]:
+    """Return a caption's prose and its hashtags.
+
+    URLs, mentions, invisible and direction-changing characters go; white space is folded; hashtags inside a sentence keep their word
+    (`hashtags.separate`). Emoji stay.
+    """
+    text = _UNSEEN.sub("", unicodedata.normalize("NFC", text))
+    text = _MENTION.sub(" ", _URL.sub(" ", text))
+    prose, tags = hashtags.separate(text)
+    # What a removed word leaves behind: a space before its full stop.
+    prose = re.sub(r"[ \t]+([.,!?;:])(?=\s|$)", r"\1", prose)
+    return prose.strip(), tags
+
+
+def fingerprint(caption: str) -> str:
+    """Return what two captions that say the same have in common: their letters and digits, case folded."""
+    folded = unicodedata.normalize("NFKC", caption).casefold()
+    words = re.findall(r"\w+", folded)
+    # A caption of emoji alone is compared as it is.
+    return " ".join(words) or folded

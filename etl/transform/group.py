@@ -1,0 +1,78 @@
+"""Grouping samples that must share a split: the same image, nearly the same image, the same words."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.transform.check import Checked
+
+MAX_DISTANCE = 15
+"""Bits of 256 by which the hashes of near-duplicates may differ. Re-encoded and resized copies differ by a few; distinct pictures by about 128."""
+
+_BANDS = 16
+
+
+class Groups:
+    """Disjoint sets of the numbers 0 to n - 1 (union by the smaller root, path halving)."""
+
+    def __init__(self, size: int) -> None:
+        self._parent = list(range(size))
+
+    def find(self, item: int) -> int:
+        """Return the set's smallest member."""
+        while self._parent[item] != item:
+            self._parent[item] = self._parent[self._parent[item]]
+            item = self._parent[item]
+        return item
+
+    def join(self, one: int, other: int) -> None:
+        """Make two sets one."""
+        low, high = sorted((self.find(one), self.find(other)))
+        self._parent[high] = low
+
+    def join_equal(self, keys: Iterable[Hashable]) -> None:
+        """Join all items with equal keys."""
+        first: dict[Hashable, int] = {}
+        for item, key in enumerate(keys):
+            self.join(first.setdefault(key, item), item)
+
+
+def group(samples: Sequence[Checked]) -> list[int]:
+    """Return each sample's group, named by the position of its first member."""
+    groups = Groups(len(samples))
+    groups.join_equal(sample.caption_key for sample in samples)
+    groups.join_equal(sample.image_sha256 for sample in samples)
+    hashes = np.frombuffer(b"".join(sample.image_hash for sample in samples), dtype=np.uint8).reshape(len(samples), -1)
+    for one, other in near_pairs(hashes):
+        groups.join(one, other)
+    return [groups.find(item) for item in range(len(samples))]
+
+
+def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of rows whose hashes differ by at most `MAX_DISTANCE` bits, enough of them to connect every such pair.
+
+    Hashes of 256 bits are cut into 16 bands of 16. If two differ in at most 15 bits, some band is the same in both (pigeonhole), so only
+    rows that share a band are compared: work grows with the number of rows times the size of a bucket, not with its square.
+
+    Args:
+        hashes: (n, 32) bytes.
+    """
+    # Equal hashes first: one of them stands for all, or a corpus full of black pictures would fill a bucket.
+    first: dict[bytes, int] = {}
+    for row in range(len(hashes)):
+        known = first.setdefault(hashes[row].tobytes(), row)
+        if known != row:
+            yield known, row
+    rows = np.fromiter(first.values(), dtype=np.int64, count=len(first))
+    bands = hashes[rows].view(">u2")
+    for band in range(_BANDS):
+        buckets: dict[int, list[int]] = defaultdict(list)
+        for row, value in zip(rows.tolist(), bands[:, band].tolist(), strict=True):
+            buckets[value].append(row)
+        for bucket in buckets.values():
+            for position, row in enumerate(bucket[:-1]):
+                others = np.array(bucket[position + 1 :])
+                distances = np.bitwise_count(hashes[others] ^ hashes[row]).sum(axis=1)
+                yield from ((row, int(other)) for other in others[distances <= MAX_DISTANCE])
