@@ -89,7 +89,7 @@ def finetune(
         eval_dataset=validation_rows,
         data_collator=collator,
         order=order,
-        callbacks=[SeedEpochs(order, settings.seed), Reporter(report), stop, ProgressBar()],
+        callbacks=[ReorderEpochs(order), Reporter(report), stop, ProgressBar()],
     )
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
@@ -156,7 +156,13 @@ class AnswerTrainer(Trainer):
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure the validation loss."""
-        batches = DataLoader(self.eval_dataset, batch_size=self.args.eval_batch_size, collate_fn=self.data_collator)
+        batches = DataLoader(
+            self.eval_dataset,
+            batch_size=self.args.eval_batch_size,
+            collate_fn=self.data_collator,
+            # Its own, as it would draw from the training's random numbers otherwise.
+            generator=torch.Generator(),
+        )
         metrics = {"eval_loss": mean_answer_loss(self.model, batches)}
         self.log(metrics)
         return metrics
@@ -171,17 +177,15 @@ class AnswerTrainer(Trainer):
         (folder / COMPLETE).touch()
 
 
-class SeedEpochs(TrainerCallback):
-    """Gives each epoch its own order and its own random numbers, so that a resumed run draws what the whole run drew."""
+class ReorderEpochs(TrainerCallback):
+    """Gives each epoch its own order. Other random numbers, dropout's, go on from the state that a checkpoint holds."""
 
-    def __init__(self, order: EpochOrder, seed: int) -> None:
+    def __init__(self, order: EpochOrder) -> None:
         self.order = order
-        self.seed = seed
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Set order and seed by the number of the epoch."""
+        """Set the order by the number of the epoch."""
         self.order.epoch = int(state.epoch)
-        torch.manual_seed(self.seed + 1_000_003 * self.order.epoch)
 
 
 class Reporter(TrainerCallback):
@@ -242,6 +246,13 @@ class StopOnSignal(TrainerCallback):
             control.should_training_stop = True
         return control
 
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
+        """Don't measure the validation loss in the middle of an epoch, nor save twice: who stops us may not wait."""
+        if self.asked:
+            control.should_evaluate = False
+            control.should_save = False
+        return control
+
     def _ask(self, _: int, __: FrameType | None) -> None:
         logger.info("asked to stop: saving a checkpoint")
         self.asked = True
@@ -258,6 +269,7 @@ def _arguments(settings: OptimiserSettings, work_dir: Path) -> TrainingArguments
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
+        use_cpu=not torch.cuda.is_available(),
         bf16=settings.precision == "bfloat16",
         seed=settings.seed,
         eval_strategy="epoch",

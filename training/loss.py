@@ -17,7 +17,7 @@ def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
     """
     batch = with_features(batch)
     labels = batch["labels"]
-    first = int((labels != IGNORED).any(dim=0).nonzero()[0])
+    first = max(1, int((labels != IGNORED).any(dim=0).nonzero()[0]))
     targets = labels[:, first:]
     # The token at `first` is predicted at the position before it.
     inputs = {name: value for name, value in batch.items() if name != "labels"}

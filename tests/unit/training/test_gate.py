@@ -1,0 +1,80 @@
+import math
+
+import pytest
+
+from training.evaluate import Conditions, Evaluation, Row
+from training.gate import confidence_of_gain, judge
+from training.metrics import Scores
+from training.recipe import EvaluationSettings, GateSettings
+
+pytestmark = pytest.mark.unit
+
+CITIES = ("chicago", "newyork")
+CONDITIONS = Conditions(dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="cpu")
+SETTINGS = GateSettings(margin=0.0, bootstrap_samples=500)
+
+
+def scores(cider, valid=0.9):
+    return Scores(
+        samples=1, bleu_1=0, bleu_2=0, bleu_3=0, bleu_4=0, rouge_l=0, cider=cider, length=9, hashtag_precision=0,
+        hashtag_recall=0, hashtag_f1=0, hashtags_valid=valid,
+    )  # fmt: skip
+
+
+def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITIONS):
+    """An evaluation whose samples, in turns of the two cities, have these CIDErs."""
+    rows = tuple(
+        Row(id=str(number), city=CITIES[number % 2], hypothesis="", reference="", tokens=9, cider=cider)
+        for number, cider in enumerate(ciders)
+    )
+    cities = {city: scores(sum(row.cider for row in rows if row.city == city) / (len(rows) // 2)) for city in CITIES}
+    return Evaluation(
+        model="m", conditions=conditions, loss=loss, tokens=9, seconds_per_caption=seconds,
+        overall=scores(sum(ciders) / len(ciders), valid), cities=cities, rows=rows,
+    )  # fmt: skip
+
+
+OLD = [0.5, 0.7, 0.6, 0.8] * 10
+BETTER = [cider + 0.2 for cider in OLD]
+SCENARIOS = {
+    "better": (evaluation(BETTER), SETTINGS, []),
+    "equal": (evaluation(OLD), SETTINGS, ["CIDEr"]),
+    "worse": (evaluation([cider - 0.05 for cider in OLD]), SETTINGS, ["CIDEr"]),
+    "better by less than the margin": (evaluation(BETTER), SETTINGS.model_copy(update={"margin": 0.3}), ["CIDEr"]),
+    "better by chance only": (evaluation([*OLD[:-2], 2.0, 0.8]), SETTINGS, ["CIDEr"]),
+    "one city collapsed": (evaluation([1.5, 0.3] * 20), SETTINGS, ["CIDEr in newyork"]),
+    "higher loss": (evaluation(BETTER, loss=2.2), SETTINGS, ["loss"]),
+    "a little higher loss": (evaluation(BETTER, loss=2.05), SETTINGS, []),
+    "fewer valid hashtags": (evaluation(BETTER, valid=0.5), SETTINGS, ["valid hashtags"]),
+    "slow": (evaluation(BETTER, seconds=0.3), SETTINGS, ["seconds a caption"]),
+    "loss is not a number": (evaluation(BETTER, loss=math.nan), SETTINGS, ["loss"]),
+    "CIDEr is not a number": (evaluation([math.nan] * 40), SETTINGS, ["CIDEr", "CIDEr in chicago", "CIDEr in newyork"]),
+    "infinitely slow": (evaluation(BETTER, seconds=math.inf), SETTINGS, ["seconds a caption"]),
+}
+
+
+@pytest.mark.parametrize(("candidate", "settings", "refused"), SCENARIOS.values(), ids=SCENARIOS.keys())
+def test_scenarios(candidate, settings, refused):
+    verdict = judge(candidate, evaluation(OLD), settings, run_id="r", incumbent_name="champion v1")
+    assert [rule.name for rule in verdict.rules if not rule.passed] == refused
+    assert verdict.admitted is not bool(refused)
+    assert len(verdict.refusals) == len(refused)
+
+
+def test_different_conditions_cannot_be_compared():
+    other = CONDITIONS.model_copy(update={"dataset_version": "d2"})
+    with pytest.raises(ValueError, match="different conditions"):
+        judge(evaluation(BETTER, conditions=other), evaluation(OLD), SETTINGS, run_id="r", incumbent_name="base")
+
+
+def test_the_confidence_is_paired():
+    # The samples differ far more among themselves than the two models do on each.
+    spread = [float(number) for number in range(40)]
+    better = [cider + 0.01 for cider in spread]
+    assert confidence_of_gain(evaluation(better), evaluation(spread), 0.0, 200) == 1.0
+    assert confidence_of_gain(evaluation(spread), evaluation(better), 0.0, 200) == 0.0
+
+
+def test_a_number_that_is_none_survives_being_stored():
+    stored = Evaluation.model_validate_json(evaluation(BETTER, loss=math.nan).model_dump_json())
+    assert math.isnan(stored.loss)

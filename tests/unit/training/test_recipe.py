@@ -1,0 +1,103 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from snap2caption.errors import UserError
+from training.recipe import load_recipe
+
+pytestmark = pytest.mark.unit
+
+MINIMAL = "model: {base: demo-base, lora: {targets: '.*q_proj'}}\n"
+CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_it(text):
+        path = tmp_path / "recipe.yaml"
+        path.write_text(text)
+        return path
+
+    return write_it
+
+
+def test_what_is_left_out_has_a_default(write):
+    recipe = load_recipe(write(MINIMAL))
+    assert recipe.optimiser.epochs == 3
+    assert recipe.gate.confidence == 0.95
+
+
+def test_overrides_reach_any_setting(write):
+    recipe = load_recipe(
+        write(MINIMAL),
+        ["optimiser.learning_rate=1e-3", "data.cities=[chicago]", "model.lora.rank=4", "data.version=d1"],
+    )
+    assert (recipe.optimiser.learning_rate, recipe.data.cities, recipe.model.lora.rank) == (1e-3, ("chicago",), 4)
+    assert recipe.data.version == "d1"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        (MINIMAL, ["optimiser.epoch=2"], "optimiser.epoch is not a setting; did you mean epochs?"),
+        (MINIMAL, ["queue.epochs=2"], "queue is not a setting; there are model, data"),
+        (MINIMAL, ["model.lora.rnak=2"], "model.lora.rnak is not a setting; did you mean rank?"),
+        (MINIMAL, ["optimiser.epochs=0"], "optimiser.epochs should be greater than or equal to 1, not 0"),
+        (MINIMAL, ["optimiser.epochs=many"], "optimiser.epochs should be a valid integer"),
+        (MINIMAL, ["optimiser.learning_rate=.nan"], "optimiser.learning_rate should be a finite number"),
+        (
+            MINIMAL,
+            ["optimiser.precision=float8"],
+            "optimiser.precision should be 'float32' or 'bfloat16', not 'float8'",
+        ),
+        (MINIMAL, ["model.lora.targets='('"], "model.lora.targets is not a regular expression"),
+        (MINIMAL, ["epochs"], "'epochs' is not an override"),
+        (MINIMAL, ["model.base.name=x"], "base holds no settings"),
+        (MINIMAL, ["data.cities=[a"], "is not valid YAML"),
+        ("model: {base: x}", [], "model.lora is missing; add it."),
+        ("- a\n- b", [], "is not a recipe"),
+        ("a: [b", [], "is not valid YAML"),
+    ],
+)
+def test_a_mistake_is_one_sentence(write, text, overrides, message):
+    with pytest.raises(UserError) as caught:
+        load_recipe(write(text), overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"No recipe at .*gone.yaml"):
+        load_recipe(tmp_path / "gone.yaml")
+
+
+def test_a_recipe_without_a_dataset_says_what_to_add(write):
+    with pytest.raises(UserError, match=r"add data\.uri="):
+        load_recipe(write(MINIMAL)).data.version_uri()
+
+
+def test_a_version_is_found_under_the_datasets_root(write):
+    data = load_recipe(write(MINIMAL), ["data.uri=s3://bucket/datasets/", "data.version=d1"]).data
+    assert data.version_uri() == "s3://bucket/datasets/d1"
+
+
+def test_the_dump_reads_back_the_same(write, tmp_path):
+    recipe = load_recipe(write(MINIMAL))
+    path = tmp_path / "dump.yaml"
+    path.write_text(recipe.dump())
+    assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_shipped_recipes_are_valid_and_open_with_their_commands(path):
+    load_recipe(path)
+    head = path.read_text().split("\nmodel:")[0]
+    assert f"snap2caption train --config configs/{path.name}" in head
+
+
+def test_the_command_line_loads_nothing_heavy():
+    heavy = "{'torch', 'transformers', 'peft', 'mlflow', 'boto3', 'pandas', 'matplotlib', 'pycocoevalcap'}"
+    code = f"import sys, training.cli, training.recipe; print(sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"

@@ -1,0 +1,60 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from snap2caption.errors import UserError
+from training.score import score_files
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_it(name, *rows):
+        path = tmp_path / name
+        path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+        return path
+
+    return write_it
+
+
+def test_files_are_scored_overall_and_by_city(write):
+    hypotheses = write("h", {"id": 1, "caption": "golden fog"}, "", {"id": 2, "caption": "rain"})
+    references = write(
+        "r",
+        {"id": 2, "captions": ["quiet rain", "rain"], "city": "chicago"},
+        {"id": 1, "captions": ["golden fog"], "city": "newyork"},
+    )
+    scores = score_files(hypotheses, references)
+    assert scores.overall.samples == 2
+    assert scores.cities["newyork"].bleu_1 == pytest.approx(1)
+    assert list(scores.cities) == ["chicago", "newyork"]
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "message"),
+    [
+        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": ["a"]}', '{"id": 2, "captions": ["b"]}'], "lacks 1 of 2 captions"),
+        (["not json"], ['{"id": 1, "captions": ["a"]}'], "line 1, is not JSON"),
+        (['{"id": 1}'], ['{"id": 1, "captions": ["a"]}'], 'must be an object with "id" and a non-empty "caption"'),
+        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": []}'], 'a non-empty "captions"'),
+        ([""], ['{"id": 1, "captions": ["a"]}'], "holds no captions"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence(write, hypotheses, references, message):
+    with pytest.raises(UserError) as caught:
+        score_files(write("h", *hypotheses), write("r", *references))
+    assert message in str(caught.value)
+
+
+def test_the_command_prints_json_and_one_sentence_for_a_missing_file(write, tmp_path):
+    hypotheses = write("h", {"id": 1, "caption": "golden fog"})
+    references = write("r", {"id": 1, "captions": ["golden fog"]})
+    command = [sys.executable, "-m", "snap2caption", "score", str(hypotheses)]
+    done = subprocess.run([*command, str(references)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["overall"]["bleu_2"] == pytest.approx(1)
+    failed = subprocess.run([*command, str(tmp_path / "gone")], capture_output=True, text=True)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == f"error: {tmp_path / 'gone'} can't be read (No such file or directory).\n"
