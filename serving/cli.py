@@ -1,0 +1,71 @@
+"""Commands of the service: serve, caption."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snap2caption.console import print_result
+from snap2caption.errors import UserError
+from snap2caption.post import Tone
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    for command in (serve, caption):
+        app.command()(command)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve the registry's champion over HTTP, until stopped."""
+    import socket
+
+    import uvicorn
+
+    from serving.app import create_app
+
+    # Bound here, not by uvicorn: a busy port is a sentence, and found before the model is loaded.
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or give another --port."
+            ) from error
+        config = uvicorn.Config(create_app(), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def caption(
+    photo: Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP file.")],
+    tone: Annotated[Tone | None, typer.Option(help="The tone of voice.")] = None,
+    location: Annotated[str | None, typer.Option(help="Where it was taken.")] = None,
+    hashtags: Annotated[int, typer.Option(min=1, max=30, help="How many.")] = 8,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed, another caption.")] = None,
+    url: Annotated[str | None, typer.Option(help="A server; without it the champion is loaded here.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Save photo and caption side by side as this PNG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Caption one photo. A server that wants a key finds it in SNAP2CAPTION_API_KEY."""
+    from serving.schemas import Options
+
+    options = Options(tone=tone, location=location, hashtags=hashtags, seed=seed)
+    if url:
+        from serving.client import caption_photo
+
+        answer = caption_photo(url, photo, options, os.environ.get("SNAP2CAPTION_API_KEY"))
+    else:
+        from serving.once import caption_once
+
+        answer = caption_once(photo, options)
+    if picture:
+        from serving.picture import draw_post
+        from snap2caption.images import decode
+
+        draw_post(decode(photo.read_bytes()), answer.caption, answer.hashtags, answer.model_version, picture)
+    print_result(f"{answer.caption}\n{' '.join(answer.hashtags)}", answer.model_dump(mode="json"), as_json=as_json)

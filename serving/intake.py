@@ -1,0 +1,98 @@
+"""Reading a request: the photo's bytes and the options, from multipart or JSON."""
+
+import base64
+import binascii
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from serving.problems import ProblemError
+from serving.schemas import CaptionRequest, Options
+
+_FIELDS = ("image", "file")
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {
+                        "image": {"type": "string", "format": "binary", "description": "The photo: JPEG, PNG or WebP."},
+                        **Options.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
+                    },
+                }
+            },
+            "application/json": {"schema": {"$ref": "#/components/schemas/CaptionRequest"}},
+        },
+    }
+}
+"""What OpenAPI says about the body: FastAPI can't tell, as it may come in two forms."""
+
+
+async def read_request(request: Request) -> tuple[bytes, Options]:
+    """Return the encoded photo and the options.
+
+    Raises:
+        ProblemError: the body is in no form that we take, or an option is wrong.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _read_form(request)
+    if kind == "application/json":
+        return await _read_json(request)
+    raise ProblemError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Send the photo as multipart/form-data, in the field image, or as application/json, in base64.",
+    )
+
+
+async def _read_form(request: Request) -> tuple[bytes, Options]:
+    try:
+        async with request.form(max_files=1, max_fields=20, max_part_size=64 * 1024) as form:
+            upload = next((form[name] for name in _FIELDS if name in form), None)
+            if not isinstance(upload, UploadFile):
+                raise ProblemError(
+                    HTTPStatus.UNPROCESSABLE_ENTITY, "no_image", "There is no photo; send it in the field image."
+                )
+            data = await upload.read()
+            fields = {name: value for name, value in form.items() if name not in _FIELDS and value != ""}
+    except HTTPException as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({error.detail}).") from error
+    with _explained():
+        return data, Options.model_validate(fields)
+
+
+async def _read_json(request: Request) -> tuple[bytes, Options]:
+    body = await request.body()
+    with _explained():
+        asked = CaptionRequest.model_validate_json(body)
+    encoded = re.sub(r"^data:[\w/+.;=-]*,", "", asked.image)
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "bad_base64", "The field image is not base64; encode the photo's bytes."
+        ) from error
+    return data, asked
+
+
+class _explained:  # noqa: N801 - reads like the function that it stands for
+    """Turns pydantic's errors into one sentence."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "The body"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}: {first['msg']}.") from error

@@ -1,0 +1,14 @@
+"""What Prometheus scrapes."""
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+
+REQUESTS = Counter("snap2caption_requests_total", "Requests for captions, by HTTP status.", ["status"])
+REFUSALS = Counter("snap2caption_refusals_total", "Requests refused, by reason.", ["reason"])
+STAGE = Histogram("snap2caption_stage_seconds", "Time in each stage of a request.", ["stage"], buckets=_SECONDS)
+BATCH_SIZE = Histogram("snap2caption_batch_size", "Photos captioned at once.", buckets=(1, 2, 4, 8, 16, 32))
+QUEUE_DEPTH = Gauge("snap2caption_queue_depth", "Requests that wait.")
+TOKENS = Counter("snap2caption_generated_tokens_total", "Tokens written.")
+SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what became of them.", ["outcome"])
+MODEL = Info("snap2caption_model", "The model in service.")

@@ -1,0 +1,45 @@
+"""Captioning one photo in this process, without a server."""
+
+import asyncio
+import uuid
+from pathlib import Path
+
+from serving.app import Captioner
+from serving.batching import Batcher
+from serving.models import Models
+from serving.problems import ProblemError
+from serving.schemas import CaptionAnswer, Options
+from serving.settings import ServingSettings
+from snap2caption.errors import UserError
+from snap2caption.registry import Registry
+from snap2caption.settings import Settings
+
+
+def caption_once(photo: Path, options: Options) -> CaptionAnswer:
+    """Load the champion, caption *photo*, and be done.
+
+    Raises:
+        UserError: no champion, or no photo.
+    """
+    settings, shared = ServingSettings(), Settings()
+    try:
+        data = photo.read_bytes()
+    except OSError as error:
+        raise UserError(f"{photo} can't be read ({error.strerror}); give the path of a photo.") from error
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
+    models = Models(
+        registry, shared.models_dir, settings.cache_dir, poll_seconds=60, dtype=settings.dtype, threads=settings.threads
+    )
+    models.refresh()
+    if models.current() is None:
+        raise UserError(
+            f"There is no champion in the registry at {registry.tracking_uri}; train and promote a model first."
+        )
+    batcher = Batcher(models.current, max_batch=1, queue_size=1, deadline=settings.deadline_seconds)
+    try:
+        return asyncio.run(Captioner(batcher, settings).caption(data, options, uuid.uuid4().hex))
+    except ProblemError as problem:
+        raise UserError(str(problem)) from problem
+    finally:
+        batcher.close()

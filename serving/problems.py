@@ -1,0 +1,35 @@
+"""Refusals as RFC 9457 problem bodies."""
+
+from http import HTTPStatus
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemBody(BaseModel):
+    """The body of every answer that is not a caption."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    reason: str
+    """A word for programs, such as ``queue_full``."""
+
+
+class ProblemError(Exception):
+    """A request is refused: *detail* is one sentence that says what to do."""
+
+    def __init__(self, status: HTTPStatus, reason: str, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def response(self) -> JSONResponse:
+        """Return the answer."""
+        body = ProblemBody(title=self.status.phrase, status=self.status, detail=str(self), reason=self.reason)
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        return JSONResponse(body.model_dump(), status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
