@@ -127,7 +127,7 @@ def load(
         dtype: ``float32``, ``bfloat16`` or ``float16``.
 
     Raises:
-        UserError: the base is neither on disk nor on the hub, or is not the revision asked for.
+        UserError: the base is neither on disk nor on the hub, or is not the revision asked for; or the adapter is damaged.
     """
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -153,12 +153,24 @@ def load(
     if torch.cuda.is_available():
         model = model.to("cuda")
     if adapter is not None:
-        from peft import PeftModel
-
-        quieten_peft()
-        model = PeftModel.from_pretrained(model, str(adapter))
+        model = _with_adapter(model, adapter)
     model.eval()
     return VisionLanguageModel(model=model, processor=processor, base=base, revision=found)
+
+
+def _with_adapter(model: Any, adapter: Path) -> Any:
+    from peft import PeftModel
+    from safetensors import SafetensorError
+
+    quieten_peft()
+    try:
+        return PeftModel.from_pretrained(model, str(adapter))
+    # PEFT's, in turn, for a missing or odd configuration, missing or cut-off weights, and weights of other shapes.
+    except (ValueError, TypeError, KeyError, OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"The adapter in {adapter} does not fit the base model or is damaged ({reason}); train it again."
+        ) from error
 
 
 def find_revision(base: str, models_dir: Path) -> str:

@@ -44,9 +44,11 @@ class Model:
                 folder = mlflow.artifacts.download_artifacts(self.adapter_uri, dst_path=scratch)
             except (MlflowException, OSError) as error:
                 raise UserError(
-                    f"The adapter of {self.name} can't be downloaded ({error}); train it again with --force."
+                    f"The adapter of {self.name} can't be downloaded ({error}); see MLflow's log."
                 ) from error
             adapter = Path(folder) / ADAPTER_PATH
+            if not adapter.is_dir():
+                raise UserError(f"The adapter of {self.name} is gone from MLflow; train it again with --force.")
             return load(self.base, models_dir, adapter=adapter, revision=self.revision, dtype=dtype)
 
 

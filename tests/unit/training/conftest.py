@@ -1,113 +1,25 @@
-import hashlib
-import io
-import json
-import random
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from PIL import Image
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from tiny import BASE, recipe_content, write_dataset, write_models
 
-from demo.base.architecture import IMAGE_SIZE, PATCH_SIZE, build_processor
-from demo.base.tokenizer import train_tokenizer
-from snap2caption.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
-from snap2caption.post import Post, Request, build_prompt, render
 from snap2caption.vlm import VisionLanguageModel, load
 from training.data import Dataset
 from training.recipe import Recipe
 
-CITIES = {"chicago": (200, 40, 40), "newyork": (40, 200, 40), "sanfrancisco": (40, 40, 200)}
-"""Each city's photos have its colour, and its captions its name: a tiny model can learn that from the picture alone."""
-
-LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-
-
-def write_post(city: str, rng: random.Random) -> Post:
-    words = rng.choice(["a slow walk through", "the light is kind in", "good morning from the heart of"])
-    return Post(f"{words} {city} today.", (city, "citylife", "street", "photo", "walk"))
-
-
-def write_photo(city: str, rng: random.Random) -> bytes:
-    colour = tuple(max(0, min(255, channel + rng.randint(-30, 30))) for channel in CITIES[city])
-    stream = io.BytesIO()
-    Image.new("RGB", (150, 150), colour).save(stream, "JPEG")
-    return stream.getvalue()
-
-
-def write_shard(path: Path, samples: int, seed: int) -> Shard:
-    rng = random.Random(seed)
-    with tarfile.open(path, "w") as archive:
-        for index in range(samples):
-            city = list(CITIES)[index % len(CITIES)]
-            post = write_post(city, rng)
-            row = {"id": f"{path.stem}-{index}", "city": city, "caption": post.caption, "hashtags": list(post.hashtags)}
-            for kind, data in (("jpg", write_photo(city, rng)), ("json", json.dumps(row).encode())):
-                member = tarfile.TarInfo(f"{index:06d}.{kind}")
-                member.size = len(data)
-                archive.addfile(member, io.BytesIO(data))
-    data = path.read_bytes()
-    return Shard(name=path.name, sha256=hashlib.sha256(data).hexdigest(), samples=samples, bytes=len(data))
-
-
-def write_dataset(folder: Path, sizes: dict[str, int], seed: int = 0) -> Manifest:
-    """Write a dataset version into *folder*, one shard a split."""
-    folder.mkdir(parents=True)
-    splits = {}
-    for offset, (split, size) in enumerate(sizes.items()):
-        shard = write_shard(folder / f"{split}-000000.tar", size, seed + offset)
-        cities = {city: len(range(index, size, len(CITIES))) for index, city in enumerate(CITIES)}
-        splits[split] = SplitSummary(samples=size, cities=cities, shards=(shard,))
-    tags = b"none"
-    (folder / "hashtags.parquet").write_bytes(tags)
-    manifest = Manifest(
-        version=f"d{seed:011d}",
-        source=Source(urls=("http://example.com/c.zip",), sha256="0" * 64),
-        settings={},
-        dropped={},
-        splits=splits,
-        hashtags=File(name="hashtags.parquet", sha256=hashlib.sha256(tags).hexdigest(), bytes=len(tags)),
-    )
-    (folder / NAME).write_bytes(manifest.dump())
-    return manifest
-
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``tiny-llava``: LLaVA's architecture with random weights."""
-    rng = random.Random(0)
-    texts = [render(write_post(city, rng)) for city in CITIES for _ in range(50)] + [build_prompt(Request())] * 20
-    tokenizer = train_tokenizer(texts, 400)
-    torch.manual_seed(0)
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(
-            image_size=IMAGE_SIZE, patch_size=PATCH_SIZE, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-            num_attention_heads=2, projection_dim=32,
-        ),
-        text_config=LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
-            num_key_value_heads=2, max_position_embeddings=512, pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, initializer_range=0.2,
-        ),
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_feature_select_strategy="default",
-        vision_feature_layer=-1,
-    )  # fmt: skip
-    model = LlavaForConditionalGeneration(config)
-    model.generation_config.pad_token_id = tokenizer.pad_token_id
-    model.generation_config.eos_token_id = tokenizer.eos_token_id
     folder = tmp_path_factory.mktemp("models")
-    model.save_pretrained(folder / "tiny-llava")
-    build_processor(tokenizer).save_pretrained(folder / "tiny-llava")
+    write_models(folder)
     return folder
 
 
 @pytest.fixture
 def load_tiny(models_dir: Path) -> Callable[..., VisionLanguageModel]:
     def load_it(adapter: Path | None = None) -> VisionLanguageModel:
-        return load("tiny-llava", models_dir, adapter=adapter)
+        return load(BASE, models_dir, adapter=adapter)
 
     return load_it
 
@@ -126,14 +38,4 @@ def dataset(dataset_dir: Path, tmp_path: Path) -> Dataset:
 
 @pytest.fixture
 def recipe(dataset_dir: Path) -> Recipe:
-    return Recipe.model_validate(
-        {
-            "model": {
-                "base": "tiny-llava",
-                "lora": {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": LANGUAGE_LAYERS},
-            },
-            "data": {"uri": dataset_dir.as_uri()},
-            "optimiser": {"batch_size": 8, "learning_rate": 5e-3, "epochs": 2, "threads": 1, "seed": 7},
-            "evaluation": {"batch_size": 6, "max_new_tokens": 24},
-        }
-    )
+    return Recipe.model_validate(recipe_content(dataset_dir.as_uri()))

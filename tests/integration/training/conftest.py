@@ -1,0 +1,73 @@
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tiny import recipe_content, write_dataset, write_models
+
+from demo.stack.ports import Ports
+from demo.stack.service import Service
+from demo.stack.services.mlflow import mlflow
+from snap2caption.settings import Settings
+from training.recipe import Recipe
+
+
+@pytest.fixture(scope="session")
+def server_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def artifacts_dir(server_dir: Path) -> Path:
+    """Where the server keeps artifacts."""
+    return server_dir / "mlflow" / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def tracking_uri(server_dir: Path) -> Iterator[str]:
+    """A real MLflow server."""
+    spec, uri = mlflow(server_dir, Ports(server_dir / "ports.json"))
+    service = Service(spec, server_dir / "logs")
+    service.start()
+    try:
+        service.wait_ready()
+        yield uri
+    finally:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    write_models(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("datasets") / "v1"
+    write_dataset(folder, {"train": 48, "validation": 9, "test": 12})
+    return folder
+
+
+@pytest.fixture
+def settings(tracking_uri: str, models_dir: Path, tmp_path: Path) -> Settings:
+    """An installation with a registered model of its own, so that no test sees another's champion."""
+    return Settings(
+        state_dir=tmp_path / "state",
+        models_dir=models_dir,
+        mlflow_tracking_uri=tracking_uri,
+        registered_model=tmp_path.name,
+    )
+
+
+@pytest.fixture
+def recipe_with(dataset_dir: Path, tmp_path: Path) -> Callable[..., Recipe]:
+    """Make a recipe; ``section={"setting": value}`` changes it. Each test has an experiment of its own."""
+
+    def make(**changes: dict[str, object]) -> Recipe:
+        content = recipe_content(dataset_dir.as_uri()) | {"tracking": {"experiment": tmp_path.name}}
+        for section, values in changes.items():
+            content[section] = {**content.get(section, {}), **values}
+        return Recipe.model_validate(content)
+
+    return make

@@ -1,0 +1,210 @@
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import mlflow
+import pandas as pd
+import pytest
+import yaml
+from tiny import write_dataset
+
+from snap2caption.errors import UserError
+from snap2caption.manifest import Manifest
+from snap2caption.post import parse
+from snap2caption.registry import CHAMPION, PREVIOUS
+from snap2caption.tone import infer_tone
+from training.data import Dataset
+from training.evaluate import Evaluation
+from training.pipeline import train
+from training.promotion import evaluate_model, gate_run, open_registry, promote, rollback
+from training.recipe import EvaluationSettings
+from training.tracking import CANDIDATE, RECIPE, VERDICT, connect, read_artifact
+
+pytestmark = pytest.mark.integration
+
+LEARNS = {"learning_rate": 2e-2, "epochs": 6}
+ADMITS_BETTER = {"city_tolerance": 1, "latency_tolerance": 9, "hashtags_tolerance": 1, "confidence": 0.5}
+
+
+@pytest.fixture
+def client(settings):
+    return connect(settings.mlflow_tracking_uri)
+
+
+def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_with, dataset_dir):
+    run_id = train(recipe_with(optimiser=LEARNS, gate=ADMITS_BETTER), settings)
+
+    run = client.get_run(run_id)
+    manifest = Manifest.read(dataset_dir)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["dataset_version"] == manifest.version
+    assert run.data.tags["base"] == "tiny-llava"
+    assert run.data.params["optimiser.epochs"] == "6"
+    for name in ("test/loss", "test/bleu_4", "test/rouge_l", "test/cider", "test/tokens", "city/chicago/cider"):
+        assert name in run.data.metrics
+    history = client.get_metric_history(run_id, "validation/loss")
+    assert len(history) == 6
+    assert history[-1].value < history[0].value
+    assert Manifest.parse(read_artifact(client, run_id, "manifest.json"), "artifact") == manifest
+    assert yaml.safe_load(read_artifact(client, run_id, RECIPE))["optimiser"]["epochs"] == 6
+    assert read_artifact(client, run_id, "samples/captions.png")[:4] == b"\x89PNG"
+    table = json.loads(read_artifact(client, run_id, "samples/captions.json"))
+    assert table["columns"][:3] == ["id", "city", "hypothesis"]
+
+    with pytest.raises(UserError, match="has not been through the gate"):
+        promote(run_id, settings)
+    verdict = gate_run(run_id, settings)
+    assert verdict.incumbent == "base"
+    assert verdict.admitted, verdict.refusals
+    assert client.get_run(run_id).data.tags["gate.admitted"] == "true"
+    assert json.loads(read_artifact(client, run_id, VERDICT))["run_id"] == run_id
+    first = promote(run_id, settings)
+    assert promote(run_id, settings) == first
+    registry = open_registry(settings)
+    assert registry.by_alias(CHAMPION) == first
+    assert (first.base, first.dataset_uri) == ("tiny-llava", dataset_dir.as_uri())
+
+    # The champion against itself: nothing to do, nothing wrong.
+    again = gate_run(run_id, settings)
+    assert (again.admitted, again.incumbent) == (True, "champion v1")
+
+    # A worse one is refused, and the champion stays.
+    worse = train(recipe_with(optimiser={"learning_rate": 0}, gate=ADMITS_BETTER), settings)
+    refused = gate_run(worse, settings)
+    assert refused.incumbent == "champion v1"
+    assert "CIDEr" in [rule.name for rule in refused.rules if not rule.passed]
+    with pytest.raises(UserError, match="The gate refused"):
+        promote(worse, settings)
+    assert registry.by_alias(CHAMPION) == first
+
+    # Overruled, and rolled back.
+    second = promote(worse, settings, force=True)
+    assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (second, first)
+    assert rollback(settings) == first
+    assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (first, second)
+
+
+def test_the_champion_loads_as_a_pyfunc_and_writes_what_was_evaluated(
+    settings, client, recipe_with, dataset_dir, tmp_path, monkeypatch
+):
+    run_id = train(recipe_with(optimiser=LEARNS), settings)
+    promote(run_id, settings, force=True)
+    monkeypatch.setenv("SNAP2CAPTION_MODELS_DIR", str(settings.models_dir))
+    model = mlflow.pyfunc.load_model(f"models:/{settings.registered_model}@champion")
+    sample = Dataset.open(dataset_dir.as_uri(), tmp_path / "shards").samples("test")[0]
+    photo = sample.photo()
+    as_bytes = model.predict(pd.DataFrame({"image": [photo]}), params={"max_new_tokens": 24})
+    as_text = model.predict(
+        pd.DataFrame({"image": [base64.b64encode(photo).decode()], "tone": [None]}), params={"max_new_tokens": 24}
+    )
+    assert as_bytes == as_text
+    assert set(as_bytes[0]) == {"caption", "hashtags", "alt_text"}
+    tone = infer_tone(sample.post.caption).value
+    toned = model.predict(pd.DataFrame({"image": [photo], "tone": [tone]}), params={"max_new_tokens": 24})
+    evaluated = Evaluation.model_validate_json(read_artifact(client, run_id, CANDIDATE)).rows[0]
+    assert toned[0]["caption"] == parse(evaluated.hypothesis).caption
+
+
+def test_the_same_training_is_not_done_twice(settings, client, recipe_with, dataset_dir, tmp_path):
+    recipe = recipe_with()
+    run_id = train(recipe, settings)
+    assert train(recipe, settings) == run_id
+    moved = tmp_path / "moved"
+    dataset_dir.rename(moved)
+    try:
+        # The same content at another place is the same dataset.
+        assert train(recipe_with(data={"uri": moved.as_uri()}), settings) == run_id
+    finally:
+        moved.rename(dataset_dir)
+    assert train(recipe_with(optimiser={"seed": 8}), settings) != run_id
+    forced = train(recipe, settings, force=True)
+    assert forced != run_id
+    one, two = (client.get_run(each).data.metrics for each in (run_id, forced))
+    assert {name: one[name] for name in one if "seconds" not in name} == {
+        name: two[name] for name in two if "seconds" not in name
+    }
+
+
+def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
+    recipe = recipe_with(optimiser={"epochs": 3})
+    recipe_file = tmp_path / "recipe.yaml"
+    recipe_file.write_text(recipe.dump())
+    environment = {
+        **os.environ,
+        "SNAP2CAPTION_STATE_DIR": str(settings.state_dir),
+        "SNAP2CAPTION_MODELS_DIR": str(settings.models_dir),
+        "SNAP2CAPTION_MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+    }
+    command = [sys.executable, "-c", "import typer, training.cli as c; a = typer.Typer(); c.register(a); a()"]
+    with subprocess.Popen([*command, "train", "--config", str(recipe_file)], env=environment) as process:
+        while process.poll() is None:
+            # As soon as the second checkpoint is begun.
+            if list(settings.state_dir.glob("training/*/checkpoint-12")):
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait() == -signal.SIGKILL
+    experiment = client.get_experiment_by_name(recipe.tracking.experiment)
+    (killed,) = client.search_runs([experiment.experiment_id])
+    assert killed.info.status == "RUNNING"
+
+    run_id = train(recipe, settings)
+    assert run_id == killed.info.run_id
+    assert len(client.search_runs([experiment.experiment_id])) == 1
+    whole = train(recipe, settings, force=True)
+    for name, value in client.get_run(whole).data.metrics.items():
+        if "seconds" not in name:
+            assert client.get_run(run_id).data.metrics[name] == value, name
+
+
+def test_an_evaluation_on_another_dataset_is_never_reused(settings, client, recipe_with, tmp_path):
+    promote(train(recipe_with(optimiser=LEARNS), settings), settings, force=True)
+    write_dataset(tmp_path / "other", {"train": 24, "validation": 9, "test": 15}, seed=50)
+    candidate = train(recipe_with(data={"uri": (tmp_path / "other").as_uri()}), settings)
+    verdict = gate_run(candidate, settings)
+    assert verdict.dataset_version == Manifest.read(tmp_path / "other").version
+    stored = json.loads(read_artifact(client, candidate, "evaluation/incumbent.json"))
+    assert stored["conditions"]["dataset_version"] == verdict.dataset_version
+    assert len(stored["rows"]) == 15
+
+
+def test_a_verdict_is_stale_once_the_champion_changed(settings, recipe_with):
+    lenient = {**ADMITS_BETTER, "loss_tolerance": 1}
+    one = train(recipe_with(optimiser=LEARNS, gate=lenient), settings)
+    other = train(recipe_with(optimiser={**LEARNS, "seed": 9}, gate=lenient), settings)
+    assert gate_run(one, settings).admitted
+    assert gate_run(other, settings).admitted
+    promote(one, settings)
+    with pytest.raises(UserError, match="compared with base, but the champion has changed since"):
+        promote(other, settings)
+
+
+def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_with, dataset_dir):
+    run_id = train(recipe_with(), settings)
+    promote(run_id, settings, force=True)
+    few = EvaluationSettings(max_samples=3, max_new_tokens=4)
+    uri = dataset_dir.as_uri()
+    rows = [evaluate_model(name, uri, few, settings).rows for name in (run_id, "champion", "1")]
+    assert rows[0] == rows[1] == rows[2]
+    assert evaluate_model("base:tiny-llava", uri, few, settings).model.startswith("base:tiny-llava@")
+    for wrong in ("base:no such base", "7", "challenger"):
+        with pytest.raises(UserError):
+            evaluate_model(wrong, uri, few, settings)
+
+
+def test_a_lost_adapter_is_one_sentence(settings, client, recipe_with, artifacts_dir, dataset_dir):
+    run_id = train(recipe_with(), settings)
+    model_id = client.get_run(run_id).data.tags["model_uri"].removeprefix("models:/")
+    (folder,) = artifacts_dir.glob(f"*/models/{model_id}")
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match=f"The adapter of run:{run_id} is gone"):
+        evaluate_model(run_id, dataset_dir.as_uri(), EvaluationSettings(), settings)
+
+
+def test_without_a_server_it_says_what_to_start(settings, recipe_with):
+    away = settings.model_copy(update={"mlflow_tracking_uri": "http://127.0.0.1:9"})
+    with pytest.raises(UserError, match=r"MLflow at http://127.0.0.1:9 does not answer .*; start it"):
+        train(recipe_with(), away)
