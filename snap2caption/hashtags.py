@@ -4,15 +4,18 @@ A hashtag is ``#`` followed by letters, digits, underscores or marks of any scri
 (Unicode Technical Standard 31, profile for hashtags; Instagram's rules are the same but for emoji, which it allows and we leave out).
 """
 
-import re
 import unicodedata
 from collections.abc import Iterable
+
+import regex as re
 
 MAX_LENGTH = 100
 """Characters in a hashtag, without the ``#``."""
 
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
-_HASHTAG = re.compile(r"(?:(?<=^)|(?<=[^\w&/]))[#＃]([\w·]+)|(?<=\w)[#＃](?=\D)([\w·]{2,})")
+# `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out.
+_TAG = r"[\w\p{M}·]"
+_HASHTAG = re.compile(rf"(?:(?<=^)|(?<=[^\w&/]))[#＃]({_TAG}+)|(?<=\w)[#＃](?=\D)({_TAG}{{2,}})")
 
 
 def normalise(tag: str) -> str | None:
@@ -20,7 +23,7 @@ def normalise(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃").casefold()
     if (
         not 2 <= len(text) <= MAX_LENGTH
-        or not re.fullmatch(r"[\w·]+", text)
+        or not re.fullmatch(rf"{_TAG}+", text)
         or text.replace("_", "").isdigit()
         or not text.strip("_")
     ):
@@ -35,7 +38,7 @@ def unique(tags: Iterable[str]) -> list[str]:
 
 def extract(text: str) -> list[str]:
     """Return the hashtags in *text* in normal form, each once, in the order of their first appearance."""
-    return unique(first or second for first, second in _HASHTAG.findall(text))
+    return unique(first or second for first, second in _HASHTAG.findall(unicodedata.normalize("NFC", text)))
 
 
 def separate(text: str) -> tuple[str, list[str]]:
@@ -47,10 +50,11 @@ def separate(text: str) -> tuple[str, list[str]]:
     Returns:
         The prose, with white space folded to single spaces within a line, and the hashtags in normal form.
     """
+    text = unicodedata.normalize("NFC", text)
     tags = extract(text)
     lines = []
     for line in text.splitlines():
-        body = re.sub(r"(?:\s*[#＃][\w·]+)+\s*[.·•|]*\s*$", "", line)
+        body = re.sub(rf"(?:\s*[#＃]{_TAG}+)+\s*[.·•|]*\s*$", "", line)
         body = _HASHTAG.sub(lambda match: match[1] or " " + match[2], body)
         body = re.sub(r"\s+", " ", body).strip()
         if body.strip(".·•|-_ "):

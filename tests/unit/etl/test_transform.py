@@ -1,0 +1,144 @@
+import json
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from demo.corpus.archive import traps_path, write_corpus
+from etl.transform import transform
+from snap2caption.errors import UserError
+from snap2caption.manifest import Manifest
+from snap2caption.shards import Sample, read_shard
+
+pytestmark = pytest.mark.unit
+
+PAIRS = 120
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus") / "corpus.zip", PAIRS, 0, traps=True)
+
+
+@pytest.fixture(scope="module")
+def dataset(corpus: Path) -> Path:
+    return transform(corpus, corpus.parent / "out", source_urls=["http://example.com/corpus.zip"])
+
+
+def samples(dataset: Path) -> Iterator[tuple[str, Sample]]:
+    for split, summary in Manifest.read(dataset).splits.items():
+        for shard in summary.shards:
+            for sample in read_shard(dataset / shard.name):
+                yield split, sample
+
+
+def trapped(corpus: Path, trap: str) -> set[str]:
+    return {Path(member).stem for member in json.loads(traps_path(corpus).read_text())[trap]}
+
+
+def test_every_trap_is_dropped_for_its_own_reason_and_everything_else_is_kept(corpus: Path, dataset: Path) -> None:
+    manifest = Manifest.read(dataset)
+    kept = {sample.id for _, sample in samples(dataset)}
+    bad = [
+        "missing_caption",
+        "missing_image",
+        "empty_caption",
+        "undecodable_caption",
+        "truncated_image",
+        "corrupt_image",
+        "odd_dimensions",
+    ]
+    for trap in bad:
+        assert manifest.dropped[trap] == len(trapped(corpus, trap)) == 3
+        assert not kept & trapped(corpus, trap)
+    assert manifest.dropped["duplicate"] == 3
+    assert not kept & trapped(corpus, "exact_duplicate")
+    assert manifest.dropped["unsafe_path"] == len(json.loads(traps_path(corpus).read_text())["unsafe_path"])
+    for trap in ("near_duplicate", "repost", "odd_case"):
+        assert kept >= trapped(corpus, trap)
+    with zipfile.ZipFile(corpus) as archive:
+        unsafe = json.loads(traps_path(corpus).read_text())["unsafe_path"]
+        photos = [name for name in archive.namelist() if name.endswith(".jpg") and name not in unsafe]
+    dropped = sum(count for reason, count in manifest.dropped.items() if reason not in {"missing_image", "unsafe_path"})
+    assert len(kept) == len(photos) - dropped
+
+
+def test_copies_share_a_split(corpus: Path, dataset: Path) -> None:
+    split_of = {sample.id: split for split, sample in samples(dataset)}
+    rows = [json.loads(line) for line in corpus.with_name("corpus.zip.scenes.jsonl").read_text().splitlines()]
+    copies = [(row["id"], row["copy_of"]) for row in rows if row.get("copy_of") in split_of and row["id"] in split_of]
+    assert len(copies) == 6
+    assert all(split_of[copy] == split_of[original] for copy, original in copies)
+
+
+def test_photos_are_the_corpus_own_bytes(corpus: Path, dataset: Path) -> None:
+    with zipfile.ZipFile(corpus) as archive:
+        by_id = {Path(name).stem: name for name in archive.namelist() if name.endswith(".jpg")}
+        for _, sample in samples(dataset):
+            assert sample.photo() == archive.read(by_id[sample.id])
+
+
+def test_captions_are_clean_and_the_table_counts_the_train_split(dataset: Path) -> None:
+    found = list(samples(dataset))
+    assert all("#" not in sample.post.caption and "http" not in sample.post.caption for _, sample in found)
+    table = pq.read_table(dataset / "hashtags.parquet").to_pylist()
+    uses = sum(len(sample.post.hashtags) for split, sample in found if split == "train")
+    assert sum(row["count"] for row in table) == uses
+    assert all(sum(city["count"] for city in row["cities"]) == row["count"] for row in table)
+
+
+def test_the_same_bytes_from_any_number_of_workers(corpus: Path, dataset: Path, tmp_path: Path) -> None:
+    other = transform(corpus, tmp_path, workers=1, source_urls=["http://example.com/corpus.zip"])
+    assert other.name == dataset.name
+    names = sorted(file.name for file in dataset.iterdir())
+    assert names == sorted(file.name for file in other.iterdir())
+    assert all((dataset / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def test_again_is_the_same_version_without_work(corpus: Path, dataset: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in dataset.iterdir()}
+    seen: list[int] = []
+    assert transform(corpus, dataset.parent, on_progress=lambda done, _: seen.append(done)) == dataset
+    assert not seen
+    assert {file: file.stat().st_mtime_ns for file in dataset.iterdir()} == before
+
+
+def test_an_earlier_version_keeps_its_assignments(corpus: Path, dataset: Path, tmp_path: Path) -> None:
+    later = transform(corpus, tmp_path, seed=99, previous=dataset)
+    before = {sample.id: split for split, sample in samples(dataset)}
+    assert {sample.id: split for split, sample in samples(later)} == before
+    assert later.name != dataset.name
+
+
+def test_the_card_shows_pictures(dataset: Path) -> None:
+    card = (dataset / "card.html").read_text()
+    assert card.count("data:image/jpeg;base64,") >= 20
+    assert "duplicate" in card
+    assert "<script" not in card
+
+
+def test_hostile_members_are_counted_not_followed(tmp_path: Path) -> None:
+    photo = b"no photo"
+    link = zipfile.ZipInfo("img_resized_1M/cities_instagram/chicago/3.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "hostile.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../img_resized_1M/cities_instagram/chicago/1.jpg", photo)
+        archive.writestr("/img_resized_1M/cities_instagram/chicago/2.jpg", photo)
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("captions_resized_1M/cities_instagram/chicago/4.txt", "a" * 60_000)
+        archive.writestr("captions_resized_1M/cities_instagram/chicago/5.txt", "bomb" * 200_000)
+    with pytest.raises(UserError, match="oversized 2, unsafe_path 3"):
+        transform(tmp_path / "hostile.zip", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("[!.]*"))
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "There is no corpus"), (b"PK no", "is not a zip")])
+def test_no_corpus_is_one_sentence(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    path = tmp_path / "corpus.zip"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=sentence):
+        transform(path, tmp_path / "out")
