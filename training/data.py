@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, Manifest, Shard, Split
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 WITHOUT_TONE = 0.3
 """The share of training prompts that name no tone, so that the model also writes for a creator who asks for none."""
+
+Item = TypeVar("Item")
 
 _PIECE = 1 << 20
 
@@ -115,10 +118,10 @@ def evaluation_prompt(sample: Sample) -> str:
     return build_prompt(Request(tone=infer_tone(sample.post.caption)))
 
 
-def chunks(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
-    """Yield *samples* in pieces of *size*; the last one may be smaller."""
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]
+def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield *items* in pieces of *size*; the last one may be smaller."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _digest(path: Path) -> str:

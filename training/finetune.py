@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,10 +21,11 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from snap2caption.console import progress_bar
 from snap2caption.errors import UserError
+from snap2caption.post import render
 from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.collate import Batch, EncodedCollator, SampleCollator
-from training.data import training_prompt
+from training.data import chunks, training_prompt
 from training.features import cacheable, check_image_tokens, encode
 from training.lora import add_adapter
 from training.loss import answer_loss, mean_answer_loss
@@ -80,7 +81,7 @@ def finetune(
         train_rows = encode(vlm, collate, train, settings.batch_size)
         validation_rows = encode(vlm, collate, validation, settings.batch_size)
         collator = EncodedCollator(vlm.processor.tokenizer.pad_token_id)
-    order = EpochOrder(train_rows, settings.seed)
+    order = EpochOrder([len(render(sample.post)) for sample in train], settings.batch_size, settings.seed)
     stop = StopOnSignal()
     trainer = AnswerTrainer(
         model=vlm.model,
@@ -119,19 +120,33 @@ def last_checkpoint(work_dir: Path) -> str | None:
 
 
 class EpochOrder(Sampler[int]):
-    """The order of the samples: another one in each epoch, that depends on the seed and the epoch's number alone."""
+    """The order of the samples: another one in each epoch, that depends on the seed and the epoch's number alone.
 
-    def __init__(self, rows: Sized, seed: int) -> None:
-        self.rows = rows
+    *lengths* are the samples', in any unit. Samples of like length come together, so that little is computed on padding: random pools of `POOL` batches are sorted by length, and
+    the batches then shuffled.
+    """
+
+    POOL = 8
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
         self.seed = seed
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.lengths)
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + 1_000_003 * self.epoch)
-        return iter(torch.randperm(len(self.rows), generator=generator).tolist())
+        order = torch.randperm(len(self.lengths), generator=generator).tolist()
+        pools = chunks(order, self.POOL * self.batch_size)
+        by_length = [index for pool in pools for index in sorted(pool, key=lambda index: self.lengths[index])]
+        batches = list(chunks(by_length, self.batch_size))
+        # The last one may be smaller, and then must stay the last one: the loader counts batches off.
+        full = len(self.lengths) // self.batch_size
+        shuffled = torch.randperm(full, generator=generator).tolist()
+        return iter([index for number in [*shuffled, *range(full, len(batches))] for index in batches[number]])
 
 
 class AnswerTrainer(Trainer):

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from training.collate import SampleCollator
-from training.data import evaluation_prompt
-from training.finetune import COMPLETE, StoppedError, finetune, last_checkpoint
+from training.data import chunks, evaluation_prompt
+from training.finetune import COMPLETE, EpochOrder, StoppedError, finetune, last_checkpoint
 from training.loss import mean_answer_loss
 
 pytestmark = pytest.mark.unit
@@ -131,3 +131,16 @@ def test_bfloat16_trains(run, tmp_path):
     losses = []
     run(tmp_path, lambda metrics, _: losses.append(metrics), epochs=1, precision="bfloat16")
     assert all(value == value for metrics in losses for value in metrics.values())
+
+
+def test_each_epoch_has_every_sample_once_in_an_order_of_its_own():
+    lengths = [(7 * index) % 50 for index in range(101)]
+    order = EpochOrder(lengths, 4, seed=0)
+    first = list(order)
+    assert sorted(first) == list(range(101))
+    assert list(order) == first
+    order.epoch = 1
+    assert list(order) != first
+    # The last batch is the small one, and batches hold samples of like length.
+    spreads = [max(lengths[i] for i in batch) - min(lengths[i] for i in batch) for batch in chunks(first, 4)]
+    assert sum(spreads) / len(spreads) < 12
