@@ -111,4 +111,4 @@ def _words(caption: str) -> list[str]:
 
 
 def _stem(tag: str) -> str:
-    return tag[:-1] if tag.endswith("s") and not tag.endswith("ss") and len(tag) > 4 else tag
+    return tag[:-1] if tag.endswith("s") and not tag.endswith("ss") and len(tag) > 3 else tag

@@ -1,0 +1,50 @@
+"""Real servers on loopback, started once for all integration tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny import write_models
+
+from demo.stack.ports import Ports
+from demo.stack.services.mlflow import mlflow
+from demo.stack.services.seaweedfs import seaweedfs
+from demo.stack.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def server_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def artifacts_dir(server_dir: Path) -> Path:
+    """Where MLflow keeps artifacts."""
+    return server_dir / "mlflow" / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def tracking_uri(server_dir: Path) -> Iterator[str]:
+    """A real MLflow server."""
+    service, uri = mlflow(server_dir, Ports(server_dir / "ports.json"))
+    with Stack(server_dir) as stack:
+        stack.start([service])
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def s3_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real S3 server, as the environment of its client."""
+    folder = tmp_path_factory.mktemp("seaweedfs")
+    service, environment, _ = seaweedfs(folder, Ports(folder / "ports.json"))
+    with Stack(folder) as stack:
+        stack.start([service])
+        yield environment
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny base model."""
+    folder = tmp_path_factory.mktemp("models")
+    write_models(folder)
+    return folder

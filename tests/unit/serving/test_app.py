@@ -1,0 +1,136 @@
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from serving.app import build_app
+from serving.models import Served
+from serving.settings import ServingSettings
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
+    settings = ServingSettings(cache_dir=tmp_path, max_body_bytes=100_000, max_pixels=1_000_000)
+    with TestClient(build_app(settings, lambda: served), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_multipart_and_json_answer_alike(client: TestClient, photo: bytes) -> None:
+    form = client.post("/generate-caption", files={"image": photo}, data={"tone": "playful", "hashtags": "6"})
+    document = {"image": base64.b64encode(photo).decode(), "tone": "playful", "hashtags": 6}
+    plain = client.post("/generate_caption", json=document)
+    url = client.post("/v1/generate-caption", json=document | {"image": f"data:image/jpeg;base64,{document['image']}"})
+    for answer in (form, plain, url):
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert body["caption"] == "Golden hour ✨"
+        assert body["hashtags"][:2] == ["#sf", "#sunset"]
+        assert len(body["hashtags"]) == 6
+        assert body["alt_text"] == "A red bridge."
+        assert body["model_version"] == "test/1"
+        assert body["request_id"] == answer.headers["x-request-id"]
+        assert set(body["timing"]) == {"decode", "queue", "generate", "hashtags", "total"}
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_variants(client: TestClient, photo: bytes) -> None:
+    body = client.post("/generate-caption", files={"image": photo}, data={"variants": "3"}).json()
+    assert len(body["variants"]) == 3
+    assert len(body["hashtags"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415, "unsupported_media_type"),
+        ({"files": {"other": b"x"}}, 422, "no_image"),
+        ({"data": {"image": "text"}, "files": {"x": b"y"}}, 422, "no_image"),
+        ({"files": {"image": b"not a photo"}}, 422, "image_unreadable"),
+        ({"json": {"image": "%%%"}}, 422, "bad_base64"),
+        ({"json": {"image": "AAAA", "tone": "angry"}}, 422, "invalid"),
+        ({"json": {"image": "AAAA", "unknown": 1}}, 422, "invalid"),
+        ({"json": {"tone": "playful"}}, 422, "invalid"),
+        ({"content": b"{", "headers": {"content-type": "application/json"}}, 422, "invalid"),
+        (
+            {"content": b"--x\r\nbroken", "headers": {"content-type": "multipart/form-data; boundary=y"}},
+            400,
+            "malformed",
+        ),
+        ({"content": b"x" * 200_000, "headers": {"content-type": "application/json"}}, 413, "body_too_large"),
+    ],
+)
+def test_refusals_are_problem_bodies(
+    client: TestClient, arguments: dict[str, object], status: int, reason: str
+) -> None:
+    answer = client.post("/generate-caption", **arguments)
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["reason"]) == (status, status, reason)
+    assert body["detail"].endswith(".")
+
+
+def test_a_body_that_hides_its_length_is_cut_off(client: TestClient) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 10_000
+
+    answer = client.post("/generate-caption", content=endless(), headers={"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+def test_unknown_routes_are_problems_too(client: TestClient) -> None:
+    answer = client.get("/nowhere")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert client.get("/generate-caption").status_code == 405
+
+
+def test_health_readiness_metrics_and_docs(client: TestClient, photo: bytes) -> None:
+    client.post("/generate-caption", files={"image": photo})
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json() == {"model_version": "test/1"}
+    metrics = client.get("/metrics").text
+    assert 'snap2caption_requests_total{status="200"}' in metrics
+    assert 'snap2caption_stage_seconds_count{stage="generate"}' in metrics
+    assert client.get("/docs").status_code == 200
+    schema = client.get("/openapi.json").json()
+    body = schema["paths"]["/generate-caption"]["post"]["requestBody"]["content"]
+    assert set(body) == {"multipart/form-data", "application/json"}
+    assert "CaptionRequest" in schema["components"]["schemas"]
+    assert "Tone" in schema["components"]["schemas"]
+
+
+def test_without_a_model_readiness_tells_the_truth(tmp_path: Path, photo: bytes) -> None:
+    with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: None)) as client:
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/readyz").status_code == 503
+        answer = client.post("/generate-caption", files={"image": photo})
+        assert (answer.status_code, answer.json()["reason"]) == (503, "no_model")
+        assert answer.headers["retry-after"]
+
+
+def test_a_key_is_asked_for_where_keys_are_set(served: Served, tmp_path: Path, photo: bytes) -> None:
+    digest = hashlib.sha256(b"secret").hexdigest()
+    settings = ServingSettings(cache_dir=tmp_path, api_key_hashes=(digest,))
+    with TestClient(build_app(settings, lambda: served)) as client:
+        for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": digest}):
+            answer = client.post("/generate-caption", files={"image": photo}, headers=headers)
+            assert (answer.status_code, answer.json()["reason"]) == (401, "bad_key")
+        assert (
+            client.post("/generate-caption", files={"image": photo}, headers={"X-API-Key": "secret"}).status_code == 200
+        )
+        assert client.get("/healthz").status_code == 200
+
+
+def test_the_log_tells_no_secret(client: TestClient, photo: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        client.post("/generate-caption", files={"image": photo}, headers={"X-API-Key": "secret"})
+    line = json.loads(next(record.getMessage() for record in caplog.records if record.name == "serving.access"))
+    assert set(line) == {"request_id", "method", "path", "status", "ms"}
+    assert "secret" not in caplog.text

@@ -1,0 +1,92 @@
+import time
+from concurrent.futures import Future
+
+import pytest
+from PIL import Image
+
+from serving.batching import Batcher, Done, ExpiredError, NoModelError, QueueFullError
+from serving.engine import Task
+from serving.models import Served
+from snap2caption.vlm import Decoding
+
+pytestmark = pytest.mark.unit
+
+
+def task() -> Task:
+    return Task(Image.new("RGB", (8, 8)), "write", (Decoding(8),))
+
+
+def make(served: Served | None, **limits: float) -> Batcher:
+    settings = {"max_batch": 4, "queue_size": 8, "deadline": 30.0} | limits
+    return Batcher(
+        lambda: served,
+        max_batch=int(settings["max_batch"]),
+        queue_size=int(settings["queue_size"]),
+        deadline=settings["deadline"],
+    )
+
+
+def held(batcher: Batcher, served: Served) -> "Future[Done]":
+    """Submit one task and hold the engine up in it, so that what follows waits in the queue."""
+    served.engine.go.clear()
+    first = batcher.submit(task())
+    assert served.engine.started.wait(10)
+    return first
+
+
+def test_those_who_wait_together_are_served_together(served: Served) -> None:
+    batcher = make(served)
+    first = held(batcher, served)
+    others = [batcher.submit(task()) for _ in range(6)]
+    served.engine.go.set()
+    for future in [first, *others]:
+        assert future.result(10).written.description == "A red bridge."
+    batcher.close()
+    assert served.engine.batches == [1, 4, 2]
+
+
+def test_a_full_queue_refuses_at_once(served: Served) -> None:
+    batcher = make(served, queue_size=2)
+    held(batcher, served)
+    waiting = [batcher.submit(task()) for _ in range(2)]
+    with pytest.raises(QueueFullError):
+        batcher.submit(task())
+    served.engine.go.set()
+    assert all(future.result(10) for future in waiting)
+    batcher.close()
+
+
+def test_who_waited_too_long_is_not_started(served: Served) -> None:
+    batcher = make(served, deadline=0.05)
+    held(batcher, served)
+    late = batcher.submit(task())
+    time.sleep(0.1)  # the deadline itself, not a wait for something to get ready
+    served.engine.go.set()
+    with pytest.raises(ExpiredError):
+        late.result(10)
+    batcher.close()
+    assert served.engine.batches == [1]
+
+
+def test_who_left_costs_nothing(served: Served) -> None:
+    batcher = make(served)
+    first = held(batcher, served)
+    assert batcher.submit(task()).cancel()
+    served.engine.go.set()
+    first.result(10)
+    batcher.close()
+    assert served.engine.batches == [1]
+
+
+def test_without_a_model_the_answer_is_an_error() -> None:
+    batcher = make(None)
+    with pytest.raises(NoModelError):
+        batcher.submit(task()).result(10)
+    batcher.close()
+
+
+def test_closing_answers_what_is_queued(served: Served) -> None:
+    batcher = make(served)
+    futures = [batcher.submit(task()) for _ in range(5)]
+    batcher.close()
+    assert all(future.done() for future in futures)
