@@ -51,7 +51,7 @@ class Daemon:
                 "--continue=true",
                 "--allow-overwrite=true",
                 "--auto-file-renaming=false",
-                "--check-integrity=true",
+                # Not --check-integrity: it takes a cut-off file whose last segment came first for a complete one, and starts anew.
                 "--file-allocation=none",
                 "--auto-save-interval=1",
                 "--max-tries=5",

@@ -1,0 +1,101 @@
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from etl.aria2 import Daemon
+from etl.extract import Progress, extract
+from snap2caption.errors import UserError
+
+pytestmark = pytest.mark.integration
+
+CONTENT = os.urandom(6 * 1024 * 1024)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
+
+
+def test_downloads_over_many_connections_from_mirrors_and_verifies(publisher, tmp_path: Path) -> None:
+    publisher.files = {"corpus.zip": CONTENT, "mirror.zip": CONTENT}
+    seen: list[Progress] = []
+    urls = [f"{publisher.url}/corpus.zip", f"{publisher.url}/mirror.zip"]
+    path = extract(urls, tmp_path, sha256=SHA256, on_progress=seen.append)
+    assert path == tmp_path / "corpus.zip"
+    assert path.read_bytes() == CONTENT
+    assert names(tmp_path) == {"corpus.zip", "corpus.zip.source.json"}
+    assert seen[-1].done == seen[-1].total == len(CONTENT)
+    assert "%" in str(seen[-1])
+    assert len(publisher.requested) >= 4
+
+
+def test_what_is_there_is_not_fetched_again(publisher, tmp_path: Path) -> None:
+    publisher.files = {"corpus.zip": CONTENT}
+    url = f"{publisher.url}/corpus.zip"
+    extract([url], tmp_path)
+    requests = len(publisher.requested)
+    assert extract([url], tmp_path).read_bytes() == CONTENT
+    assert extract([url], tmp_path, sha256=SHA256).read_bytes() == CONTENT
+    assert len(publisher.requested) == requests
+
+
+def test_a_wrong_digest_leaves_nothing_behind(publisher, tmp_path: Path) -> None:
+    publisher.files = {"corpus.zip": CONTENT}
+    with pytest.raises(UserError, match="has not the digest 0{64}"):
+        extract([f"{publisher.url}/corpus.zip"], tmp_path, sha256="0" * 64)
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("{server}/nothing.zip", "404"),
+        ("http://127.0.0.1:9/corpus.zip", "can't be reached"),
+        ("file:///etc/passwd", "not an address"),
+        ("nonsense", "not an address"),
+    ],
+)
+def test_one_sentence_for_each_cause(publisher, tmp_path: Path, url: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        extract([url.format(server=publisher.url)], tmp_path)
+    assert not {name for name in names(tmp_path) if not name.endswith((".part", ".aria2"))}
+
+
+def test_a_malformed_digest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="not a SHA-256"):
+        extract(["http://127.0.0.1/corpus.zip"], tmp_path, sha256="abc")
+
+
+def test_without_aria2c_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="apt-get install aria2"), Daemon(tmp_path):
+        pass
+
+
+def test_killed_it_goes_on_from_where_it_was_and_leaves_no_daemon(publisher, tmp_path: Path) -> None:
+    publisher.files = {"corpus.zip": CONTENT}
+    publisher.rate = 400_000
+    url = f"{publisher.url}/corpus.zip"
+    command = [sys.executable, "-m", "snap2caption", "extract", url, "--out", str(tmp_path), "--sha256", SHA256]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    # aria2 notes its progress once a second; killed before, it has nothing to go on from.
+    while not (publisher.sent > 2_000_000 and (tmp_path / "corpus.zip.part.aria2").exists()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    daemons = psutil.Process(process.pid).children()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    psutil.wait_procs(daemons, timeout=20)
+    assert not any(daemon.is_running() for daemon in daemons)
+    assert not (tmp_path / "corpus.zip").exists()
+    publisher.rate, publisher.sent = 0, 0
+    assert extract([url], tmp_path, sha256=SHA256).read_bytes() == CONTENT
+    assert publisher.sent < len(CONTENT)
