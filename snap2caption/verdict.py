@@ -1,6 +1,6 @@
 """The gate's decision about a candidate, rule by rule."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 
 class Rule(BaseModel):
@@ -26,6 +26,7 @@ class Verdict(BaseModel):
     incumbent: str
     rules: tuple[Rule, ...]
 
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property
     def admitted(self) -> bool:
         """Whether the candidate may be promoted."""

@@ -1,0 +1,45 @@
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snap2caption.post import Post, Request, Tone, build_prompt, parse, render
+
+pytestmark = pytest.mark.unit
+
+words = st.text(string.ascii_lowercase + "éß日", min_size=2, max_size=8)
+captions = st.lists(words, min_size=1, max_size=6).map(" ".join)
+
+
+def test_a_prompt_names_only_what_was_asked_for():
+    assert build_prompt(Request()) == "Write an Instagram caption and hashtags for this photo."
+    whole = build_prompt(
+        Request(tone=Tone.WITTY, location="Chicago", language="French", length="short", voice=("one\n two", "three"))
+    )
+    assert whole.splitlines()[1:] == [
+        "Tone: witty.",
+        "Length: short.",
+        "Language: French.",
+        "Place: Chicago.",
+        "Write as in these captions of mine:",
+        "- one two",
+        "- three",
+    ]
+
+
+def test_a_post_is_its_caption_and_a_line_of_hashtags():
+    assert render(Post(" By the lake ", ("chicago", "lake"))) == "By the lake\n#chicago #lake"
+    assert render(Post("By the lake")) == "By the lake"
+    assert render(Post("", ("lake",))) == "#lake"
+
+
+def test_what_a_model_wrote_is_cleaned():
+    assert parse("We love #Chicago  in June\n#Lake #lake #sun") == Post(
+        "We love Chicago in June", ("chicago", "lake", "sun")
+    )
+
+
+@given(captions, st.lists(words.map(str.casefold), unique=True, max_size=5))
+def test_what_is_rendered_reads_back(caption, tags):
+    assert parse(render(Post(caption, tuple(tags)))) == Post(caption, tuple(tags))

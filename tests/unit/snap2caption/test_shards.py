@@ -1,0 +1,55 @@
+import io
+import json
+import tarfile
+
+import pytest
+
+from snap2caption.errors import UserError
+from snap2caption.post import Post
+from snap2caption.shards import read_shard
+
+pytestmark = pytest.mark.unit
+
+ROW = json.dumps({"id": "7", "city": "chicago", "caption": "By the lake", "hashtags": ["lake"]}).encode()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_it(*members):
+        path = tmp_path / "train-000000.tar"
+        with tarfile.open(path, "w") as archive:
+            for name, data in members:
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        return path
+
+    return write_it
+
+
+def test_samples_come_with_their_photos(write):
+    shard = write(("000.jpg", b"first"), ("000.json", ROW), ("001.json", ROW), ("001.jpg", b"second"))
+    one, two = read_shard(shard)
+    assert (one.id, one.city, one.post) == ("7", "chicago", Post("By the lake", ("lake",)))
+    assert (one.photo(), two.photo()) == (b"first", b"second")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("000.jpg", b"x")], r"holds half of a sample \(000\)"),
+        ([("000.jpg", b"x"), ("000.json", b"{")], "is not readable"),
+        ([("000.jpg", b"x"), ("000.json", b'{"id": 1}')], "is not readable"),
+        ([("000.jpg", b"x"), ("000.json", ROW.replace(b'["lake"]', b'"lake"'))], "hashtags is not a list"),
+    ],
+)
+def test_a_wrong_shard_is_one_sentence(write, members, message):
+    with pytest.raises(UserError, match=message):
+        list(read_shard(write(*members)))
+
+
+def test_a_cut_off_shard_is_one_sentence(write):
+    shard = write(("000.jpg", b"x" * 5000), ("000.json", ROW))
+    shard.write_bytes(shard.read_bytes()[:3000])
+    with pytest.raises(UserError):
+        list(read_shard(shard))

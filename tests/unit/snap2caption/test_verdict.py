@@ -1,0 +1,31 @@
+import json
+
+import pytest
+
+from snap2caption.verdict import Rule, Verdict
+
+pytestmark = pytest.mark.unit
+
+
+def verdict(*passed: bool) -> Verdict:
+    rules = tuple(
+        Rule(name=f"rule {number}", passed=ok, candidate=1.0, incumbent=None, reason=f"Reason {number}.")
+        for number, ok in enumerate(passed)
+    )
+    return Verdict(run_id="r", dataset_version="d", incumbent="base", rules=rules)
+
+
+def test_it_admits_if_every_rule_passed():
+    assert verdict(True, True).admitted
+    assert verdict(True, True).refusals == []
+
+
+def test_one_failed_rule_refuses_with_its_reason():
+    assert not verdict(True, False).admitted
+    assert verdict(True, False).refusals == ["Reason 1."]
+
+
+def test_its_json_says_whether_it_admits_and_reads_back():
+    document = verdict(True, False).model_dump_json()
+    assert json.loads(document)["admitted"] is False
+    assert Verdict.model_validate_json(document) == verdict(True, False)
