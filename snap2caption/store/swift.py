@@ -133,7 +133,10 @@ class SwiftStore:
         with self._explained(key):
             connection = self._connect()
             try:
-                connection.delete_object(self.container, self.prefix + key, query_string="multipart-manifest=delete")
+                # Asked to delete the segments of an object that has none, Swift leaves the object alone.
+                head = connection.head_object(self.container, self.prefix + key)
+                with_segments = "multipart-manifest=delete" if "x-static-large-object" in head else None
+                connection.delete_object(self.container, self.prefix + key, query_string=with_segments)
             except Exception as error:
                 if getattr(error, "http_status", None) != 404:
                     raise

@@ -1,12 +1,16 @@
 """Real servers on loopback, started once for all integration tests."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import swift_server
 from tiny import write_models
 
-from demo.stack.ports import Ports
+from demo.stack.ports import HOST, Ports, is_free
+from demo.stack.service import Service
 from demo.stack.services.mlflow import mlflow
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
@@ -48,3 +52,25 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_models(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def swift_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real OpenStack Swift, as the environment of its client."""
+    folder = tmp_path_factory.mktemp("swift")
+    port = free_run_of_ports(4)
+    service = Service(
+        name="swift",
+        command=(sys.executable, "-W", "ignore", swift_server.__file__, str(folder), str(port)),
+        environment={**os.environ, "PYTHONPATH": str(Path(swift_server.__file__).parent)},
+        ready_url=f"http://{HOST}:{port}/healthcheck",
+        grace=1.0,
+    )
+    with Stack(folder) as stack:
+        stack.start([service])
+        yield {"ST_AUTH": swift_server.auth_url(port), **swift_server.CREDENTIALS}
+
+
+def free_run_of_ports(length: int) -> int:
+    """Return the first of *length* free ports in a row."""
+    return next(first for first in range(23000, 30000, length) if all(is_free(first + i) for i in range(length)))

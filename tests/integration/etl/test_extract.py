@@ -48,7 +48,7 @@ def test_what_is_there_is_not_fetched_again(publisher, tmp_path: Path) -> None:
 
 def test_a_wrong_digest_leaves_nothing_behind(publisher, tmp_path: Path) -> None:
     publisher.files = {"corpus.zip": CONTENT}
-    with pytest.raises(UserError, match="has not the digest 0{64}"):
+    with pytest.raises(UserError, match=r"has not the digest 0{64}"):
         extract([f"{publisher.url}/corpus.zip"], tmp_path, sha256="0" * 64)
     assert names(tmp_path) == set()
 

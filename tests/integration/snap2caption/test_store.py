@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,14 @@ def digest(data: bytes) -> str:
 
 
 @pytest.fixture(params=["file", "s3", "swift"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     if request.param == "file":
         uri = (tmp_path / "store").as_uri()
     else:
         for name, value in request.getfixturevalue(f"{request.param}_environment").items():
             monkeypatch.setenv(name, value)
         uri = f"{request.param}://bucket-{abs(hash(tmp_path)) % 10**8}/some/prefix"
-    yield open_store(uri)
+    return open_store(uri)
 
 
 def test_what_was_put_is_got(store: ObjectStore) -> None:
