@@ -13,6 +13,7 @@ from snap2caption.errors import UserError
 FINISHED = {"success", "failed"}
 DONE = {"success", "skipped", "failed", "upstream_failed", "removed"}
 _LOG_LINES = 12
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +35,30 @@ class AirflowClient:
 
     def _login(self) -> None:
         login = {"username": self._access.user, "password": self._access.password}
-        answer = self._http.post("/auth/token", json=login)
+        answer = self._patiently("POST", "/auth/token", json=login)
         answer.raise_for_status()
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        answer = self._patiently(method, f"/api/v2{path}", **arguments)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            # Tokens run out.
+            self._login()
+            answer = self._patiently(method, f"/api/v2{path}", **arguments)
+        return answer
+
+    def _patiently(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Ask, again for a while where Airflow's database was locked or its server busy."""
-        for pause in (0.5, 1.0, 2.0, 4.0, 8.0, 0.0):
+        for pause in _PAUSES:
             try:
-                answer = self._http.request(method, f"/api/v2{path}", **arguments)
+                answer = self._http.request(method, path, **arguments)
             except httpx.TransportError:
-                if not pause:
-                    raise
+                pass
             else:
-                if answer.status_code == httpx.codes.UNAUTHORIZED:
-                    self._login()
-                elif answer.status_code < 500 or not pause:
+                if not answer.is_server_error:
                     return answer
             time.sleep(pause)
-        raise UserError("Airflow does not answer; see its log.")
+        raise UserError(f"Airflow at {self._access.url} does not answer; see its log.")
 
     def _get(self, path: str, **parameters: Any) -> Any:
         answer = self._ask("GET", path, params=parameters)
@@ -129,7 +135,9 @@ class AirflowClient:
         failed = next((task for task in tasks if task.state == "failed"), None)
         if failed is None:
             return f"The DAG {dag} failed before any of its tasks; see its run {run} in Airflow."
-        log = "\n".join(self.log(dag, run, failed)[-_LOG_LINES:])
+        # Without the folds of the UI.
+        lines = [line for line in self.log(dag, run, failed) if line and not line.startswith("::")]
+        log = "\n".join(lines[-_LOG_LINES:])
         return f"The task {failed.name} of the DAG {dag} failed; the end of its log:\n{log}"
 
     def log(self, dag: str, run: str, task: Task) -> list[str]:
@@ -138,5 +146,12 @@ class AirflowClient:
         answer = self._ask("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})
         if not answer.is_success:
             return [f"(no log: status {answer.status_code})"]
-        entries = answer.json()["content"]
-        return [entry if isinstance(entry, str) else str(entry.get("event", entry)) for entry in entries]
+        return [line for entry in answer.json()["content"] for line in _lines(entry)]
+
+
+def _lines(entry: str | dict[str, Any]) -> list[str]:
+    """Return a log entry as text: its message and, of an exception, what it said."""
+    if isinstance(entry, str):
+        return [entry]
+    errors = entry.get("error_detail") or []
+    return [str(entry.get("event", "")), *(f"{error['exc_type']}: {error['exc_value']}" for error in errors)]

@@ -40,7 +40,8 @@ def demo(
     import signal
     import sys
 
-    from demo.run import Demo, show
+    from demo.outcome import show
+    from demo.run import Demo
     from snap2caption.console import stderr
     from snap2caption.settings import Settings
 

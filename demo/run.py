@@ -1,62 +1,64 @@
 """The demo: the whole pipeline on this machine, from a corpus to a captioned photo."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
-import psutil
 
 from demo.airflow import DONE, AirflowClient
 from demo.display import Display, Stage
-from demo.measure import KINDS, Accuracy, measure, read_scenes
+from demo.measure import Accuracy, measure, read_scenes
+from demo.memory import PeakMemory
+from demo.outcome import Captioned, Outcome
+from demo.stack import Services, Stack
 from demo.stack.ports import Ports
+from demo.stack.service import Job, ProcessError, Running
 from demo.stack.services.files import files
-from demo.stack.stack import Services, Stack, alone, plan
-from snap2caption.console import stderr
 from snap2caption.errors import UserError
-
-PAIRS = 2400
-SEED = 0
-
-_Found = TypeVar("_Found")
+from snap2caption.images import decode
 
 SERVICES, CORPUS, ETL, TRAINING, SERVING, CAPTION = "services", "corpus", "etl", "training", "serving", "caption"
+_DAGS = ("etl", "training", "rollback")
 
+_SEED = 0
 _DAG_TIMEOUT = 3600.0
 _SWAP_TIMEOUT = 120.0
+_NEEDED_BYTES = 2 * 2**30
 # A scene that no corpus holds: corpora count their scenes from seed upwards, the demo's photo has a seed of its own.
 _PHOTO_SEED = 7_000_000_007
 
+_Found = TypeVar("_Found")
+
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the demo ended with."""
+class _Judged:
+    """A run that went through the gate: the version that it was promoted to, or the reasons why not."""
 
-    services: Services
-    version: int
-    accuracy: Accuracy | None
-    answers: dict[Path, dict[str, Any]]
-    pictures: dict[Path, Path]
-    seconds: dict[str, float]
-    peak_memory: int
+    run_id: str
+    version: int | None
+    refusals: list[str]
 
 
 class Demo:
     """One run of the demo over one state folder."""
 
-    def __init__(self, state: Path, pairs: int = PAIRS, photo: Path | None = None) -> None:
-        if photo is not None and not photo.is_file():
-            raise UserError(f"There is no photo at {photo}; give the path of a JPEG, PNG or WebP file.")
+    def __init__(self, state: Path, pairs: int, photo: Path | None = None) -> None:
+        if photo is not None:
+            if not photo.is_file():
+                raise UserError(f"There is no photo at {photo}; give the path of a JPEG, PNG or WebP file.")
+            # Better now than after some minutes.
+            decode(photo.read_bytes())
         self.state = state.resolve()
         self.pairs = pairs
         self.photo = photo
@@ -69,56 +71,59 @@ class Demo:
         Raises:
             UserError: a stage failed, or the gate refused the model while there is none in service.
         """
-        with alone(self.state), Stack(self.state) as stack, _PeakMemory(stack) as memory:
-            with self.display, ThreadPoolExecutor(1) as background:
-                corpus = background.submit(self._make_corpus)
-                services, address = self._start(stack)
-                zip_file = self._finished(corpus, stack)
+        began = time.monotonic()
+        with Stack(self.state) as stack, PeakMemory(stack) as memory:
+            _check_space(self.state)
+            with self.display:
+                services, url = self._start(stack)
                 airflow = AirflowClient(services.airflow)
-                trained = self._pipeline(airflow, f"{address}/{zip_file.name}")
-                self._wait_until_served(services, trained["version"])
-                answers, pictures = self._caption(services)
-                accuracy = self._measure(services, trained["run_id"], zip_file)
+                judged = self._pipeline(airflow, url)
+                version = self._wait_until_served(services, judged)
+                captioned = self._caption(services)
+                accuracy = self._measure(services, judged) if judged.version else None
             seconds = {stage.name: stage.seconds for stage in self.display.stages.values()}
-            yield Outcome(services, trained["version"], accuracy, answers, pictures, seconds, memory.peak)
+            total = time.monotonic() - began
+            yield Outcome(services, version, judged.refusals, accuracy, captioned, seconds, total, memory.peak)
 
-    def _make_corpus(self) -> Path:
-        from demo.corpus.archive import write_corpus
-
-        out = self.state / "corpus" / f"corpus-{self.pairs}-{SEED}.zip"
-        if out.exists():
-            return out
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with self.display.stage(CORPUS) as stage:
-            done = 0
-
-            def advance(drawn: int) -> None:
-                nonlocal done
-                done += drawn
-                if done % 200 == 0 or done >= self.pairs:
-                    self.display.note(stage, f"{done} of {self.pairs} pictures")
-
-            return write_corpus(out, self.pairs, SEED, traps=True, progress=advance)
+    @property
+    def corpus(self) -> Path:
+        """The sample corpus."""
+        return self.state / "corpus" / f"corpus-{self.pairs}-{_SEED}.zip"
 
     def _start(self, stack: Stack) -> tuple[Services, str]:
+        """Draw the corpus and start the services side by side; return where the services, and where the corpus can be fetched."""
+        drawing = None if self.corpus.exists() else stack.run(self._corpus_job())
+        background = ThreadPoolExecutor(1)
+        drawn = background.submit(self._await_corpus, drawing)
+        background.shutdown(wait=False)
         with self.display.stage(SERVICES) as stage:
-            services, specs = plan(self.state)
-            corpus_spec, address = files(self.state / "corpus", Ports(self.state / "ports.json"))
-            stack.start([*specs, corpus_spec])
-            self.display.note(stage, " ".join(spec.name for spec in specs))
-        return services, address
+            services, plans = stack.plan()
+            publisher, address = files(self.corpus.parent, Ports(self.state / "ports.json"))
+            plans.append(publisher)
+            self.display.note(stage, " ".join(plan.name for plan in plans))
+            stack.start(plans)
+        drawn.result()
+        stack.check(plans)
+        return services, f"{address}/{self.corpus.name}"
 
-    def _finished(self, corpus: Future[Path], stack: Stack) -> Path:
-        path = corpus.result()
-        stage = self.display.stages[CORPUS]
-        if stage.state == "waiting":
-            stage.state = "done"
-            self.display.note(stage, "made before")
-        stack.check()
-        return path
+    def _corpus_job(self) -> Job:
+        # In a process of its own, as it starts others: they must not outlive us.
+        arguments = ("--out", str(self.corpus), "--pairs", str(self.pairs), "--seed", str(_SEED), "--traps")
+        command = (sys.executable, "-m", "snap2caption", "sample-corpus", *arguments)
+        return Job(name="corpus", command=command, environment=os.environ)
 
-    def _pipeline(self, airflow: AirflowClient, url: str) -> dict[str, Any]:
-        for dag in ("etl", "training", "rollback"):
+    def _await_corpus(self, drawing: Running | None) -> None:
+        with self.display.stage(CORPUS) as stage:
+            if drawing is None:
+                self.display.note(stage, "drawn before")
+                return
+            self.display.note(stage, f"{self.pairs} pictures with captions")
+            _wait_for(lambda: drawing.status() is not None, _DAG_TIMEOUT, lambda: "The corpus is not drawn yet.")
+            if drawing.status():
+                raise ProcessError(f"The sample corpus could not be drawn; {drawing.tail()}")
+
+    def _pipeline(self, airflow: AirflowClient, url: str) -> _Judged:
+        for dag in _DAGS:
             _wait_for(partial(airflow.knows, dag), 120.0, partial(_unknown, airflow, dag))
             airflow.end_unfinished_runs(dag)
             airflow.unpause(dag)
@@ -134,11 +139,9 @@ class Demo:
             )
             self._watch(airflow, stage, "training", run)
             verdict = airflow.result("training", run, "gate")
-            if not all(rule["passed"] for rule in verdict["rules"]):
-                reasons = " ".join(rule["reason"] for rule in verdict["rules"] if not rule["passed"])
-                raise UserError(f"The gate refused the new model: {reasons}")
-            promoted: dict[str, Any] = airflow.result("training", run, "promote")
-        return promoted
+            refusals = [rule["reason"] for rule in verdict["rules"] if not rule["passed"]]
+            version = None if refusals else airflow.result("training", run, "promote")["version"]
+        return _Judged(verdict["run_id"], version, refusals)
 
     def _watch(self, airflow: AirflowClient, stage: Stage, dag: str, run: str) -> None:
         for tasks in airflow.watch(dag, run, _DAG_TIMEOUT):
@@ -150,110 +153,64 @@ class Demo:
             )
             self.display.note(stage, f"{done}/{len(tasks)} tasks" + (f", {current}" if current else ""))
 
-    def _wait_until_served(self, services: Services, version: int) -> None:
+    def _wait_until_served(self, services: Services, judged: _Judged) -> int:
+        """Wait until the promoted version is in service; after a refusal the one that is there is as good."""
+        if judged.refusals and _served_version(services) is None:
+            raise UserError(f"The gate refused the model: {' '.join(judged.refusals)}")
+
+        def in_service() -> int | None:
+            found = _served_version(services)
+            return found if judged.version in {None, found} else None
+
         with self.display.stage(SERVING) as stage:
-            _wait_for(
-                lambda: _served_version(services) == version,
-                _SWAP_TIMEOUT,
-                lambda: f"The service did not take over version {version}; see {self.state / 'logs' / 'serving.log'}.",
+            log = self.state / "logs" / "serving.log"
+            version = _wait_for(
+                in_service, _SWAP_TIMEOUT, lambda: f"The service did not take the new model over; see {log}."
             )
             self.display.note(stage, f"version {version}")
+        return version
 
-    def _caption(self, services: Services) -> tuple[dict[Path, dict[str, Any]], dict[Path, Path]]:
+    def _caption(self, services: Services) -> list[Captioned]:
         with self.display.stage(CAPTION):
-            photos = [self._sample_photo(), *([self.photo] if self.photo else [])]
-            answers, pictures = {}, {}
-            for photo in photos:
-                picture = self.state / "demo" / f"captioned-{photo.stem}.png"
-                answers[photo] = _caption_over_rest(photo, services, picture)
-                pictures[photo] = picture
-        return answers, pictures
+            folder = self.state / "demo"
+            photos = {folder / "captioned-photo.png": self._sample_photo(folder / "photo.jpg")}
+            if self.photo:
+                photos[folder / "captioned-your-photo.png"] = self.photo
+            return [_caption_over_rest(photo, services, picture) for picture, photo in photos.items()]
 
-    def _sample_photo(self) -> Path:
+    def _sample_photo(self, path: Path) -> Path:
         from demo.scenes.render import render
         from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
 
-        path = self.state / "demo" / "photo.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         scene = Scene(City.SANFRANCISCO, Subject.GOLDEN_GATE, Time.SUNSET, Weather.CLEAR, Mood.ROMANTIC)
         render(scene, _PHOTO_SEED).save(path, quality=92)
         return path
 
-    def _measure(self, services: Services, run_id: str, corpus: Path) -> Accuracy | None:
-        where = {"run_uuid": run_id, "path": "evaluation/candidate.json"}
+    def _measure(self, services: Services, judged: _Judged) -> Accuracy:
+        where = {"run_uuid": judged.run_id, "path": "evaluation/candidate.json"}
         answer = httpx.get(f"{services.mlflow}/get-artifact", params=where, timeout=30.0)
         answer.raise_for_status()
         captions = {row["id"]: row["hypothesis"] for row in answer.json()["rows"]}
-        return measure(captions, read_scenes(corpus.with_name(f"{corpus.name}.scenes.jsonl")))
+        return measure(captions, read_scenes(self.corpus.with_name(f"{self.corpus.name}.scenes.jsonl")))
 
 
-class _PeakMemory:
-    """Samples the memory of the demo with its services while the context lasts."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.peak = 0
-        self._stack = stack
-        self._stop = Event()
-        self._thread = Thread(target=self._sample, daemon=True)
-
-    def __enter__(self) -> "_PeakMemory":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _sample(self) -> None:
-        while not self._stop.wait(2.0):
-            self.peak = max(self.peak, self._stack.memory() + psutil.Process().memory_info().rss)
-
-
-def show(outcome: Outcome) -> None:
-    """Print what came out, and where everything is."""
-    line = stderr.print
-    for photo, answer in outcome.answers.items():
-        line(f"\n{photo.name}", style="bold", highlight=False)
-        line(answer["caption"], highlight=False, markup=False)
-        line(" ".join(answer["hashtags"]), highlight=False, markup=False, style="cyan")
-        line(f"photo and caption side by side: {outcome.pictures[photo]}", highlight=False)
-    if outcome.accuracy:
-        line(
-            f"\nOf {outcome.accuracy.captions} captions of held-out photos (with the captions dealt to other photos):",
-            highlight=False,
+def _check_space(state: Path) -> None:
+    free = shutil.disk_usage(state).free
+    if free < _NEEDED_BYTES:
+        raise UserError(
+            f"Only {free / 1e9:.1f} GB are free for {state}, and the demo needs {_NEEDED_BYTES / 1e9:.1f} GB; "
+            "free some, or choose another place with --state."
         )
-        for kind in KINDS:
-            right, shuffled = outcome.accuracy.right[kind], outcome.accuracy.shuffled[kind]
-            line(f"  {right:4.0%} name the right {kind} ({shuffled:.0%})", highlight=False)
-    spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in outcome.seconds.items() if seconds)
-    line(f"\nTime: {spent}. Peak memory: {outcome.peak_memory / 2**30:.1f} GiB.", highlight=False)
-    services = outcome.services
-    line(
-        f"\nAirflow   {services.airflow.url}  ({services.airflow.user} / {services.airflow.password})", highlight=False
-    )
-    line(f"MLflow    {services.mlflow}", highlight=False)
-    line(f"S3        {services.s3}", highlight=False)
-    line(f"Captions  {services.serving}/docs  (model version {outcome.version})", highlight=False)
 
 
-def _caption_over_rest(photo: Path, services: Services, picture: Path) -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "snap2caption",
-        "caption",
-        str(photo),
-        "--url",
-        services.serving,
-        "--picture",
-        str(picture),
-        "--json",
-    ]
+def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captioned:
+    arguments = (str(photo), "--url", services.serving, "--picture", str(picture), "--json")
+    command = (sys.executable, "-m", "snap2caption", "caption", *arguments)
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     if result.returncode:
         raise UserError(result.stderr.strip().removeprefix("error: ") or f"{photo} could not be captioned.")
-    answer: dict[str, Any] = json.loads(result.stdout)
-    return answer
+    return Captioned(photo, json.loads(result.stdout), picture)
 
 
 def _served_version(services: Services) -> int | None:
@@ -261,7 +218,7 @@ def _served_version(services: Services) -> int | None:
         answer = httpx.get(f"{services.serving}/readyz", timeout=5.0)
     except httpx.TransportError:
         return None
-    name = str(answer.json().get("model_version", "")) if answer.is_success else ""
+    name = str(answer.json()["model_version"]) if answer.is_success else ""
     number = name.rpartition("/")[2]
     return int(number) if number.isdigit() else None
 

@@ -51,6 +51,7 @@ def transform(
     ] = "newyork,chicago,sanfrancisco",
     seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
     previous: Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")] = None,
+    source_url: Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,6 +66,7 @@ def transform(
             cities=cities.split(","),
             seed=seed,
             previous=previous,
+            source_urls=source_url or (),
             workers=workers,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

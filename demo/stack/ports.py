@@ -36,13 +36,6 @@ class Ports:
             self._file.write_text(json.dumps(self._known))
         return port
 
-    def require(self, name: str, port: int) -> int:
-        """Return *port*, or say clearly that it is taken."""
-        if not is_free(port):
-            raise UserError(f"Port {port} for {name} is in use; stop what listens there, or choose another port.")
-        self._taken.add(port)
-        return port
-
     def _usable(self, port: int) -> bool:
         return port not in self._taken and is_free(port) and is_free(port + _GRPC_OFFSET)
 

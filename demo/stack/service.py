@@ -1,120 +1,140 @@
-"""One service: started under a supervisor, waited for, stopped."""
+"""Processes that end with us: jobs that do one thing, and services that are waited for."""
 
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 
+from demo.stack.ports import is_free
 from snap2caption.errors import UserError
 
 _POLL = 0.1
 _TAIL = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """How to run a service, and how to tell that it is ready.
-
-    ``environment`` is the whole environment of its process. The service is ready when ``ready_url`` answers with a status below
-    ``ready_below``.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """How to run something. ``environment`` is the whole environment of its process."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    grace: float = 8.0
+    """Seconds to end in, before SIGKILL."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    """What tells it to end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Job):
+    """How to run a service, and how to tell that it is ready: ``ready_url`` answers with a status below ``ready_below``."""
+
     ready_url: str
     ready_below: int = 400
     timeout: float = 120.0
     """Seconds that it may take to be ready."""
-    grace: float = 8.0
-    """Seconds between SIGTERM and SIGKILL."""
     files: Mapping[Path, str] = field(default_factory=dict)
     """Files to write (readable by their owner only) before the start."""
 
 
-class ServiceError(UserError):
-    """A service did not start, or died."""
+class ProcessError(UserError):
+    """A process did not start, or died."""
 
 
-class Service:
-    """A running service. Its output goes to ``<logs>/<name>.log``."""
+class Running:
+    """A job's process, started under a supervisor. Its output goes to ``<logs>/<name>.log``."""
 
-    def __init__(self, spec: Spec, logs: Path) -> None:
-        self.spec = spec
-        self.log = logs / f"{spec.name}.log"
-        self._supervisor: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start the process and return at once."""
-        for path, content in self.spec.files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(content)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        supervisor = (sys.executable, "-m", "demo.stack.supervisor", str(self.spec.grace))
+    def __init__(self, job: Job, logs: Path) -> None:
+        self.name = job.name
+        self.log = logs / f"{job.name}.log"
+        logs.mkdir(parents=True, exist_ok=True)
+        supervisor = (sys.executable, "-m", "demo.stack.supervisor", str(job.grace), job.stop_signal.name)
         with self.log.open("wb") as log:
             self._supervisor = subprocess.Popen(
-                [*supervisor, *self.spec.command],
+                [*supervisor, *job.command],
                 stdin=subprocess.PIPE,
                 stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(self.spec.environment),
+                stderr=log,
+                env=dict(job.environment),
                 # Out of the terminal's reach and of a kill of our own group: it must outlive us by the grace, to clean up.
                 start_new_session=True,
             )
 
-    @property
-    def pid(self) -> int:
-        """The supervisor's process id: the root of everything that the service is."""
-        assert self._supervisor is not None  # noqa: S101 - asked for after start
-        return self._supervisor.pid
-
-    def is_ready(self) -> bool:
-        """Whether the service answers now.
-
-        Raises:
-            ServiceError: it has ended.
-        """
-        if self._supervisor is None or self._supervisor.poll() is not None:
-            raise ServiceError(f"{self.spec.name} ended by itself; the end of {self.log}:\n{self.tail()}")
-        try:
-            return httpx.get(self.spec.ready_url, timeout=2.0).status_code < self.spec.ready_below
-        except httpx.HTTPError:
-            return False
-
-    def wait_ready(self) -> None:
-        """Wait until the service answers.
-
-        Raises:
-            ServiceError: it ended, or took too long.
-        """
-        deadline = time.monotonic() + self.spec.timeout
-        while not self.is_ready():
-            if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"{self.spec.name} was not ready after {self.spec.timeout:.0f} s; the end of {self.log}:\n{self.tail()}"
-                )
-            time.sleep(_POLL)
+    def status(self) -> int | None:
+        """Return the status that the process ended with, or None while it runs."""
+        return self._supervisor.poll()
 
     def request_stop(self) -> None:
-        """Ask the service to end, and return at once."""
-        if self._supervisor is not None and self._supervisor.stdin is not None:
+        """Ask the process to end, and return at once."""
+        if self._supervisor.stdin is not None:
             self._supervisor.stdin.close()
 
     def stop(self) -> None:
-        """End the service and everything that it started."""
-        if self._supervisor is not None:
-            self.request_stop()
-            self._supervisor.wait()
-            self._supervisor = None
+        """End the process and everything that it started."""
+        self.request_stop()
+        self._supervisor.wait()
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the process and its children use, each shared page counted once (PSS)."""
+        try:
+            root = psutil.Process(self._supervisor.pid)
+            return sum(map(_pss, [root, *root.children(recursive=True)]))
+        except psutil.NoSuchProcess:
+            return 0
 
     def tail(self) -> str:
-        """Return the last lines of the log."""
-        try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
-        except OSError:
-            return "(no log)"
+        """Return where the log is, and its last lines."""
+        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL:]
+        return "\n".join([f"the end of {self.log}:", *lines])
+
+
+def check_port(service: Service) -> None:
+    """Make sure that nobody listens on the service's port.
+
+    Raises:
+        ProcessError: somebody does.
+    """
+    port = urlsplit(service.ready_url).port
+    if port is not None and not is_free(port):
+        raise ProcessError(
+            f"Port {port} for {service.name} is in use by another program; stop that, or start again for another port."
+        )
+
+
+def wait_until_ready(started: Iterable[tuple[Service, Running]]) -> None:
+    """Wait until every service answers.
+
+    Raises:
+        ProcessError: one ended, or took too long.
+    """
+    waiting, began = list(started), time.monotonic()
+    while waiting:
+        for service, running in waiting.copy():
+            if running.status() is not None:
+                raise ProcessError(f"{service.name} ended by itself; {running.tail()}")
+            if _answers(service):
+                waiting.remove((service, running))
+            elif time.monotonic() - began > service.timeout:
+                raise ProcessError(f"{service.name} was not ready after {service.timeout:.0f} s; {running.tail()}")
+        time.sleep(_POLL)
+
+
+def _answers(service: Service) -> bool:
+    try:
+        return httpx.get(service.ready_url, timeout=2.0).status_code < service.ready_below
+    except httpx.HTTPError:
+        return False
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0

@@ -1,8 +1,8 @@
-"""``python -m demo.stack.supervisor COMMAND…``: run a command and never leave anything of it behind.
+"""``python -m demo.stack.supervisor GRACE SIGNAL COMMAND…``: run a command and never leave anything of it behind.
 
 Standard input is a pipe that the starter holds open. When it closes, because the starter asked for an end or died by whatever signal, the
-supervisor stops every process that came of the command: SIGTERM first, SIGKILL after a grace. It adopts orphans (a Linux "child subreaper"),
-so a daemon that forks away from its parent is found as well.
+supervisor ends every process that came of the command: SIGNAL to the command itself, then SIGTERM to whoever is left, then SIGKILL. It adopts
+orphans (a Linux "child subreaper"), so a process that left its parent and its session is found as well.
 """
 
 import ctypes
@@ -11,48 +11,64 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import psutil
 
 _PR_SET_CHILD_SUBREAPER = 36
-_SIGTERM_EXIT = 143
+_ENDED_BY_REQUEST = 143
+_SWEEPS = 5
 
 
 def main() -> int:
-    """Run the command in ``argv``, first argument the grace in seconds; exit with the command's status."""
-    grace, command = float(sys.argv[1]), sys.argv[2:]
+    """Run the command in ``argv``, after the seconds of grace and the name of the signal; exit with the command's status."""
+    grace, number, command = float(sys.argv[1]), signal.Signals[sys.argv[2]], sys.argv[3:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # Only the pipe decides: a Ctrl-C in the terminal is the starter's to handle.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A shell starts its background jobs with SIGINT ignored, and what is ignored stays so in children. Ours are to heed it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    asked = threading.Event()
-    threading.Thread(target=_watch_starter, args=(asked, child), daemon=True).start()
-    status = child.wait()
-    _end_all(psutil.Process().children(recursive=True), 0.0 if not asked.is_set() else grace)
-    return _SIGTERM_EXIT if asked.is_set() else status
+    over, asked = threading.Event(), threading.Event()
+    _when_done(child.wait, [over])
+    _when_done(_read_to_the_end, [asked, over])
+    over.wait()
+    if child.poll() is None:
+        child.send_signal(number)
+        try:
+            child.wait(grace / 2)
+        except subprocess.TimeoutExpired:
+            print("supervisor: it did not end when asked", file=sys.stderr)  # noqa: T201 - into the service's log
+    _end_all(grace / 2)
+    return _ENDED_BY_REQUEST if asked.is_set() else child.wait()
 
 
-def _watch_starter(asked: threading.Event, child: "subprocess.Popen[bytes]") -> None:
-    while os.read(sys.stdin.fileno(), 1):
+def _when_done(wait: Callable[[], object], events: list[threading.Event]) -> None:
+    def work() -> None:
+        wait()
+        for event in events:
+            event.set()
+
+    threading.Thread(target=work, daemon=True).start()
+
+
+def _read_to_the_end() -> bytes:
+    # Not through sys.stdin: at exit Python would wait for its lock.
+    while chunk := os.read(0, 1):
         pass
-    asked.set()
-    grace = float(sys.argv[1])
+    return chunk
+
+
+def _end_all(grace: float) -> None:
     family = psutil.Process().children(recursive=True)
-    _signal([process for process in family if process.pid == child.pid] or family, signal.SIGTERM)
-    # The command's own shutdown first; whoever is left after it is told by `main`, or here when the command does not end.
-    try:
-        child.wait(grace)
-    except subprocess.TimeoutExpired:
-        _end_all(psutil.Process().children(recursive=True), 1.0)
-
-
-def _end_all(processes: list[psutil.Process], grace: float) -> None:
-    _signal(processes, signal.SIGTERM)
-    _, alive = psutil.wait_procs(processes, timeout=grace)
-    # Again from the top: a process may have forked while it was being told to go.
-    _signal([*alive, *psutil.Process().children(recursive=True)], signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=5)
+    _signal(family, signal.SIGTERM)
+    psutil.wait_procs(family, timeout=grace)
+    # More than once: a process may have forked while its parent was being ended.
+    for _ in range(_SWEEPS):
+        left = psutil.Process().children(recursive=True)
+        if not left:
+            break
+        _signal(left, signal.SIGKILL)
+        psutil.wait_procs(left, timeout=1.0)
 
 
 def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""Extract, transform, load: in the task's own process, with progress in the task's log."""
+"""Extract, transform, load."""
 
 import time
 from pathlib import Path
@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from plugins.assets import DATASET
 from plugins.links import DatasetLink
+from plugins.operators.command import CommandOperator
 from snap2caption.settings import Settings
 
 
@@ -32,8 +33,8 @@ class ExtractOperator(BaseOperator):
         return str(path)
 
 
-class TransformOperator(BaseOperator):
-    """Makes a dataset version from the zip; returns the version's folder."""
+class TransformOperator(CommandOperator):
+    """Makes a dataset version from the zip; returns the version's folder. It works in several processes, which a task's own can't start."""
 
     template_fields = ("corpus", "cities", "seed", "urls")
 
@@ -46,18 +47,11 @@ class TransformOperator(BaseOperator):
 
     def execute(self, context: Any) -> str:  # noqa: ARG002
         """Clean, pair and split."""
-        from etl.transform import transform
-
-        report = _EverySoOften(self.log)
-        folder = transform(
-            Path(self.corpus),
-            Settings().state_dir / "work",
-            cities=self.cities,
-            seed=int(self.seed),
-            source_urls=self.urls,
-            on_progress=report.count,
-        )
-        return str(folder)
+        where = ("--out", str(Settings().state_dir / "work"))
+        how = ("--cities", ",".join(self.cities), "--seed", str(self.seed))
+        sources = [part for url in self.urls for part in ("--source-url", url)]
+        found = self.run("transform", str(self.corpus), *where, *how, *sources)
+        return str(found["dataset"])
 
 
 class LoadOperator(BaseOperator):

@@ -1,1 +1,1 @@
-"""How to run each service: a function a module that returns its `Spec` and what its clients need."""
+"""How to run each service: a function a module that returns its `Service` and what its clients need."""

@@ -3,13 +3,14 @@
 import json
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.stack.ports import HOST, Ports
-from demo.stack.service import Spec
+from demo.stack.service import Service
 from snap2caption.settings import ROOT
 
 USER = "admin"
@@ -24,7 +25,7 @@ class AirflowAccess:
     password: str
 
 
-def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Spec, AirflowAccess]:
+def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Service, AirflowAccess]:
     """Return how to run Airflow with its data under *state*, its tasks being clients of the other services, and how to reach it."""
     home = state / "airflow"
     home.mkdir(parents=True, exist_ok=True)
@@ -63,7 +64,7 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
-    spec = Spec(
+    service = Service(
         name="airflow",
         command=(sys.executable, "-m", "airflow", "standalone"),
         environment={
@@ -76,10 +77,12 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         },
         ready_url=f"{url}/api/v2/version",
         timeout=240.0,
-        grace=10.0,
+        # SIGTERM would end it at once, and leave its parts without the pipes that they log to.
+        stop_signal=signal.SIGINT,
+        grace=16.0,
         files={home / "passwords.json": json.dumps({USER: secret["password"]})},
     )
-    return spec, AirflowAccess(url, USER, secret["password"])
+    return service, AirflowAccess(url, USER, secret["password"])
 
 
 def _secrets(file: Path) -> dict[str, str]:

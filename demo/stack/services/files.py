@@ -9,16 +9,16 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from demo.stack.ports import HOST, Ports
-from demo.stack.service import Spec
+from demo.stack.service import Service
 
 _FOLDER = "SNAP2CAPTION_DEMO_FILES"
 
 
-def files(folder: Path, ports: Ports) -> tuple[Spec, str]:
+def files(folder: Path, ports: Ports) -> tuple[Service, str]:
     """Return how to serve the files under *folder*, and their address."""
     folder.mkdir(parents=True, exist_ok=True)
     port = ports.get("files")
-    spec = Spec(
+    service = Service(
         name="files",
         command=(sys.executable, "-m", "uvicorn", "--factory", f"{__name__}:app", "--host", HOST, "--port", str(port)),
         environment={**os.environ, _FOLDER: str(folder)},
@@ -27,7 +27,7 @@ def files(folder: Path, ports: Ports) -> tuple[Spec, str]:
         ready_below=500,
         grace=2.0,
     )
-    return spec, f"http://{HOST}:{port}"
+    return service, f"http://{HOST}:{port}"
 
 
 def app() -> Starlette:

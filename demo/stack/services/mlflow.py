@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 
 from demo.stack.ports import HOST, Ports
-from demo.stack.service import Spec
+from demo.stack.service import Service
 
 
-def mlflow(state: Path, ports: Ports) -> tuple[Spec, str]:
+def mlflow(state: Path, ports: Ports) -> tuple[Service, str]:
     """Return how to run MLflow with its data under *state*, and its address."""
     folder = state / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     port = ports.get("mlflow")
-    spec = Spec(
+    service = Service(
         name="mlflow",
         command=(
             sys.executable,
@@ -30,4 +30,4 @@ def mlflow(state: Path, ports: Ports) -> tuple[Spec, str]:
         environment={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
         ready_url=f"http://{HOST}:{port}/health",
     )
-    return spec, f"http://{HOST}:{port}"
+    return service, f"http://{HOST}:{port}"

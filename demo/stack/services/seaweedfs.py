@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from demo.stack.ports import HOST, Ports
-from demo.stack.service import Spec
+from demo.stack.service import Service
 from snap2caption.errors import UserError
 
 
-def seaweedfs(state: Path, ports: Ports) -> tuple[Spec, dict[str, str], str]:
+def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], str]:
     """Return how to run the S3 server with its data under *state*, a client's environment, and the page where a person looks into it."""
     weed = _find_binary()
     data = state / "seaweedfs"
@@ -37,7 +37,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Spec, dict[str, str], str]:
         "-webdav=false",
         "-volume.preStopSeconds=0",
     )
-    spec = Spec(
+    service = Service(
         name="seaweedfs",
         command=command,
         environment={**os.environ, "AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret},
@@ -46,7 +46,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Spec, dict[str, str], str]:
         ready_below=500,
         grace=2.0,
     )
-    return spec, client, f"http://{HOST}:{port['filer']}/buckets"
+    return service, client, f"http://{HOST}:{port['filer']}/buckets"
 
 
 def _find_binary() -> str:

@@ -1,45 +1,11 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import recipe_content, write_dataset, write_models
+from tiny import recipe_content, write_dataset
 
-from demo.stack.ports import Ports
-from demo.stack.service import Service
-from demo.stack.services.mlflow import mlflow
 from snap2caption.settings import Settings
 from training.recipe import Recipe
-
-
-@pytest.fixture(scope="session")
-def server_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("server")
-
-
-@pytest.fixture(scope="session")
-def artifacts_dir(server_dir: Path) -> Path:
-    """Where the server keeps artifacts."""
-    return server_dir / "mlflow" / "artifacts"
-
-
-@pytest.fixture(scope="session")
-def tracking_uri(server_dir: Path) -> Iterator[str]:
-    """A real MLflow server."""
-    spec, uri = mlflow(server_dir, Ports(server_dir / "ports.json"))
-    service = Service(spec, server_dir / "logs")
-    service.start()
-    try:
-        service.wait_ready()
-        yield uri
-    finally:
-        service.stop()
-
-
-@pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    write_models(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

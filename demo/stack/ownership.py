@@ -1,0 +1,36 @@
+"""One demo a state folder: two would trip over each other."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snap2caption.errors import UserError
+
+
+@contextmanager
+def owned(state: Path) -> Iterator[None]:
+    """Hold the state folder. The system drops the lock with the process, so none is ever stale.
+
+    Raises:
+        UserError: somebody holds it, or the folder can't be made.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UserError(
+            f"The state folder {state} can't be used ({error.strerror}); choose another with --state."
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise UserError(
+            f"A demo is running on {state} already; stop it first, or choose another folder with --state."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(lock)
