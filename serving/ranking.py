@@ -42,11 +42,11 @@ class HashtagTable:
 
         try:
             with open_store(dataset_uri).get(TABLE) as stream:
-                rows = pq.read_table(io.BytesIO(stream.read())).to_pylist()
-        except UserError as error:
+                return cls.from_rows(pq.read_table(io.BytesIO(stream.read())).to_pylist())
+        # Away, damaged, or of another shape.
+        except (UserError, ValueError, KeyError) as error:
             logger.warning("no hashtag table: %s", error)
-            rows = []
-        return cls.from_rows(rows)
+            return cls.from_rows([])
 
     @classmethod
     def from_rows(cls, rows: Sequence[dict[str, Any]]) -> "HashtagTable":

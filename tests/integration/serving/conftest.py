@@ -1,0 +1,42 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import recipe_content, write_dataset
+
+from snap2caption.settings import Settings
+from training import pipeline, promotion
+from training.recipe import parse_recipe
+
+Train = Callable[[int], str]
+
+
+@pytest.fixture(scope="module")
+def installation(tracking_uri: str, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation with a registered model of its own."""
+    state = tmp_path_factory.mktemp("serving")
+    return Settings(
+        state_dir=state, models_dir=models_dir, mlflow_tracking_uri=tracking_uri, registered_model=state.name
+    )
+
+
+@pytest.fixture(scope="module")
+def train(installation: Settings) -> Train:
+    """Train a tiny model with a seed, really, and return its run."""
+    dataset = installation.state_dir / "dataset"
+    write_dataset(dataset, {"train": 24, "validation": 6, "test": 6})
+
+    def run(seed: int) -> str:
+        content = recipe_content(dataset.as_uri()) | {"tracking": {"experiment": installation.registered_model}}
+        content["optimiser"] = {**content["optimiser"], "seed": seed}
+        return pipeline.train(parse_recipe(content, "the test"), installation)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_versions(installation: Settings, train: Train) -> tuple[str, str]:
+    """Two trained runs; the first one is the champion."""
+    first, second = train(1), train(2)
+    promotion.promote(first, installation, force=True)
+    return first, second

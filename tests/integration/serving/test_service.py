@@ -1,0 +1,208 @@
+import base64
+import os
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from photos import real_photos
+
+from demo.stack.ports import HOST, Ports, is_free
+from demo.stack.service import Service
+from demo.stack.stack import Stack
+from snap2caption.registry import CHAMPION, Registry
+from snap2caption.settings import Settings
+from training import promotion
+
+pytestmark = pytest.mark.integration
+
+
+def environment(installation: Settings, **more: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SNAP2CAPTION_STATE_DIR": str(installation.state_dir),
+        "SNAP2CAPTION_MODELS_DIR": str(installation.models_dir),
+        "SNAP2CAPTION_MLFLOW_TRACKING_URI": installation.mlflow_tracking_uri,
+        "SNAP2CAPTION_REGISTERED_MODEL": installation.registered_model,
+        "SNAP2CAPTION_SERVING_POLL_SECONDS": "0.3",
+        "SNAP2CAPTION_SERVING_MAX_NEW_TOKENS": "16",
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
+
+
+@contextmanager
+def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
+    port = Ports(folder / "ports.json").get("serving")
+    service = Service(
+        name="serving",
+        command=(sys.executable, "-m", "snap2caption", "serve", "--port", str(port)),
+        environment=env,
+        ready_url=f"http://{HOST}:{port}/readyz",
+        grace=5.0,
+    )
+    with Stack(folder) as stack:
+        stack.start([service])
+        yield f"http://{HOST}:{port}"
+
+
+@pytest.fixture(scope="module")
+def url(
+    installation: Settings, two_versions: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with server(tmp_path_factory.mktemp("server"), environment(installation)) as address:
+        yield address
+
+
+def wait_for(look: Callable[[], bool], timeout: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def version_of(installation: Settings, run: str) -> str:
+    found = Registry(installation.mlflow_tracking_uri, installation.registered_model).resolve(run)
+    return f"{installation.registered_model}/{found.version}"
+
+
+def test_real_photographs_are_captioned(url: str) -> None:
+    photos = real_photos()
+    assert len(photos) >= 20
+    for path in photos:
+        answer = httpx.post(
+            f"{url}/generate-caption", files={"image": path.read_bytes()}, data={"hashtags": "7"}, timeout=60
+        )
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert body["caption"]
+        assert len(set(body["hashtags"])) == 7
+
+
+def test_base64_and_multipart_agree(url: str) -> None:
+    photo = real_photos()[0].read_bytes()
+    form = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).json()
+    document = {"image": base64.b64encode(photo).decode()}
+    plain = httpx.post(f"{url}/generate_caption", json=document, timeout=60).json()
+    for field in ("caption", "hashtags", "alt_text", "model_version"):
+        assert form[field] == plain[field]
+    assert form["request_id"] != plain["request_id"]
+
+
+def test_requests_that_arrive_together_are_batched(url: str) -> None:
+    photo = real_photos()[1].read_bytes()
+
+    def ask(_: int) -> int:
+        return httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        assert Counter(pool.map(ask, range(24))) == {200: 24}
+    sizes = [
+        line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith("snap2caption_batch_size_")
+    ]
+    total = float(next(line for line in sizes if line.startswith("snap2caption_batch_size_sum")).split()[1])
+    count = float(next(line for line in sizes if line.startswith("snap2caption_batch_size_count")).split()[1])
+    assert total > count
+
+
+def test_a_promotion_and_a_rollback_under_load_lose_no_answer(
+    url: str, installation: Settings, two_versions: tuple[str, str]
+) -> None:
+    first, second = two_versions
+    photo = real_photos()[20].read_bytes()
+    seen: list[tuple[int, str, str]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60)
+            body = answer.json()
+            seen.append((answer.status_code, body.get("model_version", ""), body.get("caption", "")))
+
+    def served() -> str:
+        return str(httpx.get(f"{url}/readyz").json().get("model_version"))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    promotion.promote(second, installation, force=True)
+    wait_for(lambda: served() == version_of(installation, second))
+    promotion.rollback(installation)
+    wait_for(lambda: served() == version_of(installation, first))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert {status for status, _, _ in seen} == {200}
+    # One version, one caption: nothing mixed.
+    captions = {(version, caption) for _, version, caption in seen}
+    assert {version for version, _ in captions} == {version_of(installation, run) for run in two_versions}
+    assert len(captions) == 2
+
+
+def test_a_broken_champion_is_refused_and_the_old_one_stays(
+    url: str, installation: Settings, two_versions: tuple[str, str]
+) -> None:
+    registry = Registry(installation.mlflow_tracking_uri, installation.registered_model)
+    good = registry.by_alias(CHAMPION)
+    assert good is not None
+    # Its adapter was trained on another base than the one that is here.
+    client, other = registry.client(), registry.resolve(two_versions[1])
+    client.set_model_version_tag(registry.name, str(other.version), "base_revision", "another")
+    client.set_registered_model_alias(registry.name, CHAMPION, str(other.version))
+    wait_for(lambda: 'snap2caption_model_swaps_total{outcome="refused"}' in httpx.get(f"{url}/metrics").text)
+    photo = real_photos()[0].read_bytes()
+    answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).json()
+    assert answer["model_version"] == f"{installation.registered_model}/{good.version}"
+    client.set_registered_model_alias(registry.name, CHAMPION, str(good.version))
+
+
+def test_without_the_registry_it_starts_with_the_last_good_model(
+    url: str, installation: Settings, tmp_path: Path
+) -> None:
+    assert httpx.get(f"{url}/readyz").is_success
+    away = environment(
+        installation, SNAP2CAPTION_MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"
+    )
+    with server(tmp_path, away) as other:
+        photo = real_photos()[0].read_bytes()
+        assert httpx.post(f"{other}/generate-caption", files={"image": photo}, timeout=60).status_code == 200
+
+
+def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
+    import subprocess
+
+    port = url.rpartition(":")[2]
+    assert not is_free(int(port))
+    command = [sys.executable, "-m", "snap2caption", "serve", "--port", port]
+    result = subprocess.run(
+        command, env=environment(installation), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: 127.0.0.1")
+    assert "Traceback" not in result.stderr
+
+
+def test_the_command_line_asks_a_server_and_draws_the_post(url: str, tmp_path: Path) -> None:
+    import subprocess
+
+    picture = tmp_path / "post.png"
+    command = [
+        sys.executable,
+        "-m",
+        "snap2caption",
+        "caption",
+        str(real_photos()[20]),
+        "--url",
+        url,
+        "--picture",
+        str(picture),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.splitlines()[-1].startswith("#")
+    assert picture.stat().st_size > 10_000

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+HEAVY = "airflow boto3 matplotlib mlflow pandas peft pyarrow swiftclient torch transformers"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "snap2caption", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_lists_every_stage() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for command in (
+        "sample-corpus",
+        "extract",
+        "transform",
+        "load",
+        "train",
+        "evaluate",
+        "score",
+        "promote",
+        "rollback",
+        "caption",
+        "serve",
+        "demo",
+    ):
+        assert command in result.stdout
+
+
+def test_assembling_the_commands_loads_nothing_heavy() -> None:
+    code = f"import sys; from snap2caption.__main__ import build_app; build_app(); print(sorted(set('{HEAVY}'.split()) & sys.modules.keys()))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_a_mistake_ends_with_one_sentence_and_status_1() -> None:
+    result = run("transform", "nowhere.zip", "--out", "nowhere")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_wrong_call_has_status_2() -> None:
+    assert run("transform").returncode == 2
+    assert run("no-such-command").returncode == 2
