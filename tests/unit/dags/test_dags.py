@@ -1,0 +1,149 @@
+"""The DAG files as Airflow reads them, in a process of its own: importing Airflow warns about itself."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dags
+from snap2caption.settings import ROOT
+
+pytestmark = pytest.mark.unit
+
+FOLDER = Path(dags.__file__).parent
+FILES = sorted(path.name for path in FOLDER.glob("*_dag.py"))
+
+READ = """
+import json, sys, time
+from airflow.dag_processing.dagbag import DagBag
+
+FIELDS = ("retries", "retry_delay", "execution_timeout")
+bag = DagBag(sys.argv[1])
+heavy = set(sys.argv[2].split(",")) & sys.modules.keys()
+print(json.dumps({
+    "errors": bag.import_errors,
+    "heavy": sorted(heavy),
+    "seconds": {stat.file: stat.duration.total_seconds() for stat in bag.dagbag_stats},
+    "dags": {
+        dag_id: {
+            "params": {name: {"description": param.description, **param.schema} for name, param in dag.params.items()},
+            "schedule": str(dag.schedule),
+            "tasks": {
+                task.task_id: {
+                    "retries": task.retries,
+                    "timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
+                    "upstream": sorted(task.upstream_task_ids),
+                    "outlets": [outlet.name for outlet in task.outlets],
+                    "links": [link.name for link in task.operator_extra_links],
+                }
+                for task in dag.tasks
+            },
+        }
+        for dag_id, dag in bag.dags.items()
+    },
+}))
+"""
+HEAVY = "torch,transformers,peft,mlflow,boto3,botocore,swiftclient,aria2p,pyarrow,pandas,matplotlib,etl.extract"
+
+
+@dataclass(frozen=True)
+class Read:
+    errors: dict[str, str]
+    heavy: list[str]
+    seconds: dict[str, float]
+    dags: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
+    home = tmp_path_factory.mktemp("airflow")
+    settings = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+    }
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ, str(FOLDER), HEAVY],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **settings},
+        cwd=home,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return Read(**json.loads(result.stdout.splitlines()[-1]))
+
+
+def test_every_file_is_read_without_an_error(read: Read) -> None:
+    assert read.errors == {}
+    assert set(read.dags) == {"etl", "training", "rollback"}
+
+
+def test_reading_loads_nothing_heavy(read: Read) -> None:
+    assert read.heavy == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_read_in_less_than_two_seconds(read: Read, name: str) -> None:
+    (seconds,) = [seconds for file, seconds in read.seconds.items() if file.endswith(name)]
+    assert seconds < 2.0
+
+
+def test_every_task_has_a_time_out_and_retries(read: Read) -> None:
+    for dag_id, dag in read.dags.items():
+        for task_id, task in dag["tasks"].items():
+            assert task["timeout"], f"{dag_id}.{task_id}"
+            # Rolling back twice would undo it.
+            assert task["retries"] == (0 if dag_id == "rollback" else 2), f"{dag_id}.{task_id}"
+
+
+def test_stages_follow_one_another(read: Read) -> None:
+    upstream = {
+        f"{dag_id}.{task_id}": task["upstream"]
+        for dag_id, dag in read.dags.items()
+        for task_id, task in dag["tasks"].items()
+    }
+    assert upstream == {
+        "etl.extract": [],
+        "etl.transform": ["extract"],
+        "etl.load": ["transform"],
+        "training.train": [],
+        "training.gate": ["train"],
+        "training.promote": ["gate"],
+        "rollback.rollback": [],
+    }
+
+
+def test_loading_a_dataset_starts_the_training(read: Read) -> None:
+    assert read.dags["etl"]["tasks"]["load"]["outlets"] == ["snap2caption_dataset"]
+    assert "snap2caption_dataset" in read.dags["training"]["schedule"]
+
+
+def test_every_parameter_is_described_and_typed(read: Read) -> None:
+    assert set(read.dags["etl"]["params"]) == {"urls", "sha256", "cities", "seed", "datasets_uri"}
+    assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri"}
+    for dag in read.dags.values():
+        for schema in dag["params"].values():
+            assert schema["type"]
+            assert schema["title"]
+            assert schema["description"]
+
+
+def test_tasks_lead_to_what_they_made(read: Read) -> None:
+    assert read.dags["etl"]["tasks"]["load"]["links"] == ["Object store"]
+    assert read.dags["training"]["tasks"]["train"]["links"] == ["MLflow run"]
+    assert read.dags["training"]["tasks"]["promote"]["links"] == ["Registered model", "Service"]
+
+
+def test_no_dag_file_hides_a_package() -> None:
+    """Airflow puts the folder on the module path."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert not packages & {path.stem for path in FOLDER.glob("*.py")}

@@ -1,0 +1,40 @@
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.stack.ports import Ports
+from demo.stack.services.airflow import airflow
+from demo.stack.services.seaweedfs import seaweedfs
+from snap2caption.errors import UserError
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_missing_binary_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="The SeaweedFS binary `weed` is missing; run `make install`"):
+        seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+
+
+def test_keys_outlive_the_server_and_are_private(tmp_path: Path) -> None:
+    _, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    _, again, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    assert again == client
+    assert stat.S_IMODE((tmp_path / "seaweedfs.keys").stat().st_mode) == 0o600
+
+
+def test_airflow_keeps_its_password_and_gets_its_clients_environment(tmp_path: Path) -> None:
+    service, access = airflow(tmp_path, Ports(tmp_path / "ports.json"), {"AWS_ENDPOINT_URL": "http://s3"})
+    _, again = airflow(tmp_path, Ports(tmp_path / "ports.json"), {})
+    assert again == access
+    assert service.environment["AWS_ENDPOINT_URL"] == "http://s3"
+    assert list(service.files) == [tmp_path / "airflow" / "passwords.json"]
+
+
+def test_airflow_does_not_take_our_packages_for_its_plugins(tmp_path: Path) -> None:
+    """It would import each file of the folder by its bare name."""
+    service, _ = airflow(tmp_path, Ports(tmp_path / "ports.json"), {})
+    assert not Path(service.environment["AIRFLOW__CORE__PLUGINS_FOLDER"]).exists()

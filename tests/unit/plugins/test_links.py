@@ -1,0 +1,47 @@
+from importlib.metadata import entry_points
+
+import pytest
+
+from plugins.links import DatasetLink, MlflowRunLink, ModelVersionLink, ServiceLink, Snap2CaptionPlugin
+from snap2caption.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+SETTINGS = Settings(
+    mlflow_tracking_uri="http://mlflow:1",
+    serving_url="http://captions:2",
+    store_console_url="http://files:3/buckets",
+    registered_model="model",
+)
+
+
+class Operator:
+    def __init__(self, result: object) -> None:
+        self.result = result
+
+
+@pytest.mark.parametrize("result", ["abc", {"run_id": "abc"}])
+def test_a_run_is_found_by_its_id(result: object) -> None:
+    assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/experiments/0/runs/abc"
+
+
+def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:
+    assert ModelVersionLink().address({"version": 3}, SETTINGS) == "http://mlflow:1/#/models/model/versions/3"
+    assert ServiceLink().address({"version": 3}, SETTINGS) == "http://captions:2/docs"
+
+
+def test_a_dataset_leads_to_its_folder() -> None:
+    assert DatasetLink().address("s3://bucket/datasets/v1", SETTINGS) == "http://files:3/buckets/bucket/datasets/v1/"
+
+
+def test_without_a_console_there_is_no_dataset_link() -> None:
+    assert DatasetLink().address("s3://bucket/v1", SETTINGS.model_copy(update={"store_console_url": ""})) == ""
+
+
+def test_a_task_that_has_no_result_has_no_link() -> None:
+    assert MlflowRunLink().get_link(Operator(None), ti_key=None) == ""
+
+
+def test_airflow_finds_the_plugin_as_an_entry_point() -> None:
+    (found,) = entry_points(group="airflow.plugins", name="snap2caption")
+    assert found.load() is Snap2CaptionPlugin
