@@ -49,7 +49,7 @@ chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it c
 	@CHAOS_ROUNDS=$(or $(ROUNDS),12) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
-	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/e2e/test_soak.py -s
+	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s
 
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base

@@ -1,7 +1,8 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from service_process import environment, server
 from tiny import recipe_content, write_dataset
 
 from snap2caption.settings import Settings
@@ -40,3 +41,11 @@ def two_versions(installation: Settings, train: Train) -> tuple[str, str]:
     first, second = train(1), train(2)
     promotion.promote(first, installation, force=True)
     return first, second
+
+
+@pytest.fixture(scope="module")
+def url(
+    installation: Settings, two_versions: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with server(tmp_path_factory.mktemp("server"), environment(installation)) as address:
+        yield address

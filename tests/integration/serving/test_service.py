@@ -1,63 +1,23 @@
 import base64
-import os
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from photos import real_photos
+from service_process import environment, server
 
-from demo.stack.ports import HOST, Ports, is_free
-from demo.stack.service import Service
-from demo.stack.stack import Stack
+from demo.stack.ports import is_free
 from snap2caption.registry import CHAMPION, Registry
 from snap2caption.settings import Settings
 from training import promotion
 
 pytestmark = pytest.mark.integration
-
-
-def environment(installation: Settings, **more: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "SNAP2CAPTION_STATE_DIR": str(installation.state_dir),
-        "SNAP2CAPTION_MODELS_DIR": str(installation.models_dir),
-        "SNAP2CAPTION_MLFLOW_TRACKING_URI": installation.mlflow_tracking_uri,
-        "SNAP2CAPTION_REGISTERED_MODEL": installation.registered_model,
-        "SNAP2CAPTION_SERVING_POLL_SECONDS": "0.3",
-        "SNAP2CAPTION_SERVING_MAX_NEW_TOKENS": "16",
-        "OMP_NUM_THREADS": "1",
-        **more,
-    }
-
-
-@contextmanager
-def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
-    port = Ports(folder / "ports.json").get("serving")
-    service = Service(
-        name="serving",
-        command=(sys.executable, "-m", "snap2caption", "serve", "--port", str(port)),
-        environment=env,
-        ready_url=f"http://{HOST}:{port}/readyz",
-        grace=5.0,
-    )
-    with Stack(folder) as stack:
-        stack.start([service])
-        yield f"http://{HOST}:{port}"
-
-
-@pytest.fixture(scope="module")
-def url(
-    installation: Settings, two_versions: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("server"), environment(installation)) as address:
-        yield address
 
 
 def wait_for(look: Callable[[], bool], timeout: float = 60.0) -> None:

@@ -1,0 +1,107 @@
+"""The demo killed by SIGKILL in the middle of its stages, and started again.
+
+`make chaos` kills it at every moment of the list, again and again; within `make test` a sample of it is enough.
+"""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from demo.stack.leftovers import leftovers
+
+pytestmark = pytest.mark.e2e
+
+MOMENTS = (
+    "training: 0/3 tasks, train",
+    "etl: 1/3 tasks, transform",
+    "corpus …",
+    "training: 1/3 tasks, gate",
+    "etl: 0/3 tasks, extract",
+    "services …",
+    "training: 2/3 tasks, promote",
+    "etl: 2/3 tasks, load",
+    "serving …",
+    "caption …",
+)
+"""What the demo says it is at when it is killed."""
+
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
+PAIRS = 600
+TIMEOUT = 900.0
+
+
+class DemoProcess:
+    """The demo as a command. What it says is kept, and watched for a moment to kill it at."""
+
+    def __init__(self, state: Path, moment: str | None) -> None:
+        command = [sys.executable, "-m", "snap2caption", "demo", "--once", "--pairs", str(PAIRS), "--state", str(state)]
+        self.said: list[str] = []
+        self.moment = moment
+        self.killed = False
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
+
+    def _listen(self) -> None:
+        for line in self.process.stderr or ():
+            self.said.append(line.rstrip())
+            if self.moment is not None and line.startswith(self.moment) and not self.killed:
+                self.killed = True
+                self.process.send_signal(signal.SIGKILL)
+
+    def wait(self) -> int:
+        status = self.process.wait(TIMEOUT)
+        self.listener.join(10)
+        return status
+
+
+def wait_until_gone(state: Path) -> None:
+    deadline = time.monotonic() + 60
+    while left := leftovers(str(state)):
+        assert time.monotonic() < deadline, [process.cmdline() for process in left]
+        time.sleep(0.2)
+
+
+def versions(state: Path) -> list[dict[str, object]]:
+    """Return the registered versions, by asking MLflow's own database through a server of its own."""
+    from demo.stack.ports import Ports
+    from demo.stack.services.mlflow import mlflow
+    from demo.stack.stack import Stack
+
+    service, uri = mlflow(state, Ports(state / "ports.json"))
+    with Stack(state) as stack:
+        stack.start([service])
+        answer = httpx.get(f"{uri}/api/2.0/mlflow/model-versions/search", timeout=30)
+        answer.raise_for_status()
+        return list(answer.json().get("model_versions", []))
+
+
+def test_killed_at_any_stage_and_started_again_it_completes(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    killed = 0
+    for moment in itertools.islice(itertools.cycle(MOMENTS), ROUNDS):
+        run = DemoProcess(state, moment)
+        status = run.wait()
+        wait_until_gone(state)
+        assert run.killed or status == 0, "\n".join(run.said)
+        killed += run.killed
+    assert killed >= min(ROUNDS, len(MOMENTS)) / 2
+
+    run = DemoProcess(state, None)
+    assert run.wait() == 0, "\n".join(run.said)
+    wait_until_gone(state)
+    registered = versions(state)
+    assert [version["version"] for version in registered] == ["1"]
+    datasets = {path.name for path in (state / "work").iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert len(datasets) == 1
+    assert (state / "demo" / "captioned-photo.png").exists()

@@ -1,0 +1,41 @@
+"""The caption service as a process, over a test's own installation."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Service
+from demo.stack.stack import Stack
+from snap2caption.settings import Settings
+
+
+def environment(installation: Settings, **more: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SNAP2CAPTION_STATE_DIR": str(installation.state_dir),
+        "SNAP2CAPTION_MODELS_DIR": str(installation.models_dir),
+        "SNAP2CAPTION_MLFLOW_TRACKING_URI": installation.mlflow_tracking_uri,
+        "SNAP2CAPTION_REGISTERED_MODEL": installation.registered_model,
+        "SNAP2CAPTION_SERVING_POLL_SECONDS": "0.3",
+        "SNAP2CAPTION_SERVING_MAX_NEW_TOKENS": "16",
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
+
+
+@contextmanager
+def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
+    port = Ports(folder / "ports.json").get("serving")
+    service = Service(
+        name="serving",
+        command=(sys.executable, "-m", "snap2caption", "serve", "--port", str(port)),
+        environment=env,
+        ready_url=f"http://{HOST}:{port}/readyz",
+        grace=5.0,
+    )
+    with Stack(folder) as stack:
+        stack.start([service])
+        yield f"http://{HOST}:{port}"
