@@ -40,7 +40,7 @@ class CommandOperator(BaseOperator):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
         ) as process:
             self._process = process
@@ -78,6 +78,7 @@ class CommandOperator(BaseOperator):
                 last[:] = [text]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return the environment of commands."""
     # Airflow's own settings mean nothing to the command, and its secrets are none of the command's business.
     return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW__", "_AIRFLOW"))}

@@ -1,0 +1,192 @@
+"""Processes of a stack end with whoever started them, however that ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from demo.stack import Stack
+from demo.stack.leftovers import leftovers
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Job, ProcessError, Service
+from demo.stack.services.files import files
+from demo.stack.services.seaweedfs import seaweedfs
+
+pytestmark = pytest.mark.integration
+
+# A process that leaves its parent and its session, and does not heed SIGTERM; it has a child that does the same.
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(2):
+    if os.fork() == 0:
+        os.setsid()
+open(sys.argv[1] + f"/{os.getpid()}", "w").close()
+time.sleep(600)
+"""
+
+STARTER = """
+import os, sys, time
+from pathlib import Path
+from demo.stack import Stack
+from demo.stack.service import Job
+
+if __name__ == "__main__":
+    with Stack(Path(sys.argv[1])) as stack:
+        stack.run(Job(name="stubborn", command=(sys.executable, "-c", sys.argv[2], sys.argv[3]), environment=os.environ, grace=2.0))
+        time.sleep(600)
+"""
+
+
+def eventually(look: Callable[[], bool], timeout: float = 20.0) -> bool:
+    deadline = time.monotonic() + timeout
+    while not look():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def stubborn(folder: Path) -> Job:
+    command = (sys.executable, "-c", STUBBORN, str(folder))
+    return Job(name="stubborn", command=command, environment=os.environ, grace=1.0)
+
+
+@pytest.fixture
+def born(tmp_path: Path) -> Path:
+    folder = tmp_path / "born"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def starter(tmp_path: Path, born: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process with a stack in which four stubborn processes run."""
+    script = tmp_path / "starter.py"
+    script.write_text(textwrap.dedent(STARTER))
+    command = [sys.executable, str(script), str(tmp_path / "state"), STUBBORN, str(born)]
+    with subprocess.Popen(command) as process:
+        assert eventually(lambda: len(list(born.iterdir())) == 4)
+        yield process
+        process.kill()
+
+
+def alive(born: Path) -> list[int]:
+    return [pid for path in born.iterdir() if is_running(pid := int(path.name))]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_the_starter(
+    starter: "subprocess.Popen[bytes]", born: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    starter.send_signal(number)
+    starter.wait(20)
+    assert eventually(lambda: not leftovers(str(tmp_path / "state")))
+    assert alive(born) == []
+
+
+def test_what_a_killed_supervisor_left_is_ended_by_the_next_stack(
+    starter: "subprocess.Popen[bytes]", born: Path, tmp_path: Path
+) -> None:
+    (supervisor,) = psutil.Process(starter.pid).children()
+    supervisor.kill()
+    starter.kill()
+    starter.wait()
+    assert len(alive(born)) == 4
+    with Stack(tmp_path / "state"):
+        assert alive(born) == []
+
+
+def test_leaving_the_stack_ends_everything(tmp_path: Path, born: Path) -> None:
+    def crash() -> None:
+        with Stack(tmp_path / "state") as stack:
+            stack.run(stubborn(born))
+            assert eventually(lambda: len(list(born.iterdir())) == 4)
+            assert stack.memory() > 4 * 2**20
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        crash()
+    assert alive(born) == []
+
+
+def test_the_object_store_starts_answers_and_keeps_its_data(tmp_path: Path) -> None:
+    for _ in range(2):
+        service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+        with Stack(tmp_path) as stack:
+            stack.start([service])
+            assert httpx.get(client["AWS_ENDPOINT_URL"]).status_code == httpx.codes.FORBIDDEN
+        with pytest.raises(httpx.TransportError):
+            httpx.get(client["AWS_ENDPOINT_URL"])
+
+
+def test_files_are_served_in_ranges(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    service, address = files(folder, Ports(tmp_path / "ports.json"))
+    (folder / "a.zip").write_bytes(b"0123456789")
+    with Stack(tmp_path) as stack:
+        stack.start([service])
+        answer = httpx.get(f"{address}/a.zip", headers={"Range": "bytes=2-5"})
+    assert (answer.status_code, answer.content) == (httpx.codes.PARTIAL_CONTENT, b"2345")
+
+
+def test_a_busy_port_is_a_sentence(tmp_path: Path) -> None:
+    service, address = files(tmp_path, Ports(tmp_path / "ports.json"))
+    port = httpx.URL(address).port or 0
+    with (
+        socket.create_server((HOST, port)),
+        Stack(tmp_path) as stack,
+        pytest.raises(ProcessError, match=rf"^Port {port} for files is in use by another program; "),
+    ):
+        stack.start([service])
+
+
+def python(code: str, tmp_path: Path, timeout: float = 30.0) -> Service:
+    return Service(
+        name="broken",
+        command=(sys.executable, "-c", code),
+        environment=os.environ,
+        ready_url=f"http://{HOST}:{Ports(tmp_path / 'ports.json').get('broken')}/",
+        timeout=timeout,
+        grace=1.0,
+    )
+
+
+def test_a_service_that_dies_tells_its_last_words(tmp_path: Path) -> None:
+    service = python("raise SystemExit('no space left on the moon')", tmp_path)
+    with Stack(tmp_path) as stack, pytest.raises(ProcessError, match=r"broken ended by itself; .*broken\.log") as error:
+        stack.start([service])
+    assert str(error.value).endswith("no space left on the moon")
+
+
+def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    service = python("import time; time.sleep(600)", tmp_path, timeout=1.0)
+    with Stack(tmp_path) as stack, pytest.raises(ProcessError, match="broken was not ready after 1 s"):
+        stack.start([service])
+
+
+def test_a_service_that_dies_later_is_found_out(tmp_path: Path) -> None:
+    service, _ = files(tmp_path / "corpus", Ports(tmp_path / "ports.json"))
+    with Stack(tmp_path) as stack:
+        stack.start([service])
+        stack.check([service])
+        for process in leftovers(str(tmp_path)):
+            process.kill()
+        with pytest.raises(ProcessError, match="files ended by itself"):
+            assert eventually(lambda: bool(stack.check([service])))
