@@ -42,7 +42,7 @@ format: $(INSTALLED) ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## our speed beside a peer's, in one run; writes docs/benchmarks.md's tables to the terminal
+bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
 
 chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it complete each time

@@ -1,0 +1,1 @@
+"""Ours beside a peer's, in one run."""

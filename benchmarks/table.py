@@ -1,0 +1,43 @@
+"""Timing two ways of doing the same thing, in turn, and the table of it."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Medians over the runs, in seconds, and the median of the ratios pair by pair (above 1: ours is faster)."""
+
+    what: str
+    peer: str
+    ours_seconds: float
+    peer_seconds: float
+    ratio: float
+
+
+def compare(what: str, peer: str, ours: Callable[[], object], theirs: Callable[[], object], runs: int = 5) -> Row:
+    """Run both in turn, once to warm up and then *runs* times: machines drift, pairs drift together."""
+    ours()
+    theirs()
+    pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(runs)]
+    mine, others = zip(*pairs, strict=True)
+    ratio = statistics.median(other / own for own, other in pairs)
+    return Row(what, peer, statistics.median(mine), statistics.median(others), ratio)
+
+
+def markdown(rows: list[Row]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = ["| what | ours | peer | their time | ratio |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row.what} | {row.ours_seconds:.2f} s | {row.peer} | {row.peer_seconds:.2f} s | {row.ratio:.2f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
