@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -26,12 +26,18 @@ class Task:
 
 
 class AirflowClient:
-    """A logged-in client. Every wait is bounded by the caller."""
+    """A logged-in client; a context that ends its connection. Every wait is bounded by the caller."""
 
     def __init__(self, access: AirflowAccess) -> None:
         self._access = access
         self._http = httpx.Client(base_url=access.url, timeout=30.0)
         self._login()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
 
     def _login(self) -> None:
         login = {"username": self._access.user, "password": self._access.password}
@@ -112,6 +118,16 @@ class AirflowClient:
         return self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/xcomEntries/return_value", deserialize=True)[
             "value"
         ]
+
+    def conf(self, dag: str, run: str) -> dict[str, Any]:
+        """Return the parameters that the run was triggered with."""
+        conf: dict[str, Any] = self._get(f"/dags/{dag}/dagRuns/{run}")["conf"]
+        return conf
+
+    def links(self, dag: str, run: str, task: str) -> dict[str, str]:
+        """Return the task's links by their names."""
+        found: dict[str, str] = self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/links")["extra_links"]
+        return found
 
     def watch(self, dag: str, run: str, timeout: float) -> Iterator[list[Task]]:
         """Yield the run's tasks every second until the run has finished.

@@ -76,8 +76,8 @@ class Demo:
             _check_space(self.state)
             with self.display:
                 services, url = self._start(stack)
-                airflow = AirflowClient(services.airflow)
-                judged = self._pipeline(airflow, url)
+                with AirflowClient(services.airflow) as airflow:
+                    judged = self._pipeline(airflow, url)
                 version = self._wait_until_served(services, judged)
                 captioned = self._caption(services)
                 accuracy = self._measure(services, judged) if judged.version else None

@@ -1,0 +1,42 @@
+"""The whole system, started and run once for all of these tests as a user would: by the demo, on a small corpus."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.airflow import AirflowClient
+from demo.outcome import Outcome
+from demo.run import Demo
+from snap2caption.registry import Registry
+
+PAIRS = 1200
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="session")
+def demo(state: Path) -> Iterator[tuple[Demo, Outcome]]:
+    """A demo that has run and whose services live on."""
+    run = Demo(state, PAIRS)
+    with run.run() as outcome:
+        yield run, outcome
+
+
+@pytest.fixture(scope="session")
+def outcome(demo: tuple[Demo, Outcome]) -> Outcome:
+    return demo[1]
+
+
+@pytest.fixture(scope="session")
+def airflow(outcome: Outcome) -> Iterator[AirflowClient]:
+    with AirflowClient(outcome.services.airflow) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def registry(outcome: Outcome) -> Registry:
+    return Registry(outcome.services.mlflow, "snap2caption")

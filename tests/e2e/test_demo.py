@@ -1,0 +1,108 @@
+"""From a corpus to a captioned photo, through Airflow's REST API."""
+
+import httpx
+import pytest
+from PIL import Image
+
+from demo.airflow import AirflowClient
+from demo.outcome import Outcome
+from demo.run import Demo
+from snap2caption.errors import UserError
+from snap2caption.registry import CHAMPION, PREVIOUS, Registry
+
+pytestmark = pytest.mark.e2e
+
+TIMEOUT = 600.0
+
+
+def finish(airflow: AirflowClient, dag: str, run: str) -> dict[str, str | None]:
+    """Wait for a run and return the states of its tasks."""
+    *_, last = airflow.watch(dag, run, TIMEOUT)
+    return {task.name: task.state for task in last}
+
+
+def caption(outcome: Outcome) -> httpx.Response:
+    photo = outcome.captioned[0].photo
+    return httpx.post(
+        f"{outcome.services.serving}/generate-caption",
+        files={"file": (photo.name, photo.read_bytes(), "image/jpeg")},
+        timeout=60.0,
+    )
+
+
+def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, registry: Registry) -> None:
+    champion = registry.by_alias(CHAMPION)
+    assert champion is not None
+    assert (outcome.version, champion.version) == (1, 1)
+    assert outcome.refusals == []
+    assert champion.dataset_uri.startswith("s3://snap2caption/datasets/")
+    (captioned,) = outcome.captioned
+    assert captioned.answer["caption"]
+    with Image.open(captioned.picture) as picture:
+        assert picture.width > picture.height > 0
+    assert outcome.accuracy is not None
+    assert outcome.accuracy.captions > 10
+    assert outcome.peak_memory < 8 * 2**30
+
+
+def test_the_service_answers_with_the_champion(outcome: Outcome) -> None:
+    answer = caption(outcome)
+    assert answer.status_code == httpx.codes.OK
+    assert answer.json()["model_version"] == "snap2caption/1"
+    assert 5 <= len(answer.json()["hashtags"]) <= 10
+
+
+def test_tasks_link_to_what_they_made(airflow: AirflowClient, outcome: Outcome, registry: Registry) -> None:
+    champion = registry.by_alias(CHAMPION)
+    assert champion is not None
+    run = airflow.runs("training")[0]
+    assert airflow.links("training", run, "train")["MLflow run"].endswith(champion.run_id)
+    assert airflow.links("training", run, "promote") == {
+        "Registered model": f"{outcome.services.mlflow}/#/models/snap2caption/versions/1",
+        "Service": f"{outcome.services.serving}/docs",
+    }
+    (loaded,) = airflow.links("etl", airflow.runs("etl")[0], "load").values()
+    assert httpx.get(loaded).status_code == httpx.codes.OK
+
+
+def test_a_worse_candidate_is_refused_and_the_champion_stays(
+    airflow: AirflowClient, outcome: Outcome, registry: Registry
+) -> None:
+    champion = registry.by_alias(CHAMPION)
+    assert champion is not None
+    worse = {"dataset_uri": champion.dataset_uri, "overrides": ["optimiser.learning_rate=0", "optimiser.epochs=1"]}
+    run = airflow.trigger("training", worse)
+    assert finish(airflow, "training", run) == {"train": "success", "gate": "success", "promote": "skipped"}
+    verdict = airflow.result("training", run, "gate")
+    assert verdict["incumbent"] == "champion v1"
+    assert not all(rule["passed"] for rule in verdict["rules"])
+    (gate,) = [task for task in airflow.tasks("training", run) if task.name == "gate"]
+    log = "\n".join(airflow.log("training", run, gate))
+    for rule in verdict["rules"]:
+        assert rule["reason"] in log
+    assert registry.by_alias(CHAMPION) == champion
+    assert registry.by_run(verdict["run_id"]) is None
+    assert caption(outcome).json()["model_version"] == "snap2caption/1"
+
+
+def test_the_same_corpus_again_makes_nothing_new(demo: tuple[Demo, Outcome], airflow: AirflowClient) -> None:
+    before = airflow.result("etl", airflow.runs("etl")[0], "load")
+    _, outcome = demo
+    conf = airflow.conf("etl", airflow.runs("etl")[0])
+    run = airflow.trigger("etl", conf)
+    assert set(finish(airflow, "etl", run).values()) == {"success"}
+    assert airflow.result("etl", run, "load") == before
+    assert outcome.version == 1
+
+
+def test_a_failing_task_is_told_with_its_reason(airflow: AirflowClient, registry: Registry) -> None:
+    """Only one model was ever promoted, so there is none to roll back to."""
+    assert registry.by_alias(PREVIOUS) is None
+    run = airflow.trigger("rollback", {})
+    with pytest.raises(UserError, match=r"(?s)The task rollback of the DAG rollback failed.*no previous model"):
+        finish(airflow, "rollback", run)
+
+
+def test_wrong_parameters_are_refused_before_anything_runs(airflow: AirflowClient) -> None:
+    with pytest.raises(UserError, match="Airflow refused to run etl"):
+        airflow.trigger("etl", {"urls": []})
