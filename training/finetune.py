@@ -122,8 +122,8 @@ def last_checkpoint(work_dir: Path) -> str | None:
 class EpochOrder(Sampler[int]):
     """The order of the samples: another one in each epoch, that depends on the seed and the epoch's number alone.
 
-    *lengths* are the samples', in any unit. Samples of like length come together, so that little is computed on padding: random pools of `POOL` batches are sorted by length, and
-    the batches then shuffled.
+    *lengths* are the samples', in any unit. Samples of like length come together, so that little is computed on padding: random pools of
+    `POOL` batches are sorted by length, and the batches then shuffled.
     """
 
     POOL = 8

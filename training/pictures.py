@@ -1,6 +1,7 @@
 """Sample captions to look at: photos with what the model wrote, as one picture."""
 
 import io
+import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from snap2caption.images import decode
 from snap2caption.shards import Sample
+from training.data import chunks
 from training.evaluate import Evaluation, Row
 
 PHOTO, WIDTH, MARGIN, COLUMNS = 200, 640, 12, 2
@@ -30,15 +32,22 @@ def choose_rows(evaluation: Evaluation, count: int) -> list[Row]:
 def draw_grid(rows: Sequence[Row], samples: Sequence[Sample]) -> bytes:
     """Return a PNG: each row's photo with the model's caption and the reference beside it."""
     photos = {sample.id: sample for sample in samples}
-    height = PHOTO + 2 * MARGIN
-    grid = Image.new("RGB", (WIDTH * COLUMNS, height * -(-len(rows) // COLUMNS)), "white")
-    draw = ImageDraw.Draw(grid)
     font = ImageFont.truetype(str(FONT), 13)
-    for index, row in enumerate(rows):
-        left, top = index % COLUMNS * WIDTH + MARGIN, index // COLUMNS * height + MARGIN
+    texts = [
+        _drawable(f"MODEL (CIDEr {row.cider:.2f})\n{_wrap(row.hypothesis)}\n\nPERSON\n{_wrap(row.reference)}")
+        for row in rows
+    ]
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    heights = [max(PHOTO, math.ceil(ruler.multiline_textbbox((0, 0), text, font=font)[3])) for text in texts]
+    tops = [0]
+    for line in chunks(heights, COLUMNS):
+        tops.append(tops[-1] + max(line) + 2 * MARGIN)
+    grid = Image.new("RGB", (WIDTH * COLUMNS, tops[-1]), "white")
+    draw = ImageDraw.Draw(grid)
+    for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
+        left, top = index % COLUMNS * WIDTH + MARGIN, tops[index // COLUMNS] + MARGIN
         grid.paste(decode(photos[row.id].photo()).resize((PHOTO, PHOTO)), (left, top))
-        text = f"MODEL (CIDEr {row.cider:.2f})\n{_wrap(row.hypothesis)}\n\nPERSON\n{_wrap(row.reference)}"
-        draw.multiline_text((left + PHOTO + MARGIN, top), _drawable(text), fill="black", font=font)
+        draw.multiline_text((left + PHOTO + MARGIN, top), text, fill="black", font=font)
     stream = io.BytesIO()
     grid.save(stream, "PNG")
     return stream.getvalue()
