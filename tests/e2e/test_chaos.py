@@ -53,11 +53,13 @@ class DemoProcess:
         self.listener.start()
 
     def _listen(self) -> None:
-        for line in self.process.stderr or ():
-            self.said.append(line.rstrip())
-            if self.moment is not None and line.startswith(self.moment) and not self.killed:
-                self.killed = True
-                self.process.send_signal(signal.SIGKILL)
+        assert self.process.stderr
+        with self.process.stderr as lines:
+            for line in lines:
+                self.said.append(line.rstrip())
+                if self.moment is not None and line.startswith(self.moment) and not self.killed:
+                    self.killed = True
+                    self.process.send_signal(signal.SIGKILL)
 
     def wait(self) -> int:
         status = self.process.wait(TIMEOUT)
