@@ -1,7 +1,6 @@
 """Commands of training: train, evaluate, score, gate, promote, rollback."""
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +42,6 @@ def train(
         counts = "\n".join(f"# {name}: {value}" for name, value in plan.items())
         print_result(f"{recipe.dump()}\n{counts}", {"recipe": recipe.model_dump(mode="json"), **plan}, as_json=as_json)
         return
-    _share_cores()
     from training import pipeline
 
     run_id = pipeline.train(recipe, settings, force=force)
@@ -62,7 +60,6 @@ def evaluate(
     wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
     if split not in ("train", "validation", "test"):
         raise typer.BadParameter("give train, validation or test", param_hint="--split")
-    _share_cores()
     from training.promotion import evaluate_model
 
     evaluation = evaluate_model(model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings())
@@ -81,7 +78,6 @@ def score(
 
 def gate(run_id: RunId, as_json: AsJson = False) -> None:
     """Compare a run's model with the champion; exit status 1 if it is refused."""
-    _share_cores()
     from training.promotion import gate_run
 
     verdict = gate_run(run_id, Settings())
@@ -112,12 +108,6 @@ def rollback(as_json: AsJson = False) -> None:
     version = promotion.rollback(Settings())
     document = {"version": version.version, "run_id": version.run_id}
     print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
-
-
-def _share_cores() -> None:
-    """Let threads that wait for each other sleep. Spinning instead made a step 15 times slower where the cores had other work too."""
-    # OpenMP reads it when torch is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _plan(recipe: Recipe, settings: Settings) -> dict[str, object]:
