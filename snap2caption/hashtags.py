@@ -13,22 +13,22 @@ MAX_LENGTH = 100
 """Characters in a hashtag, without the ``#``."""
 
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
-# `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out.
-_TAG = r"[\w\p{M}·]"
-_HASHTAG = re.compile(rf"(?:(?<=^)|(?<=[^\w&/]))[#＃]({_TAG}+)|(?<=\w)[#＃](?=\D)({_TAG}{{2,}})")
+# `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out. A middle dot is a letter of Catalan (``#col·lecció``)
+# between two others, and a separator elsewhere.
+_CHARACTER = r"[\w\p{M}]"
+_TAG = rf"(?!\p{{M}}){_CHARACTER}+(?:·{_CHARACTER}+)*"
+_HASHTAG = re.compile(rf"(?<![\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})")
+_SEPARATORS = " \t.·•|"
 
 
 def normalise(tag: str) -> str | None:
     """Return the normal form of *tag* (NFKC, case folded, without ``#``), or None if it can't be a hashtag."""
-    text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃").casefold()
-    if (
-        not 2 <= len(text) <= MAX_LENGTH
-        or not re.fullmatch(rf"{_TAG}+", text)
-        or text.replace("_", "").isdigit()
-        or not text.strip("_")
-    ):
-        return None
-    return text
+    text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
+    # Folding may take a text out of its normal form, so once more.
+    text = unicodedata.normalize("NFKC", text.casefold())
+    if 2 <= len(text) <= MAX_LENGTH and re.fullmatch(_TAG, text) and re.search(r"\p{L}", text):
+        return text
+    return None
 
 
 def unique(tags: Iterable[str]) -> list[str]:
@@ -38,25 +38,30 @@ def unique(tags: Iterable[str]) -> list[str]:
 
 def extract(text: str) -> list[str]:
     """Return the hashtags in *text* in normal form, each once, in the order of their first appearance."""
-    return unique(first or second for first, second in _HASHTAG.findall(unicodedata.normalize("NFC", text)))
+    return unique(match[1] or match[2] for match in _HASHTAG.finditer(unicodedata.normalize("NFC", text)))
 
 
 def separate(text: str) -> tuple[str, list[str]]:
     """Split a caption into its prose and its hashtags.
 
-    A hashtag inside a sentence keeps its word (``we love #chicago in June`` stays readable); a run of hashtags at the end of the text, or
-    alone on a line, goes.
+    A hashtag inside a sentence keeps its word (``we love #chicago in June`` stays readable); a run of hashtags at the end of a line, or
+    alone on it, goes. What only looks like one (``we are #1``) stays as it is.
 
     Returns:
         The prose, with white space folded to single spaces within a line, and the hashtags in normal form.
     """
     text = unicodedata.normalize("NFC", text)
-    tags = extract(text)
-    lines = []
-    for line in text.splitlines():
-        body = re.sub(rf"(?:\s*[#＃]{_TAG}+)+\s*[.·•|]*\s*$", "", line)
-        body = _HASHTAG.sub(lambda match: match[1] or " " + match[2], body)
-        body = re.sub(r"\s+", " ", body).strip()
-        if body.strip(".·•|-_ "):
-            lines.append(body)
-    return "\n".join(lines), tags
+    lines = [re.sub(r"\s+", " ", _without_hashtags(line)).strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_")), extract(text)
+
+
+def _without_hashtags(line: str) -> str:
+    matches = [match for match in _HASHTAG.finditer(line) if normalise(match[1] or match[2])]
+    while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
+        line = line[: matches.pop().start()]
+    for match in reversed(matches):
+        before, word = line[: match.start()], match[1] or match[2]
+        # Its sign gone, it must not become one word with what stands before it.
+        gap = " " if match[2] or before.endswith("·") else ""
+        line = before + gap + word + line[match.end() :]
+    return line

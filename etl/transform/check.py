@@ -2,17 +2,17 @@
 
 import hashlib
 import io
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from etl.transform.archive import Pair, open_archive
+from etl.transform.archive import Pair
 from etl.transform.caption import clean, fingerprint
+from etl.transform.member import DamagedError
 from etl.transform.reasons import Reason
 
 HASH_SIZE = 16
@@ -24,45 +24,53 @@ MIN_SIDE, MAX_SIDE, MAX_ASPECT = 64, 10_000, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A usable sample: its cleaned text, and what it is compared by."""
+    """A usable sample: its hashtags, and what it is compared by. Not its caption, so that a million of them fit into memory."""
 
     pair: Pair
-    caption: str
     hashtags: tuple[str, ...]
-    image_sha256: str
+    image_digest: bytes
     image_hash: bytes
     """The perceptual hash, 32 bytes."""
-    caption_key: str
-
-
-_archives: dict[Path, zipfile.ZipFile] = {}
+    caption_digest: bytes
+    """Of the caption's fingerprint."""
 
 
 def check_chunk(corpus: Path, pairs: Sequence[Pair]) -> list[Checked | Reason]:
-    """Check some pairs, in their order. Each worker process opens the archive once."""
-    archive = _archives.get(corpus)
-    if archive is None:
-        archive = _archives[corpus] = open_archive(corpus)
-    return [check(archive, pair) for pair in pairs]
+    """Check some pairs, in their order."""
+    with corpus.open("rb") as archive:
+        return [check(archive, pair) for pair in pairs]
 
 
-def check(archive: zipfile.ZipFile, pair: Pair) -> Checked | Reason:
+def check(archive: BinaryIO, pair: Pair) -> Checked | Reason:
     """Check one pair: the sample, or why it can't be used."""
     try:
-        text = archive.read(pair.caption).decode("utf-8")
-    except (UnicodeDecodeError, zipfile.BadZipFile, zlib.error):
+        caption, tags = read_caption(archive, pair)
+    except (DamagedError, UnicodeDecodeError):
         return Reason.UNDECODABLE_CAPTION
-    caption, tags = clean(text)
     if not caption:
         return Reason.EMPTY_CAPTION
     try:
-        data = archive.read(pair.image)
-    except (zipfile.BadZipFile, zlib.error, EOFError):
+        data = pair.image.read(archive)
+    except DamagedError:
         return Reason.CORRUPT_IMAGE
     image_hash = hash_image(data)
     if isinstance(image_hash, Reason):
         return image_hash
-    return Checked(pair, caption, tuple(tags), hashlib.sha256(data).hexdigest(), image_hash, fingerprint(caption))
+    return Checked(pair, tuple(tags), _digest(data), image_hash, _digest(fingerprint(caption).encode()))
+
+
+def read_caption(archive: BinaryIO, pair: Pair) -> tuple[str, list[str]]:
+    """Return the pair's cleaned caption and its hashtags.
+
+    Raises:
+        DamagedError: the member can't be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return clean(pair.caption.read(archive).decode("utf-8"))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 def hash_image(data: bytes) -> bytes | Reason:

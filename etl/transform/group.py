@@ -1,6 +1,5 @@
 """Grouping samples that must share a split: the same image, nearly the same image, the same words."""
 
-from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -42,8 +41,8 @@ class Groups:
 def group(samples: Sequence[Checked]) -> list[int]:
     """Return each sample's group, named by the position of its first member."""
     groups = Groups(len(samples))
-    groups.join_equal(sample.caption_key for sample in samples)
-    groups.join_equal(sample.image_sha256 for sample in samples)
+    groups.join_equal(sample.caption_digest for sample in samples)
+    groups.join_equal(sample.image_digest for sample in samples)
     hashes = np.frombuffer(b"".join(sample.image_hash for sample in samples), dtype=np.uint8).reshape(len(samples), -1)
     for one, other in near_pairs(hashes):
         groups.join(one, other)
@@ -66,13 +65,15 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
         if known != row:
             yield known, row
     rows = np.fromiter(first.values(), dtype=np.int64, count=len(first))
-    bands = hashes[rows].view(">u2")
+    distinct = np.ascontiguousarray(hashes[rows])
+    bands, words = distinct.view(np.uint16), distinct.view(np.uint64)
     for band in range(_BANDS):
-        buckets: dict[int, list[int]] = defaultdict(list)
-        for row, value in zip(rows.tolist(), bands[:, band].tolist(), strict=True):
-            buckets[value].append(row)
-        for bucket in buckets.values():
-            for position, row in enumerate(bucket[:-1]):
-                others = np.array(bucket[position + 1 :])
-                distances = np.bitwise_count(hashes[others] ^ hashes[row]).sum(axis=1)
-                yield from ((row, int(other)) for other in others[distances <= MAX_DISTANCE])
+        order = np.argsort(bands[:, band], kind="stable")
+        values, ordered = bands[order, band], words[order]
+        # Each row with the next of its bucket, then with the one after that, until no bucket reaches so far.
+        at, step = np.arange(len(order) - 1), 1
+        while len(at := at[values[at] == values[at + step]]):
+            near = at[np.bitwise_count(ordered[at] ^ ordered[at + step]).sum(axis=1) <= MAX_DISTANCE]
+            yield from zip(rows[order[near]].tolist(), rows[order[near + step]].tolist(), strict=True)
+            step += 1
+            at = at[at + step < len(order)]

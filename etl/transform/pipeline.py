@@ -2,33 +2,31 @@
 
 import hashlib
 import json
-import multiprocessing
-import os
-import shutil
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from etl.transform.archive import Pair, normalise_city, open_archive, pair_members
-from etl.transform.card import write_card
+from etl.transform.archive import normalise_city, pair_members
+from etl.transform.card import CARD, write_card
 from etl.transform.check import HASH_SIZE, Checked, check_chunk
 from etl.transform.group import MAX_DISTANCE, group
 from etl.transform.reasons import Reason
 from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
 from etl.transform.split import assign
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS, read_assignments, write_assignments, write_hashtags
+from etl.transform.versions import open_slot
+from etl.transform.workers import Workers, start_workers
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, SPLITS, File, Manifest, Source, Split, SplitSummary
 
 DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Counted up when the same corpus and settings give other samples than before."""
 
 _CHUNK = 64
-_AHEAD = 4
+"""Pairs that a worker is handed at a time."""
 
 OnProgress = Callable[[int, int], None]
 
@@ -78,58 +76,83 @@ def transform(
         "samples_per_shard": SAMPLES_PER_SHARD,
         "code": CODE_VERSION,
     }
-    remembered = out / ".inputs" / _hash([digest, settings])
-    if (known := _known(out, remembered)) is not None:
-        return known
-    work = out / f".work-{remembered.name[:16]}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    with open_slot(out, _hash([digest, settings])) as slot:
+        if (known := slot.known()) is not None:
+            return known
+        draft = slot.draft()
+        earlier = read_assignments(previous) if previous else {}
+        manifest = _make(
+            corpus,
+            draft,
+            Source(urls=tuple(sorted(source_urls)), sha256=digest),
+            settings,
+            earlier,
+            workers,
+            on_progress,
+        )
+        return slot.publish(draft, manifest.version)
+
+
+def _make(
+    corpus: Path,
+    draft: Path,
+    source: Source,
+    settings: dict[str, Any],
+    earlier: Mapping[str, Split],
+    workers: int | None,
+    on_progress: OnProgress | None,
+) -> Manifest:
+    """Write every file of the version into the folder *draft*, the manifest last."""
     dropped: Counter[str] = Counter()
-    with _pool(workers) as pool:
-        samples = _check(pool, corpus, wanted, dropped, on_progress)
-        splits = _split(samples, seed, read_assignments(previous) if previous else {})
-        summaries = _write_splits(pool, corpus, work, samples, splits)
+    with start_workers(workers) as pool:
+        samples = _check(pool, corpus, settings["cities"], dropped, on_progress)
+        splits = assign([sample.pair.id for sample in samples], group(samples), settings["seed"], earlier)
+        summaries = _write_splits(pool, corpus, draft, samples, splits)
+    # Learned from: the split alone that the model sees, too.
     learned = [sample for sample, split in zip(samples, splits, strict=True) if split == "train"]
-    write_hashtags(work / HASHTAGS, learned)
-    write_assignments(work / ASSIGNMENTS, samples, splits)
+    write_hashtags(draft / HASHTAGS, learned)
+    current = {sample.pair.id: split for sample, split in zip(samples, splits, strict=True)}
+    write_assignments(draft / ASSIGNMENTS, {**earlier, **current})
     content = [
         settings,
         dict(sorted(dropped.items())),
         {split: summary.model_dump() for split, summary in summaries.items()},
-        [_file(work, name).sha256 for name in (HASHTAGS, ASSIGNMENTS)],
+        [_file(draft, name).sha256 for name in (HASHTAGS, ASSIGNMENTS)],
     ]
     manifest = Manifest(
         version=_hash(content)[:16],
-        source=Source(urls=tuple(sorted(source_urls)), sha256=digest),
+        source=source,
         settings=settings,
         dropped=dict(sorted(dropped.items())),
         splits=summaries,
-        hashtags=_file(work, HASHTAGS),
-        assignments=_file(work, ASSIGNMENTS),
+        hashtags=_file(draft, HASHTAGS),
+        assignments=_file(draft, ASSIGNMENTS),
     )
-    write_card(work, manifest)
-    (work / NAME).write_bytes(manifest.model_copy(update={"card": _file(work, "card.html")}).dump())
-    return _publish(work, out / manifest.version, remembered)
+    write_card(draft, manifest)
+    manifest = manifest.model_copy(update={"card": _file(draft, CARD)})
+    (draft / NAME).write_bytes(manifest.dump())
+    return manifest
 
 
 def _check(
-    pool: ProcessPoolExecutor, corpus: Path, cities: list[str], dropped: Counter[str], on_progress: OnProgress | None
+    pool: Workers, corpus: Path, cities: Sequence[str], dropped: Counter[str], on_progress: OnProgress | None
 ) -> list[Checked]:
-    with open_archive(corpus) as archive:
-        pairs = pair_members(archive, cities, dropped)
+    """Return the usable samples, in the order of their ids; of those with the same image the first."""
+    pairs = pair_members(corpus, cities, dropped)
     samples: list[Checked] = []
-    images: set[str] = set()
+    images: set[bytes] = set()
     done = 0
-    for chunk in _in_order(pool, corpus, pairs):
-        for result in chunk:
+    chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
+    for results in pool.run(check_chunk, ((corpus, chunk) for chunk in chunks)):
+        for result in results:
             if isinstance(result, Reason):
                 dropped[result] += 1
-            elif result.image_sha256 in images:
+            elif result.image_digest in images:
                 dropped[Reason.DUPLICATE] += 1
             else:
-                images.add(result.image_sha256)
+                images.add(result.image_digest)
                 samples.append(result)
-        done += len(chunk)
+        done += len(results)
         if on_progress:
             on_progress(done, len(pairs))
     if not samples:
@@ -140,60 +163,32 @@ def _check(
     return samples
 
 
-def _in_order(pool: ProcessPoolExecutor, corpus: Path, pairs: Sequence[Pair]) -> Iterator[list[Checked | Reason]]:
-    """Yield checked chunks in the order of the pairs, with a bounded number of them under way."""
-    under_way: deque[Future[list[Checked | Reason]]] = deque()
-    for start in range(0, len(pairs), _CHUNK):
-        under_way.append(pool.submit(check_chunk, corpus, pairs[start : start + _CHUNK]))
-        if len(under_way) >= _AHEAD * (os.cpu_count() or 1):
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
-
-
-def _split(samples: Sequence[Checked], seed: int, previous: dict[str, Split]) -> list[Split]:
-    return assign([sample.pair.id for sample in samples], group(samples), seed, previous)
-
-
 def _write_splits(
-    pool: ProcessPoolExecutor, corpus: Path, work: Path, samples: Sequence[Checked], splits: Sequence[Split]
+    pool: Workers, corpus: Path, draft: Path, samples: Sequence[Checked], splits: Sequence[Split]
 ) -> dict[Split, SplitSummary]:
-    members: dict[Split, list[Checked]] = {split: [] for split in SPLITS}
-    for sample, split in zip(samples, splits, strict=True):
-        members[split].append(sample)
-    shards = {
-        split: [
-            pool.submit(write_shard, corpus, work, split, number, of_split[start : start + SAMPLES_PER_SHARD])
-            for number, start in enumerate(range(0, len(of_split), SAMPLES_PER_SHARD))
-        ]
-        for split, of_split in ((split, _mixed(found)) for split, found in members.items())
-    }
-    return {
-        split: SplitSummary(
-            samples=len(members[split]),
-            cities=dict(sorted(Counter(sample.pair.city for sample in members[split]).items())),
-            shards=tuple(written.result() for written in shards[split]),
+    summaries = {}
+    for split in SPLITS:
+        pairs = [sample.pair for sample, its in zip(samples, splits, strict=True) if its == split]
+        # Cities and days are mixed, so that a shard is a fair sample of its split.
+        pairs.sort(key=lambda pair: hashlib.sha256(pair.id.encode()).digest())
+        parts = enumerate(range(0, len(pairs), SAMPLES_PER_SHARD))
+        tasks = ((corpus, draft, split, number, pairs[at : at + SAMPLES_PER_SHARD]) for number, at in parts)
+        summaries[split] = SplitSummary(
+            samples=len(pairs),
+            cities=dict(sorted(Counter(pair.city for pair in pairs).items())),
+            shards=tuple(pool.run(write_shard, tasks)),
         )
-        for split in SPLITS
-    }
-
-
-def _mixed(samples: Sequence[Checked]) -> list[Checked]:
-    """Return samples in an order that mixes cities and days, so that a shard is a fair sample of its split."""
-    return sorted(samples, key=lambda sample: hashlib.sha256(sample.pair.id.encode()).digest())
-
-
-def _pool(workers: int | None) -> ProcessPoolExecutor:
-    # Spawned, not forked: the caller may have threads (a progress bar, Airflow's task runner).
-    return ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"))
+    return summaries
 
 
 def _digest(corpus: Path) -> str:
     try:
         with corpus.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise UserError(f"There is no corpus at {corpus}; fetch it with `snap2caption extract`.") from error
+    except OSError as error:
+        raise UserError(
+            f"There is no corpus at {corpus} ({error.strerror}); fetch it with `snap2caption extract`."
+        ) from error
 
 
 def _hash(document: Any) -> str:
@@ -203,28 +198,3 @@ def _hash(document: Any) -> str:
 def _file(folder: Path, name: str) -> File:
     data = (folder / name).read_bytes()
     return File(name=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
-
-
-def _known(out: Path, remembered: Path) -> Path | None:
-    try:
-        version = out / remembered.read_text()
-    except FileNotFoundError:
-        return None
-    return version if (version / NAME).is_file() else None
-
-
-def _publish(work: Path, version: Path, remembered: Path) -> Path:
-    for file in work.iterdir():
-        with file.open("rb") as stream:
-            os.fsync(stream.fileno())
-    try:
-        work.rename(version)
-    except OSError:
-        # Somebody was faster with the same content. Anything else in the way is an error.
-        if not (version / NAME).is_file():
-            raise
-        shutil.rmtree(work)
-    remembered.parent.mkdir(exist_ok=True)
-    remembered.with_suffix(".part").write_text(version.name)
-    remembered.with_suffix(".part").replace(remembered)
-    return version

@@ -7,6 +7,10 @@ from snap2caption.hashtags import extract
 
 pytestmark = pytest.mark.unit
 
+TEXTS = st.lists(st.sampled_from([*"#ab_1·\n .,•&/:@\u0301\u200b😀ﬁß", "http://", "www.", "x.co", "#ab", "@cd"])).map(
+    "".join
+)
+
 
 @pytest.mark.parametrize(
     ("text", "caption", "tags"),
@@ -17,6 +21,8 @@ pytestmark = pytest.mark.unit
         ("evil \u202etxet\u202c zero\u200bwidth", "evil txet zerowidth", []),
         ("family 👨‍👩‍👧 stays", "family 👨‍👩‍👧 stays", []),
         ("www.site.com only", "only", []),
+        ("with @one@two and http:// .", "with and.", []),
+        ("\ufeffmarked", "marked", []),
         ("@everyone", "", []),
     ],
 )
@@ -24,7 +30,7 @@ def test_clean(text: str, caption: str, tags: list[str]) -> None:
     assert clean(text) == (caption, tags)
 
 
-@given(st.text())
+@given(st.text() | TEXTS)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     caption, _ = clean(text)
     again, tags = clean(caption)

@@ -1,0 +1,72 @@
+"""The processes that the work is spread over."""
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from snap2caption.errors import UserError
+
+_AHEAD = 4
+"""Tasks under way or waiting, for each process: enough that none is idle, few enough that results don't pile up."""
+
+T = TypeVar("T")
+
+
+class Workers:
+    """Some processes that end with this one, even if it is killed."""
+
+    def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
+        self._pool = pool
+        self._limit = count * _AHEAD
+
+    def run(self, work: Callable[..., T], tasks: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+        """Yield ``work(*task)`` of each task, in their order."""
+        under_way: deque[Future[T]] = deque()
+        for task in tasks:
+            under_way.append(self._pool.submit(work, *task))
+            if len(under_way) >= self._limit:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+@contextmanager
+def start_workers(count: int | None) -> Iterator[Workers]:
+    """Start *count* processes; by default one per processor.
+
+    Raises:
+        UserError: one of them was killed.
+    """
+    count = count or os.cpu_count() or 1
+    # Spawned, not forked: the caller may have threads (a progress bar, Airflow's task runner).
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    try:
+        yield Workers(pool, count)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "A process that checks samples was killed, most likely for lack of memory; try again with --workers 1."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Watch the parent from a thread. Without, a worker of a killed parent waits for its next task for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        multiprocessing.connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
