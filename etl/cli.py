@@ -29,14 +29,14 @@ def extract(
     from etl import extract as stage
 
     with progress_bar() as bar:
-        task = bar.add_task("downloading", total=None)
+        task = bar.add_task("downloading (MB)", total=None)
 
         def show(progress: "Progress") -> None:
             bar.update(
                 task,
-                completed=progress.done,
-                total=progress.total or None,
-                description=f"{progress.speed / 1e6:.1f} MB/s",
+                completed=progress.done / 1e6,
+                total=progress.total / 1e6 or None,
+                description=f"downloading (MB), {progress.speed / 1e6:.1f} MB/s",
             )
 
         path = stage.extract(urls, out, sha256=sha256, on_progress=show)

@@ -23,7 +23,7 @@ _CAUSES = {
     "2": "The server at {url} did not answer in time; try again, or give another mirror",
     "3": "The server has no file at {url} (404); check the URL",
     "6": "The network failed while fetching {url}; try again, it goes on from where it was",
-    "9": "The disk is full; free some space under {out} and try again, it goes on from where it was",
+    "9": "The disk is full; free some space under {out}, then try again",
     "19": "The name of the host in {url} can't be resolved; check the URL",
     "22": "The server refused {url}; check the URL and whether it needs a login",
     "24": "The server wants a login for {url}; give a URL that needs none",
@@ -67,16 +67,45 @@ def extract(
         UserError: with one sentence for each cause.
     """
     name = _check(urls, sha256)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out} can't be made ({error.strerror}); give a folder that you may write to.") from error
     final, record = out / name, out / f"{name}.source.json"
     if final.exists() and _is_the_same(final, record, urls, sha256):
         return final
     partial = out / f"{name}.part"
-    with Daemon(out) as daemon, _removed_if_bad(partial):
+    _forget_unless_resumable(partial)
+    with _explained(partial), Daemon(out) as daemon, _removed_if_bad(partial):
         _fetch(daemon, urls, partial, sha256, on_progress or (lambda _: None))
     _publish(partial, final)
     record.write_text(json.dumps({"urls": sorted(urls), "bytes": final.stat().st_size}))
     return final
+
+
+def _forget_unless_resumable(partial: Path) -> None:
+    """Remove a part without aria2's notes of which bytes it has: aria2 would take it for whole as far as it reaches."""
+    control = _control(partial)
+    if not control.exists() or control.stat().st_size == 0:
+        control.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+
+
+def _control(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}.aria2")
+
+
+@contextmanager
+def _explained(partial: Path) -> Iterator[None]:
+    """Turn what a daemon that is gone makes of a call into a sentence."""
+    from requests import RequestException
+
+    try:
+        yield
+    except RequestException as error:
+        raise UserError(
+            f"aria2 ended while it was fetching {partial.stem}; try again, it goes on from where it was."
+        ) from error
 
 
 class _BadDigestError(UserError):
@@ -103,9 +132,9 @@ def _is_the_same(final: Path, record: Path, urls: Sequence[str], sha256: str | N
             return hashlib.file_digest(stream, "sha256").hexdigest() == sha256.lower()
     try:
         known: dict[str, Any] = json.loads(record.read_text())
-    except (OSError, ValueError):
+        return bool(set(known["urls"]) & set(urls)) and known["bytes"] == final.stat().st_size
+    except (OSError, ValueError, KeyError, TypeError):
         return False
-    return bool(set(known["urls"]) & set(urls)) and known["bytes"] == final.stat().st_size
 
 
 def _fetch(
@@ -132,7 +161,7 @@ def _removed_if_bad(partial: Path) -> Iterator[None]:
         yield
     except _BadDigestError:
         partial.unlink(missing_ok=True)
-        partial.with_name(f"{partial.name}.aria2").unlink(missing_ok=True)
+        _control(partial).unlink(missing_ok=True)
         raise
 
 

@@ -96,6 +96,44 @@ def test_killed_it_goes_on_from_where_it_was_and_leaves_no_daemon(publisher, tmp
     psutil.wait_procs(daemons, timeout=20)
     assert not any(daemon.is_running() for daemon in daemons)
     assert not (tmp_path / "corpus.zip").exists()
-    publisher.rate, publisher.sent = 0, 0
+    seen: list[Progress] = []
+    assert extract([url], tmp_path, sha256=SHA256, on_progress=seen.append).read_bytes() == CONTENT
+    # What aria2 has before anything new can have come: at this rate, a second's worth is 6 x 0.4 MB.
+    assert next(progress.done for progress in seen if progress.total) > 1_000_000
+
+
+def test_a_daemon_that_is_killed_is_one_sentence_and_the_next_goes_on(publisher, tmp_path: Path) -> None:
+    publisher.files = {"corpus.zip": CONTENT}
+    publisher.rate = 400_000
+    url = f"{publisher.url}/corpus.zip"
+    killed: list[psutil.Process] = []
+
+    def kill(progress: Progress) -> None:
+        if not killed and progress.done > 2_000_000 and (tmp_path / "corpus.zip.part.aria2").exists():
+            killed.extend(psutil.Process().children())
+            for daemon in killed:
+                daemon.kill()
+
+    with pytest.raises(UserError, match="goes on from where it was"):
+        extract([url], tmp_path, sha256=SHA256, on_progress=kill)
+    assert [daemon.is_running() for daemon in killed] == [False]
+    assert not (tmp_path / "corpus.zip").exists()
+    publisher.rate = 0
     assert extract([url], tmp_path, sha256=SHA256).read_bytes() == CONTENT
-    assert publisher.sent < len(CONTENT)
+
+
+@pytest.mark.parametrize("notes", [None, b""])
+def test_a_part_without_notes_is_not_trusted(publisher, tmp_path: Path, notes: bytes | None) -> None:
+    publisher.files = {"corpus.zip": CONTENT}
+    (tmp_path / "corpus.zip.part").write_bytes(
+        bytes(len(CONTENT))
+    )  # a file full of holes, as many connections leave it
+    if notes is not None:
+        (tmp_path / "corpus.zip.part.aria2").write_bytes(notes)
+    assert extract([f"{publisher.url}/corpus.zip"], tmp_path).read_bytes() == CONTENT
+
+
+def test_a_mirror_that_lacks_the_file_is_no_hindrance(publisher, tmp_path: Path) -> None:
+    publisher.files = {"corpus.zip": CONTENT}
+    urls = [f"{publisher.url}/away.zip", f"{publisher.url}/corpus.zip"]
+    assert extract(urls, tmp_path, sha256=SHA256).read_bytes() == CONTENT

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from demo.corpus.archive import write_corpus
@@ -15,7 +16,7 @@ from snap2caption.manifest import NAME, Manifest
 
 pytestmark = pytest.mark.integration
 
-KILLS = 5
+KILLS = 3
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -43,6 +44,32 @@ def test_a_killed_transform_run_again_gives_the_same_bytes(tmp_path: Path) -> No
         assert again.name == whole.name
         assert content(again) == content(whole)
         assert [folder.name for folder in out.iterdir() if folder.is_dir() and folder.name != ".inputs"] == [whole.name]
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.zip", 400, 1)
+    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus), "--out", str(tmp_path), "--workers", "2"]
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    # Two workers, and what multiprocessing keeps track of them with.
+    while len(children := process.children(recursive=True)) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+
+
+def test_two_at_once_make_one_version(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.zip", 60, 1)
+    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus), "--out", str(tmp_path / "out")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    first, second = (process.communicate()[0] for process in both)
+    assert first == second
+    assert [process.returncode for process in both] == [0, 0]
+    assert [folder.name for folder in (tmp_path / "out").glob("[!.]*")] == [Path(first.strip()).name]
+    assert not list((tmp_path / "out").glob(".work-*"))
 
 
 def test_a_load_that_was_cut_off_goes_on(tmp_path: Path) -> None:
