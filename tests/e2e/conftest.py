@@ -10,7 +10,8 @@ from demo.outcome import Outcome
 from demo.run import Demo
 from snap2caption.registry import Registry
 
-PAIRS = 1200
+PAIRS = 2400
+"""As many as `make demo` draws: what the model learns of them is what README promises."""
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,14 @@
 """From a corpus to a captioned photo, through Airflow's REST API."""
 
+from pathlib import Path
+from typing import Any
+
 import httpx
 import pytest
 from PIL import Image
 
 from demo.airflow import AirflowClient
+from demo.measure import measure, read_scenes
 from demo.outcome import Outcome
 from demo.run import Demo
 from snap2caption.errors import UserError
@@ -40,9 +44,36 @@ def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, regi
     assert captioned.answer["caption"]
     with Image.open(captioned.picture) as picture:
         assert picture.width > picture.height > 0
-    assert outcome.accuracy is not None
-    assert outcome.accuracy.captions > 10
     assert outcome.peak_memory < 8 * 2**30
+
+
+def test_captions_of_held_out_photos_name_what_they_show(outcome: Outcome) -> None:
+    assert outcome.accuracy is not None
+    assert outcome.accuracy.captions > 100
+    right, shuffled = outcome.accuracy.right, outcome.accuracy.shuffled
+    assert right["city"] >= 0.9
+    assert min(right["subject"], right["time"], right["weather"]) >= 0.8
+    # The captions dealt to other photos: chance, so the model looks.
+    assert shuffled["city"] < 0.45
+    assert shuffled["subject"] < 0.15
+    assert max(shuffled["time"], shuffled["weather"]) < 0.4
+
+
+def test_the_untouched_base_is_far_below(outcome: Outcome, registry: Registry, state: Path) -> None:
+    champion = registry.by_alias(CHAMPION)
+    assert champion is not None
+
+    def evaluation(name: str) -> dict[str, Any]:
+        where = {"run_uuid": champion.run_id, "path": f"evaluation/{name}.json"}
+        answer: dict[str, Any] = httpx.get(f"{outcome.services.mlflow}/get-artifact", params=where, timeout=30.0).json()
+        return answer
+
+    base, tuned = evaluation("incumbent"), evaluation("candidate")
+    assert tuned["overall"]["cider"] > 5 * base["overall"]["cider"]
+    scenes = read_scenes(next((state / "corpus").glob("*.scenes.jsonl")))
+    named = measure({row["id"]: row["hypothesis"] for row in base["rows"]}, scenes).right
+    assert named["city"] < 0.1
+    assert named["subject"] < 0.5
 
 
 def test_the_service_answers_with_the_champion(outcome: Outcome) -> None:
