@@ -15,8 +15,8 @@ _THREADS = 8
 def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
     """Upload the version in the folder *dataset* to ``<uri>/<version>/``.
 
-    Objects that are there with the right digest are skipped, so a run that was cut off goes on. Where the manifest is, everything is; nothing
-    is ever deleted or replaced by something else, since a version's name stands for its content.
+    Objects that are there with the right digest are skipped, so a run that was cut off goes on. The manifest goes last: where it is, everything
+    is, and nothing of it is ever deleted or replaced, since a version's name stands for its content.
 
     Args:
         dataset: the folder that `transform` made.
@@ -34,10 +34,8 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
     where = f"{uri.rstrip('/')}/{manifest.version}"
     store = open_store(where)
     files = manifest.files()
-    content = manifest.dump()
-    digest = hashlib.sha256(content).hexdigest()
     report = on_progress or (lambda _done, _total: None)
-    if store.exists(NAME, digest):
+    if store.exists(NAME):
         report(len(files) + 1, len(files) + 1)
         return where
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -49,7 +47,8 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    store.put(NAME, content, sha256=digest)
+    content = manifest.dump()
+    store.put(NAME, content, sha256=hashlib.sha256(content).hexdigest())
     report(len(files) + 1, len(files) + 1)
     return where
 

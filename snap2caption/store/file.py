@@ -2,8 +2,8 @@
 
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,23 +24,19 @@ class FileStore:
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Copy, flush to the disk, compare, rename."""
         path = self.root / key
+        draft = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_PREFIX, delete=False) as draft:
-                try:
-                    if isinstance(source, bytes):
-                        draft.write(source)
-                    else:
-                        with source.open("rb") as stream:
-                            shutil.copyfileobj(stream, draft, 1 << 20)
-                    draft.flush()
-                    os.fsync(draft.fileno())
-                    if _digest(Path(draft.name)) != sha256:
-                        raise StoreError(f"{key} arrived damaged at {self.uri}; check the disk, then try again.")
-                    Path(draft.name).replace(path)
-                except BaseException:
-                    Path(draft.name).unlink(missing_ok=True)
-                    raise
+            try:
+                with draft.open("xb") as stream:
+                    _copy(source, stream)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                if _digest(draft) != sha256:
+                    raise StoreError(f"{key} arrived damaged at {self.uri}; check the disk, then try again.")
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(
                 f"{key} can't be written to {self.uri} ({error.strerror}); make room or change the place."
@@ -72,7 +68,18 @@ class FileStore:
 
     def delete(self, key: str) -> None:
         """Unlink the file."""
-        (self.root / key).unlink(missing_ok=True)
+        try:
+            (self.root / key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{key} can't be removed from {self.uri} ({error.strerror}); check its rights.") from error
+
+
+def _copy(source: Path | bytes, target: BinaryIO) -> None:
+    if isinstance(source, bytes):
+        target.write(source)
+        return
+    with source.open("rb") as stream:
+        shutil.copyfileobj(stream, target, 1 << 20)
 
 
 def _digest(path: Path) -> str:

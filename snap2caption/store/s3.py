@@ -12,6 +12,7 @@ from snap2caption.store.base import ObjectInfo, StoreError
 
 _SHA256 = "sha256"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
+_THERE_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _PART = 16 * 1024 * 1024
 
 
@@ -47,8 +48,19 @@ class S3Store:
             except Exception as error:
                 if _code(error) != "NoSuchBucket":
                     raise
-                self._client.create_bucket(Bucket=self.bucket)
+                self._create_bucket()
                 self._upload(key, source, sha256)
+
+    def _create_bucket(self) -> None:
+        region = self._client.meta.region_name
+        # us-east-1 is what S3 takes for granted, and refuses to be told.
+        place = {} if region in {None, "us-east-1", "aws-global"} else {"LocationConstraint": region}
+        try:
+            self._client.create_bucket(Bucket=self.bucket, **({"CreateBucketConfiguration": place} if place else {}))
+        except Exception as error:
+            # Another thread or process was faster. If the bucket is somebody else's, the upload will be refused.
+            if _code(error) not in _THERE_ALREADY:
+                raise
 
     def _upload(self, key: str, source: Path | bytes, sha256: str) -> None:
         where = {"Bucket": self.bucket, "Key": self.prefix + key}

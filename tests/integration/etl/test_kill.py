@@ -10,9 +10,8 @@ import psutil
 import pytest
 
 from demo.corpus.archive import write_corpus
-from etl.load import load
 from etl.transform import transform
-from snap2caption.manifest import NAME, Manifest
+from snap2caption.manifest import NAME
 
 pytestmark = pytest.mark.integration
 
@@ -70,18 +69,3 @@ def test_two_at_once_make_one_version(tmp_path: Path) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert [folder.name for folder in (tmp_path / "out").glob("[!.]*")] == [Path(first.strip()).name]
     assert not list((tmp_path / "out").glob(".work-*"))
-
-
-def test_a_load_that_was_cut_off_goes_on(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus.zip", 60, 1)
-    dataset = transform(corpus, tmp_path / "out")
-    store = tmp_path / "store"
-    version = store / dataset.name
-    version.mkdir(parents=True)
-    shard = Manifest.read(dataset).splits["train"].shards[0].name
-    (version / shard).write_bytes(b"half of it")
-    uri = load(dataset, store.as_uri())
-    assert content(version) == content(dataset)
-    before = {file.name: file.stat().st_mtime_ns for file in version.iterdir()}
-    assert load(dataset, store.as_uri()) == uri
-    assert {file.name: file.stat().st_mtime_ns for file in version.iterdir()} == before

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def test_list_is_sorted_and_relative(store: ObjectStore) -> None:
     assert next(store.list()).size == 1
 
 
+def test_many_threads_put_into_a_new_container(store: ObjectStore) -> None:
+    """None of them has made it before, and each may be the first."""
+    keys = [f"{number:02d}" for number in range(12)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.put(key, key.encode(), sha256=digest(key.encode())), keys))
+    assert [found.key for found in store.list()] == keys
+
+
+def test_what_is_published_is_everybodys_to_read(tmp_path: Path) -> None:
+    open_store(tmp_path.as_uri()).put("x", b"1", sha256=digest(b"1"))
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_what_arrives_damaged_is_not_published(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="damaged"):
+        open_store(tmp_path.as_uri()).put("x", b"1", sha256=digest(b"2"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_exists_tells_digests_apart(store: ObjectStore) -> None:
     assert not store.exists("x")
     store.put("x", b"one", sha256=digest(b"one"))
@@ -79,18 +100,29 @@ def test_delete_and_what_is_not_there(store: ObjectStore) -> None:
         pass
 
 
-def test_wrong_credentials_are_one_sentence(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (s3_environment | {"AWS_SECRET_ACCESS_KEY": "wrong"}).items():
+@pytest.mark.parametrize(
+    ("kind", "changed", "sentence"),
+    [
+        ("s3", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "refused"),
+        ("swift", {"ST_KEY": "wrong"}, "refused the credentials"),
+        ("s3", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "can't be reached"),
+        ("swift", {"ST_AUTH": "http://127.0.0.1:9/auth/v1.0"}, "can't be reached"),
+    ],
+)
+def test_wrong_credentials_and_an_absent_server_are_one_sentence(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, changed: dict[str, str], sentence: str
+) -> None:
+    for name, value in (request.getfixturevalue(f"{kind}_environment") | changed).items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(StoreError, match="refused"):
-        open_store("s3://bucket/p").put("x", b"1", sha256=digest(b"1"))
+    with pytest.raises(StoreError, match=sentence):
+        open_store(f"{kind}://bucket/p").put("x", b"1", sha256=digest(b"1"))
 
 
-def test_an_absent_server_is_one_sentence(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (s3_environment | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}).items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(StoreError, match="can't be reached"):
-        open_store("s3://bucket/p").exists("x")
+def test_swift_without_credentials_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ST_AUTH", "OS_AUTH_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(StoreError, match="No credentials"):
+        open_store("swift://container/p").exists("x")
 
 
 @pytest.mark.parametrize("uri", ["", "/folder", "ftp://host/x", "s3://", "file://host/x", "swift:///x"])

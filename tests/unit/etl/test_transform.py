@@ -113,6 +113,21 @@ def test_an_earlier_version_keeps_its_assignments(corpus: Path, dataset: Path, t
     assert later.name != dataset.name
 
 
+def test_what_was_in_test_is_remembered_over_a_version_without_it(corpus: Path, dataset: Path, tmp_path: Path) -> None:
+    narrow = transform(corpus, tmp_path, cities=["Chicago"], previous=dataset / "manifest.json")
+    assert {sample.city for _, sample in samples(narrow)} == {"chicago"}
+    later = transform(corpus, tmp_path, seed=5, previous=narrow)
+    assert {sample.id: split for split, sample in samples(later)} == {
+        sample.id: split for split, sample in samples(dataset)
+    }
+
+
+def test_an_earlier_version_that_is_not_whole_is_one_sentence(corpus: Path, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((dataset / "manifest.json").read_bytes())
+    with pytest.raises(UserError, match="copy its whole folder"):
+        transform(corpus, tmp_path / "out", previous=tmp_path)
+
+
 def test_the_card_shows_pictures(dataset: Path) -> None:
     card = (dataset / "card.html").read_text()
     assert card.count("data:image/jpeg;base64,") >= 20

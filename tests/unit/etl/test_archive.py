@@ -1,0 +1,118 @@
+import contextlib
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from etl.transform.archive import Pair, normalise_city, pair_members
+from etl.transform.member import DamagedError
+
+pytestmark = pytest.mark.unit
+
+CAPTIONS, IMAGES = "captions_resized_1M/cities_instagram", "img_resized_1M/cities_instagram"
+
+
+def pair_up(path: Path, members: Mapping[str, str]) -> tuple[list[Pair], Counter[str]]:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    dropped: Counter[str] = Counter()
+    return pair_members(path, ["chicago", "newyork"], dropped), dropped
+
+
+@pytest.mark.parametrize("folder", ["NewYork", "new york", "NEW_YORK", "new-york", "newyork"])
+def test_a_city_has_one_name(folder: str) -> None:
+    assert normalise_city(folder) == "newyork"
+
+
+def test_members_are_paired_and_can_be_read(tmp_path: Path) -> None:
+    members = {
+        f"some/where/{IMAGES}/Chicago/2.jpg": "photo 2",
+        f"some/where/{CAPTIONS}/chicago/2.txt": "caption 2" * 50,
+        f"{CAPTIONS}/New York/1.TXT": "caption 1",
+        f"{IMAGES}/newyork/1.JPEG": "photo 1",
+        f"{IMAGES}/london/3.jpg": "photo 3",
+        f"{CAPTIONS}/london/3.txt": "caption 3",
+        f"__MACOSX/{IMAGES}/chicago/._2.jpg": "resource fork",
+        "README.md": "other things",
+    }
+    pairs, dropped = pair_up(tmp_path / "corpus.zip", members)
+    assert [(pair.id, pair.city) for pair in pairs] == [("1", "newyork"), ("2", "chicago")]
+    assert dropped == {"city_not_selected": 1}
+    with (tmp_path / "corpus.zip").open("rb") as archive:
+        assert pairs[0].image.read(archive) == b"photo 1"
+        assert pairs[1].caption.read(archive) == b"caption 2" * 50
+
+
+def test_an_id_is_one_post_whatever_else_has_it(tmp_path: Path) -> None:
+    members = {
+        f"{kind}/{city}/{name}": f"{city} {name}"
+        for city in ("london", "Chicago", "CHICAGO", "newyork")
+        for kind, name in ((CAPTIONS, "7.txt"), (IMAGES, "7.jpg"))
+    }
+    pairs, dropped = pair_up(tmp_path / "corpus.zip", members)
+    assert [(pair.id, pair.city) for pair in pairs] == [("7", "chicago")]
+    assert dropped == {"city_not_selected": 1, "duplicate": 2}
+    with (tmp_path / "corpus.zip").open("rb") as archive:
+        assert pairs[0].caption.read(archive) == b"Chicago 7.txt"
+
+
+def test_a_caption_of_one_city_is_not_paired_with_a_photo_of_another(tmp_path: Path) -> None:
+    pairs, dropped = pair_up(tmp_path / "c.zip", {f"{CAPTIONS}/chicago/1.txt": "a", f"{IMAGES}/newyork/1.jpg": "b"})
+    assert pairs == []
+    assert dropped == {"missing_image": 1, "missing_caption": 1}
+
+
+def test_each_bad_sample_has_one_reason(tmp_path: Path) -> None:
+    members = {f"{IMAGES}/chicago/{id_}.jpg": "photo" for id_ in "12"} | {
+        f"{CAPTIONS}/chicago/1.txt": "bomb" * 15_000,
+        f"{CAPTIONS}/chicago/2.txt": "secret",
+    }
+    path = tmp_path / "corpus.zip"
+    pair_up(path, members)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02", data.rindex(f"{CAPTIONS}/chicago/1.txt".encode()))
+    data[entry + 8] |= 1  # APPNOTE.TXT 4.4.4, bit 0: encrypted
+    path.write_bytes(data)
+    dropped: Counter[str] = Counter()
+    assert pair_members(path, ["chicago"], dropped) == []
+    assert dropped == {"oversized": 1, "encrypted": 1}
+
+
+@pytest.mark.parametrize("name", ["../{}", "/{}", "a/../{}", "C:/{}", "a\\{}"])
+def test_members_that_would_escape_are_counted(tmp_path: Path, name: str) -> None:
+    pairs, dropped = pair_up(tmp_path / "corpus.zip", {name.format(f"{IMAGES}/chicago/1.jpg"): "photo"})
+    assert pairs == []
+    assert dropped == {"unsafe_path": 1}
+
+
+def test_a_link_is_counted(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo(f"{IMAGES}/chicago/1.jpg")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+    dropped: Counter[str] = Counter()
+    assert pair_members(tmp_path / "corpus.zip", ["chicago"], dropped) == []
+    assert dropped == {"unsafe_path": 1}
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+def test_no_damage_goes_unnoticed(tmp_path: Path, compression: int) -> None:
+    path = tmp_path / "corpus.zip"
+    text = "a caption with many words, so that it is packed: " + " ".join(map(str, range(200)))
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(f"{CAPTIONS}/chicago/1.txt", text)
+        archive.writestr(f"{IMAGES}/chicago/1.jpg", "photo")
+    (pair,) = pair_members(path, ["chicago"], Counter())
+    whole = path.read_bytes()
+    for at in range(pair.caption.offset, pair.caption.offset + 60 + pair.caption.compressed, 7):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
+        # Whole again where a date or the name was hit, which a reader needs not.
+        with path.open("rb") as archive, contextlib.suppress(DamagedError):
+            assert pair.caption.read(archive) == text.encode()
+    path.write_bytes(whole[: pair.caption.offset + 20])
+    with path.open("rb") as archive, pytest.raises(DamagedError):
+        pair.caption.read(archive)
