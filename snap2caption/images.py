@@ -1,6 +1,8 @@
 """Decoding photos that strangers sent: within limits, upright, and without their metadata."""
 
 import io
+import struct
+import zlib
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -9,7 +11,14 @@ from snap2caption.errors import UserError
 MAX_PIXELS = 50_000_000
 """The most pixels a photo may have; a phone's largest is about 50 megapixels."""
 
+MAX_ASPECT = 20
+"""The longer side over the shorter one. Image processors scale the shorter side to what the model sees: a line of one pixel would fill gigabytes."""
+
 FORMATS = ("JPEG", "PNG", "WEBP")
+
+_DAMAGE = (
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 class ImageError(UserError):
@@ -21,38 +30,50 @@ class ImageError(UserError):
         self.reason = reason
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = None) -> Image.Image:
     """Decode a photo completely.
 
     Args:
         data: the encoded photo (JPEG, PNG or WebP; of an animation the first frame).
         max_pixels: refuse a larger photo before its pixels are decoded.
+        max_side: shrink a photo that is longer or higher than this many pixels; left out, photos keep their size.
 
     Returns:
         An RGB image, turned upright by its EXIF orientation, that carries no metadata.
 
     Raises:
-        ImageError: with reason ``unreadable``, ``too_large`` or ``truncated``.
+        ImageError: with reason ``unreadable``, ``too_large``, ``too_narrow`` or ``truncated``.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > max_pixels:
                 size = f"{opened.width}x{opened.height}"
-                raise ImageError(
-                    "too_large",
-                    f"The photo is {size} pixels; send one of at most {max_pixels // 1_000_000} megapixels.",
-                )
+                raise ImageError("too_large", f"The photo is {size} pixels; {_limit(max_pixels)}")
+            if max(opened.size) > MAX_ASPECT * min(opened.size):
+                size = f"{opened.width}x{opened.height}"
+                raise ImageError("too_narrow", f"The photo is a strip of {size} pixels; crop it, and send it again.")
+            if max_side:
+                # Has a JPEG decoded at a half, quarter or eighth of its size, where that is still large enough; other formats take no notice.
+                opened.draft(None, (max_side, max_side))
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             image = flatten(upright)
     except ImageError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageError("too_large", f"The photo has far too many pixels; {_limit(max_pixels)}") from error
+    except UnidentifiedImageError as error:
         raise ImageError("unreadable", "The file is not a JPEG, PNG or WebP photo; send one of those.") from error
     # Pillow's decoders report damaged data by any of these.
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, ArithmeticError) as error:
+    except _DAMAGE as error:
         raise ImageError("truncated", "The photo is damaged or cut off; send it again.") from error
+    if max_side:
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return image
+
+
+def _limit(max_pixels: int) -> str:
+    return f"send one of at most {max_pixels // 1_000_000} megapixels."
 
 
 def flatten(image: Image.Image) -> Image.Image:

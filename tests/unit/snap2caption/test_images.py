@@ -1,4 +1,7 @@
 import io
+import random
+import struct
+import zlib
 
 import pytest
 from PIL import Image
@@ -12,6 +15,16 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     stream = io.BytesIO()
     image.save(stream, kind, **options)
     return stream.getvalue()
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that promises so many pixels, and holds hardly any."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -69,9 +82,73 @@ def test_what_shines_through_is_white() -> None:
         (encoded(Image.new("P", (4, 4)), "GIF"), "unreadable"),
         (encoded(Image.effect_noise((200, 200), 50).convert("RGB"))[:5000], "truncated"),
         (encoded(Image.new("RGB", (2000, 1000)), "PNG"), "too_large"),
+        # A few hundred bytes that an image processor would have made gigabytes of.
+        (encoded(Image.new("RGB", (1, 60_000)), "PNG"), "too_narrow"),
+        (encoded(Image.new("RGB", (2_100, 100))), "too_narrow"),
+        (png_header(60_000, 60_000), "too_large"),
+        (png_header(0, 0), "unreadable"),
     ],
 )
 def test_what_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError) as caught:
         decode(data, max_pixels=1_000_000)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_large_photos_shrink_if_asked(kind: str) -> None:
+    image = Image.linear_gradient("L").resize((1600, 1000)).convert("RGB")
+    shrunk = decode(encoded(image, kind), max_side=400)
+    assert shrunk.size == (400, 250)
+    assert decode(encoded(image, kind)).size == (1600, 1000)
+    assert abs(shrunk.getpixel((200, 125))[0] - image.getpixel((800, 500))[0]) < 6
+
+
+def test_a_cut_off_photo_is_found_while_it_is_shrunk() -> None:
+    data = encoded(Image.effect_noise((1600, 1200), 50).convert("RGB"))
+    with pytest.raises(ImageError) as caught:
+        decode(data[: len(data) * 2 // 3], max_side=200)
+    assert caught.value.reason == "truncated"
+
+
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")  # Pillow's, about what it skips
+def test_whatever_is_damaged_it_is_a_photo_or_a_refusal() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[1] = "N"
+    noise = Image.effect_noise((60, 40), 60).convert("RGB")
+    photos = [
+        encoded(noise, "JPEG", exif=exif),
+        encoded(noise, "JPEG", progressive=True),
+        encoded(noise.convert("CMYK"), "JPEG"),
+        encoded(noise, "PNG", exif=exif),
+        encoded(noise.quantize(16), "PNG", transparency=3),
+        encoded(noise, "PNG", save_all=True, append_images=[noise.rotate(9)]),
+        encoded(noise, "WEBP", exif=exif),
+        encoded(noise, "WEBP", save_all=True, append_images=[noise.rotate(9)]),
+    ]
+    rng = random.Random(1)
+    outcomes = set()
+    for _ in range(2000):
+        data = bytearray(rng.choice(photos))
+        if rng.random() < 0.3:
+            del data[rng.randrange(len(data)) :]
+        else:
+            for _ in range(rng.choice((1, 2, 5, 20))):
+                data[rng.randrange(min(len(data), 300))] = rng.choice((0, 255, rng.randrange(256)))
+        try:
+            decode(bytes(data), max_pixels=1_000_000)
+            outcomes.add("decoded")
+        except ImageError as error:
+            outcomes.add(error.reason)
+    assert outcomes >= {"decoded", "truncated", "unreadable"}
+
+
+def test_a_panorama_is_taken() -> None:
+    assert decode(encoded(Image.new("RGB", (2_000, 100)))).size == (2_000, 100)
+
+
+def test_a_photo_that_is_shrunk_is_turned_upright_too() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert decode(encoded(Image.new("RGB", (3000, 2000)), exif=exif), max_side=600).size == (400, 600)
