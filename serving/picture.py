@@ -1,40 +1,106 @@
 """A picture of a photo and its caption side by side."""
 
-import textwrap
+import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 _SIDE, _TEXT, _MARGIN = 600, 620, 36
-_INK, _TAGS, _PAPER = "#222222", "#2a5db0", "#fbfaf7"
+_CAPTION_SIZE, _TAGS_SIZE, _FOOTER_SIZE = 30, 22, 15
+_LEADING = 1.5
+"""Height of a line over the size of its letters."""
+_SCALES = (1.0, 0.85, 0.7, 0.6, 0.5)
+"""Long captions are set in smaller letters."""
+_INK, _TAGS, _FOOTER, _PAPER = "#222222", "#2a5db0", "#888888", "#fbfaf7"
+
+_PLAIN = str.maketrans(
+    {"“": '"', "”": '"', "‘": "'", "’": "'", "‐": "-", "–": "-", "—": "-", "−": "-", "•": "-", "·": "-"}
+)
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+
+@dataclass(frozen=True, slots=True)
+class _Paragraph:
+    lines: tuple[str, ...]
+    size: int
+    ink: str
+
+    @property
+    def leading(self) -> int:
+        return round(self.size * _LEADING)
+
+    @property
+    def height(self) -> int:
+        return self.leading * len(self.lines)
 
 
 def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer: str, out: Path) -> None:
     """Save *photo* with its caption and hashtags to the right, and *footer* in small below.
 
-    Pillow's own font draws no emoji, so they are left out of the picture.
+    Pillow's own font has the letters of English only: accents are left off in the picture, and emoji and other scripts left out.
     """
     canvas = Image.new("RGB", (_SIDE + _TEXT, _SIDE), _PAPER)
     canvas.paste(ImageOps.pad(photo, (_SIDE, _SIDE), color=_PAPER), (0, 0))
     draw = ImageDraw.Draw(canvas)
     left, top = _SIDE + _MARGIN, _MARGIN
-    for text, size, ink in ((caption, 30, _INK), (" ".join(hashtags), 22, _TAGS)):
-        font = ImageFont.load_default(size)
-        lines = _wrap(_drawable(text), font, _TEXT - 2 * _MARGIN)
-        draw.multiline_text((left, top), "\n".join(lines), fill=ink, font=font, spacing=10)
-        top += round((size * 1.2 + 10) * len(lines)) + _MARGIN
-    small = ImageFont.load_default(15)
-    draw.text((left, _SIDE - _MARGIN), footer, fill="#888888", font=small, anchor="ls")
+    for paragraph in _fit(caption, hashtags, _SIDE - 3 * _MARGIN - _FOOTER_SIZE):
+        font = ImageFont.load_default(paragraph.size)
+        for line in paragraph.lines:
+            draw.text((left, top), line, fill=paragraph.ink, font=font)
+            top += paragraph.leading
+        top += _MARGIN
+    draw.text(
+        (left, _SIDE - _MARGIN),
+        _drawable(footer),
+        fill=_FOOTER,
+        font=ImageFont.load_default(_FOOTER_SIZE),
+        anchor="ls",
+    )
     out.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(out)
 
 
+def _fit(caption: str, hashtags: Sequence[str], room: int) -> tuple[_Paragraph, _Paragraph]:
+    """Set both in the largest letters that fit into *room* pixels of height; a caption that fits in none is cut."""
+    text = "\n".join(" ".join(_drawable(line).split()) for line in caption.splitlines())
+    tags = " ".join(tag for tag in map(_drawable, hashtags) if tag.strip("#"))
+    for scale in _SCALES:
+        above = _set(text, round(_CAPTION_SIZE * scale), _INK)
+        below = _set(tags, round(_TAGS_SIZE * scale), _TAGS)
+        left = room - _MARGIN - below.height
+        if above.height <= left:
+            return above, below
+    kept = above.lines[: max(1, left // above.leading)]
+    return _Paragraph((*kept[:-1], f"{kept[-1]}..."), above.size, above.ink), below
+
+
+def _set(text: str, size: int, ink: str) -> _Paragraph:
+    font = ImageFont.load_default(size)
+    lines = [line for paragraph in text.splitlines() for line in _wrap(paragraph, font, _TEXT - 2 * _MARGIN)]
+    return _Paragraph(tuple(lines), size, ink)
+
+
+def _wrap(text: str, font: Font, width: int) -> list[str]:
+    """Break *text* between words into lines of at most *width* pixels, and within a word that is longer than that."""
+    lines, line = [], ""
+    for word in text.split():
+        longer = f"{line} {word}".strip()
+        if font.getlength(longer) <= width:
+            line = longer
+            continue
+        lines.append(line)
+        line = ""
+        for character in word:
+            if font.getlength(line + character) > width:
+                lines.append(line)
+                line = ""
+            line += character
+    return [found for found in (*lines, line) if found]
+
+
 def _drawable(text: str) -> str:
-    kept = "".join(character if ord(character) < 0x2100 else "" for character in text.replace("’", "'"))
-    return "\n".join(" ".join(line.split()) for line in kept.splitlines())
-
-
-def _wrap(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
-    letters = max(8, int(width / font.getlength("abcdefghijklmnop eao") * 20))
-    return [line for paragraph in text.splitlines() for line in textwrap.wrap(paragraph, letters) or [""]]
+    """Return *text* in the letters that the font has."""
+    return unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()
