@@ -18,6 +18,7 @@ MAX_LENGTH = 100
 _CHARACTER = r"[\w\p{M}]"
 _TAG = rf"(?!\p{{M}}){_CHARACTER}+(?:·{_CHARACTER}+)*"
 _HASHTAG = re.compile(rf"(?<![\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})")
+_WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
 _SEPARATORS = " \t.·•|"
 
 
@@ -26,7 +27,7 @@ def normalise(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
     # Folding may take a text out of its normal form, so once more.
     text = unicodedata.normalize("NFKC", text.casefold())
-    if 2 <= len(text) <= MAX_LENGTH and re.fullmatch(_TAG, text) and re.search(r"\p{L}", text):
+    if 2 <= len(text) <= MAX_LENGTH and _WHOLE.fullmatch(text) and _LETTER.search(text):
         return text
     return None
 

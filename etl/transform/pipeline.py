@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +146,15 @@ def _check(
     done = 0
     chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
     for results in pool.run(check_chunk, ((corpus, chunk) for chunk in chunks)):
-        for result in results:
+        for pair, result in zip(pairs[done : done + _CHUNK], results, strict=True):
             if isinstance(result, Reason):
                 dropped[result] += 1
             elif result.image_digest in images:
                 dropped[Reason.DUPLICATE] += 1
             else:
                 images.add(result.image_digest)
-                samples.append(result)
+                # What came back are copies: one object for each pair, and for each hashtag, is enough.
+                samples.append(replace(result, pair=pair, hashtags=tuple(map(sys.intern, result.hashtags))))
         done += len(results)
         if on_progress:
             on_progress(done, len(pairs))

@@ -110,7 +110,7 @@ def test_a_daemon_that_is_killed_is_one_sentence_and_the_next_goes_on(publisher,
 
     def kill(progress: Progress) -> None:
         if not killed and progress.done > 2_000_000 and (tmp_path / "corpus.zip.part.aria2").exists():
-            killed.extend(psutil.Process().children())
+            killed.extend(child for child in psutil.Process().children() if child.name() == "aria2c")
             for daemon in killed:
                 daemon.kill()
 
