@@ -110,8 +110,13 @@ class Batcher:
                 raise NoModelError
             written = served.engine.write([item.task for item in batch])
         except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
-            for item in batch:
-                item.future.set_exception(error)
+            if served is not None and len(batch) > 1:
+                # It may be one photo's fault, or too large a batch for the memory: nobody fails for his company.
+                for item in batch:
+                    self._work([item])
+            else:
+                for item in batch:
+                    item.future.set_exception(error)
             return
         took = time.monotonic() - started
         for item, answer in zip(batch, written, strict=True):

@@ -21,13 +21,17 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
 ) -> None:
-    """Serve the registry's champion over HTTP, until stopped."""
+    """Serve the registry's champion over HTTP, until stopped. Beyond this machine only to those who have a key."""
+    import ipaddress
     import socket
 
     import uvicorn
 
     from serving.app import create_app
+    from serving.settings import read_settings
 
+    settings = read_settings()
+    _give_up_early()
     # Bound here, not by uvicorn: a busy port is a sentence, and found before the model is loaded.
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -37,7 +41,11 @@ def serve(
             raise UserError(
                 f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or give another --port."
             ) from error
-        config = uvicorn.Config(create_app(), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+        if not settings.api_key_hashes and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+            raise UserError(
+                f"{host} can be reached from other machines; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the SHA-256 of the keys that may caption."
+            )
+        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10)
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -62,6 +70,7 @@ def caption(
     else:
         from serving.once import caption_once
 
+        _give_up_early()
         answer = caption_once(photo, options)
     if picture:
         from serving.picture import draw_post
@@ -69,3 +78,9 @@ def caption(
 
         draw_post(decode(photo.read_bytes()), answer.caption, answer.hashtags, answer.model_version, picture)
     print_result(f"{answer.caption}\n{' '.join(answer.hashtags)}", answer.model_dump(mode="json"), as_json=as_json)
+
+
+def _give_up_early() -> None:
+    """Let MLflow's client report within seconds that the registry is away: by default it tries for minutes, and we ask again anyway."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

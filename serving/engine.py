@@ -1,5 +1,6 @@
 """The engine: what writes captions. A small interface, so that a model in this process can be exchanged for a server elsewhere."""
 
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from snap2caption.post import DESCRIBE_PROMPT
-from snap2caption.vlm import Decoding, VisionLanguageModel
+from snap2caption.vlm import Decoding, Generated, VisionLanguageModel
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,23 +54,25 @@ class LocalEngine:
 
     def write(self, tasks: Sequence[Task]) -> list[Written]:
         """Write: rows with the same decoding together, then the descriptions, by the base without its adapter."""
-        rows: dict[Decoding, list[tuple[int, int]]] = defaultdict(list)
+        rows: dict[tuple[Decoding, int | None], list[tuple[int, int]]] = defaultdict(list)
         for number, task in enumerate(tasks):
             for variant, decoding in enumerate(task.decodings):
-                rows[decoding].append((number, variant))
+                # One stream of random numbers serves a whole batch: with company, a seed would not give the same caption again.
+                alone = number if decoding.temperature > 0 else None
+                rows[decoding, alone].append((number, variant))
         texts: dict[tuple[int, int], str] = {}
         tokens = [0] * len(tasks)
         with self._lock:
-            for decoding, places in rows.items():
+            for (decoding, _), places in rows.items():
                 images = [tasks[number].image for number, _ in places]
                 answers = self._vlm.generate(images, [tasks[number].prompt for number, _ in places], decoding)
                 for (number, variant), answer in zip(places, answers, strict=True):
-                    texts[number, variant] = answer.text
+                    texts[number, variant] = _whole(answer, decoding)
                     tokens[number] += answer.tokens
             descriptions = self._vlm.generate(
                 [task.image for task in tasks],
                 [DESCRIBE_PROMPT] * len(tasks),
-                Decoding(max_new_tokens=max(decoding.max_new_tokens for decoding in rows)),
+                Decoding(max_new_tokens=max(decoding.max_new_tokens for decoding, _ in rows)),
                 without_adapter=True,
             )
         return [
@@ -80,3 +83,10 @@ class LocalEngine:
             )
             for number, task in enumerate(tasks)
         ]
+
+
+def _whole(answer: Generated, decoding: Decoding) -> str:
+    """Return the answer's text without a last hashtag that the limit on tokens may have cut in two."""
+    if answer.tokens < decoding.max_new_tokens:
+        return answer.text
+    return re.sub(r"\s*[#＃]\S*$", "", answer.text)

@@ -1,5 +1,6 @@
 """Reading a request: the photo's bytes and the options, from multipart or JSON."""
 
+import asyncio
 import base64
 import binascii
 import re
@@ -72,10 +73,15 @@ async def _read_form(request: Request) -> tuple[bytes, Options]:
 
 
 async def _read_json(request: Request) -> tuple[bytes, Options]:
-    body = await request.body()
+    # Megabytes of JSON and base64 would hold up everybody else on the event loop.
+    return await asyncio.to_thread(_parse_json, await request.body())
+
+
+def _parse_json(body: bytes) -> tuple[bytes, Options]:
     with _explained():
         asked = CaptionRequest.model_validate_json(body)
-    encoded = re.sub(r"^data:[\w/+.;=-]*,", "", asked.image)
+    # Encoders that follow MIME break the text into lines.
+    encoded = re.sub(r"\s+", "", re.sub(r"^data:[\w/+.;=-]*,", "", asked.image))
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -4,12 +4,13 @@ import json
 import logging
 import time
 import uuid
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.metrics import REFUSALS
+from serving.metrics import REFUSALS, REQUESTS
 from serving.problems import ProblemError
 
 logger = logging.getLogger("serving.access")
@@ -58,10 +59,14 @@ class BodyLimit:
 
 
 class Envelope:
-    """Gives each request an id, each answer the security headers, and the log one JSON line. Never a photo, never a key."""
+    """Gives each request an id, each answer the security headers, and the log one JSON line: never a photo, never a key.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Requests to the paths in *counted* are counted by status.
+    """
+
+    def __init__(self, app: ASGIApp, counted: Collection[str]) -> None:
         self.app = app
+        self.counted = counted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -86,6 +91,8 @@ class Envelope:
         try:
             await self.app(scope, receive, enveloped)
         finally:
+            if scope["path"] in self.counted:
+                REQUESTS.labels(str(status)).inc()
             line = {
                 "request_id": request_id,
                 "method": scope["method"],

@@ -1,14 +1,14 @@
 """Which model is in service: follows the registry's champion, and swaps a new one in only when it is loaded and checked."""
 
-import json
 import logging
-import shutil
 import threading
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from serving.cache import AdapterCache
 from serving.engine import Engine, LocalEngine, Task
 from serving.metrics import MODEL, SWAPS
 from serving.ranking import HashtagTable
@@ -19,7 +19,10 @@ from snap2caption.vlm import Decoding, load
 
 logger = logging.getLogger(__name__)
 
-_LAST_GOOD = "last-good.json"
+_LONGEST_WAIT = 300.0
+"""Seconds until a refused champion is tried again, at most."""
+
+_CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,20 @@ class Served:
 
 class BrokenModelError(UserError):
     """The model can't be loaded, or does not write a caption."""
+
+
+class _Refused:
+    """A champion that could not be taken into service, and when it is tried again: a download may fail where the model is good."""
+
+    def __init__(self, version: ModelVersion, attempts: int, wait: float) -> None:
+        self.version = version
+        self.attempts = attempts
+        self.wait = wait
+        self._until = time.monotonic() + wait
+
+    def holds(self, version: ModelVersion) -> bool:
+        """Whether it is too early to try *version* again."""
+        return version == self.version and time.monotonic() < self._until
 
 
 class Models:
@@ -50,23 +67,24 @@ class Models:
     ) -> None:
         self._registry = registry
         self._models_dir = models_dir
-        self._cache_dir = cache_dir
+        self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
         self._dtype = dtype
         self._threads = threads
         self._served: Served | None = None
-        self._broken: ModelVersion | None = None
+        self._refused: _Refused | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
 
     def start(self) -> None:
         """Begin to follow the registry. Until there is a champion, nothing is in service."""
+        self._cache.clean()
         self._thread.start()
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop following. A model that is just being fetched is not waited for."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_CLOSE_SECONDS)
 
     def current(self) -> Served | None:
         """Return the model in service."""
@@ -80,8 +98,9 @@ class Models:
         while not self._stop.is_set():
             try:
                 self.refresh()
-            except UserError as error:
-                logger.warning("%s", error)
+            except Exception as error:
+                # Whatever it was, following goes on: a service that no longer follows looks healthy and is not.
+                logger.warning("%s", error, exc_info=None if isinstance(error, UserError) else error)
                 if self._served is None:
                     self._serve_last_good()
             self._stop.wait(self._poll_seconds)
@@ -90,27 +109,39 @@ class Models:
         """Take the champion into service, if it is another version than the one in service. The old one answers until then.
 
         Raises:
-            UserError: the registry is away, or the champion is broken; the old one stays in service.
+            UserError: the registry is away, or the champion can't be fetched or is broken; the old one stays in service. It is tried again
+                after a while that doubles each time.
         """
         champion = self._registry.by_alias(CHAMPION)
-        if champion is None or champion == self._broken or (self._served and champion == self._served.version):
+        if champion is None or (self._served and champion == self._served.version):
+            return
+        if self._refused and self._refused.holds(champion):
             return
         try:
-            served = self._load(champion, self._fetch(champion))
+            served = self._take(champion)
         except Exception as error:
-            # Tried once: a champion that is broken stays broken until another one is promoted.
-            self._broken = champion
-            SWAPS.labels("refused").inc()
-            kept = self._served.engine.version if self._served else "none"
-            raise BrokenModelError(
-                f"Version {champion.version} was refused ({error}); {kept} stays in service."
-            ) from error
+            raise self._refuse(champion, error) from error
         self._serve(served)
+        self._cache.remember(champion)
 
-    def _fetch(self, version: ModelVersion) -> Path:
-        folder = self._cache_dir / f"version-{version.version}"
-        shutil.rmtree(folder, ignore_errors=True)
-        return self._registry.download_adapter(version, folder)
+    def _refuse(self, version: ModelVersion, error: Exception) -> BrokenModelError:
+        known = self._refused if self._refused and self._refused.version == version else None
+        attempts = known.attempts + 1 if known else 1
+        self._refused = _Refused(version, attempts, min(_LONGEST_WAIT, self._poll_seconds * 2**attempts))
+        SWAPS.labels("refused").inc()
+        kept = self._served.engine.version if self._served else "nothing"
+        return BrokenModelError(
+            f"Version {version.version} was refused ({error}); {kept} stays in service, and it is tried again in {self._refused.wait:.0f} s."
+        )
+
+    def _take(self, version: ModelVersion) -> Served:
+        adapter = self._cache.fetch(version)
+        try:
+            return self._load(version, adapter)
+        except Exception:
+            # The copy may be what is damaged.
+            self._cache.drop(version)
+            raise
 
     def _load(self, version: ModelVersion, adapter: Path) -> Served:
         vlm = load(version.base, self._models_dir, adapter=adapter, revision=version.base_revision, dtype=self._dtype)
@@ -121,33 +152,22 @@ class Models:
     def _serve(self, served: Served) -> None:
         # One assignment: a batch sees the old model or the new one, never half of each.
         self._served = served
-        self._broken = None
+        self._refused = None
         SWAPS.labels("done").inc()
         MODEL.info({"version": served.engine.version, "dataset": served.version.dataset_version})
         logger.info("%s is in service", served.engine.version)
-        self._remember(served.version)
-
-    def _remember(self, version: ModelVersion) -> None:
-        draft = self._cache_dir / f"{_LAST_GOOD}.part"
-        draft.write_text(json.dumps(asdict(version)))
-        draft.replace(self._cache_dir / _LAST_GOOD)
-        for folder in self._cache_dir.glob("version-*"):
-            if folder.name != f"version-{version.version}":
-                shutil.rmtree(folder, ignore_errors=True)
 
     def _serve_last_good(self) -> None:
-        try:
-            version = ModelVersion(**json.loads((self._cache_dir / _LAST_GOOD).read_text()))
-            config = next((self._cache_dir / f"version-{version.version}").rglob("adapter_config.json"))
-            served = self._load(version, config.parent)
-        except (OSError, ValueError, TypeError, StopIteration):
+        last = self._cache.last_good()
+        if last is None:
             return
-        except UserError as error:
+        try:
+            served = self._load(*last)
+        except Exception as error:  # noqa: BLE001 - nothing is lost but this way out
             logger.warning("the last good model can't be used either: %s", error)
             return
-        logger.warning("the registry is away: serving the last good model")
-        self._served = served
-        MODEL.info({"version": served.engine.version, "dataset": served.version.dataset_version})
+        logger.warning("the last good model is served")
+        self._serve(served)
 
 
 def probe(engine: Engine) -> None:

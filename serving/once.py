@@ -4,12 +4,12 @@ import asyncio
 import uuid
 from pathlib import Path
 
-from serving.app import Captioner
 from serving.batching import Batcher
+from serving.captioner import Captioner
 from serving.models import Models
 from serving.problems import ProblemError
 from serving.schemas import CaptionAnswer, Options
-from serving.settings import ServingSettings
+from serving.settings import read_settings
 from snap2caption.errors import UserError
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
@@ -21,7 +21,7 @@ def caption_once(photo: Path, options: Options) -> CaptionAnswer:
     Raises:
         UserError: no champion, or no photo.
     """
-    settings, shared = ServingSettings(), Settings()
+    settings, shared = read_settings(), Settings()
     try:
         data = photo.read_bytes()
     except OSError as error:
@@ -37,9 +37,11 @@ def caption_once(photo: Path, options: Options) -> CaptionAnswer:
             f"There is no champion in the registry at {registry.tracking_uri}; train and promote a model first."
         )
     batcher = Batcher(models.current, max_batch=1, queue_size=1, deadline=settings.deadline_seconds)
+    captioner = Captioner(batcher, settings)
     try:
-        return asyncio.run(Captioner(batcher, settings).caption(data, options, uuid.uuid4().hex))
+        return asyncio.run(captioner.caption(data, options, uuid.uuid4().hex))
     except ProblemError as problem:
         raise UserError(str(problem)) from problem
     finally:
+        captioner.close()
         batcher.close()

@@ -3,11 +3,15 @@
 import hashlib
 import hmac
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from snap2caption.errors import UserError
 from snap2caption.settings import Settings
+
+_Digest = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern="^[0-9a-fA-F]{64}$")]
 
 
 class ServingSettings(BaseSettings):
@@ -29,8 +33,8 @@ class ServingSettings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     """Threads of the model on the CPU; all cores if left out."""
     dtype: str = Field(default="float32", pattern="^(float32|bfloat16|float16)$")
-    api_key_hashes: tuple[str, ...] = ()
-    """SHA-256 digests (hex) of the keys that may caption, as a JSON list; empty: everybody may."""
+    api_key_hashes: tuple[_Digest, ...] = ()
+    """SHA-256 digests (hex) of the keys that may caption, as a JSON list. None: whoever can reach the service may."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
     """Where the adapters in service are kept, the last good one for a start without the registry."""
 
@@ -39,4 +43,20 @@ class ServingSettings(BaseSettings):
         if not self.api_key_hashes:
             return True
         digest = hashlib.sha256((key or "").encode()).hexdigest()
-        return sum(hmac.compare_digest(digest, known.lower()) for known in self.api_key_hashes) > 0
+        return sum(hmac.compare_digest(digest, known) for known in self.api_key_hashes) > 0
+
+
+def read_settings() -> ServingSettings:
+    """Read the settings from the environment.
+
+    Raises:
+        UserError: a variable is not what it should be. Its value is not repeated: it may be a key.
+    """
+    try:
+        return ServingSettings()
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = str(first["loc"][0])
+        raise UserError(f"SNAP2CAPTION_SERVING_{name.upper()} is wrong ({first['msg']}); correct it.") from None
+    except SettingsError as error:
+        raise UserError(f"A variable SNAP2CAPTION_SERVING_* is wrong ({error}); lists are written as JSON.") from None

@@ -18,6 +18,7 @@ class ScriptedEngine:
         self.version = version
         self.text = text
         self.batches: list[int] = []
+        self.poison: str | None = None
         self.go = threading.Event()
         self.go.set()
         self.started = threading.Event()
@@ -25,6 +26,8 @@ class ScriptedEngine:
     def write(self, tasks: Sequence[Task]) -> list[Written]:
         self.started.set()
         self.go.wait(20)
+        if any(task.prompt == self.poison for task in tasks):
+            raise RuntimeError(f"a {self.poison} photo")
         self.batches.append(len(tasks))
         return [Written(tuple(self.text for _ in task.decodings), "A red bridge.", 5) for task in tasks]
 

@@ -1,8 +1,11 @@
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -10,6 +13,9 @@ from starlette.testclient import TestClient
 from serving.app import build_app
 from serving.models import Served
 from serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from conftest import ScriptedEngine
 
 pytestmark = pytest.mark.unit
 
@@ -75,6 +81,57 @@ def test_refusals_are_problem_bodies(
     assert body["detail"].endswith(".")
 
 
+def test_base64_may_be_broken_into_lines(client: TestClient, photo: bytes) -> None:
+    document = {"image": base64.encodebytes(photo).decode()}
+    assert client.post("/generate-caption", json=document).status_code == 200
+
+
+def test_who_waited_too_long_hears_of_it_at_once(
+    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+) -> None:
+    settings = ServingSettings(cache_dir=tmp_path, max_batch=1, queue_size=1, deadline_seconds=0.3)
+    engine.go.clear()
+    with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/generate-caption", files={"image": photo})
+        assert engine.started.wait(10)
+        second = pool.submit(client.post, "/generate-caption", files={"image": photo})
+        # The model is still busy with the first one.
+        assert (second.result(10).status_code, second.result().json()["reason"]) == (504, "deadline")
+        assert not first.done()
+        engine.go.set()
+        assert first.result(10).status_code == 200
+
+
+def test_a_full_service_refuses_before_it_reads(
+    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+) -> None:
+    settings = ServingSettings(cache_dir=tmp_path, max_batch=1, queue_size=1)
+    engine.go.clear()
+    with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
+        waiting = [pool.submit(client.post, "/generate-caption", files={"image": photo}) for _ in range(2)]
+        while client.app.state.captioner.room:
+            time.sleep(0.01)
+        answer = client.post("/generate-caption", content=b"no photo", headers={"content-type": "text/plain"})
+        assert (answer.status_code, answer.json()["reason"]) == (503, "queue_full")
+        assert answer.headers["retry-after"]
+        engine.go.set()
+        assert [one.result(10).status_code for one in waiting] == [200, 200]
+
+
+def test_probes_are_no_requests_for_captions(served: Served, tmp_path: Path) -> None:
+    def counted(client: TestClient) -> list[str]:
+        lines = client.get("/metrics").text.splitlines()
+        return [
+            line for line in lines if line.startswith(("snap2caption_requests_total", "snap2caption_refusals_total"))
+        ]
+
+    with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: None)) as client:
+        before = counted(client)
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/nowhere").status_code == 404
+        assert counted(client) == before
+
+
 def test_a_body_that_hides_its_length_is_cut_off(client: TestClient) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(40):
@@ -88,7 +145,8 @@ def test_unknown_routes_are_problems_too(client: TestClient) -> None:
     answer = client.get("/nowhere")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
-    assert client.get("/generate-caption").status_code == 405
+    wrong = client.get("/generate-caption")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
 
 
 def test_health_readiness_metrics_and_docs(client: TestClient, photo: bytes) -> None:

@@ -12,8 +12,8 @@ from snap2caption.vlm import Decoding
 pytestmark = pytest.mark.unit
 
 
-def task() -> Task:
-    return Task(Image.new("RGB", (8, 8)), "write", (Decoding(8),))
+def task(prompt: str = "write") -> Task:
+    return Task(Image.new("RGB", (8, 8)), prompt, (Decoding(8),))
 
 
 def make(served: Served | None, **limits: float) -> Batcher:
@@ -66,6 +66,19 @@ def test_who_waited_too_long_is_not_started(served: Served) -> None:
         late.result(10)
     batcher.close()
     assert served.engine.batches == [1]
+
+
+def test_nobody_fails_for_his_company(served: Served) -> None:
+    served.engine.poison = "poison"
+    batcher = make(served)
+    first = held(batcher, served)
+    good, bad = batcher.submit(task()), batcher.submit(task("poison"))
+    served.engine.go.set()
+    assert first.result(10)
+    assert good.result(10)
+    with pytest.raises(RuntimeError, match="poison"):
+        bad.result(10)
+    batcher.close()
 
 
 def test_who_left_costs_nothing(served: Served) -> None:

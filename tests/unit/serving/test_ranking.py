@@ -7,13 +7,15 @@ from snap2caption.hashtags import normalise
 
 pytestmark = pytest.mark.unit
 
-ROWS = [
+CITIES = {"sf": "sanfrancisco", "goldengate": "sanfrancisco", "nyc": "newyork", "brooklyn": "newyork"}
+COUNTS = [
     {"tag": "sf", "count": 100, "with": [{"tag": "goldengate", "count": 40}, {"tag": "instagood", "count": 50}]},
     {"tag": "nyc", "count": 100, "with": [{"tag": "brooklyn", "count": 40}, {"tag": "instagood", "count": 50}]},
     {"tag": "goldengate", "count": 45, "with": [{"tag": "sf", "count": 40}]},
     {"tag": "brooklyn", "count": 45, "with": [{"tag": "nyc", "count": 40}]},
     {"tag": "instagood", "count": 900, "with": [{"tag": "sf", "count": 50}, {"tag": "nyc", "count": 50}]},
 ]
+ROWS = [row | {"cities": [{"city": CITIES.get(row["tag"], "newyork"), "count": row["count"]}]} for row in COUNTS]
 TABLE = HashtagTable.from_rows(ROWS)
 
 
@@ -35,6 +37,29 @@ def test_the_rest_goes_with_them() -> None:
     tags = rank("", ["sf"], TABLE, 3)
     assert tags[1] == "goldengate"
     assert "brooklyn" not in tags
+
+
+def test_hashtags_of_another_city_come_last() -> None:
+    def row(tag: str, cities: dict[str, int], companions: dict[str, int]) -> dict[str, object]:
+        return {
+            "tag": tag,
+            "count": sum(cities.values()),
+            "cities": [{"city": city, "count": count} for city, count in cities.items()],
+            "with": [{"tag": other, "count": count} for other, count in companions.items()],
+        }
+
+    both = {"chicago": 50, "newyork": 50}
+    table = HashtagTable.from_rows(
+        [
+            row("sunset", both, {"nyc": 45, "chitown": 30, "sky": 20}),
+            row("nyc", {"newyork": 50}, {"sunset": 45}),
+            row("chitown", {"chicago": 50}, {"sunset": 30}),
+            row("sky", both, {"sunset": 20}),
+        ]
+    )
+    # In the corpus, sunsets go with New York most; this one is in Chicago.
+    assert rank("Chitown again", ["sunset"], table, 4)[:3] == ["sunset", "chitown", "sky"]
+    assert rank("", ["sunset"], table, 2)[1] == "nyc"
 
 
 def test_words_of_the_caption_count() -> None:

@@ -1,0 +1,39 @@
+import hashlib
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from serving.settings import ServingSettings, read_settings
+from snap2caption.__main__ import build_app
+from snap2caption.errors import UserError
+
+pytestmark = pytest.mark.unit
+
+DIGEST = hashlib.sha256(b"secret").hexdigest()
+
+
+def test_keys_are_compared_by_their_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_API_KEY_HASHES", json.dumps(["0" * 64, f" {DIGEST.upper()}"]))
+    settings = read_settings()
+    assert settings.admits("secret")
+    assert not any(settings.admits(key) for key in (None, "", "Secret", DIGEST))
+    assert ServingSettings(api_key_hashes=()).admits(None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("API_KEY_HASHES", '["hunter2"]'), ("API_KEY_HASHES", "hunter2"), ("MAX_BATCH", "0")]
+)
+def test_a_wrong_variable_is_one_sentence_that_repeats_no_key(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SNAP2CAPTION_SERVING_{name}", value)
+    with pytest.raises(UserError, match="SNAP2CAPTION_SERVING_") as caught:
+        read_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_without_keys_only_this_machine_is_served() -> None:
+    result = CliRunner().invoke(build_app(), ["serve", "--host", "0.0.0.0", "--port", "18099"])  # noqa: S104
+    assert isinstance(result.exception, UserError)
+    assert "API_KEY_HASHES" in str(result.exception)
