@@ -48,7 +48,7 @@ print(json.dumps({
     },
 }))
 """
-HEAVY = "torch,transformers,peft,mlflow,boto3,botocore,swiftclient,aria2p,pyarrow,pandas,matplotlib,etl.extract"
+HEAVY = "torch,transformers,peft,mlflow,boto3,botocore,swiftclient,aria2p,duckdb,pyarrow,pandas,matplotlib,etl.extract"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = pytest.mark.unit
 
-HEAVY = "airflow boto3 matplotlib mlflow pandas peft pyarrow swiftclient torch transformers"
+HEAVY = "airflow boto3 duckdb matplotlib mlflow pandas peft pyarrow swiftclient torch transformers"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
