@@ -64,6 +64,7 @@ class Directory:
     def __init__(self, path: Path, stream: BinaryIO) -> None:
         self._path = path
         self._stream = stream
+        self._length = stream.seek(0, os.SEEK_END)
         self._place = self._find()
         if self._place.members > MAX_MEMBERS:
             raise UserError(
@@ -128,9 +129,8 @@ class Directory:
 
     def _find(self) -> _Place:
         """Find the end record, the last thing in the file but for a comment, and with it the directory, just before it."""
-        length = self._stream.seek(0, os.SEEK_END)
-        tail_start = max(0, length - _END.size - _MAX_COMMENT)
-        tail = self._read(tail_start, length - tail_start)
+        tail_start = max(0, self._length - _END.size - _MAX_COMMENT)
+        tail = self._read(tail_start, self._length - tail_start)
         at = len(tail)
         while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
             if len(tail) - at < _END.size:
@@ -160,7 +160,7 @@ class Directory:
         return start, size, members, end
 
     def _read(self, at: int, size: int) -> bytes:
-        if not 0 <= at < 1 << 63:
+        if not 0 <= at < self._length:
             return b""
         self._stream.seek(at)
         return self._stream.read(size)
