@@ -170,6 +170,7 @@ def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = 
     Raises:
         UserError: no plan, a slice is missing, the corpus is gone, or nothing in it is usable.
     """
+    work = work.absolute()
     slot, files = slot_of(work), Work(work)
     with slot.locked():
         if (known := slot.known()) is not None:
@@ -229,6 +230,7 @@ def _make_plan(
 
 
 def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
+    work = work.absolute()
     slot, files = slot_of(work), Work(work)
     with slot.locked(shared=True):
         if slot.known() is not None:

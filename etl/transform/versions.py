@@ -1,15 +1,17 @@
 """The folder of versions: published by one rename, one process at a time for the same input, found again without work."""
 
 import fcntl
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from etl.transform.files import sync
+from snap2caption.errors import UserError
 from snap2caption.manifest import NAME
 
-_WORK = ".work-"
+_WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 
 
 class Slot:
@@ -29,7 +31,7 @@ class Slot:
 
     def work(self, slice_pairs: int) -> Path:
         """Return the folder for the input's work in progress; slices of another size have another one."""
-        return self._out / f"{_WORK}{self._name}-{slice_pairs}"
+        return self._out / f".work-{self._name}-{slice_pairs}"
 
     def known(self) -> Path | None:
         """Return the version that an earlier run made from the same input."""
@@ -63,13 +65,20 @@ class Slot:
 
     def discard(self) -> None:
         """Remove the input's work in progress."""
-        for folder in self._out.glob(f"{_WORK}{self._name}-*"):
+        for folder in self._out.glob(f".work-{self._name}-*"):
             shutil.rmtree(folder)
 
 
 def slot_of(work: Path) -> Slot:
-    """Return the slot whose work folder *work* is, or was."""
-    return Slot(work.parent, work.name.removeprefix(_WORK).rpartition("-")[0])
+    """Return the slot whose work folder *work* is, or was.
+
+    Raises:
+        UserError: it never was one.
+    """
+    match = _WORK.fullmatch(work.name)
+    if match is None:
+        raise UserError(f"{work} is no work folder; give the one that `snap2caption transform-plan` prints.")
+    return Slot(work.parent, match[1])
 
 
 @contextmanager
