@@ -84,7 +84,8 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
         order = np.argsort(keys, kind="stable")
         buckets, ordered = keys[order] >> np.uint64(64 - _BUCKET_BITS), words[order]
         # Each row with the next of its bucket, then with the one after that, until no bucket reaches so far.
-        at, step = np.arange(len(order) - 1), 1
+        at: npt.NDArray[np.int64] = np.arange(len(order) - 1)
+        step = 1
         while step <= _REACH and len(at := at[buckets[at] == buckets[at + step]]):
             near = at[np.bitwise_count(ordered[at] ^ ordered[at + step]).sum(axis=1) <= MAX_DISTANCE]
             yield from zip(rows[order[near]].tolist(), rows[order[near + step]].tolist(), strict=True)
