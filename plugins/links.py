@@ -31,7 +31,7 @@ class MlflowRunLink(_ResultLink):
     def address(self, result: Any, settings: Settings) -> str:
         """Return the run's page; *result* is the run's id or a document that holds it."""
         run_id = result if isinstance(result, str) else result["run_id"]
-        return f"{settings.mlflow_tracking_uri}/#/experiments/0/runs/{run_id}"
+        return f"{settings.mlflow_tracking_uri}/#/runs/{run_id}"
 
 
 class ModelVersionLink(_ResultLink):

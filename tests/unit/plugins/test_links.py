@@ -22,7 +22,7 @@ class Operator:
 
 @pytest.mark.parametrize("result", ["abc", {"run_id": "abc"}])
 def test_a_run_is_found_by_its_id(result: object) -> None:
-    assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/experiments/0/runs/abc"
+    assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/runs/abc"
 
 
 def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:
