@@ -12,7 +12,7 @@ from pathlib import Path
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.vlm import find_revision, load
-from training.data import Dataset
+from training.data import CachedDataset
 from training.evaluate import conditions_of, evaluate
 from training.finetune import finetune, make_deterministic
 from training.lora import trainable_parameters
@@ -73,12 +73,14 @@ def fingerprint(recipe: Recipe, dataset_version: str, revision: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
-def open_dataset(uri: str, settings: Settings) -> Dataset:
+def open_dataset(uri: str, settings: Settings) -> CachedDataset:
     """Open the dataset version at *uri*; its shards are kept in the state folder."""
-    return Dataset.open(uri, settings.state_dir / "shards")
+    return CachedDataset.open(uri, settings.state_dir / "shards")
 
 
-def _train(recipe: Recipe, settings: Settings, dataset: Dataset, revision: str, work_dir: Path, log: RunLog) -> None:
+def _train(
+    recipe: Recipe, settings: Settings, dataset: CachedDataset, revision: str, work_dir: Path, log: RunLog
+) -> None:
     log.parameters(recipe.model_dump(mode="json", exclude={"tracking"}))
     log.text(recipe.dump(), RECIPE)
     log.text(dataset.manifest.dump().decode(), "manifest.json")

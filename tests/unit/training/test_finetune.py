@@ -19,13 +19,13 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from snap2caption.vlm import load
-from training.data import Dataset
+from training.data import CachedDataset
 from training.finetune import finetune
 from training.recipe import load_recipe
 
 models, work, cache, recipe_file = map(Path, sys.argv[1:])
 recipe = load_recipe(recipe_file)
-dataset = Dataset.open(recipe.data.version_uri(), cache)
+dataset = CachedDataset.open(recipe.data.version_uri(), cache)
 
 def report(metrics, step):
     if step == 10:
