@@ -1,4 +1,4 @@
-"""Commands of the ETL: extract, transform, load."""
+"""Commands of the ETL: extract, transform, load, inspect."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (extract, transform, load):
+    for command in (extract, transform, load, inspect):
         app.command()(command)
 
 
@@ -85,3 +85,33 @@ def load(
         task = bar.add_task("uploading", total=None)
         where = stage.load(dataset, uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     print_result(where, {"uri": where}, as_json=as_json)
+
+
+def inspect(
+    dataset_uri: Annotated[
+        str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version, or its folder, mounted or not.")
+    ],
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and check it.")] = False,
+    samples: Annotated[int, typer.Option(min=0, help="How many samples to show.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a dataset version; exit status 1 if --verify finds a fault."""
+    from etl import inspect as stage
+    from etl import verify as checks
+    from snap2caption.dataset import Dataset
+
+    dataset = Dataset.open(dataset_uri)
+    faults = None
+    if verify:
+        with progress_bar() as bar:
+            task = bar.add_task("verifying", total=None)
+            faults = checks.verify(
+                dataset, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    # Samples of a damaged version may not be readable, and its faults say why.
+    found = stage.inspect(dataset, 0 if faults else samples).model_copy(
+        update={"faults": None if faults is None else tuple(faults)}
+    )
+    print_result(stage.draw(found), found.model_dump(mode="json"), as_json=as_json)
+    if faults:
+        raise typer.Exit(1)
