@@ -22,8 +22,12 @@ class Fault:
     """A status line's end, ``503 Service Unavailable``, and headers, given once the body has been read."""
     cut_at: int | None = None
     """Bytes of the body after which the connection is reset."""
+    cut_answer_at: int | None = None
+    """Bytes of the answer after which the connection is reset."""
     spoil: bool = False
     """Change the last byte of the body."""
+    leave: bool = False
+    """Refuse every connection from then on."""
 
 
 @dataclass
@@ -78,17 +82,19 @@ class FaultyProxy:
             if not head:
                 return
             method, path = head.split(b" ", 2)[:2]
-            fault = self._pick(method.decode(), path.decode())
+            fault = self._pick(method.decode(), path.decode()) or Fault()
             match = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
             length = int(match[1]) if match else 0
-            if fault is not None and fault.answer:
+            if fault.leave:
+                self.leave()
+            if fault.answer:
                 _continue(client, head)
                 _skip(client, length - len(body))
                 client.sendall(f"HTTP/1.1 {fault.answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 return
             server = stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=60))
             server.sendall(re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n")
-            answers = self._start(_pump, server, client)
+            answers = self._start(_pump, server, client, fault.cut_answer_at)
             whole = _send_body(client, server, body, length, fault)
             if whole:
                 self.requests.append((method.decode(), path.decode()))
@@ -127,14 +133,14 @@ def _skip(client: socket.socket, left: int) -> None:
         left -= len(client.recv(min(left, _BLOCK))) or left
 
 
-def _send_body(client: socket.socket, server: socket.socket, body: bytes, length: int, fault: Fault | None) -> bool:
+def _send_body(client: socket.socket, server: socket.socket, body: bytes, length: int, fault: Fault) -> bool:
     """Pass the body on; return whether all of it went."""
     sent = 0
     while True:
-        if fault is not None and fault.cut_at is not None and sent + len(body) >= fault.cut_at:
+        if fault.cut_at is not None and sent + len(body) >= fault.cut_at:
             server.sendall(body[: fault.cut_at - sent])
             return False
-        if fault is not None and fault.spoil and body and sent + len(body) == length:
+        if fault.spoil and body and sent + len(body) == length:
             body = body[:-1] + bytes([body[-1] ^ 1])
         server.sendall(body)
         sent += len(body)
@@ -145,10 +151,15 @@ def _send_body(client: socket.socket, server: socket.socket, body: bytes, length
             return False
 
 
-def _pump(server: socket.socket, client: socket.socket) -> None:
+def _pump(server: socket.socket, client: socket.socket, limit: int | None) -> None:
+    passed = 0
     with suppress(OSError):
         while data := server.recv(_BLOCK):
             client.sendall(data)
+            passed += len(data)
+            if limit is not None and passed >= limit:
+                _reset(client)
+                return
         client.shutdown(socket.SHUT_WR)
 
 

@@ -218,8 +218,12 @@ def _passing(error: BaseException) -> float | None:
         if _code(error) in _PASSING_CODES or answer.get("HTTPStatusCode") in _PASSING_STATUSES:
             return seconds(answer.get("HTTPHeaders", {}))
         return None
-    lost = (exceptions.HTTPClientError, exceptions.ConnectionError, HTTPError, ConnectionError)
-    return 0.0 if isinstance(error, lost) and not isinstance(error, exceptions.SSLError) else None
+    lost = (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError)
+    return (
+        0.0
+        if isinstance(error, (*lost, HTTPError, ConnectionError)) and not isinstance(error, exceptions.SSLError)
+        else None
+    )
 
 
 def _etag(pieces: list[Piece]) -> str:
