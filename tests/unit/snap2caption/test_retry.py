@@ -28,21 +28,21 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_passes_is_ridden_out() -> None:
     flaky = Flaky(retry.ATTEMPTS - 1)
-    assert persistently(flaky, lambda error: 0.0) == "done"
+    assert persistently(flaky, lambda _: 0.0) == "done"
     assert flaky.calls == retry.ATTEMPTS
 
 
 def test_what_lasts_is_given_up_with_its_own_error() -> None:
     flaky = Flaky(100)
     with pytest.raises(ConnectionResetError, match="lost"):
-        persistently(flaky, lambda error: 0.0)
+        persistently(flaky, lambda _: 0.0)
     assert flaky.calls == retry.ATTEMPTS
 
 
 def test_what_does_not_pass_is_not_tried_again() -> None:
     flaky = Flaky(1)
     with pytest.raises(ConnectionResetError):
-        persistently(flaky, lambda error: None)
+        persistently(flaky, lambda _: None)
     assert flaky.calls == 1
 
 
@@ -52,7 +52,7 @@ def test_a_server_may_ask_for_a_longer_wait_within_reason(
 ) -> None:
     monkeypatch.setattr(retry, "LONGEST_WAIT", longest)
     began = time.monotonic()
-    assert persistently(Flaky(1), lambda error: asked) == "done"
+    assert persistently(Flaky(1), lambda _: asked) == "done"
     assert least <= time.monotonic() - began < 60
 
 
