@@ -1,11 +1,13 @@
 """Commands of the ETL: extract, transform, load, inspect."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snap2caption.console import print_result, progress_bar
+from snap2caption.console import download_bar, print_result, progress_bar
 
 if TYPE_CHECKING:
     from etl.extract import Progress
@@ -23,23 +25,21 @@ def extract(
     urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Mirrors of the corpus zip.")],
     out: Annotated[Path, typer.Option(help="Folder to download to.")],
     sha256: Annotated[str | None, typer.Option(help="The zip's digest; checked if given.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="The zip's size; checked if given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Download the corpus; prints the zip's path."""
     from etl import extract as stage
 
-    with progress_bar() as bar:
-        task = bar.add_task("downloading (MB)", total=None)
+    # So that a download which is stopped is taken off the list of a daemon that goes on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with download_bar() as bar:
+        task = bar.add_task("downloading", total=None)
 
         def show(progress: "Progress") -> None:
-            bar.update(
-                task,
-                completed=progress.done / 1e6,
-                total=progress.total / 1e6 or None,
-                description=f"downloading (MB), {progress.speed / 1e6:.1f} MB/s",
-            )
+            bar.update(task, completed=progress.done, total=progress.total or None)
 
-        path = stage.extract(urls, out, sha256=sha256, on_progress=show)
+        path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
 
 
