@@ -13,11 +13,21 @@ if TYPE_CHECKING:
     from etl.extract import Progress
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
+Out = Annotated[Path, typer.Option(help="Folder for the version's folder, and for the work in progress.")]
+Cities = Annotated[str, typer.Option(help="Which cities to keep, with commas between.")]
+Seed = Annotated[int, typer.Option(help="Of the split.")]
+Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")]
+SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
+Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
+
+_CITIES = "newyork,chicago,sanfrancisco"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (extract, transform, load, inspect):
+    for command in (extract, transform, transform_plan, transform_slice, transform_merge, load, inspect):
         app.command()(command)
 
 
@@ -44,15 +54,13 @@ def extract(
 
 
 def transform(
-    corpus: Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")],
-    out: Annotated[Path, typer.Option(help="Folder for the version's folder.")],
-    cities: Annotated[
-        str, typer.Option(help="Which cities to keep, with commas between.")
-    ] = "newyork,chicago,sanfrancisco",
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
-    previous: Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")] = None,
-    source_url: Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")] = None,
+    corpus: Corpus,
+    out: Out,
+    cities: Cities = _CITIES,
+    seed: Seed = 0,
+    previous: Previous = None,
+    source_url: SourceUrl = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset version; prints its folder."""
@@ -70,6 +78,59 @@ def transform(
             workers=workers,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+    _print_version(folder, as_json=as_json)
+
+
+def transform_plan(
+    corpus: Corpus,
+    out: Out,
+    cities: Cities = _CITIES,
+    seed: Seed = 0,
+    previous: Previous = None,
+    slice_pairs: Annotated[
+        int, typer.Option(min=1, help="Pairs of a slice; the version does not depend on it.")
+    ] = 25_000,
+    as_json: AsJson = False,
+) -> None:
+    """Part the transform into slices for many machines; prints the work's folder and how many slices there are.
+
+    None: the version is there already, and `transform-merge` prints it.
+    """
+    from etl import transform as stage
+
+    plan = stage.plan(corpus, out, cities=cities.split(","), seed=seed, previous=previous, slice_pairs=slice_pairs)
+    document = {"work": str(plan.work), "slices": plan.slices, "pairs": plan.pairs}
+    print_result(f"{plan.work} {plan.slices}", document, as_json=as_json)
+
+
+def transform_slice(
+    work: Work,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", min=0, help="Which slice, from 0.")],
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the pairs of one slice; prints its number."""
+    from etl import transform as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("checking", total=None)
+        stage.check_slice(
+            work,
+            number,
+            workers=workers,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    print_result(str(number), {"slice": number}, as_json=as_json)
+
+
+def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers = None, as_json: AsJson = False) -> None:
+    """Make a dataset version of the slices, once all are there; prints its folder."""
+    from etl import transform as stage
+
+    _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
+
+
+def _print_version(folder: Path, *, as_json: bool) -> None:
     print_result(str(folder), {"dataset": str(folder), "version": folder.name}, as_json=as_json)
 
 

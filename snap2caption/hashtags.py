@@ -4,6 +4,7 @@ A hashtag is ``#`` followed by letters, digits, underscores or marks of any scri
 (Unicode Technical Standard 31, profile for hashtags; Instagram's rules are the same but for emoji, which it allows and we leave out).
 """
 
+import functools
 import unicodedata
 from collections.abc import Iterable
 
@@ -18,12 +19,18 @@ MAX_LENGTH = 100
 _CHARACTER = r"[\w\p{M}]"
 _TAG = rf"(?!\p{{M}}){_CHARACTER}+(?:·{_CHARACTER}+)*"
 _HASHTAG = re.compile(rf"(?<![\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})")
-_WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
+_WHOLE, _LETTER, _SPACE = re.compile(_TAG), re.compile(r"\p{L}"), re.compile(r"\s+")
 _SEPARATORS = " \t.·•|"
 
 
 def normalise(tag: str) -> str | None:
     """Return the normal form of *tag* (NFKC, case folded, without ``#``), or None if it can't be a hashtag."""
+    # A normal form is shorter by a few times at most. Nothing longer is remembered.
+    return _normalise(tag) if len(tag) <= 8 * MAX_LENGTH else None
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _normalise(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
     # Folding may take a text out of its normal form, so once more.
     text = unicodedata.normalize("NFKC", text.casefold())
@@ -52,7 +59,7 @@ def separate(text: str) -> tuple[str, list[str]]:
         The prose, with white space folded to single spaces within a line, and the hashtags in normal form.
     """
     text = unicodedata.normalize("NFC", text)
-    lines = [re.sub(r"\s+", " ", _without_hashtags(line)).strip() for line in text.splitlines()]
+    lines = [_SPACE.sub(" ", _without_hashtags(line)).strip() for line in text.splitlines()]
     return "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_")), extract(text)
 
 

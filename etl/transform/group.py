@@ -1,11 +1,9 @@
 """Grouping samples that must share a split: the same image, nearly the same image, the same words."""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
-
-from etl.transform.check import Checked
 
 MAX_DISTANCE = 48
 """Bits of 256 by which the hashes of near-duplicates may differ.
@@ -46,15 +44,18 @@ class Groups:
             self.join(first.setdefault(key, item), item)
 
 
-def group(samples: Sequence[Checked]) -> list[int]:
-    """Return each sample's group, named by the position of its first member."""
-    groups = Groups(len(samples))
-    groups.join_equal(sample.caption_digest for sample in samples)
-    groups.join_equal(sample.image_digest for sample in samples)
-    hashes = np.frombuffer(b"".join(sample.image_hash for sample in samples), dtype=np.uint8).reshape(len(samples), -1)
+def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the group of each of n samples, named by the position of its first member.
+
+    Args:
+        captions: (n, 32) digests of the captions' fingerprints.
+        hashes: (n, 32) perceptual hashes of the images.
+    """
+    groups = Groups(len(hashes))
+    groups.join_equal(digest.tobytes() for digest in captions)
     for one, other in near_pairs(hashes):
         groups.join(one, other)
-    return [groups.find(item) for item in range(len(samples))]
+    return np.fromiter((groups.find(item) for item in range(len(hashes))), dtype=np.int64, count=len(hashes))
 
 
 def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:

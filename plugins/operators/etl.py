@@ -12,6 +12,9 @@ from plugins.links import DatasetLink
 from plugins.operators.command import CommandOperator
 from snap2caption.settings import Settings
 
+WORK = "work"
+"""The XCom key of the folder of a transform's work in progress."""
+
 
 class ExtractOperator(BaseOperator):
     """Downloads the corpus zip; returns its path on the machines' shared state folder."""
@@ -43,25 +46,59 @@ class ExtractOperator(BaseOperator):
         raise AirflowException("The download was stopped; another try goes on from where it was.")
 
 
-class TransformOperator(CommandOperator):
-    """Makes a dataset version from the zip; returns the version's folder. It works in several processes, which a task's own can't start."""
+class PlanOperator(CommandOperator):
+    """Parts the transform into slices; returns their numbers, to map a task over, and pushes the folder of the work in progress.
 
-    template_fields = ("corpus", "cities", "seed", "urls")
+    No numbers: the version is there already.
+    """
 
-    def __init__(self, *, corpus: Any, cities: Any, seed: Any, urls: Any, **arguments: Any) -> None:
+    template_fields = ("corpus", "cities", "seed", "slice_pairs")
+
+    def __init__(self, *, corpus: Any, cities: Any, seed: Any, slice_pairs: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.corpus = corpus
         self.cities = cities
         self.seed = seed
+        self.slice_pairs = slice_pairs
+
+    def execute(self, context: Any) -> list[int]:
+        """Pair photos and captions."""
+        where = ("--out", str(Settings().state_dir / "work"))
+        how = ("--cities", ",".join(self.cities), "--seed", str(self.seed), "--slice-pairs", str(self.slice_pairs))
+        plan = self.run("transform-plan", str(self.corpus), *where, *how)
+        context["ti"].xcom_push(key=WORK, value=plan["work"])
+        return list(range(plan["slices"]))
+
+
+class SliceOperator(CommandOperator):
+    """Checks the pairs of one slice. It works in several processes, which a task's own can't start."""
+
+    template_fields = ("work", "number")
+
+    def __init__(self, *, work: Any, number: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.work = work
+        self.number = number
+
+    def execute(self, context: Any) -> None:  # noqa: ARG002
+        """Read, clean, decode, hash."""
+        self.run("transform-slice", str(self.work), str(self.number))
+
+
+class MergeOperator(CommandOperator):
+    """Makes a dataset version of the slices; returns the version's folder."""
+
+    template_fields = ("work", "urls")
+
+    def __init__(self, *, work: Any, urls: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.work = work
         self.urls = urls
 
     def execute(self, context: Any) -> str:  # noqa: ARG002
-        """Clean, pair and split."""
-        where = ("--out", str(Settings().state_dir / "work"))
-        how = ("--cities", ",".join(self.cities), "--seed", str(self.seed))
+        """Group, split, write shards."""
         sources = [part for url in self.urls for part in ("--source-url", url)]
-        found = self.run("transform", str(self.corpus), *where, *how, *sources)
-        return str(found["dataset"])
+        return str(self.run("transform-merge", str(self.work), *sources)["dataset"])
 
 
 class LoadOperator(BaseOperator):
