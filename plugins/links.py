@@ -60,8 +60,8 @@ class DatasetLink(_ResultLink):
     name = "Object store"
 
     def address(self, result: Any, settings: Settings) -> str:
-        """Return the page of the version's folder; *result* is its URI."""
-        parts = urlsplit(result)
+        """Return the page of the version's folder; *result* holds its URI."""
+        parts = urlsplit(result["uri"])
         return f"{settings.store_console_url}/{parts.netloc}{parts.path}/" if settings.store_console_url else ""
 
 
@@ -71,7 +71,7 @@ class DataCardLink(DatasetLink):
     name = "Data card"
 
     def address(self, result: Any, settings: Settings) -> str:
-        """Return the card's page; *result* is the version's URI."""
+        """Return the card's page; *result* holds the version's URI."""
         folder = super().address(result, settings)
         return f"{folder}card.html" if folder else ""
 

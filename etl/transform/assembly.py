@@ -21,6 +21,7 @@ from etl.transform.reasons import Reason, nothing_usable
 from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
 from etl.transform.split import assign
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
+from etl.transform.twins import find_twins
 from etl.transform.work import Plan, Work
 from etl.transform.workers import start_workers
 from snap2caption.manifest import NAME, SPLITS, File, Manifest, Shard, Source, Split, SplitSummary
@@ -95,7 +96,10 @@ def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -
         hashtags=hashtags,
         assignments=assignments,
     )
-    write_card(work.draft, manifest, [])
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
+        twins = find_twins(connection, plan.corpus)
+    write_card(work.draft, manifest, twins)
     manifest = manifest.model_copy(update={"card": _file(work.draft, CARD)})
     (work.draft / NAME).write_bytes(manifest.dump())
     return manifest
@@ -123,17 +127,18 @@ def _assign(work: Work, plan: Plan) -> None:
     earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
     groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
     splits = assign(_ids(work.samples), groups, plan.settings.seed, earlier)
-    write_table(work.assigned, columns.assigned(), _named(work.samples, splits))
+    write_table(work.assigned, columns.grouped(), _named(work.samples, splits, groups))
 
 
-def _named(samples: Path, splits: npt.NDArray[np.int8]) -> Iterator["pa.RecordBatch"]:
-    """Yield the ids with the names of their splits."""
+def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.int64]) -> Iterator["pa.RecordBatch"]:
+    """Yield the ids with the names of their splits, and their groups."""
     import pyarrow as pa
 
     at = 0
     for ids in _read(samples, "id"):
-        names = [SPLITS[split] for split in splits[at : at + len(ids)]]
-        yield pa.record_batch([ids, pa.array(names)], columns.assigned())
+        here = slice(at, at + len(ids))
+        names = [SPLITS[split] for split in splits[here]]
+        yield pa.record_batch([ids, pa.array(names), pa.array(groups[here])], columns.grouped())
         at += len(ids)
 
 

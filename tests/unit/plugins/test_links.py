@@ -32,13 +32,17 @@ def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:
 
 def test_a_dataset_leads_to_its_folder() -> None:
     folder = "http://files:3/buckets/bucket/datasets/v1/"
-    assert DatasetLink().address("s3://bucket/datasets/v1", SETTINGS) == folder
-    assert DataCardLink().address("s3://bucket/datasets/v1", SETTINGS) == f"{folder}card.html"
+    assert DatasetLink().address({"uri": "s3://bucket/datasets/v1"}, SETTINGS) == folder
+    assert DataCardLink().address({"uri": "s3://bucket/datasets/v1"}, SETTINGS) == f"{folder}card.html"
 
 
 def test_without_a_console_there_is_no_dataset_link() -> None:
     settings = SETTINGS.model_copy(update={"store_console_url": ""})
-    assert DatasetLink().address("s3://bucket/v1", settings) == DataCardLink().address("s3://bucket/v1", settings) == ""
+    assert (
+        DatasetLink().address({"uri": "s3://bucket/v1"}, settings)
+        == DataCardLink().address({"uri": "s3://bucket/v1"}, settings)
+        == ""
+    )
 
 
 def test_a_task_that_has_no_result_has_no_link() -> None:
