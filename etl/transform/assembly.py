@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from etl.transform.reasons import Reason, nothing_usable
 from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
 from etl.transform.split import assign
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
+from etl.transform.twins import find_twins
 from etl.transform.work import Plan, Work
 from etl.transform.workers import start_workers
 from snap2caption.manifest import NAME, SPLITS, File, Manifest, Shard, Source, Split, SplitSummary
@@ -28,9 +29,6 @@ from snap2caption.manifest import NAME, SPLITS, File, Manifest, Shard, Source, S
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
-
-_FEW = 3
-"""So many shards this process writes itself: starting others would take longer."""
 
 _DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
 
@@ -55,10 +53,6 @@ WHERE split = $split
 ORDER BY sha256(id)
 """
 
-_CITIES = """
-SELECT city, count(*) FROM checked JOIN assigned USING (id) WHERE split = $split GROUP BY city ORDER BY city
-"""
-
 
 def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
@@ -72,12 +66,9 @@ def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -
     work.draft.mkdir()
     dropped = _choose(work, plan)
     _assign(work, plan)
-    cities = _write_tables(work, plan)
+    _write_tables(work, plan)
     shards = _write_shards(work, plan.corpus, workers)
-    summaries = {
-        split: SplitSummary(samples=sum(cities[split].values()), cities=cities[split], shards=tuple(shards[split]))
-        for split in SPLITS
-    }
+    summaries = {split: _summarise(shards[split]) for split in SPLITS}
     hashtags, assignments = (_file(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
     content = [
@@ -95,7 +86,10 @@ def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -
         hashtags=hashtags,
         assignments=assignments,
     )
-    write_card(work.draft, manifest)
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
+        twins = find_twins(connection, plan.corpus)
+    write_card(work.draft, manifest, twins)
     manifest = manifest.model_copy(update={"card": _file(work.draft, CARD)})
     (work.draft / NAME).write_bytes(manifest.dump())
     return manifest
@@ -123,34 +117,32 @@ def _assign(work: Work, plan: Plan) -> None:
     earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
     groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
     splits = assign(_ids(work.samples), groups, plan.settings.seed, earlier)
-    write_table(work.assigned, columns.assigned(), _named(work.samples, splits))
+    write_table(work.assigned, columns.grouped(), _named(work.samples, splits, groups))
 
 
-def _named(samples: Path, splits: npt.NDArray[np.int8]) -> Iterator["pa.RecordBatch"]:
-    """Yield the ids with the names of their splits."""
+def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.int64]) -> Iterator["pa.RecordBatch"]:
+    """Yield the ids with the names of their splits, and their groups."""
     import pyarrow as pa
 
     at = 0
     for ids in _read(samples, "id"):
-        names = [SPLITS[split] for split in splits[at : at + len(ids)]]
-        yield pa.record_batch([ids, pa.array(names)], columns.assigned())
+        here = slice(at, at + len(ids))
+        names = [SPLITS[split] for split in splits[here]]
+        yield pa.record_batch([ids, pa.array(names), pa.array(groups[here])], columns.grouped())
         at += len(ids)
 
 
-def _write_tables(work: Work, plan: Plan) -> dict[Split, dict[str, int]]:
-    """Write the tables of the version, and those that its shards are written from; return each split's samples by city."""
-    cities: dict[Split, dict[str, int]] = {}
+def _write_tables(work: Work, plan: Plan) -> None:
+    """Write the tables of the version, and those that its shards are written from."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
         for split in SPLITS:
-            cities[split] = dict(connection.execute(_CITIES, {"split": split}).fetchall())
             found = batches(connection, _POSTS, {"split": split})
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
         write_assignments(connection, work.draft / ASSIGNMENTS)
         # Learned from: the split alone that the model sees, too.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
-    return cities
 
 
 def _write_shards(work: Work, corpus: Path, workers: int | None) -> dict[Split, list[Shard]]:
@@ -169,6 +161,15 @@ def _write_shards(work: Work, corpus: Path, workers: int | None) -> dict[Split, 
             shards[split].append(shard)
             sync(work.draft / shard.name)  # while the next ones are written
     return shards
+
+
+def _summarise(shards: Sequence[Shard]) -> SplitSummary:
+    cities: Counter[str] = Counter()
+    for shard in shards:
+        cities.update(shard.cities)
+    return SplitSummary(
+        samples=sum(shard.samples for shard in shards), cities=dict(sorted(cities.items())), shards=tuple(shards)
+    )
 
 
 @contextmanager

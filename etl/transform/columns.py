@@ -68,6 +68,13 @@ def assigned() -> "pa.Schema":
     return pa.schema([("id", pa.string()), ("split", pa.string())])
 
 
+def grouped() -> "pa.Schema":
+    """Of what is kept: the split of each sample, and the group that it shares with those like it."""
+    import pyarrow as pa
+
+    return assigned().append(pa.field("group", pa.int64()))
+
+
 def posts() -> "pa.Schema":
     """Of one split: what its shards are written from."""
     import pyarrow as pa

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tarfile
+from collections import Counter
 from pathlib import Path
 
 from etl.transform import columns
@@ -33,7 +34,8 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
         end += bytes(-(size + len(end)) % tarfile.RECORDSIZE)
         digest.update(end)
         size += shard.write(end)
-    return Shard(name=path.name, sha256=digest.hexdigest(), samples=len(rows), bytes=size)
+    cities = dict(sorted(Counter(row["city"] for row in rows).items()))
+    return Shard(name=path.name, sha256=digest.hexdigest(), samples=len(rows), bytes=size, cities=cities)
 
 
 def _member(name: str, data: bytes) -> bytes:

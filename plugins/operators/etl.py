@@ -1,13 +1,9 @@
 """Extract, transform, load."""
 
-import time
-from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator
-
 from plugins.assets import DATASET
-from plugins.links import DatasetLink
+from plugins.links import DataCardLink, DatasetLink
 from plugins.operators.command import CommandOperator
 from snap2caption.settings import Settings
 
@@ -15,25 +11,22 @@ WORK = "work"
 """The XCom key of the folder of a transform's work in progress."""
 
 
-class ExtractOperator(BaseOperator):
+class ExtractOperator(CommandOperator):
     """Downloads the corpus zip; returns its path on the machines' shared state folder."""
 
-    template_fields = ("urls", "sha256")
+    template_fields = ("urls", "sha256", "size")
 
-    def __init__(self, *, urls: Any, sha256: Any, **arguments: Any) -> None:
+    def __init__(self, *, urls: Any, sha256: Any, size: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.urls = urls
         self.sha256 = sha256
+        self.size = size
 
     def execute(self, context: Any) -> str:  # noqa: ARG002
         """Download, or go on with a download that was cut off."""
-        from etl.extract import extract
-
-        report = _EverySoOften(self.log)
-        path = extract(
-            self.urls, Settings().state_dir / "downloads", sha256=self.sha256 or None, on_progress=report.show
-        )
-        return str(path)
+        checks = [("--sha256", self.sha256), ("--size", self.size)]
+        asked = [part for name, value in checks if value for part in (name, str(value))]
+        return str(self.run("extract", *self.urls, "--out", str(Settings().state_dir / "downloads"), *asked)["path"])
 
 
 class PlanOperator(CommandOperator):
@@ -91,43 +84,19 @@ class MergeOperator(CommandOperator):
         return str(self.run("transform-merge", str(self.work), *sources)["dataset"])
 
 
-class LoadOperator(BaseOperator):
+class LoadOperator(CommandOperator):
     """Uploads a dataset version; returns its URI and publishes it as an event of the dataset asset."""
 
     template_fields = ("dataset", "uri")
-    operator_extra_links = (DatasetLink(),)
+    operator_extra_links = (DatasetLink(), DataCardLink())
 
     def __init__(self, *, dataset: Any, uri: Any, **arguments: Any) -> None:
         super().__init__(outlets=[DATASET], **arguments)
         self.dataset = dataset
         self.uri = uri
-        self.result: str | None = None
 
     def execute(self, context: Any) -> str:
         """Upload what is not there yet, the manifest last."""
-        from etl.load import load
-
-        report = _EverySoOften(self.log)
-        self.result = load(Path(self.dataset), self.uri or Settings().datasets_uri, on_progress=report.count)
-        context["outlet_events"][DATASET].extra = {"uri": self.result}
-        return self.result
-
-
-class _EverySoOften:
-    """Progress as lines in a log, not more than one in a while."""
-
-    SECONDS = 5.0
-
-    def __init__(self, log: Any) -> None:
-        self.log = log
-        self.last = time.monotonic()
-
-    def count(self, done: int, total: int) -> None:
-        """Show *done* of *total*."""
-        self.show(f"{done} of {total}")
-
-    def show(self, progress: object) -> None:
-        """Show *progress*, if it is time."""
-        if time.monotonic() - self.last >= self.SECONDS:
-            self.last = time.monotonic()
-            self.log.info("%s", progress)
+        uri = str(self.run("load", str(self.dataset), self.uri or Settings().datasets_uri)["uri"])
+        context["outlet_events"][DATASET].extra = {"uri": uri}
+        return uri

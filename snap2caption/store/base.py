@@ -14,6 +14,10 @@ class StoreError(UserError):
     """The store refused, is away, or does not hold what was asked for."""
 
 
+class SourceError(StoreError):
+    """What was to be stored can't be read, or is not what it was said to be."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """An object's key, relative to the store's prefix, and its size in bytes."""
@@ -31,11 +35,15 @@ class ObjectStore(Protocol):
     uri: str
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Store a file or some bytes under *key*, verified by the store's own checksum; *sha256* (hex) is kept with the object."""
+        """Store a file or some bytes under *key*, verified by the store's own checksum; *sha256* (hex) is kept with the object.
+
+        Raises:
+            SourceError: *source* can't be read, or has another digest. Nothing was stored.
+        """
         ...
 
     def get(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Open the object for reading, once and forwards."""
+        """Open the object for reading, once and forwards. A connection that is lost is opened again where it was."""
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -43,7 +51,7 @@ class ObjectStore(Protocol):
         ...
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Whether the object is there and, if *sha256* is given, was put with that digest."""
+        """Whether the object is there; if *sha256* is given, also whether it was put with that digest and is the same by the store's checksum."""
         ...
 
     def delete(self, key: str) -> None:

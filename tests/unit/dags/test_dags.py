@@ -130,7 +130,15 @@ def test_loading_a_dataset_starts_the_training(read: Read) -> None:
 
 
 def test_every_parameter_is_described_and_typed(read: Read) -> None:
-    assert set(read.dags["etl"]["params"]) == {"urls", "sha256", "cities", "seed", "slice_pairs", "datasets_uri"}
+    assert set(read.dags["etl"]["params"]) == {
+        "urls",
+        "sha256",
+        "size",
+        "cities",
+        "seed",
+        "slice_pairs",
+        "datasets_uri",
+    }
     assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri"}
     for dag in read.dags.values():
         for schema in dag["params"].values():
@@ -140,7 +148,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
 
 
 def test_tasks_lead_to_what_they_made(read: Read) -> None:
-    assert read.dags["etl"]["tasks"]["load"]["links"] == ["Object store"]
+    assert read.dags["etl"]["tasks"]["load"]["links"] == ["Object store", "Data card"]
     assert read.dags["training"]["tasks"]["train"]["links"] == ["MLflow run"]
     assert read.dags["training"]["tasks"]["promote"]["links"] == ["Registered model", "Service"]
 

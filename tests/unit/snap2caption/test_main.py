@@ -25,6 +25,7 @@ def test_help_lists_every_stage() -> None:
         "transform-slice",
         "transform-merge",
         "load",
+        "inspect",
         "train",
         "evaluate",
         "score",
