@@ -19,7 +19,7 @@ install: $(INSTALLED) ## create .venv with everything, and the system packages t
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@./scripts/install-system-packages
+	@./scripts/install-system-packages aria2c:aria2
 	@echo "Installing into $(VENV) (about 2.6 GB, some minutes the first time)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
@@ -30,6 +30,7 @@ demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (
 	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
 
 test: $(INSTALLED) lint ## every check and every test but the chaos runs
+	@./scripts/install-system-packages fusermount3:fuse3
 	@$(BIN)/python -m pytest --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## style, types and import rules
