@@ -66,7 +66,8 @@ def separate(text: str) -> tuple[str, list[str]]:
 def _without_hashtags(line: str) -> str:
     matches = [match for match in _HASHTAG.finditer(line) if normalise(match[1] or match[2])]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
-        line = line[: matches.pop().start()]
+        # What stood between prose and hashtags goes with them; a full stop is the sentence's own.
+        line = line[: matches.pop().start()].rstrip(_SEPARATORS.replace(".", ""))
     for match in reversed(matches):
         before, word = line[: match.start()], match[1] or match[2]
         # Its sign gone, it must not become one word with what stands before it.
