@@ -29,6 +29,7 @@ PARAMS = {
         title="SHA-256",
         description="The zip's digest; empty: not checked.",
     ),
+    "size": Param(0, type="integer", minimum=0, title="Size", description="The zip's size in bytes; 0: not checked."),
     "cities": Param(
         ["newyork", "chicago", "sanfrancisco"],
         type="array",
@@ -58,7 +59,11 @@ PARAMS = {
 )
 def etl() -> None:
     extract = ExtractOperator(
-        task_id="extract", urls="{{ params.urls }}", sha256="{{ params.sha256 }}", execution_timeout=timedelta(hours=12)
+        task_id="extract",
+        urls="{{ params.urls }}",
+        sha256="{{ params.sha256 }}",
+        size="{{ params.size }}",
+        execution_timeout=timedelta(hours=12),
     )
     transform = TransformOperator(
         task_id="transform",

@@ -1,11 +1,13 @@
-"""Commands of the ETL: extract, transform, load."""
+"""Commands of the ETL: extract, transform, load, inspect."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snap2caption.console import print_result, progress_bar
+from snap2caption.console import download_bar, print_result, progress_bar
 
 if TYPE_CHECKING:
     from etl.extract import Progress
@@ -15,7 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (extract, transform, load):
+    for command in (extract, transform, load, inspect):
         app.command()(command)
 
 
@@ -23,23 +25,21 @@ def extract(
     urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Mirrors of the corpus zip.")],
     out: Annotated[Path, typer.Option(help="Folder to download to.")],
     sha256: Annotated[str | None, typer.Option(help="The zip's digest; checked if given.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="The zip's size; checked if given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Download the corpus; prints the zip's path."""
     from etl import extract as stage
 
-    with progress_bar() as bar:
-        task = bar.add_task("downloading (MB)", total=None)
+    # So that a download which is stopped is taken off the list of a daemon that goes on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with download_bar() as bar:
+        task = bar.add_task("downloading", total=None)
 
         def show(progress: "Progress") -> None:
-            bar.update(
-                task,
-                completed=progress.done / 1e6,
-                total=progress.total / 1e6 or None,
-                description=f"downloading (MB), {progress.speed / 1e6:.1f} MB/s",
-            )
+            bar.update(task, completed=progress.done, total=progress.total or None)
 
-        path = stage.extract(urls, out, sha256=sha256, on_progress=show)
+        path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
 
 
@@ -85,3 +85,33 @@ def load(
         task = bar.add_task("uploading", total=None)
         where = stage.load(dataset, uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
     print_result(where, {"uri": where}, as_json=as_json)
+
+
+def inspect(
+    dataset_uri: Annotated[
+        str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version, or its folder, mounted or not.")
+    ],
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and check it.")] = False,
+    samples: Annotated[int, typer.Option(min=0, help="How many samples to show.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is in a dataset version; exit status 1 if --verify finds a fault."""
+    from etl import inspect as stage
+    from etl import verify as checks
+    from snap2caption.dataset import Dataset
+
+    dataset = Dataset.open(dataset_uri)
+    faults = None
+    if verify:
+        with progress_bar() as bar:
+            task = bar.add_task("verifying", total=None)
+            faults = checks.verify(
+                dataset, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    # Samples of a damaged version may not be readable, and its faults say why.
+    found = stage.inspect(dataset, 0 if faults else samples).model_copy(
+        update={"faults": None if faults is None else tuple(faults)}
+    )
+    print_result(stage.draw(found), found.model_dump(mode="json"), as_json=as_json)
+    if faults:
+        raise typer.Exit(1)

@@ -27,12 +27,13 @@ class Source(_Model):
 
 
 class Shard(_Model):
-    """One tar file of samples."""
+    """One tar file of samples. By ``cities``, its samples of each, a reader can choose among shards without fetching them."""
 
     name: str
     sha256: str
     samples: int
     bytes: int
+    cities: dict[str, int] | None = None
 
 
 class SplitSummary(_Model):

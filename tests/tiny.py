@@ -5,6 +5,8 @@ import io
 import json
 import random
 import tarfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -49,17 +51,25 @@ def write_shard(path: Path, samples: int, seed: int) -> Shard:
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
     data = path.read_bytes()
-    return Shard(name=path.name, sha256=hashlib.sha256(data).hexdigest(), samples=samples, bytes=len(data))
+    cities = {city: len(range(index, samples, len(CITIES))) for index, city in enumerate(CITIES)}
+    return Shard(
+        name=path.name, sha256=hashlib.sha256(data).hexdigest(), samples=samples, bytes=len(data), cities=cities
+    )
 
 
-def write_dataset(folder: Path, sizes: dict[str, int], seed: int = 0) -> Manifest:
-    """Write a dataset version into *folder*, one shard a split."""
+def write_dataset(folder: Path, sizes: dict[str, int | Sequence[int]], seed: int = 0) -> Manifest:
+    """Write a dataset version into *folder*: a split is one shard of so many samples, or several."""
     folder.mkdir(parents=True)
     splits = {}
     for offset, (split, size) in enumerate(sizes.items()):
-        shard = write_shard(folder / f"{split}-000000.tar", size, seed + offset)
-        cities = {city: len(range(index, size, len(CITIES))) for index, city in enumerate(CITIES)}
-        splits[split] = SplitSummary(samples=size, cities=cities, shards=(shard,))
+        shards = [
+            write_shard(folder / f"{split}-{number:06d}.tar", samples, seed + offset + 1000 * number)
+            for number, samples in enumerate([size] if isinstance(size, int) else size)
+        ]
+        cities = sum((Counter(shard.cities) for shard in shards), Counter())
+        splits[split] = SplitSummary(
+            samples=sum(shard.samples for shard in shards), cities=dict(sorted(cities.items())), shards=tuple(shards)
+        )
     tags = b"none"
     (folder / "hashtags.parquet").write_bytes(tags)
     manifest = Manifest(

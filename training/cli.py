@@ -111,19 +111,20 @@ def rollback(as_json: AsJson = False) -> None:
 
 
 def _plan(recipe: Recipe, settings: Settings) -> dict[str, object]:
+    from snap2caption.dataset import Dataset
     from snap2caption.vlm import find_revision
-    from training.data import Dataset
+    from training.data import Selection
 
-    dataset = Dataset.open(recipe.data.version_uri(), settings.state_dir / "shards")
+    manifest, data = Dataset.open(recipe.data.version_uri()).manifest, recipe.data
     counts = {
-        split: dataset.count(split, recipe.data.cities, recipe.data.samples_per_city)
-        for split in dataset.manifest.splits
+        split: sum(Selection(split, data.cities, data.samples_per_city).quotas(manifest).values())
+        for split in manifest.splits
     }
     if not counts.get("train"):
-        raise UserError(f"The train split of dataset {dataset.manifest.version} is empty; make a larger dataset.")
+        raise UserError(f"The train split of dataset {manifest.version} is empty; make a larger dataset.")
     step = recipe.optimiser.batch_size * recipe.optimiser.accumulation
     return {
-        "dataset_version": dataset.manifest.version,
+        "dataset_version": manifest.version,
         "base_revision": find_revision(recipe.model.base, settings.models_dir),
         "samples": counts,
         "optimiser_steps": -(-counts["train"] // step) * recipe.optimiser.epochs,

@@ -1,108 +1,90 @@
-"""Reading a dataset version: from any store, verified, kept on disk, and sampled by city."""
+"""What a model is trained and evaluated on: a choice of a version's samples, kept on disk, and their prompts."""
 
-import hashlib
-import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, Manifest, Shard, Split
+from snap2caption.manifest import Manifest, Split
 from snap2caption.post import Request, build_prompt
 from snap2caption.shards import Sample, read_shard
-from snap2caption.store import open_store
 from snap2caption.tone import infer_tone
-
-logger = logging.getLogger(__name__)
 
 WITHOUT_TONE = 0.3
 """The share of training prompts that name no tone, so that the model also writes for a creator who asks for none."""
 
 Item = TypeVar("Item")
 
-_PIECE = 1 << 20
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Some samples of a split: those of *cities* (of all, if empty), at most *per_city* of each, the first ones in the shards' order."""
+
+    split: Split
+    cities: Sequence[str] = ()
+    per_city: int | None = None
+
+    def quotas(self, manifest: Manifest) -> dict[str, int]:
+        """Return how many samples of each city are selected, by the manifest alone.
+
+        Raises:
+            UserError: a city is not in the split.
+        """
+        summary = manifest.splits.get(self.split)
+        known = summary.cities if summary else {}
+        if unknown := sorted(set(self.cities) - set(known)):
+            raise UserError(
+                f"The {self.split} split of {manifest.version} has no city {unknown[0]!r}; it has {', '.join(sorted(known))}."
+            )
+        chosen = {city: known[city] for city in sorted(self.cities or known)}
+        return {city: count if self.per_city is None else min(count, self.per_city) for city, count in chosen.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset version in a store. Shards are fetched when they are first read, and kept under *cache* by their digest."""
+class CachedDataset:
+    """A dataset version whose shards are fetched when they are first read, and kept under *cache*."""
 
-    uri: str
-    manifest: Manifest
+    source: Dataset
     cache: Path
 
     @classmethod
-    def open(cls, uri: str, cache: Path) -> "Dataset":
-        """Read the manifest of the dataset version at *uri* (``file://``, ``s3://``, ``swift://``).
+    def open(cls, where: str, cache: Path) -> "CachedDataset":
+        """Open the dataset version at *where*, as `Dataset.open`."""
+        return cls(Dataset.open(where), cache)
 
-        Raises:
-            UserError: there is no dataset version at *uri*.
-        """
-        store = open_store(uri)
-        with store.get(NAME) as stream:
-            manifest = Manifest.parse(stream.read(), f"{uri}/{NAME}")
-        return cls(uri, manifest, cache)
+    @property
+    def uri(self) -> str:
+        """Where the version is."""
+        return self.source.uri
+
+    @property
+    def manifest(self) -> Manifest:
+        """The version's manifest."""
+        return self.source.manifest
 
     def samples(self, split: Split, cities: Sequence[str] = (), per_city: int | None = None) -> list[Sample]:
-        """Return the samples of a split in the order of its shards.
-
-        Args:
-            split: which one.
-            cities: these only; all if empty.
-            per_city: at most so many of each city, the first ones.
+        """Return the samples of a `Selection` in the order of the shards.
 
         Raises:
             UserError: a city is not in the dataset, no sample is left, or a shard is missing or damaged.
         """
-        summary = self.manifest.splits.get(split)
-        known = summary.cities if summary else {}
-        if unknown := sorted(set(cities) - set(known)):
-            raise UserError(
-                f"The {split} split of {self.manifest.version} has no city {unknown[0]!r}; it has {', '.join(sorted(known))}."
-            )
-        wanted = set(cities or known)
+        quotas = Selection(split, cities, per_city).quotas(self.manifest)
         taken: Counter[str] = Counter()
         samples = []
-        for shard in summary.shards if summary else ():
-            if per_city is not None and all(taken[city] >= min(per_city, known[city]) for city in wanted):
+        for shard in self.manifest.splits[split].shards if quotas else ():
+            if all(taken[city] >= quota for city, quota in quotas.items()):
                 break
-            for sample in read_shard(self._fetch(shard)):
-                if sample.city in wanted and (per_city is None or taken[sample.city] < per_city):
+            for sample in read_shard(self.source.fetch(shard, self.cache)):
+                if taken[sample.city] < quotas.get(sample.city, 0):
                     taken[sample.city] += 1
                     samples.append(sample)
         if not samples:
             raise UserError(f"The {split} split of dataset {self.manifest.version} is empty; make a larger dataset.")
         return samples
-
-    def count(self, split: Split, cities: Sequence[str] = (), per_city: int | None = None) -> int:
-        """Return how many samples `samples` would return, by the manifest alone."""
-        summary = self.manifest.splits.get(split)
-        known = summary.cities if summary else {}
-        found = [known.get(city, 0) for city in cities or known]
-        return sum(found if per_city is None else [min(count, per_city) for count in found])
-
-    def _fetch(self, shard: Shard) -> Path:
-        path = self.cache / f"{shard.sha256}.tar"
-        if path.is_file() and _digest(path) == shard.sha256:
-            return path
-        self.cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        digest = hashlib.sha256()
-        logger.info("fetching %s/%s", self.uri, shard.name)
-        with open_store(self.uri).get(shard.name) as source, partial.open("wb") as target:
-            for chunk in _pieces(source.read):
-                digest.update(chunk)
-                target.write(chunk)
-        if digest.hexdigest() != shard.sha256:
-            partial.unlink()
-            raise UserError(
-                f"The shard {shard.name} of {self.uri} is damaged (its SHA-256 differs from the manifest's); load it again."
-            )
-        partial.rename(path)
-        return path
 
 
 def training_prompt(sample: Sample, seed: int) -> str:
@@ -122,13 +104,3 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     """Yield *items* in pieces of *size*; the last one may be smaller."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _pieces(read: Callable[[int], bytes]) -> Iterator[bytes]:
-    while chunk := read(_PIECE):
-        yield chunk

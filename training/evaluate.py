@@ -16,7 +16,7 @@ from snap2caption.post import render
 from snap2caption.shards import Sample
 from snap2caption.vlm import Decoding, Generated, VisionLanguageModel
 from training.collate import SampleCollator
-from training.data import Dataset, chunks, evaluation_prompt
+from training.data import CachedDataset, chunks, evaluation_prompt
 from training.loss import mean_answer_loss
 from training.metrics import Comparison, Scores
 from training.recipe import EvaluationSettings
@@ -71,7 +71,7 @@ class Evaluation(_Model):
         return found
 
 
-def conditions_of(dataset: Dataset, cities: Sequence[str], settings: EvaluationSettings) -> Conditions:
+def conditions_of(dataset: CachedDataset, cities: Sequence[str], settings: EvaluationSettings) -> Conditions:
     """Return what an evaluation here and now would be measured under."""
     device = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
@@ -85,7 +85,7 @@ def conditions_of(dataset: Dataset, cities: Sequence[str], settings: EvaluationS
     )
 
 
-def evaluate(vlm: VisionLanguageModel, dataset: Dataset, conditions: Conditions, name: str) -> Evaluation:
+def evaluate(vlm: VisionLanguageModel, dataset: CachedDataset, conditions: Conditions, name: str) -> Evaluation:
     """Let *vlm* write a caption for each photo, greedily, in the tone of the photo's own caption, and score what it wrote.
 
     Args:

@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ from training.features import cacheable, check_image_tokens, encode
 from training.lora import add_adapter
 from training.loss import answer_loss, mean_answer_loss
 from training.recipe import OptimiserSettings, Recipe
+from training.stream import ByPosition, SampleStream, StreamOrder
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class StoppedError(UserError):
 
 def finetune(
     vlm: VisionLanguageModel,
-    train: Sequence[Sample],
+    train: Sequence[Sample] | SampleStream,
     validation: Sequence[Sample],
     recipe: Recipe,
     work_dir: Path,
@@ -56,7 +58,7 @@ def finetune(
 
     Args:
         vlm: the untouched base.
-        train: what to learn from.
+        train: what to learn from; a stream is read anew in each epoch, and nothing of it kept.
         validation: what the loss after each epoch is measured on.
         recipe: how.
         work_dir: where the checkpoints are; if it holds one, training goes on from there, to the same result.
@@ -72,23 +74,24 @@ def finetune(
     settings = recipe.optimiser
     make_deterministic(settings)
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
-    check_image_tokens(vlm, collate, train[0])
+    check_image_tokens(vlm, collate, validation[0])
     vlm.model = add_adapter(vlm.model, recipe.model.lora)
-    collator: Callable[..., Batch] = collate
-    train_rows: Sequence[Any] = train
-    validation_rows: Sequence[Any] = validation
-    if cacheable(vlm, collate, train, settings.feature_cache_gib):
-        train_rows = encode(vlm, collate, train, settings.batch_size)
-        validation_rows = encode(vlm, collate, validation, settings.batch_size)
-        collator = EncodedCollator(vlm.processor.tokenizer.pad_token_id)
-    order = EpochOrder([len(render(sample.post)) for sample in train], settings.batch_size, settings.seed)
+    arguments = _arguments(settings, work_dir)
+    order: EpochOrder | StreamOrder
+    if isinstance(train, SampleStream):
+        stream = train.for_rank(arguments.process_index, arguments.world_size)
+        order = StreamOrder(stream)
+        rows = _Rows(ByPosition(stream), validation, collate)
+    else:
+        order = EpochOrder([len(render(sample.post)) for sample in train], settings.batch_size, settings.seed)
+        rows = _look_once(vlm, collate, train, validation, settings)
     stop = StopOnSignal()
     trainer = AnswerTrainer(
         model=vlm.model,
-        args=_arguments(settings, work_dir),
-        train_dataset=train_rows,
-        eval_dataset=validation_rows,
-        data_collator=collator,
+        args=arguments,
+        train_dataset=rows.train,
+        eval_dataset=rows.validation,
+        data_collator=rows.collate,
         order=order,
         callbacks=[ReorderEpochs(order), Reporter(report), stop, ProgressBar()],
     )
@@ -102,6 +105,32 @@ def finetune(
     adapter = work_dir / "adapter"
     vlm.model.save_pretrained(adapter)
     return adapter
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the Trainer reads, and how batches are made of it."""
+
+    train: Any
+    validation: Sequence[Any]
+    collate: Callable[..., Batch]
+
+
+def _look_once(
+    vlm: VisionLanguageModel,
+    collate: SampleCollator,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    settings: OptimiserSettings,
+) -> _Rows:
+    """Return the samples with their pictures' features if those can be kept, else the samples as they are."""
+    if not cacheable(vlm, collate, train, settings.feature_cache_gib):
+        return _Rows(train, validation, collate)
+    return _Rows(
+        encode(vlm, collate, train, settings.batch_size),
+        encode(vlm, collate, validation, settings.batch_size),
+        EncodedCollator(vlm.processor.tokenizer.pad_token_id),
+    )
 
 
 def make_deterministic(settings: OptimiserSettings) -> None:
@@ -152,7 +181,7 @@ class EpochOrder(Sampler[int]):
 class AnswerTrainer(Trainer):
     """A Trainer whose loss is the mean over the answers' tokens of a whole optimiser step, however it is cut into batches."""
 
-    def __init__(self, *, order: EpochOrder, **arguments: Any) -> None:
+    def __init__(self, *, order: EpochOrder | StreamOrder, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.order = order
         # Ours is normalised over the step: the Trainer must not divide it by the accumulation steps again.
@@ -182,7 +211,19 @@ class AnswerTrainer(Trainer):
         self.log(metrics)
         return metrics
 
-    def _get_train_sampler(self, *_: Any, **__: Any) -> EpochOrder:
+    def get_train_dataloader(self) -> DataLoader:
+        """Return the batches of an epoch. A stream gives each process its own: the Trainer must not divide them again."""
+        if isinstance(self.order, EpochOrder):
+            return super().get_train_dataloader()
+        return DataLoader(
+            self.train_dataset,
+            batch_size=self._train_batch_size,
+            sampler=self.order,
+            collate_fn=self.data_collator,
+            generator=torch.Generator(),
+        )
+
+    def _get_train_sampler(self, *_: Any, **__: Any) -> EpochOrder | StreamOrder:
         return self.order
 
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
@@ -195,7 +236,7 @@ class AnswerTrainer(Trainer):
 class ReorderEpochs(TrainerCallback):
     """Gives each epoch its own order. Other random numbers, dropout's, go on from the state that a checkpoint holds."""
 
-    def __init__(self, order: EpochOrder) -> None:
+    def __init__(self, order: EpochOrder | StreamOrder) -> None:
         self.order = order
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002

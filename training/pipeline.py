@@ -11,13 +11,15 @@ from pathlib import Path
 
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
+from snap2caption.shards import Sample
 from snap2caption.vlm import find_revision, load
-from training.data import Dataset
+from training.data import CachedDataset, Selection
 from training.evaluate import conditions_of, evaluate
 from training.finetune import finetune, make_deterministic
 from training.lora import trainable_parameters
 from training.pictures import choose_rows, draw_grid
 from training.recipe import Recipe
+from training.stream import SampleStream
 from training.tracking import CANDIDATE, FINGERPRINT, RECIPE, RunLog, connect, explained, find_run, is_finished
 
 logger = logging.getLogger(__name__)
@@ -73,12 +75,14 @@ def fingerprint(recipe: Recipe, dataset_version: str, revision: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
-def open_dataset(uri: str, settings: Settings) -> Dataset:
+def open_dataset(uri: str, settings: Settings) -> CachedDataset:
     """Open the dataset version at *uri*; its shards are kept in the state folder."""
-    return Dataset.open(uri, settings.state_dir / "shards")
+    return CachedDataset.open(uri, settings.state_dir / "shards")
 
 
-def _train(recipe: Recipe, settings: Settings, dataset: Dataset, revision: str, work_dir: Path, log: RunLog) -> None:
+def _train(
+    recipe: Recipe, settings: Settings, dataset: CachedDataset, revision: str, work_dir: Path, log: RunLog
+) -> None:
     log.parameters(recipe.model_dump(mode="json", exclude={"tracking"}))
     log.text(recipe.dump(), RECIPE)
     log.text(dataset.manifest.dump().decode(), "manifest.json")
@@ -86,7 +90,7 @@ def _train(recipe: Recipe, settings: Settings, dataset: Dataset, revision: str, 
     adapter = work_dir / "adapter"
     if not adapter.is_dir():
         vlm = load(recipe.model.base, settings.models_dir, revision=revision, dtype=dtype)
-        learned_from = dataset.samples("train", data.cities, data.samples_per_city)
+        learned_from = _learned_from(recipe, dataset, work_dir)
         validation = dataset.samples("validation", data.cities, data.samples_per_city)
         finetune(vlm, learned_from, validation, recipe, work_dir, log.metrics)
         log.parameters({"trainable_parameters": trainable_parameters(vlm.model), "train_samples": len(learned_from)})
@@ -101,6 +105,17 @@ def _train(recipe: Recipe, settings: Settings, dataset: Dataset, revision: str, 
     log.table([row.model_dump() for row in rows], "samples/captions.json")
     log.picture(draw_grid(rows, dataset.samples(recipe.evaluation.split, data.cities)), "samples/captions.png")
     log.model(adapter, recipe.model.base, revision)
+
+
+def _learned_from(recipe: Recipe, dataset: CachedDataset, work_dir: Path) -> list[Sample] | SampleStream:
+    """Return the samples to train on. A stream's shards lie under *work_dir* while they are read; what a killed run left there is removed."""
+    data, settings = recipe.data, recipe.optimiser
+    if not data.stream:
+        return dataset.samples("train", data.cities, data.samples_per_city)
+    scratch = work_dir / "stream"
+    shutil.rmtree(scratch, ignore_errors=True)
+    selection = Selection("train", data.cities, data.samples_per_city)
+    return SampleStream(dataset.source, selection, batch_size=settings.batch_size, seed=settings.seed, scratch=scratch)
 
 
 @contextmanager

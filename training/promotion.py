@@ -7,7 +7,7 @@ from snap2caption.errors import UserError
 from snap2caption.registry import CHAMPION, ModelVersion, Registry
 from snap2caption.settings import Settings
 from snap2caption.verdict import Rule, Verdict
-from training.data import Dataset
+from training.data import CachedDataset
 from training.evaluate import Conditions, Evaluation, conditions_of, evaluate
 from training.finetune import make_deterministic
 from training.gate import judge
@@ -115,7 +115,7 @@ def _compare(
 class _Evaluator:
     """Evaluates models under one run's conditions, or finds that it was done."""
 
-    def __init__(self, client: MlflowClient, recipe: Recipe, dataset: Dataset, settings: Settings) -> None:
+    def __init__(self, client: MlflowClient, recipe: Recipe, dataset: CachedDataset, settings: Settings) -> None:
         self.client = client
         self.dataset = dataset
         self.models_dir = settings.models_dir

@@ -47,12 +47,17 @@ class ModelSettings(_Section):
 
 
 class DataSettings(_Section):
-    """The dataset version: its URI, or the URI of the datasets' root with ``version``."""
+    """The dataset version: its URI, or the URI of the datasets' root with ``version``; and which of it, read how.
+
+    With ``stream`` the training split is read from the store as it is needed, a few shards on disk at a time. Without, it is fetched first:
+    then batches hold captions of like length, and vision features can be kept.
+    """
 
     uri: str | None = None
     version: str | None = None
     cities: tuple[str, ...] = ()
     samples_per_city: Positive | None = None
+    stream: bool = False
 
     def version_uri(self) -> str:
         """Return the URI of the dataset version.

@@ -74,13 +74,20 @@ def _digest(data: bytes) -> bytes:
 
 
 def hash_image(data: bytes) -> bytes | Reason:
-    """Decode a JPEG completely (a check of its header would miss a truncation) and return its perceptual hash, or what is wrong."""
+    """Decode a JPEG completely (a check of its header would miss a truncation) and return its perceptual hash, or what is wrong.
+
+    Returns:
+        256 bits: which of the 16x16 lowest frequencies of the grey picture are above their median (Zauner, "Implementation and benchmarking
+        of perceptual image hash functions", 2010).
+    """
     import imagehash
 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             if not (min(image.size) >= MIN_SIDE and max(image.size) <= min(MAX_SIDE, MAX_ASPECT * min(image.size))):
                 return Reason.ODD_DIMENSIONS
+            # In grey, and scaled while it is decoded: all of the data is read, and damage found, in half the time.
+            image.draft("L", (4 * HASH_SIZE, 4 * HASH_SIZE))
             try:
                 image.load()
             except (OSError, SyntaxError, ValueError):

@@ -130,7 +130,7 @@ def _make(
         hashtags=_file(draft, HASHTAGS),
         assignments=_file(draft, ASSIGNMENTS),
     )
-    write_card(draft, manifest)
+    write_card(draft, manifest, [])
     manifest = manifest.model_copy(update={"card": _file(draft, CARD)})
     (draft / NAME).write_bytes(manifest.dump())
     return manifest

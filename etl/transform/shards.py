@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def write_shard(corpus: Path, out: Path, split: Split, number: int, pairs: Seque
             _add(shard, f"{key}.json", json.dumps(row, ensure_ascii=False).encode())
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return Shard(name=path.name, sha256=digest, samples=len(pairs), bytes=path.stat().st_size)
+    cities = dict(sorted(Counter(pair.city for pair in pairs).items()))
+    return Shard(name=path.name, sha256=digest, samples=len(pairs), bytes=path.stat().st_size, cities=cities)
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException
 
 from plugins.assets import DATASET
 from plugins.links import DatasetLink
@@ -15,12 +16,13 @@ from snap2caption.settings import Settings
 class ExtractOperator(BaseOperator):
     """Downloads the corpus zip; returns its path on the machines' shared state folder."""
 
-    template_fields = ("urls", "sha256")
+    template_fields = ("urls", "sha256", "size")
 
-    def __init__(self, *, urls: Any, sha256: Any, **arguments: Any) -> None:
+    def __init__(self, *, urls: Any, sha256: Any, size: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.urls = urls
         self.sha256 = sha256
+        self.size = size
 
     def execute(self, context: Any) -> str:  # noqa: ARG002
         """Download, or go on with a download that was cut off."""
@@ -28,9 +30,17 @@ class ExtractOperator(BaseOperator):
 
         report = _EverySoOften(self.log)
         path = extract(
-            self.urls, Settings().state_dir / "downloads", sha256=self.sha256 or None, on_progress=report.show
+            self.urls,
+            Settings().state_dir / "downloads",
+            sha256=self.sha256 or None,
+            size=self.size or None,
+            on_progress=report.show,
         )
         return str(path)
+
+    def on_kill(self) -> None:
+        """Leave `execute` where it is, which ends the download."""
+        raise AirflowException("The download was stopped; another try goes on from where it was.")
 
 
 class TransformOperator(CommandOperator):

@@ -17,7 +17,7 @@ from snap2caption.manifest import Manifest
 from snap2caption.post import parse
 from snap2caption.registry import CHAMPION, PREVIOUS
 from snap2caption.tone import infer_tone
-from training.data import Dataset
+from training.data import CachedDataset
 from training.evaluate import Evaluation
 from training.pipeline import train
 from training.promotion import evaluate_model, gate_run, open_registry, promote, rollback
@@ -95,7 +95,7 @@ def test_the_champion_loads_as_a_pyfunc_and_writes_what_was_evaluated(
     promote(run_id, settings, force=True)
     monkeypatch.setenv("SNAP2CAPTION_MODELS_DIR", str(settings.models_dir))
     model = mlflow.pyfunc.load_model(f"models:/{settings.registered_model}@champion")
-    sample = Dataset.open(dataset_dir.as_uri(), tmp_path / "shards").samples("test")[0]
+    sample = CachedDataset.open(dataset_dir.as_uri(), tmp_path / "shards").samples("test")[0]
     photo = sample.photo()
     as_bytes = model.predict(pd.DataFrame({"image": [photo]}), params={"max_new_tokens": 24})
     as_text = model.predict(

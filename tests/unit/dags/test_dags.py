@@ -128,7 +128,7 @@ def test_loading_a_dataset_starts_the_training(read: Read) -> None:
 
 
 def test_every_parameter_is_described_and_typed(read: Read) -> None:
-    assert set(read.dags["etl"]["params"]) == {"urls", "sha256", "cities", "seed", "datasets_uri"}
+    assert set(read.dags["etl"]["params"]) == {"urls", "sha256", "size", "cities", "seed", "datasets_uri"}
     assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri"}
     for dag in read.dags.values():
         for schema in dag["params"].values():

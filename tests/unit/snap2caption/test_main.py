@@ -22,6 +22,7 @@ def test_help_lists_every_stage() -> None:
         "extract",
         "transform",
         "load",
+        "inspect",
         "train",
         "evaluate",
         "score",

@@ -6,7 +6,7 @@ import pytest
 
 from snap2caption.errors import UserError
 from snap2caption.post import Post
-from snap2caption.shards import read_shard
+from snap2caption.shards import read_shard, read_stream
 
 pytestmark = pytest.mark.unit
 
@@ -32,6 +32,8 @@ def test_samples_come_with_their_photos(write):
     one, two = read_shard(shard)
     assert (one.id, one.city, one.post) == ("7", "chicago", Post("By the lake", ("lake",)))
     assert (one.photo(), two.photo()) == (b"first", b"second")
+    with shard.open("rb") as stream:
+        assert list(read_stream(stream, shard.name)) == [one.loaded(), two.loaded()]
 
 
 @pytest.mark.parametrize(
@@ -44,8 +46,11 @@ def test_samples_come_with_their_photos(write):
     ],
 )
 def test_a_wrong_shard_is_one_sentence(write, members, message):
+    shard = write(*members)
     with pytest.raises(UserError, match=message):
-        list(read_shard(write(*members)))
+        list(read_shard(shard))
+    with pytest.raises(UserError, match=message), shard.open("rb") as stream:
+        list(read_stream(stream, shard.name))
 
 
 def test_a_cut_off_shard_is_one_sentence(write):

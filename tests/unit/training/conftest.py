@@ -5,7 +5,7 @@ import pytest
 from tiny import BASE, recipe_content, write_dataset, write_models
 
 from snap2caption.vlm import VisionLanguageModel, load
-from training.data import Dataset
+from training.data import CachedDataset
 from training.recipe import Recipe
 
 
@@ -32,8 +32,8 @@ def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def dataset(dataset_dir: Path, tmp_path: Path) -> Dataset:
-    return Dataset.open(dataset_dir.as_uri(), tmp_path / "shards")
+def dataset(dataset_dir: Path, tmp_path: Path) -> CachedDataset:
+    return CachedDataset.open(dataset_dir.as_uri(), tmp_path / "shards")
 
 
 @pytest.fixture

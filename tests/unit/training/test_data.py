@@ -4,7 +4,7 @@ import pytest
 
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Tone
-from training.data import WITHOUT_TONE, Dataset, chunks, evaluation_prompt, training_prompt
+from training.data import WITHOUT_TONE, CachedDataset, Selection, chunks, evaluation_prompt, training_prompt
 
 pytestmark = pytest.mark.unit
 
@@ -20,8 +20,8 @@ def test_samples_come_whole_and_in_order(dataset):
 def test_samples_are_chosen_by_city(dataset):
     samples = dataset.samples("train", ["newyork", "chicago"], per_city=5)
     assert sorted(sample.city for sample in samples) == ["chicago"] * 5 + ["newyork"] * 5
-    assert dataset.count("train", ["newyork", "chicago"], 5) == len(samples)
-    assert dataset.count("train") == 48
+    assert Selection("train", ["newyork", "chicago"], 5).quotas(dataset.manifest) == {"chicago": 5, "newyork": 5}
+    assert sum(Selection("train").quotas(dataset.manifest).values()) == 48
 
 
 def test_an_unknown_city_is_named(dataset):
@@ -38,7 +38,7 @@ def test_a_damaged_shard_is_named_and_not_kept(dataset_dir, tmp_path):
     data = bytearray(shard.read_bytes())
     data[1500] ^= 1
     shard.write_bytes(data)
-    damaged = Dataset.open(folder.as_uri(), tmp_path / "cache")
+    damaged = CachedDataset.open(folder.as_uri(), tmp_path / "cache")
     with pytest.raises(UserError, match=r"train-000000.tar of .* is damaged"):
         damaged.samples("train")
     assert list((tmp_path / "cache").iterdir()) == []
@@ -46,13 +46,13 @@ def test_a_damaged_shard_is_named_and_not_kept(dataset_dir, tmp_path):
 
 def test_a_damaged_cache_is_fetched_again(dataset):
     before = dataset.samples("test")
-    before[0].shard.write_bytes(b"rubbish")
+    before[0].content.file.write_bytes(b"rubbish")
     assert dataset.samples("test") == before
 
 
 def test_a_missing_dataset_is_one_sentence(tmp_path):
     with pytest.raises(UserError):
-        Dataset.open((tmp_path / "nothing").as_uri(), tmp_path / "cache")
+        CachedDataset.open((tmp_path / "nothing").as_uri(), tmp_path / "cache")
 
 
 def test_prompts_name_the_tone_of_the_caption(dataset):

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny import write_dataset
 
 from training.collate import SampleCollator
-from training.data import chunks, evaluation_prompt
+from training.data import CachedDataset, Selection, chunks, evaluation_prompt
 from training.finetune import COMPLETE, EpochOrder, StoppedError, finetune, last_checkpoint
 from training.loss import mean_answer_loss
+from training.stream import SampleStream
 
 pytestmark = pytest.mark.unit
 
@@ -19,13 +21,13 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from snap2caption.vlm import load
-from training.data import Dataset
+from training.data import CachedDataset
 from training.finetune import finetune
 from training.recipe import load_recipe
 
 models, work, cache, recipe_file = map(Path, sys.argv[1:])
 recipe = load_recipe(recipe_file)
-dataset = Dataset.open(recipe.data.version_uri(), cache)
+dataset = CachedDataset.open(recipe.data.version_uri(), cache)
 
 def report(metrics, step):
     if step == 10:
@@ -42,6 +44,25 @@ def run(load_tiny, dataset, recipe):
         vlm = load_tiny()
         adapter = finetune(vlm, dataset.samples("train"), dataset.samples("validation"), changed, work_dir, report)
         return vlm, adapter
+
+    return run_it
+
+
+@pytest.fixture
+def run_streamed(load_tiny, recipe, tmp_path):
+    write_dataset(tmp_path / "v1", {"train": [20, 16, 12], "validation": 9, "test": 3})
+    dataset = CachedDataset.open(str(tmp_path / "v1"), tmp_path / "shards")
+
+    def run_it(work_dir, report=lambda *_: None):
+        settings = recipe.optimiser
+        stream = SampleStream(
+            dataset.source,
+            Selection("train"),
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            scratch=work_dir / "stream",
+        )
+        return finetune(load_tiny(), stream, dataset.samples("validation"), recipe, work_dir, report)
 
     return run_it
 
@@ -115,6 +136,28 @@ def test_asked_to_stop_it_saves_and_goes_on_in_the_middle_of_an_epoch(run, tmp_p
     assert signal.getsignal(signal.SIGTERM) is before
     assert last_checkpoint(tmp_path / "work") == str(tmp_path / "work" / "checkpoint-7")
     assert same(run(tmp_path / "work")[1], run(tmp_path / "whole")[1])
+
+
+def test_from_a_stream_it_learns_and_goes_on_in_the_middle_of_an_epoch(run_streamed, tmp_path, caplog):
+    losses = []
+    whole = run_streamed(tmp_path / "whole", lambda metrics, _: losses.append(metrics))
+    validation = [metrics["validation/loss"] for metrics in losses if "validation/loss" in metrics]
+    assert validation[1] < validation[0]
+    assert not list((tmp_path / "whole" / "stream").iterdir())
+
+    def terminate(_, step):
+        if step == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(StoppedError):
+        run_streamed(tmp_path / "work", terminate)
+    assert last_checkpoint(tmp_path / "work") == str(tmp_path / "work" / "checkpoint-11")
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        resumed = run_streamed(tmp_path / "work")
+    assert same(resumed, whole)
+    # The last batch alone was left: not all of the three shards were fetched again, beside the validation's.
+    assert caplog.text.count("fetching") < 3
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path):

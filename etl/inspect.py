@@ -1,0 +1,171 @@
+"""Inspecting a dataset version in its store: what is in it, where it came from, a few of its samples."""
+
+import io
+import itertools
+import json
+import re
+import shutil
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+from rich.console import Console
+from rich.table import Table
+
+from etl.verify import Fault
+from snap2caption.dataset import Dataset
+from snap2caption.manifest import Source, Split
+from snap2caption.shards import read_stream
+
+# Control characters but the line feed, and those that turn the direction of a text.
+_COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class SplitContent(_Model):
+    """A split, in numbers."""
+
+    samples: int
+    cities: dict[str, int]
+    shards: int
+    bytes: int
+
+
+class Example(_Model):
+    """A sample without its photo."""
+
+    id: str
+    city: str
+    caption: str
+    hashtags: tuple[str, ...]
+
+
+class Inspection(_Model):
+    """What there is to know about a version. ``faults`` is None if it was not verified."""
+
+    uri: str
+    version: str
+    created: datetime | None
+    source: Source
+    previous: str | None
+    settings: dict[str, JsonValue]
+    splits: dict[Split, SplitContent]
+    dropped: dict[str, int]
+    files: dict[str, int]
+    """Bytes of the files that are not shards."""
+    samples: tuple[Example, ...]
+    faults: tuple[Fault, ...] | None = None
+
+
+def inspect(dataset: Dataset, samples: int) -> Inspection:
+    """Return what the manifest says of the version, and its first *samples* of the training split, for which no more than needed is read.
+
+    Raises:
+        UserError: the store is away, or the shard with the samples is damaged.
+    """
+    manifest = dataset.manifest
+    shards = {shard.name for split in manifest.splits.values() for shard in split.shards}
+    previous = manifest.settings.get("previous")
+    return Inspection(
+        uri=dataset.uri,
+        version=manifest.version,
+        created=manifest.created,
+        source=manifest.source,
+        previous=None if previous is None else str(previous),
+        settings=manifest.settings,
+        splits={
+            split: SplitContent(
+                samples=summary.samples,
+                cities=summary.cities,
+                shards=len(summary.shards),
+                bytes=sum(shard.bytes for shard in summary.shards),
+            )
+            for split, summary in manifest.splits.items()
+        },
+        dropped=manifest.dropped,
+        files={file.name: file.bytes for file in manifest.files() if file.name not in shards},
+        samples=_first(dataset, samples),
+    )
+
+
+def _first(dataset: Dataset, count: int) -> tuple[Example, ...]:
+    examples: list[Example] = []
+    for split in dataset.manifest.splits.values():
+        for shard in split.shards:
+            if len(examples) == count:
+                return tuple(examples)
+            with dataset.stream(shard) as stream:
+                for sample in itertools.islice(read_stream(stream, shard.name), count - len(examples)):
+                    post = sample.post
+                    examples.append(
+                        Example(id=sample.id, city=sample.city, caption=post.caption, hashtags=post.hashtags)
+                    )
+    return tuple(examples)
+
+
+def draw(inspection: Inspection) -> str:
+    """Return the inspection as tables, as wide as the terminal."""
+    page = io.StringIO()
+    width = max(80, shutil.get_terminal_size((120, 24)).columns)
+    console = Console(file=page, width=width, markup=False, highlight=False, emoji=False)
+    for table in _tables(inspection):
+        console.print(table)
+    if inspection.faults is not None:
+        count = len(inspection.faults)
+        console.print("No fault was found." if not count else f"{count} fault{'s' if count > 1 else ''} found.")
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+
+
+def _tables(inspection: Inspection) -> list[Table]:
+    about = _table("Version", "", "")
+    for name, value in (
+        ("version", inspection.version),
+        ("at", inspection.uri),
+        ("created", inspection.created),
+        ("source", "\n".join(inspection.source.urls)),
+        ("source's SHA-256", inspection.source.sha256),
+        ("previous version", inspection.previous),
+        *((name, value) for name, value in inspection.settings.items() if name != "previous"),
+        *((name, f"{size:,} bytes") for name, size in inspection.files.items()),
+    ):
+        about.add_row(name, _cell(value))
+    about.show_header = False
+    cities = sorted({city for split in inspection.splits.values() for city in split.cities})
+    splits = _table("Splits", "split", "samples", *cities, "shards", "bytes", numbers_from=1)
+    for name, split in inspection.splits.items():
+        counts = (split.samples, *(split.cities.get(city, 0) for city in cities), split.shards, split.bytes)
+        splits.add_row(name, *(f"{count:,}" for count in counts))
+    dropped = _table("Dropped", "reason", "samples", numbers_from=1)
+    for reason, count in sorted(inspection.dropped.items(), key=lambda item: (-item[1], item[0])):
+        dropped.add_row(reason, f"{count:,}")
+    samples = _table("Samples", "id", "city", "caption", "hashtags")
+    for sample in inspection.samples:
+        tags = " ".join(f"#{tag}" for tag in sample.hashtags)
+        samples.add_row(_cell(sample.id), _cell(sample.city), _cell(sample.caption), _cell(tags))
+    faults = _table("Faults", "file", "fault")
+    for fault in inspection.faults or ():
+        faults.add_row(_cell(fault.file), _cell(fault.fault))
+    return [table for table in (about, splits, dropped, samples, faults) if table.row_count]
+
+
+def _table(title: str, *columns: str, numbers_from: int | None = None) -> Table:
+    table = Table(title=title, title_justify="left")
+    for position, name in enumerate(columns):
+        is_number = numbers_from is not None and position >= numbers_from
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    return table
+
+
+def _cell(value: Any) -> str:
+    """Return *value* as text without anything that a terminal would obey."""
+    text = "-" if value is None or value == "" else value if isinstance(value, str) else _plain(value)
+    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return ", ".join(map(str, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)

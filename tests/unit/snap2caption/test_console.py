@@ -1,0 +1,25 @@
+import pytest
+
+from snap2caption import console
+
+pytestmark = pytest.mark.unit
+
+
+def test_a_log_hears_of_long_work_now_and_then(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr(console, "LINE_SECONDS", 0.0)
+    with console.progress_bar() as progress:
+        task = progress.add_task("checking", total=4)
+        progress.update(task, completed=1)
+        progress.advance(task)
+        progress.update(task, total=None, completed=3)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("checking: 1 of 4 (25 %)")
+    assert lines[1].startswith("checking: 2 of 4 (50 %)")
+    assert len(lines) == 3
+
+
+def test_short_work_says_nothing(capfd: pytest.CaptureFixture) -> None:
+    with console.progress_bar() as progress:
+        task = progress.add_task("checking", total=4)
+        progress.advance(task, 4)
+    assert capfd.readouterr().err == ""

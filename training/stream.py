@@ -1,0 +1,273 @@
+"""Training samples straight from a store: shuffled, shared over ranks and workers, resumable, verified, a few shards on disk at a time."""
+
+import copy
+import hashlib
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset as MapDataset
+from torch.utils.data import IterableDataset, Sampler, get_worker_info
+
+from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
+from snap2caption.manifest import Manifest, Shard
+from snap2caption.shards import Sample, read_shard
+from training.data import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What is selected of a shard: the first so many of each city, or everything."""
+
+    shard: Shard
+    samples: int
+    cities: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Consecutive samples, *start* to *stop*, of a share in its shuffled order."""
+
+    share: Share
+    start: int
+    stop: int
+
+
+class SampleStream(IterableDataset):
+    """The selected samples of a dataset version, as a torch dataset for a DataLoader of the given *batch_size*.
+
+    In each epoch another order, which depends on *seed* and the epoch alone: the shards are shuffled, then the samples of each. Ranks get
+    consecutive parts of that order, and a rank's workers consecutive batches of its part: all of them together give every sample once, and
+    few shards are fetched twice. Ranks get equally many; where the samples don't suffice for that, the first of the order are given
+    once more, as torch's DistributedSampler does.
+
+    Beside the shard that is read, the next one is fetched, both under *scratch*; a shard is verified before any of its samples is handed out, and
+    removed after the last. Samples carry their photo.
+
+    `state_dict` and `load_state_dict` are what torchdata's StatefulDataLoader looks for.
+    """
+
+    def __init__(self, dataset: Dataset, selection: Selection, *, batch_size: int, seed: int, scratch: Path) -> None:
+        """Plan the stream by the manifest; nothing is fetched yet.
+
+        Raises:
+            UserError: nothing is selected, or the manifest does not tell where it lies.
+        """
+        self.dataset = dataset
+        self.shares = find_shares(dataset.manifest, selection)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.scratch = scratch
+        self.rank, self.world_size = 0, 1
+        self.epoch = 0
+        content = [dataset.manifest.version, [(share.shard.sha256, share.cities) for share in self.shares]]
+        self._content = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
+        self._position = self._resume_at = 0
+
+    def for_rank(self, rank: int, world_size: int) -> "SampleStream":
+        """Return the stream of one of several processes that train together."""
+        stream = copy.copy(self)
+        stream.rank, stream.world_size = rank, world_size
+        return stream
+
+    def __len__(self) -> int:
+        """Return how many samples a rank gets in an epoch."""
+        return -(-sum(share.samples for share in self.shares) // self.world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration gives, from its beginning."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self._position = self._resume_at = 0
+
+    def seek(self, position: int) -> None:
+        """Let the next iteration begin at *position* of this worker's part."""
+        self._position = self._resume_at = position
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where this worker is: how many samples of its part it has handed out in this epoch."""
+        return {"epoch": self.epoch, "position": self._position, "order": self._order()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where *state* was taken: the next iteration gives the sample after the last one, without fetching those before.
+
+        Raises:
+            UserError: it was taken from a stream that gives another order.
+        """
+        if state["order"] != self._order():
+            raise UserError(
+                "The saved position belongs to another stream; go on with the same dataset version, selection, seed, batch size, and "
+                "numbers of processes and workers."
+            )
+        self.epoch = state["epoch"]
+        self.seek(state["position"])
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Start the epoch, once: the iteration after this one begins at its beginning again."""
+        start, self._resume_at = self._resume_at, 0
+        self._position = start
+        return self._read(self.plan(*_this_worker(), start))
+
+    def plan(self, worker: int, workers: int, position: int = 0) -> list[Portion]:
+        """Return what a worker of this rank reads in this epoch, from *position* of its part on."""
+        order = random.Random(f"{self.seed}:{self.epoch}").sample(self.shares, len(self.shares))  # noqa: S311 - not a secret
+        part = batches_of(worker, workers, len(self), self.batch_size)
+        first = self.rank * len(self)
+        return find_portions(order, range(first + part.start + position, first + part.stop))
+
+    def _read(self, plan: Sequence[Portion]) -> Iterator[Sample]:
+        if not plan:
+            return
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(dir=self.scratch) as scratch,
+            ThreadPoolExecutor(1, thread_name_prefix="next-shard") as thread,
+        ):
+            # A folder for each: with few shards, the first one may come again at the end.
+            folders = [Path(scratch) / str(number) for number in range(len(plan))]
+            fetching = thread.submit(self._fetch, plan[0], folders[0])
+            for folder, upcoming, next_folder in zip_longest(folders, plan[1:], folders[1:]):
+                samples = fetching.result()
+                if upcoming is not None:
+                    fetching = thread.submit(self._fetch, upcoming, next_folder)
+                for sample in samples:
+                    self._position += 1
+                    yield sample.loaded()
+                shutil.rmtree(folder)
+
+    def _fetch(self, portion: Portion, folder: Path) -> list[Sample]:
+        shard = portion.share.shard
+        chosen = choose(portion.share, read_shard(self.dataset.fetch(shard, folder)))
+        if len(chosen) != portion.share.samples:
+            raise UserError(
+                f"{shard.name} of {self.dataset.uri} does not hold what the manifest says; see `snap2caption inspect {self.dataset.uri} --verify`."
+            )
+        shuffled = random.Random(f"{self.seed}:{self.epoch}:{shard.name}").sample(chosen, len(chosen))  # noqa: S311 - not a secret
+        return shuffled[portion.start : portion.stop]
+
+    def _order(self) -> list[Any]:
+        """Return what the order of this worker's samples depends on, but for the epoch."""
+        return [self._content, self.seed, self.batch_size, self.rank, self.world_size, *_this_worker()]
+
+
+class ByPosition(MapDataset):
+    """A stream as transformers' Trainer reads data: by position.
+
+    In ascending order it streams; a jump, as when training resumes, fetches nothing of what lies between.
+    """
+
+    def __init__(self, stream: SampleStream) -> None:
+        self.stream = stream
+        self._samples: Iterator[Sample] = iter(())
+        self._next = -1
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __getitem__(self, position: int) -> Sample:
+        if position != self._next:
+            self.stream.seek(position)
+            self._samples = iter(self.stream)
+        self._next = position + 1
+        return next(self._samples)
+
+
+class StreamOrder(Sampler[int]):
+    """The order of a stream's positions: as they come, since the stream itself shuffles by the epoch."""
+
+    def __init__(self, stream: SampleStream) -> None:
+        self.stream = stream
+
+    @property
+    def epoch(self) -> int:
+        """The epoch's number."""
+        return self.stream.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.stream.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.stream)))
+
+
+def find_shares(manifest: Manifest, selection: Selection) -> list[Share]:
+    """Return what *selection* takes of each shard, in their order, by the manifest alone; the same samples as when they are cached.
+
+    Raises:
+        UserError: nothing is selected, or the manifest does not say which cities are in which shard.
+    """
+    left = selection.quotas(manifest)
+    if not any(left.values()):
+        raise UserError(f"The {selection.split} split of dataset {manifest.version} is empty; make a larger dataset.")
+    summary = manifest.splits[selection.split]
+    if left == summary.cities:
+        return [Share(shard, shard.samples) for shard in summary.shards if shard.samples]
+    shares = []
+    for shard in summary.shards:
+        if shard.cities is None:
+            raise UserError(
+                f"The manifest of {manifest.version} does not say which cities are in {shard.name}, so they can't be chosen from a stream; "
+                "make the version again with `transform`, or set data.stream=false."
+            )
+        take = {city: min(count, shard.cities.get(city, 0)) for city, count in left.items()}
+        left = {city: count - take[city] for city, count in left.items()}
+        if any(take.values()):
+            shares.append(Share(shard, sum(take.values()), take))
+    return shares
+
+
+def choose(share: Share, samples: Iterator[Sample]) -> list[Sample]:
+    """Return those of a shard's *samples* that belong to *share*."""
+    if share.cities is None:
+        return list(samples)
+    taken: Counter[str] = Counter()
+    chosen = []
+    for sample in samples:
+        if taken[sample.city] < share.cities.get(sample.city, 0):
+            taken[sample.city] += 1
+            chosen.append(sample)
+    return chosen
+
+
+def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> range:
+    """Return which of a rank's *samples* one of its *workers* gets: whole batches, but for the last one of all."""
+    batches = -(-samples // batch_size)
+    each, more = divmod(batches, workers)
+    first = worker * each + min(worker, more)
+    last = first + each + (worker < more)
+    return range(min(first * batch_size, samples), min(last * batch_size, samples))
+
+
+def find_portions(order: Sequence[Share], wanted: range) -> list[Portion]:
+    """Return the portions of the shares in *order* that hold the positions *wanted*; after the last position comes the first again.
+
+    *wanted* holds at most as many positions as there are samples.
+    """
+    total = sum(share.samples for share in order)
+    start = wanted.start % total
+    stop = start + len(wanted)
+    portions = []
+    at = 0
+    for share in chain(order, order):
+        first, last = max(start - at, 0), min(stop - at, share.samples)
+        if first < last:
+            portions.append(Portion(share, first, last))
+        at += share.samples
+    return portions
+
+
+def _this_worker() -> tuple[int, int]:
+    info = get_worker_info()
+    return (0, 1) if info is None else (info.id, info.num_workers)
