@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from snap2caption.errors import UserError
+from snap2caption.settings import Settings
 
 
 class StoreError(UserError):
@@ -66,6 +67,7 @@ def open_store(uri: str) -> ObjectStore:
         StoreError: the URI is not one of the three kinds, or lacks its bucket, container or absolute path.
     """
     parts = urlsplit(uri)
+    piece = Settings().store_piece_mib << 20
     prefix = unquote(parts.path).strip("/")
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         from snap2caption.store.file import FileStore
@@ -74,11 +76,11 @@ def open_store(uri: str) -> ObjectStore:
     if parts.scheme == "s3" and parts.netloc:
         from snap2caption.store.s3 import S3Store
 
-        return S3Store(parts.netloc, prefix)
+        return S3Store(parts.netloc, prefix, piece)
     if parts.scheme == "swift" and parts.netloc:
         from snap2caption.store.swift import SwiftStore
 
-        return SwiftStore(parts.netloc, prefix)
+        return SwiftStore(parts.netloc, prefix, piece)
     raise StoreError(
         f"{uri!r} is not a store; give file:///absolute/path, s3://bucket/prefix or swift://container/prefix."
     )

@@ -1,7 +1,6 @@
 """A folder as an object store."""
 
 import fcntl
-import glob
 import hashlib
 import os
 import secrets
@@ -22,13 +21,14 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.uri = root.as_uri()
+        self._swept: set[Path] = set()
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Copy, compare, flush to the disk, rename."""
         path = self.root / key
         with self._explained(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(path)
+            self._remove_leftovers(path.parent)
             with _draft(path) as stream:
                 digest = hashlib.sha256()
                 for block in blocks(source):
@@ -38,6 +38,17 @@ class FileStore:
                 stream.flush()
                 os.fsync(stream.fileno())
                 Path(stream.name).replace(path)
+
+    def _remove_leftovers(self, folder: Path) -> None:
+        """Remove the drafts in *folder* that nobody writes to any more: their runs were killed, and the system dropped their locks."""
+        # Once a folder: it may hold a hundred thousand files.
+        if folder in self._swept:
+            return
+        self._swept.add(folder)
+        for draft in folder.glob(f"{_PREFIX}*"):
+            with suppress(FileNotFoundError, BlockingIOError), draft.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                draft.unlink()
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
@@ -92,20 +103,12 @@ def _draft(path: Path) -> Iterator[BinaryIO]:
 
 def _create(path: Path) -> BinaryIO:
     while True:
-        stream = path.with_name(f"{_PREFIX}{path.name}-{secrets.token_hex(8)}").open("xb")
+        stream = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}").open("xb")
         fcntl.flock(stream, fcntl.LOCK_EX)
         if os.fstat(stream.fileno()).st_nlink:
             return stream
         # Another process took it for a leftover before it was locked.
         stream.close()
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove the drafts of *path* that nobody writes to any more: their runs were killed, and the system dropped their locks."""
-    for draft in path.parent.glob(f"{_PREFIX}{glob.escape(path.name)}-*"):
-        with suppress(FileNotFoundError, BlockingIOError), draft.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            draft.unlink()
 
 
 def _digest(path: Path) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from snap2caption.settings import Settings
 from snap2caption.store.base import SourceError
 
 AT_ONCE = 4
@@ -27,15 +26,14 @@ class Piece:
     md5: bytes
 
 
-def cut(source: Path | bytes, sha256: str) -> list[Piece]:
-    """Return the pieces of *source*: one, which may be empty, or several of the size that the settings say.
+def cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
+    """Return the pieces of *source*: one, which may be empty, or several of *limit* bytes, whole MiB; the last may be smaller.
 
     One reading serves both checksums. What is sent afterwards comes from the system's page cache as a rule.
 
     Raises:
         SourceError: *source* can't be read, or its digest is not *sha256*.
     """
-    limit = Settings().store_piece_mib * _BLOCK
     whole, md5 = hashlib.sha256(), _new_md5()
     pieces: list[Piece] = []
     start = size = 0

@@ -23,10 +23,14 @@ _PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
 class S3Store:
-    """Objects under *prefix* in *bucket*. The metadata keep an object's digest, and the ETag that S3 should give its bytes."""
+    """Objects under *prefix* in *bucket*; those above *piece* bytes are uploaded in pieces.
 
-    def __init__(self, bucket: str, prefix: str) -> None:
+    The metadata keep an object's digest, and the ETag that S3 should give its bytes.
+    """
+
+    def __init__(self, bucket: str, prefix: str, piece: int) -> None:
         self.bucket = bucket
+        self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
 
@@ -51,7 +55,7 @@ class S3Store:
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Upload, in one piece or in several side by side, each with its MD5; the server compares. A missing bucket is made."""
-        pieces = cut(source, sha256)
+        pieces = cut(source, sha256, self._piece)
         metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
         with self._explained(key):
             if len(pieces) == 1:

@@ -22,13 +22,14 @@ _PASSING_STATUSES = {408, 422, 429, 498, 499}
 
 
 class SwiftStore:
-    """Objects under *prefix* in *container*. Segments of large objects lie in ``<container>_segments``.
+    """Objects under *prefix* in *container*; those above *piece* bytes in segments, which lie in ``<container>_segments``.
 
     The metadata keep an object's digest, and the ETag that Swift should give its bytes.
     """
 
-    def __init__(self, container: str, prefix: str) -> None:
+    def __init__(self, container: str, prefix: str, piece: int) -> None:
         self.container = container
+        self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = f"swift://{container}/{prefix}".rstrip("/")
         self._account = Account()
@@ -36,7 +37,7 @@ class SwiftStore:
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Upload with the MD5 that Swift compares, as a Static Large Object if it is large. A missing container is made."""
-        pieces = cut(source, sha256)
+        pieces = cut(source, sha256, self._piece)
         headers = {_SHA256: sha256, _ETAG: _etag(pieces)}
         with self._explained(key):
             self._make_container(self.container)
