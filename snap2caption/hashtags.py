@@ -15,10 +15,12 @@ MAX_LENGTH = 100
 
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
 # `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out. A middle dot is a letter of Catalan (``#col·lecció``)
-# between two others, and a separator elsewhere.
+# between two others, and a separator elsewhere. U+FE0F, which makes a heart an emoji, is a mark but part of no word.
 _CHARACTER = r"[\w\p{M}]"
 _TAG = rf"(?!\p{{M}}){_CHARACTER}+(?:·{_CHARACTER}+)*"
-_HASHTAG = re.compile(rf"(?<![\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})")
+_HASHTAG = re.compile(
+    rf"(?<!(?!\ufe0f)[\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})"
+)
 _WHOLE, _LETTER, _SPACE = re.compile(_TAG), re.compile(r"\p{L}"), re.compile(r"\s+")
 _SEPARATORS = " \t.·•|"
 
@@ -71,6 +73,6 @@ def _without_hashtags(line: str) -> str:
     for match in reversed(matches):
         before, word = line[: match.start()], match[1] or match[2]
         # Its sign gone, it must not become one word with what stands before it.
-        gap = " " if match[2] or before.endswith("·") else ""
+        gap = " " if match[2] or before.endswith(("·", "\ufe0f")) else ""
         line = before + gap + word + line[match.end() :]
     return line
