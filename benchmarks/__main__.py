@@ -6,23 +6,23 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import generation, transform
-from benchmarks.etl import extract
+from benchmarks import generation
+from benchmarks.etl import extract, transform
 from benchmarks.table import Row, markdown
 
-BENCHMARKS: dict[str, Callable[[Path], Row]] = {
-    "etl.extract": extract.run,
-    "transform": transform.run,
-    "generation": lambda _: generation.run(),
+BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+    "etl.extract": lambda folder: [extract.run(folder)],
+    "etl.transform": transform.run,
+    "generation": lambda _: [generation.run()],
 }
 
 if __name__ == "__main__":
     names = sys.argv[1:] or list(BENCHMARKS)
     if unknown := set(names) - set(BENCHMARKS):
         sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; give some of {', '.join(BENCHMARKS)}.")
-    rows = []
+    rows: list[Row] = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(BENCHMARKS[name](Path(folder)))
+            rows += BENCHMARKS[name](Path(folder))
     print(f"{platform.machine()}, Python {platform.python_version()}; medians of several runs each, in turn\n")
     print(markdown(rows))
