@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.transform.files import written
+from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,9 @@ def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
     """Open an empty database whose tables, where they outgrow memory, go to *folder*.
 
     Its threads finish in any order, so a query whose order matters says ORDER BY.
+
+    Raises:
+        UserError: there is no room for them.
     """
     import duckdb
 
@@ -39,8 +43,13 @@ def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
             "autoload_known_extensions": False,
         }
     )
-    with connection:
-        yield connection
+    try:
+        with connection:
+            yield connection
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise UserError(
+            f"The working tables have no room in {folder} ({str(error).splitlines()[0]}); free some space, then run it again."
+        ) from error
 
 
 def view(connection: "DuckDBPyConnection", name: str, *files: Path) -> None:

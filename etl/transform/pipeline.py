@@ -3,7 +3,8 @@
 import hashlib
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,7 +126,7 @@ def plan(
     )
     slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
     work = Work(slot.work(slice_pairs))
-    with slot.locked():
+    with _disk_of(out), slot.locked():
         if slot.known() is not None:
             return Planned(work.folder, 0, 0)
         found = work.find_plan()
@@ -172,7 +173,7 @@ def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = 
     """
     work = work.absolute()
     slot, files = slot_of(work), Work(work)
-    with slot.locked():
+    with _disk_of(work), slot.locked():
         if (known := slot.known()) is not None:
             slot.discard()
             return known
@@ -232,7 +233,7 @@ def _make_plan(
 def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
     work = work.absolute()
     slot, files = slot_of(work), Work(work)
-    with slot.locked(shared=True):
+    with _disk_of(work), slot.locked(shared=True):
         if slot.known() is not None:
             return
         found = files.open_plan()
@@ -246,6 +247,18 @@ def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
                 count.add(pairs)
             else:
                 write_slice(pool, found.corpus, files.pairs, number, path, count.add)
+
+
+@contextmanager
+def _disk_of(folder: Path) -> Iterator[None]:
+    """Say in one sentence what the disk that *folder* is on refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The transform can't go on in {folder} ({error.strerror or error}); free some space or check the disk, "
+            "then run it again: it goes on where it was."
+        ) from error
 
 
 def _digest(corpus: Path) -> str:

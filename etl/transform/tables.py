@@ -1,6 +1,7 @@
 """The tables of a dataset version, as Parquet: its hashtags, and which sample went where."""
 
 import hashlib
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ COMPANIONS = 20
 _MOST = 30
 """Hashtags of a post that are counted as companions; Instagram takes no more. The pairs of thousands in one hostile caption would fill the disk."""
 
+_PAIRS = 1_000_000
+"""Pairs of a hashtag and its companion that are counted at a time. A million posts have some 60 million, most of them once."""
+
 # Tags are numbered in the table's order: pairs of numbers are smaller, and compared faster, than pairs of words.
 _TAGS = """
 CREATE TABLE tags AS
@@ -31,35 +35,51 @@ GROUP BY tag
 
 _CITIES = """
 CREATE TABLE cities AS
-SELECT number, list({'city': city, 'count': count} ORDER BY count DESC, city) AS cities
-FROM (SELECT number, city, count(*) AS count FROM (SELECT unnest(hashtags) AS tag, city FROM train) JOIN tags USING (tag) GROUP BY number, city)
-GROUP BY number
+SELECT number, city, count(*) AS count
+FROM (SELECT unnest(hashtags) AS tag, city FROM train) JOIN tags USING (tag)
+GROUP BY number, city
 """
 
 _USES = """
 CREATE TABLE uses AS
-SELECT post, number
-FROM (SELECT row_number() OVER () AS post, unnest(list_slice(hashtags, 1, $most)) AS tag FROM train) JOIN tags USING (tag)
+SELECT post, number, others
+FROM (
+    SELECT row_number() OVER () AS post, unnest(hashtags) AS tag, len(hashtags) - 1 AS others
+    FROM (SELECT list_slice(hashtags, 1, $most) AS hashtags FROM train)
+) JOIN tags USING (tag)
 """
 
-_COMPANIONS = """
-CREATE TABLE companions AS
-SELECT one AS number, list({'tag': tag, 'count': together} ORDER BY place) AS companions
-FROM (
-    SELECT one, other, together, row_number() OVER (PARTITION BY one ORDER BY together DESC, other) AS place
-    FROM (
-        SELECT one.number AS one, other.number AS other, count(*) AS together
-        FROM uses AS one JOIN uses AS other ON one.post = other.post AND one.number <> other.number
-        GROUP BY ALL
-    )
-    QUALIFY place <= $companions
-) JOIN tags ON tags.number = other
-GROUP BY one
+_PARTS = """
+CREATE TABLE parts AS
+SELECT number, (sum(coalesce(sum(others), 0)) OVER (ORDER BY number) // $pairs)::INTEGER AS part
+FROM tags LEFT JOIN uses USING (number)
+GROUP BY number
 """
 
 _HASHTAGS = """
+WITH here AS (SELECT tag, count, number FROM tags JOIN parts USING (number) WHERE part = $part),
+placed AS (
+    SELECT number, list({'city': city, 'count': cities.count} ORDER BY cities.count DESC, city) AS cities
+    FROM cities JOIN here USING (number)
+    GROUP BY number
+),
+together AS (
+    SELECT here.number, other.number AS other, count(*) AS count
+    FROM here JOIN uses USING (number) JOIN uses AS other ON other.post = uses.post AND other.number <> here.number
+    GROUP BY ALL
+),
+nearest AS (
+    SELECT *, row_number() OVER (PARTITION BY number ORDER BY count DESC, other) AS place
+    FROM together
+    QUALIFY place <= $companions
+),
+companions AS (
+    SELECT nearest.number, list({'tag': tag, 'count': nearest.count} ORDER BY place) AS companions
+    FROM nearest JOIN tags ON tags.number = other
+    GROUP BY nearest.number
+)
 SELECT tag, count, cities, coalesce(companions, []) AS "with"
-FROM tags JOIN cities USING (number) LEFT JOIN companions USING (number)
+FROM here JOIN placed USING (number) LEFT JOIN companions USING (number)
 ORDER BY number
 """
 
@@ -79,8 +99,10 @@ def write_hashtags(connection: "DuckDBPyConnection", path: Path) -> None:
     connection.execute(_TAGS)
     connection.execute(_CITIES)
     connection.execute(_USES, {"most": _MOST})
-    connection.execute(_COMPANIONS, {"companions": COMPANIONS})
-    write_table(path, _hashtag_schema(), batches(connection, _HASHTAGS))
+    connection.execute(_PARTS, {"pairs": _PAIRS})
+    parts = [part for (part,) in connection.execute("SELECT DISTINCT part FROM parts ORDER BY part").fetchall()]
+    found = (batches(connection, _HASHTAGS, {"part": part, "companions": COMPANIONS}) for part in parts)
+    write_table(path, _hashtag_schema(), itertools.chain.from_iterable(found))
 
 
 def _hashtag_schema() -> "pa.Schema":
