@@ -1,4 +1,4 @@
-"""Commands of the ETL: extract, transform, load, inspect."""
+"""Commands of the ETL: extract, transform, load, export."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (extract, transform, load, inspect):
+    for command in (extract, transform, load, inspect, export):
         app.command()(command)
 
 
@@ -115,3 +115,19 @@ def inspect(
     print_result(stage.draw(found), found.model_dump(mode="json"), as_json=as_json)
     if faults:
         raise typer.Exit(1)
+
+
+def export(
+    dataset_uri: Annotated[str, typer.Argument(metavar="DATASET_URI", help="The version: file://, s3:// or swift://.")],
+    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Where to: file://, s3:// or swift://.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a dataset version as plain files, photos beside captions, for training nodes that mount the store; prints where."""
+    from etl import export as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("exporting", total=None)
+        where = stage.export(
+            dataset_uri, uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print_result(where, {"uri": where}, as_json=as_json)
