@@ -1,4 +1,4 @@
-"""Commands of the ETL: extract, transform, load, export."""
+"""Commands of the ETL: extract, transform, load, inspect, export."""
 
 import signal
 import sys
