@@ -113,8 +113,10 @@ def _log_in() -> tuple[Any, str]:
     from openstack.config import OpenStackConfig
     from openstack.exceptions import ConfigException
 
+    # Horizon's openrc files say so themselves; variables that are set by hand tend to leave it out.
+    by_application = "OS_APPLICATION_CREDENTIAL_ID" in os.environ and not {"OS_AUTH_TYPE", "OS_CLOUD"} & set(os.environ)
     try:
-        cloud = OpenStackConfig().get_one()
+        cloud = OpenStackConfig().get_one(**({"auth_type": "v3applicationcredential"} if by_application else {}))
         session = cloud.get_session()
     except (ConfigException, MissingRequiredOptions, NoMatchingPlugin) as error:
         raise StoreError(

@@ -33,6 +33,7 @@ APPLICATION_CREDENTIAL = {
     "OS_IDENTITY_API_VERSION": "3",
     "OS_INTERFACE": "public",
 }
+WITHOUT_TYPE = {name: value for name, value in APPLICATION_CREDENTIAL.items() if name != "OS_AUTH_TYPE"}
 ONE = hashlib.sha256(b"one").hexdigest()
 
 
@@ -70,7 +71,12 @@ def put_and_get() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "method"), [(PASSWORD, "password"), (APPLICATION_CREDENTIAL, "application_credential")]
+    ("variables", "method"),
+    [
+        (PASSWORD, "password"),
+        (APPLICATION_CREDENTIAL, "application_credential"),
+        (WITHOUT_TYPE, "application_credential"),
+    ],
 )
 def test_variables_as_an_openrc_file_sets_them(
     identity: Keystone, clean_environment: pytest.MonkeyPatch, variables: dict[str, str], method: str
