@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import mimetypes
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,14 +58,16 @@ class S3Store:
         """Upload, in one piece or in several side by side, each with its MD5; the server compares. A missing bucket is made."""
         pieces = cut(source, sha256, self._piece)
         metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
+        # So that a browser shows a data card instead of saving it. Swift sees to that itself.
+        described = {"Metadata": metadata, "ContentType": mimetypes.guess_type(key)[0] or "application/octet-stream"}
         with self._explained(key):
             if len(pieces) == 1:
-                self._in_bucket("put_object", key, source, pieces[0], Metadata=metadata)
+                self._in_bucket("put_object", key, source, pieces[0], **described)
             else:
-                self._put_parts(key, source, pieces, metadata)
+                self._put_parts(key, source, pieces, described)
 
-    def _put_parts(self, key: str, source: Path | bytes, pieces: list[Piece], metadata: dict[str, str]) -> None:
-        upload = self._in_bucket("create_multipart_upload", key, Metadata=metadata)["UploadId"]
+    def _put_parts(self, key: str, source: Path | bytes, pieces: list[Piece], described: dict[str, Any]) -> None:
+        upload = self._in_bucket("create_multipart_upload", key, **described)["UploadId"]
 
         def send(piece: Piece) -> dict[str, Any]:
             part = self._ask("upload_part", key, source, piece, UploadId=upload, PartNumber=piece.number + 1)
@@ -76,7 +79,7 @@ class S3Store:
             self._ask("complete_multipart_upload", key, UploadId=upload, MultipartUpload={"Parts": parts})
         except Exception as error:
             # Completed, but the answer was lost; or by another run, which aborted ours.
-            if _code(error) == "NoSuchUpload" and self.exists(key, metadata[_SHA256]):
+            if _code(error) == "NoSuchUpload" and self.exists(key, described["Metadata"][_SHA256]):
                 return
             raise
 
