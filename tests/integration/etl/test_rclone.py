@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def rclone(kind: str) -> Rclone:
     }
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["rclone", *arguments]
+        command = [str(Path(sys.executable).with_name("rclone")), *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
     return run
