@@ -57,9 +57,10 @@ class Landing:
         Raises:
             UserError: it has not. What is there of the part stays, with room for the notes on it.
         """
+        # What is free first: bytes that come in between must not count as still to come and as taken, too.
+        free = shutil.disk_usage(self.final.parent).free
         on_disk = self.part.stat().st_blocks * 512 if self.part.exists() else 0
         rest = length - max(done, on_disk)
-        free = shutil.disk_usage(self.final.parent).free
         if rest > 0 and rest + _SPARE > free:
             raise UserError(
                 f"The disk is full: {rest / 1e6:.0f} MB are still to come and {free / 1e6:.0f} MB are free; "
