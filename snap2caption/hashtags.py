@@ -15,11 +15,15 @@ MAX_LENGTH = 100
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
 # `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out. A middle dot is a letter of Catalan (``#col·lecció``)
 # between two others, and a separator elsewhere.
-_CHARACTER = r"[\w\p{M}]"
-_TAG = rf"(?!\p{{M}}){_CHARACTER}+(?:·{_CHARACTER}+)*"
-_HASHTAG = re.compile(rf"(?<![\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})")
+# Not a variation selector or a key's cap: those are marks too, but of the emoji before them (``❤️#90s``), and invisible in a word.
+_CHARACTER = r"(?![\uFE00-\uFE0F\u20E3])[\w\p{M}]"
+_TAG = rf"(?!\p{{M}})(?:{_CHARACTER})+(?:·(?:{_CHARACTER})+)*"
+_BEFORE = r"(?<=[\w\p{M}])(?<![\uFE00-\uFE0F\u20E3])"
+_HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{_CHARACTER})({_TAG})")
 _WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
-_SEPARATORS = " \t.·•|"
+_GLUE = re.compile(r"[·\uFE00-\uFE0F\u20E3]$")
+_DIVIDERS = " \t·•|"
+_SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 
 
 def normalise(tag: str) -> str | None:
@@ -59,10 +63,11 @@ def separate(text: str) -> tuple[str, list[str]]:
 def _without_hashtags(line: str) -> str:
     matches = [match for match in _HASHTAG.finditer(line) if normalise(match[1] or match[2])]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
-        line = line[: matches.pop().start()]
+        # With what divides it from the prose, but for a full stop.
+        line = line[: matches.pop().start()].rstrip(_DIVIDERS)
     for match in reversed(matches):
         before, word = line[: match.start()], match[1] or match[2]
         # Its sign gone, it must not become one word with what stands before it.
-        gap = " " if match[2] or before.endswith("·") else ""
+        gap = " " if match[2] or _GLUE.search(before) else ""
         line = before + gap + word + line[match.end() :]
     return line

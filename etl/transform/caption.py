@@ -5,10 +5,12 @@ import unicodedata
 
 from snap2caption import hashtags
 
-_URL = re.compile(r"\b(?:https?://|www\.)\S*", re.IGNORECASE)
+_URL = re.compile(r"(?:https?://|\bwww\.)\S*", re.IGNORECASE)
 # Not an e-mail address's second half, and not a lone @ that stands for "at".
 _MENTION = re.compile(r"(?<![\w@])(?:@\w(?:[\w.]*\w)?)+")
-_UNSEEN = re.compile(r"[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_UNSEEN = re.compile(
+    r"[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069\u061c]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
+)
 
 
 def clean(text: str) -> tuple[str, list[str]]:

@@ -1,4 +1,7 @@
+import unicodedata
+
 import pytest
+import regex as re
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +11,28 @@ pytestmark = pytest.mark.unit
 
 # Text in general seldom has a hashtag in it. This has many, and whatever may stand around or inside them.
 TEXTS = st.text(st.sampled_from("#＃ab_1·é\u0301\n\t .•|&/;@-😀\u200b\u094dİßK\u2028ﬁ²①"), max_size=14) | st.text()
+
+LETTERS = "aZéßñ東京夜ひカ서울שלוםعربيไทยहिन्दीİſΣ"
+"""Of scripts with and without case, written in either direction, with and without spaces between words."""
+
+MARKS = "\u0301\u094d\u0e31\u064e\u05b8"
+WORDS = st.builds(
+    "".join, st.tuples(st.text(LETTERS, min_size=1, max_size=4), st.text(LETTERS + MARKS + "09_", max_size=6))
+)
+TAGS = WORDS.filter(lambda word: normalise(word) is not None and len(unicodedata.normalize("NFC", word)) > 1)
+AROUND = st.sampled_from(
+    ["", " ", "\n", "😀", "👨‍👩‍👧", "❤️", "🇺🇸", "(", "“", "、", "。", "،", "\u200f", "\u200b", "！"]
+)
+
+
+def words_of(text: str) -> list[str]:
+    """Return what a reader calls words, as they compare."""
+    words = re.findall(r"(?:(?![\uFE00-\uFE0F\u20E3])[\w\p{M}])+", unicodedata.normalize("NFC", text))
+    return [normal_word(word) for word in words if re.search(r"[\p{L}\p{N}]", word)]
+
+
+def normal_word(word: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
 
 
 @pytest.mark.parametrize(
@@ -25,6 +50,7 @@ TEXTS = st.text(st.sampled_from("#＃ab_1·é\u0301\n\t .•|&/;@-😀\u200b\u09
         ("#a #_ #__ #··", []),
         ("#col·lecció #sf·#sun", ["col·lecció", "sf", "sun"]),
         ("##twice, me@#not", ["twice"]),
+        ("❤️#90s 1️⃣#first #️⃣ #sun☀️#day #sea\ufe0f", ["90s", "first", "sun", "day", "sea"]),
     ],
 )
 def test_extract(text: str, tags: list[str]) -> None:
@@ -40,6 +66,9 @@ def test_extract(text: str, tags: list[str]) -> None:
         ("#only #tags", "", ["only", "tags"]),
         ("Line one #a1\n#b2 • #c3 •\nlast", "Line one\nlast", ["a1", "b2", "c3"]),
         ("We are #1", "We are #1", []),
+        ("Golden hour | #sf • #sun", "Golden hour", ["sf", "sun"]),
+        ("Golden hour. #sf", "Golden hour.", ["sf"]),
+        ("With love ❤️#90s", "With love ❤️", ["90s"]),
         ("see http://x.y/#anchor", "see http://x.y/#anchor", []),
         ("", "", []),
     ],
@@ -68,3 +97,39 @@ def test_separating_leaves_no_hashtag_and_loses_none(text: str) -> None:
 @given(st.lists(st.text(max_size=8)))
 def test_unique_is_idempotent(tags: list[str]) -> None:
     assert unique(unique(tags)) == unique(tags)
+
+
+@given(TEXTS)
+def test_every_extracted_tag_is_its_own_normal_form(text: str) -> None:
+    tags = extract(text)
+    assert [normalise(tag) for tag in tags] == tags
+    assert len(set(tags)) == len(tags)
+
+
+@given(TAGS, AROUND, AROUND)
+def test_a_tag_of_any_script_is_found_between_anything(tag: str, before: str, after: str) -> None:
+    assert extract(f"{before}#{tag}{after}") == [normalise(tag)]
+    assert extract(f"{before}＃{tag}{after}") == [normalise(tag)]
+
+
+@given(st.lists(TAGS, max_size=6))
+def test_adjacent_tags_are_told_apart(tags: list[str]) -> None:
+    assert extract("".join(f"#{tag}" for tag in tags)) == unique(tags)
+    assert separate("".join(f"#{tag}" for tag in tags)) == ("", unique(tags))
+
+
+@given(
+    st.lists(WORDS, max_size=4), st.lists(TAGS, min_size=1, max_size=4), st.sampled_from([" ", " • ", "\n", "\n.\n"])
+)
+def test_tags_at_the_end_leave_the_prose_as_it_was(words: list[str], tags: list[str], between: str) -> None:
+    prose = unicodedata.normalize("NFC", " ".join(words))
+    assert separate(prose + between + between.join(f"#{tag}" for tag in tags)) == (prose, unique(tags))
+
+
+@given(TEXTS | st.lists(WORDS | TAGS.map("#{}".format) | AROUND, max_size=8).map("".join))
+def test_separating_loses_no_word_and_invents_none(text: str) -> None:
+    prose, tags = separate(text)
+    known = words_of(text)
+    assert set(known) <= set(words_of(prose)) | {word for tag in tags for word in words_of(tag)}
+    rest = iter(known)
+    assert all(word in rest for word in words_of(prose)), "in their order"
