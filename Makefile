@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos soak demo-base clean
+.PHONY: help install demo test lint format bench chaos chaos-etl soak demo-base clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -19,7 +19,7 @@ install: $(INSTALLED) ## create .venv with everything, and the system packages t
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@./scripts/install-system-packages
+	@./scripts/install-system-packages aria2c:aria2
 	@echo "Installing into $(VENV) (about 2.6 GB, some minutes the first time)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
@@ -30,6 +30,7 @@ demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (
 	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
 
 test: $(INSTALLED) lint ## every check and every test but the chaos runs
+	@./scripts/install-system-packages fusermount3:fuse3
 	@$(BIN)/python -m pytest --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## style, types and import rules
@@ -42,11 +43,14 @@ format: $(INSTALLED) ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md
-	@$(BIN)/python -m benchmarks
+bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ONLY)
 
 chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it complete each time
 	@CHAOS_ROUNDS=$(or $(ROUNDS),12) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s
+
+chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (ROUNDS=50) and see the same result each time
+	@CHAOS_ETL_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/integration/etl/test_chaos.py -s
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s

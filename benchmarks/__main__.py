@@ -1,14 +1,29 @@
-"""``python -m benchmarks``: run all and print the tables of docs/benchmarks.md."""
+"""``python -m benchmarks [NAME…]``: run all or some, and print the tables of docs/benchmarks.md."""
 
 import platform
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import generation, transform
-from benchmarks.table import markdown
+from benchmarks import generation
+from benchmarks.etl import extract, load, transform
+from benchmarks.table import Row, markdown
+
+BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+    "etl.extract": lambda folder: [extract.run(folder)],
+    "etl.transform": transform.run,
+    "etl.load": load.run,
+    "generation": lambda _: [generation.run()],
+}
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        rows = [transform.run(Path(folder)), generation.run()]
-    print(f"{platform.machine()}, Python {platform.python_version()}; medians of five runs each, in turn\n")
+    names = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := set(names) - set(BENCHMARKS):
+        sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; give some of {', '.join(BENCHMARKS)}.")
+    rows: list[Row] = []
+    for name in names:
+        with tempfile.TemporaryDirectory() as folder:
+            rows += BENCHMARKS[name](Path(folder))
+    print(f"{platform.machine()}, Python {platform.python_version()}; medians of several runs each, in turn\n")
     print(markdown(rows))

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from airflow.sdk import Param, dag
+from airflow.sdk import Param, TaskGroup, TriggerRule, dag
 
-from plugins.operators.etl import ExtractOperator, LoadOperator, TransformOperator
+from plugins.operators.etl import WORK, ExtractOperator, LoadOperator, MergeOperator, PlanOperator, SliceOperator
 
 DEFAULTS = {
     "retries": 2,
@@ -29,6 +29,7 @@ PARAMS = {
         title="SHA-256",
         description="The zip's digest; empty: not checked.",
     ),
+    "size": Param(0, type="integer", minimum=0, title="Size", description="The zip's size in bytes; 0: not checked."),
     "cities": Param(
         ["newyork", "chicago", "sanfrancisco"],
         type="array",
@@ -37,6 +38,13 @@ PARAMS = {
         description="Which cities to keep.",
     ),
     "seed": Param(0, type="integer", title="Seed", description="Of the split into train, validation and test."),
+    "slice_pairs": Param(
+        25_000,
+        type="integer",
+        minimum=1,
+        title="Pairs a slice",
+        description="The transform runs as one task a slice; the dataset version does not depend on it.",
+    ),
     "datasets_uri": Param(
         "",
         type="string",
@@ -58,18 +66,36 @@ PARAMS = {
 )
 def etl() -> None:
     extract = ExtractOperator(
-        task_id="extract", urls="{{ params.urls }}", sha256="{{ params.sha256 }}", execution_timeout=timedelta(hours=12)
-    )
-    transform = TransformOperator(
-        task_id="transform",
-        corpus=extract.output,
-        cities="{{ params.cities }}",
-        seed="{{ params.seed }}",
+        task_id="extract",
         urls="{{ params.urls }}",
-        execution_timeout=timedelta(hours=6),
+        sha256="{{ params.sha256 }}",
+        size="{{ params.size }}",
+        execution_timeout=timedelta(hours=12),
     )
+    with TaskGroup("transform"):
+        plan = PlanOperator(
+            task_id="plan",
+            corpus=extract.output,
+            cities="{{ params.cities }}",
+            seed="{{ params.seed }}",
+            slice_pairs="{{ params.slice_pairs }}",
+            execution_timeout=timedelta(hours=1),
+        )
+        work = plan.output[WORK]
+        slices = SliceOperator.partial(task_id="slice", work=work, execution_timeout=timedelta(hours=1)).expand(
+            number=plan.output
+        )
+        # Skipped slices: the version is there already.
+        merge = MergeOperator(
+            task_id="merge",
+            work=work,
+            urls="{{ params.urls }}",
+            trigger_rule=TriggerRule.NONE_FAILED,
+            execution_timeout=timedelta(hours=3),
+        )
+        slices >> merge
     LoadOperator(
-        task_id="load", dataset=transform.output, uri="{{ params.datasets_uri }}", execution_timeout=timedelta(hours=6)
+        task_id="load", dataset=merge.output, uri="{{ params.datasets_uri }}", execution_timeout=timedelta(hours=6)
     )
 
 

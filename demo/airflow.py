@@ -23,6 +23,8 @@ class Task:
     name: str
     state: str | None
     attempt: int
+    index: int
+    """Of a task that is mapped over a list; -1 for any other."""
 
 
 class AirflowClient:
@@ -111,7 +113,7 @@ class AirflowClient:
     def tasks(self, dag: str, run: str) -> list[Task]:
         """Return the run's tasks."""
         found = self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-        return [Task(task["task_id"], task["state"], task["try_number"]) for task in found]
+        return [Task(task["task_id"], task["state"], task["try_number"], task["map_index"]) for task in found]
 
     def result(self, dag: str, run: str, task: str) -> Any:
         """Return what the task returned."""
@@ -159,7 +161,8 @@ class AirflowClient:
     def log(self, dag: str, run: str, task: Task) -> list[str]:
         """Return the messages of a task's last attempt."""
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task.name}/logs/{task.attempt}"
-        answer = self._ask("GET", path, params={"full_content": True}, headers={"Accept": "application/json"})
+        parameters = {"full_content": True, "map_index": task.index}
+        answer = self._ask("GET", path, params=parameters, headers={"Accept": "application/json"})
         if not answer.is_success:
             return [f"(no log: status {answer.status_code})"]
         return [line for entry in answer.json()["content"] for line in _lines(entry)]

@@ -1,21 +1,33 @@
-"""Commands of the ETL: extract, transform, load, inspect."""
+"""Commands of the ETL: extract, transform, load, inspect, export."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snap2caption.console import print_result, progress_bar
+from snap2caption.console import download_bar, print_result, progress_bar
 
 if TYPE_CHECKING:
     from etl.extract import Progress
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
+Out = Annotated[Path, typer.Option(help="Folder for the version's folder, and for the work in progress.")]
+Cities = Annotated[str, typer.Option(help="Which cities to keep, with commas between.")]
+Seed = Annotated[int, typer.Option(help="Of the split.")]
+Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")]
+SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
+Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
+
+_CITIES = "newyork,chicago,sanfrancisco"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (extract, transform, load, inspect):
+    for command in (extract, transform, transform_plan, transform_slice, transform_merge, load, inspect, export):
         app.command()(command)
 
 
@@ -23,36 +35,32 @@ def extract(
     urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Mirrors of the corpus zip.")],
     out: Annotated[Path, typer.Option(help="Folder to download to.")],
     sha256: Annotated[str | None, typer.Option(help="The zip's digest; checked if given.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="The zip's size; checked if given.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Download the corpus; prints the zip's path."""
     from etl import extract as stage
 
-    with progress_bar() as bar:
-        task = bar.add_task("downloading (MB)", total=None)
+    # So that a download which is stopped is taken off the list of a daemon that goes on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with download_bar() as bar:
+        task = bar.add_task("downloading", total=None)
 
         def show(progress: "Progress") -> None:
-            bar.update(
-                task,
-                completed=progress.done / 1e6,
-                total=progress.total / 1e6 or None,
-                description=f"downloading (MB), {progress.speed / 1e6:.1f} MB/s",
-            )
+            bar.update(task, completed=progress.done, total=progress.total or None)
 
-        path = stage.extract(urls, out, sha256=sha256, on_progress=show)
+        path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
 
 
 def transform(
-    corpus: Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")],
-    out: Annotated[Path, typer.Option(help="Folder for the version's folder.")],
-    cities: Annotated[
-        str, typer.Option(help="Which cities to keep, with commas between.")
-    ] = "newyork,chicago,sanfrancisco",
-    seed: Annotated[int, typer.Option(help="Of the split.")] = 0,
-    previous: Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")] = None,
-    source_url: Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")] = None,
+    corpus: Corpus,
+    out: Out,
+    cities: Cities = _CITIES,
+    seed: Seed = 0,
+    previous: Previous = None,
+    source_url: SourceUrl = None,
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset version; prints its folder."""
@@ -70,6 +78,59 @@ def transform(
             workers=workers,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+    _print_version(folder, as_json=as_json)
+
+
+def transform_plan(
+    corpus: Corpus,
+    out: Out,
+    cities: Cities = _CITIES,
+    seed: Seed = 0,
+    previous: Previous = None,
+    slice_pairs: Annotated[
+        int, typer.Option(min=1, help="Pairs of a slice; the version does not depend on it.")
+    ] = 25_000,
+    as_json: AsJson = False,
+) -> None:
+    """Part the transform into slices for many machines; prints the work's folder and how many slices there are.
+
+    None: the version is there already, and `transform-merge` prints it.
+    """
+    from etl import transform as stage
+
+    plan = stage.plan(corpus, out, cities=cities.split(","), seed=seed, previous=previous, slice_pairs=slice_pairs)
+    document = {"work": str(plan.work), "slices": plan.slices, "pairs": plan.pairs}
+    print_result(f"{plan.work} {plan.slices}", document, as_json=as_json)
+
+
+def transform_slice(
+    work: Work,
+    number: Annotated[int, typer.Argument(metavar="NUMBER", min=0, help="Which slice, from 0.")],
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the pairs of one slice; prints its number."""
+    from etl import transform as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("checking", total=None)
+        stage.check_slice(
+            work,
+            number,
+            workers=workers,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    print_result(str(number), {"slice": number}, as_json=as_json)
+
+
+def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers = None, as_json: AsJson = False) -> None:
+    """Make a dataset version of the slices, once all are there; prints its folder."""
+    from etl import transform as stage
+
+    _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
+
+
+def _print_version(folder: Path, *, as_json: bool) -> None:
     print_result(str(folder), {"dataset": str(folder), "version": folder.name}, as_json=as_json)
 
 
@@ -115,3 +176,21 @@ def inspect(
     print_result(stage.draw(found), found.model_dump(mode="json"), as_json=as_json)
     if faults:
         raise typer.Exit(1)
+
+
+def export(
+    dataset_uri: Annotated[
+        str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version, or its folder, mounted or not.")
+    ],
+    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Where to: file://, s3:// or swift://.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a dataset version as plain files, photos beside captions, for training nodes that mount the store; prints where."""
+    from etl import export as stage
+
+    with progress_bar() as bar:
+        task = bar.add_task("exporting", total=None)
+        where = stage.export(
+            dataset_uri, uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print_result(where, {"uri": where}, as_json=as_json)

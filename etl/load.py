@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, File, Manifest
-from snap2caption.store import ObjectStore, open_store
+from snap2caption.store import ObjectStore, SourceError, open_store
+from snap2caption.threads import in_threads
 
 _THREADS = 8
 
@@ -15,8 +15,8 @@ _THREADS = 8
 def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
     """Upload the version in the folder *dataset* to ``<uri>/<version>/``.
 
-    Objects that are there with the right digest are skipped, so a run that was cut off goes on. The manifest goes last: where it is, everything
-    is, and nothing of it is ever deleted or replaced, since a version's name stands for its content.
+    Objects that are there with the right digest are skipped, so a run that was cut off goes on, and one that was spoilt in the store is
+    replaced. The manifest goes last: where it is, everything is. Nothing is ever deleted first: a version's name stands for its content.
 
     Args:
         dataset: the folder that `transform` made.
@@ -35,20 +35,12 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
     store = open_store(where)
     files = manifest.files()
     report = on_progress or (lambda _done, _total: None)
-    if store.exists(NAME):
-        report(len(files) + 1, len(files) + 1)
-        return where
-    with ThreadPoolExecutor(_THREADS) as pool:
-        uploads = [pool.submit(_upload, store, dataset, file) for file in files]
-        try:
-            for done, upload in enumerate(as_completed(uploads), start=1):
-                upload.result()
-                report(done, len(files) + 1)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for done, _ in enumerate(in_threads(lambda file: _upload(store, dataset, file), files, _THREADS), start=1):
+        report(done, len(files) + 1)
     content = manifest.dump()
-    store.put(NAME, content, sha256=hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    if not store.exists(NAME, digest):
+        store.put(NAME, content, sha256=digest)
     report(len(files) + 1, len(files) + 1)
     return where
 
@@ -58,10 +50,8 @@ def _upload(store: ObjectStore, dataset: Path, file: File) -> None:
         return
     path = dataset / file.name
     try:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"{path} can't be read ({error.strerror}); make the dataset again with `transform`.") from error
-    if found != file.sha256:
-        raise UserError(f"{path} is not what its manifest says; make the dataset again with `transform`.")
-    store.put(file.name, path, sha256=file.sha256)
+        store.put(file.name, path, sha256=file.sha256)
+    except SourceError as error:
+        raise UserError(
+            f"{path} is missing, or is not what its manifest says; make the dataset again with `transform`."
+        ) from error

@@ -31,7 +31,7 @@ class MlflowRunLink(_ResultLink):
     def address(self, result: Any, settings: Settings) -> str:
         """Return the run's page; *result* is the run's id or a document that holds it."""
         run_id = result if isinstance(result, str) else result["run_id"]
-        return f"{settings.mlflow_tracking_uri}/#/experiments/0/runs/{run_id}"
+        return f"{settings.mlflow_tracking_uri}/#/runs/{run_id}"
 
 
 class ModelVersionLink(_ResultLink):
@@ -60,13 +60,30 @@ class DatasetLink(_ResultLink):
     name = "Object store"
 
     def address(self, result: Any, settings: Settings) -> str:
-        """Return the page of the version's folder; *result* is its URI."""
-        parts = urlsplit(result)
+        """Return the page of the version's folder; *result* holds its URI."""
+        parts = urlsplit(result["uri"])
         return f"{settings.store_console_url}/{parts.netloc}{parts.path}/" if settings.store_console_url else ""
+
+
+class DataCardLink(DatasetLink):
+    """The page that shows what is in the dataset version."""
+
+    name = "Data card"
+
+    def address(self, result: Any, settings: Settings) -> str:
+        """Return the card's page; *result* holds the version's URI."""
+        folder = super().address(result, settings)
+        return f"{folder}card.html" if folder else ""
 
 
 class Snap2CaptionPlugin(AirflowPlugin):
     """Makes the links known to Airflow."""
 
     name = "snap2caption"
-    operator_extra_links: ClassVar[list[Any]] = [MlflowRunLink(), ModelVersionLink(), ServiceLink(), DatasetLink()]
+    operator_extra_links: ClassVar[list[Any]] = [
+        MlflowRunLink(),
+        ModelVersionLink(),
+        ServiceLink(),
+        DatasetLink(),
+        DataCardLink(),
+    ]

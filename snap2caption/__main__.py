@@ -37,7 +37,9 @@ def main() -> None:
     # browser) each wait lasts until the scheduler takes the spinner off: measured five times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Each tells of every request at this level.
+    for name in ("httpx", "swiftclient"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         build_app()()
     except UserError as error:

@@ -2,18 +2,23 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     Task,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 
 stderr = Console(stderr=True)
@@ -31,7 +36,7 @@ def print_result(text: str, document: Any = None, *, as_json: bool = False) -> N
 def progress_bar() -> Progress:
     """Return a progress display for long work: bars on a terminal; elsewhere (a file, Airflow's log) a line now and then."""
     if not stderr.is_terminal:
-        return _ProgressLines(disable=True)
+        return _ProgressLines(str)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -42,10 +47,28 @@ def progress_bar() -> Progress:
     )
 
 
-class _ProgressLines(Progress):
-    """Says how far each task is, at most every `LINE_SECONDS`. Short work says nothing."""
+def download_bar() -> Progress:
+    """Return a progress display, as `progress_bar` does, for a task that counts bytes: with percent, speed and time left."""
+    if not stderr.is_terminal:
+        return _ProgressLines(decimal)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+    )
 
-    _said = 0.0
+
+class _ProgressLines(Progress):
+    """Says how far each task is, at most every `LINE_SECONDS`; *show* writes an amount. Short work says nothing."""
+
+    def __init__(self, show: Callable[[int], str]) -> None:
+        super().__init__(disable=True)
+        self._show = show
+        self._said = 0.0
 
     def start(self) -> None:
         self._said = time.monotonic()
@@ -61,10 +84,10 @@ class _ProgressLines(Progress):
     def _say(self, task_id: TaskID) -> None:
         if time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
-            stderr.print(_line(self._tasks[task_id]), markup=False, highlight=False, soft_wrap=True)
+            stderr.print(self._line(self._tasks[task_id]), markup=False, highlight=False, soft_wrap=True)
 
-
-def _line(task: Task) -> str:
-    done = f"{task.completed:.0f}" + (f" of {task.total:.0f} ({task.percentage:.0f} %)" if task.total else "")
-    left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
-    return f"{task.description}: {done}{left}"
+    def _line(self, task: Task) -> str:
+        done = self._show(int(task.completed))
+        whole = f" of {self._show(int(task.total))} ({task.percentage:.0f} %)" if task.total else ""
+        left = f", {task.time_remaining:.0f} s left" if task.time_remaining else ""
+        return f"{task.description}: {done}{whole}{left}"

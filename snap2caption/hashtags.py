@@ -4,6 +4,7 @@ A hashtag is ``#`` followed by letters, digits, underscores or marks of any scri
 (Unicode Technical Standard 31, profile for hashtags; Instagram's rules are the same but for emoji, which it allows and we leave out).
 """
 
+import functools
 import unicodedata
 from collections.abc import Iterable
 
@@ -14,13 +15,12 @@ MAX_LENGTH = 100
 
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
 # `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out. A middle dot is a letter of Catalan (``#col·lecció``)
-# between two others, and a separator elsewhere.
-# Not a variation selector or a key's cap: those are marks too, but of the emoji before them (``❤️#90s``), and invisible in a word.
+# between two others, and a separator elsewhere. Variation selectors and a key's cap are marks too, but of an emoji (``❤️#90s``), and part of no word.
 _CHARACTER = r"(?![\uFE00-\uFE0F\u20E3])[\w\p{M}]"
 _TAG = rf"(?!\p{{M}})(?:{_CHARACTER})+(?:·(?:{_CHARACTER})+)*"
 _BEFORE = r"(?<=[\w\p{M}])(?<![\uFE00-\uFE0F\u20E3])"
 _HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{_CHARACTER})({_TAG})")
-_WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
+_WHOLE, _LETTER, _SPACE = re.compile(_TAG), re.compile(r"\p{L}"), re.compile(r"\s+")
 _GLUE = re.compile(r"[·\uFE00-\uFE0F\u20E3]$")
 _DIVIDERS = " \t·•|"
 _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
@@ -28,6 +28,12 @@ _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 
 def normalise(tag: str) -> str | None:
     """Return the normal form of *tag* (NFKC, case folded, without ``#``), or None if it can't be a hashtag."""
+    # A normal form is shorter by a few times at most. Nothing longer is remembered.
+    return _normalise(tag) if len(tag) <= 8 * MAX_LENGTH else None
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _normalise(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
     # Folding may take a text out of its normal form, so once more.
     text = unicodedata.normalize("NFKC", text.casefold())
@@ -56,14 +62,14 @@ def separate(text: str) -> tuple[str, list[str]]:
         The prose, with white space folded to single spaces within a line, and the hashtags in normal form.
     """
     text = unicodedata.normalize("NFC", text)
-    lines = [re.sub(r"\s+", " ", _without_hashtags(line)).strip() for line in text.splitlines()]
+    lines = [_SPACE.sub(" ", _without_hashtags(line)).strip() for line in text.splitlines()]
     return "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_")), extract(text)
 
 
 def _without_hashtags(line: str) -> str:
     matches = [match for match in _HASHTAG.finditer(line) if normalise(match[1] or match[2])]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
-        # With what divides it from the prose, but for a full stop.
+        # What stood between prose and hashtags goes with them; a full stop is the sentence's own.
         line = line[: matches.pop().start()].rstrip(_DIVIDERS)
     for match in reversed(matches):
         before, word = line[: match.start()], match[1] or match[2]

@@ -1,6 +1,7 @@
 """OpenStack Swift for tests: proxy, account, container and object server in one process, one replica, on loopback.
 
-``python swift_server.py FOLDER PORT`` serves the proxy on PORT and the others on the three ports after it. The folder needs a file system
+``python swift_server.py FOLDER PORT TOKEN_LIFE`` serves the proxy on PORT and the others on the three ports after it; a token is good for
+TOKEN_LIFE seconds. The folder needs a file system
 with extended attributes. The account is ``test``, the user ``test:tester``, the key ``testing``.
 """
 
@@ -62,7 +63,7 @@ def token_cache(_: dict[str, str], **__: str) -> Callable[[Any], Any]:
     return wrap
 
 
-def configure(folder: Path, port: int) -> Path:
+def configure(folder: Path, port: int, token_life: int) -> Path:
     """Write the servers' configuration and rings; return their folder."""
     etc = folder / "etc"
     (folder / "devices" / "disk").mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ def configure(folder: Path, port: int) -> Path:
     (etc / "proxy.conf").write_text(
         f"{_defaults(folder, port)}[pipeline:main]\npipeline = {_PIPELINE}\n{filters}"
         "[filter:cache]\npaste.filter_factory = swift_server:token_cache\n"
-        "[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = testing .admin\n"
+        f"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = testing .admin\ntoken_life = {token_life}\n"
         "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
     )
     return etc
@@ -140,4 +141,4 @@ def serve(etc: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(configure(Path(sys.argv[1]), int(sys.argv[2])))
+    serve(configure(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

@@ -11,7 +11,7 @@ from demo.stack.leftovers import MARK, end_leftovers
 from demo.stack.ownership import owned
 from demo.stack.ports import Ports
 from demo.stack.service import Job, ProcessError, Running, Service, check_port, wait_until_ready
-from demo.stack.services.airflow import AirflowAccess, airflow
+from demo.stack.services.airflow import AirflowAccess, airflow, store_connection
 from demo.stack.services.mlflow import mlflow
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.services.serving import serving
@@ -64,16 +64,16 @@ class Stack:
         ports = Ports(self.state / "ports.json")
         s3_service, s3_client, console = seaweedfs(self.state, ports)
         mlflow_service, mlflow_url = mlflow(self.state, ports)
-        environment = {
-            **s3_client,
+        addresses = {
             "SNAP2CAPTION_STATE_DIR": str(self.state),
             "SNAP2CAPTION_DATASETS_URI": f"s3://{BUCKET}/datasets",
             "SNAP2CAPTION_MLFLOW_TRACKING_URI": mlflow_url,
         }
-        serving_service, serving_url = serving(environment, ports)
-        environment["SNAP2CAPTION_SERVING_URL"] = serving_url
-        environment["SNAP2CAPTION_STORE_CONSOLE_URL"] = console
-        airflow_service, access = airflow(self.state, ports, environment)
+        serving_service, serving_url = serving({**s3_client, **addresses}, ports)
+        addresses["SNAP2CAPTION_SERVING_URL"] = serving_url
+        addresses["SNAP2CAPTION_STORE_CONSOLE_URL"] = console
+        airflow_service, access = airflow(self.state, ports, {**store_connection(s3_client), **addresses})
+        environment = {**s3_client, **addresses}
         services = Services(access, mlflow_url, s3_client["AWS_ENDPOINT_URL"], serving_url, environment)
         return services, [s3_service, mlflow_service, airflow_service, serving_service]
 

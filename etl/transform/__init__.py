@@ -1,5 +1,9 @@
-"""Transform: corpus zip in, dataset version out, straight from the archive."""
+"""Transform: corpus zip in, dataset version out, straight from the archive.
 
-from etl.transform.pipeline import DEFAULT_CITIES, transform
+In three stages, which one process runs in turn (`transform`) or many machines share: `plan`, then each slice by itself (`check_slice`), then
+`merge`. What a stage leaves for the next lies in a work folder beside the versions.
+"""
 
-__all__ = ["DEFAULT_CITIES", "transform"]
+from etl.transform.pipeline import DEFAULT_CITIES, SLICE_PAIRS, Planned, check_slice, merge, plan, transform
+
+__all__ = ["DEFAULT_CITIES", "SLICE_PAIRS", "Planned", "check_slice", "merge", "plan", "transform"]

@@ -1,14 +1,14 @@
-"""The corpus zip: which members belong together, and which must not be touched."""
+"""The members of the corpus zip: which photo or caption one is, and which must not be touched."""
 
+import functools
 import re
 import stat
-import zipfile
-from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
-from etl.transform.member import Member
+from etl.transform.directory import Directory, Entry
 from etl.transform.reasons import Reason
 from snap2caption.errors import UserError
 
@@ -17,117 +17,101 @@ MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_RATIO = 200
 """Compressed this much, a member is a bomb: JPEG does not compress, captions do by 2 to 5."""
 
-# No leading dot in a file's name: macOS puts a `._<name>` with its own data beside each file.
+# No leading dot in a file's name: macOS puts a `._<name>` with its own data beside each file. No file system has names of over 255 bytes.
 _MEMBER = re.compile(
-    r"(?:^|/)(captions|img)_resized_1M/cities_instagram/([^/]+)/([^/.][^/]*)\.(?:txt|jpe?g)$", re.IGNORECASE
+    r"(?:^|/)(captions|img)_resized_1M/cities_instagram/([^/]{1,255})/([^/.][^/]{0,254})\.(?:txt|jpe?g)$", re.IGNORECASE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A photo with its caption, as members of the archive."""
+class Kind(StrEnum):
+    """What a member is of a post."""
 
-    id: str
-    city: str
-    image: Member
-    caption: Member
+    IMAGE = "image"
+    CAPTION = "caption"
 
 
-@dataclass(slots=True)
-class _Found:
-    """What the archive has of one post."""
+class Listed(NamedTuple):
+    """A member as the plan needs it: whose it is and where its bytes lie, or why it must not be touched."""
 
-    image: Member | None = None
-    caption: Member | None = None
-    reason: Reason | None = None
+    number: int
+    """Its place in the archive's directory."""
+    kind: Kind | None
+    """None: neither a photo nor a caption; it is listed since others must not overlap it."""
+    city: str | None
+    id: str | None
+    reason: Reason | None
+    start: int
+    """The offset of its local header."""
+    stop: int
+    """Where its data ends, or later."""
+    compressed: int
+    size: int
+    method: int
+    crc: int
 
 
+def list_members(corpus: Path) -> Iterator[Listed]:
+    """Yield the members of the archive, in the directory's order, in bounded memory.
+
+    Raises:
+        UserError: there is no corpus, or it is no zip, cut off, or damaged.
+    """
+    try:
+        stream = corpus.open("rb")
+    except OSError as error:
+        raise no_corpus(corpus, error) from error
+    with stream:
+        directory = Directory(corpus, stream)
+        for number, entry in enumerate(directory.entries()):
+            yield _judge(number, entry, directory.start)
+
+
+def no_corpus(corpus: Path, error: OSError) -> UserError:
+    """Return the error that says so."""
+    return UserError(f"There is no corpus at {corpus} ({error.strerror}); fetch it with `snap2caption extract`.")
+
+
+@functools.lru_cache(maxsize=1024)
 def normalise_city(folder: str) -> str:
     """Return a city's folder name as the dataset spells it: lower case, letters and digits only."""
     return re.sub(r"[\W_]", "", folder.casefold())
 
 
-def pair_members(corpus: Path, cities: Collection[str], dropped: Counter[str]) -> list[Pair]:
-    """Pair each photo with its caption, in the order of their ids; count what can't be used in *dropped*.
-
-    An id stands for one post: where it comes twice, the first counts, in the order of cities and then of the archive.
-
-    Raises:
-        UserError: there is no corpus, or it is no zip, or cut off.
-    """
-    pairs: dict[str, Pair] = {}
-    for (city, id_), found in sorted(_read(corpus, dropped).items()):
-        if city not in cities:
-            reason: Reason | None = Reason.CITY_NOT_SELECTED
-        elif found.reason in {Reason.ENCRYPTED, Reason.OVERSIZED}:
-            reason = found.reason
-        elif found.caption is None:
-            reason = Reason.MISSING_CAPTION
-        elif found.image is None:
-            reason = Reason.MISSING_IMAGE
-        elif id_ in pairs:
-            reason = Reason.DUPLICATE
-        else:
-            pairs[id_] = Pair(id_, city, found.image, found.caption)
-            reason = found.reason  # a second copy beside a good pair
-        if reason is not None:
-            dropped[reason] += 1
-    return [pairs[id_] for id_ in sorted(pairs)]
+def _judge(number: int, entry: Entry, limit: int) -> Listed:
+    """Return the entry as a member; *limit* is where members must have ended."""
+    if entry.name is None or _escapes(entry.name, entry.mode):
+        return _refused(number, entry, limit, Reason.UNSAFE_PATH)
+    match = _MEMBER.search(entry.name)
+    if match is None:
+        return _refused(number, entry, limit, None)
+    kind = Kind.CAPTION if match[1].lower() == "captions" else Kind.IMAGE
+    city, id_ = normalise_city(match[2]), match[3]
+    if (reason := _refusal(entry, kind, limit)) is not None:
+        return _refused(number, entry, limit, reason)._replace(kind=kind, city=city, id=id_)
+    place = (entry.offset, entry.end, entry.compressed, entry.size, entry.method, entry.crc)
+    return Listed(number, kind, city, id_, None, *place)
 
 
-def _read(corpus: Path, dropped: Counter[str]) -> dict[tuple[str, str], _Found]:
-    """Return what the archive has of each post, by city and id; unsafe members are counted, whatever they are."""
-    posts: dict[tuple[str, str], _Found] = {}
-    cities: dict[str, str] = {}
-    with open_archive(corpus) as archive:
-        for info in archive.infolist():
-            if _escapes(info):
-                dropped[Reason.UNSAFE_PATH] += 1
-                continue
-            match = _MEMBER.search(info.filename)
-            if match is None:
-                continue
-            kind, folder, id_ = match.groups()
-            city = cities.setdefault(folder, normalise_city(folder))
-            found = posts.setdefault((city, id_), _Found())
-            is_caption = kind.lower() == "captions"
-            if (reason := _refusal(info, is_caption=is_caption)) is not None:
-                found.reason = reason
-            elif (found.caption if is_caption else found.image) is not None:
-                found.reason = found.reason or Reason.DUPLICATE
-            elif is_caption:
-                found.caption = Member.of(info)
-            else:
-                found.image = Member.of(info)
-    return posts
+def _refused(number: int, entry: Entry, limit: int, reason: Reason | None) -> Listed:
+    # Where it lies still counts: others must not overlap it. The numbers of a lie may be too large for a table.
+    return Listed(number, None, None, None, reason, min(entry.offset, limit), min(entry.end, limit), 0, 0, 0, 0)
 
 
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open the corpus.
-
-    Raises:
-        UserError: it is not there, or no zip, or cut off.
-    """
-    try:
-        return zipfile.ZipFile(path)
-    except OSError as error:
-        raise UserError(
-            f"There is no corpus at {path} ({error.strerror}); fetch it with `snap2caption extract`."
-        ) from error
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is not a zip, or cut off; fetch it again with `snap2caption extract`.") from error
+def _escapes(name: str, mode: int) -> bool:
+    return (
+        stat.S_ISLNK(mode)
+        or name.startswith("/")
+        or "\\" in name
+        or "\0" in name
+        or ".." in name.split("/")
+        or ":" in name.split("/", 1)[0]
+    )
 
 
-def _escapes(info: zipfile.ZipInfo) -> bool:
-    name = info.filename
-    is_link = stat.S_ISLNK(info.external_attr >> 16)
-    return is_link or name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name.split("/")[0]
-
-
-def _refusal(info: zipfile.ZipInfo, *, is_caption: bool) -> Reason | None:
-    if info.flag_bits & 1:
+def _refusal(entry: Entry, kind: Kind, limit: int) -> Reason | None:
+    if entry.encrypted:
         return Reason.ENCRYPTED
-    limit = MAX_CAPTION_BYTES if is_caption else MAX_IMAGE_BYTES
-    if info.file_size > limit or info.file_size > MAX_RATIO * max(1, info.compress_size):
+    most = MAX_CAPTION_BYTES if kind is Kind.CAPTION else MAX_IMAGE_BYTES
+    if entry.size > min(most, MAX_RATIO * max(1, entry.compressed)):
         return Reason.OVERSIZED
-    return None
+    return Reason.OUT_OF_BOUNDS if entry.end > limit else None

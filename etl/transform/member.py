@@ -1,14 +1,10 @@
-"""Reading a member of a zip by its place in the file.
-
-`zipfile` reads the whole directory of an archive before it reads anything else: for the two million members of InstaCities1M, many seconds
-and more than a gigabyte. So the archive is read by it once, and the processes that work on its members need no directory.
-"""
+"""Reading a member of a zip by its place in the file, without the archive's directory: any process can read any member."""
 
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 # APPNOTE.TXT 4.3.7: signature, 22 bytes that the directory has too, and how long the name and the extra field after it are.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -28,11 +24,6 @@ class Member:
     size: int
     method: int
     crc: int
-
-    @classmethod
-    def of(cls, info: zipfile.ZipInfo) -> Self:
-        """Return the member that *info* describes."""
-        return cls(info.header_offset, info.compress_size, info.file_size, info.compress_type, info.CRC)
 
     def read(self, archive: BinaryIO) -> bytes:
         """Return the member's bytes, never more than the archive's directory says.
@@ -60,3 +51,13 @@ class Member:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, self.size + 1)
         except zlib.error as error:
             raise DamagedError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A photo with its caption, as members of the archive."""
+
+    id: str
+    city: str
+    image: Member
+    caption: Member

@@ -1,36 +1,50 @@
-"""The transform from top to bottom."""
+"""The transform from top to bottom: its three stages, and all of them in turn."""
 
 import hashlib
-import json
-import sys
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import math
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from etl.transform.archive import normalise_city, pair_members
-from etl.transform.card import CARD, write_card
-from etl.transform.check import HASH_SIZE, Checked, check_chunk
-from etl.transform.group import MAX_DISTANCE, group
-from etl.transform.reasons import Reason
-from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
-from etl.transform.split import assign
-from etl.transform.tables import ASSIGNMENTS, HASHTAGS, read_assignments, write_assignments, write_hashtags
-from etl.transform.versions import open_slot
+from etl.transform.archive import no_corpus, normalise_city
+from etl.transform.assembly import hash_of, write_version
+from etl.transform.check import HASH_SIZE
+from etl.transform.files import written
+from etl.transform.group import MAX_DISTANCE
+from etl.transform.pairing import write_pairs
+from etl.transform.reasons import nothing_usable
+from etl.transform.shards import SAMPLES_PER_SHARD
+from etl.transform.slices import write_slice
+from etl.transform.tables import find_assignments
+from etl.transform.versions import Slot, locked, slot_of
+from etl.transform.work import Plan, Settings, Work
 from etl.transform.workers import Workers, start_workers
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, SPLITS, File, Manifest, Source, Split, SplitSummary
+from snap2caption.manifest import NAME, Manifest, Source
 
 DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
 
-CODE_VERSION = 2
+SLICE_PAIRS = 25_000
+"""Pairs of a slice: some seconds of work for a machine, or a minute."""
+MAX_SLICES = 1000
+"""Airflow maps a task over no more than 1,024 by default."""
+
+CODE_VERSION = 3
 """Counted up when the same corpus and settings give other samples than before."""
 
-_CHUNK = 64
-"""Pairs that a worker is handed at a time."""
-
 OnProgress = Callable[[int, int], None]
+
+
+class Planned(NamedTuple):
+    """What is to be done for one input."""
+
+    work: Path
+    """The folder of the work in progress."""
+    slices: int
+    """How many slices there are to check; 0: the version is there already, and `merge` returns it."""
+    pairs: int
 
 
 def transform(
@@ -44,14 +58,14 @@ def transform(
     workers: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> Path:
-    """Make a dataset version from the corpus zip.
+    """Make a dataset version from the corpus zip: `plan`, `check_slice` for every slice, `merge`.
 
     The version is named by its content and settings, and published by one rename: a killed run leaves nothing under the final name, and the
-    same input gives the same bytes, whatever the number of workers.
+    next one goes on where it was. The same input gives the same bytes, whatever the number of workers, slices, or machines.
 
     Args:
         corpus: the zip.
-        out: where to put the version's folder.
+        out: where to put the version's folder, and the work in progress.
         cities: which to keep.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
@@ -65,123 +79,186 @@ def transform(
     Raises:
         UserError: no zip, or nothing usable in it.
     """
+    planned = plan(corpus, out, cities=cities, seed=seed, previous=previous)
+    count = _Count(on_progress, planned.pairs)
+    with start_workers(workers) as pool:
+        for number in range(planned.slices):
+            _check_slice(pool, planned.work, number, count)
+    return merge(planned.work, source_urls=source_urls, workers=workers)
+
+
+def plan(
+    corpus: Path,
+    out: Path,
+    *,
+    cities: Sequence[str] = DEFAULT_CITIES,
+    seed: int = 0,
+    previous: Path | None = None,
+    slice_pairs: int = SLICE_PAIRS,
+) -> Planned:
+    """Find the pairs in the corpus zip, and part them into slices.
+
+    Args:
+        corpus: the zip.
+        out: where to put the version's folder, and the work in progress. Every machine that takes part sees both paths.
+        cities: which to keep.
+        seed: of the split.
+        previous: manifest (or folder) of an earlier version, whose assignments stand.
+        slice_pairs: how many pairs a slice has. The version does not depend on it.
+
+    Raises:
+        UserError: no zip, nothing of the cities in it, no such earlier version, or too many slices.
+    """
     wanted = sorted({normalise_city(city) for city in cities} - {""})
     if not wanted:
         raise UserError("No city was given; give at least one, such as --cities newyork.")
+    corpus, out = corpus.absolute(), out.absolute()
+    earlier = find_assignments(previous) if previous else None
     digest = _digest(corpus)
-    settings: dict[str, Any] = {
-        "cities": wanted,
-        "seed": seed,
-        "previous": Manifest.read(previous).version if previous else None,
-        "near_duplicate_bits": MAX_DISTANCE,
-        "hash_size": HASH_SIZE,
-        "samples_per_shard": SAMPLES_PER_SHARD,
-        "code": CODE_VERSION,
-    }
-    with open_slot(out, _hash([digest, settings])) as slot:
-        if (known := slot.known()) is not None:
-            return known
-        draft = slot.draft()
-        earlier = read_assignments(previous) if previous else {}
-        manifest = _make(
-            corpus,
-            draft,
-            Source(urls=tuple(sorted(source_urls)), sha256=digest),
-            settings,
-            earlier,
-            workers,
-            on_progress,
-        )
-        return slot.publish(draft, manifest.version)
-
-
-def _make(
-    corpus: Path,
-    draft: Path,
-    source: Source,
-    settings: dict[str, Any],
-    earlier: Mapping[str, Split],
-    workers: int | None,
-    on_progress: OnProgress | None,
-) -> Manifest:
-    """Write every file of the version into the folder *draft*, the manifest last."""
-    dropped: Counter[str] = Counter()
-    with start_workers(workers) as pool:
-        samples = _check(pool, corpus, settings["cities"], dropped, on_progress)
-        splits = assign([sample.pair.id for sample in samples], group(samples), settings["seed"], earlier)
-        summaries = _write_splits(pool, corpus, draft, samples, splits)
-    # Learned from: the split alone that the model sees, too.
-    learned = [sample for sample, split in zip(samples, splits, strict=True) if split == "train"]
-    write_hashtags(draft / HASHTAGS, learned)
-    current = {sample.pair.id: split for sample, split in zip(samples, splits, strict=True)}
-    write_assignments(draft / ASSIGNMENTS, {**earlier, **current})
-    content = [
-        settings,
-        dict(sorted(dropped.items())),
-        {split: summary.model_dump() for split, summary in summaries.items()},
-        [_file(draft, name).sha256 for name in (HASHTAGS, ASSIGNMENTS)],
-    ]
-    manifest = Manifest(
-        version=_hash(content)[:16],
-        source=source,
-        settings=settings,
-        dropped=dict(sorted(dropped.items())),
-        splits=summaries,
-        hashtags=_file(draft, HASHTAGS),
-        assignments=_file(draft, ASSIGNMENTS),
+    settings = Settings(
+        cities=tuple(wanted),
+        seed=seed,
+        previous=Manifest.read(previous).version if previous else None,
+        near_duplicate_bits=MAX_DISTANCE,
+        hash_size=HASH_SIZE,
+        samples_per_shard=SAMPLES_PER_SHARD,
+        code=CODE_VERSION,
     )
-    write_card(draft, manifest)
-    manifest = manifest.model_copy(update={"card": _file(draft, CARD)})
-    (draft / NAME).write_bytes(manifest.dump())
-    return manifest
+    slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
+    work = Work(slot.work(slice_pairs))
+    with _disk_of(out), slot.locked():
+        if slot.known() is not None:
+            return Planned(work.folder, 0, 0)
+        found = work.find_plan()
+        if found is None:
+            try:
+                found = _make_plan(work, corpus, digest, settings, earlier, slice_pairs)
+            except UserError:
+                shutil.rmtree(work.folder)  # there is nothing to go on with
+                raise
+        # The same zip may lie elsewhere by now.
+        work.write_plan(found.model_copy(update={"corpus": corpus}))
+    return Planned(work.folder, found.slices, found.pairs)
 
 
-def _check(
-    pool: Workers, corpus: Path, cities: Sequence[str], dropped: Counter[str], on_progress: OnProgress | None
-) -> list[Checked]:
-    """Return the usable samples, in the order of their ids; of those with the same image the first."""
-    pairs = pair_members(corpus, cities, dropped)
-    samples: list[Checked] = []
-    images: set[bytes] = set()
-    done = 0
-    chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
-    for results in pool.run(check_chunk, ((corpus, chunk) for chunk in chunks)):
-        for pair, result in zip(pairs[done : done + _CHUNK], results, strict=True):
-            if isinstance(result, Reason):
-                dropped[result] += 1
-            elif result.image_digest in images:
-                dropped[Reason.DUPLICATE] += 1
-            else:
-                images.add(result.image_digest)
-                # What came back are copies: one object for each pair, and for each hashtag, is enough.
-                samples.append(replace(result, pair=pair, hashtags=tuple(map(sys.intern, result.hashtags))))
-        done += len(results)
-        if on_progress:
-            on_progress(done, len(pairs))
-    if not samples:
-        why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "it is empty"
+def check_slice(work: Path, number: int, *, workers: int | None = None, on_progress: OnProgress | None = None) -> None:
+    """Check the pairs of slice *number*, and leave what was found in the folder *work*; nothing is done that has been done before.
+
+    Args:
+        work: the folder that `plan` returned.
+        number: from 0.
+        workers: processes; by default one per processor.
+        on_progress: told pairs done and in all.
+
+    Raises:
+        UserError: no plan, no such slice, or the corpus is gone.
+    """
+    with start_workers(workers) as pool:
+        _check_slice(pool, work, number, _Count(on_progress))
+
+
+def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = None) -> Path:
+    """Make the version from the slices, all of which are there, and remove the folder *work*.
+
+    Args:
+        work: the folder that `plan` returned.
+        source_urls: where the zip came from, for the record.
+        workers: processes; by default one per processor.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        UserError: no plan, a slice is missing, the corpus is gone, or nothing in it is usable.
+    """
+    work = work.absolute()
+    slot, files = slot_of(work), Work(work)
+    with _disk_of(work), slot.locked():
+        if (known := slot.known()) is not None:
+            slot.discard()
+            return known
+        found = files.open_plan()
+        missing = [number for number in range(found.slices) if not files.slice(number).exists()]
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {found.slices} slices are missing; make them, the first with "
+                f"`snap2caption transform-slice {work} {missing[0]}`."
+            )
+        source = Source(urls=tuple(sorted(source_urls)), sha256=found.sha256)
+        manifest = write_version(files, found, source, workers)
+        return slot.publish(files.draft, manifest.version, {NAME, *(file.name for file in manifest.files())})
+
+
+class _Count:
+    """Pairs done, of those of all slices or of the one that is checked."""
+
+    def __init__(self, on_progress: OnProgress | None, total: int = 0) -> None:
+        self.total = total
+        self._done = 0
+        self._tell = on_progress or (lambda _done, _total: None)
+
+    def add(self, pairs: int) -> None:
+        """Count *pairs* more."""
+        self._done += pairs
+        self._tell(self._done, self.total)
+
+
+def _make_plan(
+    work: Work, corpus: Path, digest: str, settings: Settings, earlier: Path | None, slice_pairs: int
+) -> Plan:
+    work.slices.mkdir(parents=True, exist_ok=True)
+    if earlier is not None:
+        with written(work.earlier) as part:
+            shutil.copyfile(earlier, part)
+    pairs, dropped = write_pairs(corpus, work.pairs, settings.cities, slice_pairs)
+    if not pairs:
+        raise nothing_usable(corpus, settings.cities, dropped)
+    if pairs > MAX_SLICES * slice_pairs:
         raise UserError(
-            f"Nothing in {corpus} can be used for {', '.join(cities)} ({why}); check the cities and the zip."
+            f"{slice_pairs} pairs a slice make more than {MAX_SLICES} slices of {pairs} pairs; "
+            f"give at least {math.ceil(pairs / MAX_SLICES)}."
         )
-    return samples
+    size = corpus.stat().st_size
+    return Plan(
+        corpus=corpus,
+        sha256=digest,
+        bytes=size,
+        settings=settings,
+        pairs=pairs,
+        slice_pairs=slice_pairs,
+        dropped=dropped,
+    )
 
 
-def _write_splits(
-    pool: Workers, corpus: Path, draft: Path, samples: Sequence[Checked], splits: Sequence[Split]
-) -> dict[Split, SplitSummary]:
-    summaries = {}
-    for split in SPLITS:
-        pairs = [sample.pair for sample, its in zip(samples, splits, strict=True) if its == split]
-        # Cities and days are mixed, so that a shard is a fair sample of its split.
-        pairs.sort(key=lambda pair: hashlib.sha256(pair.id.encode()).digest())
-        parts = enumerate(range(0, len(pairs), SAMPLES_PER_SHARD))
-        tasks = ((corpus, draft, split, number, pairs[at : at + SAMPLES_PER_SHARD]) for number, at in parts)
-        summaries[split] = SplitSummary(
-            samples=len(pairs),
-            cities=dict(sorted(Counter(pair.city for pair in pairs).items())),
-            shards=tuple(pool.run(write_shard, tasks)),
-        )
-    return summaries
+def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
+    work = work.absolute()
+    slot, files = slot_of(work), Work(work)
+    with _disk_of(work), slot.locked(shared=True):
+        if slot.known() is not None:
+            return
+        found = files.open_plan()
+        if number >= found.slices:
+            raise UserError(f"There is no slice {number} in {work}; the last one is {found.slices - 1}.")
+        pairs = found.pairs_of(number)
+        count.total = count.total or pairs
+        path = files.slice(number)
+        with locked(path.with_suffix(".lock")):
+            if path.exists():
+                count.add(pairs)
+            else:
+                write_slice(pool, found.corpus, files.pairs, number, path, count.add)
+
+
+@contextmanager
+def _disk_of(folder: Path) -> Iterator[None]:
+    """Say in one sentence what the disk that *folder* is on refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The transform can't go on in {folder} ({error.strerror or error}); free some space or check the disk, "
+            "then run it again: it goes on where it was."
+        ) from error
 
 
 def _digest(corpus: Path) -> str:
@@ -189,15 +266,4 @@ def _digest(corpus: Path) -> str:
         with corpus.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise UserError(
-            f"There is no corpus at {corpus} ({error.strerror}); fetch it with `snap2caption extract`."
-        ) from error
-
-
-def _hash(document: Any) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _file(folder: Path, name: str) -> File:
-    data = (folder / name).read_bytes()
-    return File(name=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
+        raise no_corpus(corpus, error) from error

@@ -1,38 +1,40 @@
 """Which split a group of samples belongs to."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 
-from snap2caption.manifest import Split
+import numpy as np
+import numpy.typing as npt
+
+from snap2caption.manifest import SPLITS, Split
 
 SHARES: tuple[tuple[Split, float], ...] = (("train", 0.8), ("validation", 0.1), ("test", 0.1))
 
-# From the most to the least protected: new copies of a test sample go to test.
-_PROTECTED: tuple[Split, ...] = ("test", "validation", "train")
+NONE = -1
+"""In place of a split's number: no split yet."""
 
 
-def assign(ids: Sequence[str], groups: Sequence[int], seed: int, previous: Mapping[str, Split]) -> list[Split]:
-    """Return the split of each sample.
+def assign(
+    ids: Iterable[str], groups: npt.NDArray[np.int64], seed: int, earlier: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int8]:
+    """Return the split of each of n samples, as its position in `SPLITS`.
 
     The share of a group is drawn by hashing the seed and the id of its first member, so it does not depend on what else is in the corpus:
     80/10/10 in expectation, in each city. An earlier assignment always stands; the rest of its group follows it.
 
     Args:
-        ids: the samples' ids.
-        groups: the group of each.
+        ids: the samples' ids, read once.
+        groups: (n,) the group of each, named by the position of its first member.
         seed: of the draw.
-        previous: splits of samples in earlier versions.
+        earlier: (n,) the splits of an earlier version, or `NONE`.
     """
-    earlier: dict[int, set[Split]] = defaultdict(set)
-    for id_, group in zip(ids, groups, strict=True):
-        if id_ in previous:
-            earlier[group].add(previous[id_])
-    drawn: dict[int, Split] = {}
-    for group in set(groups):
-        kept = [split for split in _PROTECTED if split in earlier[group]]
-        drawn[group] = kept[0] if kept else draw(seed, ids[group])
-    return [previous.get(id_) or drawn[group] for id_, group in zip(ids, groups, strict=True)]
+    # From the least to the most protected, SPLITS has them: new copies of a test sample go to test.
+    of_group = np.full(len(groups), NONE, dtype=np.int8)
+    np.maximum.at(of_group, groups, earlier)
+    for position, id_ in enumerate(ids):
+        if groups[position] == position and of_group[position] == NONE:
+            of_group[position] = SPLITS.index(draw(seed, id_))
+    return np.where(earlier == NONE, of_group[groups], earlier)
 
 
 def draw(seed: int, name: str) -> Split:

@@ -1,67 +1,114 @@
 """The tables of a dataset version, as Parquet: its hashtags, and which sample went where."""
 
+import hashlib
 import itertools
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from etl.transform.check import Checked
+from etl.transform import columns
+from etl.transform.database import batches, write_table
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest, Split
+from snap2caption.manifest import Manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
 
 HASHTAGS, ASSIGNMENTS = "hashtags.parquet", "assignments.parquet"
 
 COMPANIONS = 20
 """How many of the hashtags that a hashtag is used with most are kept."""
 
+_MOST = 30
+"""Hashtags of a post that are counted as companions; Instagram takes no more. The pairs of thousands in one hostile caption would fill the disk."""
 
-_BATCH = 10_000
-"""Rows that are made and written at a time: rows of half a million hashtags, with all their companions, would fill gigabytes."""
+_PAIRS = 1_000_000
+"""Pairs of a hashtag and its companion that are counted at a time. A million posts have some 60 million, most of them once."""
+
+# Tags are numbered in the table's order: pairs of numbers are smaller, and compared faster, than pairs of words.
+_TAGS = """
+CREATE TABLE tags AS
+SELECT tag, count(*) AS count, (row_number() OVER (ORDER BY count(*) DESC, tag))::INTEGER AS number
+FROM (SELECT unnest(hashtags) AS tag FROM train)
+GROUP BY tag
+"""
+
+_CITIES = """
+CREATE TABLE cities AS
+SELECT number, city, count(*) AS count
+FROM (SELECT unnest(hashtags) AS tag, city FROM train) JOIN tags USING (tag)
+GROUP BY number, city
+"""
+
+_USES = """
+CREATE TABLE uses AS
+SELECT post, number, others
+FROM (
+    SELECT row_number() OVER () AS post, unnest(hashtags) AS tag, len(hashtags) - 1 AS others
+    FROM (SELECT list_slice(hashtags, 1, $most) AS hashtags FROM train)
+) JOIN tags USING (tag)
+"""
+
+_PARTS = """
+CREATE TABLE parts AS
+SELECT number, (sum(coalesce(sum(others), 0)) OVER (ORDER BY number) // $pairs)::INTEGER AS part
+FROM tags LEFT JOIN uses USING (number)
+GROUP BY number
+"""
+
+_HASHTAGS = """
+WITH here AS (SELECT tag, count, number FROM tags JOIN parts USING (number) WHERE part = $part),
+placed AS (
+    SELECT number, list({'city': city, 'count': cities.count} ORDER BY cities.count DESC, city) AS cities
+    FROM cities JOIN here USING (number)
+    GROUP BY number
+),
+together AS (
+    SELECT here.number, other.number AS other, count(*) AS count
+    FROM here JOIN uses USING (number) JOIN uses AS other ON other.post = uses.post AND other.number <> here.number
+    GROUP BY ALL
+),
+nearest AS (
+    SELECT *, row_number() OVER (PARTITION BY number ORDER BY count DESC, other) AS place
+    FROM together
+    QUALIFY place <= $companions
+),
+companions AS (
+    SELECT nearest.number, list({'tag': tag, 'count': nearest.count} ORDER BY place) AS companions
+    FROM nearest JOIN tags ON tags.number = other
+    GROUP BY nearest.number
+)
+SELECT tag, count, cities, coalesce(companions, []) AS "with"
+FROM here JOIN placed USING (number) LEFT JOIN companions USING (number)
+ORDER BY number
+"""
+
+_ASSIGNMENTS = """
+SELECT id, coalesce(assigned.split, earlier.split) AS split
+FROM assigned FULL JOIN earlier USING (id)
+ORDER BY id
+"""
 
 
-def write_hashtags(path: Path, samples: Sequence[Checked]) -> None:
-    """Write the hashtag table, the most used first.
+def write_hashtags(connection: "DuckDBPyConnection", path: Path) -> None:
+    """Write the table of the hashtags in the table ``train``, the most used first.
 
-    Columns: ``tag``, ``count`` (posts), ``cities`` (city and count), ``with`` (hashtag and count of the posts that have both).
+    Columns: ``tag``, ``count`` (posts), ``cities`` (city and count), ``with`` (hashtag and count of the posts that have both; of equals the
+    one first that is first in the table).
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    posts: defaultdict[str, list[Checked]] = defaultdict(list)
-    for sample in samples:
-        for tag in sample.hashtags:
-            posts[tag].append(sample)
-    tags = sorted(posts, key=lambda tag: (-len(posts[tag]), tag))
-    schema = _hashtag_schema()
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for start in range(0, len(tags), _BATCH):
-            rows = [_row(tag, posts[tag]) for tag in tags[start : start + _BATCH]]
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    connection.execute(_TAGS)
+    connection.execute(_CITIES)
+    connection.execute(_USES, {"most": _MOST})
+    connection.execute(_PARTS, {"pairs": _PAIRS})
+    parts = [part for (part,) in connection.execute("SELECT DISTINCT part FROM parts ORDER BY part").fetchall()]
+    found = (batches(connection, _HASHTAGS, {"part": part, "companions": COMPANIONS}) for part in parts)
+    write_table(path, _hashtag_schema(), itertools.chain.from_iterable(found))
 
 
-def _row(tag: str, posts: Sequence[Checked]) -> dict[str, Any]:
-    cities = Counter(post.pair.city for post in posts)
-    companions = Counter(itertools.chain.from_iterable(post.hashtags for post in posts))
-    del companions[tag]
-    return {
-        "tag": tag,
-        "count": len(posts),
-        "cities": _counted("city", cities, len(cities)),
-        "with": _counted("tag", companions, COMPANIONS),
-    }
-
-
-def _counted(name: str, counter: Counter[str], most: int) -> list[dict[str, Any]]:
-    # Counter.most_common leaves ties in the order of arrival; here they are in the order of the alphabet.
-    items = sorted(counter.items(), key=lambda item: (-item[1], item[0]))[:most]
-    return [{name: value, "count": count} for value, count in items]
-
-
-def _hashtag_schema() -> Any:
+def _hashtag_schema() -> "pa.Schema":
     import pyarrow as pa
 
-    def counted(name: str) -> Any:
+    def counted(name: str) -> pa.DataType:
         return pa.list_(pa.struct([(name, pa.string()), ("count", pa.int64())]))
 
     return pa.schema(
@@ -69,34 +116,28 @@ def _hashtag_schema() -> Any:
     )
 
 
-def write_assignments(path: Path, splits: Mapping[str, Split]) -> None:
-    """Write which split each sample is in, by id, for later versions to keep to."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    ids = sorted(splits)
-    schema = pa.schema([("id", pa.string()), ("split", pa.string())])
-    table = pa.table({"id": ids, "split": [splits[id_] for id_ in ids]}, schema=schema)
-    pq.write_table(table, path, compression="zstd")
+def write_assignments(connection: "DuckDBPyConnection", path: Path) -> None:
+    """Write which split each sample of the tables ``assigned`` and ``earlier`` is in, by id, for later versions to keep to."""
+    write_table(path, columns.assigned(), batches(connection, _ASSIGNMENTS))
 
 
-def read_assignments(previous: Path) -> dict[str, Split]:
-    """Return the split of every sample of an earlier version, and of those before it, given its manifest (or folder).
+def find_assignments(previous: Path) -> Path:
+    """Return the table of the splits of every sample of an earlier version, and of those before it, given its manifest (or folder).
 
     Raises:
         UserError: the version is not there, not whole, or keeps no assignments.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     manifest = Manifest.read(previous)
     if manifest.assignments is None:
         raise UserError(f"The version at {previous} keeps no assignments; give one that `transform` made.")
     path = (previous if previous.is_dir() else previous.parent) / manifest.assignments.name
     try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
         raise UserError(
-            f"The assignments of the earlier version can't be read from {path}; copy its whole folder there."
+            f"The assignments of the earlier version can't be read from {path} ({error.strerror}); copy its whole folder there."
         ) from error
-    return dict(zip(table["id"].to_pylist(), table["split"].to_pylist(), strict=True))
+    if digest != manifest.assignments.sha256:
+        raise UserError(f"{path} is not what the earlier version's manifest says; copy its whole folder there again.")
+    return path

@@ -1,23 +1,37 @@
-"""The folder of versions: one run at a time for the same input, published by one rename, found again without work."""
+"""The folder of versions: published by one rename, one process at a time for the same input, found again without work."""
 
 import fcntl
-import os
-import secrets
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from etl.transform.files import sync
+from snap2caption.errors import UserError
 from snap2caption.manifest import NAME
+
+_WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 
 
 class Slot:
-    """The place in *out* of the version that an input, named by its hash, gives. It holds a lock for as long as it is open."""
+    """The place in the folder *out* of the version that an input, named by its hash, gives."""
 
     def __init__(self, out: Path, name: str) -> None:
         self._out = out
+        self._name = name
         self._record = out / ".inputs" / name
-        self._drafts = f".work-{name[:16]}-"
+
+    @contextmanager
+    def locked(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold the slot, with others that share it or alone; waits while one that may not is holding it."""
+        (self._out / ".inputs").mkdir(parents=True, exist_ok=True)
+        with locked(self._record.with_suffix(".lock"), shared=shared):
+            yield
+
+    def work(self, slice_pairs: int) -> Path:
+        """Return the folder for the input's work in progress; slices of another size have another one."""
+        return self._out / f".work-{self._name}-{slice_pairs}"
 
     def known(self) -> Path | None:
         """Return the version that an earlier run made from the same input."""
@@ -27,38 +41,51 @@ class Slot:
             return None
         return version if (version / NAME).is_file() else None
 
-    def draft(self) -> Path:
-        """Return a new folder to write the version in; what killed runs left is removed."""
-        for leftover in self._out.glob(f"{self._drafts}*"):
-            shutil.rmtree(leftover)
-        # Never the same name twice: a worker that outlives its killed parent by a moment may still write.
-        draft = self._out / f"{self._drafts}{secrets.token_hex(4)}"
-        draft.mkdir()
-        return draft
-
-    def publish(self, draft: Path, version: str) -> Path:
-        """Give the draft its final name, and remember it."""
+    def publish(self, draft: Path, version: str, files: Collection[str]) -> Path:
+        """Give the folder *draft* with its *files* its final name, remember it, and remove the input's work."""
         final = self._out / version
         for file in draft.iterdir():
-            with file.open("rb") as stream:
-                os.fsync(stream.fileno())
+            if file.name in files:
+                sync(file)
+            else:
+                file.unlink()  # half-written by a worker of a run that was killed
+        sync(draft)
         try:
             draft.rename(final)
         except OSError:
             # The same content came from another input (an archive packed anew). Anything else in the way is an error.
             if not (final / NAME).is_file():
                 raise
-            shutil.rmtree(draft)
+        sync(self._out)
         part = self._record.with_suffix(".part")
         part.write_text(version)
         part.replace(self._record)
+        self.discard()
         return final
+
+    def discard(self) -> None:
+        """Remove the input's work in progress."""
+        for folder in self._out.glob(f".work-{self._name}-*"):
+            shutil.rmtree(folder)
+
+
+def slot_of(work: Path) -> Slot:
+    """Return the slot whose work folder *work* is, or was.
+
+    Raises:
+        UserError: it never was one.
+    """
+    match = _WORK.fullmatch(work.name)
+    if match is None:
+        raise UserError(f"{work} is no work folder; give the one that `snap2caption transform-plan` prints.")
+    return Slot(work.parent, match[1])
 
 
 @contextmanager
-def open_slot(out: Path, name: str) -> Iterator[Slot]:
-    """Open the slot of the input *name*; waits while another process has it open."""
-    (out / ".inputs").mkdir(parents=True, exist_ok=True)
-    with (out / ".inputs" / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # let go by the system when the process ends, however it does
-        yield Slot(out, name)
+def locked(file: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock *file*, with others that share it or alone."""
+    with file.open("w") as stream:
+        fcntl.flock(
+            stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        )  # let go by the system when the process ends, however it does
+        yield

@@ -12,6 +12,10 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
+from plugins.hooks.environment import MlflowHook, StoreHook
+
+_AIRFLOWS = ("AIRFLOW__", "_AIRFLOW", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
+
 
 class CommandOperator(BaseOperator):
     """Base of operators that run ``snap2caption <arguments> --json``: heavy libraries stay out of Airflow's process.
@@ -79,6 +83,7 @@ class CommandOperator(BaseOperator):
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of commands."""
+    """Return the environment of commands: the worker's, and what the connections of the store and of MLflow say."""
     # Airflow's own settings mean nothing to the command, and its secrets are none of the command's business.
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW__", "_AIRFLOW"))}
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_AIRFLOWS)}
+    return own | StoreHook().environment() | MlflowHook().environment()

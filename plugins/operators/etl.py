@@ -1,96 +1,102 @@
 """Extract, transform, load."""
 
-import time
-from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator
-
 from plugins.assets import DATASET
-from plugins.links import DatasetLink
+from plugins.links import DataCardLink, DatasetLink
 from plugins.operators.command import CommandOperator
 from snap2caption.settings import Settings
 
+WORK = "work"
+"""The XCom key of the folder of a transform's work in progress."""
 
-class ExtractOperator(BaseOperator):
+
+class ExtractOperator(CommandOperator):
     """Downloads the corpus zip; returns its path on the machines' shared state folder."""
 
-    template_fields = ("urls", "sha256")
+    template_fields = ("urls", "sha256", "size")
 
-    def __init__(self, *, urls: Any, sha256: Any, **arguments: Any) -> None:
+    def __init__(self, *, urls: Any, sha256: Any, size: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.urls = urls
         self.sha256 = sha256
+        self.size = size
 
     def execute(self, context: Any) -> str:  # noqa: ARG002
         """Download, or go on with a download that was cut off."""
-        from etl.extract import extract
-
-        report = _EverySoOften(self.log)
-        path = extract(
-            self.urls, Settings().state_dir / "downloads", sha256=self.sha256 or None, on_progress=report.show
-        )
-        return str(path)
+        checks = [("--sha256", self.sha256), ("--size", self.size)]
+        asked = [part for name, value in checks if value for part in (name, str(value))]
+        return str(self.run("extract", *self.urls, "--out", str(Settings().state_dir / "downloads"), *asked)["path"])
 
 
-class TransformOperator(CommandOperator):
-    """Makes a dataset version from the zip; returns the version's folder. It works in several processes, which a task's own can't start."""
+class PlanOperator(CommandOperator):
+    """Parts the transform into slices; returns their numbers, to map a task over, and pushes the folder of the work in progress.
 
-    template_fields = ("corpus", "cities", "seed", "urls")
+    No numbers: the version is there already.
+    """
 
-    def __init__(self, *, corpus: Any, cities: Any, seed: Any, urls: Any, **arguments: Any) -> None:
+    template_fields = ("corpus", "cities", "seed", "slice_pairs")
+
+    def __init__(self, *, corpus: Any, cities: Any, seed: Any, slice_pairs: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.corpus = corpus
         self.cities = cities
         self.seed = seed
+        self.slice_pairs = slice_pairs
+
+    def execute(self, context: Any) -> list[int]:
+        """Pair photos and captions."""
+        where = ("--out", str(Settings().state_dir / "work"))
+        how = ("--cities", ",".join(self.cities), "--seed", str(self.seed), "--slice-pairs", str(self.slice_pairs))
+        plan = self.run("transform-plan", str(self.corpus), *where, *how)
+        context["ti"].xcom_push(key=WORK, value=plan["work"])
+        return list(range(plan["slices"]))
+
+
+class SliceOperator(CommandOperator):
+    """Checks the pairs of one slice. It works in several processes, which a task's own can't start."""
+
+    template_fields = ("work", "number")
+
+    def __init__(self, *, work: Any, number: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.work = work
+        self.number = number
+
+    def execute(self, context: Any) -> None:  # noqa: ARG002
+        """Read, clean, decode, hash."""
+        self.run("transform-slice", str(self.work), str(self.number))
+
+
+class MergeOperator(CommandOperator):
+    """Makes a dataset version of the slices; returns the version's folder."""
+
+    template_fields = ("work", "urls")
+
+    def __init__(self, *, work: Any, urls: Any, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.work = work
         self.urls = urls
 
     def execute(self, context: Any) -> str:  # noqa: ARG002
-        """Clean, pair and split."""
-        where = ("--out", str(Settings().state_dir / "work"))
-        how = ("--cities", ",".join(self.cities), "--seed", str(self.seed))
+        """Group, split, write shards."""
         sources = [part for url in self.urls for part in ("--source-url", url)]
-        found = self.run("transform", str(self.corpus), *where, *how, *sources)
-        return str(found["dataset"])
+        return str(self.run("transform-merge", str(self.work), *sources)["dataset"])
 
 
-class LoadOperator(BaseOperator):
+class LoadOperator(CommandOperator):
     """Uploads a dataset version; returns its URI and publishes it as an event of the dataset asset."""
 
     template_fields = ("dataset", "uri")
-    operator_extra_links = (DatasetLink(),)
+    operator_extra_links = (DatasetLink(), DataCardLink())
 
     def __init__(self, *, dataset: Any, uri: Any, **arguments: Any) -> None:
         super().__init__(outlets=[DATASET], **arguments)
         self.dataset = dataset
         self.uri = uri
-        self.result: str | None = None
 
     def execute(self, context: Any) -> str:
         """Upload what is not there yet, the manifest last."""
-        from etl.load import load
-
-        report = _EverySoOften(self.log)
-        self.result = load(Path(self.dataset), self.uri or Settings().datasets_uri, on_progress=report.count)
-        context["outlet_events"][DATASET].extra = {"uri": self.result}
-        return self.result
-
-
-class _EverySoOften:
-    """Progress as lines in a log, not more than one in a while."""
-
-    SECONDS = 5.0
-
-    def __init__(self, log: Any) -> None:
-        self.log = log
-        self.last = time.monotonic()
-
-    def count(self, done: int, total: int) -> None:
-        """Show *done* of *total*."""
-        self.show(f"{done} of {total}")
-
-    def show(self, progress: object) -> None:
-        """Show *progress*, if it is time."""
-        if time.monotonic() - self.last >= self.SECONDS:
-            self.last = time.monotonic()
-            self.log.info("%s", progress)
+        uri = str(self.run("load", str(self.dataset), self.uri or Settings().datasets_uri)["uri"])
+        context["outlet_events"][DATASET].extra = {"uri": uri}
+        return uri

@@ -8,10 +8,15 @@ from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from snap2caption.errors import UserError
+from snap2caption.settings import Settings
 
 
 class StoreError(UserError):
     """The store refused, is away, or does not hold what was asked for."""
+
+
+class SourceError(StoreError):
+    """What was to be stored can't be read, or is not what it was said to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,15 @@ class ObjectStore(Protocol):
     uri: str
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Store a file or some bytes under *key*, verified by the store's own checksum; *sha256* (hex) is kept with the object."""
+        """Store a file or some bytes under *key*, verified by the store's own checksum; *sha256* (hex) is kept with the object.
+
+        Raises:
+            SourceError: *source* can't be read, or has another digest. Nothing was stored.
+        """
         ...
 
     def get(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Open the object for reading, once and forwards."""
+        """Open the object for reading, once and forwards. A connection that is lost is opened again where it was."""
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -43,7 +52,7 @@ class ObjectStore(Protocol):
         ...
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Whether the object is there and, if *sha256* is given, was put with that digest."""
+        """Whether the object is there; if *sha256* is given, also whether it was put with that digest and is the same by the store's checksum."""
         ...
 
     def delete(self, key: str) -> None:
@@ -58,6 +67,7 @@ def open_store(uri: str) -> ObjectStore:
         StoreError: the URI is not one of the three kinds, or lacks its bucket, container or absolute path.
     """
     parts = urlsplit(uri)
+    piece = Settings().store_piece_mib << 20
     prefix = unquote(parts.path).strip("/")
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
         from snap2caption.store.file import FileStore
@@ -66,11 +76,11 @@ def open_store(uri: str) -> ObjectStore:
     if parts.scheme == "s3" and parts.netloc:
         from snap2caption.store.s3 import S3Store
 
-        return S3Store(parts.netloc, prefix)
+        return S3Store(parts.netloc, prefix, piece)
     if parts.scheme == "swift" and parts.netloc:
         from snap2caption.store.swift import SwiftStore
 
-        return SwiftStore(parts.netloc, prefix)
+        return SwiftStore(parts.netloc, prefix, piece)
     raise StoreError(
         f"{uri!r} is not a store; give file:///absolute/path, s3://bucket/prefix or swift://container/prefix."
     )

@@ -1,15 +1,16 @@
 """A folder as an object store."""
 
+import fcntl
 import hashlib
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.pieces import blocks, check
 
 _PREFIX = ".put-"
 
@@ -20,23 +21,39 @@ class FileStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.uri = root.as_uri()
+        self._swept: set[Path] = set()
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Copy, flush to the disk, compare, rename."""
+        """Copy, compare, flush to the disk, rename."""
         path = self.root / key
-        draft = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
-        try:
+        with self._explained(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with draft.open("xb") as stream:
-                    _copy(source, stream)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                if _digest(draft) != sha256:
-                    raise StoreError(f"{key} arrived damaged at {self.uri}; check the disk, then try again.")
-                draft.replace(path)
-            finally:
-                draft.unlink(missing_ok=True)
+            self._remove_leftovers(path.parent)
+            with _draft(path) as stream:
+                digest = hashlib.sha256()
+                for block in blocks(source):
+                    digest.update(block)
+                    stream.write(block)
+                check(source, digest.hexdigest(), sha256)
+                stream.flush()
+                os.fsync(stream.fileno())
+                Path(stream.name).replace(path)
+
+    def _remove_leftovers(self, folder: Path) -> None:
+        """Remove the drafts in *folder* that nobody writes to any more: their runs were killed, and the system dropped their locks."""
+        # Once a folder: it may hold a hundred thousand files.
+        if folder in self._swept:
+            return
+        self._swept.add(folder)
+        for draft in folder.glob(f"{_PREFIX}*"):
+            with suppress(FileNotFoundError, BlockingIOError), draft.open("rb") as stream:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                draft.unlink()
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StoreError(
                 f"{key} can't be written to {self.uri} ({error.strerror}); make room or change the place."
@@ -74,12 +91,24 @@ class FileStore:
             raise StoreError(f"{key} can't be removed from {self.uri} ({error.strerror}); check its rights.") from error
 
 
-def _copy(source: Path | bytes, target: BinaryIO) -> None:
-    if isinstance(source, bytes):
-        target.write(source)
-        return
-    with source.open("rb") as stream:
-        shutil.copyfileobj(stream, target, 1 << 20)
+@contextmanager
+def _draft(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file beside *path* that goes away again unless it is renamed. It is locked while it is written to."""
+    with _create(path) as stream:
+        try:
+            yield stream
+        finally:
+            Path(stream.name).unlink(missing_ok=True)
+
+
+def _create(path: Path) -> BinaryIO:
+    while True:
+        stream = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}").open("xb")
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if os.fstat(stream.fileno()).st_nlink:
+            return stream
+        # Another process took it for a leftover before it was locked.
+        stream.close()
 
 
 def _digest(path: Path) -> str:

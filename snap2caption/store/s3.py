@@ -1,6 +1,8 @@
 """S3 and what speaks its protocol, through boto3. Credentials and address come from the standard AWS_* variables."""
 
 import hashlib
+import io
+import mimetypes
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +11,27 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.download import Body, Download
+from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
+from snap2caption.store.retry import persistently, seconds
+from snap2caption.threads import in_threads
 
-_SHA256 = "sha256"
+_SHA256, _ETAG = "sha256", "etag"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _THERE_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-_PART = 16 * 1024 * 1024
+_PASSING_CODES = {"BadDigest", "RequestTimeout", "SlowDown"}
+_PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
 class S3Store:
-    """Objects under *prefix* in *bucket*. The digest is kept as the object's metadata."""
+    """Objects under *prefix* in *bucket*; those above *piece* bytes are uploaded in pieces.
 
-    def __init__(self, bucket: str, prefix: str) -> None:
+    The metadata keep an object's digest, and the ETag that S3 should give its bytes.
+    """
+
+    def __init__(self, bucket: str, prefix: str, piece: int) -> None:
         self.bucket = bucket
+        self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
 
@@ -33,7 +44,10 @@ class S3Store:
             # Newer checksums than the MD5 are unknown to some servers (boto3 sends them by default since 1.36).
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            retries={"mode": "standard", "max_attempts": 6},
+            # The MD5, which is signed, vouches for the body: no third pass over it, not even without TLS.
+            s3={"payload_signing_enabled": False},
+            # `persistently` tries again.
+            retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=10,
             read_timeout=60,
             max_pool_connections=32,
@@ -41,85 +55,141 @@ class S3Store:
         return boto3.session.Session().client("s3", config=config)
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Upload, in one piece with its MD5 or in parts, each with its own; the server compares. A missing bucket is made."""
+        """Upload, in one piece or in several side by side, each with its MD5; the server compares. A missing bucket is made."""
+        pieces = cut(source, sha256, self._piece)
+        metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
+        # So that a browser shows a data card instead of saving it. Swift sees to that itself.
+        described = {"Metadata": metadata, "ContentType": mimetypes.guess_type(key)[0] or "application/octet-stream"}
         with self._explained(key):
-            try:
-                self._upload(key, source, sha256)
-            except Exception as error:
-                if _code(error) != "NoSuchBucket":
-                    raise
-                self._create_bucket()
-                self._upload(key, source, sha256)
+            if len(pieces) == 1:
+                self._in_bucket("put_object", key, source, pieces[0], **described)
+            else:
+                self._put_parts(key, source, pieces, described)
+
+    def _put_parts(self, key: str, source: Path | bytes, pieces: list[Piece], described: dict[str, Any]) -> None:
+        upload = self._in_bucket("create_multipart_upload", key, **described)["UploadId"]
+
+        def send(piece: Piece) -> dict[str, Any]:
+            part = self._ask("upload_part", key, source, piece, UploadId=upload, PartNumber=piece.number + 1)
+            return {"PartNumber": piece.number + 1, "ETag": part["ETag"]}
+
+        try:
+            parts = sorted(in_threads(send, pieces, AT_ONCE), key=lambda part: cast("int", part["PartNumber"]))
+            self._abort_others(key, upload)
+            self._ask("complete_multipart_upload", key, UploadId=upload, MultipartUpload={"Parts": parts})
+        except Exception as error:
+            # Completed, but the answer was lost; or by another run, which aborted ours.
+            if _code(error) == "NoSuchUpload" and self.exists(key, described["Metadata"][_SHA256]):
+                return
+            raise
+
+    def _abort_others(self, key: str, upload: str) -> None:
+        """Abort the unfinished uploads of *key* that killed runs left; whoever completes one of them now finds the object there."""
+        found = self._ask("list_multipart_uploads", Prefix=self.prefix + key)
+        for other in found.get("Uploads", ()):
+            if other["Key"] == self.prefix + key and other["UploadId"] != upload:
+                self._ask("abort_multipart_upload", key, UploadId=other["UploadId"])
+
+    def _in_bucket(
+        self, operation: str, key: str, source: Path | bytes = b"", piece: Piece | None = None, **arguments: Any
+    ) -> Any:
+        try:
+            return self._ask(operation, key, source, piece, **arguments)
+        except Exception as error:
+            if _code(error) != "NoSuchBucket":
+                raise
+        self._create_bucket()
+        return self._ask(operation, key, source, piece, **arguments)
 
     def _create_bucket(self) -> None:
         region = self._client.meta.region_name
         # us-east-1 is what S3 takes for granted, and refuses to be told.
-        place = {} if region in {None, "us-east-1", "aws-global"} else {"LocationConstraint": region}
+        taken_for_granted = region in {None, "us-east-1", "aws-global"}
+        place: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         try:
-            self._client.create_bucket(Bucket=self.bucket, **({"CreateBucketConfiguration": place} if place else {}))
+            self._ask("create_bucket", **({} if taken_for_granted else place))
         except Exception as error:
             # Another thread or process was faster. If the bucket is somebody else's, the upload will be refused.
             if _code(error) not in _THERE_ALREADY:
                 raise
 
-    def _upload(self, key: str, source: Path | bytes, sha256: str) -> None:
-        where = {"Bucket": self.bucket, "Key": self.prefix + key}
-        metadata = {_SHA256: sha256}
-        size = len(source) if isinstance(source, bytes) else source.stat().st_size
-        if isinstance(source, bytes) or size <= _PART:
-            data = source if isinstance(source, bytes) else source.read_bytes()
-            self._client.put_object(**where, Body=data, ContentMD5=_md5(data), Metadata=metadata)
-            return
-        upload = self._client.create_multipart_upload(**where, Metadata=metadata)["UploadId"]
-        try:
-            parts = []
-            with source.open("rb") as stream:
-                for number, data in enumerate(iter(lambda: stream.read(_PART), b""), start=1):
-                    part = self._client.upload_part(
-                        **where, UploadId=upload, PartNumber=number, Body=data, ContentMD5=_md5(data)
-                    )
-                    parts.append({"PartNumber": number, "ETag": part["ETag"]})
-            self._client.complete_multipart_upload(**where, UploadId=upload, MultipartUpload={"Parts": parts})
-        except BaseException:
-            self._client.abort_multipart_upload(**where, UploadId=upload)
-            raise
+    def _ask(
+        self,
+        operation: str,
+        key: str | None = None,
+        source: Path | bytes = b"",
+        piece: Piece | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """Call an operation of the client on the bucket, and on the object *key*, with *piece* of *source* as its body."""
+        from s3transfer.utils import ReadFileChunk
+
+        call = getattr(self._client, operation)
+        arguments |= {"Bucket": self.bucket} | ({} if key is None else {"Key": self.prefix + key})
+
+        def attempt() -> Any:
+            if piece is None:
+                return call(**arguments)
+            with open_piece(source, piece) as stream:
+                body = ReadFileChunk(stream, piece.size, piece.start + piece.size)
+                return call(**arguments, Body=body, ContentMD5=b64encode(piece.md5).decode())
+
+        return persistently(attempt, _passing)
 
     @contextmanager
     def get(self, key: str) -> Iterator[BinaryIO]:
         """Stream the object."""
         with self._explained(key):
-            body = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"]
-        with body, self._explained(key):
-            yield cast("BinaryIO", body)
+            answer = self._ask("get_object", key)
+
+        def open_at(start: int) -> Body:
+            rest = self._client.get_object(
+                Bucket=self.bucket, Key=self.prefix + key, IfMatch=answer["ETag"], Range=f"bytes={start}-"
+            )
+            return cast("Body", rest["Body"])
+
+        raw = Download(answer["Body"], answer["ContentLength"], open_at, _passing, lambda: self._explained(key))
+        with io.BufferedReader(raw, 1 << 20) as stream:
+            yield stream
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + prefix)
-        try:
-            with self._explained(prefix):
-                for page in pages:
-                    for found in page.get("Contents", ()):
-                        yield ObjectInfo(found["Key"].removeprefix(self.prefix), found["Size"])
-        except StoreError as error:
-            # No bucket yet: nothing in it.
-            if error.__cause__ is None or _code(error.__cause__) not in _MISSING:
+        more: dict[str, Any] = {}
+        while True:
+            try:
+                with self._explained(prefix):
+                    page = self._ask("list_objects_v2", Prefix=self.prefix + prefix, **more)
+            except StoreError as error:
+                # No bucket yet: nothing in it.
+                if _is_missing(error):
+                    return
                 raise
+            for found in page.get("Contents", ()):
+                yield ObjectInfo(found["Key"].removeprefix(self.prefix), found["Size"])
+            if not page["IsTruncated"]:
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Ask for the object's head."""
+        """Ask for the object's head; compare the digest that was put with it, and the ETag of what is there with the one that it got."""
         try:
             with self._explained(key):
-                head = self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)
+                head = self._ask("head_object", key)
         except StoreError as error:
-            if error.__cause__ is not None and _code(error.__cause__) in _MISSING:
+            if _is_missing(error):
                 return False
             raise
-        return sha256 is None or head["Metadata"].get(_SHA256) == sha256
+        known = head["Metadata"]
+        # Encrypted with a key of the customer's, an object's ETag is no MD5.
+        unchanged = head.get("ServerSideEncryption", "AES256") != "AES256" or head["ETag"].strip('"') == known.get(
+            _ETAG
+        )
+        return sha256 is None or (known.get(_SHA256) == sha256 and unchanged)
 
     def delete(self, key: str) -> None:
         """Delete the object."""
         with self._explained(key):
-            self._client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+            self._ask("delete_object", key)
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
@@ -137,16 +207,42 @@ class S3Store:
             if code in _MISSING:
                 raise StoreError(f"{self.uri} has no {key or 'objects'}; check the URI.") from error
             message = error.response.get("Error", {}).get("Message") or code
+            if _passing(error) is not None:
+                raise StoreError(f"{self.uri} failed on {key} again and again ({message}); try again later.") from error
             raise StoreError(f"{self.uri} refused {key} ({message}); check credentials and rights.") from error
-        except (BotoCoreError, HTTPError) as error:
+        except (BotoCoreError, HTTPError, ConnectionError) as error:
             raise StoreError(
                 f"{self.uri} can't be reached ({error}); check AWS_ENDPOINT_URL and that the server runs."
             ) from error
 
 
-def _md5(data: bytes) -> str:
-    # What S3 asks for as Content-MD5: a checksum of the transfer, not a defence.
-    return b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+def _passing(error: BaseException) -> float | None:
+    from botocore import exceptions
+    from urllib3.exceptions import HTTPError
+
+    if isinstance(error, exceptions.ClientError):
+        answer = error.response.get("ResponseMetadata", {})
+        if _code(error) in _PASSING_CODES or answer.get("HTTPStatusCode") in _PASSING_STATUSES:
+            return seconds(answer.get("HTTPHeaders", {}))
+        return None
+    lost = (exceptions.HTTPClientError, exceptions.ConnectionError, exceptions.IncompleteReadError)
+    return (
+        0.0
+        if isinstance(error, (*lost, HTTPError, ConnectionError)) and not isinstance(error, exceptions.SSLError)
+        else None
+    )
+
+
+def _etag(pieces: list[Piece]) -> str:
+    """Return the ETag that S3 gives what is uploaded in these pieces."""
+    if len(pieces) == 1:
+        return pieces[0].md5.hex()
+    joined = hashlib.md5(b"".join(piece.md5 for piece in pieces), usedforsecurity=False)
+    return f"{joined.hexdigest()}-{len(pieces)}"
+
+
+def _is_missing(error: StoreError) -> bool:
+    return error.__cause__ is not None and _code(error.__cause__) in _MISSING
 
 
 def _code(error: BaseException) -> str:

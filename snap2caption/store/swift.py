@@ -1,204 +1,248 @@
-"""OpenStack Swift, through python-swiftclient. Credentials come from the standard ST_* (v1) or OS_* (Keystone) variables."""
+"""OpenStack Swift, through python-swiftclient."""
 
 import hashlib
 import io
 import json
-import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import cached_property
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from snap2caption.store.account import Account, Result, Work
 from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.download import Body, Download
+from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
+from snap2caption.store.retry import persistently, seconds
+from snap2caption.threads import in_threads
 
-_SHA256 = "x-object-meta-sha256"
-SEGMENT = 1024 * 1024 * 1024
-"""Bytes above which an object is stored as a Static Large Object; Swift itself allows 5 GB in one piece."""
+_SHA256, _ETAG = "x-object-meta-sha256", "x-object-meta-etag"
+# 422: what arrived has another MD5 than what was sent. 498 is Swift's own "too many requests".
+_PASSING_STATUSES = {408, 422, 429, 498, 499}
 
 
 class SwiftStore:
-    """Objects under *prefix* in *container*. Segments of large objects lie in ``<container>_segments``."""
+    """Objects under *prefix* in *container*; those above *piece* bytes in segments, which lie in ``<container>_segments``.
 
-    def __init__(self, container: str, prefix: str) -> None:
+    The metadata keep an object's digest, and the ETag that Swift should give its bytes.
+    """
+
+    def __init__(self, container: str, prefix: str, piece: int) -> None:
         self.container = container
+        self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = f"swift://{container}/{prefix}".rstrip("/")
-
-    @cached_property
-    def _login(self) -> dict[str, Any]:
-        """How to open a connection: with the token of one login, which is done again only when the token has run out."""
-        from swiftclient import Connection
-
-        env = os.environ
-        if "ST_AUTH" in env:
-            v1 = {
-                "authurl": env["ST_AUTH"],
-                "user": env.get("ST_USER"),
-                "key": env.get("ST_KEY"),
-                "auth_version": "1",
-                "retries": 4,
-            }
-            with closing(Connection(**v1)) as connection:
-                url, token = connection.get_auth()
-            return {**v1, "preauthurl": url, "preauthtoken": token}
-        if "OS_AUTH_URL" not in env:
-            raise StoreError(f"No credentials for {self.uri}; set the OS_* variables (or ST_AUTH, ST_USER and ST_KEY).")
-        from keystoneauth1 import loading, session
-
-        kind = "v3applicationcredential" if "OS_APPLICATION_CREDENTIAL_ID" in env else "v3password"
-        loader = loading.get_plugin_loader(kind)
-        names = {option.dest: f"OS_{option.dest.upper()}" for option in loader.get_options()}
-        auth = loader.load_from_options(**{name: env[variable] for name, variable in names.items() if variable in env})
-        options = {"region_name": env["OS_REGION_NAME"]} if "OS_REGION_NAME" in env else {}
-        return {"session": session.Session(auth=auth), "os_options": options, "retries": 4}
-
-    @contextmanager
-    def _connected(self, key: str) -> Iterator[Any]:
-        """Open a connection of its own for each use, since swiftclient's is not for several threads at once."""
-        from swiftclient import Connection
-
-        with self._explained(key), closing(Connection(**self._login)) as connection:
-            yield connection
+        self._account = Account()
+        self._made: set[str] = set()
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Upload with the MD5 that Swift compares, as a Static Large Object above `SEGMENT`. A missing container is made."""
-        with self._connected(key) as connection:
-            if isinstance(source, bytes):
-                stream: BinaryIO = io.BytesIO(source)
-                _put(connection, self.container, self.prefix + key, stream, len(source), {_SHA256: sha256})
-                return
-            size = source.stat().st_size
-            with source.open("rb") as stream:
-                if size > SEGMENT:
-                    self._put_segments(connection, key, stream, size, sha256)
-                else:
-                    _put(connection, self.container, self.prefix + key, stream, size, {_SHA256: sha256})
+        """Upload with the MD5 that Swift compares, as a Static Large Object if it is large. A missing container is made."""
+        pieces = cut(source, sha256, self._piece)
+        headers = {_SHA256: sha256, _ETAG: _etag(pieces)}
+        with self._explained(key):
+            self._make_container(self.container)
+            if len(pieces) == 1:
+                self._put_piece(self.container, self.prefix + key, source, pieces[0], headers)
+            else:
+                self._put_segments(key, source, pieces, headers)
 
-    def _put_segments(self, connection: Any, key: str, stream: BinaryIO, size: int, sha256: str) -> None:
-        container = f"{self.container}_segments"
-        segments: list[dict[str, Any]] = []
-        for start in range(0, size, SEGMENT):
-            part = min(size - start, SEGMENT)
-            # Named by the content: a run that was cut off leaves segments that the next one writes again, not more of them.
-            name = f"{self.prefix}{key}/{sha256}/{len(segments):06d}"
-            etag = _put(connection, container, name, stream, part, {})
-            segments.append({"path": f"/{container}/{name}", "etag": etag, "size_bytes": part})
-        connection.put_container(self.container)
-        connection.put_object(
-            self.container,
-            self.prefix + key,
-            contents=json.dumps(segments),
-            query_string="multipart-manifest=put",
-            headers={_SHA256: sha256},
-        )
+    def _put_segments(self, key: str, source: Path | bytes, pieces: list[Piece], headers: dict[str, str]) -> None:
+        from swiftclient import put_object
+
+        container, folder = f"{self.container}_segments", f"{self.prefix}{key}"
+        self._make_container(container)
+
+        def send(piece: Piece) -> dict[str, Any]:
+            # Named by the content: what a run that was cut off has sent is found again.
+            name = f"{folder}/{headers[_SHA256]}/{piece.number:06d}"
+            head = self._head(container, name)
+            if head is None or head["etag"] != piece.md5.hex():
+                self._put_piece(container, name, source, piece, {})
+            return {"path": f"/{container}/{name}", "etag": piece.md5.hex(), "size_bytes": piece.size}
+
+        segments = sorted(in_threads(send, pieces, AT_ONCE), key=lambda segment: cast("str", segment["path"]))
+        manifest = {"contents": json.dumps(segments), "query_string": "multipart-manifest=put", "headers": headers}
+        self._ask(put_object, self.container, self.prefix + key, **manifest)
+        self._remove_other_segments(container, folder, {segment["path"] for segment in segments})
+
+    def _remove_other_segments(self, container: str, folder: str, used: set[str]) -> None:
+        """Remove the segments that an object had before it was replaced."""
+        from swiftclient import delete_object
+
+        for item in self._list(container, f"{folder}/"):
+            name = item["name"]
+            # Not those of an object whose key starts with this one's.
+            if re.fullmatch(r"/[0-9a-f]{64}/\d{6}", name.removeprefix(folder)) and f"/{container}/{name}" not in used:
+                self._ask_unless_missing(delete_object, container, name)
+
+    def _put_piece(
+        self, container: str, name: str, source: Path | bytes, piece: Piece, headers: dict[str, str]
+    ) -> None:
+        from swiftclient import put_object
+
+        def send(url: str, token: str, connection: Any) -> None:
+            with open_piece(source, piece) as stream:
+                put_object(
+                    url,
+                    token,
+                    container,
+                    name,
+                    stream,
+                    piece.size,
+                    piece.md5.hex(),
+                    headers=headers,
+                    http_conn=connection,
+                )
+
+        self._persistently(send)
+
+    def _make_container(self, container: str) -> None:
+        """Make the container unless it is there: asked first, since Swift reads a whole object before it misses the container."""
+        from swiftclient import head_container, put_container
+
+        if container not in self._made:
+            if self._ask_unless_missing(head_container, container) is None:
+                self._ask(put_container, container)
+            self._made.add(container)
 
     @contextmanager
     def get(self, key: str) -> Iterator[BinaryIO]:
         """Stream the object."""
-        with self._connected(key) as connection:
-            _, body = connection.get_object(self.container, self.prefix + key, resp_chunk_size=1 << 20)
-            yield cast("BinaryIO", io.BufferedReader(_Body(body)))
+        from swiftclient import get_object
+
+        def open_with(headers: dict[str, str]) -> tuple[dict[str, str], Body]:
+            def ask(url: str, token: str, connection: Any) -> Any:
+                name = self.prefix + key
+                return get_object(
+                    url, token, self.container, name, connection, resp_chunk_size=1 << 20, headers=headers
+                )
+
+            return cast("tuple[dict[str, str], Body]", self._account.run(ask, connection))
+
+        def open_at(start: int) -> Body:
+            return open_with({"Range": f"bytes={start}-", "If-Match": head["etag"]})[1]
+
+        with ExitStack() as stack:
+            with self._explained(key):
+                connection = persistently(self._account.connect, _passing)
+                stack.callback(connection[1].close)
+                head, body = persistently(lambda: open_with({}), _passing)
+            size = int(head["content-length"])
+            raw = Download(body, size, open_at, _passing, lambda: self._explained(key))
+            yield stack.enter_context(io.BufferedReader(raw, 1 << 20))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""
-        with self._connected(prefix) as connection:
-            found = _unless_missing(
-                lambda: connection.get_container(self.container, prefix=self.prefix + prefix, full_listing=True)
-            )
-        for item in found[1] if found else ():
+        for item in self._list(self.container, self.prefix + prefix):
             yield ObjectInfo(item["name"].removeprefix(self.prefix), item["bytes"])
 
+    def _list(self, container: str, prefix: str) -> Iterator[dict[str, Any]]:
+        from swiftclient import get_container
+
+        marker = ""
+        while True:
+            with self._explained(prefix):
+                answer = self._ask_unless_missing(get_container, container, prefix=prefix, marker=marker)
+            page: list[dict[str, Any]] = answer[1] if answer else []
+            yield from page
+            if not page:
+                return
+            marker = page[-1]["name"]
+
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Ask for the object's head."""
-        with self._connected(key) as connection:
-            head = _unless_missing(lambda: connection.head_object(self.container, self.prefix + key))
-        return head is not None and (sha256 is None or head.get(_SHA256) == sha256)
+        """Ask for the object's head; compare the digest that was put with it, and the ETag of what is there with the one that it got."""
+        with self._explained(key):
+            head = self._head(self.container, self.prefix + key)
+        if head is None or sha256 is None:
+            return head is not None
+        return head.get(_SHA256) == sha256 and head["etag"].strip('"') == head.get(_ETAG)
 
     def delete(self, key: str) -> None:
         """Delete the object, with its segments if it has any."""
-        with self._connected(key) as connection:
+        from swiftclient import delete_object
+
+        with self._explained(key):
             # Asked to delete the segments of an object that has none, Swift leaves the object alone.
-            head = _unless_missing(lambda: connection.head_object(self.container, self.prefix + key))
+            head = self._head(self.container, self.prefix + key)
             if head is not None:
                 query = "multipart-manifest=delete" if "x-static-large-object" in head else None
-                _unless_missing(lambda: connection.delete_object(self.container, self.prefix + key, query_string=query))
+                self._ask_unless_missing(delete_object, self.container, self.prefix + key, query_string=query)
+
+    def _head(self, container: str, name: str) -> dict[str, str] | None:
+        from swiftclient import head_object
+
+        return cast("dict[str, str] | None", self._ask_unless_missing(head_object, container, name))
+
+    def _ask_unless_missing(self, function: Callable[..., Any], *names: str, **arguments: Any) -> Any:
+        """Return what `_ask` returns, or None if Swift has no such thing."""
+        from swiftclient import ClientException
+
+        try:
+            return self._ask(function, *names, **arguments)
+        except ClientException as error:
+            if error.http_status == 404:
+                return None
+            raise
+
+    def _ask(self, function: Callable[..., Any], *names: str, **arguments: Any) -> Any:
+        """Call one of swiftclient's functions on the account."""
+        return self._persistently(
+            lambda url, token, connection: function(url, token, *names, http_conn=connection, **arguments)
+        )
+
+    def _persistently(self, work: Work[Result]) -> Result:
+        return persistently(lambda: self._account.run(work), _passing)
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
         from keystoneauth1.exceptions import ClientException as KeystoneError
         from requests import RequestException
         from swiftclient import ClientException
+        from urllib3.exceptions import HTTPError
 
         try:
             yield
-        except ClientException as error:
-            if error.http_status == 404:
+        except (ClientException, KeystoneError) as error:
+            status = getattr(error, "http_status", None)
+            if status == 404 and isinstance(error, ClientException):
                 raise StoreError(f"{self.uri} has no {key or 'objects'}; check the URI.") from error
-            if error.http_status in {401, 403}:
-                raise StoreError(f"{self.uri} refused the credentials; check the OS_* or ST_* variables.") from error
-            raise StoreError(f"{self.uri} failed on {key} ({error}); try again.") from error
-        except (KeystoneError, RequestException) as error:
-            raise StoreError(
-                f"{self.uri} can't be reached ({error}); check OS_AUTH_URL or ST_AUTH and that the server runs."
-            ) from error
+            if status in {401, 403}:
+                raise StoreError(
+                    f"{self.uri} refused the credentials; check clouds.yaml, or the OS_* or ST_* variables."
+                ) from error
+            if status is not None:
+                raise StoreError(f"{self.uri} failed on {key} ({error}); try again later.") from error
+            raise self._unreachable(error) from error
+        except (RequestException, HTTPError, ConnectionError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"{self.uri} can't be reached ({error}); check the address to log in at, and that the server runs."
+        )
 
 
-def _unless_missing(call: Callable[[], Any]) -> Any:
-    """Return what *call* returns, or None if Swift has no such thing."""
+def _passing(error: BaseException) -> float | None:
+    from keystoneauth1.exceptions import ConnectFailure, HttpError
+    from requests import exceptions
     from swiftclient import ClientException
+    from urllib3.exceptions import HTTPError
 
-    try:
-        return call()
-    except ClientException as error:
-        if error.http_status == 404:
+    if isinstance(error, ClientException | HttpError):
+        status = error.http_status or 0
+        if status not in _PASSING_STATUSES and status < 500:
             return None
-        raise
+        return seconds(getattr(error, "http_response_headers", None) or {})
+    lost = (ConnectFailure, exceptions.ConnectionError, exceptions.Timeout, exceptions.ChunkedEncodingError)
+    return (
+        0.0
+        if isinstance(error, (*lost, HTTPError, ConnectionError)) and not isinstance(error, exceptions.SSLError)
+        else None
+    )
 
 
-def _put(connection: Any, container: str, name: str, source: BinaryIO, size: int, headers: dict[str, str]) -> str:
-    """Upload the next *size* bytes of *source*, in pieces, with their MD5, which Swift compares; return it."""
-    from swiftclient import ClientException
-    from swiftclient.utils import LengthWrapper
-
-    start = source.tell()
-    etag = _md5(source, size)
-    for container_is_new in (False, True):
-        if container_is_new:
-            connection.put_container(container)
-        source.seek(start)
-        try:
-            contents = LengthWrapper(source, size, md5=False)
-            connection.put_object(container, name, contents, content_length=size, etag=etag, headers=headers)
-            break
-        except ClientException as error:
-            if error.http_status != 404 or container_is_new:
-                raise
-    return etag
-
-
-def _md5(source: BinaryIO, size: int) -> str:
-    # A checksum of the transfer, not a defence.
-    md5 = hashlib.md5(usedforsecurity=False)
-    while size:
-        data = source.read(min(size, 1 << 20))
-        if not data:
-            raise StoreError("A file became shorter while it was uploaded; make it again, then try again.")
-        md5.update(data)
-        size -= len(data)
-    return md5.hexdigest()
-
-
-class _Body(io.RawIOBase):
-    """What swiftclient hands out, as a file."""
-
-    def __init__(self, body: Any) -> None:
-        self._body = body
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._body.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
+def _etag(pieces: list[Piece]) -> str:
+    """Return the ETag that Swift gives what is uploaded in these pieces."""
+    if len(pieces) == 1:
+        return pieces[0].md5.hex()
+    return hashlib.md5("".join(piece.md5.hex() for piece in pieces).encode(), usedforsecurity=False).hexdigest()

@@ -21,13 +21,15 @@ pytestmark = pytest.mark.e2e
 
 MOMENTS = (
     "training: 0/3 tasks, train",
-    "etl: 1/3 tasks, transform",
+    "etl: 2/5 tasks, transform.slice",
     "corpus …",
     "training: 1/3 tasks, gate",
-    "etl: 0/3 tasks, extract",
+    "etl: 3/5 tasks, transform.merge",
+    "etl: 0/5 tasks, extract",
     "services …",
     "training: 2/3 tasks, promote",
-    "etl: 2/3 tasks, load",
+    "etl: 1/5 tasks, transform.plan",
+    "etl: 4/5 tasks, load",
     "serving …",
     "caption …",
 )
@@ -106,4 +108,5 @@ def test_killed_at_any_stage_and_started_again_it_completes(tmp_path: Path) -> N
     assert [version["version"] for version in registered] == ["1"]
     datasets = {path.name for path in (state / "work").iterdir() if path.is_dir() and not path.name.startswith(".")}
     assert len(datasets) == 1
+    assert not list((state / "work").glob(".work-*"))
     assert (state / "demo" / "captioned-photo.png").exists()

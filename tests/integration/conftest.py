@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,23 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def swift_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A real OpenStack Swift, as the environment of its client."""
-    folder = tmp_path_factory.mktemp("swift")
+    with swift(tmp_path_factory.mktemp("swift"), token_life=86400) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def forgetful_swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A real OpenStack Swift whose tokens are good for a second."""
+    with swift(tmp_path_factory.mktemp("swift"), token_life=1) as environment:
+        yield environment
+
+
+@contextmanager
+def swift(folder: Path, token_life: int) -> Iterator[dict[str, str]]:
     port = free_run_of_ports(4)
     service = Service(
         name="swift",
-        command=(sys.executable, "-W", "ignore", swift_server.__file__, str(folder), str(port)),
+        command=(sys.executable, "-W", "ignore", swift_server.__file__, str(folder), str(port), str(token_life)),
         environment={**os.environ, "PYTHONPATH": str(Path(swift_server.__file__).parent)},
         ready_url=f"http://{HOST}:{port}/healthcheck",
         grace=1.0,

@@ -85,6 +85,17 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
     return service, AirflowAccess(url, USER, secret["password"])
 
 
+def store_connection(client: Mapping[str, str]) -> dict[str, str]:
+    """Return the variable by which Airflow knows a connection to the S3 server that *client*, the environment of its clients, tells of."""
+    connection = {
+        "conn_type": "aws",
+        "login": client["AWS_ACCESS_KEY_ID"],
+        "password": client["AWS_SECRET_ACCESS_KEY"],
+        "extra": {"endpoint_url": client["AWS_ENDPOINT_URL"], "region_name": client["AWS_DEFAULT_REGION"]},
+    }
+    return {"AIRFLOW_CONN_SNAP2CAPTION_STORE": json.dumps(connection)}
+
+
 def _secrets(file: Path) -> dict[str, str]:
     """Return Airflow's secrets, made once for a state folder."""
     if not file.exists():

@@ -1,60 +1,110 @@
-"""A web server with range requests, whose behaviour a test can change."""
+"""A web server with range requests, whose behaviour a test can change, and a disk that is soon full."""
 
 import http.server
 import re
+import socket
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 
 @dataclass
 class Publisher:
-    """Serves ``/<name>`` in ranges; ``rate`` bytes a second a connection (0: as fast as it can)."""
+    """Serves ``/<name>``; ``rate`` bytes a second a connection (0: as fast as it can)."""
 
-    files: dict[str, bytes]
+    files: dict[str, bytes] = field(default_factory=dict)
     rate: int = 0
+    ranges: bool = True
+    """Whether it serves a part of a file alone; if not, it sends the whole whatever is asked for."""
+    tells_length: bool = True
+    status: int = 0
+    """What it answers to everything, if not 0."""
     requested: list[str] = field(default_factory=list)
     sent: int = 0
-    url: str = ""
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve; after a stop at the same address as before."""
+        handler = type("Handler", (_Handler,), {"publisher": self})
+        self._server = _Server(("127.0.0.1", self.port), handler)
+        self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Cut off every connection, as the system does for a killed process."""
+        if not self._thread.is_alive():
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        for connection in self._server.connections:
+            with suppress(OSError):  # it has been closed already
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # of the default of 5, some of 16 connections come a second late
+
+    def __init__(self, *arguments: object) -> None:
+        self.connections: list[socket.socket] = []
+        super().__init__(*arguments)
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:
+        self.connections.append(request)
+        super().process_request(request, client_address)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a connection that was cut off."""
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     publisher: Publisher
 
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
     def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, *, body: bool) -> None:
-        content = self.publisher.files.get(self.path.lstrip("/"))
-        self.publisher.requested.append(self.path)
-        if content is None:
-            self.send_error(404)
+        publisher = self.publisher
+        content = publisher.files.get(self.path.lstrip("/"))
+        publisher.requested.append(self.path)
+        status = publisher.status or (404 if content is None else 0)
+        if status or content is None:
+            self.send_error(status)
             return
-        match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if publisher.ranges else None
         first = int(match[1]) if match else 0
         last = int(match[2]) if match and match[2] else len(content) - 1
         self.send_response(206 if match else 200)
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("Content-Length", str(last - first + 1))
+        if publisher.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        if publisher.tells_length:
+            self.send_header("Content-Length", str(last - first + 1))
+        else:
+            self.close_connection = True
         if match:
             self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
         self.end_headers()
-        step = self.publisher.rate // 20 if self.publisher.rate else 1 << 20
-        for start in range(first, last + 1, step) if body else ():
-            data = content[start : min(start + step, last + 1)]
+        at = first
+        while at <= last:
+            rate = publisher.rate
+            data = content[at : min(at + (rate // 20 or 1 << 20), last + 1)]
             try:
                 self.wfile.write(data)
             except OSError:
                 return
-            self.publisher.sent += len(data)
-            if self.publisher.rate:
+            publisher.sent += len(data)
+            at += len(data)
+            if rate:
                 time.sleep(0.05)  # the throttle that is being simulated
 
     def log_message(self, *_: object) -> None:
@@ -62,14 +112,32 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    found = Publisher({})
-    handler = type("Handler", (_Handler,), {"publisher": found})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        found.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield found
-        server.shutdown()
-        thread.join()
+def publish() -> Iterator[Callable[..., Publisher]]:
+    """Start as many servers as the test wants."""
+    with ExitStack() as stack:
+
+        def start(**how: object) -> Publisher:
+            publisher = Publisher(**how)
+            publisher.start()
+            stack.callback(publisher.stop)
+            return publisher
+
+        yield start
+
+
+@pytest.fixture
+def publisher(publish: Callable[..., Publisher]) -> Publisher:
+    return publish()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from demo.corpus.archive import write_corpus
-from etl.transform import transform
+from etl.transform import merge, plan, transform
 from snap2caption.manifest import NAME
 
 pytestmark = pytest.mark.integration
@@ -69,3 +69,30 @@ def test_two_at_once_make_one_version(tmp_path: Path) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert [folder.name for folder in (tmp_path / "out").glob("[!.]*")] == [Path(first.strip()).name]
     assert not list((tmp_path / "out").glob(".work-*"))
+
+
+def test_slices_on_two_processes_one_of_them_killed_give_the_version_of_one(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus.zip", 200, 1, traps=True)
+    whole = transform(corpus, tmp_path / "whole")
+    planned = plan(corpus, tmp_path / "out", slice_pairs=40)
+    assert planned.slices >= 3
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "snap2caption", "transform-slice", str(planned.work), str(number)]
+        return subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, start_new_session=True)
+
+    # The last slice twice at once, one of the two killed as soon as it holds the lock.
+    last = planned.slices - 1
+    killed, other = start(last), start(last)
+    lock = planned.work / "slices" / f"{last:04d}.lock"
+    deadline = time.monotonic() + 60
+    while not lock.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    for number in range(last):
+        assert start(number).wait() == 0
+    assert other.wait() == 0
+    assert content(merge(planned.work)) == content(whole)
+    assert not planned.work.exists()

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -28,9 +29,8 @@ pytestmark = [
 ]
 
 SHARDS = (20, 16, 3, 9)
-CAN_MOUNT = (
-    shutil.which("fusermount3") is not None and Path("/dev/fuse").exists() and shutil.which("rclone") is not None
-)
+RCLONE = Path(sys.executable).with_name("rclone")
+CAN_MOUNT = shutil.which("fusermount3") is not None and Path("/dev/fuse").exists()
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def mounted(uri: str, where: Path) -> Iterator[None]:
         "SECRET_ACCESS_KEY": os.environ["AWS_SECRET_ACCESS_KEY"],
     }
     environment = os.environ | {f"RCLONE_CONFIG_STORE_{name}": value for name, value in settings.items()}
-    command = ["rclone", "mount", "--config", os.devnull, "--read-only", f"store:{uri.removeprefix('s3://')}", where]
+    command = [RCLONE, "mount", "--config", os.devnull, "--read-only", f"store:{uri.removeprefix('s3://')}", where]
     with subprocess.Popen(command, env=environment) as process:
         try:
             deadline = time.monotonic() + 30
@@ -119,7 +119,7 @@ def mounted(uri: str, where: Path) -> Iterator[None]:
             process.terminate()
 
 
-@pytest.mark.skipif(not CAN_MOUNT, reason="needs rclone, /dev/fuse and fusermount3")
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs /dev/fuse and fusermount3")
 def test_a_mounted_version_streams_as_well(loaded, folder: Path, tmp_path: Path) -> None:
     with mounted(loaded("s3"), tmp_path / "mount"):
         seen = dict(photos_of(stream_of(str(tmp_path / "mount"), tmp_path / "scratch")))

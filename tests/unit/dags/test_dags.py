@@ -48,7 +48,7 @@ print(json.dumps({
     },
 }))
 """
-HEAVY = "torch,transformers,peft,mlflow,boto3,botocore,swiftclient,aria2p,pyarrow,pandas,matplotlib,etl.extract"
+HEAVY = "torch,transformers,peft,mlflow,boto3,botocore,swiftclient,aria2p,duckdb,pyarrow,pandas,matplotlib,etl.extract"
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,10 @@ def test_stages_follow_one_another(read: Read) -> None:
     }
     assert upstream == {
         "etl.extract": [],
-        "etl.transform": ["extract"],
-        "etl.load": ["transform"],
+        "etl.transform.plan": ["extract"],
+        "etl.transform.slice": ["transform.plan"],
+        "etl.transform.merge": ["transform.plan", "transform.slice"],
+        "etl.load": ["transform.merge"],
         "training.train": [],
         "training.gate": ["train"],
         "training.promote": ["gate"],
@@ -128,7 +130,15 @@ def test_loading_a_dataset_starts_the_training(read: Read) -> None:
 
 
 def test_every_parameter_is_described_and_typed(read: Read) -> None:
-    assert set(read.dags["etl"]["params"]) == {"urls", "sha256", "cities", "seed", "datasets_uri"}
+    assert set(read.dags["etl"]["params"]) == {
+        "urls",
+        "sha256",
+        "size",
+        "cities",
+        "seed",
+        "slice_pairs",
+        "datasets_uri",
+    }
     assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri"}
     for dag in read.dags.values():
         for schema in dag["params"].values():
@@ -138,7 +148,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
 
 
 def test_tasks_lead_to_what_they_made(read: Read) -> None:
-    assert read.dags["etl"]["tasks"]["load"]["links"] == ["Object store"]
+    assert read.dags["etl"]["tasks"]["load"]["links"] == ["Object store", "Data card"]
     assert read.dags["training"]["tasks"]["train"]["links"] == ["MLflow run"]
     assert read.dags["training"]["tasks"]["promote"]["links"] == ["Registered model", "Service"]
 

@@ -1,26 +1,45 @@
 import contextlib
 import stat
 import zipfile
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from etl.transform.archive import Pair, normalise_city, pair_members
-from etl.transform.member import DamagedError
+from etl.transform import columns
+from etl.transform.archive import normalise_city
+from etl.transform.member import DamagedError, Member
+from etl.transform.pairing import write_pairs
 
 pytestmark = pytest.mark.unit
 
 CAPTIONS, IMAGES = "captions_resized_1M/cities_instagram", "img_resized_1M/cities_instagram"
 
 
-def pair_up(path: Path, members: Mapping[str, str]) -> tuple[list[Pair], Counter[str]]:
+def pair_up(path: Path, members: Mapping[str, str]) -> tuple[list[dict[str, Any]], dict[str, int]]:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
             archive.writestr(name, text)
-    dropped: Counter[str] = Counter()
-    return pair_members(path, ["chicago", "newyork"], dropped), dropped
+    return pairs_of(path)
+
+
+def pairs_of(corpus: Path, slice_pairs: int = 10) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    table = corpus.with_name("pairs.parquet")
+    count, dropped = write_pairs(corpus, table, ["chicago", "newyork"], slice_pairs)
+    pairs = pq.read_table(table).to_pylist()
+    assert len(pairs) == count
+    return pairs, dropped
+
+
+def member(pair: dict[str, Any], kind: str) -> Member:
+    return Member(*(pair[name] for name in columns.places(kind)))
+
+
+def read(corpus: Path, pair: dict[str, Any], kind: str) -> bytes:
+    with corpus.open("rb") as archive:
+        return member(pair, kind).read(archive)
 
 
 @pytest.mark.parametrize("folder", ["NewYork", "new york", "NEW_YORK", "new-york", "newyork"])
@@ -40,11 +59,11 @@ def test_members_are_paired_and_can_be_read(tmp_path: Path) -> None:
         "README.md": "other things",
     }
     pairs, dropped = pair_up(tmp_path / "corpus.zip", members)
-    assert [(pair.id, pair.city) for pair in pairs] == [("1", "newyork"), ("2", "chicago")]
+    # In the order of the archive.
+    assert [(pair["id"], pair["city"]) for pair in pairs] == [("2", "chicago"), ("1", "newyork")]
     assert dropped == {"city_not_selected": 1}
-    with (tmp_path / "corpus.zip").open("rb") as archive:
-        assert pairs[0].image.read(archive) == b"photo 1"
-        assert pairs[1].caption.read(archive) == b"caption 2" * 50
+    assert read(tmp_path / "corpus.zip", pairs[0], "caption") == b"caption 2" * 50
+    assert read(tmp_path / "corpus.zip", pairs[1], "image") == b"photo 1"
 
 
 def test_an_id_is_one_post_whatever_else_has_it(tmp_path: Path) -> None:
@@ -54,10 +73,9 @@ def test_an_id_is_one_post_whatever_else_has_it(tmp_path: Path) -> None:
         for kind, name in ((CAPTIONS, "7.txt"), (IMAGES, "7.jpg"))
     }
     pairs, dropped = pair_up(tmp_path / "corpus.zip", members)
-    assert [(pair.id, pair.city) for pair in pairs] == [("7", "chicago")]
+    assert [(pair["id"], pair["city"]) for pair in pairs] == [("7", "chicago")]
     assert dropped == {"city_not_selected": 1, "duplicate": 2}
-    with (tmp_path / "corpus.zip").open("rb") as archive:
-        assert pairs[0].caption.read(archive) == b"Chicago 7.txt"
+    assert read(tmp_path / "corpus.zip", pairs[0], "caption") == b"Chicago 7.txt"
 
 
 def test_a_caption_of_one_city_is_not_paired_with_a_photo_of_another(tmp_path: Path) -> None:
@@ -77,9 +95,7 @@ def test_each_bad_sample_has_one_reason(tmp_path: Path) -> None:
     entry = data.index(b"PK\x01\x02", data.rindex(f"{CAPTIONS}/chicago/1.txt".encode()))
     data[entry + 8] |= 1  # APPNOTE.TXT 4.4.4, bit 0: encrypted
     path.write_bytes(data)
-    dropped: Counter[str] = Counter()
-    assert pair_members(path, ["chicago"], dropped) == []
-    assert dropped == {"oversized": 1, "encrypted": 1}
+    assert pairs_of(path) == ([], {"oversized": 1, "encrypted": 1})
 
 
 @pytest.mark.parametrize("name", ["../{}", "/{}", "a/../{}", "C:/{}", "a\\{}"])
@@ -94,9 +110,7 @@ def test_a_link_is_counted(tmp_path: Path) -> None:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
-    dropped: Counter[str] = Counter()
-    assert pair_members(tmp_path / "corpus.zip", ["chicago"], dropped) == []
-    assert dropped == {"unsafe_path": 1}
+    assert pairs_of(tmp_path / "corpus.zip") == ([], {"unsafe_path": 1})
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
@@ -106,13 +120,14 @@ def test_no_damage_goes_unnoticed(tmp_path: Path, compression: int) -> None:
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr(f"{CAPTIONS}/chicago/1.txt", text)
         archive.writestr(f"{IMAGES}/chicago/1.jpg", "photo")
-    (pair,) = pair_members(path, ["chicago"], Counter())
+    ((pair,), _) = pairs_of(path)
+    caption = member(pair, "caption")
     whole = path.read_bytes()
-    for at in range(pair.caption.offset, pair.caption.offset + 60 + pair.caption.compressed, 7):
+    for at in range(caption.offset, caption.offset + 60 + caption.compressed, 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         # Whole again where a date or the name was hit, which a reader needs not.
         with path.open("rb") as archive, contextlib.suppress(DamagedError):
-            assert pair.caption.read(archive) == text.encode()
-    path.write_bytes(whole[: pair.caption.offset + 20])
+            assert caption.read(archive) == text.encode()
+    path.write_bytes(whole[: caption.offset + 20])
     with path.open("rb") as archive, pytest.raises(DamagedError):
-        pair.caption.read(archive)
+        caption.read(archive)

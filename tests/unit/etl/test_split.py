@@ -1,10 +1,19 @@
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 
-from etl.transform.split import assign
+from etl.transform import split
+from snap2caption.manifest import SPLITS, Split
 
 pytestmark = pytest.mark.unit
+
+
+def assign(ids: Sequence[str], groups: Sequence[int], seed: int, previous: Mapping[str, Split]) -> list[Split]:
+    earlier = [SPLITS.index(previous[id_]) if id_ in previous else split.NONE for id_ in ids]
+    found = split.assign(ids, np.array(groups), seed, np.array(earlier, dtype=np.int8))
+    return [SPLITS[number] for number in found]
 
 
 def test_shares_are_80_10_10() -> None:

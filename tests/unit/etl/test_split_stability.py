@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.transform.split import assign
-from snap2caption.manifest import Split
+from etl.transform.split import NONE, assign
+from snap2caption.manifest import SPLITS, Split
 
 pytestmark = pytest.mark.unit
 
@@ -21,8 +22,10 @@ def split_of(corpus: Mapping[str, int], seed: int, previous: Mapping[str, Split]
     """Return the split of each sample of a corpus (id to group), as `transform` asks for it: by ids in their order."""
     ids: Sequence[str] = sorted(corpus)
     first: dict[int, int] = {}
-    groups = [first.setdefault(corpus[id_], position) for position, id_ in enumerate(ids)]
-    return dict(zip(ids, assign(ids, groups, seed, previous), strict=True))
+    groups = np.array([first.setdefault(corpus[id_], position) for position, id_ in enumerate(ids)], dtype=np.int64)
+    earlier = [SPLITS.index(previous[id_]) if id_ in previous else NONE for id_ in ids]
+    numbers = assign(ids, groups, seed, np.array(earlier, dtype=np.int8))
+    return {id_: SPLITS[number] for id_, number in zip(ids, numbers, strict=True)}
 
 
 @given(before=CORPORA, later=CORPORA, seeds=st.tuples(SEEDS, SEEDS))

@@ -131,7 +131,10 @@ def test_an_earlier_version_that_is_not_whole_is_one_sentence(corpus: Path, data
 def test_the_card_shows_pictures(dataset: Path) -> None:
     card = (dataset / "card.html").read_text()
     assert card.count("data:image/jpeg;base64,") >= 20
-    assert "duplicate" in card
+    for twins in ("The same picture", "Nearly the same picture", "The same words"):
+        assert twins in card
+    assert card.count('class="twins"') >= 6
+    assert "The tail of the hashtags" in card
     assert "<script" not in card
 
 

@@ -2,7 +2,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from plugins.links import DatasetLink, MlflowRunLink, ModelVersionLink, ServiceLink, Snap2CaptionPlugin
+from plugins.links import DataCardLink, DatasetLink, MlflowRunLink, ModelVersionLink, ServiceLink, Snap2CaptionPlugin
 from snap2caption.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -22,7 +22,7 @@ class Operator:
 
 @pytest.mark.parametrize("result", ["abc", {"run_id": "abc"}])
 def test_a_run_is_found_by_its_id(result: object) -> None:
-    assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/experiments/0/runs/abc"
+    assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/runs/abc"
 
 
 def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:
@@ -31,11 +31,18 @@ def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:
 
 
 def test_a_dataset_leads_to_its_folder() -> None:
-    assert DatasetLink().address("s3://bucket/datasets/v1", SETTINGS) == "http://files:3/buckets/bucket/datasets/v1/"
+    folder = "http://files:3/buckets/bucket/datasets/v1/"
+    assert DatasetLink().address({"uri": "s3://bucket/datasets/v1"}, SETTINGS) == folder
+    assert DataCardLink().address({"uri": "s3://bucket/datasets/v1"}, SETTINGS) == f"{folder}card.html"
 
 
 def test_without_a_console_there_is_no_dataset_link() -> None:
-    assert DatasetLink().address("s3://bucket/v1", SETTINGS.model_copy(update={"store_console_url": ""})) == ""
+    settings = SETTINGS.model_copy(update={"store_console_url": ""})
+    assert (
+        DatasetLink().address({"uri": "s3://bucket/v1"}, settings)
+        == DataCardLink().address({"uri": "s3://bucket/v1"}, settings)
+        == ""
+    )
 
 
 def test_a_task_that_has_no_result_has_no_link() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 pytestmark = pytest.mark.unit
 
-HEAVY = "airflow boto3 matplotlib mlflow pandas peft pyarrow swiftclient torch transformers"
+HEAVY = "airflow boto3 duckdb matplotlib mlflow pandas peft pyarrow swiftclient torch transformers"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,6 +21,9 @@ def test_help_lists_every_stage() -> None:
         "sample-corpus",
         "extract",
         "transform",
+        "transform-plan",
+        "transform-slice",
+        "transform-merge",
         "load",
         "inspect",
         "train",

@@ -1,0 +1,1 @@
+"""The stages of the ETL beside a peer's."""

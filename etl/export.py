@@ -1,0 +1,87 @@
+"""Export: a dataset version as plain files, in the corpus's own layout, for readers of a mounted store that know nothing of shards."""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
+from snap2caption.manifest import Shard, Split
+from snap2caption.post import render
+from snap2caption.shards import Sample, read_shard
+from snap2caption.store import ObjectStore, open_store
+from snap2caption.threads import in_threads
+
+FOLDERS: dict[Split, str] = {"train": "Training", "validation": "Evaluation", "test": "Testing"}
+
+_DONE = ".exported"
+"""Holds an empty object for each shard whose samples are all there."""
+
+_THREADS = 16
+"""Small files wait for answers, not for bandwidth."""
+
+# Ids and cities come from the names of a corpus's members, or from whoever made the version.
+_SAFE = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
+
+
+def export(dataset_uri: str, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
+    """Write each sample of a dataset version as a photo and a caption file, for the three splits under *uri*.
+
+    A photo becomes ``<Training|Evaluation|Testing>/cities_instagram/<city>/img_resized_1M/<id>.jpg``; the post beside it, its hashtags on a line
+    of their own, ``…/captions_resized_1M/<id>.txt``. A run that was cut off goes on with the shard that it was at.
+
+    Args:
+        dataset_uri: the version; a folder will do.
+        uri: where to; a place of its own, for one version.
+        on_progress: told samples done and in all.
+
+    Returns:
+        *uri*.
+
+    Raises:
+        UserError: *uri* holds another version, a shard is damaged, or a sample's name can't be a file's.
+        StoreError: a store refused or is away.
+    """
+    dataset, target = Dataset.open(dataset_uri), open_store(uri)
+    manifest = dataset.manifest
+    _claim(target, manifest.version)
+    shards = [(split, shard) for split, summary in manifest.splits.items() for shard in summary.shards]
+    total, done = sum(shard.samples for _, shard in shards), 0
+    for split, shard in shards:
+        mark = f"{_DONE}/{manifest.version}/{shard.name}"
+        if not target.exists(mark):
+            _export_shard(dataset, target, split, shard)
+            target.put(mark, b"", sha256=hashlib.sha256().hexdigest())
+        done += shard.samples
+        if on_progress:
+            on_progress(done, total)
+    return uri
+
+
+def _claim(target: ObjectStore, version: str) -> None:
+    for found in target.list(f"{_DONE}/"):
+        other = found.key.split("/")[1]
+        if other != version:
+            raise UserError(f"{target.uri} holds the files of version {other}; give a place of its own to {version}.")
+
+
+def _export_shard(dataset: Dataset, target: ObjectStore, split: Split, shard: Shard) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        samples = read_shard(dataset.fetch(shard, Path(folder)))
+        for _ in in_threads(lambda sample: _put(target, FOLDERS[split], sample), samples, _THREADS):
+            pass
+
+
+def _put(target: ObjectStore, folder: str, sample: Sample) -> None:
+    for name in (sample.city, sample.id):
+        if not _SAFE.fullmatch(name):
+            raise UserError(f"A sample is called {name!r}, which can't be a file's name; make the dataset again.")
+    place = f"{folder}/cities_instagram/{sample.city}"
+    text = render(sample.post) + "\n"
+    for key, data in (
+        (f"{place}/img_resized_1M/{sample.id}.jpg", sample.photo()),
+        (f"{place}/captions_resized_1M/{sample.id}.txt", text.encode()),
+    ):
+        target.put(key, data, sha256=hashlib.sha256(data).hexdigest())

@@ -1,0 +1,213 @@
+"""The last stage: the usable pairs of all slices, grouped, split, and written as a version."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.transform import columns
+from etl.transform.card import CARD, write_card
+from etl.transform.database import BATCH, batches, open_database, view, write_table
+from etl.transform.files import sync
+from etl.transform.group import group
+from etl.transform.reasons import Reason, nothing_usable
+from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
+from etl.transform.split import assign
+from etl.transform.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
+from etl.transform.twins import find_twins
+from etl.transform.work import Plan, Work
+from etl.transform.workers import start_workers
+from snap2caption.manifest import NAME, SPLITS, File, Manifest, Shard, Source, Split, SplitSummary
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+_DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
+
+# Of the same image the one stays that an earlier version had, in the most protected split; else the first.
+_SAMPLES = """
+SELECT id, image_hash, caption_digest, earlier
+FROM (
+    SELECT id, image_hash, caption_digest, image_digest,
+        coalesce(list_position(['train', 'validation', 'test'], split) - 1, -1) AS earlier
+    FROM checked LEFT JOIN earlier USING (id)
+    WHERE reason IS NULL
+)
+QUALIFY row_number() OVER (PARTITION BY image_digest ORDER BY earlier DESC, id) = 1
+ORDER BY id
+"""
+
+# Cities and days are mixed, so that a shard is a fair sample of its split.
+_POSTS = """
+SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags
+FROM checked JOIN assigned USING (id)
+WHERE split = $split
+ORDER BY sha256(id)
+"""
+
+
+def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -> Manifest:
+    """Write every file of the version into the work folder's draft, the manifest last.
+
+    In memory are, for each usable pair, 64 bytes of digests and 19 of groups and splits, and what `group` adds; all else is on disk.
+
+    Raises:
+        UserError: nothing is usable.
+    """
+    shutil.rmtree(work.draft, ignore_errors=True)
+    work.draft.mkdir()
+    dropped = _choose(work, plan)
+    _assign(work, plan)
+    _write_tables(work, plan)
+    shards = _write_shards(work, plan.corpus, workers)
+    summaries = {split: _summarise(shards[split]) for split in SPLITS}
+    hashtags, assignments = (_file(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
+    settings = plan.settings.model_dump(mode="json")
+    content = [
+        settings,
+        dropped,
+        {split: summary.model_dump() for split, summary in summaries.items()},
+        [hashtags.sha256, assignments.sha256],
+    ]
+    manifest = Manifest(
+        version=hash_of(content)[:16],
+        source=source,
+        settings=settings,
+        dropped=dropped,
+        splits=summaries,
+        hashtags=hashtags,
+        assignments=assignments,
+    )
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
+        twins = find_twins(connection, plan.corpus)
+    write_card(work.draft, manifest, twins)
+    manifest = manifest.model_copy(update={"card": _file(work.draft, CARD)})
+    (work.draft / NAME).write_bytes(manifest.dump())
+    return manifest
+
+
+def hash_of(document: Any) -> str:
+    """Return the SHA-256 of a document, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _choose(work: Work, plan: Plan) -> dict[str, int]:
+    """Write the table of the samples that are kept, by id; return how many of the corpus are not, by reason."""
+    with _open(work, plan) as connection:
+        found = dict(connection.execute(_DROPPED).fetchall())
+        usable = found.pop(None, 0)
+        kept = write_table(work.samples, columns.samples(), batches(connection, _SAMPLES))
+    dropped = Counter(plan.dropped) + Counter(found) + Counter({str(Reason.DUPLICATE): usable - kept})
+    if not kept:
+        raise nothing_usable(plan.corpus, plan.settings.cities, dropped)
+    return dict(sorted(dropped.items()))
+
+
+def _assign(work: Work, plan: Plan) -> None:
+    """Write which split each sample goes to."""
+    earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
+    groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
+    splits = assign(_ids(work.samples), groups, plan.settings.seed, earlier)
+    write_table(work.assigned, columns.grouped(), _named(work.samples, splits, groups))
+
+
+def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.int64]) -> Iterator["pa.RecordBatch"]:
+    """Yield the ids with the names of their splits, and their groups."""
+    import pyarrow as pa
+
+    at = 0
+    for ids in _read(samples, "id"):
+        here = slice(at, at + len(ids))
+        names = [SPLITS[split] for split in splits[here]]
+        yield pa.record_batch([ids, pa.array(names), pa.array(groups[here])], columns.grouped())
+        at += len(ids)
+
+
+def _write_tables(work: Work, plan: Plan) -> None:
+    """Write the tables of the version, and those that its shards are written from."""
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
+        for split in SPLITS:
+            found = batches(connection, _POSTS, {"split": split})
+            write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
+        write_assignments(connection, work.draft / ASSIGNMENTS)
+        # Learned from: the split alone that the model sees, too.
+        view(connection, "train", work.posts("train"))
+        write_hashtags(connection, work.draft / HASHTAGS)
+
+
+def _write_shards(work: Work, corpus: Path, workers: int | None) -> dict[Split, list[Shard]]:
+    """Write the shards of each split."""
+    import pyarrow.parquet as pq
+
+    tasks = [
+        (split, (corpus, work.posts(split), number, work.draft / f"{split}-{number:06d}.tar"))
+        for split in SPLITS
+        for number in range(pq.read_metadata(work.posts(split)).num_row_groups)
+    ]
+    shards: dict[Split, list[Shard]] = {split: [] for split in SPLITS}
+    with start_workers(workers) as pool:
+        written = pool.run(write_shard, (task for _, task in tasks))
+        for (split, _), shard in zip(tasks, written, strict=True):
+            shards[split].append(shard)
+            sync(work.draft / shard.name)  # while the next ones are written
+    return shards
+
+
+def _summarise(shards: Sequence[Shard]) -> SplitSummary:
+    cities: Counter[str] = Counter()
+    for shard in shards:
+        cities.update(shard.cities)
+    return SplitSummary(
+        samples=sum(shard.samples for shard in shards), cities=dict(sorted(cities.items())), shards=tuple(shards)
+    )
+
+
+@contextmanager
+def _open(work: Work, plan: Plan) -> Iterator["DuckDBPyConnection"]:
+    """Open a database in which ``checked`` is what is known of each pair, and ``earlier`` the splits of an earlier version."""
+    with open_database(work.folder) as connection:
+        view(connection, "checked", *map(work.slice, range(plan.slices)))
+        if work.earlier.exists():
+            view(connection, "earlier", work.earlier)
+        else:
+            connection.execute("CREATE TABLE earlier (id VARCHAR, split VARCHAR)")
+        yield connection
+
+
+def _ids(table: Path) -> Iterator[str]:
+    for batch in _read(table, "id"):
+        yield from batch.to_pylist()
+
+
+def _digests(table: Path, name: str) -> npt.NDArray[np.uint8]:
+    """Return a column of n digests as (n, 32) bytes."""
+    return np.concatenate(
+        [
+            np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, 32)[column.offset :][: len(column)]
+            for column in _read(table, name)
+        ]
+    )
+
+
+def _read(table: Path, name: str) -> Iterator["pa.Array"]:
+    """Yield a column in batches."""
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(table).iter_batches(BATCH, columns=[name]):
+        yield batch.column(0)
+
+
+def _file(folder: Path, name: str) -> File:
+    path = folder / name
+    with path.open("rb") as stream:
+        return File(name=name, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)

@@ -1,0 +1,84 @@
+"""The columns of the working tables, which one stage writes and the next one reads."""
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from etl.transform.archive import Listed
+from etl.transform.member import Member
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_PLACE = tuple(field.name for field in fields(Member))
+
+
+def places(kind: str) -> list[str]:
+    """Return the columns that tell where the *kind* (image, caption) of a pair lies in the archive, in the order of `Member`'s fields."""
+    return [f"{kind}_{name}" for name in _PLACE]
+
+
+def members() -> "pa.Schema":
+    """Of every member of the archive: the fields of `Listed`."""
+    import pyarrow as pa
+
+    types = [pa.int64(), *[pa.string()] * 4, *[pa.int64()] * 6]
+    return pa.schema(list(zip(Listed._fields, types, strict=True)))
+
+
+def pairs() -> "pa.Schema":
+    """Of the plan: a pair, and where its photo and its caption lie."""
+    import pyarrow as pa
+
+    numbers = [(name, pa.int64()) for name in places("image") + places("caption")]
+    return pa.schema([("id", pa.string()), ("city", pa.string()), *numbers])
+
+
+def checked() -> "pa.Schema":
+    """Of a slice: a pair, where its photo lies, and what `Checked` says of it or, if it can't be used, the reason alone."""
+    import pyarrow as pa
+
+    digest = pa.binary(32)
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("city", pa.string()),
+            *((name, pa.int64()) for name in places("image")),
+            ("caption", pa.string()),
+            ("hashtags", pa.list_(pa.string())),
+            ("image_digest", digest),
+            ("image_hash", digest),
+            ("caption_digest", digest),
+            ("reason", pa.string()),
+        ]
+    )
+
+
+def samples() -> "pa.Schema":
+    """Of what is kept: what samples are compared by, and the number of the split that an earlier version gave each (-1: none)."""
+    import pyarrow as pa
+
+    digest = pa.binary(32)
+    return pa.schema([("id", pa.string()), ("image_hash", digest), ("caption_digest", digest), ("earlier", pa.int8())])
+
+
+def assigned() -> "pa.Schema":
+    """Of the splits: which sample is in which."""
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("split", pa.string())])
+
+
+def grouped() -> "pa.Schema":
+    """Of what is kept: the split of each sample, and the group that it shares with those like it."""
+    import pyarrow as pa
+
+    return assigned().append(pa.field("group", pa.int64()))
+
+
+def posts() -> "pa.Schema":
+    """Of one split: what its shards are written from."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [field for field in checked() if field.name in {"id", "city", *places("image"), "caption", "hashtags"}]
+    )

@@ -1,0 +1,67 @@
+"""The second stage: the pairs of one slice checked by worker processes, each pair a row, usable or not."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl.transform import columns
+from etl.transform.check import Checked, check
+from etl.transform.database import write_table
+from etl.transform.member import Member, Pair
+from etl.transform.reasons import Reason
+from etl.transform.workers import Workers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CHUNK = 64
+"""Pairs that a worker is handed at a time."""
+
+
+def write_slice(
+    pool: Workers, corpus: Path, plan: Path, number: int, path: Path, on_checked: Callable[[int], None]
+) -> None:
+    """Check the pairs of slice *number* of the *plan*, and write them to *path*, in the plan's order.
+
+    Columns: ``id`` and ``city``; where the photo lies in the archive; ``caption`` and ``hashtags``, cleaned; ``image_digest``, ``image_hash``
+    and ``caption_digest``; or ``reason``, why the pair can't be used. *on_checked* is told how many pairs have been checked.
+    """
+    import pyarrow.parquet as pq
+
+    rows = pq.read_metadata(plan).row_group(number).num_rows
+    chunks = ((corpus, plan, number, start) for start in range(0, rows, _CHUNK))
+
+    def checked() -> Iterator["pa.RecordBatch"]:
+        for batch in pool.run(_check_chunk, chunks):
+            yield batch
+            on_checked(len(batch))
+
+    write_table(path, columns.checked(), checked())
+
+
+def _check_chunk(corpus: Path, plan: Path, number: int, start: int) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    chunk = _read(plan, number).slice(start, _CHUNK)
+    with corpus.open("rb") as archive:
+        found = [check(archive, pair) for pair in _pairs(chunk)]
+    good = [None if isinstance(one, Reason) else one for one in found]
+    reasons = [one if isinstance(one, Reason) else None for one in found]
+    table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
+    table |= {field.name: [one and getattr(one, field.name) for one in good] for field in fields(Checked)}
+    return pa.RecordBatch.from_pydict({**table, "reason": reasons}, columns.checked())
+
+
+@functools.lru_cache(maxsize=1)
+def _read(plan: Path, number: int) -> "pa.Table":
+    """Return the pairs of a slice: some megabytes, kept for the worker's next chunk."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(plan).read_row_group(number)
+
+
+def _pairs(chunk: "pa.Table") -> Iterator[Pair]:
+    for id_, city, *numbers in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
+        yield Pair(id_, city, Member(*numbers[:5]), Member(*numbers[5:]))

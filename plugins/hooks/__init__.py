@@ -1,0 +1,1 @@
+"""Hooks: Airflow connections as what the commands of tasks need to reach a service."""

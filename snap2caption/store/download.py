@@ -1,0 +1,72 @@
+"""Reading an object over connections that may be lost."""
+
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from snap2caption.store.retry import Passing, persistently
+
+
+class Body(Protocol):
+    """An answer's bytes, as a client library hands them out."""
+
+    def read(self, amount: int) -> bytes:
+        """Return at most *amount* bytes; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back."""
+        ...
+
+
+class Download(io.RawIOBase):
+    """An object of *size* bytes, once and forwards. Where the connection of its *body* is lost, *open_at* gives the rest from there."""
+
+    def __init__(
+        self,
+        body: Body,
+        size: int,
+        open_at: Callable[[int], Body],
+        passing: Passing,
+        explained: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._body: Body | None = body
+        self._at, self._size = 0, size
+        self._open_at, self._passing, self._explained = open_at, passing, explained
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill *buffer*, or a part of it; return the number of bytes."""
+        amount = min(len(buffer), self._size - self._at)
+        if not amount:
+            return 0
+        with self._explained():
+            data = persistently(lambda: self._read(amount), self._passing)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._drop()
+        super().close()
+
+    def _read(self, amount: int) -> bytes:
+        self._body = self._body or self._open_at(self._at)
+        try:
+            data = self._body.read(amount)
+            if not data:
+                raise ConnectionResetError("it was closed in the middle")
+        except Exception:
+            self._drop()
+            raise
+        return data
+
+    def _drop(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        self._body = None

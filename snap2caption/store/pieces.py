@@ -1,0 +1,101 @@
+"""What is sent to a store: a file or some bytes, read once to be checked, and cut into pieces that travel side by side."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from snap2caption.store.base import SourceError
+
+AT_ONCE = 4
+"""Pieces of one object in flight."""
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of bytes that goes in one request, with the MD5 that the store compares."""
+
+    number: int
+    start: int
+    size: int
+    md5: bytes
+
+
+def cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
+    """Return the pieces of *source*: one, which may be empty, or several of *limit* bytes, whole MiB; the last may be smaller.
+
+    One reading serves both checksums. What is sent afterwards comes from the system's page cache as a rule.
+
+    Raises:
+        SourceError: *source* can't be read, or its digest is not *sha256*.
+    """
+    whole, md5 = hashlib.sha256(), _new_md5()
+    pieces: list[Piece] = []
+    start = size = 0
+    for block in blocks(source):
+        if size - start == limit:
+            pieces.append(Piece(len(pieces), start, limit, md5.digest()))
+            start, md5 = size, _new_md5()
+        whole.update(block)
+        md5.update(block)
+        size += len(block)
+    check(source, whole.hexdigest(), sha256)
+    return [*pieces, Piece(len(pieces), start, size - start, md5.digest())]
+
+
+def check(source: Path | bytes, found: str, sha256: str) -> None:
+    """Raise `SourceError` unless the digest that was found is the one that was promised."""
+    if found != sha256:
+        raise SourceError(f"{_name(source)} is damaged (its SHA-256 is {found}, not {sha256}); make it again.")
+
+
+def blocks(source: Path | bytes) -> Iterator[memoryview]:
+    """Yield *source* in blocks of 1 MiB, the last may be smaller. A block is good until the next one is asked for.
+
+    Raises:
+        SourceError: *source* can't be read.
+    """
+    buffer = memoryview(bytearray(_BLOCK))
+    with _readable(source), _open(source) as stream:
+        while count := stream.readinto(buffer):
+            yield buffer[:count]
+
+
+@contextmanager
+def open_piece(source: Path | bytes, piece: Piece) -> Iterator[BinaryIO]:
+    """Open *source* where *piece* starts.
+
+    Raises:
+        SourceError: *source* can't be opened.
+    """
+    with _readable(source):
+        stream = _open(source)
+    with stream:
+        stream.seek(piece.start)
+        yield stream
+
+
+def _open(source: Path | bytes) -> io.BufferedReader | io.BytesIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+@contextmanager
+def _readable(source: Path | bytes) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{_name(source)} can't be read ({error.strerror}); make it again.") from error
+
+
+def _name(source: Path | bytes) -> str:
+    return "What was to be stored" if isinstance(source, bytes) else str(source)
+
+
+def _new_md5() -> "hashlib._Hash":
+    # A checksum of the transfer, not a defence.
+    return hashlib.md5(usedforsecurity=False)

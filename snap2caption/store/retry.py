@@ -1,0 +1,59 @@
+"""Trying again what a store could not do just now."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_base, wait_random_exponential
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 6
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+"""Seconds that the first wait, and any, may last. Six attempts ride out about a quarter of a minute, half a minute at most."""
+
+Result = TypeVar("Result")
+
+Passing = Callable[[BaseException], float | None]
+"""Tells how many seconds a server asked to wait after an error (0: it did not say), or None if the error won't pass by itself."""
+
+
+def persistently(call: Callable[[], Result], passing: Passing) -> Result:
+    """Return what *call* returns; after an error that may pass, call it again, `ATTEMPTS` times in all.
+
+    Waits grow exponentially and are random, so that many clients do not come back at the same moment. A server's Retry-After is
+    honoured up to `LONGEST_WAIT`.
+
+    Raises:
+        Exception: the last attempt's error, as it was.
+    """
+    return Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        retry=retry_if_exception(lambda error: passing(error) is not None),
+        wait=_Wait(passing),
+        before_sleep=_log,
+        reraise=True,
+    )(call)
+
+
+def seconds(headers: Mapping[str, str]) -> float:
+    """Return what a Retry-After header asks for; 0 if there is none, or if it names a date."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isdecimal() else 0.0
+
+
+class _Wait(wait_base):
+    def __init__(self, passing: Passing) -> None:
+        self._passing = passing
+        self._random = wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
+
+    def __call__(self, retry_state: RetryCallState) -> float:
+        error = retry_state.outcome.exception() if retry_state.outcome else None
+        asked = self._passing(error) if error else None
+        return max(self._random(retry_state), min(asked or 0.0, LONGEST_WAIT))
+
+
+def _log(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    logger.warning("the store failed (%s); trying again in %.1f s", error, state.upcoming_sleep)
