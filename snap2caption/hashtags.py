@@ -15,14 +15,15 @@ MAX_LENGTH = 100
 
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
 # `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out. A middle dot is a letter of Catalan (``#col·lecció``)
-# between two others, and a separator elsewhere. U+FE0F, which makes a heart an emoji, is a mark but part of no word.
-_CHARACTER = r"[\w\p{M}]"
-_TAG = rf"(?!\p{{M}}){_CHARACTER}+(?:·{_CHARACTER}+)*"
-_HASHTAG = re.compile(
-    rf"(?<!(?!\ufe0f)[\w\p{{M}}&/@#＃])[#＃]+({_TAG})|(?<={_CHARACTER})[#＃]+(?=\D{_CHARACTER})({_TAG})"
-)
+# between two others, and a separator elsewhere. Variation selectors and a key's cap are marks too, but of an emoji (``❤️#90s``), and part of no word.
+_CHARACTER = r"(?![\uFE00-\uFE0F\u20E3])[\w\p{M}]"
+_TAG = rf"(?!\p{{M}})(?:{_CHARACTER})+(?:·(?:{_CHARACTER})+)*"
+_BEFORE = r"(?<=[\w\p{M}])(?<![\uFE00-\uFE0F\u20E3])"
+_HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{_CHARACTER})({_TAG})")
 _WHOLE, _LETTER, _SPACE = re.compile(_TAG), re.compile(r"\p{L}"), re.compile(r"\s+")
-_SEPARATORS = " \t.·•|"
+_GLUE = re.compile(r"[·\uFE00-\uFE0F\u20E3]$")
+_DIVIDERS = " \t·•|"
+_SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 
 
 def normalise(tag: str) -> str | None:
@@ -69,10 +70,10 @@ def _without_hashtags(line: str) -> str:
     matches = [match for match in _HASHTAG.finditer(line) if normalise(match[1] or match[2])]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
         # What stood between prose and hashtags goes with them; a full stop is the sentence's own.
-        line = line[: matches.pop().start()].rstrip(_SEPARATORS.replace(".", ""))
+        line = line[: matches.pop().start()].rstrip(_DIVIDERS)
     for match in reversed(matches):
         before, word = line[: match.start()], match[1] or match[2]
         # Its sign gone, it must not become one word with what stands before it.
-        gap = " " if match[2] or before.endswith(("·", "\ufe0f")) else ""
+        gap = " " if match[2] or _GLUE.search(before) else ""
         line = before + gap + word + line[match.end() :]
     return line

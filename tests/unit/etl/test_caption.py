@@ -48,6 +48,8 @@ RUBBISH = st.sampled_from(
         ("evil \u202etxet\u202c zero\u200bwidth", "evil txet zerowidth", []),
         ("family 👨‍👩‍👧 stays", "family 👨‍👩‍👧 stays", []),
         ("www.site.com only", "only", []),
+        ("bio:https://x.co and seehttp://x.co/y", "bio: and see", []),
+        ("Caf\x80 \u061cok", "Caf ok", []),
         ("with @one@two and http:// .", "with and.", []),
         ("\ufeffmarked", "marked", []),
         ("@everyone", "", []),

@@ -28,8 +28,12 @@ AROUND = st.sampled_from(
 
 def words_of(text: str) -> list[str]:
     """Return what a reader calls words, as they compare."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return [word for word in re.findall(r"[\w\p{M}]+", folded) if re.search(r"[\p{L}\p{N}]", word)]
+    words = re.findall(r"(?:(?![\uFE00-\uFE0F\u20E3])[\w\p{M}])+", unicodedata.normalize("NFC", text))
+    return [normal_word(word) for word in words if re.search(r"[\p{L}\p{N}]", word)]
+
+
+def normal_word(word: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).casefold())
 
 
 @pytest.mark.parametrize(
@@ -47,6 +51,7 @@ def words_of(text: str) -> list[str]:
         ("#a #_ #__ #··", []),
         ("#col·lecció #sf·#sun", ["col·lecció", "sf", "sun"]),
         ("##twice, me@#not", ["twice"]),
+        ("❤️#90s 1️⃣#first #️⃣ #sun☀️#day #sea\ufe0f", ["90s", "first", "sun", "day", "sea"]),
     ],
 )
 def test_extract(text: str, tags: list[str]) -> None:
@@ -62,6 +67,9 @@ def test_extract(text: str, tags: list[str]) -> None:
         ("#only #tags", "", ["only", "tags"]),
         ("Line one #a1\n#b2 • #c3 •\nlast", "Line one\nlast", ["a1", "b2", "c3"]),
         ("We are #1", "We are #1", []),
+        ("Golden hour | #sf • #sun", "Golden hour", ["sf", "sun"]),
+        ("Golden hour. #sf", "Golden hour.", ["sf"]),
+        ("With love ❤️#90s", "With love ❤️", ["90s"]),
         ("see http://x.y/#anchor", "see http://x.y/#anchor", []),
         ("", "", []),
     ],
