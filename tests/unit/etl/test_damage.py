@@ -1,0 +1,77 @@
+"""The small grey decoding finds what a full one finds."""
+
+import io
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image, UnidentifiedImageError
+
+from demo.scenes.render import render
+from demo.scenes.scene import sample_scene
+from etl.transform.check import hash_image
+from etl.transform.reasons import Reason
+
+pytestmark = pytest.mark.unit
+
+KINDS: tuple[dict[str, object], ...] = (
+    {},
+    {"progressive": True},
+    {"subsampling": 0},
+    {"optimize": True},
+    {"restart_marker_blocks": 8},
+)
+
+
+def encoded() -> Iterator[bytes]:
+    picture = render(sample_scene(random.Random(0)), 0)
+    for mode in ("RGB", "L", "CMYK"):
+        for how in KINDS:
+            stream = io.BytesIO()
+            picture.convert(mode).save(stream, "JPEG", quality=85, **how)
+            yield stream.getvalue()
+
+
+def damage(data: bytes, rng: random.Random) -> bytes:
+    at, spoilt = rng.randrange(1, len(data)), bytearray(data)
+    match rng.randrange(4):
+        case 0:
+            return data[:at]
+        case 1:
+            return data[:at] + data[at + rng.randrange(1, 500) :]
+        case 2:
+            spoilt[at : at + 1000] = bytes(len(spoilt[at : at + 1000]))
+        case _:
+            for _ in range(rng.choice((1, 3, 30))):
+                spoilt[rng.randrange(len(spoilt))] = rng.randrange(256)
+    return bytes(spoilt)
+
+
+def decoded_in_full(data: bytes) -> Reason | None:
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if image.size != (300, 300):
+                return Reason.ODD_DIMENSIONS
+            try:
+                image.load()
+            except (OSError, SyntaxError, ValueError):
+                return Reason.TRUNCATED_IMAGE
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        return Reason.CORRUPT_IMAGE
+    return None
+
+
+@pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO file:UserWarning")
+def test_no_damage_is_found_by_a_full_decoding_alone() -> None:
+    rng = random.Random(0)
+    found: Counter[Reason | None] = Counter()
+    for data in encoded():
+        assert isinstance(hash_image(data), bytes)
+        for _ in range(60):
+            spoilt = damage(data, rng)
+            reason, ours = decoded_in_full(spoilt), hash_image(spoilt)
+            found[reason] += 1
+            if reason is not Reason.ODD_DIMENSIONS:  # a spoilt size may pass for one that we take
+                assert ours == reason if reason else isinstance(ours, bytes)
+    assert min(found[None], found[Reason.TRUNCATED_IMAGE], found[Reason.CORRUPT_IMAGE]) >= 10
