@@ -4,14 +4,19 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks import generation, transform
-from benchmarks.etl import extract
+from benchmarks.etl import extract, load
 from benchmarks.table import Row, markdown
 
 BENCHMARKS: dict[str, Callable[[Path], Row]] = {
     "etl.extract": extract.run,
+    "etl.load.s3": partial(load.run, kind="s3", transfers=4),
+    "etl.load.s3.8": partial(load.run, kind="s3", transfers=8),
+    "etl.load.swift": partial(load.run, kind="swift", transfers=4),
+    "etl.load.swift.8": partial(load.run, kind="swift", transfers=8),
     "transform": transform.run,
     "generation": lambda _: generation.run(),
 }
