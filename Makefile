@@ -44,7 +44,7 @@ format: $(INSTALLED) ## rewrite the code in the project's style
 	@$(BIN)/ruff format .
 
 bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
-	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(ONLY)
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it complete each time
 	@CHAOS_ROUNDS=$(or $(ROUNDS),12) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s

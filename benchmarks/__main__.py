@@ -13,7 +13,8 @@ from benchmarks.table import Row, markdown
 BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "etl.extract": lambda folder: [extract.run(folder)],
     "etl.transform": transform.run,
-    "etl.load": load.run,
+    "etl.load.s3": lambda folder: [load.run(folder, "s3", transfers) for transfers in (4, 8)],
+    "etl.load.swift": lambda folder: [load.run(folder, "swift", transfers) for transfers in (4, 8)],
     "generation": lambda _: [generation.run()],
 }
 

@@ -9,20 +9,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-CREDENTIALS = {"ST_USER": "test:tester", "ST_KEY": "testing"}
 
 _PIPELINE = "catch_errors gatekeeper healthcheck cache listing_formats bulk tempauth slo dlo proxy-server"
 _EGGS = ("catch_errors", "gatekeeper", "healthcheck", "listing_formats", "bulk", "slo", "dlo")
 _BACKENDS = ("account", "container", "object")
-
-
-def auth_url(port: int) -> str:
-    """Return the address to log in at (v1)."""
-    return f"http://127.0.0.1:{port}/auth/v1.0"
 
 
 class TokenCache:
@@ -61,6 +55,27 @@ def token_cache(_: dict[str, str], **__: str) -> Callable[[Any], Any]:
         return call
 
     return wrap
+
+
+@contextmanager
+def run(folder: Path, token_life: int = 86400) -> Iterator[dict[str, str]]:
+    """Run it in a process of its own, with its data in *folder*; give the environment of a client."""
+    # Not by the server itself, which changes how sockets work.
+    from demo.stack.ports import HOST, is_free
+    from demo.stack.service import Service
+    from demo.stack.stack import Stack
+
+    port = next(first for first in range(23000, 30000, 4) if all(is_free(first + offset) for offset in range(4)))
+    service = Service(
+        name="swift",
+        command=(sys.executable, "-W", "ignore", __file__, str(folder), str(port), str(token_life)),
+        environment={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        ready_url=f"http://{HOST}:{port}/healthcheck",
+        grace=1.0,
+    )
+    with Stack(folder) as stack:
+        stack.start([service])
+        yield {"ST_AUTH": f"http://{HOST}:{port}/auth/v1.0", "ST_USER": "test:tester", "ST_KEY": "testing"}
 
 
 def configure(folder: Path, port: int, token_life: int) -> Path:

@@ -2,10 +2,12 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import BinaryIO
 
 from snap2caption.store.base import SourceError
@@ -14,6 +16,7 @@ AT_ONCE = 4
 """Pieces of one object in flight."""
 
 _BLOCK = 1 << 20
+_HASHING = BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,12 @@ def cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
     Raises:
         SourceError: *source* can't be read, or its digest is not *sha256*.
     """
+    # Hashing keeps a processor busy: more at a time would only put off the first upload.
+    with _HASHING:
+        return _cut(source, sha256, limit)
+
+
+def _cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
     whole, md5 = hashlib.sha256(), _new_md5()
     pieces: list[Piece] = []
     start = size = 0

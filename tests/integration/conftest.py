@@ -1,17 +1,13 @@
 """Real servers on loopback, started once for all integration tests."""
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import swift_server
 from tiny import write_models
 
-from demo.stack.ports import HOST, Ports, is_free
-from demo.stack.service import Service
+from demo.stack.ports import Ports
 from demo.stack.services.mlflow import mlflow
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
@@ -58,32 +54,12 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def swift_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A real OpenStack Swift, as the environment of its client."""
-    with swift(tmp_path_factory.mktemp("swift"), token_life=86400) as environment:
+    with swift_server.run(tmp_path_factory.mktemp("swift"), token_life=86400) as environment:
         yield environment
 
 
 @pytest.fixture(scope="module")
 def forgetful_swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A real OpenStack Swift whose tokens are good for a second."""
-    with swift(tmp_path_factory.mktemp("swift"), token_life=1) as environment:
+    with swift_server.run(tmp_path_factory.mktemp("swift"), token_life=1) as environment:
         yield environment
-
-
-@contextmanager
-def swift(folder: Path, token_life: int) -> Iterator[dict[str, str]]:
-    port = free_run_of_ports(4)
-    service = Service(
-        name="swift",
-        command=(sys.executable, "-W", "ignore", swift_server.__file__, str(folder), str(port), str(token_life)),
-        environment={**os.environ, "PYTHONPATH": str(Path(swift_server.__file__).parent)},
-        ready_url=f"http://{HOST}:{port}/healthcheck",
-        grace=1.0,
-    )
-    with Stack(folder) as stack:
-        stack.start([service])
-        yield {"ST_AUTH": swift_server.auth_url(port), **swift_server.CREDENTIALS}
-
-
-def free_run_of_ports(length: int) -> int:
-    """Return the first of *length* free ports in a row."""
-    return next(first for first in range(23000, 30000, length) if all(is_free(first + i) for i in range(length)))

@@ -2,7 +2,10 @@
 
 import hashlib
 import os
+import random
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +17,14 @@ from faulty_proxy import Fault, FaultyProxy
 from etl.load import load
 from snap2caption.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
 from snap2caption.store import StoreError, open_store, retry
+from snap2caption.store.file import FileStore
 from snap2caption.store.s3 import S3Store
 from snap2caption.store.swift import SwiftStore
 
 pytestmark = pytest.mark.integration
 
 SHARDS = 6
+KILLS = 4
 _ADDRESSES = {"s3": "AWS_ENDPOINT_URL", "swift": "ST_AUTH"}
 
 
@@ -164,13 +169,10 @@ def test_what_a_large_upload_left_behind_is_reused_or_removed(
     with back_again(proxy, kind, monkeypatch) as again:
         where = load(dataset, uri)
         assert content(where) == expected(dataset)
-        store = open_store(where)
-        if isinstance(store, SwiftStore):
+        if kind == "swift":
             # The pieces that are missing, and the manifest.
             assert uploads(again).count("000002") == 3 - sent + 1
-            assert len(list(store._list(f"{store.container}_segments", store.prefix))) == 3
-        elif isinstance(store, S3Store):
-            assert not store._ask("list_multipart_uploads", Prefix=store.prefix).get("Uploads")
+        assert_nothing_else(where)
 
 
 def test_a_shard_that_was_spoilt_in_the_store_is_replaced_alone(proxy: FaultyProxy, uri: str, dataset: Path) -> None:
@@ -205,6 +207,42 @@ def test_a_full_disk_is_one_sentence_and_a_rerun_completes(dataset: Path, tmp_pa
         assert {file.name: file.read_bytes() for file in version.iterdir()} == whole
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["file", "s3", "swift"])
+def test_a_killed_load_run_again_leaves_the_version_and_nothing_else(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, dataset: Path, tmp_path: Path, kind: str
+) -> None:
+    for name, value in (request.getfixturevalue(f"{kind}_environment") if kind != "file" else {}).items():
+        monkeypatch.setenv(name, value)
+    base = tmp_path.as_uri() if kind == "file" else f"{kind}://killed-{kind}"
+
+    def run(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "snap2caption", "load", str(dataset), f"{base}/{number}"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    began = time.monotonic()
+    assert run(0).wait() == 0
+    took = time.monotonic() - began
+    rng = random.Random(kind)
+    for kill in range(1, KILLS + 1):
+        process = run(kill)
+        time.sleep(rng.uniform(0.5, 1.0) * took)  # the moment of the kill, not a wait
+        process.kill()
+        process.wait()
+        where = load(dataset, f"{base}/{kill}")
+        assert content(where) == expected(dataset)
+        assert_nothing_else(where)
+
+
+def assert_nothing_else(where: str) -> None:
+    store = open_store(where)
+    if isinstance(store, SwiftStore):
+        assert len(list(store._list(f"{store.container}_segments", store.prefix))) == 3
+    elif isinstance(store, S3Store):
+        assert not store._ask("list_multipart_uploads", Prefix=store.prefix).get("Uploads")
+    elif isinstance(store, FileStore):
+        assert {path.name for path in store.root.iterdir()} == {found.key for found in store.list()}
 
 
 @contextmanager
