@@ -41,13 +41,22 @@ def extract(
     """Download the corpus; prints the zip's path."""
     from etl import extract as stage
 
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+        sys.exit(143)
+
     # So that a download which is stopped is taken off the list of a daemon that goes on.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, stop)
     with download_bar() as bar:
         task = bar.add_task("downloading", total=None)
 
         def show(progress: "Progress") -> None:
             bar.update(task, completed=progress.done, total=progress.total or None)
+            if stopped:
+                sys.exit(143)  # again: Python drops what a handler raises if a finalizer happens to run
 
         path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
