@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from etl.load import load
 from snap2caption.dataset import Dataset
 from snap2caption.shards import read_shard
-from snap2caption.store import StoreError
+from snap2caption.store import StoreError, retry
 from training.data import Selection
 from training.pipeline import train
 from training.stream import SampleStream
@@ -82,6 +82,7 @@ def test_ranks_and_workers_stream_a_version_from_a_store(loaded, folder: Path, t
 def test_a_store_that_goes_away_is_one_sentence(loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = iter(stream_of(loaded("s3"), tmp_path / "scratch"))
     first = next(stream)
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     seen = [first.id]
     with pytest.raises(StoreError, match="can't be reached"):
