@@ -53,7 +53,7 @@ def corpus(pairs: int) -> Path:
 
 
 def peak_memory(pairs: int, folder: Path) -> float:
-    """Return the most megabytes that the transform's processes had at a time: what each has of its own and its share of what they share."""
+    """Return the most megabytes that the transform's processes had at a time: what each has of its own."""
     command = [sys.executable, "-m", "snap2caption", "transform", str(corpus(pairs)), "--out", str(folder / str(pairs))]
     process = psutil.Popen([*command, "--cities", ",".join(CITIES)], stdout=subprocess.DEVNULL)
     peak = 0
@@ -61,7 +61,7 @@ def peak_memory(pairs: int, folder: Path) -> float:
         total = 0
         for member in [process, *process.children(recursive=True)]:
             try:
-                total += member.memory_full_info().pss
+                total += member.memory_full_info().uss
             except psutil.NoSuchProcess:
                 continue
         peak = max(peak, total)
