@@ -46,7 +46,7 @@ class Captioner:
     @property
     def room(self) -> int:
         """How many more photos may come in."""
-        return self._settings.queue_size + self._settings.max_batch - self._inside
+        return self._settings.capacity - self._inside
 
     def check_room(self) -> None:
         """Refuse at once where a photo would only be read and decoded to be refused later.

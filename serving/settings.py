@@ -38,6 +38,11 @@ class ServingSettings(BaseSettings):
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
     """Where the adapters in service are kept, the last good one for a start without the registry."""
 
+    @property
+    def capacity(self) -> int:
+        """How many photos may be inside at once: those that wait and those that are written about."""
+        return self.queue_size + self.max_batch
+
     def admits(self, key: str | None) -> bool:
         """Whether *key* may caption. Every digest is compared, in constant time."""
         if not self.api_key_hashes:

@@ -17,7 +17,7 @@ import pytest
 
 from demo.stack.leftovers import leftovers
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]  # `make chaos` runs for as long as its rounds take
 
 MOMENTS = (
     "training: 0/3 tasks, train",

@@ -28,7 +28,7 @@ from PIL import Image
 from demo.corpus.archive import write_corpus
 from demo.stack.leftovers import MARK, leftovers
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]  # `make chaos-etl` runs for as long as its rounds take
 
 ROUNDS = int(os.environ.get("CHAOS_ETL_ROUNDS", "4"))
 STAGES = ("extract", "transform", "load")

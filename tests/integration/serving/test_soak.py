@@ -11,7 +11,7 @@ import psutil
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]  # `make soak` runs for as long as its requests take
 
 REQUESTS = int(os.environ.get("SOAK_REQUESTS", "300"))
 CLIENTS = 4

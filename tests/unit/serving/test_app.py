@@ -109,7 +109,9 @@ def test_a_full_service_refuses_before_it_reads(
     engine.go.clear()
     with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.post, "/generate-caption", files={"image": photo}) for _ in range(2)]
+        deadline = time.monotonic() + 10
         while client.app.state.captioner.room:
+            assert time.monotonic() < deadline, [one.result().text for one in waiting if one.done()]
             time.sleep(0.01)
         answer = client.post("/generate-caption", content=b"no photo", headers={"content-type": "text/plain"})
         assert (answer.status_code, answer.json()["reason"]) == (503, "queue_full")
