@@ -61,7 +61,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
                 "dataset_uri": dataset.uri,
             }
             log = RunLog.start(client, recipe.tracking.experiment, tags)
-        with log.ending():
+        with log.recording(recipe.tracking, settings.state_dir):
             _train(recipe, settings, dataset, revision, work_dir, log)
         # The checkpoints are of no use any more: the adapter is in MLflow.
         shutil.rmtree(work_dir)
@@ -85,7 +85,7 @@ def _train(
 ) -> None:
     log.parameters(recipe.model_dump(mode="json", exclude={"tracking"}))
     log.text(recipe.dump(), RECIPE)
-    log.text(dataset.manifest.dump().decode(), "manifest.json")
+    log.dataset(dataset.manifest, dataset.uri, test=recipe.evaluation.split)
     dtype, data = recipe.optimiser.precision, recipe.data
     adapter = work_dir / "adapter"
     if not adapter.is_dir():
