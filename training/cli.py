@@ -45,7 +45,7 @@ def train(
     from training import pipeline
 
     run_id = pipeline.train(recipe, settings, force=force)
-    print_result(run_id, {"run_id": run_id}, as_json=as_json)
+    print_result(run_id, {"run_id": run_id, "report": _report_page(run_id, settings)}, as_json=as_json)
 
 
 def evaluate(
@@ -55,6 +55,9 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 16,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest caption.")] = 96,
     max_samples: Annotated[int | None, typer.Option(min=1, help="So many photos only.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page to look at, too: scores and sample captions.")
+    ] = None,
 ) -> None:
     """Let a model caption a split's photos, and score it; prints JSON."""
     wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
@@ -62,7 +65,9 @@ def evaluate(
         raise typer.BadParameter("give train, validation or test", param_hint="--split")
     from training.promotion import evaluate_model
 
-    evaluation = evaluate_model(model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings())
+    evaluation = evaluate_model(
+        model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings(), report=report
+    )
     _print_model(evaluation)
 
 
@@ -70,7 +75,7 @@ def score(
     hypotheses: Annotated[Path, typer.Argument(metavar="HYPOTHESES.jsonl", help='Rows {"id", "caption"}.')],
     references: Annotated[Path, typer.Argument(metavar="REFERENCES.jsonl", help='Rows {"id", "captions": […]}.')],
 ) -> None:
-    """Score captions against references: BLEU, ROUGE-L, CIDEr-D, hashtags; prints JSON."""
+    """Score captions against references: BLEU, ROUGE-L, CIDEr-D, hashtags, format, tone; prints JSON."""
     from training.score import score_files
 
     _print_model(score_files(hypotheses, references))
@@ -80,8 +85,10 @@ def gate(run_id: RunId, as_json: AsJson = False) -> None:
     """Compare a run's model with the champion; exit status 1 if it is refused."""
     from training.promotion import gate_run
 
-    verdict = gate_run(run_id, Settings())
-    print_result(_table(verdict), verdict.model_dump(mode="json"), as_json=as_json)
+    settings = Settings()
+    verdict = gate_run(run_id, settings)
+    document = verdict.model_dump(mode="json") | {"report": _report_page(verdict.run_id, settings)}
+    print_result(_table(verdict), document, as_json=as_json)
     if not verdict.admitted:
         for reason in verdict.refusals:
             stderr.print(f"refused: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -129,6 +136,16 @@ def _plan(recipe: Recipe, settings: Settings) -> dict[str, object]:
         "samples": counts,
         "optimiser_steps": -(-counts["train"] // step) * recipe.optimiser.epochs,
     }
+
+
+def _report_page(run_id: str, settings: Settings) -> str:
+    """Return where the report of a run's evaluation is shown, and say so to a person."""
+    from training.report import REPORT
+    from training.tracking import artifact_page, connect
+
+    page = artifact_page(connect(settings.mlflow_tracking_uri), run_id, REPORT)
+    stderr.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+    return page
 
 
 def _print_model(model: BaseModel) -> None:

@@ -19,6 +19,7 @@ from training.finetune import finetune, make_deterministic
 from training.lora import trainable_parameters
 from training.pictures import choose_rows, draw_grid
 from training.recipe import Recipe
+from training.report import REPORT, render_report
 from training.stream import SampleStream
 from training.tracking import CANDIDATE, FINGERPRINT, RECIPE, RunLog, connect, explained, find_run, is_finished
 
@@ -102,8 +103,10 @@ def _train(
     log.metrics(evaluation.metrics(), 0)
     log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
     rows = choose_rows(evaluation, SAMPLE_CAPTIONS)
-    log.table([row.model_dump() for row in rows], "samples/captions.json")
-    log.picture(draw_grid(rows, dataset.samples(recipe.evaluation.split, data.cities)), "samples/captions.png")
+    log.table([row.model_dump(mode="json") for row in rows], "samples/captions.json")
+    samples = dataset.samples(recipe.evaluation.split, data.cities)
+    log.picture(draw_grid(rows, samples), "samples/captions.png")
+    log.text(render_report(evaluation, samples), REPORT)
     log.model(adapter, recipe.model.base, revision)
 
 
