@@ -8,9 +8,8 @@ import typer
 from pydantic import BaseModel
 
 from snap2caption.console import print_result, stderr
-from snap2caption.errors import UserError
 from snap2caption.settings import Settings
-from training.recipe import EvaluationSettings, Recipe, load_recipe
+from training.recipe import EvaluationSettings, load_recipe
 
 if TYPE_CHECKING:
     from snap2caption.verdict import Verdict
@@ -38,9 +37,11 @@ def train(
     recipe = load_recipe(config, overrides or [])
     settings = Settings()
     if dry_run:
-        plan = _plan(recipe, settings)
-        counts = "\n".join(f"# {name}: {value}" for name, value in plan.items())
-        print_result(f"{recipe.dump()}\n{counts}", {"recipe": recipe.model_dump(mode="json"), **plan}, as_json=as_json)
+        from training.plan import make_plan
+
+        plan = make_plan(recipe, settings)
+        document = {"recipe": recipe.model_dump(mode="json"), **plan.model_dump(mode="json")}
+        print_result(f"{recipe.dump()}\n{plan.describe()}", document, as_json=as_json)
         return
     from training import pipeline
 
@@ -115,27 +116,6 @@ def rollback(as_json: AsJson = False) -> None:
     version = promotion.rollback(Settings())
     document = {"version": version.version, "run_id": version.run_id}
     print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
-
-
-def _plan(recipe: Recipe, settings: Settings) -> dict[str, object]:
-    from snap2caption.dataset import Dataset
-    from snap2caption.vlm import find_revision
-    from training.data import Selection
-
-    manifest, data = Dataset.open(recipe.data.version_uri()).manifest, recipe.data
-    counts = {
-        split: sum(Selection(split, data.cities, data.samples_per_city).quotas(manifest).values())
-        for split in manifest.splits
-    }
-    if not counts.get("train"):
-        raise UserError(f"The train split of dataset {manifest.version} is empty; make a larger dataset.")
-    step = recipe.optimiser.batch_size * recipe.optimiser.accumulation
-    return {
-        "dataset_version": manifest.version,
-        "base_revision": find_revision(recipe.model.base, settings.models_dir),
-        "samples": counts,
-        "optimiser_steps": -(-counts["train"] // step) * recipe.optimiser.epochs,
-    }
 
 
 def _report_page(run_id: str, settings: Settings) -> str:
