@@ -29,7 +29,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)
 	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
 
-test: $(INSTALLED) lint ## every check and every test but the chaos runs
+# bitsandbytes, for one test. Apart, because PEFT imports it wherever it finds it.
+$(VENV)/qlora: constraints.txt | $(INSTALLED)
+	@$(PIP) --constraint constraints.txt --no-deps --upgrade --target $@ bitsandbytes
+	@touch $@
+
+test: $(INSTALLED) $(VENV)/qlora lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql
 	@$(BIN)/python -m pytest --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 

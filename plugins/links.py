@@ -34,6 +34,16 @@ class MlflowRunLink(_ResultLink):
         return f"{settings.mlflow_tracking_uri}/#/runs/{run_id}"
 
 
+class ReportLink(_ResultLink):
+    """The report of the run's evaluation, with pictures."""
+
+    name = "Evaluation report"
+
+    def address(self, result: Any, settings: Settings) -> str:  # noqa: ARG002
+        """Return the page that the command told."""
+        return str(result["report"])
+
+
 class ModelVersionLink(_ResultLink):
     """The promoted version in the registry."""
 
@@ -82,6 +92,7 @@ class Snap2CaptionPlugin(AirflowPlugin):
     name = "snap2caption"
     operator_extra_links: ClassVar[list[Any]] = [
         MlflowRunLink(),
+        ReportLink(),
         ModelVersionLink(),
         ServiceLink(),
         DatasetLink(),

@@ -20,7 +20,7 @@ _CHARACTER = r"(?![\uFE00-\uFE0F\u20E3])[\w\p{M}]"
 _TAG = rf"(?!\p{{M}})(?:{_CHARACTER})+(?:·(?:{_CHARACTER})+)*"
 _BEFORE = r"(?<=[\w\p{M}])(?<![\uFE00-\uFE0F\u20E3])"
 _HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{_CHARACTER})({_TAG})")
-_WHOLE, _LETTER, _SPACE = re.compile(_TAG), re.compile(r"\p{L}"), re.compile(r"\s+")
+_WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
 _GLUE = re.compile(r"[·\uFE00-\uFE0F\u20E3]$")
 _DIVIDERS = " \t·•|"
 _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
@@ -49,7 +49,7 @@ def unique(tags: Iterable[str]) -> list[str]:
 
 def extract(text: str) -> list[str]:
     """Return the hashtags in *text* in normal form, each once, in the order of their first appearance."""
-    return unique(match[1] or match[2] for match in _HASHTAG.finditer(unicodedata.normalize("NFC", text)))
+    return unique(map(_word, _find(unicodedata.normalize("NFC", text))))
 
 
 def separate(text: str) -> tuple[str, list[str]]:
@@ -61,19 +61,32 @@ def separate(text: str) -> tuple[str, list[str]]:
     Returns:
         The prose, with white space folded to single spaces within a line, and the hashtags in normal form.
     """
-    text = unicodedata.normalize("NFC", text)
-    lines = [_SPACE.sub(" ", _without_hashtags(line)).strip() for line in text.splitlines()]
-    return "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_")), extract(text)
+    lines: list[str] = []
+    tags: list[str] = []
+    for line in unicodedata.normalize("NFC", text).splitlines():
+        matches = _find(line)
+        tags += map(_word, matches)
+        lines.append(" ".join(_without_hashtags(line, matches).split()))
+    return "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_")), unique(tags)
 
 
-def _without_hashtags(line: str) -> str:
-    matches = [match for match in _HASHTAG.finditer(line) if normalise(match[1] or match[2])]
+def _find(text: str) -> list["re.Match[str]"]:
+    # Most lines have none, and looking for the sign alone takes no time.
+    return list(_HASHTAG.finditer(text)) if "#" in text or "＃" in text else []
+
+
+def _word(match: "re.Match[str]") -> str:
+    return str(match[1] or match[2])
+
+
+def _without_hashtags(line: str, found: Iterable["re.Match[str]"]) -> str:
+    matches = [match for match in found if normalise(_word(match))]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
         # What stood between prose and hashtags goes with them; a full stop is the sentence's own.
         line = line[: matches.pop().start()].rstrip(_DIVIDERS)
     for match in reversed(matches):
-        before, word = line[: match.start()], match[1] or match[2]
+        before = line[: match.start()]
         # Its sign gone, it must not become one word with what stands before it.
         gap = " " if match[2] or _GLUE.search(before) else ""
-        line = before + gap + word + line[match.end() :]
+        line = before + gap + _word(match) + line[match.end() :]
     return line

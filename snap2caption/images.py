@@ -72,6 +72,19 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = 
     return image
 
 
+def dimensions(data: bytes) -> tuple[int, int]:
+    """Return the width and height that the header of a photo tells, without decoding it.
+
+    Raises:
+        ImageError: with reason ``unreadable``, if the header is damaged or of no format that `decode` takes.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+            return opened.size
+    except (UnidentifiedImageError, Image.DecompressionBombError, *_DAMAGE) as error:
+        raise ImageError("unreadable", "The file is not a JPEG, PNG or WebP photo; send one of those.") from error
+
+
 def _limit(max_pixels: int) -> str:
     return f"send one of at most {max_pixels // 1_000_000} megapixels."
 

@@ -1,10 +1,11 @@
 """Loading and running a vision-language model of the LLaVA kind, the same way in training, evaluation and serving.
 
-Everything goes through ``AutoModelForImageTextToText``, ``AutoProcessor`` and the family's own chat template, so the built-in demo base
-and ``llava-hf/llava-1.5-7b-hf`` take the same path.
+Everything goes through ``AutoModelForImageTextToText``, ``AutoProcessor`` and the family's own chat template, so the built-in demo base,
+LLaVA 1.5, LLaVA 1.6 and SmolVLM take the same path.
 """
 
 import hashlib
+import importlib.util
 import sys
 import warnings
 from collections.abc import Sequence
@@ -18,6 +19,13 @@ from snap2caption.errors import UserError
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+
+
+SEEING = ("vision_tower", "multi_modal_projector", "vision_model", "connector")
+"""What the modules before the language model are called: LLaVA's tower and projector, SmolVLM's."""
+
+
+_PROCESSOR = "processor_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,15 @@ class VisionLanguageModel:
     base: str
     revision: str
 
+    def plain(self, text: str) -> str:
+        """Return *text* with none of the tokenizer's own tokens: where a person writes `<image>`, there is no picture."""
+        for token in self.processor.tokenizer.all_special_tokens:
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        return text
+
     def chat(self, prompt: str) -> str:
         """Return *prompt*, with one image before it, in the family's chat template, up to where the answer starts."""
-        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
+        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.plain(prompt)}]}
         return str(self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True))
 
     def inputs(self, images: "Sequence[Image]", prompts: Sequence[str]) -> "dict[str, torch.Tensor]":
@@ -107,6 +121,11 @@ class VisionLanguageModel:
             for text, answer in zip(texts, answers.tolist(), strict=True)
         ]
 
+    def save_adapter(self, folder: Path) -> None:
+        """Write the adapter into *folder*, with the processor that it learned with: whoever loads it prepares photos and prompts alike."""
+        self.model.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
 
 def resolve_base(base: str, models_dir: Path) -> str:
     """Return where the base model *base* is loaded from: its folder under *models_dir* if it is there, else its name on the hub."""
@@ -115,22 +134,32 @@ def resolve_base(base: str, models_dir: Path) -> str:
 
 
 def load(
-    base: str, models_dir: Path, *, adapter: Path | None = None, revision: str | None = None, dtype: str = "float32"
+    base: str,
+    models_dir: Path,
+    *,
+    adapter: Path | None = None,
+    revision: str | None = None,
+    dtype: str = "float32",
+    load_in_4bit: bool = False,
+    split_images: bool = True,
 ) -> VisionLanguageModel:
     """Load a base model with its processor and, if given, a LoRA adapter on top, for inference.
 
     Args:
         base: name of the base, in *models_dir* or on the model hub.
         models_dir: folder of base models on disk.
-        adapter: folder of a PEFT adapter.
+        adapter: folder of a PEFT adapter; the processor that was saved with it is used.
         revision: the base's revision that the adapter was trained on; another one is refused.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
+        load_in_4bit: hold the language model's weights in 4 bits, and compute in *dtype*.
+        split_images: as the family does; if not, its processor does not cut pictures into pieces.
 
     Raises:
-        UserError: the base is neither on disk nor on the hub, or is not the revision asked for; or the adapter is damaged.
+        UserError: the base is neither on disk nor on the hub, or is not the revision asked for; the adapter is damaged; the processor can't do
+            without pieces; or bitsandbytes is not installed.
     """
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
     from transformers.utils.logging import disable_progress_bar
 
     where = resolve_base(base, models_dir)
@@ -140,22 +169,75 @@ def load(
         raise UserError(
             f"The base model {base} on disk has revision {found}, but the adapter was trained on {revision}; restore that base model."
         )
-    hub = {} if local else {"revision": found}
     if not sys.stderr.isatty():
         disable_progress_bar()
+    options: dict[str, Any] = {} if local else {"revision": found}
+    processor = load_processor(base, models_dir, revision=found, adapter=adapter, split_images=split_images)
+    if load_in_4bit:
+        options["quantization_config"] = _four_bits(getattr(torch, dtype))
     try:
-        processor = AutoProcessor.from_pretrained(where, **hub)
-        model = AutoModelForImageTextToText.from_pretrained(where, dtype=getattr(torch, dtype), **hub)
+        model = AutoModelForImageTextToText.from_pretrained(where, dtype=getattr(torch, dtype), **options)
     except OSError as error:
         raise _missing(base, models_dir, error) from error
     if not local:
         found = getattr(model.config, "_commit_hash", None) or found
-    if torch.cuda.is_available():
+    # In 4 bits it is there already.
+    if torch.cuda.is_available() and not load_in_4bit:
         model = model.to("cuda")
     if adapter is not None:
         model = _with_adapter(model, adapter)
     model.eval()
     return VisionLanguageModel(model=model, processor=processor, base=base, revision=found)
+
+
+def load_processor(
+    base: str, models_dir: Path, *, revision: str, adapter: Path | None = None, split_images: bool = True
+) -> Any:
+    """Load the processor of a base or, where one was saved with it, of an *adapter*; the other arguments as for `load`."""
+    from transformers import AutoProcessor
+
+    where = resolve_base(base, models_dir)
+    # Adapters saved by others come without.
+    if adapter is not None and (adapter / _PROCESSOR).is_file():
+        where = str(adapter)
+    try:
+        processor = AutoProcessor.from_pretrained(where, **({"revision": revision} if where == base else {}))
+    except OSError as error:
+        raise _missing(base, models_dir, error) from error
+    if not split_images:
+        images = processor.image_processor
+        if not hasattr(images, "do_image_splitting"):
+            raise UserError(
+                f"The processor of {base} has no setting for pieces of pictures; leave model.split_images out of the recipe."
+            )
+        images.do_image_splitting = False
+        # Straight to what the tower sees, not first to the size that pieces are cut from.
+        images.size = images.max_image_size
+    return processor
+
+
+def check_4bit() -> None:
+    """Check that 4-bit weights can be had here.
+
+    Raises:
+        UserError: bitsandbytes is not installed.
+    """
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError("model.load_in_4bit needs bitsandbytes; install it with pip install 'snap2caption[qlora]'.")
+
+
+def _four_bits(dtype: "torch.dtype") -> Any:
+    from transformers import BitsAndBytesConfig
+
+    check_4bit()
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        # What sees stays whole: it is a twentieth of a 7B model. So does the output layer, as by default.
+        llm_int8_skip_modules=["lm_head", *(f".*{name}" for name in SEEING)],
+    )
 
 
 def _with_adapter(model: Any, adapter: Path) -> Any:
@@ -173,6 +255,20 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
         ) from error
 
 
+def load_config(base: str, models_dir: Path) -> Any:
+    """Load a base's configuration alone.
+
+    Raises:
+        UserError: the base is neither on disk nor on the hub.
+    """
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(resolve_base(base, models_dir))
+    except OSError as error:
+        raise _missing(base, models_dir, error) from error
+
+
 def find_revision(base: str, models_dir: Path) -> str:
     """Return the revision that `load` would load: a digest of the weights for a base on disk, a commit for one on the hub.
 
@@ -182,13 +278,7 @@ def find_revision(base: str, models_dir: Path) -> str:
     where = resolve_base(base, models_dir)
     if where != base:
         return local_revision(Path(where))
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(base)
-    except OSError as error:
-        raise _missing(base, models_dir, error) from error
-    return str(getattr(config, "_commit_hash", None) or "main")
+    return str(getattr(load_config(base, models_dir), "_commit_hash", None) or "main")
 
 
 def _missing(base: str, models_dir: Path, error: OSError) -> UserError:

@@ -8,9 +8,8 @@ import typer
 from pydantic import BaseModel
 
 from snap2caption.console import print_result, stderr
-from snap2caption.errors import UserError
 from snap2caption.settings import Settings
-from training.recipe import EvaluationSettings, Recipe, load_recipe
+from training.recipe import EvaluationSettings, load_recipe
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
@@ -37,14 +36,16 @@ def train(
     recipe = load_recipe(config, overrides or [])
     settings = Settings()
     if dry_run:
-        plan = _plan(recipe, settings)
-        counts = "\n".join(f"# {name}: {value}" for name, value in plan.items())
-        print_result(f"{recipe.dump()}\n{counts}", {"recipe": recipe.model_dump(mode="json"), **plan}, as_json=as_json)
+        from training.plan import make_plan
+
+        plan = make_plan(recipe, settings)
+        document = {"recipe": recipe.model_dump(mode="json"), **plan.model_dump(mode="json")}
+        print_result(f"{recipe.dump()}\n{plan.describe()}", document, as_json=as_json)
         return
     from training import pipeline
 
     run_id = pipeline.train(recipe, settings, force=force)
-    print_result(run_id, {"run_id": run_id}, as_json=as_json)
+    print_result(run_id, {"run_id": run_id, "report": _report_page(run_id, settings)}, as_json=as_json)
 
 
 def evaluate(
@@ -54,6 +55,9 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 16,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest caption.")] = 96,
     max_samples: Annotated[int | None, typer.Option(min=1, help="So many photos only.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page to look at, too: scores and sample captions.")
+    ] = None,
 ) -> None:
     """Let a model caption a split's photos, and score it; prints JSON."""
     wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
@@ -61,7 +65,9 @@ def evaluate(
         raise typer.BadParameter("give train, validation or test", param_hint="--split")
     from training.promotion import evaluate_model
 
-    evaluation = evaluate_model(model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings())
+    evaluation = evaluate_model(
+        model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings(), report=report
+    )
     _print_model(evaluation)
 
 
@@ -69,7 +75,7 @@ def score(
     hypotheses: Annotated[Path, typer.Argument(metavar="HYPOTHESES.jsonl", help='Rows {"id", "caption"}.')],
     references: Annotated[Path, typer.Argument(metavar="REFERENCES.jsonl", help='Rows {"id", "captions": […]}.')],
 ) -> None:
-    """Score captions against references: BLEU, ROUGE-L, CIDEr-D, hashtags; prints JSON."""
+    """Score captions against references: BLEU, ROUGE-L, CIDEr-D, hashtags, format, tone; prints JSON."""
     from training.score import score_files
 
     _print_model(score_files(hypotheses, references))
@@ -79,9 +85,11 @@ def gate(run_id: RunId, as_json: AsJson = False) -> None:
     """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
     from training.promotion import gate_run
 
-    verdict = gate_run(run_id, Settings())
+    settings = Settings()
+    verdict = gate_run(run_id, settings)
+    document = verdict.model_dump(mode="json") | {"report": _report_page(verdict.run_id, settings)}
     decision = "admitted" if verdict.admitted else "refused"
-    print_result(f"{verdict.table()}\n{decision}", verdict.model_dump(mode="json"), as_json=as_json)
+    print_result(f"{verdict.table()}\n{decision}", document, as_json=as_json)
     if not verdict.admitted:
         for reason in verdict.refusals:
             stderr.print(f"refused: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -115,25 +123,14 @@ def rollback(
     print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
 
 
-def _plan(recipe: Recipe, settings: Settings) -> dict[str, object]:
-    from snap2caption.dataset import Dataset
-    from snap2caption.vlm import find_revision
-    from training.data import Selection
+def _report_page(run_id: str, settings: Settings) -> str:
+    """Return where the report of a run's evaluation is shown, and say so to a person."""
+    from training.report import REPORT
+    from training.tracking import artifact_page, connect
 
-    manifest, data = Dataset.open(recipe.data.version_uri()).manifest, recipe.data
-    counts = {
-        split: sum(Selection(split, data.cities, data.samples_per_city).quotas(manifest).values())
-        for split in manifest.splits
-    }
-    if not counts.get("train"):
-        raise UserError(f"The train split of dataset {manifest.version} is empty; make a larger dataset.")
-    step = recipe.optimiser.batch_size * recipe.optimiser.accumulation
-    return {
-        "dataset_version": manifest.version,
-        "base_revision": find_revision(recipe.model.base, settings.models_dir),
-        "samples": counts,
-        "optimiser_steps": -(-counts["train"] // step) * recipe.optimiser.epochs,
-    }
+    page = artifact_page(connect(settings.mlflow_tracking_uri), run_id, REPORT)
+    stderr.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)
+    return page
 
 
 def _print_model(model: BaseModel) -> None:

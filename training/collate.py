@@ -41,17 +41,20 @@ class SampleCollator:
 
     def converse(self, sample: Sample) -> Conversation:
         """Return *sample* as text, with the length of its answer."""
-        prompt = self.prompt_for(sample)
+        prompt, post = self.vlm.plain(self.prompt_for(sample)), self.vlm.plain(render(sample.post))
         question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
-        answer = {"role": "assistant", "content": [{"type": "text", "text": render(sample.post)}]}
+        answer = {"role": "assistant", "content": [{"type": "text", "text": post}]}
         start = self.vlm.chat(prompt)
-        text = str(self.vlm.processor.apply_chat_template([question, answer], tokenize=False)).rstrip()
-        if not text.startswith(start):
+        rendered = str(self.vlm.processor.apply_chat_template([question, answer], tokenize=False))
+        answered, found, rest = rendered.removeprefix(start).partition(post)
+        if not rendered.startswith(start) or not found:
             raise UserError(
-                f"The chat template of {self.vlm.base} changes the question once it is answered; use another base model."
+                f"The chat template of {self.vlm.base} changes the question once it is answered, or the answer; use another base model."
             )
-        if not text.endswith(tuple(self.tokenizer.all_special_tokens)):
-            text += self.tokenizer.eos_token
+        # What a template writes after the answer counts only if it is a token: LLaVA 1.5's writes a space, and LLaVA 1.6's, by mistake, the
+        # letters `<\s>`, which a model would learn to spell.
+        end = next((token for token in self.tokenizer.all_special_tokens if rest.startswith(token)), None)
+        text = start + answered + post + (end or self.tokenizer.eos_token)
         asked, whole = self._ids(start), self._ids(text)
         # Tokenised as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
         # two sequences part.

@@ -87,6 +87,18 @@ class CachedDataset:
         return samples
 
 
+def mixed_in(samples: int, share: float) -> int:
+    """Return how many others, added to *samples*, are *share* of all."""
+    return round(samples * share / (1 - share))
+
+
+def mix(samples: Sequence[Sample], feedback: Sequence[Sample], share: float, seed: int) -> list[Sample]:
+    """Return *samples* and so many of *feedback* that these are *share* of all: each equally often, but for a remainder drawn by *seed*."""
+    rounds, remainder = divmod(mixed_in(len(samples), share), len(feedback))
+    drawn = random.Random(seed).sample(feedback, remainder)  # noqa: S311 - not a secret
+    return [*samples, *[sample for _ in range(rounds) for sample in feedback], *drawn]
+
+
 def training_prompt(sample: Sample, seed: int) -> str:
     """Return the prompt that *sample* is trained with: its tone is named, but for a random share of the samples."""
     # Seeded by the sample alone: the same in every epoch, process and resumed run.

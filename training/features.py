@@ -1,8 +1,10 @@
 """Vision features computed once: while vision tower and projector are frozen, each picture looks the same in every epoch."""
 
 import inspect
+import io
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from snap2caption.console import progress_bar
 from snap2caption.errors import UserError
+from snap2caption.images import decode
 from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.collate import Batch, Encoded, SampleCollator
@@ -20,7 +23,7 @@ logger = logging.getLogger(__name__)
 TEXT = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
 """What of a batch is no picture."""
 
-_GIB = 1 << 30
+GIB = 1 << 30
 
 
 def with_features(batch: Batch) -> Batch:
@@ -40,37 +43,51 @@ def image_features(model: Any, batch: Batch) -> torch.Tensor:
     return torch.cat([picture.flatten(0, -2) for picture in features])
 
 
-def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> torch.Tensor:
-    """Check that the processor writes as many image tokens as the model sees, and return the picture's features.
+def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> None:
+    """Check that the processor writes as many image tokens as the model sees, also where that depends on a picture's shape.
+
+    *sample*'s photo is tried, and what it would be if it were wide or tall; those only if the processor writes another number for them.
 
     Raises:
         UserError: processor and model disagree, so that the model would see shifted pictures or none.
     """
-    batch = collate([sample])
-    with torch.no_grad():
-        features = image_features(vlm.model, batch)
-    written = int((batch["input_ids"] == vlm.model.config.image_token_id).sum())
-    if written != len(features):
-        raise UserError(
-            f"The processor of {vlm.base} writes {written} image tokens where the model sees {len(features)}; "
-            "correct patch_size, vision_feature_select_strategy and num_additional_image_tokens in its processor_config.json."
-        )
-    return features
+    tried = set()
+    for shape in (None, (600, 200), (200, 600), (301, 173)):
+        batch = collate([sample if shape is None else _reshaped(sample, shape)])
+        written = int((batch["input_ids"] == vlm.model.config.image_token_id).sum())
+        if written in tried:
+            continue
+        tried.add(written)
+        with torch.no_grad():
+            seen = len(image_features(vlm.model, batch))
+        if written != seen:
+            raise UserError(
+                f"The processor of {vlm.base} writes {written} image tokens where the model sees {seen}; correct its "
+                "processor_config.json (LLaVA: patch_size, vision_feature_select_strategy, num_additional_image_tokens; SmolVLM: image_seq_len)."
+            )
+
+
+def _reshaped(sample: Sample, size: tuple[int, int]) -> Sample:
+    stream = io.BytesIO()
+    decode(sample.photo()).resize(size).save(stream, "JPEG")
+    return replace(sample, content=stream.getvalue())
 
 
 def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], limit_gib: float) -> bool:
     """Whether the features of *samples* can be computed once: the family takes them, nothing before them is trained, and they fit."""
     if "mm_encoder_outputs" not in inspect.signature(vlm.model.get_base_model().forward).parameters:
         return False
-    batch = collate(samples[:1])
     with torch.enable_grad():
-        features = image_features(vlm.model, batch)
+        features = image_features(vlm.model, collate(samples[:1]))
     if features.requires_grad:
         return False
-    size = features.numel() * features.element_size() * len(samples)
-    if size > limit_gib * _GIB:
+    # Photos of different shapes may have different numbers of tokens: some of them stand for all.
+    some = samples[:: max(1, len(samples) // 16)]
+    tokens = sum(int((collate([sample])["input_ids"] == vlm.model.config.image_token_id).sum()) for sample in some)
+    size = tokens / len(some) * len(samples) * features.shape[-1] * features.element_size()
+    if size > limit_gib * GIB:
         logger.info(
-            "vision features would take %.1f GiB: pictures go through the vision tower in each epoch", size / _GIB
+            "vision features would take %.1f GiB: pictures go through the vision tower in each epoch", size / GIB
         )
         return False
     return True

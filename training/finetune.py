@@ -103,7 +103,7 @@ def finetune(
         raise StoppedError("Training was stopped and has saved a checkpoint; the same command goes on from there.")
     vlm.model.eval()
     adapter = work_dir / "adapter"
-    vlm.model.save_pretrained(adapter)
+    vlm.save_adapter(adapter)
     return adapter
 
 
@@ -327,6 +327,9 @@ def _arguments(settings: OptimiserSettings, work_dir: Path) -> TrainingArguments
         lr_scheduler_type="cosine",
         use_cpu=not torch.cuda.is_available(),
         bf16=settings.precision == "bfloat16",
+        fp16=settings.precision == "float16",
+        activation_checkpointing=settings.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
         seed=settings.seed,
         eval_strategy="epoch",
         save_strategy="epoch",

@@ -21,7 +21,8 @@ def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
     targets = labels[:, first:]
     # The token at `first` is predicted at the position before it.
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    logits = model(**inputs, logits_to_keep=targets.shape[1] + 1).logits[:, :-1]
+    # A cache for generation would copy every layer's keys and values.
+    logits = model(**inputs, logits_to_keep=targets.shape[1] + 1, use_cache=False).logits[:, :-1]
     loss = functional.cross_entropy(
         logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
     )

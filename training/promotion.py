@@ -1,6 +1,7 @@
 """From an evaluated model to the one in service: gate, promote, roll back. The command line and Airflow call these."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import yaml
 from mlflow import MlflowClient
@@ -17,6 +18,7 @@ from training.latency import Latency, compare_latency
 from training.models import BASE, Model, find_base, find_trained, load_both
 from training.pipeline import open_dataset
 from training.recipe import EvaluationSettings, Recipe, parse_recipe
+from training.report import REPORT, Incumbent, render_report, save_report
 from training.tracking import (
     CANDIDATE,
     INCUMBENT,
@@ -90,8 +92,15 @@ def rollback(settings: Settings, request: str = "") -> ModelVersion:
     return open_registry(settings).rollback(request)
 
 
-def evaluate_model(reference: str, dataset_uri: str, wanted: EvaluationSettings, settings: Settings) -> Evaluation:
-    """Evaluate the model that a run id, an alias, a version or ``base:<name>`` names, on a split of a dataset version."""
+def evaluate_model(
+    reference: str, dataset_uri: str, wanted: EvaluationSettings, settings: Settings, *, report: Path | None = None
+) -> Evaluation:
+    """Evaluate the model that a run id, an alias, a version or ``base:<name>`` names, on a split of a dataset version.
+
+    With *report*, a page with its scores and samples of what it wrote is written there.
+    """
+    if report is not None and not report.parent.is_dir():
+        raise UserError(f"There is no folder {report.parent} for the report; make it, or name another file.")
     if reference.startswith(BASE):
         model = find_base(reference.removeprefix(BASE), settings.models_dir)
     else:
@@ -99,7 +108,10 @@ def evaluate_model(reference: str, dataset_uri: str, wanted: EvaluationSettings,
         with explained(settings.mlflow_tracking_uri):
             model = find_trained(reference, client, open_registry(settings))
     dataset = open_dataset(dataset_uri, settings)
-    return evaluate(model.load(settings.models_dir), dataset, conditions_of(dataset, (), wanted), model.name)
+    evaluation = evaluate(model.load(settings.models_dir), dataset, conditions_of(dataset, (), wanted), model.name)
+    if report is not None:
+        save_report(report, render_report(evaluation, dataset.samples(wanted.split)))
+    return evaluation
 
 
 def open_registry(settings: Settings) -> Registry:
@@ -124,6 +136,8 @@ def _compare(
     theirs = evaluator.of(incumbent, earlier)
     log = RunLog(client, candidate.run_id)
     log.text(theirs.model_dump_json(indent=1), INCUMBENT)
+    samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
+    log.text(render_report(mine, samples, Incumbent(_label(champion), theirs)), REPORT)
     latency = evaluator.time(candidate, incumbent, recipe.gate.latency_photos)
     log.text(latency.model_dump_json(indent=1), LATENCY)
     verdict = judge(mine, theirs, latency, recipe.gate, run_id=candidate.run_id, incumbent_name=_label(champion))
@@ -144,7 +158,7 @@ class _Evaluator:
         """Return *model*'s evaluation: one of *earlier* (run, artifact) if it holds, else a new one."""
         for run_id, artifact in earlier:
             stored = read_artifact(self.client, run_id, artifact)
-            evaluation = Evaluation.model_validate_json(stored) if stored else None
+            evaluation = Evaluation.read(stored) if stored else None
             if evaluation and evaluation.model == model.name and evaluation.conditions == self.conditions:
                 return evaluation
         return evaluate(model.load(self.models_dir, self.dtype), self.dataset, self.conditions, model.name)

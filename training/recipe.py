@@ -5,10 +5,10 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Split
@@ -40,10 +40,36 @@ class LoraSettings(_Section):
 
 
 class ModelSettings(_Section):
-    """The base model (a folder's name under the models directory, or a name on the hub) and the adapter on it."""
+    """The base model (a folder's name under the models directory, or a name on the hub) and the adapter on it.
+
+    With ``load_in_4bit`` training holds the language model's frozen weights in 4 bits (QLoRA); evaluation and serving hold them whole. Without
+    ``split_images`` a family that looks at a picture and at its pieces (SmolVLM) looks at the picture alone.
+    """
 
     base: Annotated[str, Field(min_length=1)]
+    load_in_4bit: bool = False
+    split_images: bool = True
     lora: LoraSettings
+
+
+class FeedbackSettings(_Section):
+    """A dataset version of corrected captions that is mixed in: so much of each epoch is its training split, repeated as it takes."""
+
+    uri: str | None = None
+    share: Annotated[float, Field(gt=0, lt=1)]
+
+    def version_uri(self) -> str:
+        """Return the URI of the dataset version.
+
+        Raises:
+            UserError: the recipe names none.
+        """
+        if not self.uri:
+            raise UserError(
+                "The recipe mixes in feedback but names no feedback dataset; add data.feedback.uri=URI_OF_THE_DATASET_VERSION to the "
+                "command."
+            )
+        return self.uri.rstrip("/")
 
 
 class DataSettings(_Section):
@@ -58,6 +84,7 @@ class DataSettings(_Section):
     cities: tuple[str, ...] = ()
     samples_per_city: Positive | None = None
     stream: bool = False
+    feedback: FeedbackSettings | None = None
 
     def version_uri(self) -> str:
         """Return the URI of the dataset version.
@@ -70,8 +97,15 @@ class DataSettings(_Section):
         return f"{self.uri.rstrip('/')}/{self.version}" if self.version else self.uri.rstrip("/")
 
 
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
 class OptimiserSettings(_Section):
-    """How to train. One optimiser step sees ``batch_size * accumulation`` samples."""
+    """How to train. One optimiser step sees ``batch_size * accumulation`` samples.
+
+    ``precision`` is the base's and that of the arithmetic; the adapter is float32 in any case. With ``gradient_checkpointing`` a layer keeps
+    its input alone, and computes the rest again on the way back.
+    """
 
     batch_size: Positive = 16
     accumulation: Positive = 1
@@ -79,7 +113,8 @@ class OptimiserSettings(_Section):
     epochs: Positive = 3
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
+    gradient_checkpointing: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     threads: Positive | None = None
     feature_cache_gib: Annotated[float, Field(ge=0)] = 2.0
@@ -131,6 +166,16 @@ class Recipe(_Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.model.load_in_4bit and self.optimiser.precision == "float32":
+            raise ValueError("model.load_in_4bit computes in 16 bits; set optimiser.precision=bfloat16 as well")
+        if self.data.feedback and self.data.stream:
+            raise ValueError(
+                "data.feedback can't be mixed into a stream; set data.stream=false, or leave data.feedback out"
+            )
+        return self
+
     def dump(self) -> str:
         """Return the recipe as YAML, every setting spelt out."""
         return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
@@ -160,7 +205,8 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # An unknown setting before all else: a slip of the pen is also why another one is missing.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise UserError(f"{where}: {_explain(first['type'], first['loc'], first['msg'], first['input'])}") from error
 
 
@@ -191,6 +237,8 @@ def _explain(kind: str, location: tuple[int | str, ...], message: str, value: ob
     if kind == "missing":
         return f"{place} is missing; add it."
     reason = message.removeprefix("Value error, ").removeprefix("Input ")
+    if not place:
+        return f"{reason}."
     return f"{place} {reason}, not {value!r}." if reason.startswith("should") else f"{place} {reason}."
 
 
@@ -198,6 +246,6 @@ def _settings_at(location: tuple[int | str, ...]) -> list[str]:
     section: type[BaseModel] = Recipe
     for name in location:
         annotation = section.model_fields[str(name)].annotation
-        assert isinstance(annotation, type)  # noqa: S101 - an unknown key lies directly in a section
-        section = annotation
+        # An unknown key lies directly in a section, which may be one that can be left out (`Section | None`).
+        section = next(kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type))
     return list(section.model_fields)

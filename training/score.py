@@ -1,62 +1,99 @@
 """Scoring captions in files."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snap2caption.errors import UserError
+from snap2caption.post import Tone, parse
+from snap2caption.tone import infer_tone
+from training.bootstrap import BOOTSTRAP, Bootstrap
 from training.metrics import Comparison, Scores
 
 
+class _Row(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    id: str
+
+
+class Hypothesis(_Row):
+    """What was written for a photo; a model may have written nothing."""
+
+    caption: str
+
+
+class Reference(_Row):
+    """What people wrote for a photo, the city that it is grouped under, and the tone that was asked for: by default that of the first caption."""
+
+    captions: Annotated[list[str], Field(min_length=1)]
+    city: str | None = None
+    tone: Tone | None = None
+
+    @property
+    def asked(self) -> Tone:
+        """The tone that was asked for."""
+        return self.tone or infer_tone(parse(self.captions[0]).caption)
+
+
 class FileScores(BaseModel):
-    """The scores of all captions and, where the references name cities, of each city's."""
+    """The scores of all captions, of each tone's and, where the references name cities, of each city's."""
 
     overall: Scores
     cities: dict[str, Scores]
+    tones: dict[Tone, Scores]
+    bootstrap: Bootstrap = BOOTSTRAP
+
+
+Row = TypeVar("Row", bound=_Row)
 
 
 def score_files(hypotheses: Path, references: Path) -> FileScores:
-    """Score rows ``{"id", "caption"}`` against rows ``{"id", "captions": […]}``, which may hold ``"city"``.
+    """Score the rows of a file of `Hypothesis` against those of a file of `Reference`, one JSON object a line.
 
     Raises:
         UserError: a file is missing, a row is not as it should be, or the two don't hold the same ids.
     """
-    written = {str(row["id"]): str(row["caption"]) for row in _rows(hypotheses, "caption")}
-    rows = {str(row["id"]): row for row in _rows(references, "captions")}
+    written = _read(hypotheses, Hypothesis, '{"id", "caption"}')
+    rows = _read(references, Reference, '{"id", "captions": […]}')
     # Leaving out a hard photo must not raise a score.
     if missing := sorted(rows.keys() - written.keys()):
         raise UserError(
             f"{hypotheses} lacks {len(missing)} of {len(rows)} captions (the first: {missing[0]!r}); add them."
         )
-    comparison = Comparison(written, {key: [str(text) for text in row["captions"]] for key, row in rows.items()})
-    cities: dict[str, list[str]] = {}
-    for key, row in rows.items():
-        if "city" in row:
-            cities.setdefault(str(row["city"]), []).append(key)
+    tones = {key: row.asked for key, row in rows.items()}
+    comparison = Comparison(
+        {key: row.caption for key, row in written.items()}, {key: row.captions for key, row in rows.items()}, tones
+    )
     return FileScores(
-        overall=comparison.scores(), cities={city: comparison.scores(keys) for city, keys in sorted(cities.items())}
+        overall=comparison.scores(),
+        cities=comparison.scores_by({key: row.city for key, row in rows.items() if row.city is not None}),
+        tones=comparison.scores_by(tones),
     )
 
 
-def _rows(path: Path, field: str) -> list[dict[str, Any]]:
-    rows = []
+def _read(path: Path, kind: type[Row], shape: str) -> dict[str, Row]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        content = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path} can't be read ({error.strerror}).") from error
-    for number, line in enumerate(lines, 1):
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8; write it as UTF-8.") from error
+    rows: dict[str, Row] = {}
+    # Not splitlines(): it also cuts at separators that JSON allows inside a text.
+    for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}, is not JSON; write one object a line.") from error
-        kind = list if field == "captions" else str
-        if not isinstance(row, dict) or "id" not in row or not isinstance(row.get(field), kind) or not row[field]:
-            raise UserError(f'{path}, line {number}, must be an object with "id" and a non-empty "{field}".')
-        rows.append(row)
+            row = kind.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+            raise UserError(f"{path}, line {number}, is not a row {shape} ({reason}); correct it.") from error
+        if row.id in rows:
+            raise UserError(f"{path}, line {number}, is the second with the id {row.id!r}; leave one.")
+        rows[row.id] = row
     if not rows:
         raise UserError(f"{path} holds no captions.")
     return rows

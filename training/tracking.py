@@ -232,6 +232,12 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def artifact_page(client: MlflowClient, run_id: str, artifact: str) -> str:
+    """Return where MLflow's own pages show a run's artifact."""
+    experiment = client.get_run(run_id).info.experiment_id
+    return f"{client.tracking_uri}/#/experiments/{experiment}/runs/{run_id}/artifacts/{artifact}"
+
+
 def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | None:
     """Return the content of a run's artifact, or None if the run has none of that name."""
     folder, _, _ = artifact.rpartition("/")

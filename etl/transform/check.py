@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from etl.transform.caption import clean, fingerprint
 from etl.transform.member import DamagedError, Pair
 from etl.transform.reasons import Reason
+from snap2caption.images import MAX_PIXELS
 
 HASH_SIZE = 16
 """Bits a side of the perceptual hash: 256 in all."""
@@ -68,7 +69,7 @@ def hash_image(data: bytes) -> bytes | Reason:
 
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-            if not (min(image.size) >= MIN_SIDE and max(image.size) <= min(MAX_SIDE, MAX_ASPECT * min(image.size))):
+            if _is_odd(*image.size):
                 return Reason.ODD_DIMENSIONS
             # Grey, and by up to 8 times smaller: half the work, and every byte is still read, so that it finds the damage that load() finds.
             image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))
@@ -80,3 +81,9 @@ def hash_image(data: bytes) -> bytes | Reason:
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         return Reason.CORRUPT_IMAGE
     return bytes(np.packbits(bits))
+
+
+def _is_odd(width: int, height: int) -> bool:
+    short, long = sorted((width, height))
+    # More pixels than that neither training nor serving decodes.
+    return short < MIN_SIDE or long > min(MAX_SIDE, MAX_ASPECT * short) or width * height > MAX_PIXELS

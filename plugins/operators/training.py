@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.assets import dataset_uri
-from plugins.links import MlflowRunLink, ModelVersionLink, ServiceLink
+from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
 from plugins.operators.command import CommandOperator
 from snap2caption.settings import Settings
 from snap2caption.verdict import Verdict
@@ -16,7 +16,7 @@ class TrainOperator(CommandOperator):
     """Fine-tunes and evaluates a model; returns the MLflow run's id."""
 
     template_fields = ("config", "overrides", "dataset_uri")
-    operator_extra_links = (MlflowRunLink(),)
+    operator_extra_links = (MlflowRunLink(), ReportLink())
 
     def __init__(self, *, config: Any, overrides: Any, dataset_uri: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -36,7 +36,7 @@ class GateOperator(CommandOperator):
     """Puts a run's model before the gate; returns the verdict. A refusal is an answer, not a failure."""
 
     template_fields = ("run_id",)
-    operator_extra_links = (MlflowRunLink(),)
+    operator_extra_links = (MlflowRunLink(), ReportLink())
     answers = (0, 1)
 
     def __init__(self, *, run_id: Any, **arguments: Any) -> None:

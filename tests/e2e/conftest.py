@@ -14,12 +14,12 @@ PAIRS = 2400
 """As many as `make demo` draws: what the model learns of them is what README promises."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("demo")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(state: Path) -> Iterator[tuple[Demo, Outcome]]:
     """A demo that has run and whose services live on."""
     run = Demo(state, PAIRS)
@@ -27,17 +27,17 @@ def demo(state: Path) -> Iterator[tuple[Demo, Outcome]]:
         yield run, outcome
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def outcome(demo: tuple[Demo, Outcome]) -> Outcome:
     return demo[1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(outcome: Outcome) -> Iterator[AirflowClient]:
     with AirflowClient(outcome.services.airflow) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def registry(outcome: Outcome) -> Registry:
     return Registry(outcome.services.mlflow, "snap2caption")

@@ -35,11 +35,13 @@ time.sleep(600)
 """
 
 STARTER = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from demo.stack import Stack
 from demo.stack.service import Job
 
+# Of a shell in the background, children ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if __name__ == "__main__":
     with Stack(Path(sys.argv[1])) as stack:
         stack.run(Job(name="stubborn", command=(sys.executable, "-c", sys.argv[2], sys.argv[3]), environment=os.environ, grace=2.0))

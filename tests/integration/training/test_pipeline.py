@@ -22,6 +22,7 @@ from training.evaluate import Evaluation
 from training.pipeline import train
 from training.promotion import evaluate_model, gate_run, open_registry, promote, rollback
 from training.recipe import EvaluationSettings
+from training.report import REPORT
 from training.tracking import CANDIDATE, RECIPE, VERDICT, connect, read_artifact
 
 pytestmark = pytest.mark.integration
@@ -44,7 +45,10 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     assert run.data.tags["dataset_version"] == manifest.version
     assert run.data.tags["base"] == "tiny-llava"
     assert run.data.params["optimiser.epochs"] == "6"
-    for name in ("test/loss", "test/bleu_4", "test/rouge_l", "test/cider", "test/tokens", "city/chicago/cider"):
+    for name in (
+        "test/loss", "test/bleu_4", "test/rouge_l", "test/cider", "test/cider_low", "test/tokens", "test/format_valid",
+        "test/tone_adherence", "test/captions_per_second", "city/chicago/cider", "tone/professional/cider",
+    ):  # fmt: skip
         assert name in run.data.metrics
     history = client.get_metric_history(run_id, "validation/loss")
     assert len(history) == 6
@@ -53,7 +57,10 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     assert yaml.safe_load(read_artifact(client, run_id, RECIPE))["optimiser"]["epochs"] == 6
     assert read_artifact(client, run_id, "samples/captions.png")[:4] == b"\x89PNG"
     table = json.loads(read_artifact(client, run_id, "samples/captions.json"))
-    assert table["columns"][:3] == ["id", "city", "hypothesis"]
+    assert table["columns"][:4] == ["id", "city", "tone", "hypothesis"]
+    report = read_artifact(client, run_id, REPORT).decode()
+    assert f"Evaluation of <code>run:{run_id}</code>" in report
+    assert "base, CIDEr-D" not in report
 
     with pytest.raises(UserError, match="has not been through the gate"):
         promote(run_id, settings)
@@ -62,6 +69,8 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     assert verdict.admitted, verdict.refusals
     assert client.get_run(run_id).data.tags["gate.admitted"] == "true"
     assert json.loads(read_artifact(client, run_id, VERDICT))["run_id"] == run_id
+    # Now beside what the base wrote.
+    assert "base, CIDEr-D" in read_artifact(client, run_id, REPORT).decode()
     first = promote(run_id, settings)
     assert promote(run_id, settings) == first
     registry = open_registry(settings)
@@ -182,13 +191,17 @@ def test_a_verdict_is_stale_once_the_champion_changed(settings, recipe_with):
         promote(other, settings)
 
 
-def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_with, dataset_dir):
+def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_with, dataset_dir, tmp_path):
     run_id = train(recipe_with(), settings)
     promote(run_id, settings, force=True)
     few = EvaluationSettings(max_samples=3, max_new_tokens=4)
     uri = dataset_dir.as_uri()
     rows = [evaluate_model(name, uri, few, settings).rows for name in (run_id, "champion", "1")]
     assert rows[0] == rows[1] == rows[2]
+    evaluate_model("champion", uri, few, settings, report=tmp_path / "report.html")
+    assert f"Evaluation of <code>run:{run_id}</code>" in (tmp_path / "report.html").read_text()
+    with pytest.raises(UserError, match=r"no folder .*/gone for the report"):
+        evaluate_model("champion", uri, few, settings, report=tmp_path / "gone" / "report.html")
     assert evaluate_model("base:tiny-llava", uri, few, settings).model.startswith("base:tiny-llava@")
     for wrong in ("base:no such base", "7", "challenger"):
         with pytest.raises(UserError):

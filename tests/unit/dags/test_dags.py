@@ -153,7 +153,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
 
 def test_tasks_lead_to_what_they_made(read: Read) -> None:
     assert read.dags["etl"]["tasks"]["load"]["links"] == ["Object store", "Data card"]
-    assert read.dags["training"]["tasks"]["train"]["links"] == ["MLflow run"]
+    assert read.dags["training"]["tasks"]["train"]["links"] == ["MLflow run", "Evaluation report"]
     assert read.dags["training"]["tasks"]["promote"]["links"] == ["Registered model", "Service"]
 
 

@@ -2,7 +2,15 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from plugins.links import DataCardLink, DatasetLink, MlflowRunLink, ModelVersionLink, ServiceLink, Snap2CaptionPlugin
+from plugins.links import (
+    DataCardLink,
+    DatasetLink,
+    MlflowRunLink,
+    ModelVersionLink,
+    ReportLink,
+    ServiceLink,
+    Snap2CaptionPlugin,
+)
 from snap2caption.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -23,6 +31,11 @@ class Operator:
 @pytest.mark.parametrize("result", ["abc", {"run_id": "abc"}])
 def test_a_run_is_found_by_its_id(result: object) -> None:
     assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/runs/abc"
+
+
+def test_an_evaluation_leads_to_its_report() -> None:
+    page = "http://mlflow:1/#/experiments/2/runs/abc/artifacts/report.html"
+    assert ReportLink().address({"run_id": "abc", "report": page}, SETTINGS) == page
 
 
 def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:

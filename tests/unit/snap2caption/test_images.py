@@ -6,7 +6,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from snap2caption.images import ImageError, decode
+from snap2caption.images import ImageError, decode, dimensions
 
 pytestmark = pytest.mark.unit
 
@@ -152,3 +152,11 @@ def test_a_photo_that_is_shrunk_is_turned_upright_too() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     assert decode(encoded(Image.new("RGB", (3000, 2000)), exif=exif), max_side=600).size == (400, 600)
+
+
+def test_the_header_tells_the_size_of_a_photo_and_of_damage_nothing() -> None:
+    assert dimensions(encoded(Image.new("RGB", (30, 20)), "PNG")) == (30, 20)
+    for damaged in (b"", b"no photo", encoded(Image.new("RGB", (30, 20)), "JPEG")[:20]):
+        with pytest.raises(ImageError) as caught:
+            dimensions(damaged)
+        assert caught.value.reason == "unreadable"

@@ -2,6 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from families import FAMILIES
 from tiny import BASE, recipe_content, write_dataset, write_models
 
 from snap2caption.vlm import VisionLanguageModel, load
@@ -13,6 +14,15 @@ from training.recipe import Recipe
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     write_models(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def families_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny model of each family."""
+    folder = tmp_path_factory.mktemp("families")
+    for family in FAMILIES.values():
+        family.write(folder)
     return folder
 
 

@@ -1,10 +1,11 @@
 import dataclasses
+from collections import Counter
 
 import pytest
 
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Tone
-from training.data import WITHOUT_TONE, CachedDataset, Selection, chunks, evaluation_prompt, training_prompt
+from training.data import WITHOUT_TONE, CachedDataset, Selection, chunks, evaluation_prompt, mix, training_prompt
 
 pytestmark = pytest.mark.unit
 
@@ -71,3 +72,14 @@ def test_a_share_of_the_training_prompts_names_none(dataset):
 
 def test_chunks_hold_everything_once():
     assert [list(chunk) for chunk in chunks([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.2, 12), (0.5, 48), (0.01, 0), (0.6, 72)])
+def test_feedback_is_mixed_in_by_its_share_each_equally_often(dataset, share, expected):
+    corpus, feedback = dataset.samples("train"), dataset.samples("test")[:7]
+    mixed = mix(corpus, feedback, share, seed=0)
+    assert mixed[:48] == corpus
+    counts = Counter(sample.id for sample in mixed[48:])
+    assert sum(counts.values()) == expected
+    assert not counts or max(counts.values()) - min(counts[sample.id] for sample in feedback) <= 1
+    assert mix(corpus, feedback, share, seed=0) == mixed

@@ -1,10 +1,20 @@
+import gc
 import io
+import json
+import weakref
+from collections import Counter
+from typing import ClassVar
 
 import pytest
+import torch
 from PIL import Image
 
-from snap2caption.post import render
-from training.evaluate import Evaluation, conditions_of, evaluate
+from snap2caption.errors import UserError
+from snap2caption.post import Post, render
+from snap2caption.shards import Sample
+from snap2caption.vlm import VisionLanguageModel
+from training.data import chunks, evaluation_prompt
+from training.evaluate import Evaluation, alike, conditions_of, evaluate, write_captions
 from training.finetune import finetune
 from training.pictures import choose_rows, draw_grid
 
@@ -26,8 +36,76 @@ def test_every_photo_is_captioned_and_scored(base, dataset):
         "newyork": 4,
         "sanfrancisco": 4,
     }
-    assert base.seconds_per_caption > 0
-    assert Evaluation.model_validate_json(base.model_dump_json()) == base
+    assert {tone: scores.samples for tone, scores in base.tones.items()} == Counter(row.tone for row in base.rows)
+    assert min(base.seconds_per_caption, base.captions_per_second, base.tokens_per_second) > 0
+    assert Evaluation.read(base.model_dump_json().encode()) == base
+
+
+def test_what_earlier_code_measured_is_not_read(base):
+    document = base.model_dump(mode="json")
+    del document["overall"]["format_valid"]
+    assert Evaluation.read(json.dumps(document).encode()) is None
+
+
+def coloured(number, size, caption):
+    stream = io.BytesIO()
+    Image.new("RGB", size, (number * 20, 90, 200 - number * 20)).save(stream, "PNG")
+    return Sample(str(number), "chicago", Post(caption, ("chicago",)), stream.getvalue())
+
+
+def test_batches_hold_what_is_alike_and_answers_come_in_order(load_tiny, recipe):
+    minimal, plain = "Fog, dawn.", "This is a quiet evening above the river."
+    sizes = [(60, 40), (90, 90)]
+    samples = [coloured(number, sizes[number % 2], [minimal, plain][number // 2 % 2]) for number in range(8)]
+    order = alike(samples)
+    assert sorted(order) == list(range(8))
+    # The large ones first, and in each batch one size and one prompt.
+    assert order[0] % 2 == 1
+    for batch in chunks(order, 2):
+        assert len({(position % 2, evaluation_prompt(samples[position])) for position in batch}) == 1
+    vlm, settings = load_tiny(), recipe.evaluation.model_copy(update={"batch_size": 3})
+    together = write_captions(vlm, samples, settings)
+    one_by_one = write_captions(vlm, samples, settings.model_copy(update={"batch_size": 1}))
+    assert together.written == one_by_one.written
+    assert len({answer.text for answer in together.written}) > 1
+    assert sum(captions for captions, _ in together.batches) == 8
+
+
+class Watched(VisionLanguageModel):
+    """Counts the photos that are in memory while it writes."""
+
+    seen: ClassVar[list[weakref.ref]] = []
+    most: ClassVar[int] = 0
+
+    def generate(self, images, prompts, decoding):
+        Watched.seen += map(weakref.ref, images)
+        gc.collect()
+        Watched.most = max(Watched.most, sum(photo() is not None for photo in Watched.seen))
+        return super().generate(images, prompts, decoding)
+
+
+def test_photos_are_let_go_of_batch_by_batch(load_tiny, recipe):
+    vlm = load_tiny()
+    settings = recipe.evaluation.model_copy(update={"batch_size": 4, "max_new_tokens": 2})
+    samples = [coloured(number % 10, (40, 40), "Fog.") for number in range(20)]
+    write_captions(Watched(vlm.model, vlm.processor, vlm.base, vlm.revision), samples, settings)
+    assert len(Watched.seen) == 20
+    # Those of a batch, and those of the one before until they are replaced.
+    assert Watched.most <= 8
+
+
+class Overfull(VisionLanguageModel):
+    """As a GPU whose memory does not suffice: there is none here."""
+
+    def generate(self, *_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def test_too_large_a_batch_is_one_sentence(load_tiny, dataset, recipe):
+    vlm = load_tiny()
+    full = Overfull(vlm.model, vlm.processor, vlm.base, vlm.revision)
+    with pytest.raises(UserError, match=r"6 photos at once do not fit .*; lower evaluation.batch_size"):
+        evaluate(full, dataset, conditions_of(dataset, (), recipe.evaluation), "base")
 
 
 def test_what_was_learned_shows(base, load_tiny, dataset, recipe, tmp_path):
@@ -57,6 +135,17 @@ def test_metrics_have_names_by_split_and_city(base):
     assert metrics["test/loss"] == base.loss
     assert metrics["test/cider"] == base.overall.cider
     assert metrics["city/chicago/cider"] == base.cities["chicago"].cider
+    tone = base.rows[0].tone
+    assert metrics[f"tone/{tone}/format_valid"] == base.tones[tone].format_valid
+    assert metrics["test/people/tone_adherence"] == 1.0
+    assert metrics["test/tokens"] == base.tokens
+    assert metrics["city/chicago/tokens"] == pytest.approx(
+        sum(row.tokens for row in base.rows if row.city == "chicago") / 4
+    )
+    assert set(base.overall.metrics()) == {
+        name.removeprefix("city/chicago/") for name in metrics if name.startswith("city/chicago")
+    } - {"tokens"}
+    assert all(isinstance(value, float) for value in metrics.values())
 
 
 def test_the_picture_shows_best_to_worst(base, dataset):

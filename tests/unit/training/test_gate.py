@@ -2,10 +2,11 @@ import math
 
 import pytest
 
+from snap2caption.post import Tone
 from training.evaluate import Conditions, Evaluation, Row
 from training.gate import confidence_of_gain, judge
 from training.latency import Latency
-from training.metrics import Scores
+from training.metrics import Scores, Writing
 from training.recipe import EvaluationSettings, GateSettings
 
 pytestmark = pytest.mark.unit
@@ -16,22 +17,34 @@ SETTINGS = GateSettings(margin=0.0, bootstrap_samples=500)
 
 
 def scores(cider, valid=0.9):
+    writing = {
+        "length": 9, "distinct_1": 0, "distinct_2": 0, "hashtags_valid": valid, "format_valid": 0, "tone_adherence": 0,
+    }  # fmt: skip
     return Scores(
-        samples=1, bleu_1=0, bleu_2=0, bleu_3=0, bleu_4=0, rouge_l=0, cider=cider, length=9, hashtag_precision=0,
-        hashtag_recall=0, hashtag_f1=0, hashtags_valid=valid,
+        samples=1, bleu_1=0, bleu_2=0, bleu_3=0, bleu_4=0, rouge_l=0, cider=cider, hashtag_precision=0,
+        hashtag_recall=0, hashtag_f1=0, tone_chance=0, people=Writing(**writing), intervals={}, **writing,
     )  # fmt: skip
 
 
 def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITIONS):
     """An evaluation whose samples, in turns of the two cities, have these CIDErs."""
     rows = tuple(
-        Row(id=str(number), city=CITIES[number % 2], hypothesis="", reference="", tokens=9, cider=cider)
+        Row(
+            id=str(number),
+            city=CITIES[number % 2],
+            tone=Tone.WITTY,
+            hypothesis="",
+            reference="",
+            tokens=9,
+            cider=cider,
+            faults=(),
+        )
         for number, cider in enumerate(ciders)
     )
     cities = {city: scores(sum(row.cider for row in rows if row.city == city) / (len(rows) // 2)) for city in CITIES}
     return Evaluation(
-        model="m", conditions=conditions, loss=loss, tokens=9, seconds_per_caption=seconds,
-        overall=scores(sum(ciders) / len(ciders), valid), cities=cities, rows=rows,
+        model="m", conditions=conditions, loss=loss, tokens=9, seconds_per_caption=seconds, captions_per_second=1,
+        tokens_per_second=9, overall=scores(sum(ciders) / len(ciders), valid), cities=cities, tones={}, rows=rows,
     )  # fmt: skip
 
 

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForImageTextToText, LlavaConfig, SmolVLMConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    CLIPVisionConfig,
+    Idefics3Config,
+    LlavaConfig,
+    LlavaNextConfig,
+    MistralConfig,
+)
 
 from snap2caption.errors import UserError
 from training.collate import SampleCollator
@@ -15,6 +23,7 @@ from training.recipe import load_recipe
 pytestmark = pytest.mark.unit
 
 CONFIGS = Path(__file__).parents[3] / "configs"
+MODELS = CONFIGS.parent / "models"
 
 
 def test_only_the_named_modules_are_touched(load_tiny, recipe):
@@ -43,17 +52,42 @@ def test_targets_that_match_nothing_are_refused(load_tiny, recipe):
         add_adapter(load_tiny().model, settings)
 
 
-@pytest.mark.parametrize(
-    ("name", "config", "language_model"),
-    [
-        ("llava-1.5-7b", LlavaConfig(), "model.language_model."),
-        ("smolvlm-256m-cpu", SmolVLMConfig(), "model.text_model."),
-    ],
+CLIP_LARGE = CLIPVisionConfig(
+    hidden_size=1024,
+    intermediate_size=4096,
+    num_hidden_layers=24,
+    num_attention_heads=16,
+    image_size=336,
+    patch_size=14,
 )
-def test_the_shipped_recipes_name_the_language_model_of_their_family(name, config, language_model):
-    targets = load_recipe(CONFIGS / f"{name}.yaml").model.lora.targets
+BASES = {
+    "demo-base": AutoConfig.from_pretrained(MODELS / "demo-base"),
+    "llava-hf/llava-1.5-7b-hf": LlavaConfig(vision_config=CLIP_LARGE),
+    "llava-hf/llava-v1.6-mistral-7b-hf": LlavaNextConfig(vision_config=CLIP_LARGE, text_config=MistralConfig()),
+    "HuggingFaceTB/SmolVLM-256M-Instruct": Idefics3Config(),
+}
+"""What the recipes' bases are built like; their depths alone matter here."""
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_targets_are_the_parts_that_they_name(path):
+    recipe = load_recipe(path)
+    config = BASES[recipe.model.base]
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(config)
-    touched = [path for path, _ in model.named_modules() if re.fullmatch(targets, path)]
-    assert len(touched) == 7 * config.get_text_config().num_hidden_layers
-    assert all(path.startswith(language_model) for path in touched)
+    layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    # The setting itself, and those that its comments offer.
+    variants = re.findall(r"^ +(?:# )?targets: (\S+)$", path.read_text(), re.MULTILINE)
+    assert variants[0] == recipe.model.lora.targets
+    language, projector, vision = (
+        {name for name in layers if re.fullmatch(wider, name)}
+        - {name for name in layers if re.fullmatch(narrower, name)}
+        for narrower, wider in zip(["", *variants], variants, strict=False)
+    )
+    assert len(language) == 7 * config.get_text_config().num_hidden_layers
+    assert all(re.match(r"model\.(language|text)_model\.", name) for name in language)
+    assert projector == {name for name in layers if re.match(r"model\.(multi_modal_projector|connector)\.", name)}
+    # LLaVA sees by the last layer but one.
+    skipped = abs(getattr(config, "vision_feature_layer", -1)) - 1
+    assert len(vision) == 6 * (config.vision_config.num_hidden_layers - skipped)
+    assert all(re.match(r"model\.vision_(tower|model)\.", name) for name in vision)

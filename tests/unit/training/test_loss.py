@@ -94,7 +94,7 @@ def test_features_are_kept_only_while_nothing_before_them_is_trained(
 
 
 def test_a_wrong_number_of_image_tokens_is_found_at_the_start(vlm, collate, samples):
-    assert check_image_tokens(vlm, collate, samples[0]).shape == (49, 48)
+    check_image_tokens(vlm, collate, samples[0])
     vlm.processor.num_additional_image_tokens = 0
     with pytest.raises(UserError, match="writes 48 image tokens where the model sees 49"):
         check_image_tokens(vlm, collate, samples[0])

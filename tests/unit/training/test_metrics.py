@@ -2,11 +2,9 @@ import math
 import random
 
 import pytest
-from pycocoevalcap.bleu.bleu import Bleu
-from pycocoevalcap.cider.cider import Cider
-from pycocoevalcap.rouge.rouge import Rouge
 
 from snap2caption.errors import UserError
+from snap2caption.post import Tone
 from training.metrics import Comparison, tokenise
 
 pytestmark = pytest.mark.unit
@@ -41,19 +39,12 @@ def test_words_are_folded_hashtags_are_words_emoji_are_not():
     ]
 
 
-def test_scores_equal_the_coco_evaluation(captions):
-    hypotheses, references = captions
-    ours = Comparison(hypotheses, references).scores()
-    written = {key: [" ".join(tokenise(text))] for key, text in hypotheses.items()}
-    wanted = {key: [" ".join(tokenise(text)) for text in texts] for key, texts in references.items()}
-    bleu = Bleu(4).compute_score(wanted, written, verbose=0)[0]
-    assert [ours.bleu_1, ours.bleu_2, ours.bleu_3, ours.bleu_4] == pytest.approx(bleu, abs=1e-6)
-    assert ours.rouge_l == pytest.approx(Rouge().compute_score(wanted, written)[0], abs=1e-6)
-    assert ours.cider == pytest.approx(Cider().compute_score(wanted, written)[0], abs=1e-6)
+def compare(hypotheses, references, tones=None):
+    return Comparison(hypotheses, references, tones or dict.fromkeys(hypotheses, Tone.PROFESSIONAL))
 
 
 def test_bleu_and_rouge_by_hand():
-    scores = Comparison({"1": "the cat sat"}, {"1": ["the cat sat down"]}).scores()
+    scores = compare({"1": "the cat sat"}, {"1": ["the cat sat down"]}).scores()
     brevity = math.exp(1 - 4 / 3)
     assert scores.bleu_1 == pytest.approx(brevity)
     assert scores.bleu_3 == pytest.approx(brevity)
@@ -63,24 +54,24 @@ def test_bleu_and_rouge_by_hand():
 
 def test_cider_weighs_a_phrase_by_its_rarity_in_the_whole_split(captions):
     hypotheses, references = captions
-    whole = Comparison(hypotheses, references)
+    whole = compare(hypotheses, references)
     some = list(hypotheses)[:20]
-    part = Comparison({key: hypotheses[key] for key in some}, references)
+    part = compare({key: hypotheses[key] for key in some}, references)
     assert part.cider == {key: whole.cider[key] for key in some}
     assert part.scores().cider == pytest.approx(whole.scores(some).cider)
 
 
 def test_a_perfect_caption_scores_ten_and_an_empty_one_nothing():
     references = {"1": ["golden fog at dawn"], "2": ["quiet rain in town"], "3": ["harbour lights again"]}
-    assert Comparison({"1": "golden fog at dawn"}, references).cider["1"] == pytest.approx(10)
-    nothing = Comparison({"1": ""}, references).scores()
+    assert compare({"1": "golden fog at dawn"}, references).cider["1"] == pytest.approx(10)
+    nothing = compare({"1": ""}, references).scores()
     assert (nothing.cider, nothing.bleu_1, nothing.rouge_l, nothing.length) == pytest.approx((0, 0, 0, 0))
 
 
 def test_hashtags_are_counted_over_the_set():
     written = {"1": "a\n#one #two #three #four #five", "2": "b\n#one #ONE"}
     wanted = {"1": ["c\n#one #two #six"], "2": ["d\n#seven"]}
-    scores = Comparison(written, wanted).scores()
+    scores = compare(written, wanted).scores()
     assert scores.hashtag_precision == pytest.approx(2 / 6)
     assert scores.hashtag_recall == pytest.approx(2 / 4)
     assert scores.hashtag_f1 == pytest.approx(0.4)
@@ -89,9 +80,63 @@ def test_hashtags_are_counted_over_the_set():
 
 def test_a_hypothesis_without_a_reference_is_an_error():
     with pytest.raises(UserError, match="no reference for '2'"):
-        Comparison({"1": "a", "2": "b"}, {"1": ["a"]})
+        compare({"1": "a", "2": "b"}, {"1": ["a"]})
 
 
 def test_references_without_a_word_are_an_error():
     with pytest.raises(UserError, match="No reference holds a word"):
-        Comparison({"1": "a"}, {"1": ["🌉"]})
+        compare({"1": "a"}, {"1": ["🌉"]})
+
+
+def test_words_that_come_again_are_not_distinct():
+    references = {"1": ["golden fog"], "2": ["golden fog"]}
+    scores = compare({"1": "a b a b", "2": "a b c"}, references).scores()
+    # Of 7 words 3 differ; of the 5 pairs in their posts (never across two) ab, ba and bc.
+    assert (scores.distinct_1, scores.distinct_2) == pytest.approx((3 / 7, 3 / 5))
+    assert (scores.people.distinct_1, scores.people.distinct_2) == pytest.approx((2 / 4, 1 / 2))
+    assert compare({"1": "one"}, references).scores().distinct_2 == 0
+
+
+def test_a_tone_is_adhered_to_if_the_answer_shows_it():
+    minimal, playful, plain = (
+        "Fog, dawn.",
+        "So happy to be here with everybody today!",
+        "This is a quiet evening above the river.",
+    )
+    references = {key: [plain] for key in "1234"}
+    hypotheses = {"1": minimal, "2": playful, "3": playful, "4": "#fog"}
+    tones = {"1": Tone.MINIMAL, "2": Tone.PLAYFUL, "3": Tone.WITTY, "4": Tone.MINIMAL}
+    scores = compare(hypotheses, references, tones).scores()
+    # The last has no prose, and so no tone.
+    assert scores.tone_adherence == pytest.approx(2 / 4)
+    # One in four is minimal, asked for twice; two are playful, asked for once; none is witty.
+    assert scores.tone_chance == pytest.approx((1 / 4 + 2 / 4 + 0 + 1 / 4) / 4)
+    assert scores.people.tone_adherence == 0
+
+
+def test_posts_are_valid_as_a_whole():
+    valid = "Fog over the bridge.\n#chicago #fog #dawn #bridge #citylife"
+    written = {"1": valid, "2": valid.replace("\n", " ")}
+    scores = compare(written, {"1": [valid, "Fog."], "2": [valid]}).scores()
+    assert (scores.format_valid, scores.hashtags_valid) == (0.5, 1.0)
+    # All of the people's posts count.
+    assert scores.people.format_valid == pytest.approx(2 / 3)
+
+
+def test_groups_have_the_scores_of_their_members(captions):
+    comparison = compare(*captions)
+    groups = {key: "even" if int(key) % 2 == 0 else "odd" for key in captions[0]}
+    by_group = comparison.scores_by(groups)
+    assert list(by_group) == ["even", "odd"]
+    assert by_group["odd"] == comparison.scores([key for key, group in groups.items() if group == "odd"])
+
+
+def test_metrics_hold_every_score_and_the_interval_of_cider(captions):
+    scores = compare(*captions).scores()
+    metrics = scores.metrics()
+    assert set(metrics) == {
+        "bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider", "cider_low", "cider_high", "length", "distinct_1",
+        "distinct_2", "hashtag_precision", "hashtag_recall", "hashtag_f1", "hashtags_valid", "format_valid",
+        "tone_adherence", "tone_chance",
+    }  # fmt: skip
+    assert metrics["cider_low"] < metrics["cider"] < metrics["cider_high"]

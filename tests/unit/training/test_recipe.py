@@ -50,12 +50,25 @@ def test_overrides_reach_any_setting(write):
         (
             MINIMAL,
             ["optimiser.precision=float8"],
-            "optimiser.precision should be 'float32' or 'bfloat16', not 'float8'",
+            "optimiser.precision should be 'float32', 'bfloat16' or 'float16', not 'float8'",
         ),
         (MINIMAL, ["model.lora.targets='('"], "model.lora.targets is not a regular expression"),
         (MINIMAL, ["epochs"], "'epochs' is not an override"),
         (MINIMAL, ["model.base.name=x"], "base holds no settings"),
         (MINIMAL, ["data.cities=[a"], "is not valid YAML"),
+        (MINIMAL, ["data.feedback.share=1"], "data.feedback.share should be less than 1, not 1"),
+        (MINIMAL, ["data.feedback.uri=x"], "data.feedback.share is missing; add it."),
+        (MINIMAL, ["data.feedback.shares=0.1"], "data.feedback.shares is not a setting; did you mean share?"),
+        (
+            MINIMAL,
+            ["model.load_in_4bit=true"],
+            "model.load_in_4bit computes in 16 bits; set optimiser.precision=bfloat16 as well.",
+        ),
+        (
+            MINIMAL,
+            ["data.stream=true", "data.feedback.share=0.1"],
+            "data.feedback can't be mixed into a stream; set data.stream=false",
+        ),
         ("model: {base: x}", [], "model.lora is missing; add it."),
         ("- a\n- b", [], "is not a recipe"),
         ("a: [b", [], "is not valid YAML"),
@@ -76,6 +89,12 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_recipe_without_a_dataset_says_what_to_add(write):
     with pytest.raises(UserError, match=r"add data\.uri="):
         load_recipe(write(MINIMAL)).data.version_uri()
+
+
+def test_feedback_without_a_dataset_says_what_to_add(write):
+    feedback = load_recipe(write(MINIMAL), ["data.feedback.share=0.1"]).data.feedback
+    with pytest.raises(UserError, match=r"add data\.feedback\.uri="):
+        feedback.version_uri()
 
 
 def test_a_version_is_found_under_the_datasets_root(write):

@@ -33,13 +33,31 @@ def test_files_are_scored_overall_and_by_city(write):
     assert list(scores.cities) == ["chicago", "newyork"]
 
 
+def test_the_tone_is_the_one_asked_for_or_that_of_the_first_reference(write):
+    hypotheses = write("h", {"id": 1, "caption": "golden fog"}, {"id": 2, "caption": ""})
+    references = write(
+        "r", {"id": 1, "captions": ["fog", "x" * 9], "tone": "witty"}, {"id": 2, "captions": ["golden fog"]}
+    )
+    scores = score_files(hypotheses, references)
+    assert {tone.value: found.samples for tone, found in scores.tones.items()} == {"minimal": 1, "witty": 1}
+    assert scores.tones["minimal"].people.tone_adherence == 1
+    assert scores.overall.tone_adherence == 0
+
+
+def test_a_line_separator_within_a_caption_ends_no_row(write):
+    hypotheses = write("h", json.dumps({"id": 1, "caption": "golden\u2028fog"}, ensure_ascii=False))
+    assert score_files(hypotheses, write("r", {"id": 1, "captions": ["golden fog"]})).overall.bleu_2 == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("hypotheses", "references", "message"),
     [
         (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": ["a"]}', '{"id": 2, "captions": ["b"]}'], "lacks 1 of 2 captions"),
-        (["not json"], ['{"id": 1, "captions": ["a"]}'], "line 1, is not JSON"),
-        (['{"id": 1}'], ['{"id": 1, "captions": ["a"]}'], 'must be an object with "id" and a non-empty "caption"'),
-        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": []}'], 'a non-empty "captions"'),
+        (["not json"], ['{"id": 1, "captions": ["a"]}'], "line 1, is not a row {"),
+        (["", '{"id": 1}'], ['{"id": 1, "captions": ["a"]}'], 'line 2, is not a row {"id", "caption"} (caption: Field required); correct it.'),
+        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": []}'], 'is not a row {"id", "captions": […]} (captions: '),
+        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": ["a"], "tone": "grim"}'], "(tone: Input should be 'playful'"),
+        (['{"id": 1, "caption": "a"}', '{"id": "1", "caption": "b"}'], ['{"id": 1, "captions": ["a"]}'], "line 2, is the second with the id '1'"),
         ([""], ['{"id": 1, "captions": ["a"]}'], "holds no captions"),
     ],
 )  # fmt: skip
