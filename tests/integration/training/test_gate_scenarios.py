@@ -43,14 +43,11 @@ class World:
     """Runs that were really trained: `learned` writes posts as people did, `idle` learned nothing and babbles, `elsewhere` saw another dataset."""
 
     settings: Settings
+    client: MlflowClient
     artifacts: Path
     learned: str
     idle: str
     elsewhere: str
-
-    @property
-    def client(self) -> MlflowClient:
-        return connect(self.settings.mlflow_tracking_uri)
 
     def copy(
         self,
@@ -81,7 +78,8 @@ class World:
     def damage(self, run_id: str) -> None:
         """Cut the run's adapter off in the middle, in the artifact store."""
         model_id = self.client.get_run(run_id).data.tags["model_uri"].removeprefix("models:/")
-        (weights,) = self.artifacts.glob(f"*/models/{model_id}/artifacts/adapter/adapter_model.safetensors")
+        (folder,) = self.artifacts.glob(f"*/models/{model_id}")
+        (weights,) = folder.rglob("adapter_model.safetensors")
         weights.write_bytes(weights.read_bytes()[:-100])
 
 
@@ -115,7 +113,9 @@ def one_city_collapsed(evaluation: Evaluation) -> Evaluation:
 def by_chance(evaluation: Evaluation) -> Evaluation:
     """One caption is far better, the others are a little worse."""
     lucky = evaluation.rows[0].id
-    return with_ciders(evaluation, {row.id: row.cider + (1.0 if row.id == lucky else -0.05) for row in evaluation.rows})
+    return with_ciders(
+        evaluation, {row.id: row.cider + 1.0 if row.id == lucky else row.cider * 0.95 for row in evaluation.rows}
+    )
 
 
 def with_hashtags(valid: float, gain: float = 0.0) -> Callable[[Evaluation], Evaluation]:
@@ -360,6 +360,22 @@ SCENARIOS = {
     ),
 }
 
+ONE_RULE_EACH = {
+    "no champion; no better than the untouched base",
+    "better",
+    "worse: it has learned nothing",
+    "better, but by less than the margin",
+    "better on average, by one lucky caption: confidence too low",
+    "better overall, but one city collapsed",
+    "better, but its test loss rose",
+    "better, but four in ten of its posts lost their valid hashtags",
+    "its CIDEr is no number",
+    "its loss is no number",
+}
+"""They differ in a rule that tests/unit/training/test_gate.py tries too; `make gate-table` runs them."""
+WRITING = os.environ.get("GATE_TABLE") == "write"
+CHOSEN = [name for name in SCENARIOS if WRITING or name not in ONE_RULE_EACH]
+
 
 @pytest.fixture(scope="module")
 def world(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -381,10 +397,13 @@ def world(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path_fac
         }
         return train(Recipe.model_validate(content | changes), settings)
 
-    return World(settings, artifacts_dir, trained("v1", **LEARNS), trained("v1", **IDLES), trained("v2", **IDLES))
+    client = connect(tracking_uri)
+    return World(
+        settings, client, artifacts_dir, trained("v1", **LEARNS), trained("v1", **IDLES), trained("v2", **IDLES)
+    )
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_scenarios(world: World, name: str) -> None:
     own_registry = {"registered_model": f"gate-{list(SCENARIOS).index(name)}"}
     mine = replace(world, settings=world.settings.model_copy(update=own_registry))
@@ -397,7 +416,7 @@ def test_the_page_shows_them_all() -> None:
     table = "\n".join(lines) + "\n"
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     shown, _, after = rest.partition(END)
-    if os.environ.get("GATE_TABLE") == "write":
+    if WRITING:
         PAGE.write_text(f"{before}{BEGIN}{table}{END}{after}", encoding="utf-8")
         shown = table
     assert shown == table, "run `make gate-table`"
