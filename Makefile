@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos chaos-etl soak demo-base clean
+.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak demo-base clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -56,6 +56,9 @@ chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it c
 
 chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (ROUNDS=50) and see the same result each time
 	@CHAOS_ETL_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/integration/etl/test_chaos.py -s
+
+chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time
+	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py -k killed -s
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s

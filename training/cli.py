@@ -43,9 +43,9 @@ def train(
         document = {"recipe": recipe.model_dump(mode="json"), **plan.model_dump(mode="json")}
         print_result(f"{recipe.dump()}\n{plan.describe()}", document, as_json=as_json)
         return
-    from training import pipeline
+    from training.launch import launch
 
-    run_id = pipeline.train(recipe, settings, force=force)
+    run_id = launch(recipe, settings, force=force)
     print_result(run_id, {"run_id": run_id, "report": _report_page(run_id, settings)}, as_json=as_json)
 
 
