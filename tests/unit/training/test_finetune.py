@@ -75,7 +75,8 @@ def test_it_learns_to_tell_the_pictures_apart(run, load_tiny, dataset, tmp_path)
 
     batch = SampleCollator(vlm, evaluation_prompt)(dataset.samples("test"))
     shuffled = batch | {"pixel_values": batch["pixel_values"].roll(1, dims=0)}
-    assert mean_answer_loss(vlm.model, [shuffled]) > mean_answer_loss(vlm.model, [batch]) + 0.01
+    # Trained without seeing them, it loses 0.04 by the shuffling; seeing them, 0.33.
+    assert mean_answer_loss(vlm.model, [shuffled]) > mean_answer_loss(vlm.model, [batch]) + 0.15
 
     reloaded = load_tiny(adapter)
     with torch.no_grad():
