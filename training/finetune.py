@@ -139,6 +139,8 @@ def make_deterministic(settings: OptimiserSettings) -> None:
         torch.set_num_threads(settings.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # It would fill the memory of every result with NaN first, in case an operation reads what it did not write.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     set_seed(settings.seed)
 
 
