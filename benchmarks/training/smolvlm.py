@@ -39,6 +39,12 @@ def run(epochs: int, photos: int = 8, runs: int = 3, *, splitting: bool = False)
     what = f"SmolVLM-256M shape, {frames} a photo, {photos} photos, {epochs} {'epoch' if epochs == 1 else 'epochs'}"
     return [
         _row(f"{what}: speed", "samples/s", pairs, lambda measured: measured.rate, more_is_better=True),
+        _row(
+            f"{what}: processor time a sample",
+            "s",
+            pairs,
+            lambda measured: measured.processor_seconds / measured.samples,
+        ),
         _row(f"{what}: peak memory", "GB", pairs, lambda measured: measured.peak_bytes / 1e9),
         _row(f"{what}: loss after training", "nats", pairs, lambda measured: measured.loss),
     ]

@@ -33,9 +33,9 @@ def main(engine: Engine, workload: Workload) -> Measured:
             marks.append((step, time.perf_counter()))
 
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         train(vlm, samples, validation, workload.recipe, Path(folder), report)
-        seconds = time.perf_counter() - started
+        seconds, processor_seconds = time.perf_counter() - started, time.process_time() - processor
     # Before anything else is computed here.
     peak, device_peak = _peak(), torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
@@ -43,6 +43,7 @@ def main(engine: Engine, workload: Workload) -> Measured:
     held_out = (collate(chunk) for chunk in chunks(validation, settings.batch_size))
     return Measured(
         seconds=seconds,
+        processor_seconds=processor_seconds,
         samples=len(samples) * settings.epochs,
         steady_rate=_rate(marks, settings.batch_size * settings.accumulation),
         tokens=sample.tokens,

@@ -25,6 +25,8 @@ class Measured(BaseModel):
     """One training: its time from the loaded model to the saved adapter, its peak memory, its loss and its size."""
 
     seconds: float
+    processor_seconds: float
+    """What the processor did in that time for this process, on all cores: where others use the machine too, the better measure."""
     samples: int
     """How many went through the model in training: photos times epochs."""
     steady_rate: float | None
