@@ -72,6 +72,9 @@ def _arguments(settings: OptimiserSettings, work_dir: Path, photos: int) -> SFTC
         lr_scheduler_type="cosine",
         use_cpu=not torch.cuda.is_available(),
         bf16=settings.precision == "bfloat16",
+        fp16=settings.precision == "float16",
+        # TRL has it on unless told otherwise.
+        activation_checkpointing=settings.gradient_checkpointing,
         seed=settings.seed,
         eval_strategy="steps",
         eval_steps=epoch,
@@ -84,8 +87,6 @@ def _arguments(settings: OptimiserSettings, work_dir: Path, photos: int) -> SFTC
         disable_tqdm=True,
         # An image's tokens must not be cut off.
         max_length=None,
-        # On by default, and ours has it off.
-        gradient_checkpointing=False,
     )
 
 
