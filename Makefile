@@ -10,10 +10,10 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak demo-base clean
+.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak demo-base image-training clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 install: $(INSTALLED) ## create .venv with everything, and the system packages that are missing
 
@@ -65,6 +65,10 @@ soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its m
 
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base
+
+image-training: ## build the training container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/training.md)
+	@docker build --file training/Dockerfile --tag snap2caption-training \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
 
 clean: ## remove the demo's state and every cache; keep .venv
 	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info

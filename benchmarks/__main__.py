@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks import evaluation, generation
 from benchmarks.etl import extract, load, transform
 from benchmarks.table import Row, markdown
+from benchmarks.training import smolvlm
 
 BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "etl.extract": lambda folder: [extract.run(folder)],
@@ -17,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "etl.load.swift": lambda folder: [load.run(folder, "swift", transfers) for transfers in (4, 8)],
     "evaluation": lambda _: evaluation.run(),
     "generation": lambda _: [generation.run()],
+    "training": lambda _: [row for epochs in (3, 1) for row in smolvlm.run(epochs)],
 }
 
 if __name__ == "__main__":

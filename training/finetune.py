@@ -97,6 +97,8 @@ def make_deterministic(settings: OptimiserSettings, processes: int = 1) -> None:
         torch.set_num_threads(max(1, (settings.threads or os.cpu_count() or 1) // processes))
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # It would fill the memory of every result with NaN first, in case an operation reads what it did not write.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     set_seed(settings.seed)
 
 

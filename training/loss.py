@@ -11,7 +11,7 @@ from training.features import with_features
 
 
 def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
-    """Return the cross-entropy summed over the answers' tokens of *batch*, and how many they are.
+    """Return the cross-entropy summed over the answers' tokens of *batch*, padded on the right, and how many they are.
 
     Logits are computed from the first answer on only: the prompt with its image tokens is most of a sequence, and the vocabulary is wide.
     """
@@ -23,7 +23,8 @@ def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
     first = max(1, int(counts.nonzero()[0]))
     targets = labels[:, first:]
     # The token at `first` is predicted at the position before it.
-    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    # Attention looks back and padding comes last, so no mask is needed; without one, attention is left to kernels that skip what lies ahead.
+    inputs = {name: value for name, value in batch.items() if name not in {"labels", "attention_mask"}}
     # A cache for generation would copy every layer's keys and values.
     logits = model(**inputs, logits_to_keep=targets.shape[1] + 1, use_cache=False).logits[:, :-1]
     loss = functional.cross_entropy(
