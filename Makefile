@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak demo-base image-training clean
+.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak gate-table demo-base image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -35,7 +35,7 @@ $(VENV)/qlora: constraints.txt | $(INSTALLED)
 	@touch $@
 
 test: $(INSTALLED) $(VENV)/qlora lint ## every check and every test but the chaos runs
-	@./scripts/install-system-packages fusermount3:fuse3
+	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql
 	@$(BIN)/python -m pytest --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## style, types and import rules
@@ -62,6 +62,9 @@ chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) a
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s
+
+gate-table: $(INSTALLED) ## run the gate's scenarios and write them into docs/gate.md
+	@GATE_TABLE=write $(BIN)/python -m pytest tests/integration/training/test_gate_scenarios.py
 
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base

@@ -6,8 +6,7 @@ from airflow.sdk import dag
 
 from plugins.operators.training import RollbackOperator
 
-# Not tried again: a second rollback after a first that did its work would undo it.
-DEFAULTS = {"retries": 0, "retry_delay": timedelta(seconds=5)}
+DEFAULTS = {"retries": 1, "retry_delay": timedelta(seconds=5)}
 
 
 @dag(

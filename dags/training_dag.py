@@ -5,6 +5,7 @@ from datetime import timedelta
 from airflow.sdk import Param, dag
 
 from plugins.assets import DATASET
+from plugins.operators.approval import PromotionApproval
 from plugins.operators.training import GateOperator, PromoteOperator, TrainOperator
 
 DEFAULTS = {
@@ -29,13 +30,18 @@ PARAMS = {
         title="Dataset URI",
         description="A dataset version; empty: the one whose event started the run.",
     ),
+    "approval": Param(
+        False,
+        type="boolean",
+        title="Approval",
+        description="Ask a person before a model that the gate has admitted is promoted.",
+    ),
 }
 
 
 @dag(
     schedule=[DATASET],
     catchup=False,
-    max_active_runs=1,
     default_args=DEFAULTS,
     params=PARAMS,
     render_template_as_native_obj=True,
@@ -49,9 +55,21 @@ def training() -> None:
         overrides="{{ params.overrides }}",
         dataset_uri="{{ params.dataset_uri }}",
         execution_timeout=timedelta(days=3),
+        # One at a time; a run that waits for a person holds up no other.
+        max_active_tis_per_dag=1,
     )
-    gate = GateOperator(task_id="gate", run_id=train.output, execution_timeout=timedelta(hours=6))
-    PromoteOperator(task_id="promote", verdict=gate.output, execution_timeout=timedelta(minutes=10))
+    gate = GateOperator(
+        task_id="gate", run_id=train.output, execution_timeout=timedelta(hours=6), max_active_tis_per_dag=1
+    )
+    approve = PromotionApproval(
+        task_id="approve",
+        asked="{{ params.approval }}",
+        verdict=gate.output,
+        patience=timedelta(days=7),
+        execution_timeout=timedelta(minutes=10),
+    )
+    promote = PromoteOperator(task_id="promote", verdict=gate.output, execution_timeout=timedelta(minutes=10))
+    approve >> promote
 
 
 training()

@@ -1,10 +1,17 @@
-"""The model registry: which trained adapter is the champion, over MLflow's registered models and aliases."""
+"""The model registry: which trained adapter is the champion, over MLflow's registered models and aliases.
 
+Three aliases name versions: ``champion`` is in service, ``previous`` was before it, and ``challenger`` is the latest that the gate has admitted and
+nobody has promoted yet.
+"""
+
+import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snap2caption.errors import UserError
+from snap2caption.succession import Decision, Succession, create_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,6 +22,9 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 ADAPTER_PATH = "artifacts/adapter"
 """Where the adapter lies in a registered model's folder."""
+
+_TRIES = 20
+_MOMENT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +39,22 @@ class ModelVersion:
     dataset_uri: str
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is the champion and who was before, as of decision number ``decision`` of the record (0: none was made)."""
+
+    champion: ModelVersion | None
+    previous: ModelVersion | None
+    decision: int
+
+
 class Registry:
     """The registered model *name* on the MLflow server at *tracking_uri*."""
 
     def __init__(self, tracking_uri: str, name: str) -> None:
         self.tracking_uri = tracking_uri
         self.name = name
+        self._succession = Succession(name)
 
     def client(self) -> "MlflowClient":
         """Return a client of the server."""
@@ -50,7 +70,13 @@ class Registry:
     def by_run(self, run_id: str) -> ModelVersion | None:
         """Return the version that was registered from the run, or None."""
         found = self._find(lambda client: client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'"))
-        return _read(found[0]) if found else None
+        # The first: two processes may have registered the run at the same moment.
+        return min((_read(version) for version in found), key=lambda version: version.version) if found else None
+
+    def by_number(self, number: int) -> ModelVersion | None:
+        """Return the version of that number, or None."""
+        found = self._find(lambda client: client.get_model_version(self.name, str(number)))
+        return None if found is None else _read(found)
 
     def resolve(self, reference: str) -> ModelVersion:
         """Return the version that an alias, a version number or a run id names.
@@ -58,11 +84,8 @@ class Registry:
         Raises:
             UserError: there is none.
         """
-        if reference.isdigit():
-            found = self._find(lambda client: client.get_model_version(self.name, reference))
-            version = None if found is None else _read(found)
-        else:
-            version = self.by_alias(reference) or self.by_run(reference)
+        known = self.by_number(int(reference)) if reference.isdigit() else self.by_alias(reference)
+        version = known or self.by_run(reference)
         if version is None:
             raise UserError(
                 f"The registry has no model {self.name} {reference!r}; train one with `snap2caption train`, or see {self.tracking_uri}."
@@ -81,34 +104,89 @@ class Registry:
             return known
 
         def create(client: "MlflowClient") -> Any:
-            if not client.search_registered_models(f"name = '{self.name}'"):
-                client.create_registered_model(self.name)
+            create_model(client, self.name)
             model_id = source.removeprefix("models:/")
             return client.create_model_version(self.name, source=source, run_id=run_id, tags=tags, model_id=model_id)
 
-        return _read(self._ask(create))
+        created = _read(self._ask(create))
+        return self.by_run(run_id) or created
 
-    def promote(self, version: ModelVersion) -> None:
-        """Make *version* the champion; the champion before it becomes ``previous``. Doing it twice changes nothing."""
-        current = self.by_alias(CHAMPION)
-        if current == version:
-            return
-        # `previous` first: if we are killed in between, the champion in service is untouched and the next try sets the same again.
-        if current is not None:
-            self._point(PREVIOUS, current)
-        self._point(CHAMPION, version)
+    def challenge(self, version: ModelVersion) -> None:
+        """Make *version* the challenger."""
+        self._point(CHALLENGER, version.version)
 
-    def rollback(self) -> ModelVersion:
-        """Make the previous champion the champion again, and the other way round.
+    def withdraw(self, run_id: str) -> None:
+        """Let the run's model be the challenger no longer, if it is."""
+        challenger = self.by_alias(CHALLENGER)
+        if challenger is not None and challenger.run_id == run_id:
+            self._point(CHALLENGER, None)
+
+    def standing(self) -> Standing:
+        """Return who is the champion and who was before.
+
+        If a promotion was cut off after it was decided, its aliases are set first. A champion that a person has set by hand counts, and
+        becomes part of the record.
+        """
+        last = self._last_decision()
+        if last is not None and not last.applied:
+            self._follow_record()
+            return self.standing()
+        aliases = self._aliases()
+        champion = aliases.get(CHAMPION)
+        if champion is None:
+            return Standing(None, self.by_number(last.champion) if last else None, last.number if last else 0)
+        if last is not None and champion == last.champion:
+            return Standing(
+                self.by_number(champion), self.by_number(last.previous) if last.previous else None, last.number
+            )
+        if self._stays(champion):
+            previous, upon = (last.champion, last.number) if last else (aliases.get(PREVIOUS), 0)
+            self._propose(Decision(champion, previous, upon))
+        return self.standing()
+
+    def promote(self, version: ModelVersion, standing: Standing | None = None) -> None:
+        """Make *version* the champion; the champion before it becomes ``previous``. Doing it twice changes nothing.
+
+        Args:
+            version: the new champion.
+            standing: what the wish was decided upon; the present one, if not given.
 
         Raises:
-            UserError: there is no previous champion.
+            UserError: another promotion or rollback has been decided since.
         """
-        previous = self.by_alias(PREVIOUS)
-        if previous is None:
+        standing = standing or self.standing()
+        if standing.champion != version:
+            others = (other.version for other in (standing.champion, standing.previous) if other and other != version)
+            self._decide(Decision(version.version, next(others, None), standing.decision))
+        self.withdraw(version.run_id)
+
+    def rollback(self, request: str = "") -> ModelVersion:
+        """Make the previous champion the champion again, and the other way round; return it.
+
+        Args:
+            request: a name of this wish. A rollback under the same name that was decided before is not done again.
+
+        Raises:
+            UserError: there is no previous champion, or another promotion or rollback has been decided meanwhile.
+        """
+        standing = self.standing()
+        done = next((made for made in self._decisions() if request and made.request == request), None)
+        if done is not None:
+            return self.resolve(str(done.champion))
+        if standing.previous is None:
             raise UserError("There is no previous model to roll back to: only one was ever promoted.")
-        self.promote(previous)
-        return previous
+        before = standing.champion.version if standing.champion else None
+        self._decide(Decision(standing.previous.version, before, standing.decision, rollback=True, request=request))
+        return standing.previous
+
+    def was_rolled_back(self, version: ModelVersion) -> bool:
+        """Whether a rollback has taken *version* out of service, and nobody has put it back since."""
+        for made in reversed(self._decisions()):
+            if made.champion == version.version:
+                return False
+            if made.previous == version.version and made.rollback:
+                return True
+        return False
 
     def download_adapter(self, version: ModelVersion, folder: Path) -> Path:
         """Download the version's adapter into *folder* and return the adapter's folder."""
@@ -126,8 +204,58 @@ class Registry:
             raise UserError(f"Version {version.version} of {self.name} holds no adapter; promote another version.")
         return adapter
 
-    def _point(self, alias: str, version: ModelVersion) -> None:
-        self._ask(lambda client: client.set_registered_model_alias(self.name, alias, str(version.version)))
+    def _decide(self, wanted: Decision) -> None:
+        """Write *wanted* into the record and let the aliases follow.
+
+        Raises:
+            UserError: it came second, and what came first decided otherwise.
+        """
+        made = self._propose(wanted)
+        last = self._follow_record()
+        if made is None and last.champion != wanted.champion:
+            raise UserError(
+                f"Another promotion or rollback came first, and the champion is version {last.champion} now; "
+                "put the model before the gate again, or look at the registry and roll back again."
+            )
+
+    def _follow_record(self) -> Decision:
+        """Set the aliases to the record's last decision, again if another one was made meanwhile; return it."""
+        for _ in range(_TRIES):
+            last = self._last_decision()
+            assert last is not None  # noqa: S101 - whoever calls has seen one
+            # `previous` first: if we are killed in between, the champion in service is untouched until someone asks for the standing.
+            self._point(PREVIOUS, last.previous)
+            self._point(CHAMPION, last.champion)
+            if self._last_decision() == last:
+                self._ask(partial(self._succession.mark_applied, decision=last))
+                return last
+        raise UserError(f"The champion of {self.name} changes faster than its aliases can be set; see who promotes.")
+
+    def _stays(self, champion: int) -> bool:
+        """Whether the alias still names *champion* after a moment: a process that came late corrects what it wrote at once, a person does not."""
+        time.sleep(_MOMENT)
+        return self._aliases().get(CHAMPION) == champion
+
+    def _propose(self, decision: Decision) -> Decision | None:
+        made: Decision | None = self._ask(partial(self._succession.propose, decision=decision))
+        return made
+
+    def _decisions(self) -> list[Decision]:
+        found: list[Decision] = self._ask(self._succession.decisions)
+        return found
+
+    def _last_decision(self) -> Decision | None:
+        return next(reversed(self._decisions()), None)
+
+    def _aliases(self) -> dict[str, int]:
+        found = self._find(lambda client: client.get_registered_model(self.name))
+        return {alias: int(version) for alias, version in found.aliases.items()} if found else {}
+
+    def _point(self, alias: str, version: int | None) -> None:
+        if version is not None:
+            self._ask(lambda client: client.set_registered_model_alias(self.name, alias, str(version)))
+        elif alias in self._aliases():
+            self._ask(lambda client: client.delete_registered_model_alias(self.name, alias))
 
     def _find(self, question: "Callable[[MlflowClient], Any]") -> Any:
         """Ask for something that may not be there: None then."""

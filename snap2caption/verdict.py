@@ -36,3 +36,24 @@ class Verdict(BaseModel):
     def refusals(self) -> list[str]:
         """Why not: the reasons of the rules that failed."""
         return [rule.reason for rule in self.rules if not rule.passed]
+
+    def table(self) -> str:
+        """Return the verdict as a Markdown table, which a terminal or a log shows as well as a web page does."""
+
+        def number(value: float | None) -> str:
+            return "-" if value is None else f"{value:.4g}"
+
+        rows = [("rule", "candidate", self.incumbent, "verdict")]
+        rows += [
+            (rule.name, number(rule.candidate), number(rule.incumbent), "passed" if rule.passed else "**REFUSED**")
+            for rule in self.rules
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        lines.insert(1, " | ".join("-" * width for width in widths))
+        return "\n".join(f"| {line} |" for line in lines)
+
+    def report(self) -> str:
+        """Return the table and, after it, the decision with its reasons."""
+        decision = "Admitted." if self.admitted else f"Refused: {' '.join(self.refusals)}"
+        return f"{self.table()}\n\n{decision}"

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
@@ -11,11 +11,10 @@ from snap2caption.console import print_result, stderr
 from snap2caption.settings import Settings
 from training.recipe import EvaluationSettings, load_recipe
 
-if TYPE_CHECKING:
-    from snap2caption.verdict import Verdict
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The MLflow run.")]
+RunId = Annotated[
+    str, typer.Argument(metavar="RUN_ID", help="The MLflow run; or an alias or a version of the registry.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -83,13 +82,14 @@ def score(
 
 
 def gate(run_id: RunId, as_json: AsJson = False) -> None:
-    """Compare a run's model with the champion; exit status 1 if it is refused."""
+    """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
     from training.promotion import gate_run
 
     settings = Settings()
     verdict = gate_run(run_id, settings)
+    decision = "admitted" if verdict.admitted else "refused"
     document = verdict.model_dump(mode="json") | {"report": _report_page(verdict.run_id, settings)}
-    print_result(_table(verdict), document, as_json=as_json)
+    print_result(f"{verdict.table()}\n{decision}", document, as_json=as_json)
     if not verdict.admitted:
         for reason in verdict.refusals:
             stderr.print(f"refused: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -109,11 +109,16 @@ def promote(
     print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
 
 
-def rollback(as_json: AsJson = False) -> None:
+def rollback(
+    request: Annotated[
+        str, typer.Option(help="A name of this wish: under the same one it is done once, however often it is tried.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Make the previous champion the champion again."""
     from training import promotion
 
-    version = promotion.rollback(Settings())
+    version = promotion.rollback(Settings(), request)
     document = {"version": version.version, "run_id": version.run_id}
     print_result(f"champion: version {version.version} (run {version.run_id})", document, as_json=as_json)
 
@@ -130,17 +135,3 @@ def _report_page(run_id: str, settings: Settings) -> str:
 
 def _print_model(model: BaseModel) -> None:
     print_result("", json.loads(model.model_dump_json()), as_json=True)
-
-
-def _table(verdict: "Verdict") -> str:
-    def number(value: float | None) -> str:
-        return "-" if value is None else f"{value:.4g}"
-
-    rows = [("rule", "candidate", verdict.incumbent, "verdict")]
-    rows += [
-        (rule.name, number(rule.candidate), number(rule.incumbent), "passed" if rule.passed else "REFUSED")
-        for rule in verdict.rules
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "admitted" if verdict.admitted else "refused"])

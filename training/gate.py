@@ -6,13 +6,28 @@ import numpy as np
 
 from snap2caption.verdict import Rule, Verdict
 from training.evaluate import Evaluation
+from training.latency import Latency
 from training.recipe import GateSettings
 
 
 def judge(
-    candidate: Evaluation, incumbent: Evaluation, settings: GateSettings, *, run_id: str, incumbent_name: str
+    candidate: Evaluation,
+    incumbent: Evaluation,
+    latency: Latency,
+    settings: GateSettings,
+    *,
+    run_id: str,
+    incumbent_name: str,
 ) -> Verdict:
     """Compare two evaluations on the same samples, rule by rule. A number that is not finite fails its rule.
+
+    Args:
+        candidate: of the model that wants to be promoted.
+        incumbent: of the model that it wants to replace.
+        latency: of both, timed in turn; what their evaluations took is not compared, since each had its own moment.
+        settings: the rules.
+        run_id: the candidate's run.
+        incumbent_name: what to call the incumbent in the verdict.
 
     Raises:
         ValueError: the evaluations were made under different conditions, so that they can't be compared.
@@ -23,11 +38,11 @@ def judge(
         run_id=run_id,
         dataset_version=candidate.conditions.dataset_version,
         incumbent=incumbent_name,
-        rules=tuple(_rules(candidate, incumbent, settings)),
+        rules=tuple(_rules(candidate, incumbent, latency, settings)),
     )
 
 
-def _rules(candidate: Evaluation, incumbent: Evaluation, settings: GateSettings) -> Iterator[Rule]:
+def _rules(candidate: Evaluation, incumbent: Evaluation, latency: Latency, settings: GateSettings) -> Iterator[Rule]:
     yield _primary(candidate, incumbent, settings)
     yield _at_most("loss", candidate.loss, incumbent.loss, settings.loss_tolerance)
     for city, scores in incumbent.cities.items():
@@ -35,9 +50,7 @@ def _rules(candidate: Evaluation, incumbent: Evaluation, settings: GateSettings)
         yield _at_least(f"CIDEr in {city}", candidate.cities[city].cider, scores.cider, floor)
     valid = incumbent.overall.hashtags_valid
     yield _at_least("valid hashtags", candidate.overall.hashtags_valid, valid, valid - settings.hashtags_tolerance)
-    yield _at_most(
-        "seconds a caption", candidate.seconds_per_caption, incumbent.seconds_per_caption, settings.latency_tolerance
-    )
+    yield _at_most("seconds a caption", *latency.medians(), settings.latency_tolerance)
 
 
 def _primary(candidate: Evaluation, incumbent: Evaluation, settings: GateSettings) -> Rule:

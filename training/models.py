@@ -1,8 +1,11 @@
 """The models that can be evaluated: an untouched base, or the adapter of a run."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -10,11 +13,19 @@ from mlflow.exceptions import MlflowException
 
 from snap2caption.errors import UserError
 from snap2caption.registry import ADAPTER_PATH, Registry
-from snap2caption.vlm import VisionLanguageModel, find_revision, load
-from training.tracking import MODEL_URI
+from snap2caption.vlm import Decoding, Generated, VisionLanguageModel, find_revision, load
+from training.tracking import ADAPTER_DIGEST, MODEL_URI, digest_of
 
 BASE = "base:"
 """Before the name of an untouched base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What a run has trained: where it is, and the digest of what was evaluated when it was logged."""
+
+    uri: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +35,7 @@ class Model:
     base: str
     revision: str
     run_id: str | None = None
-    adapter_uri: str | None = None
+    adapter: Adapter | None = None
 
     @property
     def name(self) -> str:
@@ -35,13 +46,24 @@ class Model:
         """Load the model; the adapter is downloaded from MLflow.
 
         Raises:
-            UserError: base or adapter is missing.
+            UserError: base or adapter is missing, or the adapter is not what was evaluated when it was logged.
         """
-        if self.adapter_uri is None:
-            return load(self.base, models_dir, revision=self.revision, dtype=dtype)
+        with self.downloaded() as adapter:
+            return load(self.base, models_dir, adapter=adapter, revision=self.revision, dtype=dtype)
+
+    @contextmanager
+    def downloaded(self) -> Iterator[Path | None]:
+        """Download the adapter, and yield its folder; None for an untouched base.
+
+        Raises:
+            UserError: it is missing, or is not what was evaluated when it was logged.
+        """
+        if self.adapter is None:
+            yield None
+            return
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                folder = mlflow.artifacts.download_artifacts(self.adapter_uri, dst_path=scratch)
+                folder = mlflow.artifacts.download_artifacts(self.adapter.uri, dst_path=scratch)
             except (MlflowException, OSError) as error:
                 raise UserError(
                     f"The adapter of {self.name} can't be downloaded ({error}); see MLflow's log."
@@ -49,7 +71,42 @@ class Model:
             adapter = Path(folder) / ADAPTER_PATH
             if not adapter.is_dir():
                 raise UserError(f"The adapter of {self.name} is gone from MLflow; train it again with --force.")
-            return load(self.base, models_dir, adapter=adapter, revision=self.revision, dtype=dtype)
+            if digest_of(adapter) != self.adapter.digest:
+                raise UserError(
+                    f"The adapter of {self.name} was damaged in MLflow's store; train it again with --force."
+                )
+            yield adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A model that writes beside another one: one of its own, or one of two adapters on a base that both share."""
+
+    vlm: VisionLanguageModel
+    adapter: str | None
+
+    def prepare(self) -> None:
+        """Make the shared base use this one's adapter."""
+        if self.adapter is not None:
+            self.vlm.model.set_adapter(self.adapter)
+
+    def write(self, photo: Any, prompt: str, decoding: Decoding) -> list[Generated]:
+        """Caption a photo."""
+        return self.vlm.generate([photo], [prompt], decoding, without_adapter=self.adapter is None)
+
+
+def load_both(candidate: Model, incumbent: Model, models_dir: Path, dtype: str) -> tuple[Writer, Writer]:
+    """Load two models side by side; a base that they share is loaded once."""
+    vlm = candidate.load(models_dir, dtype)
+    mine = Writer(vlm, "default")
+    if (candidate.base, candidate.revision) != (incumbent.base, incumbent.revision):
+        return mine, Writer(incumbent.load(models_dir, dtype), "default" if incumbent.adapter else None)
+    if incumbent.adapter is None:
+        return mine, Writer(vlm, None)
+    with incumbent.downloaded() as adapter:
+        vlm.model.load_adapter(str(adapter), "incumbent")
+    vlm.model.eval()
+    return mine, Writer(vlm, "incumbent")
 
 
 def find_base(base: str, models_dir: Path) -> Model:
@@ -67,11 +124,11 @@ def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Mo
     if reference.isdigit() or not _is_run(client, reference):
         run_id = registry.resolve(reference).run_id
     tags = client.get_run(run_id).data.tags
-    if MODEL_URI not in tags:
+    if not {MODEL_URI, ADAPTER_DIGEST} <= tags.keys():
         raise UserError(
-            f"Run {run_id} holds no model: it did not end well; give the same `train` command again to go on."
+            f"Run {run_id} holds no complete model; give the same `train` command again to go on, with --force if the run is finished."
         )
-    return Model(tags["base"], tags["base_revision"], run_id, tags[MODEL_URI])
+    return Model(tags["base"], tags["base_revision"], run_id, Adapter(tags[MODEL_URI], tags[ADAPTER_DIGEST]))
 
 
 def _is_run(client: MlflowClient, reference: str) -> bool:

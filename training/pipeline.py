@@ -147,12 +147,12 @@ def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks) -> None:
     copies = recipe.launcher.checkpoints
     store = open_store(f"{copies.rstrip('/')}/{run_id}") if copies else None
     work_dir.mkdir(parents=True, exist_ok=True)
-    with explained(uri), log.ending() if ranks.leads else nullcontext():
+    with explained(uri), log.recording(recipe.tracking, job.settings.state_dir) if ranks.leads else nullcontext():
         if ranks.leads:
             log.parameters(recipe.model_dump(mode="json", exclude=NO_MATTER))
             log.tags({"launcher": recipe.launcher.kind, "processes": str(ranks.size)})
             log.text(recipe.dump(), RECIPE)
-            log.text(job.dataset.manifest.dump().decode(), "manifest.json")
+            log.dataset(job.dataset.manifest, job.dataset.uri, test=recipe.evaluation.split)
         if not ranks.lead((work_dir / "adapter").is_dir):
             with explaining_shortage(training_advice(recipe)):
                 _fit(job, work_dir, log, ranks, store)

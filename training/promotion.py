@@ -1,26 +1,28 @@
 """From an evaluated model to the one in service: gate, promote, roll back. The command line and Airflow call these."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
-from snap2caption.registry import CHAMPION, ModelVersion, Registry
+from snap2caption.registry import ModelVersion, Registry
 from snap2caption.settings import Settings
 from snap2caption.verdict import Rule, Verdict
 from training.data import CachedDataset
 from training.evaluate import Conditions, Evaluation, conditions_of, evaluate
 from training.finetune import make_deterministic
 from training.gate import judge
-from training.models import BASE, Model, find_base, find_trained
+from training.latency import Latency, compare_latency
+from training.models import BASE, Model, find_base, find_trained, load_both
 from training.pipeline import open_dataset
 from training.recipe import EvaluationSettings, Recipe, parse_recipe
 from training.report import REPORT, Incumbent, render_report, save_report
 from training.tracking import (
     CANDIDATE,
     INCUMBENT,
-    MODEL_URI,
+    LATENCY,
     RECIPE,
     VERDICT,
     RunLog,
@@ -30,53 +32,64 @@ from training.tracking import (
 )
 
 
-def gate_run(run_id: str, settings: Settings) -> Verdict:
-    """Compare the run's model with the champion (or the untouched base, if there is none), and store the verdict with the run.
+def gate_run(reference: str, settings: Settings) -> Verdict:
+    """Compare a model with the champion (or the untouched base, if there is none), and store the verdict with its run.
 
     An evaluation made before counts only if it was made on the same dataset version under the same conditions; otherwise it is made
-    anew, here, by the same code.
+    anew, here, by the same code. A model that is admitted is registered and becomes the challenger.
+
+    Args:
+        reference: a run id, an alias or a version.
+        settings: where MLflow is.
 
     Raises:
-        UserError: there is no such run, or it holds no model.
+        UserError: there is no such model, or it or the champion is lost or damaged.
     """
     client, registry = connect(settings.mlflow_tracking_uri), open_registry(settings)
     with explained(settings.mlflow_tracking_uri):
-        candidate = find_trained(run_id, client, registry)
-        champion = registry.by_alias(CHAMPION)
+        candidate = find_trained(reference, client, registry)
+        champion = registry.standing().champion
         if champion is not None and champion.run_id == candidate.run_id:
-            dataset_version = client.get_run(run_id).data.tags["dataset_version"]
-            verdict = _champion_already(champion, dataset_version)
+            # Nothing to compare, and the verdict that let it in is not to be overwritten.
+            return _champion_already(champion, client.get_run(champion.run_id).data.tags["dataset_version"])
+        verdict = _compare(candidate, champion, client, registry, settings)
+        _store(verdict, client)
+        if verdict.admitted:
+            registry.challenge(_register(candidate, client, registry))
         else:
-            verdict = _compare(candidate, champion, client, registry, settings)
-        log = RunLog(client, verdict.run_id)
-        log.text(verdict.model_dump_json(indent=1), VERDICT)
-        log.tags({"gate.admitted": str(verdict.admitted).lower(), "gate.incumbent": verdict.incumbent})
+            registry.withdraw(verdict.run_id)
     return verdict
 
 
-def promote(run_id: str, settings: Settings, *, force: bool = False) -> ModelVersion:
-    """Register the run's model and make it the champion. Doing it twice changes nothing.
+def promote(reference: str, settings: Settings, *, force: bool = False) -> ModelVersion:
+    """Make a model the champion, registering it if need be. Doing it twice changes nothing.
+
+    Args:
+        reference: a run id, an alias (``challenger``) or a version.
+        settings: where MLflow is.
+        force: whatever the gate said.
 
     Raises:
-        UserError: the gate has not admitted the run, or compared it with a champion that has been replaced since; *force* overrides.
+        UserError: the gate has not admitted the model, or compared it with a champion that has been replaced since; *force* overrides. Or
+            the model is lost or damaged, or another promotion came first.
     """
     client, registry = connect(settings.mlflow_tracking_uri), open_registry(settings)
     with explained(settings.mlflow_tracking_uri):
-        find_trained(run_id, client, registry)
-        champion = registry.by_alias(CHAMPION)
-        if not force and (champion is None or champion.run_id != run_id):
-            _check_verdict(client, run_id, champion)
-        tags = client.get_run(run_id).data.tags
-        kept = {name: tags[name] for name in ("base", "base_revision", "dataset_version", "dataset_uri")}
-        version = registry.register(run_id, tags[MODEL_URI], kept)
-        registry.promote(version)
+        candidate = find_trained(reference, client, registry)
+        standing = registry.standing()
+        if not force and (standing.champion is None or standing.champion.run_id != candidate.run_id):
+            _check_verdict(client, candidate, standing.champion)
+        # Days may have passed since the gate: what goes into service must still be what it saw.
+        with candidate.downloaded():
+            version = _register(candidate, client, registry)
+        registry.promote(version, standing)
     return version
 
 
-def rollback(settings: Settings) -> ModelVersion:
-    """Make the previous champion the champion again, and return it."""
+def rollback(settings: Settings, request: str = "") -> ModelVersion:
+    """Make the previous champion the champion again, and return it; once only under the same *request*, if that is given."""
     connect(settings.mlflow_tracking_uri)
-    return open_registry(settings).rollback()
+    return open_registry(settings).rollback(request)
 
 
 def evaluate_model(
@@ -125,7 +138,10 @@ def _compare(
     log.text(theirs.model_dump_json(indent=1), INCUMBENT)
     samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
     log.text(render_report(mine, samples, Incumbent(_label(champion), theirs)), REPORT)
-    return judge(mine, theirs, recipe.gate, run_id=candidate.run_id, incumbent_name=_label(champion))
+    latency = evaluator.time(candidate, incumbent, recipe.gate.latency_photos)
+    log.text(latency.model_dump_json(indent=1), LATENCY)
+    verdict = judge(mine, theirs, latency, recipe.gate, run_id=candidate.run_id, incumbent_name=_label(champion))
+    return verdict.model_copy(update={"rules": (*verdict.rules, *_history(candidate.run_id, registry))})
 
 
 class _Evaluator:
@@ -147,6 +163,35 @@ class _Evaluator:
                 return evaluation
         return evaluate(model.load(self.models_dir, self.dtype), self.dataset, self.conditions, model.name)
 
+    def time(self, candidate: Model, incumbent: Model, photos: int) -> Latency:
+        """Measure how long both take for a caption, on the split's first *photos*."""
+        samples = self.dataset.samples(self.conditions.split, self.conditions.cities)[:photos]
+        pair = load_both(candidate, incumbent, self.models_dir, self.dtype)
+        return compare_latency(*pair, samples, self.conditions.settings.max_new_tokens, self.conditions.device)
+
+
+def _store(verdict: Verdict, client: MlflowClient) -> None:
+    """Keep the verdict with the candidate's run: as a file, as tags to search by, and on the run's page."""
+    log = RunLog(client, verdict.run_id)
+    log.text(verdict.model_dump_json(indent=1), VERDICT)
+    refused_by = ", ".join(rule.name for rule in verdict.rules if not rule.passed)
+    log.tags(
+        {
+            "gate.admitted": str(verdict.admitted).lower(),
+            "gate.incumbent": verdict.incumbent,
+            "gate.refused_by": refused_by,
+        }
+    )
+    log.describe(f"### Gate\n\n{verdict.report()}")
+
+
+def _register(model: Model, client: MlflowClient, registry: Registry) -> ModelVersion:
+    assert model.run_id is not None  # noqa: S101 - it was trained
+    assert model.adapter is not None  # noqa: S101
+    tags = client.get_run(model.run_id).data.tags
+    kept = {name: tags[name] for name in ("base", "base_revision", "dataset_version", "dataset_uri")}
+    return registry.register(model.run_id, model.adapter.uri, kept)
+
 
 def _recipe(client: MlflowClient, run_id: str) -> Recipe:
     stored = read_artifact(client, run_id, RECIPE)
@@ -165,7 +210,19 @@ def _champion_already(champion: ModelVersion, dataset_version: str) -> Verdict:
     return Verdict(run_id=champion.run_id, dataset_version=dataset_version, incumbent=_label(champion), rules=(rule,))
 
 
-def _check_verdict(client: MlflowClient, run_id: str, champion: ModelVersion | None) -> None:
+def _history(run_id: str, registry: Registry) -> Iterator[Rule]:
+    """Yield a rule that fails for a model that was in service and was rolled back: it is not to come back by itself."""
+    known = registry.by_run(run_id)
+    if known is not None and registry.was_rolled_back(known):
+        reason = (
+            f"It was in service as version {known.version} and was rolled back; a person may promote it with --force."
+        )
+        yield Rule(name="rolled back", passed=False, candidate=None, incumbent=None, reason=reason)
+
+
+def _check_verdict(client: MlflowClient, candidate: Model, champion: ModelVersion | None) -> None:
+    run_id = candidate.run_id
+    assert run_id is not None  # noqa: S101 - it was trained
     stored = read_artifact(client, run_id, VERDICT)
     if stored is None:
         raise UserError(f"Run {run_id} has not been through the gate; run `snap2caption gate {run_id}` first.")

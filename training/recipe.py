@@ -177,9 +177,14 @@ class LauncherSettings(_Section):
 
 
 class TrackingSettings(_Section):
-    """Where the run is filed in MLflow."""
+    """Where the run is filed in MLflow, and in which project of Weights & Biases, if in one.
+
+    With ``system_metrics`` the use of processors, memory, disk, network and GPUs is logged too.
+    """
 
     experiment: Annotated[str, Field(min_length=1)] = "snap2caption"
+    system_metrics: bool = True
+    wandb: Annotated[str, Field(min_length=1)] | None = None
 
 
 class EvaluationSettings(_Section):
@@ -192,7 +197,10 @@ class EvaluationSettings(_Section):
 
 
 class GateSettings(_Section):
-    """What a candidate must show. The tolerances are shares of the incumbent's value, but for the hashtags' (a difference of shares)."""
+    """What a candidate must show. The tolerances are shares of the incumbent's value, but for the hashtags' (a difference of shares).
+
+    Both models are timed on ``latency_photos`` photos.
+    """
 
     margin: Annotated[float, Field(ge=0)] = 0.0
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
@@ -201,6 +209,7 @@ class GateSettings(_Section):
     city_tolerance: Share = 0.1
     hashtags_tolerance: Share = 0.05
     latency_tolerance: Annotated[float, Field(ge=0)] = 0.5
+    latency_photos: Positive = 5
 
 
 class Recipe(_Section):

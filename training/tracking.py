@@ -1,30 +1,40 @@
-"""What is kept of a run in MLflow."""
+"""What is kept of a run: in MLflow always, in other trackers if the recipe asks for them."""
 
+import hashlib
 import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunStatus
+from mlflow.entities import Dataset, DatasetInput, InputTag, RunStatus
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from snap2caption.errors import UserError
+from snap2caption.manifest import Manifest, Split
 from training.pyfunc import signature
+from training.recipe import TrackingSettings
+from training.trackers import MlflowTracker, Tracker, WandbTracker
 
 FINGERPRINT = "fingerprint"
 MODEL_URI = "model_uri"
-"""Tags of a run: what it is a run of, and where its logged model is (``models:/m-…``)."""
+ADAPTER_DIGEST = "adapter_sha256"
+"""Tags of a run: what it is a run of, where its logged model is (``models:/m-…``), and the digest of the adapter in it."""
 
 CANDIDATE = "evaluation/candidate.json"
 INCUMBENT = "evaluation/incumbent.json"
+LATENCY = "evaluation/latency.json"
+MANIFEST = "manifest.json"
 RECIPE = "recipe.yaml"
 VERDICT = "verdict.json"
 """Names of a run's artifacts."""
@@ -79,11 +89,12 @@ def is_finished(run: Any) -> bool:
 
 
 class RunLog:
-    """One run, being written."""
+    """One run, being written. What is told here reaches each of its trackers."""
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client = client
         self.run_id = run_id
+        self._trackers: list[Tracker] = [MlflowTracker(client, run_id)]
 
     @classmethod
     def start(cls, client: MlflowClient, experiment: str, tags: dict[str, str]) -> "RunLog":
@@ -94,39 +105,56 @@ class RunLog:
 
     def parameters(self, settings: dict[str, Any]) -> None:
         """Log nested settings under dotted names. Doing it again with the same values changes nothing."""
-        parameters = [Param(name, str(value)) for name, value in _flatten(settings)]
-        self.client.log_batch(self.run_id, params=parameters)
+        for tracker in self._trackers:
+            tracker.parameters(settings)
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Log metrics."""
-        now = mlflow.utils.time.get_current_time_millis()
-        self.client.log_batch(self.run_id, [Metric(name, value, now, step) for name, value in values.items()])
+        """Log metrics as of an optimiser step."""
+        for tracker in self._trackers:
+            tracker.metrics(values, step)
 
     def text(self, content: str, artifact: str) -> None:
         """Log a text file."""
-        self.client.log_text(self.run_id, content, artifact)
+        for tracker in self._trackers:
+            tracker.text(content, artifact)
 
     def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
-        """Log a table, a column a key, where MLflow's own page shows tables.
-
-        In `MlflowClient.log_table`'s format, but without the data frames on its way: they warn with current pandas.
-        """
-        table = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
-        self.text(json.dumps(table, ensure_ascii=False), artifact)
-        self.tags({"mlflow.loggedArtifacts": json.dumps([{"path": artifact, "type": "table"}])})
+        """Log a table, a column a key."""
+        for tracker in self._trackers:
+            tracker.table(rows, artifact)
 
     def picture(self, png: bytes, artifact: str) -> None:
         """Log a picture."""
-        folder, _, name = artifact.rpartition("/")
-        with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch) / name
-            file.write_bytes(png)
-            self.client.log_artifact(self.run_id, str(file), folder)
+        for tracker in self._trackers:
+            tracker.picture(png, artifact)
 
     def tags(self, values: dict[str, str]) -> None:
         """Set tags."""
         for name, value in values.items():
             self.client.set_tag(self.run_id, name, value)
+
+    def dataset(self, manifest: Manifest, uri: str, *, test: Split) -> None:
+        """Log a dataset version as the run's input: its manifest, and which split is used for what; *test* is the one to evaluate on."""
+        self.text(manifest.dump().decode(), MANIFEST)
+        scheme = urlsplit(uri).scheme
+        contexts: dict[Split, str] = {"train": "training", "validation": "validation", test: "test"}
+        inputs = []
+        for split, context in contexts.items():
+            summary = manifest.splits[split]
+            # A name for each split: MLflow takes one name and digest for one and the same input.
+            dataset = Dataset(
+                name=f"snap2caption-{split}",
+                digest=manifest.version,
+                source_type="local" if scheme == "file" else scheme,
+                source=json.dumps({"uri": uri}),
+                profile=json.dumps({"samples": summary.samples, **summary.cities}),
+            )
+            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)]))
+        self.client.log_inputs(self.run_id, inputs)
+
+    def describe(self, text: str) -> None:
+        """Show *text* (Markdown) on the run's page in MLflow."""
+        self.tags({MLFLOW_RUN_NOTE: text})
 
     def model(self, adapter: Path, base: str, revision: str) -> None:
         """Log the adapter as a model that ``mlflow.pyfunc`` loads; the base is named, not stored."""
@@ -142,21 +170,66 @@ class RunLog:
                 # Named, because finding them out would load the model in another process.
                 pip_requirements=["snap2caption[training]"],
             )
-        self.tags({MODEL_URI: logged.model_uri})
+            # Within the block, whose end marks the run as finished; the digest first, as a model without one is none.
+            self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
 
     def resume(self) -> None:
         """Mark the run as running."""
         self.client.update_run(self.run_id, status=RunStatus.to_string(RunStatus.RUNNING))
 
     @contextmanager
-    def ending(self) -> Iterator[None]:
-        """Mark the run as ended: ``FINISHED`` if the block ends well, else ``FAILED``."""
+    def recording(self, settings: TrackingSettings, state_dir: Path) -> Iterator[None]:
+        """Record the run while the block runs, in every tracker that *settings* name, with what the machine does meanwhile.
+
+        It ends as ``FINISHED`` if the block ends well, else as ``FAILED``. What trackers keep on disk lies under *state_dir*.
+        """
+        with self._ending(), ExitStack() as stack:
+            if settings.wandb is not None:
+                stack.enter_context(self._told_to_wandb(settings.wandb, state_dir))
+            if settings.system_metrics:
+                stack.enter_context(self._machine_watched())
+            yield
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
             self.client.set_terminated(self.run_id, RunStatus.to_string(RunStatus.FAILED))
             raise
         self.client.set_terminated(self.run_id, RunStatus.to_string(RunStatus.FINISHED))
+
+    @contextmanager
+    def _told_to_wandb(self, project: str, state_dir: Path) -> Iterator[None]:
+        tracker = WandbTracker(project, self.run_id, state_dir)
+        self._trackers.append(tracker)
+        well = False
+        try:
+            yield
+            well = True
+        finally:
+            self._trackers.remove(tracker)
+            tracker.finish(well=well)
+
+    @contextmanager
+    def _machine_watched(self) -> Iterator[None]:
+        """Log the use of processors, memory, disk, network and GPUs every ten seconds, in a thread, as ``system/…``."""
+        monitor = SystemMetricsMonitor(self.run_id, resume_logging=True, tracking_uri=self.client.tracking_uri)
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
+
+
+def digest_of(folder: Path) -> str:
+    """Return the SHA-256 over the names and contents of a folder's files."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
 def artifact_page(client: MlflowClient, run_id: str, artifact: str) -> str:
@@ -172,11 +245,3 @@ def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | N
         return None
     with tempfile.TemporaryDirectory() as scratch:
         return Path(client.download_artifacts(run_id, artifact, scratch)).read_bytes()
-
-
-def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

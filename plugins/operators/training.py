@@ -46,6 +46,8 @@ class GateOperator(CommandOperator):
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
         """Compare, and show the verdict rule by rule."""
         verdict = Verdict.model_validate(self.run("gate", self.run_id))
+        for line in verdict.table().splitlines():
+            self.log.info("%s", line)
         for rule in verdict.rules:
             self.log.info("%s %s: %s", "passed " if rule.passed else "REFUSED", rule.name, rule.reason)
         self.log.info("%s (compared with %s)", "admitted" if verdict.admitted else "refused", verdict.incumbent)
@@ -72,11 +74,12 @@ class PromoteOperator(CommandOperator):
 
 
 class RollbackOperator(CommandOperator):
-    """Makes the previous champion the champion again."""
+    """Makes the previous champion the champion again, once a run of the DAG: a second time would undo it."""
 
     operator_extra_links = (ModelVersionLink(), ServiceLink())
 
-    def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Roll back."""
-        restored: dict[str, Any] = self.run("rollback")
+    def execute(self, context: Any) -> dict[str, Any]:
+        """Roll back, or find that an earlier try did."""
+        run = context["dag_run"]
+        restored: dict[str, Any] = self.run("rollback", "--request", f"{run.dag_id}/{run.run_id}")
         return restored

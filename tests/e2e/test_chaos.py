@@ -20,14 +20,14 @@ from demo.stack.leftovers import leftovers
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(0)]  # `make chaos` runs for as long as its rounds take
 
 MOMENTS = (
-    "training: 0/3 tasks, train",
+    "training: 0/4 tasks, train",
     "etl: 2/5 tasks, transform.slice",
     "corpus …",
-    "training: 1/3 tasks, gate",
+    "training: 1/4 tasks, gate",
     "etl: 3/5 tasks, transform.merge",
     "etl: 0/5 tasks, extract",
     "services …",
-    "training: 2/3 tasks, promote",
+    "training: 3/4 tasks, promote",
     "etl: 1/5 tasks, transform.plan",
     "etl: 4/5 tasks, load",
     "serving …",

@@ -1,7 +1,11 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from snap2caption.errors import UserError
-from snap2caption.registry import CHAMPION, PREVIOUS, Registry
+from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Standing
+from snap2caption.succession import Decision, Succession
 
 pytestmark = pytest.mark.integration
 
@@ -67,6 +71,148 @@ def test_rolling_back_swaps_the_two(registry, register):
     assert registry.rollback() == one
     assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (one, two)
     assert registry.rollback() == two
+
+
+def test_a_challenger_is_one_until_it_is_promoted_or_withdrawn(registry, register):
+    one, two = register("a"), register("b")
+    registry.challenge(one)
+    registry.challenge(two)
+    assert registry.by_alias(CHALLENGER) == two
+    registry.withdraw(one.run_id)
+    assert registry.by_alias(CHALLENGER) == two
+    registry.promote(two)
+    assert registry.by_alias(CHALLENGER) is None
+    registry.challenge(one)
+    registry.withdraw(one.run_id)
+    assert registry.by_alias(CHALLENGER) is None
+
+
+def test_the_record_tells_who_was_in_service_and_loads_as_such(registry, register):
+    one, two = register("a"), register("b")
+    registry.promote(one)
+    registry.promote(two)
+    registry.rollback()
+    client = registry.client()
+    entries = client.search_model_versions(f"name = '{registry.name}-champions'")
+    champions = [entry.tags["champion"] for entry in sorted(entries, key=lambda entry: int(entry.version))]
+    assert champions == ["1", "2", "1"]
+    # The second champion, as anything that loads models by their URI finds it.
+    where = [client.get_model_version_download_uri(f"{registry.name}{part}", "2") for part in ("", "-champions")]
+    assert where[0] == where[1]
+
+
+def test_a_rollback_is_done_once_for_a_request(registry, register):
+    one, two = register("a"), register("b")
+    registry.promote(one)
+    registry.promote(two)
+    assert registry.rollback("request 1") == registry.rollback("request 1") == one
+    assert registry.by_alias(CHAMPION) == one
+    assert registry.rollback("request 2") == two
+
+
+def test_what_was_rolled_back_is_known_until_somebody_puts_it_back(registry, register):
+    one, two, three = register("a"), register("b"), register("c")
+    registry.promote(one)
+    registry.promote(two)
+    assert not registry.was_rolled_back(two)
+    registry.rollback()
+    assert registry.was_rolled_back(two)
+    assert not registry.was_rolled_back(one)
+    registry.promote(three)
+    assert registry.was_rolled_back(two)
+    assert not registry.was_rolled_back(one)
+    registry.promote(two)
+    assert not registry.was_rolled_back(two)
+
+
+def test_a_promotion_that_was_killed_once_it_was_decided_is_finished_by_whoever_comes_next(registry, register):
+    one, two = register("a"), register("b")
+    registry.promote(one)
+    # What a process leaves that dies between its decision and the aliases.
+    Succession(registry.name).propose(
+        registry.client(), Decision(two.version, one.version, registry.standing().decision)
+    )
+    assert registry.by_alias(CHAMPION) == one
+    standing = registry.standing()
+    assert (standing.champion, standing.previous) == (two, one)
+    assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (two, one)
+
+
+def test_a_rollback_that_was_killed_once_it_was_decided_does_not_lose_the_other_model(registry, register):
+    one, two = register("a"), register("b")
+    registry.promote(one)
+    registry.promote(two)
+    wanted = Decision(one.version, two.version, registry.standing().decision, rollback=True, request="r")
+    Succession(registry.name).propose(registry.client(), wanted)
+    # As far as it may have come.
+    registry.client().set_registered_model_alias(registry.name, PREVIOUS, str(two.version))
+    assert registry.rollback("r") == one
+    assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (one, two)
+
+
+def test_a_champion_set_by_hand_counts(registry, register):
+    one, two, three = register("a"), register("b"), register("c")
+    client = registry.client()
+    # Before there is a record, and beside one.
+    client.set_registered_model_alias(registry.name, CHAMPION, "1")
+    assert registry.standing().champion == one
+    registry.promote(two)
+    client.set_registered_model_alias(registry.name, CHAMPION, "3")
+    standing = registry.standing()
+    assert (standing.champion, standing.previous) == (three, two)
+    assert registry.rollback() == two
+    client.delete_registered_model_alias(registry.name, CHAMPION)
+    assert registry.standing() == Standing(None, two, registry.standing().decision)
+    registry.promote(two)
+    assert registry.by_alias(CHAMPION) == two
+
+
+def test_of_promotions_at_once_exactly_one_is_decided(registry, register):
+    """All were decided upon the same standing; whoever comes second is told, and leaves nothing behind."""
+    versions = [register(name) for name in "abcd"]
+    for number in range(3):
+        standing = registry.standing()
+        contenders = [version for version in versions if version != standing.champion]
+        together = threading.Barrier(len(contenders))
+
+        def promote(version, standing=standing, together=together):
+            mine = Registry(registry.tracking_uri, registry.name)
+            together.wait(30)
+            try:
+                mine.promote(version, standing)
+            except UserError as error:
+                return str(error)
+            return None
+
+        with ThreadPoolExecutor(len(contenders)) as threads:
+            outcomes = list(threads.map(promote, contenders))
+        assert sum(outcome is None for outcome in outcomes) == 1, outcomes
+        assert all("Another promotion or rollback came first" in outcome for outcome in outcomes if outcome)
+        winner = contenders[outcomes.index(None)]
+        assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (winner, standing.champion)
+        assert registry.standing().champion == winner
+        assert len(registry.client().search_model_versions(f"name = '{registry.name}-champions'")) == number + 1
+
+
+def test_the_same_promotion_twice_at_once_is_one(registry, register):
+    one, two = register("a"), register("b")
+    registry.promote(one)
+    standing = registry.standing()
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda _: registry.promote(two, standing), range(2)))
+    assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (two, one)
+
+
+def test_a_run_registered_twice_at_once_has_one_version(registry, register):
+    register("a")
+    client = registry.client()
+    run_id = client.create_run("0").info.run_id
+    model = client.create_logged_model("0", source_run_id=run_id)
+    client.finalize_logged_model(model.model_id, "READY")
+    with ThreadPoolExecutor(4) as threads:
+        versions = list(threads.map(lambda _: registry.register(run_id, model.model_uri, TAGS), range(4)))
+    assert len({version.version for version in versions}) == 1
+    assert registry.by_run(run_id) == versions[0]
 
 
 def test_a_server_that_is_away_is_one_sentence(monkeypatch):

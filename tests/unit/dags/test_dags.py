@@ -31,7 +31,7 @@ print(json.dumps({
     "seconds": {stat.file: stat.duration.total_seconds() for stat in bag.dagbag_stats},
     "dags": {
         dag_id: {
-            "params": {name: {"description": param.description, **param.schema} for name, param in dag.params.items()},
+            "params": {name: {"description": param.description, "default": param.value, **param.schema} for name, param in dag.params.items()},
             "schedule": str(dag.schedule),
             "tasks": {
                 task.task_id: {
@@ -101,8 +101,7 @@ def test_every_task_has_a_time_out_and_retries(read: Read) -> None:
     for dag_id, dag in read.dags.items():
         for task_id, task in dag["tasks"].items():
             assert task["timeout"], f"{dag_id}.{task_id}"
-            # Rolling back twice would undo it.
-            assert task["retries"] == (0 if dag_id == "rollback" else 2), f"{dag_id}.{task_id}"
+            assert task["retries"] == (1 if dag_id == "rollback" else 2), f"{dag_id}.{task_id}"
 
 
 def test_stages_follow_one_another(read: Read) -> None:
@@ -119,7 +118,8 @@ def test_stages_follow_one_another(read: Read) -> None:
         "etl.load": ["transform.merge"],
         "training.train": [],
         "training.gate": ["train"],
-        "training.promote": ["gate"],
+        "training.approve": ["gate"],
+        "training.promote": ["approve", "gate"],
         "rollback.rollback": [],
     }
 
@@ -127,6 +127,10 @@ def test_stages_follow_one_another(read: Read) -> None:
 def test_loading_a_dataset_starts_the_training(read: Read) -> None:
     assert read.dags["etl"]["tasks"]["load"]["outlets"] == ["snap2caption_dataset"]
     assert "snap2caption_dataset" in read.dags["training"]["schedule"]
+
+
+def test_nobody_is_asked_for_approval_unless_the_form_says_so(read: Read) -> None:
+    assert read.dags["training"]["params"]["approval"]["default"] is False
 
 
 def test_every_parameter_is_described_and_typed(read: Read) -> None:
@@ -139,7 +143,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
         "slice_pairs",
         "datasets_uri",
     }
-    assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri"}
+    assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri", "approval"}
     for dag in read.dags.values():
         for schema in dag["params"].values():
             assert schema["type"]

@@ -29,3 +29,15 @@ def test_its_json_says_whether_it_admits_and_reads_back():
     document = verdict(True, False).model_dump_json()
     assert json.loads(document)["admitted"] is False
     assert Verdict.model_validate_json(document) == verdict(True, False)
+
+
+def test_its_table_reads_as_markdown_and_in_a_terminal():
+    lines = verdict(True, False).table().splitlines()
+    assert lines == [
+        "| rule   | candidate | base | verdict     |",
+        "| ------ | --------- | ---- | ----------- |",
+        "| rule 0 | 1         | -    | passed      |",
+        "| rule 1 | 1         | -    | **REFUSED** |",
+    ]
+    assert verdict(True, False).report().endswith("\n\nRefused: Reason 1.")
+    assert verdict(True).report().endswith("\n\nAdmitted.")

@@ -5,6 +5,7 @@ import pytest
 from snap2caption.post import Tone
 from training.evaluate import Conditions, Evaluation, Row
 from training.gate import confidence_of_gain, judge
+from training.latency import Latency
 from training.metrics import Scores, Writing
 from training.recipe import EvaluationSettings, GateSettings
 
@@ -47,6 +48,11 @@ def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITION
     )  # fmt: skip
 
 
+def latency(seconds=0.1):
+    """The candidate took so long for the photos, the incumbent 0.1 s."""
+    return Latency(device="cpu", photos=("a", "b"), rounds=1, candidate=(seconds, seconds), incumbent=(0.1, 0.1))
+
+
 OLD = [0.5, 0.7, 0.6, 0.8] * 10
 BETTER = [cider + 0.2 for cider in OLD]
 SCENARIOS = {
@@ -59,25 +65,38 @@ SCENARIOS = {
     "higher loss": (evaluation(BETTER, loss=2.2), SETTINGS, ["loss"]),
     "a little higher loss": (evaluation(BETTER, loss=2.05), SETTINGS, []),
     "fewer valid hashtags": (evaluation(BETTER, valid=0.5), SETTINGS, ["valid hashtags"]),
-    "slow": (evaluation(BETTER, seconds=0.3), SETTINGS, ["seconds a caption"]),
     "loss is not a number": (evaluation(BETTER, loss=math.nan), SETTINGS, ["loss"]),
     "CIDEr is not a number": (evaluation([math.nan] * 40), SETTINGS, ["CIDEr", "CIDEr in chicago", "CIDEr in newyork"]),
-    "infinitely slow": (evaluation(BETTER, seconds=math.inf), SETTINGS, ["seconds a caption"]),
 }
 
 
 @pytest.mark.parametrize(("candidate", "settings", "refused"), SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_scenarios(candidate, settings, refused):
-    verdict = judge(candidate, evaluation(OLD), settings, run_id="r", incumbent_name="champion v1")
+    verdict = judge(candidate, evaluation(OLD), latency(), settings, run_id="r", incumbent_name="champion v1")
     assert [rule.name for rule in verdict.rules if not rule.passed] == refused
     assert verdict.admitted is not bool(refused)
     assert len(verdict.refusals) == len(refused)
 
 
+@pytest.mark.parametrize(("seconds", "admitted"), [(0.14, True), (0.16, False), (math.inf, False), (math.nan, False)])
+def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(seconds, admitted):
+    candidate, incumbent = evaluation(BETTER, seconds=9.0), evaluation(OLD, seconds=0.01)
+    verdict = judge(candidate, incumbent, latency(seconds), SETTINGS, run_id="r", incumbent_name="base")
+    assert verdict.admitted is admitted
+    assert verdict.rules[-1].name == "seconds a caption"
+
+
 def test_different_conditions_cannot_be_compared():
     other = CONDITIONS.model_copy(update={"dataset_version": "d2"})
     with pytest.raises(ValueError, match="different conditions"):
-        judge(evaluation(BETTER, conditions=other), evaluation(OLD), SETTINGS, run_id="r", incumbent_name="base")
+        judge(
+            evaluation(BETTER, conditions=other),
+            evaluation(OLD),
+            latency(),
+            SETTINGS,
+            run_id="r",
+            incumbent_name="base",
+        )
 
 
 def test_the_confidence_is_paired():

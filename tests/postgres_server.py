@@ -1,0 +1,53 @@
+"""A real PostgreSQL on loopback, thrown away afterwards. It runs as Debian's package installed it, but never as root, which it refuses."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+from demo.stack import Stack
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Job
+
+USER = "snap2caption"
+
+
+@contextmanager
+def run(state: Path) -> Iterator[str]:
+    """Start a server and yield its database's URI, as SQLAlchemy takes it; logs and ports lie under *state*."""
+    (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+    as_somebody = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+    port = Ports(state / "ports.json").get("postgresql")
+    # Not under *state*: the server's user may not enter there.
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
+        if as_somebody:
+            shutil.chown(folder, "postgres")
+        data = f"{folder}/data"
+        initdb = (f"{programs}/initdb", "-D", data, "-A", "trust", "-N", "-U", USER)
+        subprocess.run([*as_somebody, *initdb], check=True, capture_output=True, cwd="/")
+        options = (f"listen_addresses={HOST}", f"port={port}", f"unix_socket_directories={folder}", "fsync=off")
+        settings = (part for option in options for part in ("-c", option))
+        command = (*as_somebody, f"{programs}/postgres", "-D", data, *settings)
+        with Stack(state) as stack:
+            server = stack.run(Job(name="postgresql", command=command, environment=os.environ))
+            where = f"{USER}@{HOST}:{port}/postgres"
+            deadline = time.monotonic() + 60
+            while not answers(f"postgresql://{where}"):
+                assert server.status() is None, server.tail()
+                assert time.monotonic() < deadline, server.tail()
+                time.sleep(0.05)
+            yield f"postgresql+psycopg2://{where}"
+
+
+def answers(uri: str) -> bool:
+    try:
+        psycopg2.connect(uri, connect_timeout=5).close()
+    except psycopg2.OperationalError:
+        return False
+    return True

@@ -1,0 +1,146 @@
+"""What keeps a run's numbers, texts and pictures: MLflow, and Weights & Biases if the recipe asks for it."""
+
+import io
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from snap2caption.errors import UserError
+
+
+class Tracker(Protocol):
+    """A place where a run is kept. *artifact* is a file's path within the run."""
+
+    def parameters(self, settings: dict[str, Any]) -> None:
+        """Keep nested settings under dotted names. Doing it again with the same values changes nothing."""
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Keep metrics as of an optimiser step."""
+
+    def text(self, content: str, artifact: str) -> None:
+        """Keep a text file."""
+
+    def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
+        """Keep a table, a column a key, to be shown as one."""
+
+    def picture(self, png: bytes, artifact: str) -> None:
+        """Keep a picture."""
+
+
+class MlflowTracker:
+    """A run in MLflow."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+
+    def parameters(self, settings: dict[str, Any]) -> None:
+        """Keep parameters."""
+        parameters = [Param(name, str(value)) for name, value in flatten(settings)]
+        self.client.log_batch(self.run_id, params=parameters)
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Keep metrics."""
+        now = mlflow.utils.time.get_current_time_millis()
+        self.client.log_batch(self.run_id, [Metric(name, value, now, step) for name, value in values.items()])
+
+    def text(self, content: str, artifact: str) -> None:
+        """Keep an artifact."""
+        self.client.log_text(self.run_id, content, artifact)
+
+    def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
+        """Keep a table where MLflow's own page shows tables.
+
+        In `MlflowClient.log_table`'s format, but without the data frames on its way: they warn with current pandas.
+        """
+        table = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
+        self.text(json.dumps(table, ensure_ascii=False), artifact)
+        self.client.set_tag(self.run_id, "mlflow.loggedArtifacts", json.dumps([{"path": artifact, "type": "table"}]))
+
+    def picture(self, png: bytes, artifact: str) -> None:
+        """Keep an artifact."""
+        folder, _, name = artifact.rpartition("/")
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / name
+            file.write_bytes(png)
+            self.client.log_artifact(self.run_id, str(file), folder)
+
+
+class WandbTracker:
+    """A run in a project of Weights & Biases, beside the one in MLflow whose id it bears.
+
+    Where it goes, and whether it goes anywhere at all, is told by W&B's own variables: ``WANDB_API_KEY``, ``WANDB_BASE_URL``,
+    ``WANDB_MODE=offline``.
+    """
+
+    def __init__(self, project: str, run_id: str, folder: Path) -> None:
+        """Start the run, or go on with it; what it keeps on disk lies under *folder*.
+
+        Raises:
+            UserError: W&B is not installed, or does not take it.
+        """
+        try:
+            import wandb
+        except ImportError as error:
+            raise UserError(
+                "tracking.wandb needs the package wandb; run `pip install 'snap2caption[wandb]'`, or set tracking.wandb=null."
+            ) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = wandb.Settings(silent=True, console="off", save_code=False, disable_git=True)
+        try:
+            self.run = wandb.init(project=project, id=run_id, resume="allow", dir=str(folder), settings=settings)
+        except wandb.errors.Error as error:
+            raise UserError(
+                f"Weights & Biases did not take the run ({error}); set WANDB_API_KEY, or WANDB_MODE=offline to send it later with "
+                "`wandb sync`, or tracking.wandb=null."
+            ) from error
+        # Ours: W&B's own steps only ever rise, and the test scores belong to no step.
+        self.run.define_metric("*", step_metric="step")
+
+    def parameters(self, settings: dict[str, Any]) -> None:
+        """Keep the configuration."""
+        self.run.config.update(dict(flatten(settings)), allow_val_change=True)
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Keep metrics."""
+        self.run.log({**values, "step": step})
+
+    def text(self, content: str, artifact: str) -> None:
+        """Keep a file of the run."""
+        file = Path(self.run.dir) / artifact
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+        self.run.save(str(file), base_path=self.run.dir, policy="now")
+
+    def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
+        """Keep a table."""
+        import wandb
+
+        table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
+        self.run.log({Path(artifact).with_suffix("").as_posix(): table})
+
+    def picture(self, png: bytes, artifact: str) -> None:
+        """Keep a picture."""
+        import wandb
+        from PIL import Image
+
+        self.run.log({Path(artifact).with_suffix("").as_posix(): wandb.Image(Image.open(io.BytesIO(png)))})
+
+    def finish(self, *, well: bool) -> None:
+        """End the run, and wait until everything is sent or on disk."""
+        self.run.finish(exit_code=0 if well else 1)
+
+
+def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested settings under dotted names."""
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
