@@ -10,10 +10,10 @@ TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos chaos-etl soak gate-table demo-base clean
+.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak gate-table demo-base image-training clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 install: $(INSTALLED) ## create .venv with everything, and the system packages that are missing
 
@@ -57,6 +57,9 @@ chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it c
 chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (ROUNDS=50) and see the same result each time
 	@CHAOS_ETL_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/integration/etl/test_chaos.py -s
 
+chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time
+	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py -k killed -s
+
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s
 
@@ -65,6 +68,10 @@ gate-table: $(INSTALLED) ## run the gate's scenarios and write them into docs/ga
 
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base
+
+image-training: ## build the training container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/training.md)
+	@docker build --file training/Dockerfile --tag snap2caption-training \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
 
 clean: ## remove the demo's state and every cache; keep .venv
 	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info

@@ -9,14 +9,16 @@ from pathlib import Path
 from benchmarks import evaluation, generation
 from benchmarks.etl import extract, load, transform
 from benchmarks.table import Row, markdown
+from benchmarks.training import smolvlm
 
 BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "etl.extract": lambda folder: [extract.run(folder)],
     "etl.transform": transform.run,
     "etl.load.s3": lambda folder: [load.run(folder, "s3", transfers) for transfers in (4, 8)],
     "etl.load.swift": lambda folder: [load.run(folder, "swift", transfers) for transfers in (4, 8)],
-    "evaluation": lambda _: evaluation.run(),
+    "evaluation": lambda _: [evaluation.run()],
     "generation": lambda _: [generation.run()],
+    "training": lambda _: [row for epochs in (3, 1) for row in smolvlm.run(epochs)],
 }
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Medians over the runs, in seconds, and the median of the ratios pair by pair (above 1: ours is faster)."""
+    """Medians over the runs, and the median of the ratios pair by pair (above 1: ours is better)."""
 
     what: str
     peer: str
-    ours_seconds: float
-    peer_seconds: float
+    ours: float
+    theirs: float
     ratio: float
+    unit: str = "s"
 
 
 def compare(what: str, peer: str, ours: Callable[[], object], theirs: Callable[[], object], runs: int = 5) -> Row:
@@ -29,9 +30,9 @@ def compare(what: str, peer: str, ours: Callable[[], object], theirs: Callable[[
 
 def markdown(rows: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    lines = ["| what | ours | peer | their time | ratio |", "|---|---|---|---|---|"]
+    lines = ["| what | ours | peer | theirs | ratio |", "|---|---|---|---|---|"]
     lines += [
-        f"| {row.what} | {row.ours_seconds:.2f} s | {row.peer} | {row.peer_seconds:.2f} s | {row.ratio:.2f} |"
+        f"| {row.what} | {row.ours:.4g} {row.unit} | {row.peer} | {row.theirs:.4g} {row.unit} | {row.ratio:.2f} |"
         for row in rows
     ]
     return "\n".join(lines)

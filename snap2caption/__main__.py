@@ -2,14 +2,13 @@
 
 import importlib
 import importlib.util
-import logging
 import os
 import sys
 
 import click
 import typer
 
-from snap2caption.console import stderr
+from snap2caption.console import log_to_stderr, stderr
 from snap2caption.errors import UserError
 
 PARTS = ("demo", "etl", "training", "serving")
@@ -36,10 +35,7 @@ def main() -> None:
     # Before torch is loaded: by default its threads spin while they wait for each other, and where cores are shared (with Airflow, with a
     # browser) each wait lasts until the scheduler takes the spinner off: measured five times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    # Each tells of every request at this level.
-    for name in ("httpx", "swiftclient"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    log_to_stderr()
     try:
         build_app()()
     except UserError as error:

@@ -1,6 +1,8 @@
 """What the command line shows: results on standard output, progress on standard error."""
 
 import json
+import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +33,14 @@ def print_result(text: str, document: Any = None, *, as_json: bool = False) -> N
     """Print a command's result to standard output: *document* as JSON if asked for, else *text*."""
     # Not through Rich: a result must reach a pipe unwrapped and unstyled.
     print(json.dumps(document, ensure_ascii=False, indent=2) if as_json else text)  # noqa: T201
+
+
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Send this process's log to standard error."""
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    # Each tells of every request at this level.
+    for name in ("httpx", "swiftclient"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def progress_bar() -> Progress:

@@ -42,9 +42,9 @@ def train(
         document = {"recipe": recipe.model_dump(mode="json"), **plan.model_dump(mode="json")}
         print_result(f"{recipe.dump()}\n{plan.describe()}", document, as_json=as_json)
         return
-    from training import pipeline
+    from training.launch import launch
 
-    run_id = pipeline.train(recipe, settings, force=force)
+    run_id = launch(recipe, settings, force=force)
     print_result(run_id, {"run_id": run_id, "report": _report_page(run_id, settings)}, as_json=as_json)
 
 
@@ -87,8 +87,8 @@ def gate(run_id: RunId, as_json: AsJson = False) -> None:
 
     settings = Settings()
     verdict = gate_run(run_id, settings)
-    document = verdict.model_dump(mode="json") | {"report": _report_page(verdict.run_id, settings)}
     decision = "admitted" if verdict.admitted else "refused"
+    document = verdict.model_dump(mode="json") | {"report": _report_page(verdict.run_id, settings)}
     print_result(f"{verdict.table()}\n{decision}", document, as_json=as_json)
     if not verdict.admitted:
         for reason in verdict.refusals:

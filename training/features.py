@@ -75,16 +75,17 @@ def _reshaped(sample: Sample, size: tuple[int, int]) -> Sample:
 
 def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], limit_gib: float) -> bool:
     """Whether the features of *samples* can be computed once: the family takes them, nothing before them is trained, and they fit."""
-    if "mm_encoder_outputs" not in inspect.signature(vlm.model.get_base_model().forward).parameters:
+    base = vlm.model.get_base_model()
+    if not limit_gib or "mm_encoder_outputs" not in inspect.signature(base.forward).parameters:
         return False
-    with torch.enable_grad():
-        features = image_features(vlm.model, collate(samples[:1]))
-    if features.requires_grad:
+    reading = {id(weight) for weight in base.get_decoder().parameters()}
+    if any(weight.requires_grad and id(weight) not in reading for weight in base.parameters()):
         return False
     # Photos of different shapes may have different numbers of tokens: some of them stand for all.
     some = samples[:: max(1, len(samples) // 16)]
     tokens = sum(int((collate([sample])["input_ids"] == vlm.model.config.image_token_id).sum()) for sample in some)
-    size = tokens / len(some) * len(samples) * features.shape[-1] * features.element_size()
+    embedding = base.get_input_embeddings().weight[0]
+    size = tokens / len(some) * len(samples) * embedding.numel() * embedding.element_size()
     if size > limit_gib * GIB:
         logger.info(
             "vision features would take %.1f GiB: pictures go through the vision tower in each epoch", size / GIB

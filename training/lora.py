@@ -1,9 +1,11 @@
 """The adapter: LoRA on exactly the modules that a recipe names."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
 from torch import nn
 
 from snap2caption.errors import UserError
@@ -37,6 +39,11 @@ def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
 def trainable_parameters(model: nn.Module) -> int:
     """Return how many numbers training changes."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def adapter_parameters(adapter: Path) -> int:
+    """Return how many numbers the saved *adapter* holds: all that training changed."""
+    return sum(weight.numel() for weight in load_file(adapter / "adapter_model.safetensors").values())
 
 
 def _example(model: nn.Module) -> str:

@@ -64,7 +64,7 @@ class Scores(Writing):
     people: Writing
     """The same of the references."""
     intervals: dict[str, Interval]
-    """Where the scores of other photos of the kind would lie, by `BOOTSTRAP`; of all but the distinct words, which don't add up."""
+    """Where the scores of other photos of the kind would lie, by `BOOTSTRAP`; not of chance, and not of distinct words, which don't add up."""
 
     def metrics(self) -> dict[str, float]:
         """Return the scores by name, and the ends of CIDEr's interval."""
@@ -149,6 +149,7 @@ class Comparison:
         chosen = list(self._position.values()) if keys is None else [self._position[key] for key in keys]
         rows = self._rows[chosen]
         resampled = _measures(BOOTSTRAP.sums(rows))
+        del resampled["tone_chance"]
         return Scores(
             samples=len(chosen),
             **{name: float(value) for name, value in _measures(rows.sum(axis=0)).items()},

@@ -6,20 +6,28 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.shards import Sample
+from snap2caption.store import ObjectStore, open_store
 from snap2caption.vlm import find_revision, load
+from training.checkpoints import Checkpoints
 from training.data import CachedDataset, Selection, mix
 from training.evaluate import conditions_of, evaluate
 from training.finetune import finetune, make_deterministic
-from training.lora import trainable_parameters
+from training.lora import adapter_parameters
+from training.memory import evaluation_advice, explaining_shortage, training_advice
 from training.pictures import choose_rows, draw_grid
 from training.plan import check_model
+from training.progress import Report
+from training.ranks import Ranks, joined
 from training.recipe import Recipe
 from training.report import REPORT, render_report
 from training.stream import SampleStream
@@ -30,9 +38,19 @@ logger = logging.getLogger(__name__)
 SAMPLE_CAPTIONS = 12
 """How many captions are shown in a run."""
 
+NO_MATTER: Any = {
+    "tracking": True,
+    "launcher": True,
+    "optimiser": {"save_every"},
+    "data": {"uri": True, "version": True, "feedback": {"uri"}},
+}
+"""What of a recipe does not change what comes out: where it is done, filed and found, and how much a kill loses."""
+
 
 def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
     """Fine-tune, evaluate and log; return the MLflow run's id.
+
+    Each of several processes that train together calls this, on one machine or many. All train; the first one logs, saves and evaluates.
 
     A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned. One
     that was killed goes on in its own run, from its last checkpoint.
@@ -41,43 +59,56 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
         UserError: something that the recipe needs is missing.
         StoppedError: SIGTERM came; a checkpoint is saved.
     """
-    client = connect(settings.mlflow_tracking_uri)
-    dataset = open_dataset(recipe.data.version_uri(), settings)
-    feedback = open_feedback(recipe, settings)
-    revision = find_revision(recipe.model.base, settings.models_dir)
-    check_model(recipe, settings)
-    versions = [source.manifest.version for source in (dataset, feedback) if source]
-    identity = fingerprint(recipe, versions, revision)
-    work_dir = settings.state_dir / "training" / identity
-    with explained(settings.mlflow_tracking_uri), _alone(work_dir):
-        known = None if force else find_run(client, recipe.tracking.experiment, identity)
-        if known is not None and is_finished(known):
-            logger.info("this recipe was trained on dataset %s before", dataset.manifest.version)
-            return str(known.info.run_id)
-        if known is not None:
-            log = RunLog(client, known.info.run_id)
-            log.resume()
-        else:
-            shutil.rmtree(work_dir, ignore_errors=True)
-            tags = {
-                FINGERPRINT: identity,
-                "base": recipe.model.base,
-                "base_revision": revision,
-                "dataset_version": dataset.manifest.version,
-                "dataset_uri": dataset.uri,
-            } | ({"feedback_version": feedback.manifest.version, "feedback_uri": feedback.uri} if feedback else {})
-            log = RunLog.start(client, recipe.tracking.experiment, tags)
-        with log.recording(recipe.tracking, settings.state_dir):
-            _train(recipe, settings, dataset, feedback, revision, work_dir, log)
-        # The checkpoints are of no use any more: the adapter is in MLflow.
-        shutil.rmtree(work_dir)
-    return log.run_id
+    with joined() as ranks:
+        job = _Job(
+            recipe,
+            settings,
+            open_dataset(recipe.data.version_uri(), settings),
+            open_feedback(recipe, settings),
+            find_revision(recipe.model.base, settings.models_dir),
+        )
+        check_model(recipe, settings)
+        tags = job.tags()
+        folder = settings.state_dir / "training" / tags[FINGERPRINT]
+        with _alone(folder) if ranks.leads else nullcontext():
+            run_id, finished = ranks.lead(lambda: _find_or_start(job, tags, force=force))
+            if not finished:
+                # Of runs that were given up.
+                _remove(set(folder.glob("*")) - {folder / run_id}, ranks)
+                _train(job, folder / run_id, run_id, ranks)
+                # The checkpoints are of no use any more: the adapter is in MLflow.
+                _remove({folder}, ranks)
+    return run_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is trained, and on what."""
+
+    recipe: Recipe
+    settings: Settings
+    dataset: CachedDataset
+    feedback: CachedDataset | None
+    revision: str
+
+    def tags(self) -> dict[str, str]:
+        """Return what an MLflow run is found by."""
+        versions = [source.manifest.version for source in (self.dataset, self.feedback) if source]
+        tags = {
+            FINGERPRINT: fingerprint(self.recipe, versions, self.revision),
+            "base": self.recipe.model.base,
+            "base_revision": self.revision,
+            "dataset_version": self.dataset.manifest.version,
+            "dataset_uri": self.dataset.uri,
+        }
+        if self.feedback:
+            tags |= {"feedback_version": self.feedback.manifest.version, "feedback_uri": self.feedback.uri}
+        return tags
 
 
 def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
-    """Return what makes two trainings the same: the recipe without where things are filed, the datasets' content, the base's weights."""
-    elsewhere: dict[str, Any] = {"tracking": True, "data": {"uri": True, "version": True, "feedback": {"uri"}}}
-    content = recipe.model_dump(mode="json", exclude=elsewhere)
+    """Return what makes two trainings the same: the recipe without what does not matter, the datasets' content, the base's weights."""
+    content = recipe.model_dump(mode="json", exclude=NO_MATTER)
     parts = json.dumps([content, versions, revision], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
@@ -93,62 +124,106 @@ def open_feedback(recipe: Recipe, settings: Settings) -> CachedDataset | None:
     return open_dataset(wanted.version_uri(), settings) if wanted else None
 
 
-def _train(
-    recipe: Recipe,
-    settings: Settings,
-    dataset: CachedDataset,
-    feedback: CachedDataset | None,
-    revision: str,
-    work_dir: Path,
-    log: RunLog,
-) -> None:
-    log.parameters(recipe.model_dump(mode="json", exclude={"tracking"}))
-    log.text(recipe.dump(), RECIPE)
-    log.dataset(dataset.manifest, dataset.uri, test=recipe.evaluation.split)
-    dtype, data = recipe.optimiser.precision, recipe.data
-    adapter = work_dir / "adapter"
-    if not adapter.is_dir():
+def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str, bool]:
+    """Return the id of the run with the fingerprint in *tags*, a new one if there is none, and whether it is finished."""
+    uri, experiment = job.settings.mlflow_tracking_uri, job.recipe.tracking.experiment
+    client = connect(uri)
+    with explained(uri):
+        known = None if force else find_run(client, experiment, tags[FINGERPRINT])
+        if known is None:
+            return RunLog.start(client, experiment, tags).run_id, False
+        run_id = str(known.info.run_id)
+        if is_finished(known):
+            logger.info("this recipe was trained on dataset %s before", tags["dataset_version"])
+            return run_id, True
+        RunLog(client, run_id).resume()
+    return run_id, False
+
+
+def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks) -> None:
+    """Train together; then the first process evaluates and logs, and the others wait for how that ends."""
+    recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
+    log = RunLog(MlflowClient(uri), run_id)
+    copies = recipe.launcher.checkpoints
+    store = open_store(f"{copies.rstrip('/')}/{run_id}") if copies else None
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with explained(uri), log.recording(recipe.tracking, job.settings.state_dir) if ranks.leads else nullcontext():
+        if ranks.leads:
+            log.parameters(recipe.model_dump(mode="json", exclude=NO_MATTER))
+            log.tags({"launcher": recipe.launcher.kind, "processes": str(ranks.size)})
+            log.text(recipe.dump(), RECIPE)
+            log.dataset(job.dataset.manifest, job.dataset.uri, test=recipe.evaluation.split)
+        if not ranks.lead((work_dir / "adapter").is_dir):
+            with explaining_shortage(training_advice(recipe)):
+                _fit(job, work_dir, log, ranks, store)
+        ranks.lead(lambda: _evaluate(job, work_dir / "adapter", log))
+        if ranks.leads:
+            Checkpoints(work_dir, store).discard()
+
+
+def _fit(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None) -> None:
+    recipe = job.recipe
+    vlm = load(
+        recipe.model.base,
+        job.settings.models_dir,
+        revision=job.revision,
+        dtype=recipe.optimiser.precision,
+        load_in_4bit=recipe.model.load_in_4bit,
+        split_images=recipe.model.split_images,
+    )
+    learned_from = _learned_from(job, work_dir / "stream" / str(ranks.rank))
+    if ranks.leads:
+        log.parameters({"train_samples": len(learned_from)})
+    validation = job.dataset.samples("validation", recipe.data.cities, recipe.data.samples_per_city)
+    report: Report = log.metrics if ranks.leads else lambda *_: None
+    finetune(vlm, learned_from, validation, recipe, work_dir, report, ranks, store)
+
+
+def _evaluate(job: _Job, adapter: Path, log: RunLog) -> None:
+    recipe, dataset = job.recipe, job.dataset
+    make_deterministic(recipe.optimiser)
+    with explained(job.settings.mlflow_tracking_uri):
+        log.parameters({"trainable_parameters": adapter_parameters(adapter)})
+        # Loaded from disk, so that what is evaluated is what was saved; never in 4 bits, as it is served.
         vlm = load(
             recipe.model.base,
-            settings.models_dir,
-            revision=revision,
-            dtype=dtype,
-            load_in_4bit=recipe.model.load_in_4bit,
-            split_images=recipe.model.split_images,
+            job.settings.models_dir,
+            adapter=adapter,
+            revision=job.revision,
+            dtype=recipe.optimiser.precision,
         )
-        learned_from = _learned_from(recipe, dataset, feedback, work_dir)
-        validation = dataset.samples("validation", data.cities, data.samples_per_city)
-        finetune(vlm, learned_from, validation, recipe, work_dir, log.metrics)
-        log.parameters({"trainable_parameters": trainable_parameters(vlm.model), "train_samples": len(learned_from)})
-    make_deterministic(recipe.optimiser)
-    # Loaded from disk, so that what is evaluated is what was saved; never in 4 bits, as it is served.
-    vlm = load(recipe.model.base, settings.models_dir, adapter=adapter, revision=revision, dtype=dtype)
-    conditions = conditions_of(dataset, data.cities, recipe.evaluation)
-    evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
-    log.metrics(evaluation.metrics(), 0)
-    log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
-    rows = choose_rows(evaluation, SAMPLE_CAPTIONS)
-    log.table([row.model_dump(mode="json") for row in rows], "samples/captions.json")
-    samples = dataset.samples(recipe.evaluation.split, data.cities)
-    log.picture(draw_grid(rows, samples), "samples/captions.png")
-    log.text(render_report(evaluation, samples), REPORT)
-    log.model(adapter, recipe.model.base, revision)
+        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
+        with explaining_shortage(evaluation_advice(recipe.evaluation)):
+            evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
+        log.metrics(evaluation.metrics(), 0)
+        log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
+        rows = choose_rows(evaluation, SAMPLE_CAPTIONS)
+        log.table([row.model_dump(mode="json") for row in rows], "samples/captions.json")
+        samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
+        log.picture(draw_grid(rows, samples), "samples/captions.png")
+        log.text(render_report(evaluation, samples), REPORT)
+        log.model(adapter, recipe.model.base, job.revision)
 
 
-def _learned_from(
-    recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | None, work_dir: Path
-) -> list[Sample] | SampleStream:
-    """Return the samples to train on. A stream's shards lie under *work_dir* while they are read; what a killed run left there is removed."""
-    data, settings = recipe.data, recipe.optimiser
+def _learned_from(job: _Job, scratch: Path) -> list[Sample] | SampleStream:
+    """Return the samples to train on. A stream's shards lie under *scratch* while they are read; what a killed run left there is removed."""
+    dataset, data, settings = job.dataset, job.recipe.data, job.recipe.optimiser
     if not data.stream:
         samples = dataset.samples("train", data.cities, data.samples_per_city)
-        if feedback and data.feedback:
-            return mix(samples, feedback.samples("train"), data.feedback.share, settings.seed)
+        if job.feedback and data.feedback:
+            return mix(samples, job.feedback.samples("train"), data.feedback.share, settings.seed)
         return samples
-    scratch = work_dir / "stream"
     shutil.rmtree(scratch, ignore_errors=True)
     selection = Selection("train", data.cities, data.samples_per_city)
     return SampleStream(dataset.source, selection, batch_size=settings.batch_size, seed=settings.seed, scratch=scratch)
+
+
+def _remove(folders: set[Path], ranks: Ranks) -> None:
+    """Remove *folders*, once on each machine."""
+    if ranks.leads_machine:
+        for folder in folders:
+            # Machines may share the disk after all, and another one do the same.
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -22,6 +22,12 @@ def _regex(pattern: str) -> str:
     return pattern
 
 
+def _host_and_port(endpoint: str) -> str:
+    if not re.fullmatch(r"\S+:\d+", endpoint):
+        raise ValueError("should be a machine's name and a port, such as node0:29400")
+    return endpoint
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -101,7 +107,14 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class OptimiserSettings(_Section):
-    """How to train. One optimiser step sees ``batch_size * accumulation`` samples.
+    """How to train.
+
+    One optimiser step sees ``batch_size * accumulation`` samples, on however many processes: each takes its share of a batch. ``threads`` are a
+    machine's; its processes share them.
+
+    The validation loss is measured, and a checkpoint saved, at the end of each epoch and every ``evaluate_every`` steps; ``save_every`` steps a
+    checkpoint is saved without. With ``patience``, training ends once so many measurements in a row have not improved on the best by more than
+    ``min_improvement`` (nats a token), and the adapter of the best one is kept; without, that of the last step.
 
     ``precision`` is the base's and that of the arithmetic; the adapter is float32 in any case. With ``gradient_checkpointing`` a layer keeps
     its input alone, and computes the rest again on the way back.
@@ -118,6 +131,49 @@ class OptimiserSettings(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     threads: Positive | None = None
     feature_cache_gib: Annotated[float, Field(ge=0)] = 2.0
+    evaluate_every: Positive | None = None
+    save_every: Positive | None = None
+    patience: Positive | None = None
+    min_improvement: Annotated[float, Field(ge=0)] = 0.0
+
+
+class LauncherSettings(_Section):
+    """On what the training runs: where it is done, not what comes out. ``launcher: ray`` is short for ``launcher: {kind: ray}``.
+
+    ``local``: in the command's own process. ``torchrun``: in ``processes`` on each of ``nodes`` machines (none given: one for each GPU), started by
+    torch's elastic launcher; on several machines the same command is given on each, and they meet at ``rendezvous`` (host:port of one of them).
+    ``ray``: in ``processes`` on the Ray cluster at ``address`` (none given: on a Ray started for the occasion), each with ``resources``, such as
+    ``{GPU: 1, CPU: 8}``.
+
+    ``checkpoints`` is the URI of a store that gets a copy of each checkpoint: so machines need share no disk, and what a lost one did stays.
+    """
+
+    kind: Literal["local", "torchrun", "ray"] = "local"
+    processes: Positive | None = None
+    nodes: Positive = 1
+    rendezvous: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    address: str | None = None
+    resources: dict[str, Annotated[float, Field(gt=0)]] = {}
+    checkpoints: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        belong = {
+            "processes": ("torchrun", "ray"),
+            "rendezvous": ("torchrun",),
+            "address": ("ray",),
+            "resources": ("ray",),
+        }
+        for name, kinds in belong.items():
+            if self.kind not in kinds and getattr(self, name):
+                raise ValueError(f"has {name}, which is for kind {' or '.join(kinds)}; this one is {self.kind}")
+        if self.nodes > 1 and self.kind != "torchrun":
+            raise ValueError(f"has {self.nodes} nodes, which is for kind torchrun; this one is {self.kind}")
+        if self.nodes > 1 and not (self.rendezvous and self.checkpoints):
+            raise ValueError(
+                "has several nodes: they need a rendezvous (host:port of one of them) and checkpoints (the URI of a store), as they may share no disk"
+            )
+        return self
 
 
 class TrackingSettings(_Section):
@@ -165,6 +221,26 @@ class Recipe(_Section):
     tracking: TrackingSettings = TrackingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
+    launcher: LauncherSettings = LauncherSettings()
+
+    @model_validator(mode="after")
+    def _shares_are_whole(self) -> Self:
+        self.share_of_batch((self.launcher.processes or 1) * self.launcher.nodes)
+        return self
+
+    def share_of_batch(self, processes: int) -> int:
+        """Return how many samples of a batch each of so many processes takes.
+
+        Raises:
+            ValueError: the batch can't be divided.
+        """
+        share, left = divmod(self.optimiser.batch_size, processes)
+        if left:
+            raise ValueError(
+                f"optimiser.batch_size is {self.optimiser.batch_size}, which {processes} processes can't share evenly; "
+                f"make it a multiple of {processes}"
+            )
+        return share
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -195,8 +271,10 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())}); correct it.") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a recipe: it must hold sections such as `model:` and `data:`.")
+    _spell_out(content)
     for override in overrides:
         _override(content, override)
+        _spell_out(content)
     return parse_recipe(content, str(path))
 
 
@@ -208,6 +286,11 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
         # An unknown setting before all else: a slip of the pen is also why another one is missing.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise UserError(f"{where}: {_explain(first['type'], first['loc'], first['msg'], first['input'])}") from error
+
+
+def _spell_out(content: dict[str, Any]) -> None:
+    if isinstance(content.get("launcher"), str):
+        content["launcher"] = {"kind": content["launcher"]}
 
 
 def _override(content: dict[str, Any], override: str) -> None:

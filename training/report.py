@@ -157,7 +157,7 @@ def _number(value: float | None) -> str:
         return ""
     if not math.isfinite(value):
         return "not a number"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
 
 
 def _histograms(evaluation: Evaluation, incumbent: Incumbent | None) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
-"""Training samples straight from a store: shuffled, shared over ranks and workers, resumable, verified, a few shards on disk at a time."""
+"""Training samples straight from a store: shuffled, shared over workers, resumable, verified, a few shards on disk at a time."""
 
-import copy
 import hashlib
 import random
 import shutil
@@ -9,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +43,8 @@ class Portion:
 class SampleStream(IterableDataset):
     """The selected samples of a dataset version, as a torch dataset for a DataLoader of the given *batch_size*.
 
-    In each epoch another order, which depends on *seed* and the epoch alone: the shards are shuffled, then the samples of each. Ranks get
-    consecutive parts of that order, and a rank's workers consecutive batches of its part: all of them together give every sample once, and
-    few shards are fetched twice. Ranks get equally many; where the samples don't suffice for that, the first of the order are given
-    once more, as torch's DistributedSampler does.
+    In each epoch another order, which depends on *seed* and the epoch alone: the shards are shuffled, then the samples of each. A loader's
+    workers get consecutive batches of that order: all of them together give every sample once, and few shards are fetched twice.
 
     Beside the shard that is read, the next one is fetched, both under *scratch*; a shard is verified before any of its samples is handed out, and
     removed after the last. Samples carry their photo.
@@ -66,21 +63,14 @@ class SampleStream(IterableDataset):
         self.batch_size = batch_size
         self.seed = seed
         self.scratch = scratch
-        self.rank, self.world_size = 0, 1
         self.epoch = 0
         content = [dataset.manifest.version, [(share.shard.sha256, share.cities) for share in self.shares]]
         self._content = hashlib.sha256(repr(content).encode()).hexdigest()[:16]
         self._position = self._resume_at = 0
 
-    def for_rank(self, rank: int, world_size: int) -> "SampleStream":
-        """Return the stream of one of several processes that train together."""
-        stream = copy.copy(self)
-        stream.rank, stream.world_size = rank, world_size
-        return stream
-
     def __len__(self) -> int:
-        """Return how many samples a rank gets in an epoch."""
-        return -(-sum(share.samples for share in self.shares) // self.world_size)
+        """Return how many samples an epoch has."""
+        return sum(share.samples for share in self.shares)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration gives, from its beginning."""
@@ -105,7 +95,7 @@ class SampleStream(IterableDataset):
         if state["order"] != self._order():
             raise UserError(
                 "The saved position belongs to another stream; go on with the same dataset version, selection, seed, batch size, and "
-                "numbers of processes and workers."
+                "number of workers."
             )
         self.epoch = state["epoch"]
         self.seek(state["position"])
@@ -117,11 +107,10 @@ class SampleStream(IterableDataset):
         return self._read(self.plan(*_this_worker(), start))
 
     def plan(self, worker: int, workers: int, position: int = 0) -> list[Portion]:
-        """Return what a worker of this rank reads in this epoch, from *position* of its part on."""
+        """Return what a worker reads in this epoch, from *position* of its part on."""
         order = random.Random(f"{self.seed}:{self.epoch}").sample(self.shares, len(self.shares))  # noqa: S311 - not a secret
         part = batches_of(worker, workers, len(self), self.batch_size)
-        first = self.rank * len(self)
-        return find_portions(order, range(first + part.start + position, first + part.stop))
+        return find_portions(order, range(part.start + position, part.stop))
 
     def _read(self, plan: Sequence[Portion]) -> Iterator[Sample]:
         if not plan:
@@ -131,7 +120,7 @@ class SampleStream(IterableDataset):
             tempfile.TemporaryDirectory(dir=self.scratch) as scratch,
             ThreadPoolExecutor(1, thread_name_prefix="next-shard") as thread,
         ):
-            # A folder for each: with few shards, the first one may come again at the end.
+            # A folder for each, which goes as a whole.
             folders = [Path(scratch) / str(number) for number in range(len(plan))]
             fetching = thread.submit(self._fetch, plan[0], folders[0])
             for folder, upcoming, next_folder in zip_longest(folders, plan[1:], folders[1:]):
@@ -155,27 +144,31 @@ class SampleStream(IterableDataset):
 
     def _order(self) -> list[Any]:
         """Return what the order of this worker's samples depends on, but for the epoch."""
-        return [self._content, self.seed, self.batch_size, self.rank, self.world_size, *_this_worker()]
+        return [self._content, self.seed, self.batch_size, *_this_worker()]
 
 
 class ByPosition(MapDataset):
     """A stream as transformers' Trainer reads data: by position.
 
-    In ascending order it streams; a jump, as when training resumes, fetches nothing of what lies between.
+    In ascending order it streams. Over the shares of a batch that other processes take it steps; a jump, as when training resumes, fetches nothing
+    of what lies between.
     """
 
     def __init__(self, stream: SampleStream) -> None:
         self.stream = stream
         self._samples: Iterator[Sample] = iter(())
-        self._next = -1
+        self._next: int | None = None
 
     def __len__(self) -> int:
         return len(self.stream)
 
     def __getitem__(self, position: int) -> Sample:
-        if position != self._next:
+        if self._next is None or not 0 <= position - self._next < self.stream.batch_size:
             self.stream.seek(position)
             self._samples = iter(self.stream)
+            self._next = position
+        for _ in range(position - self._next):
+            next(self._samples)
         self._next = position + 1
         return next(self._samples)
 
@@ -242,7 +235,7 @@ def choose(share: Share, samples: Iterator[Sample]) -> list[Sample]:
 
 
 def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> range:
-    """Return which of a rank's *samples* one of its *workers* gets: whole batches, but for the last one of all."""
+    """Return which of the *samples* one of several *workers* gets: whole batches, but for the last one of all."""
     batches = -(-samples // batch_size)
     each, more = divmod(batches, workers)
     first = worker * each + min(worker, more)
@@ -251,17 +244,11 @@ def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> rang
 
 
 def find_portions(order: Sequence[Share], wanted: range) -> list[Portion]:
-    """Return the portions of the shares in *order* that hold the positions *wanted*; after the last position comes the first again.
-
-    *wanted* holds at most as many positions as there are samples.
-    """
-    total = sum(share.samples for share in order)
-    start = wanted.start % total
-    stop = start + len(wanted)
+    """Return the portions of the shares in *order* that hold the positions *wanted*."""
     portions = []
     at = 0
-    for share in chain(order, order):
-        first, last = max(start - at, 0), min(stop - at, share.samples)
+    for share in order:
+        first, last = max(wanted.start - at, 0), min(wanted.stop - at, share.samples)
         if first < last:
             portions.append(Portion(share, first, last))
         at += share.samples

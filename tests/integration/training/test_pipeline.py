@@ -152,7 +152,7 @@ def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with,
     with subprocess.Popen([*command, "train", "--config", str(recipe_file)], env=environment) as process:
         while process.poll() is None:
             # As soon as the second checkpoint is begun.
-            if list(settings.state_dir.glob("training/*/checkpoint-12")):
+            if list(settings.state_dir.glob("training/*/*/checkpoint-12")):
                 process.send_signal(signal.SIGKILL)
                 break
         assert process.wait() == -signal.SIGKILL

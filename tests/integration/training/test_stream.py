@@ -67,14 +67,12 @@ def local_photos(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["file", "s3", "swift"])
-def test_ranks_and_workers_stream_a_version_from_a_store(loaded, folder: Path, tmp_path: Path, kind: str) -> None:
+def test_workers_stream_a_version_from_a_store(loaded, folder: Path, tmp_path: Path, kind: str) -> None:
     stream = stream_of(loaded(kind), tmp_path / "scratch")
     seen: Counter[str] = Counter()
-    for rank in range(2):
-        loader = DataLoader(stream.for_rank(rank, 2), batch_size=4, num_workers=2, collate_fn=photos_of)
-        for batch in loader:
-            seen.update(name for name, _ in batch)
-            assert all(photo == local_photos(folder)[name] for name, photo in batch)
+    for batch in DataLoader(stream, batch_size=4, num_workers=2, collate_fn=photos_of):
+        seen.update(name for name, _ in batch)
+        assert all(photo == local_photos(folder)[name] for name, photo in batch)
     assert seen == dict.fromkeys(local_photos(folder), 1)
     assert list((tmp_path / "scratch").iterdir()) == []
 

@@ -1,40 +1,30 @@
 import os
+import random
+import shutil
 import signal
-import subprocess
-import sys
+import time
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import write_dataset
+from training_process import start
 
+from snap2caption.errors import StoppedError
+from training.checkpoints import Checkpoints
 from training.collate import SampleCollator
-from training.data import CachedDataset, Selection, chunks, evaluation_prompt
-from training.finetune import COMPLETE, EpochOrder, StoppedError, finetune, last_checkpoint
+from training.data import CachedDataset, Selection, evaluation_prompt, training_prompt
+from training.finetune import finetune
 from training.loss import mean_answer_loss
 from training.stream import SampleStream
 
 pytestmark = pytest.mark.unit
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from snap2caption.vlm import load
-from training.data import CachedDataset
-from training.finetune import finetune
-from training.recipe import load_recipe
-
-models, work, cache, recipe_file = map(Path, sys.argv[1:])
-recipe = load_recipe(recipe_file)
-dataset = CachedDataset.open(recipe.data.version_uri(), cache)
-
-def report(metrics, step):
-    if step == 10:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-finetune(load("tiny-llava", models), dataset.samples("train"), dataset.samples("validation"), recipe, work, report)
-"""
+ROUNDS = int(os.environ.get("CHAOS_TRAINING_ROUNDS", "3"))
+"""How often a training is killed; `make chaos-training` kills it many times."""
 
 
 @pytest.fixture
@@ -85,7 +75,8 @@ def test_it_learns_to_tell_the_pictures_apart(run, load_tiny, dataset, tmp_path)
 
     batch = SampleCollator(vlm, evaluation_prompt)(dataset.samples("test"))
     shuffled = batch | {"pixel_values": batch["pixel_values"].roll(1, dims=0)}
-    assert mean_answer_loss(vlm.model, [shuffled]) > mean_answer_loss(vlm.model, [batch]) + 0.01
+    # Trained without seeing them, it loses 0.04 by the shuffling; seeing them, 0.33.
+    assert mean_answer_loss(vlm.model, [shuffled]) > mean_answer_loss(vlm.model, [batch]) + 0.15
 
     reloaded = load_tiny(adapter)
     with torch.no_grad():
@@ -111,31 +102,87 @@ def test_features_kept_or_not_the_result_is_the_same(run, tmp_path):
     assert all(torch.allclose(kept[name], recomputed[name], atol=1e-4) for name in kept)
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(run, recipe, models_dir, tmp_path):
-    recipe_file = tmp_path / "recipe.yaml"
-    recipe_file.write_text(recipe.dump())
-    arguments = [models_dir, tmp_path / "work", tmp_path / "cache", recipe_file]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *map(str, arguments)], capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert last_checkpoint(tmp_path / "work") == str(tmp_path / "work" / "checkpoint-6")
+@pytest.mark.parametrize(
+    ("stream", "rounds"), [(False, ROUNDS), (True, max(1, ROUNDS // 3))], ids=["cached", "streamed"]
+)
+def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir, tmp_path, stream, rounds):
+    settings = recipe.optimiser.model_copy(update={"epochs": 3, "save_every": 2})
+    data = recipe.data.model_copy(update={"stream": stream})
+    text = recipe.model_copy(update={"optimiser": settings, "data": data}).dump()
+    rng = random.Random(stream)
+    work_dir = tmp_path / "work"
+    for number in range(rounds):
+        process = start(text, models_dir, work_dir)
+        # Every other time while a checkpoint is being written, else at a random moment.
+        soon = max(Checkpoints(work_dir).steps(), default=0) + 2 * rng.randint(1, 3)
+        while process.is_alive() and not any(work_dir.glob(f"checkpoint-{soon}")):
+            time.sleep(0.0005)
+        if number % 2:
+            time.sleep(rng.uniform(0, 0.2))
+        process.kill()
+        assert ends(process) in (-signal.SIGKILL, 0)
+    assert ends(start(text, models_dir, work_dir)) == 0
+    assert ends(start(text, models_dir, tmp_path / "whole")) == 0
+    assert same(work_dir / "adapter", tmp_path / "whole" / "adapter")
 
-    steps = []
-    resumed = run(tmp_path / "work", lambda _, step: steps.append(step))[1]
-    assert min(steps) > 6
-    assert same(resumed, run(tmp_path / "whole")[1])
+
+def ends(process: BaseProcess) -> int | None:
+    process.join(120)
+    return process.exitcode
 
 
-def test_asked_to_stop_it_saves_and_goes_on_in_the_middle_of_an_epoch(run, tmp_path):
-    def terminate(_, step):
-        if step == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize(("asked_at", "saved_at"), [(5, 6), (6, 7)], ids=["at the end of an epoch", "in its middle"])
+def test_asked_to_stop_it_saves_and_goes_on_as_if_nothing_had_been(run, tmp_path, asked_at, saved_at):
+    measured: dict[str, dict[int, float]] = {"whole": {}, "work": {}}
+
+    def report_of(name, asked_at=None):
+        def report(metrics, step):
+            if "validation/loss" in metrics:
+                measured[name][step] = metrics["validation/loss"]
+            if step == asked_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return report
 
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(StoppedError, match="has saved a checkpoint"):
-        run(tmp_path / "work", terminate)
+        run(tmp_path / "work", report_of("work", asked_at))
     assert signal.getsignal(signal.SIGTERM) is before
-    assert last_checkpoint(tmp_path / "work") == str(tmp_path / "work" / "checkpoint-7")
-    assert same(run(tmp_path / "work")[1], run(tmp_path / "whole")[1])
+    assert Checkpoints(tmp_path / "work").steps()[-1] == saved_at
+    # Who stops a training may not wait until the loss has been measured.
+    assert list(measured["work"]) == [step for step in (6,) if step < saved_at]
+    resumed = run(tmp_path / "work", report_of("work"))[1]
+    assert same(resumed, run(tmp_path / "whole", report_of("whole"))[1])
+    assert measured["work"] == measured["whole"]
+
+
+def test_the_best_is_kept_once_the_loss_has_stopped_falling(run, load_tiny, dataset, tmp_path):
+    told: list[tuple[int, float]] = []
+
+    def report(metrics, step):
+        if "validation/loss" in metrics:
+            told.append((step, metrics["validation/loss"]))
+
+    # Wild enough to overshoot.
+    wild = {"epochs": 9, "learning_rate": 0.3, "patience": 2, "evaluate_every": 3}
+    vlm, adapter = run(tmp_path / "work", report, **wild)
+    steps, losses = zip(*told, strict=True)
+    assert list(steps) == list(range(3, 3 * len(steps) + 1, 3))
+    best = losses.index(min(losses))
+    assert best < len(losses) - 2 or len(steps) < 18
+    assert losses[-1] > losses[best]
+    assert Checkpoints(tmp_path / "work").steps()[0] == steps[best]
+    collate = SampleCollator(vlm, partial(training_prompt, seed=7))
+    for model in (vlm.model, load_tiny(adapter).model):
+        assert mean_answer_loss(model, [collate(dataset.samples("validation"))]) == pytest.approx(
+            losses[best], rel=1e-4
+        )
+
+    # It was over: the same again trains no further, though the adapter is lost.
+    shutil.rmtree(adapter)
+    told.clear()
+    assert same(run(tmp_path / "work", report, **wild)[1], adapter)
+    assert told == []
 
 
 def test_from_a_stream_it_learns_and_goes_on_in_the_middle_of_an_epoch(run_streamed, tmp_path, caplog):
@@ -151,7 +198,7 @@ def test_from_a_stream_it_learns_and_goes_on_in_the_middle_of_an_epoch(run_strea
 
     with pytest.raises(StoppedError):
         run_streamed(tmp_path / "work", terminate)
-    assert last_checkpoint(tmp_path / "work") == str(tmp_path / "work" / "checkpoint-11")
+    assert Checkpoints(tmp_path / "work").steps()[-1] == 11
     caplog.clear()
     with caplog.at_level("INFO"):
         resumed = run_streamed(tmp_path / "work")
@@ -160,30 +207,7 @@ def test_from_a_stream_it_learns_and_goes_on_in_the_middle_of_an_epoch(run_strea
     assert caplog.text.count("fetching") < 3
 
 
-def test_a_half_written_checkpoint_is_passed_over(tmp_path):
-    for step, marked in ((6, True), (12, False)):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        if marked:
-            (folder / COMPLETE).touch()
-    assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-6")
-    assert last_checkpoint(tmp_path / "checkpoint-6") is None
-
-
 def test_bfloat16_trains(run, tmp_path):
     losses = []
     run(tmp_path, lambda metrics, _: losses.append(metrics), epochs=1, precision="bfloat16")
     assert all(value == value for metrics in losses for value in metrics.values())
-
-
-def test_each_epoch_has_every_sample_once_in_an_order_of_its_own():
-    lengths = [(7 * index) % 50 for index in range(101)]
-    order = EpochOrder(lengths, 4, seed=0)
-    first = list(order)
-    assert sorted(first) == list(range(101))
-    assert list(order) == first
-    order.epoch = 1
-    assert list(order) != first
-    # The last batch is the small one, and batches hold samples of like length.
-    spreads = [max(lengths[i] for i in batch) - min(lengths[i] for i in batch) for batch in chunks(first, 4)]
-    assert sum(spreads) / len(spreads) < 12

@@ -69,6 +69,25 @@ def test_overrides_reach_any_setting(write):
             ["data.stream=true", "data.feedback.share=0.1"],
             "data.feedback can't be mixed into a stream; set data.stream=false",
         ),
+        (MINIMAL, ["launcher=slurm"], "launcher.kind should be 'local', 'torchrun' or 'ray', not 'slurm'"),
+        (
+            MINIMAL,
+            ["launcher.processes=2"],
+            "launcher has processes, which is for kind torchrun or ray; this one is local.",
+        ),
+        (MINIMAL, ["launcher=torchrun", "launcher.address=auto"], "launcher has address, which is for kind ray"),
+        (MINIMAL, ["launcher=ray", "launcher.nodes=2"], "launcher has 2 nodes, which is for kind torchrun"),
+        (MINIMAL, ["launcher=torchrun", "launcher.nodes=2"], "launcher has several nodes: they need a rendezvous"),
+        (
+            MINIMAL,
+            ["launcher=torchrun", "launcher.rendezvous=node0"],
+            "launcher.rendezvous should be a machine's name and a port",
+        ),
+        (
+            MINIMAL,
+            ["launcher=torchrun", "launcher.processes=3"],
+            "optimiser.batch_size is 16, which 3 processes can't share evenly; make it a multiple of 3.",
+        ),
         ("model: {base: x}", [], "model.lora is missing; add it."),
         ("- a\n- b", [], "is not a recipe"),
         ("a: [b", [], "is not valid YAML"),
@@ -100,6 +119,14 @@ def test_feedback_without_a_dataset_says_what_to_add(write):
 def test_a_version_is_found_under_the_datasets_root(write):
     data = load_recipe(write(MINIMAL), ["data.uri=s3://bucket/datasets/", "data.version=d1"]).data
     assert data.version_uri() == "s3://bucket/datasets/d1"
+
+
+def test_a_launchers_kind_is_short_for_it(write):
+    recipe = load_recipe(write(MINIMAL + "launcher: ray\n"), ["launcher.processes=4", "launcher.resources={GPU: 1}"])
+    launcher = recipe.launcher
+    assert (launcher.kind, launcher.processes, launcher.resources) == ("ray", 4, {"GPU": 1.0})
+    assert recipe.share_of_batch(launcher.processes) == 4
+    assert load_recipe(write(MINIMAL), ["launcher=torchrun"]).launcher.kind == "torchrun"
 
 
 def test_the_dump_reads_back_the_same(write, tmp_path):

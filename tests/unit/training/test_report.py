@@ -104,7 +104,7 @@ def test_scores_are_there_with_their_intervals(mixed, good, samples):
     assert (
         f"<td>{mixed.overall.cider:.3f}</td><td><small>{interval.low:.3f} to {interval.high:.3f}</small></td>" in page
     )
-    assert re.search(r'CIDEr-D is <b class="worse">\d\.\d+ lower</b> than that of champion v3', page)
+    assert re.search(r'Over champion v3, photo by photo, CIDEr-D gains <b class="worse">-\d\.\d+</b>', page)
     for name in (*CITIES, "minimal", "professional"):
         if name in {*mixed.cities, *mixed.tones}:
             assert f"<tr><td>{name}</td>" in page

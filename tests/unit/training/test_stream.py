@@ -16,6 +16,8 @@ from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import File, Manifest, Shard, Source, SplitSummary
 from training.data import CachedDataset, Selection
+from training.order import SharedBatches
+from training.ranks import Ranks
 from training.stream import ByPosition, SampleStream, StreamOrder
 
 pytestmark = [
@@ -70,68 +72,44 @@ def planned(sizes: list[int]) -> Dataset:
     return Dataset("file:///nowhere", manifest)
 
 
+def positions(plan) -> list[tuple[str, int]]:
+    return [(portion.share.shard.name, i) for portion in plan for i in range(portion.start, portion.stop)]
+
+
 @given(
     sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8),
-    world_size=st.integers(1, 7),
     workers=st.integers(1, 5),
     batch_size=st.integers(1, 6),
     epoch=st.integers(0, 3),
 )
-def test_ranks_and_workers_share_an_epoch(
-    sizes: list[int], world_size: int, workers: int, batch_size: int, epoch: int
-) -> None:
-    whole = SampleStream(planned(sizes), TRAIN, batch_size=batch_size, seed=1, scratch=Path())
-    whole.set_epoch(epoch)
-    given_out: Counter[tuple[str, int]] = Counter()
-    for rank in range(world_size):
-        stream = whole.for_rank(rank, world_size)
-        counts = []
-        for worker in range(workers):
-            plan = stream.plan(worker, workers)
-            counts.append(sum(portion.stop - portion.start for portion in plan))
-            given_out.update(
-                (portion.share.shard.name, index) for portion in plan for index in range(portion.start, portion.stop)
-            )
-        # Equally many on each rank, and as many batches as the loader's length says, whatever the number of workers.
-        assert sum(counts) == len(stream) == math.ceil(sum(sizes) / world_size)
-        assert sum(math.ceil(count / batch_size) for count in counts) == math.ceil(len(stream) / batch_size)
-    everything = {(f"train-{number:06d}.tar", index) for number, size in enumerate(sizes) for index in range(size)}
-    assert set(given_out) == everything
-    again = given_out.total() - len(everything)
-    assert 0 <= again < world_size
-    if again <= len(everything):
-        assert max(given_out.values()) <= 2
+def test_workers_share_an_epoch(sizes: list[int], workers: int, batch_size: int, epoch: int) -> None:
+    stream = SampleStream(planned(sizes), TRAIN, batch_size=batch_size, seed=1, scratch=Path())
+    stream.set_epoch(epoch)
+    parts = [positions(stream.plan(worker, workers)) for worker in range(workers)]
+    # Every sample once, in the order that a single worker would give, and as many batches as the loader's length says.
+    assert [sample for part in parts for sample in part] == positions(stream.plan(0, 1))
+    assert sorted(sample for part in parts for sample in part) == [
+        (f"train-{number:06d}.tar", index) for number, size in enumerate(sizes) for index in range(size)
+    ]
+    assert len(stream) == sum(sizes)
+    assert sum(math.ceil(len(part) / batch_size) for part in parts) == math.ceil(len(stream) / batch_size)
 
 
-@given(
-    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8),
-    workers=st.integers(1, 3),
-    world_size=st.integers(1, 3),
-    data=st.data(),
-)
-def test_a_later_start_is_the_rest_of_the_plan(sizes: list[int], workers: int, world_size: int, data) -> None:
-    stream = SampleStream(planned(sizes), TRAIN, batch_size=2, seed=1, scratch=Path()).for_rank(0, world_size)
-
-    def positions(plan):
-        return [(portion.share.shard.name, i) for portion in plan for i in range(portion.start, portion.stop)]
-
+@given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=8), workers=st.integers(1, 3), data=st.data())
+def test_a_later_start_is_the_rest_of_the_plan(sizes: list[int], workers: int, data) -> None:
+    stream = SampleStream(planned(sizes), TRAIN, batch_size=2, seed=1, scratch=Path())
     whole = positions(stream.plan(0, workers))
     position = data.draw(st.integers(0, len(whole)))
     assert positions(stream.plan(0, workers, position)) == whole[position:]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
-@pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_every_sample_once_over_real_processes(make, folder: Path, workers: int, world_size: int) -> None:
-    seen: Counter[str] = Counter()
-    for rank in range(world_size):
-        loader = loader_of(make().for_rank(rank, world_size), workers)
-        batches = list(loader)
-        assert len(batches) == len(loader)
-        seen.update(name for batch in batches for name in batch)
-    everything = {f"train-{number:06d}-{index}" for number, size in enumerate(SHARDS) for index in range(size)}
-    assert set(seen) == everything
-    assert seen.total() == math.ceil(len(everything) / world_size) * world_size
+def test_every_sample_once_over_real_processes(make, folder: Path, workers: int) -> None:
+    loader = loader_of(make(), workers)
+    batches = list(loader)
+    assert len(batches) == len(loader)
+    seen = Counter(name for batch in batches for name in batch)
+    assert seen == {f"train-{number:06d}-{index}": 1 for number, size in enumerate(SHARDS) for index in range(size)}
 
 
 def test_the_order_depends_on_seed_and_epoch_alone(make) -> None:
@@ -174,7 +152,7 @@ def test_shards_that_hold_nothing_selected_are_not_fetched(make, folder: Path, c
 @pytest.mark.parametrize("workers", [0, 2])
 def test_resumed_anywhere_it_goes_on_as_if_uninterrupted(make, workers: int) -> None:
     def loader():
-        stream = make(batch_size=3).for_rank(1, 2)
+        stream = make(batch_size=3)
         stream.set_epoch(2)
         return loader_of(stream, workers, StatefulDataLoader)
 
@@ -207,7 +185,7 @@ def test_resuming_fetches_nothing_of_what_is_done(make, caplog) -> None:
 
 def test_a_position_in_another_stream_is_refused(make) -> None:
     state = make(seed=1).state_dict()
-    for other in (make(seed=2), make(Selection("train", ["chicago"]), seed=1), make(seed=1).for_rank(0, 2)):
+    for other in (make(seed=2), make(Selection("train", ["chicago"]), seed=1), make(seed=1, batch_size=3)):
         with pytest.raises(UserError, match="belongs to another stream"):
             other.load_state_dict(state)
 
@@ -305,3 +283,18 @@ def test_a_trainer_reads_it_by_position(make, caplog) -> None:
     stream = make()
     stream.set_epoch(1)
     assert [rows[position].id for position in order] == ids_of(stream)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_reads_its_share_of_each_batch(make, caplog, rank: int) -> None:
+    whole = ids_of(make())
+    stream = make()
+    rows = ByPosition(stream)
+    batches = list(SharedBatches(StreamOrder(stream), 4, Ranks(rank, 2)))
+    with caplog.at_level("INFO"):
+        for number, batch in enumerate(batches):
+            mine = whole[4 * number : 4 * number + 4][2 * rank : 2 * rank + 2]
+            if number < len(batches) - 1:
+                assert [rows[position].id for position in batch] == mine
+    # Each shard once: what lies between is passed over, not fetched again.
+    assert caplog.text.count("fetching") == len(SHARDS)

@@ -1,0 +1,119 @@
+"""The peer: TRL's SFTTrainer, told to do what a recipe asks of ours."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from datasets import Dataset, Features, Image, Value
+from transformers import set_seed
+from trl import SFTConfig, SFTTrainer
+
+from snap2caption.post import render
+from snap2caption.shards import Sample
+from snap2caption.vlm import VisionLanguageModel
+from training.collate import SampleCollator
+from training.data import training_prompt
+from training.finetune import EpochOrder, Report, Reporter
+from training.lora import add_adapter
+from training.recipe import OptimiserSettings, Recipe
+
+ROW = Features({"image": Image(), "prompt": Value("string"), "completion": Value("string")})
+
+
+def finetune(
+    vlm: VisionLanguageModel,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    recipe: Recipe,
+    work_dir: Path,
+    report: Report,
+) -> Path:
+    """Do what `training.finetune.finetune` does, by TRL's SFTTrainer: same arguments, same result.
+
+    Rows are a prompt and a completion, so that the loss covers the answer alone. They come in the order in which ours takes them, so that the losses
+    can be compared; our adapter and our chat template give both the same weights and tokens to begin with, which is checked.
+    """
+    settings = recipe.optimiser
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    set_seed(settings.seed)
+    vlm.model = add_adapter(vlm.model, recipe.model.lora)
+    collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
+    trainer = SFTTrainer(
+        model=vlm.model,
+        args=_arguments(settings, work_dir, len(train)),
+        train_dataset=_rows(vlm, collate, _in_our_order(train, settings)),
+        eval_dataset=_rows(vlm, collate, validation),
+        processing_class=vlm.processor,
+        callbacks=[Reporter(report)],
+    )
+    _check_tokens(trainer, collate, train, settings)
+    trainer.train()
+    adapter = work_dir / "adapter"
+    trainer.save_model(str(adapter))
+    vlm.model.eval()
+    return adapter
+
+
+def _arguments(settings: OptimiserSettings, work_dir: Path, photos: int) -> SFTConfig:
+    epoch = -(-photos // (settings.batch_size * settings.accumulation))
+    return SFTConfig(
+        output_dir=str(work_dir),
+        # The epochs lie one after the other in the data set.
+        num_train_epochs=1,
+        train_sampling_strategy="sequential",
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        use_cpu=not torch.cuda.is_available(),
+        bf16=settings.precision == "bfloat16",
+        fp16=settings.precision == "float16",
+        # TRL has it on unless told otherwise.
+        activation_checkpointing=settings.gradient_checkpointing,
+        seed=settings.seed,
+        eval_strategy="steps",
+        eval_steps=epoch,
+        save_strategy="steps",
+        save_steps=epoch,
+        save_total_limit=2,
+        logging_steps=5,
+        report_to="none",
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        # An image's tokens must not be cut off.
+        max_length=None,
+    )
+
+
+def _in_our_order(samples: Sequence[Sample], settings: OptimiserSettings) -> list[Sample]:
+    order = EpochOrder([len(render(sample.post)) for sample in samples], settings.batch_size, settings.seed)
+    rows = []
+    for epoch in range(settings.epochs):
+        order.epoch = epoch
+        rows += [samples[index] for index in order]
+    return rows
+
+
+def _rows(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample]) -> Dataset:
+    rows: dict[str, list[object]] = {"image": [], "prompt": [], "completion": []}
+    for sample in samples:
+        prompt = vlm.chat(collate.prompt_for(sample))
+        rows["image"].append({"bytes": sample.photo(), "path": None})
+        rows["prompt"].append(prompt)
+        rows["completion"].append(collate.converse(sample).text.removeprefix(prompt))
+    return Dataset.from_dict(rows, features=ROW)
+
+
+def _check_tokens(
+    trainer: SFTTrainer, collate: SampleCollator, samples: Sequence[Sample], settings: OptimiserSettings
+) -> None:
+    theirs = trainer.data_collator([trainer.train_dataset[index] for index in range(settings.batch_size)])
+    ours = collate(_in_our_order(samples, settings)[: settings.batch_size])
+    for name in ("input_ids", "labels"):
+        if not torch.equal(theirs[name], ours[name]):
+            raise SystemExit(f"The two trainers see different {name}.")

@@ -1,0 +1,80 @@
+"""Our fine-tuning beside TRL's SFTTrainer on a model of SmolVLM-256M's shape, on the processor.
+
+``python -m benchmarks.training.smolvlm --splitting --photos 2`` for the model as it is published, which cuts a photo into 17 frames; it takes long.
+"""
+
+import argparse
+import statistics
+from collections.abc import Callable
+
+from benchmarks.table import Row, markdown
+from benchmarks.training.workload import Measured, Workload, measure
+from snap2caption.settings import Settings
+from training.recipe import load_recipe
+
+SAME_LOSS = 1e-3
+"""By how much, in parts of one, the two losses may differ: the two add up the same numbers in another order."""
+
+
+def workload(epochs: int, photos: int, *, splitting: bool) -> Workload:
+    """Return the training that ``configs/smolvlm-256m-cpu.yaml`` asks for, on few *photos*, in small batches, over *epochs*."""
+    settings = {"epochs": epochs, "batch_size": 2, "accumulation": 1, "threads": 2, "feature_cache_gib": 4}
+    overrides = [f"optimiser.{name}={value}" for name, value in settings.items()]
+    recipe = load_recipe(Settings().configs_dir / "smolvlm-256m-cpu.yaml", overrides)
+    shape = "smolvlm-256m" if splitting else "smolvlm-256m-unsplit"
+    return Workload(shape=shape, photos=photos, validation=recipe.optimiser.batch_size, recipe=recipe)
+
+
+def run(epochs: int, photos: int = 8, runs: int = 3, *, splitting: bool = False) -> list[Row]:
+    """Compare speed, memory and loss over *runs*, in turn.
+
+    Raises:
+        SystemExit: the losses differ.
+    """
+    asked = workload(epochs, photos, splitting=splitting)
+    pairs = [(measure("ours", asked), measure("trl", asked)) for _ in range(runs)]
+    for ours, theirs in pairs:
+        if abs(ours.loss - theirs.loss) > SAME_LOSS * theirs.loss:
+            raise SystemExit(f"The losses differ: ours is {ours.loss}, TRL's {theirs.loss}.")
+    frames = "17 frames" if splitting else "1 frame"
+    what = f"SmolVLM-256M shape, {frames} a photo, {photos} photos, {epochs} {'epoch' if epochs == 1 else 'epochs'}"
+    return [
+        _row(f"{what}: speed", "samples/s", pairs, lambda measured: measured.rate, more_is_better=True),
+        _row(
+            f"{what}: processor time a sample",
+            "s",
+            pairs,
+            lambda measured: measured.processor_seconds / measured.samples,
+        ),
+        _row(f"{what}: peak memory", "GB", pairs, lambda measured: measured.peak_bytes / 1e9),
+        _row(f"{what}: loss after training", "nats", pairs, lambda measured: measured.loss),
+    ]
+
+
+def _row(
+    what: str,
+    unit: str,
+    pairs: list[tuple[Measured, Measured]],
+    value: Callable[[Measured], float],
+    *,
+    more_is_better: bool = False,
+) -> Row:
+    values = [(value(ours), value(theirs)) for ours, theirs in pairs]
+    ratio = statistics.median(ours / theirs if more_is_better else theirs / ours for ours, theirs in values)
+    mine, others = zip(*values, strict=True)
+    return Row(what, "TRL SFTTrainer", statistics.median(mine), statistics.median(others), ratio, unit)
+
+
+def main() -> None:
+    """Print the table for what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--splitting", action="store_true", help="17 frames a photo, as published, not 1")
+    parser.add_argument("--photos", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
+    asked = parser.parse_args()
+    print(markdown(run(asked.epochs, asked.photos, asked.runs, splitting=asked.splitting)))
+
+
+if __name__ == "__main__":
+    main()

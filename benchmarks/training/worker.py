@@ -1,0 +1,73 @@
+"""One training in this process: ``python -m benchmarks.training.worker ours|trl < WORKLOAD``, prints what was measured as JSON."""
+
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.training import flops, photos, shapes
+from benchmarks.training.workload import Engine, Measured, Workload
+from training import finetune
+from training.collate import SampleCollator
+from training.data import chunks, training_prompt
+from training.loss import mean_answer_loss
+
+
+def main(engine: Engine, workload: Workload) -> Measured:
+    """Train by *engine*."""
+    settings = workload.recipe.optimiser
+    if engine == "trl":
+        from benchmarks.training.sft import finetune as train
+    else:
+        train = finetune.finetune
+    samples, validation = photos.draw(workload.photos, seed=1), photos.draw(workload.validation, seed=2)
+    vlm = shapes.build(workload.shape, settings.precision)
+    marks: list[tuple[int, float]] = []
+
+    def report(metrics: dict[str, float], step: int) -> None:
+        print(f"{engine}: step {step}: {metrics}", file=sys.stderr)
+        if "train/loss" in metrics:
+            marks.append((step, time.perf_counter()))
+
+    with tempfile.TemporaryDirectory() as folder:
+        started, processor = time.perf_counter(), time.process_time()
+        train(vlm, samples, validation, workload.recipe, Path(folder), report)
+        seconds, processor_seconds = time.perf_counter() - started, time.process_time() - processor
+    # Before anything else is computed here.
+    peak, device_peak = _peak(), torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
+    collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
+    sample = flops.describe(vlm, collate(samples[: settings.batch_size]))
+    held_out = (collate(chunk) for chunk in chunks(validation, settings.batch_size))
+    return Measured(
+        seconds=seconds,
+        processor_seconds=processor_seconds,
+        samples=len(samples) * settings.epochs,
+        steady_rate=_rate(marks, settings.batch_size * settings.accumulation),
+        tokens=sample.tokens,
+        flops=flops.count(vlm.model, sample).total,
+        peak_bytes=peak,
+        device_bytes=device_peak,
+        device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        loss=mean_answer_loss(vlm.model, held_out),
+    )
+
+
+def _rate(marks: list[tuple[int, float]], step: int) -> float | None:
+    if len(marks) < 2:
+        return None
+    (first_step, first), (last_step, last) = marks[0], marks[-1]
+    return (last_step - first_step) * step / (last - first)
+
+
+def _peak() -> int:
+    """Return this program's resident memory at its highest. `getrusage` would tell of the process before it became this program, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
+if __name__ == "__main__":
+    assert sys.argv[1] in ("ours", "trl")  # noqa: S101 - not called by hand
+    print(main(sys.argv[1], Workload.model_validate_json(sys.stdin.read())).model_dump_json())

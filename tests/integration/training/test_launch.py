@@ -1,0 +1,169 @@
+"""The command under its launchers: the same recipe, in several processes."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from tiny import LANGUAGE_LAYERS
+
+from snap2caption.errors import UserError
+from snap2caption.settings import Settings
+from training.checkpoints import COMPLETE
+from training.launch import launch
+from training.pipeline import train
+from training.recipe import LauncherSettings, Recipe
+from training.tracking import connect
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def client(settings: Settings) -> MlflowClient:
+    return connect(settings.mlflow_tracking_uri)
+
+
+@pytest.fixture
+def command(settings: Settings, tmp_path: Path) -> Iterator[Callable[[Recipe], subprocess.Popen[str]]]:
+    """Start ``snap2caption train`` with a recipe, as a user does."""
+    environment = os.environ | {
+        "SNAP2CAPTION_STATE_DIR": str(settings.state_dir),
+        "SNAP2CAPTION_MODELS_DIR": str(settings.models_dir),
+        "SNAP2CAPTION_MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+    }
+    started: list[subprocess.Popen[str]] = []
+
+    def start(recipe: Recipe) -> subprocess.Popen[str]:
+        file = tmp_path / "recipe.yaml"
+        file.write_text(recipe.dump())
+        arguments = [sys.executable, "-m", "snap2caption", "train", "--config", str(file), "--json"]
+        process = subprocess.Popen(
+            arguments,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the processes that train, in the order of their start."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in family if "spawn_main" in " ".join(child.cmdline())]
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def curve(client: MlflowClient, run_id: str, name: str) -> dict[int, float]:
+    return {point.step: point.value for point in client.get_metric_history(run_id, name)}
+
+
+def validation_losses(client: MlflowClient, run_id: str) -> dict[int, float]:
+    return {point.step: point.value for point in client.get_metric_history(run_id, "validation/loss")}
+
+
+def assert_like_alone(client: MlflowClient, settings: Settings, run_id: str, recipe: Recipe) -> None:
+    """The run is the experiment's only one, and its losses are those of the same recipe in one process."""
+    experiment = client.get_experiment_by_name(recipe.tracking.experiment)
+    assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [run_id]
+    run = client.get_run(run_id)
+    assert (run.info.status, run.data.tags["processes"]) == ("FINISHED", "2")
+    # What was done on two processes is not done again on one.
+    local = recipe.model_copy(update={"launcher": LauncherSettings()})
+    assert train(local, settings) == run_id
+    alone = train(local, settings, force=True)
+    expected = validation_losses(client, alone)
+    assert validation_losses(client, run_id) == pytest.approx(expected, abs=1e-4)
+    assert len(expected) == recipe.optimiser.epochs
+    assert run.data.metrics["test/loss"] == pytest.approx(client.get_run(alone).data.metrics["test/loss"], abs=1e-4)
+
+
+@pytest.fixture
+def two(recipe_with: Callable[..., Recipe]) -> Callable[..., Recipe]:
+    """Make a recipe for two processes."""
+
+    def make(kind: str, **launcher: object) -> Recipe:
+        return recipe_with(
+            # Dropout draws other masks on other processes.
+            model={"lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": LANGUAGE_LAYERS}},
+            optimiser={"learning_rate": 1e-3, "epochs": 6, "save_every": 2},
+            launcher={"kind": kind, "processes": 2, **launcher},
+        )
+
+    return make
+
+
+def test_under_torchrun_it_is_killed_stopped_and_ends_as_alone(settings, client, command, two) -> None:
+    recipe = two("torchrun")
+
+    def saved() -> int:
+        return max(
+            (int(path.parent.name[11:]) for path in settings.state_dir.glob(f"training/*/*/*/{COMPLETE}")), default=0
+        )
+
+    killed = command(recipe)
+    wait_for(lambda: saved(), killed)
+    family = psutil.Process(killed.pid).children(recursive=True)
+    workers(killed)[1].kill()
+    output, log = killed.communicate(timeout=120)
+    assert (killed.returncode, output) == (1, "")
+    assert re.search(
+        r"error: .*; the same command goes on from the last checkpoint\.$", log.strip().splitlines()[-1]
+    ), log
+    assert psutil.wait_procs(family, 10)[1] == []
+
+    stopped = command(recipe)
+    before = saved()
+    wait_for(lambda: saved() > before, stopped)
+    family = psutil.Process(stopped.pid).children(recursive=True)
+    stopped.terminate()
+    output, log = stopped.communicate(timeout=120)
+    assert (stopped.returncode, output) == (1, "")
+    assert (
+        log.strip().splitlines()[-1]
+        == "error: Training was stopped; the same command goes on from its last checkpoint."
+    )
+    assert psutil.wait_procs(family, 10)[1] == []
+    assert saved() > before
+
+    ended = command(recipe)
+    output, log = ended.communicate(timeout=120)
+    assert ended.returncode == 0, log
+    assert_like_alone(client, settings, json.loads(output)["run_id"], recipe)
+
+
+def test_on_ray_it_ends_as_alone(settings, client, two) -> None:
+    recipe = two("ray")
+    before = set(psutil.Process().children(recursive=True))
+    run_id = launch(recipe, settings)
+    assert_like_alone(client, settings, run_id, recipe)
+    left = set(psutil.Process().children(recursive=True)) - before
+    assert psutil.wait_procs(left, 20)[1] == []
+
+
+def test_what_the_cluster_lacks_is_one_sentence(settings, two) -> None:
+    with pytest.raises(UserError, match=r"No Ray cluster answers at 127\.0\.0\.1:9 "):
+        launch(two("ray", address="127.0.0.1:9"), settings)

@@ -1,0 +1,94 @@
+"""Processes that train together, on the processor. Under the launchers: tests/integration/training/test_launch.py."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import recipe_content, write_dataset
+from training_process import reports, start, start_together
+
+from training.checkpoints import COMPLETE
+from training.recipe import Recipe
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def odd_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A dataset whose last batch of eight has a single sample: one of two processes has nothing of it."""
+    folder = tmp_path_factory.mktemp("datasets") / "odd"
+    write_dataset(folder, {"train": [20, 21], "validation": 9, "test": 3})
+    return folder.as_uri()
+
+
+@pytest.fixture
+def write_recipe(odd_dataset: str):
+    def write(data: dict[str, object] | None = None, dropout: float = 0.0, **optimiser: object) -> str:
+        content = recipe_content(odd_dataset)
+        content["data"] = {**content["data"], **(data or {})}
+        content["model"]["lora"]["dropout"] = dropout
+        content["optimiser"] = {**content["optimiser"], "learning_rate": 2e-3, **optimiser}
+        return Recipe.model_validate(content).dump()
+
+    return write
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def train_in(processes: int, recipe: str, models_dir: Path, work_dir: Path) -> list[tuple[int, dict[str, float]]]:
+    started = (
+        [start(recipe, models_dir, work_dir)]
+        if processes == 1
+        else start_together(recipe, models_dir, work_dir, processes, free_port())
+    )
+    for process in started:
+        process.join(120)
+    assert [process.exitcode for process in started] == [0] * processes
+    return reports(work_dir)
+
+
+@pytest.mark.parametrize(
+    ("data", "optimiser"),
+    [
+        pytest.param({}, {}, id="features"),
+        pytest.param({"stream": True}, {"accumulation": 2, "epochs": 4}, id="stream, accumulated"),
+    ],
+)
+def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_path, data, optimiser):
+    # Without dropout, which draws other masks on other processes.
+    recipe = write_recipe(data, **optimiser)
+    one, two = (train_in(size, recipe, models_dir, tmp_path / str(size)) for size in (1, 2))
+    assert [(step, set(metrics)) for step, metrics in one] == [(step, set(metrics)) for step, metrics in two]
+    curves = [
+        [(name, metrics[name]) for _, metrics in told for name in ("train/loss", "validation/loss") if name in metrics]
+        for told in (one, two)
+    ]
+    assert len(curves[0]) > 3
+    for (name, alone), (_, together) in zip(*curves, strict=True):
+        assert together == pytest.approx(alone, abs=1e-4), name
+    weights = [load_file(tmp_path / work / "adapter" / "adapter_model.safetensors") for work in ("1", "2")]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-3) for name in weights[0])
+
+
+def test_a_lost_process_ends_the_others_and_the_same_again_ends_as_if_none_had_been(write_recipe, models_dir, tmp_path):
+    recipe = write_recipe(dropout=0.1, epochs=3, save_every=2)
+    train_in(2, recipe, models_dir, tmp_path / "whole")
+    work_dir = tmp_path / "work"
+    first, second = start_together(recipe, models_dir, work_dir, 2, free_port())
+    deadline = time.monotonic() + 120
+    while not list(work_dir.glob(f"checkpoint-*/{COMPLETE}")):
+        assert first.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    second.kill()
+    first.join(60)
+    assert first.exitcode == 1
+    train_in(2, recipe, models_dir, work_dir)
+    weights = [load_file(folder / "adapter" / "adapter_model.safetensors") for folder in (work_dir, tmp_path / "whole")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
