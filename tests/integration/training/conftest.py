@@ -28,10 +28,15 @@ def settings(tracking_uri: str, models_dir: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def recipe_with(dataset_dir: Path, tmp_path: Path) -> Callable[..., Recipe]:
-    """Make a recipe; ``section={"setting": value}`` changes it. Each test has an experiment of its own."""
+    """Make a recipe; ``section={"setting": value}`` changes it. Each test has an experiment of its own.
+
+    What the machine does meanwhile is left out: it is never the same twice.
+    """
 
     def make(**changes: dict[str, object]) -> Recipe:
-        content = recipe_content(dataset_dir.as_uri()) | {"tracking": {"experiment": tmp_path.name}}
+        content = recipe_content(dataset_dir.as_uri()) | {
+            "tracking": {"experiment": tmp_path.name, "system_metrics": False}
+        }
         for section, values in changes.items():
             content[section] = {**content.get(section, {}), **values}
         return Recipe.model_validate(content)

@@ -25,7 +25,7 @@ def client(settings):
 
 def test_a_run_can_be_watched_while_it_trains(settings, client, recipe_with, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
-    recipe = recipe_with(optimiser={"epochs": 4})
+    recipe = recipe_with(optimiser={"epochs": 4}, tracking={"system_metrics": True})
     found = {}
 
     def look() -> None:
@@ -56,7 +56,7 @@ def test_a_run_can_be_watched_while_it_trains(settings, client, recipe_with, mon
 
 
 def test_a_dataset_version_is_the_runs_input(settings, client, recipe_with, dataset_dir):
-    run = client.get_run(train(recipe_with(tracking={"system_metrics": False}), settings))
+    run = client.get_run(train(recipe_with(), settings))
     manifest = Manifest.read(dataset_dir)
     inputs = {
         next(tag.value for tag in found.tags if tag.key == "mlflow.data.context"): found.dataset
@@ -105,7 +105,7 @@ def wandb_offline(monkeypatch, tmp_path):
 
 
 def test_weights_and_biases_is_told_the_same(settings, client, recipe_with, wandb_offline):
-    recipe = recipe_with(tracking={"wandb": "captions", "system_metrics": False}, optimiser={"epochs": 1})
+    recipe = recipe_with(tracking={"wandb": "captions"}, optimiser={"epochs": 1})
     run_id = train(recipe, settings)
     (folder,) = settings.state_dir.glob(f"wandb/offline-run-*-{run_id}")
     files = folder / "files"
