@@ -138,6 +138,23 @@ def test_the_same_training_is_not_done_twice(settings, client, recipe_with, data
     }
 
 
+def test_feedback_is_mixed_in_and_its_content_is_part_of_what_a_training_is(
+    settings, client, recipe_with, dataset_dir, tmp_path
+):
+    uri = str(tmp_path / "feedback")
+    write_dataset(tmp_path / "feedback", {"train": 6, "validation": 3, "test": 3}, seed=70)
+    with_feedback = recipe_with(data={"feedback": {"uri": uri, "share": 0.2}}, optimiser={"epochs": 1})
+    run = client.get_run(train(with_feedback, settings))
+    assert run.data.params["train_samples"] == "60"
+    assert run.data.tags["feedback_version"] == Manifest.read(tmp_path / "feedback").version
+    assert train(with_feedback, settings) == run.info.run_id
+    # The test split, and so the gate, is the corpus's.
+    assert run.data.tags["dataset_version"] == Manifest.read(dataset_dir).version
+    with pytest.raises(UserError, match="vision features can't be kept"):
+        train(recipe_with(model={"lora": {"targets": r".*multi_modal_projector\.linear_1"}}), settings)
+    assert len(client.search_runs([run.info.experiment_id])) == 1
+
+
 def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
     recipe = recipe_with(optimiser={"epochs": 3})
     recipe_file = tmp_path / "recipe.yaml"
