@@ -25,7 +25,7 @@ USUAL_SHARE = 0.5
 
 
 class Memory(BaseModel):
-    """Memory of the device at its peak, in GiB."""
+    """Memory of a device, which each process has its own of, at its peak, in GiB."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class Memory(BaseModel):
 
 
 class Plan(BaseModel):
-    """What would be done. ``hours`` is of training alone, on ``device``."""
+    """What would be done. ``hours`` is of training alone, if one ``device`` did all of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -84,8 +84,8 @@ class Plan(BaseModel):
             "  allocator does not give back at once, up to as much as the activations again)",
             f"vision features: {seen}",
             f"arithmetic: {self.petaflops:,.3g} PFLOP",
-            f"time: {_duration(self.hours)} of training on this machine ({self.device}: {self.teraflops_per_second:.3g} TFLOP/s in a matrix "
-            "product, of which training gets about half; good to a factor of two, small models take longer)",
+            f"time: {_duration(self.hours)} of training on one device like this machine's ({self.device}: {self.teraflops_per_second:.3g} TFLOP/s "
+            "in a matrix product, of which training gets about half; good to a factor of two, small models take longer)",
         ]
         return "\n".join(f"# {line}" for line in lines)
 
@@ -125,11 +125,13 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     lengths = _measure(recipe, settings, dataset, revision)
     optimiser, per_epoch = recipe.optimiser, counts.corpus["train"] + counts.feedback
     features = _features(recipe, model, lengths, per_epoch)
-    longest = Batch(optimiser.batch_size, lengths.longest, lengths.longest_answer, lengths.pieces)
+    # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
+    share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
+    longest = Batch(share, lengths.longest, lengths.longest_answer, lengths.pieces)
     step = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
     looks = 1 if features else optimiser.epochs
     learning = step.learning * lengths.tokens / lengths.longest
-    operations = per_epoch / optimiser.batch_size * (learning * optimiser.epochs + step.seeing * looks)
+    operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks)
     device, speed = measure_throughput(optimiser.precision)
     return Plan(
         dataset_version=dataset.manifest.version,
