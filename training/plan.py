@@ -25,7 +25,7 @@ USUAL_SHARE = 0.5
 
 
 class Memory(BaseModel):
-    """Memory of the device at its peak, in GiB."""
+    """Memory of a device, which each process has its own of, at its peak, in GiB."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +40,7 @@ class Memory(BaseModel):
 
 
 class Plan(BaseModel):
-    """What would be done. ``hours`` is of training alone, on ``device``."""
+    """What would be done. ``hours`` is of training alone, if one ``device`` did all of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -80,11 +80,12 @@ class Plan(BaseModel):
             f"trainable parameters: {self.trainable_parameters:,} of {self.parameters + self.trainable_parameters:,}",
             f"memory: {memory.total:.2f} GiB = base {memory.weights:.2f} + adapter {memory.adapter:.2f} + activations {memory.activations:.2f}",
             "  (adapter: 16 bytes a weight, with gradient and AdamW's state in float32; activations: what autograd saves of the longest batch,",
-            "  counted on tensors without content; a GPU's own context and gaps between tensors come on top: 1 GiB and a tenth)",
+            "  counted on tensors without content. On top: a GPU's own context and gaps between tensors, 1 GiB and a tenth; on a processor, what the",
+            "  allocator does not give back at once, up to as much as the activations again)",
             f"vision features: {seen}",
             f"arithmetic: {self.petaflops:,.3g} PFLOP",
-            f"time: {_duration(self.hours)} of training on this machine ({self.device}: {self.teraflops_per_second:.3g} TFLOP/s in a matrix "
-            "product, of which training gets about half; good to a factor of two, small models take longer)",
+            f"time: {_duration(self.hours)} of training on one device like this machine's ({self.device}: {self.teraflops_per_second:.3g} TFLOP/s "
+            "in a matrix product, of which training gets about half; good to a factor of two, small models take longer)",
         ]
         return "\n".join(f"# {line}" for line in lines)
 
@@ -124,12 +125,13 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     lengths = _measure(recipe, settings, dataset, revision)
     optimiser, per_epoch = recipe.optimiser, counts.corpus["train"] + counts.feedback
     features = _features(recipe, model, lengths, per_epoch)
-    longest = Batch(optimiser.batch_size, lengths.longest, lengths.longest_answer, lengths.pieces)
-    usual = Batch(optimiser.batch_size, round(lengths.tokens), round(lengths.answer), lengths.pieces)
-    peak = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
-    step = model.step(usual, checkpointing=optimiser.gradient_checkpointing)
+    # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
+    share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
+    longest = Batch(share, lengths.longest, lengths.longest_answer, lengths.pieces)
+    step = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
     looks = 1 if features else optimiser.epochs
-    operations = per_epoch / optimiser.batch_size * (step.learning * optimiser.epochs + step.seeing * looks)
+    learning = step.learning * lengths.tokens / lengths.longest
+    operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks)
     device, speed = measure_throughput(optimiser.precision)
     return Plan(
         dataset_version=dataset.manifest.version,
@@ -147,7 +149,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
         memory_gib=Memory(
             weights=model.weight_bytes(in_4bit=recipe.model.load_in_4bit) / GIB,
             adapter=model.training_bytes() / GIB,
-            activations=peak.kept / GIB,
+            activations=step.kept / GIB,
         ),
         features_gib=features / GIB,
         petaflops=operations / 1e15,
@@ -166,10 +168,9 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
-    """Tokens of a sample, of its answer and its picture; the longest; and in how many pieces the picture is seen."""
+    """Tokens of a sample and of its picture; of the longest sample and answer; and in how many pieces the picture is seen."""
 
     tokens: float
-    answer: float
     image: float
     longest: int
     longest_answer: int
@@ -205,7 +206,6 @@ def _measure(recipe: Recipe, settings: Settings, dataset: CachedDataset, revisio
     answers = [int((batch["labels"] != IGNORED).sum()) for batch in batches]
     return _Lengths(
         tokens=fmean(tokens),
-        answer=fmean(answers),
         image=fmean(int((batch["input_ids"] == processor.image_token_id).sum()) for batch in batches),
         longest=max(tokens),
         longest_answer=max(answers),
