@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,19 +18,18 @@ def start(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str, st
     return process
 
 
-def start_together(recipe: str, models_dir: Path, work_dir: Path, size: int, port: int) -> list[BaseProcess]:
-    """Start so many processes that fine-tune together, as a launcher does."""
-    shared = {
-        "WORLD_SIZE": str(size),
-        "LOCAL_WORLD_SIZE": str(size),
-        "MASTER_ADDR": "localhost",
-        "MASTER_PORT": str(port),
-    }
-    shared |= {"GLOO_SOCKET_IFNAME": "lo"}
-    return [
-        start(recipe, models_dir, work_dir, shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in range(size)
-    ]
+def start_together(recipe: str, models_dir: Path, work_dirs: Sequence[Path], port: int) -> list[BaseProcess]:
+    """Start a process for each of *work_dirs*, which train together as under a launcher: on one machine if the folder is the same, else on many."""
+    size = len(work_dirs)
+    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    processes = []
+    for rank, work_dir in enumerate(work_dirs):
+        local = {
+            "LOCAL_RANK": str(work_dirs[:rank].count(work_dir)),
+            "LOCAL_WORLD_SIZE": str(work_dirs.count(work_dir)),
+        }
+        processes.append(start(recipe, models_dir, work_dir, shared | local | {"RANK": str(rank)}))
+    return processes
 
 
 def reports(work_dir: Path) -> list[tuple[int, dict[str, float]]]:
@@ -41,6 +41,7 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
     os.environ |= variables
     import yaml
 
+    from snap2caption.store import open_store
     from snap2caption.vlm import load
     from training.data import CachedDataset, Selection
     from training.finetune import finetune
@@ -64,4 +65,5 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
                 dataset.source, Selection("train"), batch_size=settings.batch_size, seed=settings.seed, scratch=scratch
             )
         vlm = load(parsed.model.base, models_dir)
-        finetune(vlm, train, dataset.samples("validation"), parsed, work_dir, report, ranks)
+        store = open_store(parsed.launcher.checkpoints) if parsed.launcher.checkpoints else None
+        finetune(vlm, train, dataset.samples("validation"), parsed, work_dir, report, ranks, store)

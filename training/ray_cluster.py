@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 from types import FrameType
 from typing import Any
 
@@ -26,6 +27,9 @@ QUIET = {
 
 CARRIED = ("SNAP2CAPTION_", "AWS_", "OS_", "ST_", "MLFLOW_", "OMP_")
 """Beginnings of the names of the variables that processes get from the command: where the services are, and their credentials."""
+
+SECONDS_TO_ANSWER = 10.0
+"""How long a cluster may take to take a connection."""
 
 OBJECT_STORE = 128 << 20
 """Bytes of memory that a Ray started for the occasion shares between its processes: nothing large passes through it."""
@@ -76,9 +80,13 @@ def _connect(recipe: Recipe) -> None:
             logging_config=ray.LoggingConfig(log_level="ERROR"),
         )
         return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        if port.isdigit():
+            # Ray itself would try for minutes.
+            socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
         ray.init(address=address, logging_level=logging.WARNING)
-    except ConnectionError as error:
+    except OSError as error:
         raise UserError(
             f"No Ray cluster answers at {address} ({' '.join(str(error).split())}); start one, or correct launcher.address."
         ) from error

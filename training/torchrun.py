@@ -10,6 +10,7 @@ import time
 import torch
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from snap2caption.console import log_to_stderr
@@ -43,6 +44,11 @@ def run(recipe: Recipe, settings: Settings, *, force: bool) -> str:
         raise StoppedError("Training was stopped; the same command goes on from its last checkpoint.") from error
     except ChildFailedError as error:
         raise _explained(error) from error
+    except RendezvousError as error:
+        raise UserError(
+            f"The machines did not meet at {recipe.launcher.rendezvous}, or lost each other; give the same command on each again, and it goes on "
+            "from the last checkpoint."
+        ) from error
     return str(next(iter(run_ids.values())))
 
 
