@@ -14,8 +14,9 @@ from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.collate import SampleCollator
 from training.data import training_prompt
-from training.finetune import EpochOrder, Report, Reporter
 from training.lora import add_adapter
+from training.order import EpochOrder
+from training.progress import Report, Reporter
 from training.recipe import OptimiserSettings, Recipe
 
 ROW = Features({"image": Image(), "prompt": Value("string"), "completion": Value("string")})
