@@ -132,6 +132,8 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     looks = 1 if features else optimiser.epochs
     learning = step.learning * lengths.tokens / lengths.longest
     operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks)
+    if optimiser.threads:
+        torch.set_num_threads(optimiser.threads)
     device, speed = measure_throughput(optimiser.precision)
     return Plan(
         dataset_version=dataset.manifest.version,

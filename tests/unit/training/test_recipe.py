@@ -56,6 +56,11 @@ def test_overrides_reach_any_setting(write):
         (MINIMAL, ["epochs"], "'epochs' is not an override"),
         (MINIMAL, ["model.base.name=x"], "base holds no settings"),
         (MINIMAL, ["data.cities=[a"], "is not valid YAML"),
+        (
+            MINIMAL,
+            ["launcher.kind=torchrun", "launcher.processes=3"],
+            "batch_size is 16, which 3 processes can't share evenly",
+        ),
         (MINIMAL, ["data.feedback.share=1"], "data.feedback.share should be less than 1, not 1"),
         (MINIMAL, ["data.feedback.uri=x"], "data.feedback.share is missing; add it."),
         (MINIMAL, ["data.feedback.shares=0.1"], "data.feedback.shares is not a setting; did you mean share?"),
