@@ -155,6 +155,9 @@ def test_under_torchrun_it_is_killed_stopped_and_ends_as_alone(settings, client,
     assert_like_alone(client, settings, json.loads(output)["run_id"], recipe)
 
 
+# Ray's own, about its own settings.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_on_ray_it_ends_as_alone(settings, client, two) -> None:
     recipe = two("ray")
     before = set(psutil.Process().children(recursive=True))
