@@ -50,6 +50,8 @@ def run(recipe: Recipe, settings: Settings, *, force: bool) -> str:
             _work,
             train_loop_config={
                 "recipe": recipe.model_dump(mode="json"),
+                # What was not set is each machine's own.
+                "settings": settings.model_dump(exclude_unset=True),
                 "force": force,
                 "environment": {name: value for name, value in os.environ.items() if name.startswith(CARRIED)},
             },
@@ -121,7 +123,7 @@ def _work(work: dict[str, Any]) -> str:
     from training.pipeline import train
 
     log_to_stderr(logging.INFO if os.environ["RANK"] == "0" else logging.WARNING)
-    return train(Recipe.model_validate(work["recipe"]), Settings(), force=work["force"])
+    return train(Recipe.model_validate(work["recipe"]), Settings(**work["settings"]), force=work["force"])
 
 
 def _stop(_: int, __: FrameType | None) -> None:

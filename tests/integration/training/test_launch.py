@@ -156,8 +156,8 @@ def test_under_torchrun_it_is_killed_stopped_and_ends_as_alone(settings, client,
 
 
 # Ray's own, about its own settings.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\..*")
+@pytest.mark.filterwarnings(r"ignore::FutureWarning:ray\..*")
 def test_on_ray_it_ends_as_alone(settings, client, two) -> None:
     recipe = two("ray")
     before = set(psutil.Process().children(recursive=True))
