@@ -57,8 +57,8 @@ chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it c
 chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (ROUNDS=50) and see the same result each time
 	@CHAOS_ETL_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/integration/etl/test_chaos.py -s
 
-chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time
-	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py -k killed -s
+chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time; stop one under torchrun
+	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py tests/integration/training/test_launch.py -k 'killed or stopped' -s
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s
