@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snap2caption.verdict import Rule, Verdict
+from training.bootstrap import Bootstrap
 from training.evaluate import Evaluation
 from training.latency import Latency
 from training.recipe import GateSettings
@@ -76,10 +77,8 @@ def confidence_of_gain(candidate: Evaluation, incumbent: Evaluation, margin: flo
     """
     theirs = {row.id: row.cider for row in incumbent.rows}
     gains = np.array([row.cider - theirs[row.id] for row in candidate.rows])
-    rng = np.random.default_rng(0)
-    # One resample at a time: a full test split times thousands of resamples would not fit into memory.
-    means = (rng.choice(gains, len(gains)).mean() for _ in range(resamples))
-    return sum(bool(mean > margin) for mean in means) / resamples
+    means = Bootstrap(resamples=resamples).sums(gains[:, np.newaxis]) / len(gains)
+    return float((means > margin).mean())
 
 
 def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> Rule:
