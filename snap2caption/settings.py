@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     """Training recipes."""
     datasets_uri: str = (ROOT / ".snap2caption" / "datasets").as_uri()
     """Where dataset versions are loaded to: ``file://``, ``s3://`` or ``swift://``."""
+    feedback_uri: str = (ROOT / ".snap2caption" / "feedback").as_uri()
+    """Where creators' feedback is kept: ``file://``, ``s3://`` or ``swift://``."""
     store_piece_mib: int = Field(default=128, ge=5)
     """Objects above so many MiB go to a store in pieces of that size: a Static Large Object on Swift, multipart on S3 (5 is its least)."""
     mlflow_tracking_uri: str = "http://127.0.0.1:5000"

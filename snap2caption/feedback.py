@@ -1,0 +1,104 @@
+"""Feedback: what a creator said of a caption, as the service stores it and the feedback DAG reads it.
+
+Serving writes it, `etl.feedback` reads it, and this module is the only place that knows its shape and where it lies. All keys are made
+from digests and dates of our own: nothing that a client sends becomes part of one.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from snap2caption.post import Tone
+
+MAX_CAPTION = 2200
+"""Characters of a caption, as on Instagram."""
+
+MAX_HASHTAGS = 30
+
+_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+_Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Reason(StrEnum):
+    """Why a caption was not good enough."""
+
+    WRONG_PLACE = "wrong_place"
+    WRONG_SUBJECT = "wrong_subject"
+    WRONG_TONE = "wrong_tone"
+    BAD_HASHTAGS = "bad_hashtags"
+    TOO_LONG = "too_long"
+    TOO_SHORT = "too_short"
+    OFFENSIVE = "offensive"
+    OTHER = "other"
+
+
+class Words(BaseModel):
+    """A caption (prose) and its hashtags, best first, in normal form without ``#``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    caption: Annotated[str, StringConstraints(max_length=MAX_CAPTION)]
+    hashtags: Annotated[tuple[str, ...], Field(max_length=MAX_HASHTAGS)] = ()
+
+
+class Feedback(BaseModel):
+    """One creator's word on one caption."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: _Id
+    """Made of the creator and her own idempotency key, or at random: the same submission twice is one feedback."""
+    creator: _Digest
+    """SHA-256 of the API key that sent it; of the empty string where the service needs none."""
+    received: datetime
+    """In UTC."""
+    photo: _Digest
+    """SHA-256 of the photo as stored: decoded, upright, without metadata, encoded again."""
+    shown: Words | None = None
+    """What the service had written; None where feedback came with an image of its own and no caption."""
+    edited: Words | None = None
+    """What the creator made of it."""
+    rating: Annotated[int, Field(ge=1, le=5)] | None = None
+    reason: Reason | None = None
+    flagged: bool = False
+    """Whether the creator asks for a person to look."""
+    request_id: str | None = None
+    model_version: str | None = None
+    tone: Tone | None = None
+    location: str | None = None
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Mean probability of the tokens of the caption that was shown."""
+
+
+class Erasure(BaseModel):
+    """The record that a feedback was erased: it names no content, and outlives it so that no later run brings it back."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: _Id
+    erased: datetime
+
+
+def record_key(feedback: Feedback) -> str:
+    """Return the key of a feedback's record. It holds the day, so that a day can be listed."""
+    return f"records/{feedback.received.astimezone(UTC):%Y-%m-%d}/{feedback.id}.json"
+
+
+def photo_key(digest: str) -> str:
+    """Return the key of the photo with *digest*. Photos are shared by the records that refer to them."""
+    return f"photos/{digest[:2]}/{digest}.jpg"
+
+
+def erasure_key(identifier: str) -> str:
+    """Return the key of an erasure's record.
+
+    Raises:
+        ValueError: *identifier* is not the id of a feedback.
+    """
+    if not _ID.fullmatch(identifier):
+        raise ValueError(f"{identifier!r} is not the id of a feedback")
+    return f"erased/{identifier}.json"
