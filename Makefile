@@ -9,6 +9,9 @@ INSTALLED := $(VENV)/.installed
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
 
+# Processes that test. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
+WORKERS ?= 2
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak gate-table demo-base image-training clean
 
@@ -36,7 +39,7 @@ $(VENV)/qlora: constraints.txt | $(INSTALLED)
 
 test: $(INSTALLED) $(VENV)/qlora lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql
-	@$(BIN)/python -m pytest --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## style, types and import rules
 	@$(BIN)/ruff check .

@@ -63,7 +63,7 @@ def evaluate(
     wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
     if split not in ("train", "validation", "test"):
         raise typer.BadParameter("give train, validation or test", param_hint="--split")
-    from training.promotion import evaluate_model
+    from training.admission import evaluate_model
 
     evaluation = evaluate_model(
         model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings(), report=report
@@ -83,7 +83,7 @@ def score(
 
 def gate(run_id: RunId, as_json: AsJson = False) -> None:
     """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
-    from training.promotion import gate_run
+    from training.admission import gate_run
 
     settings = Settings()
     verdict = gate_run(run_id, settings)

@@ -1,64 +1,13 @@
-"""From an evaluated model to the one in service: gate, promote, roll back. The command line and Airflow call these."""
+"""Which model is in service: promote, roll back. The command line and Airflow call these; they load no model."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import yaml
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
 from snap2caption.registry import ModelVersion, Registry
 from snap2caption.settings import Settings
-from snap2caption.verdict import Rule, Verdict
-from training.data import CachedDataset
-from training.evaluate import Conditions, Evaluation, conditions_of, evaluate
-from training.finetune import make_deterministic
-from training.gate import judge
-from training.latency import Latency, compare_latency
-from training.models import BASE, Model, find_base, find_trained, load_both
-from training.pipeline import open_dataset
-from training.recipe import EvaluationSettings, Recipe, parse_recipe
-from training.report import REPORT, Incumbent, render_report, save_report
-from training.tracking import (
-    CANDIDATE,
-    INCUMBENT,
-    LATENCY,
-    RECIPE,
-    VERDICT,
-    RunLog,
-    connect,
-    explained,
-    read_artifact,
-)
-
-
-def gate_run(reference: str, settings: Settings) -> Verdict:
-    """Compare a model with the champion (or the untouched base, if there is none), and store the verdict with its run.
-
-    An evaluation made before counts only if it was made on the same dataset version under the same conditions; otherwise it is made
-    anew, here, by the same code. A model that is admitted is registered and becomes the challenger.
-
-    Args:
-        reference: a run id, an alias or a version.
-        settings: where MLflow is.
-
-    Raises:
-        UserError: there is no such model, or it or the champion is lost or damaged.
-    """
-    client, registry = connect(settings.mlflow_tracking_uri), open_registry(settings)
-    with explained(settings.mlflow_tracking_uri):
-        candidate = find_trained(reference, client, registry)
-        champion = registry.standing().champion
-        if champion is not None and champion.run_id == candidate.run_id:
-            # Nothing to compare, and the verdict that let it in is not to be overwritten.
-            return _champion_already(champion, client.get_run(champion.run_id).data.tags["dataset_version"])
-        verdict = _compare(candidate, champion, client, registry, settings)
-        _store(verdict, client)
-        if verdict.admitted:
-            registry.challenge(_register(candidate, client, registry))
-        else:
-            registry.withdraw(verdict.run_id)
-    return verdict
+from snap2caption.verdict import Verdict
+from training.models import Model, find_trained
+from training.tracking import VERDICT, connect, explained, read_artifact
 
 
 def promote(reference: str, settings: Settings, *, force: bool = False) -> ModelVersion:
@@ -81,7 +30,7 @@ def promote(reference: str, settings: Settings, *, force: bool = False) -> Model
             _check_verdict(client, candidate, standing.champion)
         # Days may have passed since the gate: what goes into service must still be what it saw.
         with candidate.downloaded():
-            version = _register(candidate, client, registry)
+            version = register(candidate, client, registry)
         registry.promote(version, standing)
     return version
 
@@ -92,100 +41,13 @@ def rollback(settings: Settings, request: str = "") -> ModelVersion:
     return open_registry(settings).rollback(request)
 
 
-def evaluate_model(
-    reference: str, dataset_uri: str, wanted: EvaluationSettings, settings: Settings, *, report: Path | None = None
-) -> Evaluation:
-    """Evaluate the model that a run id, an alias, a version or ``base:<name>`` names, on a split of a dataset version.
-
-    With *report*, a page with its scores and samples of what it wrote is written there.
-    """
-    if report is not None and not report.parent.is_dir():
-        raise UserError(f"There is no folder {report.parent} for the report; make it, or name another file.")
-    if reference.startswith(BASE):
-        model = find_base(reference.removeprefix(BASE), settings.models_dir)
-    else:
-        client = connect(settings.mlflow_tracking_uri)
-        with explained(settings.mlflow_tracking_uri):
-            model = find_trained(reference, client, open_registry(settings))
-    dataset = open_dataset(dataset_uri, settings)
-    evaluation = evaluate(model.load(settings.models_dir), dataset, conditions_of(dataset, (), wanted), model.name)
-    if report is not None:
-        save_report(report, render_report(evaluation, dataset.samples(wanted.split)))
-    return evaluation
-
-
 def open_registry(settings: Settings) -> Registry:
     """Return the registry of this installation."""
     return Registry(settings.mlflow_tracking_uri, settings.registered_model)
 
 
-def _compare(
-    candidate: Model, champion: ModelVersion | None, client: MlflowClient, registry: Registry, settings: Settings
-) -> Verdict:
-    assert candidate.run_id is not None  # noqa: S101 - it was trained
-    recipe = _recipe(client, candidate.run_id)
-    make_deterministic(recipe.optimiser)
-    dataset = open_dataset(client.get_run(candidate.run_id).data.tags["dataset_uri"], settings)
-    incumbent = (
-        find_trained(champion.run_id, client, registry) if champion else find_base(candidate.base, settings.models_dir)
-    )
-    evaluator = _Evaluator(client, recipe, dataset, settings)
-    mine = evaluator.of(candidate, [(candidate.run_id, CANDIDATE)])
-    # The incumbent may have been evaluated as a candidate itself, or by an earlier try of this gate.
-    earlier = [(candidate.run_id, INCUMBENT)] + ([(incumbent.run_id, CANDIDATE)] if incumbent.run_id else [])
-    theirs = evaluator.of(incumbent, earlier)
-    log = RunLog(client, candidate.run_id)
-    log.text(theirs.model_dump_json(indent=1), INCUMBENT)
-    samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
-    log.text(render_report(mine, samples, Incumbent(_label(champion), theirs)), REPORT)
-    latency = evaluator.time(candidate, incumbent, recipe.gate.latency_photos)
-    log.text(latency.model_dump_json(indent=1), LATENCY)
-    verdict = judge(mine, theirs, latency, recipe.gate, run_id=candidate.run_id, incumbent_name=_label(champion))
-    return verdict.model_copy(update={"rules": (*verdict.rules, *_history(candidate.run_id, registry))})
-
-
-class _Evaluator:
-    """Evaluates models under one run's conditions, or finds that it was done."""
-
-    def __init__(self, client: MlflowClient, recipe: Recipe, dataset: CachedDataset, settings: Settings) -> None:
-        self.client = client
-        self.dataset = dataset
-        self.models_dir = settings.models_dir
-        self.dtype = recipe.optimiser.precision
-        self.conditions: Conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
-
-    def of(self, model: Model, earlier: list[tuple[str, str]]) -> Evaluation:
-        """Return *model*'s evaluation: one of *earlier* (run, artifact) if it holds, else a new one."""
-        for run_id, artifact in earlier:
-            stored = read_artifact(self.client, run_id, artifact)
-            evaluation = Evaluation.read(stored) if stored else None
-            if evaluation and evaluation.model == model.name and evaluation.conditions == self.conditions:
-                return evaluation
-        return evaluate(model.load(self.models_dir, self.dtype), self.dataset, self.conditions, model.name)
-
-    def time(self, candidate: Model, incumbent: Model, photos: int) -> Latency:
-        """Measure how long both take for a caption, on the split's first *photos*."""
-        samples = self.dataset.samples(self.conditions.split, self.conditions.cities)[:photos]
-        pair = load_both(candidate, incumbent, self.models_dir, self.dtype)
-        return compare_latency(*pair, samples, self.conditions.settings.max_new_tokens, self.conditions.device)
-
-
-def _store(verdict: Verdict, client: MlflowClient) -> None:
-    """Keep the verdict with the candidate's run: as a file, as tags to search by, and on the run's page."""
-    log = RunLog(client, verdict.run_id)
-    log.text(verdict.model_dump_json(indent=1), VERDICT)
-    refused_by = ", ".join(rule.name for rule in verdict.rules if not rule.passed)
-    log.tags(
-        {
-            "gate.admitted": str(verdict.admitted).lower(),
-            "gate.incumbent": verdict.incumbent,
-            "gate.refused_by": refused_by,
-        }
-    )
-    log.describe(f"### Gate\n\n{verdict.report()}")
-
-
-def _register(model: Model, client: MlflowClient, registry: Registry) -> ModelVersion:
+def register(model: Model, client: MlflowClient, registry: Registry) -> ModelVersion:
+    """Register *model* with what it was trained on; the version that its run has already, if there is one."""
     assert model.run_id is not None  # noqa: S101 - it was trained
     assert model.adapter is not None  # noqa: S101
     tags = client.get_run(model.run_id).data.tags
@@ -193,31 +55,9 @@ def _register(model: Model, client: MlflowClient, registry: Registry) -> ModelVe
     return registry.register(model.run_id, model.adapter.uri, kept)
 
 
-def _recipe(client: MlflowClient, run_id: str) -> Recipe:
-    stored = read_artifact(client, run_id, RECIPE)
-    if stored is None:
-        raise UserError(f"Run {run_id} holds no recipe; train again with --force.")
-    return parse_recipe(yaml.safe_load(stored), f"the recipe of run {run_id}")
-
-
-def _label(champion: ModelVersion | None) -> str:
+def label(champion: ModelVersion | None) -> str:
+    """Return what a verdict calls the model in service; the untouched base, if there is none."""
     return f"champion v{champion.version}" if champion else "base"
-
-
-def _champion_already(champion: ModelVersion, dataset_version: str) -> Verdict:
-    reason = f"The model is the champion already (version {champion.version})."
-    rule = Rule(name="champion", passed=True, candidate=None, incumbent=None, reason=reason)
-    return Verdict(run_id=champion.run_id, dataset_version=dataset_version, incumbent=_label(champion), rules=(rule,))
-
-
-def _history(run_id: str, registry: Registry) -> Iterator[Rule]:
-    """Yield a rule that fails for a model that was in service and was rolled back: it is not to come back by itself."""
-    known = registry.by_run(run_id)
-    if known is not None and registry.was_rolled_back(known):
-        reason = (
-            f"It was in service as version {known.version} and was rolled back; a person may promote it with --force."
-        )
-        yield Rule(name="rolled back", passed=False, candidate=None, incumbent=None, reason=reason)
 
 
 def _check_verdict(client: MlflowClient, candidate: Model, champion: ModelVersion | None) -> None:
@@ -231,7 +71,7 @@ def _check_verdict(client: MlflowClient, candidate: Model, champion: ModelVersio
         raise UserError(
             f"The gate refused run {run_id}: {' '.join(verdict.refusals)} Give --force to promote it all the same."
         )
-    if verdict.incumbent != _label(champion):
+    if verdict.incumbent != label(champion):
         raise UserError(
             f"Run {run_id} was compared with {verdict.incumbent}, but the champion has changed since; run `snap2caption gate {run_id}` again."
         )

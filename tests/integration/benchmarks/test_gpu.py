@@ -1,24 +1,27 @@
 """The script for one GPU, tried out on the processor with a tiny model."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from benchmarks.training import gpu, worker
+
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[3]
+ARGUMENTS = [
+    "--shape=llava-tiny", "--peak-tflops=1", "optimiser.batch_size=2", "optimiser.accumulation=1", "optimiser.precision=float32",
+    "model.lora.rank=4", "model.lora.dropout=0",
+]  # fmt: skip
 
 
-def test_it_compares_with_trl_and_both_end_with_the_same_loss():
-    command = [
-        sys.executable, "-m", "benchmarks.training.gpu", "--shape=llava-tiny", "--peak-tflops=1", "optimiser.batch_size=2",
-        "optimiser.accumulation=1", "optimiser.precision=float32", "model.lora.rank=4", "model.lora.dropout=0",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    table = [line.strip("|").split("|") for line in done.stdout.splitlines() if line.startswith("|")]
+# Of TRL, about transformers.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_it_compares_with_trl_and_both_end_with_the_same_loss(monkeypatch, capsys) -> None:
+    # Here, and not in two processes that load everything anew.
+    monkeypatch.setattr(gpu, "measure", worker.main)
+    monkeypatch.setattr(sys, "argv", ["gpu", *ARGUMENTS])
+    gpu.main()
+    table = [line.strip("|").split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     rows = {name.strip(): [value.strip() for value in values] for name, *values in table}
     speed, _, _, utilisation, _, loss = rows["ours"]
     assert float(speed) > 0

@@ -1,14 +1,12 @@
 """A person's approval, in a real Airflow: the task parks itself by the execution API, and a person answers by the REST API that the UI uses."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from snap2caption.settings import ROOT
 from snap2caption.verdict import Rule, Verdict
 
 pytestmark = pytest.mark.integration
@@ -76,21 +74,9 @@ def verdict(*, admitted: bool) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    home = tmp_path_factory.mktemp("airflow")
-    (home / "dags").mkdir()
-    (home / "dags" / "asking_dag.py").write_text(DAG)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-        "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
-        "AIRFLOW__API__SECRET_KEY": "0" * 64,
-    }
+def outcome(run_airflow_once: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    dags: Path = tmp_path_factory.mktemp("dags")
+    (dags / "asking_dag.py").write_text(DAG)
     admitted, refused = verdict(admitted=True), verdict(admitted=False)
     cases = [
         {"conf": {"approval": False, "verdict": admitted}, "answer": ""},
@@ -98,13 +84,14 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         {"conf": {"approval": True, "verdict": admitted}, "answer": "Approve"},
         {"conf": {"approval": True, "verdict": admitted}, "answer": "Reject"},
     ]
-    for command in (("-m", "airflow", "db", "migrate"), ("-c", RUN, str(home / "dags"), json.dumps(cases))):
-        result = subprocess.run(
-            [sys.executable, "-W", "ignore", *command],
-            capture_output=True, text=True, env=environment, cwd=home, timeout=120, check=False,
-        )  # fmt: skip
-        assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
-    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    found: dict[str, Any] = run_airflow_once(
+        dags,
+        RUN,
+        json.dumps(cases),
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS="True",
+        AIRFLOW__API_AUTH__JWT_SECRET="0" * 64,
+        AIRFLOW__API__SECRET_KEY="0" * 64,
+    )
     return found
 
 

@@ -20,11 +20,12 @@ from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS
 from snap2caption.settings import ROOT, Settings
+from training.admission import gate_run
 from training.evaluate import Evaluation
 from training.latency import Latency
 from training.models import find_trained
 from training.pipeline import train
-from training.promotion import gate_run, open_registry, promote, rollback
+from training.promotion import open_registry, promote, rollback
 from training.recipe import Recipe
 from training.tracking import CANDIDATE, INCUMBENT, LATENCY, RECIPE, VERDICT, RunLog, connect, read_artifact
 

@@ -17,10 +17,11 @@ from snap2caption.manifest import Manifest
 from snap2caption.post import parse
 from snap2caption.registry import CHAMPION, PREVIOUS
 from snap2caption.tone import infer_tone
+from training.admission import evaluate_model, gate_run
 from training.data import CachedDataset
 from training.evaluate import Evaluation
 from training.pipeline import train
-from training.promotion import evaluate_model, gate_run, open_registry, promote, rollback
+from training.promotion import open_registry, promote, rollback
 from training.recipe import EvaluationSettings
 from training.report import REPORT
 from training.tracking import CANDIDATE, RECIPE, VERDICT, connect, read_artifact
