@@ -10,7 +10,7 @@ import torch
 from demo.base.architecture import build_model, build_processor
 from demo.base.pool import draw_pool
 from demo.base.pretrain import Pretraining, Schedule, plain_text
-from demo.base.tokenizer import train_tokenizer
+from demo.base.tokenizer import add_phrases, prompt_lines, train_tokenizer
 from snap2caption.settings import Settings
 
 VOCABULARY = 2048
@@ -42,7 +42,9 @@ def main() -> None:
         joint_steps=steps.joint_steps // options.shorten,
     )
     Pretraining(model, processor, pool, schedule, options.seed).run()
-    model.to(torch.bfloat16).save_pretrained(options.out)
+    model.to(torch.bfloat16)
+    add_phrases(model, tokenizer, prompt_lines())
+    model.save_pretrained(options.out)
     processor.save_pretrained(options.out)
 
 

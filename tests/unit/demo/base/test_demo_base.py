@@ -7,11 +7,11 @@ import torch
 from demo.base.architecture import build_model, build_processor
 from demo.base.pool import draw_pool
 from demo.base.pretrain import Pretraining, Schedule, plain_text
-from demo.base.tokenizer import train_tokenizer
+from demo.base.tokenizer import add_phrases, prompt_lines, train_tokenizer
 from demo.corpus.facts import facts_in
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.settings import Settings
 from snap2caption.vlm import Decoding, VisionLanguageModel, load
 
@@ -55,6 +55,29 @@ def test_base_does_not_know_the_task(base: VisionLanguageModel) -> None:
     pictures = [render(scene, 950 + i) for i, scene in enumerate(scenes)]
     answers = base.generate(pictures, [build_prompt(Request())] * 16, Decoding(max_new_tokens=80))
     assert sum("#" in answer.text for answer in answers) <= 2
+
+
+def test_each_line_of_a_prompt_of_training_is_one_token_of_the_shipped_base(base: VisionLanguageModel) -> None:
+    lines = prompt_lines()
+    assert len(lines) == 1 + len(Tone)
+    for line in lines:
+        assert len(base.processor.tokenizer(line, add_special_tokens=False)["input_ids"]) == 1
+
+
+def test_phrases_are_added_once_as_the_mean_of_their_pieces_and_change_nothing_else() -> None:
+    tokenizer = train_tokenizer((plain_text(random.Random(seed)) for seed in range(300)), 600)
+    model = build_model(tokenizer)
+    before, other = model.get_input_embeddings().weight.clone(), tokenizer("A bridge at night.")["input_ids"]
+    pieces = tokenizer("Tone: witty.", add_special_tokens=False)["input_ids"]
+    for _ in range(2):
+        add_phrases(model, tokenizer, ["Tone: witty."])
+    after = model.get_input_embeddings().weight
+    assert tokenizer("A\nTone: witty. B")["input_ids"].count(600) == 1
+    assert after.shape == (601, before.shape[1])
+    assert torch.equal(after[:600], before)
+    assert torch.allclose(after[600], before[pieces].mean(dim=0))
+    assert tokenizer("A bridge at night.")["input_ids"] == other
+    assert tokenizer.decode([600]) == "Tone: witty."
 
 
 def test_the_same_seed_pretrains_the_same_weights(tmp_path: Path) -> None:
