@@ -20,6 +20,11 @@ _CHUNK = 64
 """Pairs that a worker is handed at a time."""
 
 
+def load() -> None:
+    """Import what checking a pair needs, which takes as long as a thousand pairs."""
+    import pyarrow.parquet  # noqa: F401
+
+
 def write_slice(
     pool: Workers, corpus: Path, plan: Path, number: int, path: Path, on_checked: Callable[[int], None]
 ) -> None:
@@ -46,7 +51,7 @@ def _check_chunk(corpus: Path, plan: Path, number: int, start: int) -> "pa.Recor
 
     chunk = _read(plan, number).slice(start, _CHUNK)
     with corpus.open("rb") as archive:
-        found = [check(archive, pair) for pair in _pairs(chunk)]
+        found = list(check(archive, list(_pairs(chunk))))
     good = [None if isinstance(one, Reason) else one for one in found]
     reasons = [one if isinstance(one, Reason) else None for one in found]
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
