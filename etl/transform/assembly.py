@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.transform import columns
-from etl.transform.card import CARD, write_card
+from etl.transform.card import CARD, Card
 from etl.transform.database import BATCH, batches, open_database, view, write_table
 from etl.transform.files import sync
 from etl.transform.group import group
@@ -69,9 +69,10 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
     _assign(work, plan)
     _write_posts(work, plan)
     with ThreadPoolExecutor(1) as aside:
-        tables = aside.submit(_write_tables, work, plan)
+        # This process would have nothing to do while the others write shards.
+        telling = aside.submit(_tell, work, plan)
         shards = _write_shards(work, plan.corpus, pool)
-        tables.result()
+        card = telling.result()
     summaries = {split: _summarise(shards[split]) for split in SPLITS}
     hashtags, assignments = (_file(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
@@ -90,10 +91,7 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
         hashtags=hashtags,
         assignments=assignments,
     )
-    with _open(work, plan) as connection:
-        view(connection, "assigned", work.assigned)
-        twins = find_twins(connection, plan.corpus)
-    write_card(work.draft, manifest, twins)
+    card.write(work.draft, manifest)
     manifest = manifest.model_copy(update={"card": _file(work.draft, CARD)})
     (work.draft / NAME).write_bytes(manifest.dump())
     return manifest
@@ -145,14 +143,16 @@ def _write_posts(work: Work, plan: Plan) -> None:
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
 
 
-def _write_tables(work: Work, plan: Plan) -> None:
-    """Write the tables of the version."""
+def _tell(work: Work, plan: Plan) -> Card:
+    """Write the tables of the version, and return its card."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
         write_assignments(connection, work.draft / ASSIGNMENTS)
+        twins = find_twins(connection, plan.corpus)
         # Learned from: the split alone that the model sees, too.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
+    return Card(work.posts("train"), plan.corpus, twins)
 
 
 def _write_shards(work: Work, corpus: Path, pool: Workers) -> dict[Split, list[Shard]]:
