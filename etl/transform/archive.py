@@ -88,8 +88,9 @@ def _judge(number: int, entry: Entry, limit: int) -> Listed:
     city, id_ = normalise_city(match[2]), match[3]
     if (reason := _refusal(entry, kind, limit)) is not None:
         return _refused(number, entry, limit, reason)._replace(kind=kind, city=city, id=id_)
-    place = (entry.offset, entry.end, entry.compressed, entry.size, entry.method, entry.crc)
-    return Listed(number, kind, city, id_, None, *place)
+    return Listed(
+        number, kind, city, id_, None, entry.offset, entry.end, entry.compressed, entry.size, entry.method, entry.crc
+    )
 
 
 def _refused(number: int, entry: Entry, limit: int, reason: Reason | None) -> Listed:
@@ -103,8 +104,8 @@ def _escapes(name: str, mode: int) -> bool:
         or name.startswith("/")
         or "\\" in name
         or "\0" in name
-        or ".." in name.split("/")
-        or ":" in name.split("/", 1)[0]
+        or (".." in name and ".." in name.split("/"))
+        or (":" in name and ":" in name.split("/", 1)[0])
     )
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.transform import columns
-from etl.transform.card import CARD, write_card
+from etl.transform.card import CARD, Card
 from etl.transform.database import BATCH, batches, open_database, view, write_table
 from etl.transform.files import sync
 from etl.transform.group import group
@@ -23,7 +24,7 @@ from etl.transform.split import assign
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
 from etl.transform.twins import find_twins
 from etl.transform.work import Plan, Work
-from etl.transform.workers import start_workers
+from etl.transform.workers import Workers
 from snap2caption.manifest import NAME, SPLITS, File, Manifest, Shard, Source, Split, SplitSummary
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ ORDER BY sha256(id)
 """
 
 
-def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -> Manifest:
+def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
 
     In memory are, for each usable pair, 64 bytes of digests and 19 of groups and splits, and what `group` adds; all else is on disk.
@@ -66,8 +67,12 @@ def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -
     work.draft.mkdir()
     dropped = _choose(work, plan)
     _assign(work, plan)
-    _write_tables(work, plan)
-    shards = _write_shards(work, plan.corpus, workers)
+    _write_posts(work, plan)
+    with ThreadPoolExecutor(1) as aside:
+        # This process would have nothing to do while the others write shards.
+        telling = aside.submit(_tell, work, plan)
+        shards = _write_shards(work, plan.corpus, pool)
+        card = telling.result()
     summaries = {split: _summarise(shards[split]) for split in SPLITS}
     hashtags, assignments = (_file(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
@@ -86,10 +91,7 @@ def write_version(work: Work, plan: Plan, source: Source, workers: int | None) -
         hashtags=hashtags,
         assignments=assignments,
     )
-    with _open(work, plan) as connection:
-        view(connection, "assigned", work.assigned)
-        twins = find_twins(connection, plan.corpus)
-    write_card(work.draft, manifest, twins)
+    card.write(work.draft, manifest)
     manifest = manifest.model_copy(update={"card": _file(work.draft, CARD)})
     (work.draft / NAME).write_bytes(manifest.dump())
     return manifest
@@ -132,20 +134,28 @@ def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.i
         at += len(ids)
 
 
-def _write_tables(work: Work, plan: Plan) -> None:
-    """Write the tables of the version, and those that its shards are written from."""
+def _write_posts(work: Work, plan: Plan) -> None:
+    """Write the tables that the shards are written from."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
         for split in SPLITS:
             found = batches(connection, _POSTS, {"split": split})
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
+
+
+def _tell(work: Work, plan: Plan) -> Card:
+    """Write the tables of the version, and return its card."""
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
         write_assignments(connection, work.draft / ASSIGNMENTS)
+        twins = find_twins(connection, plan.corpus)
         # Learned from: the split alone that the model sees, too.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
+    return Card(work.posts("train"), plan.corpus, twins)
 
 
-def _write_shards(work: Work, corpus: Path, workers: int | None) -> dict[Split, list[Shard]]:
+def _write_shards(work: Work, corpus: Path, pool: Workers) -> dict[Split, list[Shard]]:
     """Write the shards of each split."""
     import pyarrow.parquet as pq
 
@@ -155,11 +165,10 @@ def _write_shards(work: Work, corpus: Path, workers: int | None) -> dict[Split, 
         for number in range(pq.read_metadata(work.posts(split)).num_row_groups)
     ]
     shards: dict[Split, list[Shard]] = {split: [] for split in SPLITS}
-    with start_workers(workers) as pool:
-        written = pool.run(write_shard, (task for _, task in tasks))
-        for (split, _), shard in zip(tasks, written, strict=True):
-            shards[split].append(shard)
-            sync(work.draft / shard.name)  # while the next ones are written
+    written = pool.run(write_shard, (task for _, task in tasks))
+    for (split, _), shard in zip(tasks, written, strict=True):
+        shards[split].append(shard)
+        sync(work.draft / shard.name)  # while the next ones are written
     return shards
 
 

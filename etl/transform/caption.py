@@ -8,6 +8,8 @@ from snap2caption import hashtags
 _URL = re.compile(r"(?:https?://|\bwww\.)\S*", re.IGNORECASE)
 # Not an e-mail address's second half, and not a lone @ that stands for "at".
 _MENTION = re.compile(r"(?<![\w@])(?:@\w(?:[\w.]*\w)?)+")
+# What a removed word leaves behind: a space before its full stop.
+_GAP = re.compile(r"[ \t]+([.,!?;:])(?=\s|$)")
 _UNSEEN = re.compile(
     r"[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069\u061c]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
 )
@@ -20,11 +22,13 @@ def clean(text: str) -> tuple[str, list[str]]:
     (`hashtags.separate`). Emoji stay.
     """
     text = _UNSEEN.sub("", unicodedata.normalize("NFC", text))
-    text = _MENTION.sub(" ", _URL.sub(" ", text))
+    # Most captions have neither, and looking for the signs alone takes no time.
+    if "://" in text or "www." in text.lower():
+        text = _URL.sub(" ", text)
+    if "@" in text:
+        text = _MENTION.sub(" ", text)
     prose, tags = hashtags.separate(text)
-    # What a removed word leaves behind: a space before its full stop.
-    prose = re.sub(r"[ \t]+([.,!?;:])(?=\s|$)", r"\1", prose)
-    return prose.strip(), tags
+    return _GAP.sub(r"\1", prose).strip(), tags
 
 
 def fingerprint(caption: str) -> str:

@@ -8,12 +8,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
+from etl.transform import columns
+from etl.transform.member import Member
 from snap2caption.manifest import Manifest
-from snap2caption.shards import Sample, read_shard
 
 CARD = "card.html"
 
@@ -38,54 +39,60 @@ Twins = tuple[Shown, Shown]
 """Two samples that were found to be alike: the one that came first, and the other."""
 
 
-def write_card(folder: Path, manifest: Manifest, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> None:
-    """Write the card of the version in *folder*; the same bytes for the same version.
+class Card:
+    """The card of a version, with all that can be drawn before the version is complete; the same bytes for the same version.
 
     Args:
-        folder: with the version's shards and hashtag table.
-        manifest: the version's.
+        posts: the table of the train split.
+        corpus: where the photos lie.
         duplicates: examples of what was found to be alike, under a heading each.
     """
-    from jinja2 import Environment, PackageLoader
 
-    samples = _look(folder, manifest)
-    lengths = [len(sample.post.caption.split()) for sample in samples]
-    tags, counts = _hashtags(folder / manifest.hashtags.name)
-    template = Environment(autoescape=True, loader=PackageLoader(__package__, ".")).get_template("card.html.j2")
-    page = template.render(
-        manifest=manifest,
-        kept=sum(split.samples for split in manifest.splits.values()),
-        cities=sorted({city for split in manifest.splits.values() for city in split.cities}),
-        thumbnail=_THUMBNAIL,
-        lengths=_histogram(lengths),
-        median_length=statistics.median(lengths) if lengths else 0,
-        hashtags=tags,
-        tail=_tail(counts),
-        looked_at=len(samples),
-        duplicates=[
+    def __init__(self, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> None:
+        from jinja2 import Environment, PackageLoader
+
+        loader = PackageLoader(__package__, ".")
+        self._template = Environment(autoescape=True, loader=loader).get_template("card.html.j2")
+        looked_at = _look(posts)
+        self._lengths = [len(row["caption"].split()) for row in looked_at]
+        self._grid = _grid(looked_at, corpus)
+        self._duplicates = [
             (kind, [(_drawn(one), _drawn(other)) for one, other in twins]) for kind, twins in duplicates if twins
-        ],
-        grid=_grid(samples),
-    )
-    (folder / CARD).write_text(page, encoding="utf-8")
+        ]
+
+    def write(self, folder: Path, manifest: Manifest) -> None:
+        """Write the card beside the version's other files, which *manifest* names."""
+        tags, counts = _hashtags(folder / manifest.hashtags.name)
+        page = self._template.render(
+            manifest=manifest,
+            kept=sum(split.samples for split in manifest.splits.values()),
+            cities=sorted({city for split in manifest.splits.values() for city in split.cities}),
+            thumbnail=_THUMBNAIL,
+            lengths=_histogram(self._lengths),
+            median_length=statistics.median(self._lengths) if self._lengths else 0,
+            hashtags=tags,
+            tail=_tail(counts),
+            looked_at=len(self._lengths),
+            duplicates=self._duplicates,
+            grid=self._grid,
+        )
+        (folder / CARD).write_text(page, encoding="utf-8")
 
 
-def _look(folder: Path, manifest: Manifest) -> list[Sample]:
-    samples: list[Sample] = []
-    for shard in manifest.splits["train"].shards:
-        samples += read_shard(folder / shard.name)
-        if len(samples) >= _LOOKED_AT:
-            break
-    return samples[:_LOOKED_AT]
+def _look(posts: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    found = next(pq.ParquetFile(posts).iter_batches(_LOOKED_AT), None)
+    return found.to_pylist() if found else []
 
 
 def _hashtags(table: Path) -> tuple[list[tuple[str, int]], list[int]]:
     """Return the most used hashtags with their counts, and the counts of all, in falling order."""
     import pyarrow.parquet as pq
 
-    counts = pq.read_table(table, columns=["count"])["count"].to_pylist()
-    tags = next(pq.ParquetFile(table).iter_batches(_TOP, columns=["tag"]), None)
-    names = [f"#{tag}" for tag in tags.column("tag").to_pylist()] if tags else []
+    used = pq.ParquetFile(table).read(columns=["tag", "count"])
+    names = [f"#{tag}" for tag in used["tag"].slice(0, _TOP).to_pylist()]
+    counts = used["count"].to_pylist()
     return list(zip(names, counts, strict=False)), counts
 
 
@@ -106,15 +113,18 @@ def _histogram(lengths: Sequence[int], width: int = 5, bins: int = 10) -> list[t
     return [(name, counts[bin_]) for bin_, name in enumerate(names)] if lengths else [("0", 1)]
 
 
-def _grid(samples: Sequence[Sample]) -> list[tuple[str, list[dict[str, str]]]]:
-    by_city: defaultdict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        if len(by_city[sample.city]) < PICTURES_PER_CITY:
-            by_city[sample.city].append(sample)
-    return [
-        (city, [_drawn(Shown(sample.photo(), sample.post.caption, sample.post.hashtags)) for sample in chosen])
-        for city, chosen in sorted(by_city.items())
-    ]
+def _grid(rows: Sequence[dict[str, Any]], corpus: Path) -> list[tuple[str, list[dict[str, str]]]]:
+    by_city: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if len(by_city[row["city"]]) < PICTURES_PER_CITY:
+            by_city[row["city"]].append(row)
+    with corpus.open("rb") as archive:
+        return [(city, [_drawn(_shown(row, archive)) for row in chosen]) for city, chosen in sorted(by_city.items())]
+
+
+def _shown(row: dict[str, Any], archive: BinaryIO) -> Shown:
+    photo = Member(*(row[name] for name in columns.places("image"))).read(archive)
+    return Shown(photo, row["caption"], tuple(row["hashtags"]))
 
 
 def _drawn(shown: Shown) -> dict[str, str]:

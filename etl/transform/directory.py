@@ -19,7 +19,7 @@ MAX_MEMBERS = 20_000_000
 _END = struct.Struct("<4s4H2LH")  # 4.3.16
 _LOCATOR = struct.Struct("<4sLQL")  # 4.3.15
 _END_64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
-_RECORD = struct.Struct("<4s4B4HL2L5H2L")  # 4.3.12
+_RECORD = struct.Struct("<4s4x2H4x3L3H4x2L")  # 4.3.12, without versions, date, disk and internal attributes
 _LOCAL_HEADER = 30  # 4.3.7, without the name and the extra field
 _MAX_COMMENT = 0xFFFF
 _IN_EXTRA, _ZIP64, _EXTRA_FIELD = 0xFFFFFFFF, 0x0001, struct.Struct("<HH")  # 4.5.3
@@ -104,8 +104,8 @@ class Directory:
         if len(data) - at < _RECORD.size:
             raise self._broken()
         (
-            signature, _, _, _, _, flags, method, _, _, crc, compressed, size,
-            name_length, extra_length, comment_length, _, _, attributes, offset,
+            signature, flags, method, crc, compressed, size,
+            name_length, extra_length, comment_length, attributes, offset,
         ) = _RECORD.unpack_from(data, at)  # fmt: skip
         name_end = at + _RECORD.size + name_length
         extra_end = name_end + extra_length
@@ -114,17 +114,10 @@ class Directory:
             raise self._broken()
         if _IN_EXTRA in (compressed, size, offset):
             size, compressed, offset = _from_extra(data[name_end:extra_end], size, compressed, offset)
-        entry = Entry(
-            name=_decode(data[name_end - name_length : name_end], flags),
-            mode=attributes >> 16,
-            encrypted=bool(flags & _ENCRYPTED),
-            method=method,
-            crc=crc,
-            compressed=compressed,
-            size=size,
-            offset=offset,
-            end=offset + _LOCAL_HEADER + name_length + compressed,
-        )
+        name = _decode(data[name_end - name_length : name_end], flags)
+        data_end = offset + _LOCAL_HEADER + name_length + compressed
+        # By position: naming the fields would take half as long again as reading them.
+        entry = Entry(name, attributes >> 16, bool(flags & _ENCRYPTED), method, crc, compressed, size, offset, data_end)
         return entry, end
 
     def _find(self) -> _Place:
@@ -190,6 +183,8 @@ def _from_extra(extra: bytes, size: int, compressed: int, offset: int) -> tuple[
 
 
 def _decode(name: bytes, flags: int) -> str | None:
+    if name.isascii():
+        return name.decode("ascii")  # in both encodings the same, and five times as fast
     try:
         return name.decode("utf-8" if flags & _UTF8 else "cp437")
     except UnicodeDecodeError:

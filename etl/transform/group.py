@@ -67,7 +67,7 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
     near-duplicates for web crawling", WWW 2007.
 
     Args:
-        hashes: (n, 32) bytes, 16 rows of 16 bits with the lowest frequencies at the top left, as `hash_image` returns them.
+        hashes: (n, 32) bytes, 16 rows of 16 bits with the lowest frequencies at the top left, as `hash_pictures` returns them.
     """
     # Equal hashes first: one of them stands for all, or a corpus full of black pictures would fill a bucket.
     first: dict[bytes, int] = {}
@@ -96,7 +96,13 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
 
 def _permuted(words: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Return 64-bit *words* with their bits in another order, the first of *order* on top."""
-    permuted = np.zeros_like(words)
+    # Bit by bit for all values of a byte at each of its places, and then byte by byte for the words: a tenth of the work.
+    places = np.arange(0, 64, 8, dtype=np.uint64)
+    values = np.arange(256, dtype=np.uint64)[:, np.newaxis] << places
+    moved = np.zeros_like(values)
     for bit in order.astype(np.uint64):
-        permuted = (permuted << np.uint64(1)) | ((words >> bit) & np.uint64(1))
+        moved = (moved << np.uint64(1)) | ((values >> bit) & np.uint64(1))
+    permuted = np.zeros_like(words)
+    for column, place in enumerate(places):
+        permuted |= moved[(words >> place) & np.uint64(0xFF), column]
     return permuted

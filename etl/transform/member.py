@@ -1,5 +1,6 @@
 """Reading a member of a zip by its place in the file, without the archive's directory: any process can read any member."""
 
+import os
 import struct
 import zipfile
 import zlib
@@ -8,6 +9,7 @@ from typing import BinaryIO
 
 # APPNOTE.TXT 4.3.7: signature, 22 bytes that the directory has too, and how long the name and the extra field after it are.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
+_USUAL_HEADER = 512
 
 
 class DamagedError(Exception):
@@ -31,13 +33,16 @@ class Member:
         Raises:
             DamagedError: they are not what the directory says.
         """
-        archive.seek(self.offset)
-        header = archive.read(_LOCAL_HEADER.size)
-        if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        # In one system call: the archive's directory does not tell how long the header is, but it is rarely longer than that.
+        block = os.pread(archive.fileno(), _USUAL_HEADER + self.compressed, self.offset)
+        if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
             raise DamagedError("no member here")
-        _, name, extra = _LOCAL_HEADER.unpack(header)
-        archive.seek(name + extra, 1)
-        data = self._inflate(archive.read(self.compressed))
+        _, name, extra = _LOCAL_HEADER.unpack_from(block)
+        start = _LOCAL_HEADER.size + name + extra
+        stored = block[start : start + self.compressed]
+        if start > _USUAL_HEADER:
+            stored = os.pread(archive.fileno(), self.compressed, self.offset + start)
+        data = self._inflate(stored)
         if len(data) != self.size or zlib.crc32(data) != self.crc:
             raise DamagedError("other bytes than were stored")
         return data

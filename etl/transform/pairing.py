@@ -83,17 +83,27 @@ ORDER BY image_offset
 """
 
 
-def write_pairs(corpus: Path, path: Path, cities: Sequence[str], slice_pairs: int) -> tuple[int, dict[str, int]]:
-    """Pair each photo of *cities* with its caption, and write the pairs to *path* with *slice_pairs* in each row group.
-
-    Returns:
-        How many pairs there are, and how many samples (for an unsafe path: members) were dropped, by reason.
+def write_members(corpus: Path, path: Path) -> None:
+    """Write the table of all members of the archive to *path*.
 
     Raises:
         UserError: there is no corpus, or it is no zip, cut off, or damaged.
     """
-    members = path.with_name("members.parquet")
-    write_table(members, columns.members(), _in_batches(list_members(corpus)))
+    write_table(path, columns.members(), _in_batches(list_members(corpus)))
+
+
+def write_pairs(members: Path, path: Path, cities: Sequence[str], slice_pairs: int) -> tuple[int, dict[str, int]]:
+    """Pair each photo of *cities* with its caption, and write the pairs to *path* with *slice_pairs* in each row group.
+
+    Args:
+        members: the table of all members.
+        path: of the table of pairs.
+        cities: which to keep.
+        slice_pairs: rows of a row group.
+
+    Returns:
+        How many pairs there are, and how many samples (for an unsafe path: members) were dropped, by reason.
+    """
     with open_database(path.parent) as connection:
         view(connection, "members", members)
         connection.execute(_JUDGED)
@@ -101,7 +111,6 @@ def write_pairs(corpus: Path, path: Path, cities: Sequence[str], slice_pairs: in
         connection.execute(_WHOLE)
         dropped = dict(connection.execute(_DROPPED).fetchall())
         pairs = write_table(path, columns.pairs(), batches(connection, _PAIRS), slice_pairs)
-    members.unlink()
     return pairs, dropped
 
 

@@ -4,21 +4,22 @@ import hashlib
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from etl.transform.archive import no_corpus, normalise_city
 from etl.transform.assembly import hash_of, write_version
-from etl.transform.check import HASH_SIZE
 from etl.transform.files import written
 from etl.transform.group import MAX_DISTANCE
-from etl.transform.pairing import write_pairs
+from etl.transform.pairing import write_members, write_pairs
+from etl.transform.picture import HASH_SIZE
 from etl.transform.reasons import nothing_usable
 from etl.transform.shards import SAMPLES_PER_SHARD
-from etl.transform.slices import write_slice
+from etl.transform.slices import load, write_slice
 from etl.transform.tables import find_assignments
-from etl.transform.versions import Slot, locked, slot_of
+from etl.transform.versions import Slot, lobby, locked, slot_of
 from etl.transform.work import Plan, Settings, Work
 from etl.transform.workers import Workers, start_workers
 from snap2caption.errors import UserError
@@ -31,7 +32,7 @@ SLICE_PAIRS = 25_000
 MAX_SLICES = 1000
 """Airflow maps a task over no more than 1,024 by default."""
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Counted up when the same corpus and settings give other samples than before."""
 
 OnProgress = Callable[[int, int], None]
@@ -79,12 +80,13 @@ def transform(
     Raises:
         UserError: no zip, or nothing usable in it.
     """
-    planned = plan(corpus, out, cities=cities, seed=seed, previous=previous)
-    count = _Count(on_progress, planned.pairs)
     with start_workers(workers) as pool:
+        pool.start(load)
+        planned = plan(corpus, out, cities=cities, seed=seed, previous=previous)
+        count = _Count(on_progress, planned.pairs)
         for number in range(planned.slices):
             _check_slice(pool, planned.work, number, count)
-    return merge(planned.work, source_urls=source_urls, workers=workers)
+        return _merge(pool, planned.work, source_urls)
 
 
 def plan(
@@ -114,7 +116,6 @@ def plan(
         raise UserError("No city was given; give at least one, such as --cities newyork.")
     corpus, out = corpus.absolute(), out.absolute()
     earlier = find_assignments(previous) if previous else None
-    digest = _digest(corpus)
     settings = Settings(
         cities=tuple(wanted),
         seed=seed,
@@ -124,20 +125,26 @@ def plan(
         samples_per_shard=SAMPLES_PER_SHARD,
         code=CODE_VERSION,
     )
-    slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
-    work = Work(slot.work(slice_pairs))
-    with _disk_of(out), slot.locked():
-        if slot.known() is not None:
-            return Planned(work.folder, 0, 0)
-        found = work.find_plan()
-        if found is None:
-            try:
-                found = _make_plan(work, corpus, digest, settings, earlier, slice_pairs)
-            except UserError:
-                shutil.rmtree(work.folder)  # there is nothing to go on with
-                raise
-        # The same zip may lie elsewhere by now.
-        work.write_plan(found.model_copy(update={"corpus": corpus}))
+    with _disk_of(out), lobby(out, corpus) as folder, ThreadPoolExecutor(1) as aside:
+        # Both read the corpus, each on a core of its own.
+        digesting = aside.submit(_digest, corpus)
+        members = folder / "members.parquet"
+        write_members(corpus, members)
+        digest = digesting.result()
+        slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
+        work = Work(slot.work(slice_pairs))
+        with slot.locked():
+            if slot.known() is not None:
+                return Planned(work.folder, 0, 0)
+            found = work.find_plan()
+            if found is None:
+                try:
+                    found = _make_plan(work, corpus, digest, members, settings, earlier, slice_pairs)
+                except UserError:
+                    shutil.rmtree(work.folder)  # there is nothing to go on with
+                    raise
+            # The same zip may lie elsewhere by now.
+            work.write_plan(found.model_copy(update={"corpus": corpus}))
     return Planned(work.folder, found.slices, found.pairs)
 
 
@@ -171,22 +178,8 @@ def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = 
     Raises:
         UserError: no plan, a slice is missing, the corpus is gone, or nothing in it is usable.
     """
-    work = work.absolute()
-    slot, files = slot_of(work), Work(work)
-    with _disk_of(work), slot.locked():
-        if (known := slot.known()) is not None:
-            slot.discard()
-            return known
-        found = files.open_plan()
-        missing = [number for number in range(found.slices) if not files.slice(number).exists()]
-        if missing:
-            raise UserError(
-                f"{len(missing)} of {found.slices} slices are missing; make them, the first with "
-                f"`snap2caption transform-slice {work} {missing[0]}`."
-            )
-        source = Source(urls=tuple(sorted(source_urls)), sha256=found.sha256)
-        manifest = write_version(files, found, source, workers)
-        return slot.publish(files.draft, manifest.version, {NAME, *(file.name for file in manifest.files())})
+    with start_workers(workers) as pool:
+        return _merge(pool, work, source_urls)
 
 
 class _Count:
@@ -204,13 +197,19 @@ class _Count:
 
 
 def _make_plan(
-    work: Work, corpus: Path, digest: str, settings: Settings, earlier: Path | None, slice_pairs: int
+    work: Work,
+    corpus: Path,
+    digest: str,
+    members: Path,
+    settings: Settings,
+    earlier: Path | None,
+    slice_pairs: int,
 ) -> Plan:
     work.slices.mkdir(parents=True, exist_ok=True)
     if earlier is not None:
         with written(work.earlier) as part:
             shutil.copyfile(earlier, part)
-    pairs, dropped = write_pairs(corpus, work.pairs, settings.cities, slice_pairs)
+    pairs, dropped = write_pairs(members, work.pairs, settings.cities, slice_pairs)
     if not pairs:
         raise nothing_usable(corpus, settings.cities, dropped)
     if pairs > MAX_SLICES * slice_pairs:
@@ -247,6 +246,25 @@ def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
                 count.add(pairs)
             else:
                 write_slice(pool, found.corpus, files.pairs, number, path, count.add)
+
+
+def _merge(pool: Workers, work: Path, source_urls: Sequence[str]) -> Path:
+    work = work.absolute()
+    slot, files = slot_of(work), Work(work)
+    with _disk_of(work), slot.locked():
+        if (known := slot.known()) is not None:
+            slot.discard()
+            return known
+        found = files.open_plan()
+        missing = [number for number in range(found.slices) if not files.slice(number).exists()]
+        if missing:
+            raise UserError(
+                f"{len(missing)} of {found.slices} slices are missing; make them, the first with "
+                f"`snap2caption transform-slice {work} {missing[0]}`."
+            )
+        source = Source(urls=tuple(sorted(source_urls)), sha256=found.sha256)
+        manifest = write_version(files, found, source, pool)
+        return slot.publish(files.draft, manifest.version, {NAME, *(file.name for file in manifest.files())})
 
 
 @contextmanager

@@ -4,7 +4,9 @@ import hashlib
 import json
 import tarfile
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from etl.transform import columns
 from etl.transform.files import written
@@ -17,6 +19,10 @@ SAMPLES_PER_SHARD = 2000
 """About 50 MB of InstaCities photos: large enough for an object store, small enough to resume by."""
 
 
+_BLOCK = 1 << 20
+"""Bytes of a shard that are written at a time."""
+
+
 def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
     """Write the shard *path* of row group *number* of the table *posts*: for each ``<key>.jpg``, the corpus's own bytes, and ``<key>.json``."""
     import pyarrow.parquet as pq
@@ -25,11 +31,8 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
     places = zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)
     rows = group.select(["id", "city", "caption", "hashtags"]).to_pylist()
     digest, size = hashlib.sha256(), 0
-    with corpus.open("rb") as archive, written(path, synced=False) as part, part.open("wb") as shard:
-        for index, (row, place) in enumerate(zip(rows, places, strict=True)):
-            key = f"{number * SAMPLES_PER_SHARD + index:09d}"
-            photo = _member(f"{key}.jpg", Member(*place).read(archive))
-            block = photo + _member(f"{key}.json", _ENCODER.encode(row).encode())
+    with corpus.open("rb") as archive, written(path, synced=False) as part, part.open("wb", buffering=0) as shard:
+        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places)):
             digest.update(block)
             size += shard.write(block)
         end = bytes(2 * tarfile.BLOCKSIZE)
@@ -40,9 +43,29 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
     return Shard(name=path.name, sha256=digest.hexdigest(), samples=len(rows), bytes=size, cities=cities)
 
 
-def _member(name: str, data: bytes) -> bytes:
-    """Return a member as it lies in a tar."""
-    return b"".join([_header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE)])
+def _parts(
+    archive: BinaryIO, first: int, rows: Sequence[dict[str, Any]], places: Iterable[tuple[int, ...]]
+) -> Iterator[bytes]:
+    """Yield what lies in the tar one after the other; *first* is the number of the first sample."""
+    for number, (row, place) in enumerate(zip(rows, places, strict=True), first):
+        photo, post = Member(*place).read(archive), _ENCODER.encode(row).encode()
+        for kind, data in (("jpg", photo), ("json", post)):
+            yield _header(f"{number:09d}.{kind}", len(data))
+            yield data
+            yield bytes(-len(data) % tarfile.BLOCKSIZE)
+
+
+def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in larger pieces, each of which costs one system call."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= _BLOCK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
 
 
 def _header(name: str, size: int) -> bytes:

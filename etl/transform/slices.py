@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
 from etl.transform.check import Checked, check
@@ -20,6 +20,11 @@ _CHUNK = 64
 """Pairs that a worker is handed at a time."""
 
 
+def load() -> None:
+    """Import what checking a pair needs, which takes as long as a thousand pairs."""
+    import pyarrow.parquet  # noqa: F401
+
+
 def write_slice(
     pool: Workers, corpus: Path, plan: Path, number: int, path: Path, on_checked: Callable[[int], None]
 ) -> None:
@@ -28,30 +33,32 @@ def write_slice(
     Columns: ``id`` and ``city``; where the photo lies in the archive; ``caption`` and ``hashtags``, cleaned; ``image_digest``, ``image_hash``
     and ``caption_digest``; or ``reason``, why the pair can't be used. *on_checked* is told how many pairs have been checked.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    schema = columns.checked()
     rows = pq.read_metadata(plan).row_group(number).num_rows
     chunks = ((corpus, plan, number, start) for start in range(0, rows, _CHUNK))
 
     def checked() -> Iterator["pa.RecordBatch"]:
-        for batch in pool.run(_check_chunk, chunks):
+        for table in pool.run(_check_chunk, chunks):
+            batch = pa.RecordBatch.from_pydict(table, schema)
             yield batch
             on_checked(len(batch))
 
-    write_table(path, columns.checked(), checked())
+    write_table(path, schema, checked())
 
 
-def _check_chunk(corpus: Path, plan: Path, number: int, start: int) -> "pa.RecordBatch":
-    import pyarrow as pa
-
+def _check_chunk(corpus: Path, plan: Path, number: int, start: int) -> dict[str, list[Any]]:
+    """Check some pairs; return columns (in lists: making them Arrow's would have each worker import pandas)."""
     chunk = _read(plan, number).slice(start, _CHUNK)
     with corpus.open("rb") as archive:
-        found = [check(archive, pair) for pair in _pairs(chunk)]
+        found = list(check(archive, list(_pairs(chunk))))
     good = [None if isinstance(one, Reason) else one for one in found]
     reasons = [one if isinstance(one, Reason) else None for one in found]
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
     table |= {field.name: [one and getattr(one, field.name) for one in good] for field in fields(Checked)}
-    return pa.RecordBatch.from_pydict({**table, "reason": reasons}, columns.checked())
+    return {**table, "reason": reasons}
 
 
 @functools.lru_cache(maxsize=1)

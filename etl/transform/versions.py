@@ -1,6 +1,8 @@
 """The folder of versions: published by one rename, one process at a time for the same input, found again without work."""
 
 import fcntl
+import hashlib
+import os
 import re
 import shutil
 from collections.abc import Collection, Iterator
@@ -67,6 +69,19 @@ class Slot:
         """Remove the input's work in progress."""
         for folder in self._out.glob(f".work-{self._name}-*"):
             shutil.rmtree(folder)
+
+
+@contextmanager
+def lobby(out: Path, corpus: Path) -> Iterator[Path]:
+    """Give a folder for what is found in *corpus* before its digest, and so its slot, is known; one process at a time has it."""
+    place = out / ".inputs" / f"path-{hashlib.sha256(os.fsencode(corpus)).hexdigest()}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with locked(place.with_suffix(".lock")):
+        place.mkdir(exist_ok=True)  # there already: a run was killed, and its files will be written again
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place)
 
 
 def slot_of(work: Path) -> Slot:

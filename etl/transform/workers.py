@@ -24,14 +24,19 @@ class Workers:
 
     def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
         self._pool = pool
-        self._limit = count * _AHEAD
+        self._count = count
+
+    def start(self, load: Callable[[], object]) -> None:
+        """Start them now, and not with the first task, and have them *load* what they will need meanwhile."""
+        for _ in range(self._count):
+            self._pool.submit(load)
 
     def run(self, work: Callable[..., T], tasks: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         """Yield ``work(*task)`` of each task, in their order."""
         under_way: deque[Future[T]] = deque()
         for task in tasks:
             under_way.append(self._pool.submit(work, *task))
-            if len(under_way) >= self._limit:
+            if len(under_way) >= self._count * _AHEAD:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()

@@ -15,8 +15,8 @@ from PIL import Image, ImageEnhance
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from etl.transform import transform
-from etl.transform.check import hash_image
 from etl.transform.group import near_pairs
+from etl.transform.picture import hash_pictures, look_at
 from snap2caption.manifest import Manifest
 from snap2caption.shards import read_shard
 
@@ -102,7 +102,7 @@ def test_copies_share_the_split_of_their_original(originals: list[Image.Image], 
 
 
 def test_distinct_scenes_are_hardly_ever_taken_for_copies() -> None:
-    hashes = [hash_image(jpeg(scene(seed))) for seed in range(200_000, 200_000 + DISTINCT)]
-    found = set(near_pairs(np.frombuffer(b"".join(map(bytes, hashes)), dtype=np.uint8).reshape(DISTINCT, 32)))
+    hashes = hash_pictures([look_at(jpeg(scene(seed))) for seed in range(200_000, 200_000 + DISTINCT)])
+    found = set(near_pairs(np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(DISTINCT, 32)))
     # Of two million pairs; the generator does draw scenes again that a person could not tell apart.
     assert len(found) <= 5

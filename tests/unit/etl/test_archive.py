@@ -11,7 +11,7 @@ import pytest
 from etl.transform import columns
 from etl.transform.archive import normalise_city
 from etl.transform.member import DamagedError, Member
-from etl.transform.pairing import write_pairs
+from etl.transform.pairing import write_members, write_pairs
 
 pytestmark = pytest.mark.unit
 
@@ -27,7 +27,9 @@ def pair_up(path: Path, members: Mapping[str, str]) -> tuple[list[dict[str, Any]
 
 def pairs_of(corpus: Path, slice_pairs: int = 10) -> tuple[list[dict[str, Any]], dict[str, int]]:
     table = corpus.with_name("pairs.parquet")
-    count, dropped = write_pairs(corpus, table, ["chicago", "newyork"], slice_pairs)
+    members = corpus.with_name("members.parquet")
+    write_members(corpus, members)
+    count, dropped = write_pairs(members, table, ["chicago", "newyork"], slice_pairs)
     pairs = pq.read_table(table).to_pylist()
     assert len(pairs) == count
     return pairs, dropped

@@ -12,7 +12,7 @@ import pytest
 
 from etl.transform import directory
 from etl.transform.directory import Directory, Entry
-from etl.transform.pairing import write_pairs
+from etl.transform.pairing import write_members, write_pairs
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -86,7 +86,9 @@ def entries(path: Path) -> list[Entry]:
 
 def pairs(path: Path) -> tuple[list[str], dict[str, int]]:
     table = path.with_name("pairs.parquet")
-    _, dropped = write_pairs(path, table, ["chicago"], 10)
+    members = path.with_name("members.parquet")
+    write_members(path, members)
+    _, dropped = write_pairs(members, table, ["chicago"], 10)
     return pq.read_table(table)["id"].to_pylist(), dropped
 
 

@@ -1,0 +1,100 @@
+"""What a photo looks like: decoded to its last byte, and the perceptual hash by which photos are compared."""
+
+import functools
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from etl.transform.reasons import Reason
+from snap2caption.images import MAX_PIXELS
+
+HASH_SIZE = 16
+"""Bits a side of the perceptual hash: 256 in all."""
+
+_HASHED_SIDE = 4 * HASH_SIZE
+"""Pixels that a side is scaled to."""
+
+MIN_SIDE, MAX_SIDE, MAX_ASPECT = 64, 10_000, 5.0
+"""Pixels, and how much longer one side may be than the other."""
+
+
+def look_at(data: bytes) -> npt.NDArray[np.float64] | Reason:
+    """Decode a JPEG completely (a check of its header would miss a truncation).
+
+    Returns:
+        (16, 16): the lowest frequencies of the grey picture, for `hash_pictures`; or what is wrong.
+    """
+    picture = _decode(data)
+    if isinstance(picture, Reason):
+        return picture
+    height, width = picture.shape
+    # imagehash.phash does this with each row, then each column, in five times as long.
+    found: npt.NDArray[np.float64] = _frequencies(height) @ picture.astype(np.float64) @ _frequencies(width).T
+    return found
+
+
+def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
+    """Return the perceptual hash of each picture that `look_at` saw.
+
+    256 bits: which of the lowest frequencies are above their median (Zauner, "Implementation and benchmarking of perceptual image hash
+    functions", 2010). But for rounding it is the hash that imagehash.phash finds.
+    """
+    if not looks:
+        return []
+    # Errors of the arithmetic, which differ between processors, must not decide what is above the median in a picture of one colour.
+    found = np.stack(looks).reshape(len(looks), -1).round(3)
+    bits = np.packbits(found > np.median(found, axis=1, keepdims=True), axis=1)
+    return [row.tobytes() for row in bits]
+
+
+@functools.lru_cache(maxsize=64)
+def _frequencies(side: int) -> npt.NDArray[np.float64]:
+    """Return a (16, side) matrix: a row of pixels scaled to 64 by a Lanczos filter, of which then the lowest frequencies (DCT-II)."""
+    ones = Image.fromarray(np.eye(side, dtype=np.float32))
+    scaled = np.asarray(ones.resize((side, _HASHED_SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
+    scaled /= scaled.sum(axis=1, keepdims=True)  # Pillow's weights have seven digits
+    angles = np.outer(np.arange(HASH_SIZE), 2 * np.arange(_HASHED_SIDE) + 1) * np.pi / (2 * _HASHED_SIDE)
+    found: npt.NDArray[np.float64] = np.cos(angles) @ scaled
+    return found
+
+
+def _decode(data: bytes) -> npt.NDArray[np.uint8] | Reason:
+    """Return the picture in grey, and by up to 8 times smaller: half the work, and every byte is still read, so that no damage is missed."""
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if not _is_odd(width, height):
+            # By 1, 2, 4 or 8: by another factor, copies of another size look less like their original.
+            factor = next(factor for factor in (8, 4, 2, 1) if min(height, width) >= factor * _HASHED_SIDE)
+            grey: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
+                data, "GRAY", min_height=math.ceil(height / factor), min_width=math.ceil(width / factor)
+            )
+            return grey[:, :, 0]
+    except ValueError:
+        pass  # it complains of all damage, and of much that is none
+    return _decode_doubtful(data)
+
+
+def _decode_doubtful(data: bytes) -> npt.NDArray[np.uint8] | Reason:
+    """Return the picture if Pillow takes it, with which training decodes; else what is wrong."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            if _is_odd(*image.size):
+                return Reason.ODD_DIMENSIONS
+            image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))
+            try:
+                return np.asarray(image.convert("L"))
+            except (OSError, SyntaxError, ValueError):
+                return Reason.TRUNCATED_IMAGE
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
+        return Reason.CORRUPT_IMAGE
+
+
+def _is_odd(width: int, height: int) -> bool:
+    short, long = sorted((width, height))
+    # More pixels than that neither training nor serving decodes.
+    return short < MIN_SIDE or long > min(MAX_SIDE, MAX_ASPECT * short) or width * height > MAX_PIXELS

@@ -1,0 +1,55 @@
+import io
+import random
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.scenes.render import render
+from demo.scenes.scene import sample_scene
+from etl.transform.picture import hash_pictures, look_at
+from etl.transform.reasons import Reason
+from snap2caption.images import ImageError, decode
+
+pytestmark = pytest.mark.unit
+
+
+def jpeg(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("L", (width, height), 90).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("size", [(63, 64), (64, 321), (10_001, 2_001), (7_200, 7_000)])
+def test_odd_dimensions_are_refused(size: tuple[int, int]) -> None:
+    assert look_at(jpeg(*size)) is Reason.ODD_DIMENSIONS
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 320), (320, 64), (10_000, 2_000)])
+def test_what_is_kept_can_be_trained_on(size: tuple[int, int]) -> None:
+    data = jpeg(*size)
+    assert not isinstance(look_at(data), Reason)
+    assert decode(data).size == size
+
+
+def test_what_training_refuses_for_its_size_is_not_kept() -> None:
+    with pytest.raises(ImageError, match="7200x7000"):
+        decode(jpeg(7_200, 7_000))
+
+
+def test_the_hash_is_the_one_that_imagehash_finds() -> None:
+    """But for rounding, which imagehash does twice, and a frequency that is near the median falls either way."""
+    for seed in range(20):
+        stream = io.BytesIO()
+        render(sample_scene(random.Random(seed)), seed).save(stream, "JPEG", quality=85)
+        (ours,) = hash_pictures([look_at(stream.getvalue())])
+        with Image.open(stream) as image:
+            image.draft("L", (64, 64))
+            theirs = imagehash.phash(image, hash_size=16).hash
+        assert (np.unpackbits(np.frombuffer(ours, dtype=np.uint8)) != theirs.ravel()).sum() <= 6
+
+
+def test_pictures_of_one_colour_are_alike() -> None:
+    hashes = hash_pictures([look_at(jpeg(width, 100)) for width in (100, 150, 300)])
+    assert len(set(hashes)) == 1
