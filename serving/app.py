@@ -61,7 +61,10 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A whole batch may arrive before the first of it is taken: the queue holds all who were let in.
         batcher = Batcher(
-            current, max_batch=settings.max_batch, queue_size=settings.capacity, deadline=settings.deadline_seconds
+            lambda _: current(),
+            max_batch=settings.max_batch,
+            queue_size=settings.capacity,
+            deadline=settings.deadline_seconds,
         )
         app.state.captioner = Captioner(batcher, settings)
         if models:

@@ -51,6 +51,8 @@ class Timing(BaseModel):
 
     decode: float
     queue: float
+    first_token: float
+    """From the photo's turn to the first token; part of ``generate``."""
     generate: float
     hashtags: float
     total: float
