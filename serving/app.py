@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -19,9 +20,10 @@ from serving.intake import BODY, read_request
 from serving.limits import BodyLimit, Envelope
 from serving.metrics import REFUSALS
 from serving.models import Models, Served
-from serving.problems import MEDIA_TYPE, ProblemBody, ProblemError
+from serving.problems import MEDIA_TYPE, ProblemBody, ProblemError, broken
 from serving.schemas import CaptionAnswer, CaptionRequest, Readiness
 from serving.settings import ServingSettings
+from serving.streaming import stream
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
 
@@ -61,7 +63,10 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A whole batch may arrive before the first of it is taken: the queue holds all who were let in.
         batcher = Batcher(
-            current, max_batch=settings.max_batch, queue_size=settings.capacity, deadline=settings.deadline_seconds
+            lambda _: current(),
+            max_batch=settings.max_batch,
+            queue_size=settings.capacity,
+            deadline=settings.deadline_seconds,
         )
         app.state.captioner = Captioner(batcher, settings)
         if models:
@@ -128,7 +133,8 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, "slow_body", "The photo took too long to arrive; send a smaller one."
         ) from None
-    writing = asyncio.create_task(captioner.caption(data, options, request.state.request_id))
+    write = partial(captioner.caption, data, options, request.state.request_id)
+    writing = asyncio.create_task(stream(write, request.state.request_id) if options.stream else write())
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -173,8 +179,7 @@ def _add_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:
         logger.error("request %s failed", request.state.request_id, exc_info=error)
-        detail = f"Something broke; report request {request.state.request_id}."
-        return refuse(request, ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail))
+        return refuse(request, broken(request.state.request_id))
 
 
 def _add_request_schema(app: FastAPI) -> None:

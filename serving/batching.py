@@ -1,17 +1,23 @@
-"""Batching: requests that arrive together are captioned together, by one thread, so that the event loop never waits for the model."""
+"""Batching: photos that arrive together are captioned together, by one thread, so that the event loop never waits for the model.
+
+A photo joins those that are being written about at the next token, and leaves when its caption is whole or nobody waits for it any longer.
+"""
 
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from serving.engine import Task, Written
+from serving.engine import Engine, Event, Piece, Task, Written
 from serving.metrics import BATCH_SIZE, QUEUE_DEPTH
 from serving.models import Served
 
 _POLL = 0.2
+
+Listener = Callable[[Piece], None]
 
 
 class QueueFullError(Exception):
@@ -28,7 +34,7 @@ class NoModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was written, by which model, and how long it took: seconds in the queue, seconds of the batch."""
+    """What was written, by which model, and how long it took: seconds in the queue, seconds of writing."""
 
     written: Written
     served: Served
@@ -36,40 +42,59 @@ class Done:
     took: float
 
 
-@dataclass(slots=True)
-class _Item:
-    task: Task
-    arrived: float = field(default_factory=time.monotonic)
-    future: "Future[Done]" = field(default_factory=Future)
+class Ticket(Future["Done"]):
+    """A place in the queue. Whoever no longer wants the answer cancels it, at any time: writing stops at the next token."""
+
+    def __init__(self, task: Task, key: str, listener: Listener | None) -> None:
+        super().__init__()
+        self.task = task
+        self.key = key
+        self.listener = listener
+        self.arrived = time.monotonic()
+        self.started: float | None = None
+        """When writing began, if it has."""
+
+    def answer(self, done: Done) -> None:
+        """Hand over the answer, if somebody still waits for it."""
+        if self.set_running_or_notify_cancel():
+            self.set_result(done)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell whoever still waits that there will be no answer."""
+        if self.set_running_or_notify_cancel():
+            self.set_exception(error)
 
 
 class Batcher:
-    """A bounded queue and the thread that empties it. *current* returns the model in service; it is asked once a batch."""
+    """A bounded queue and the thread that empties it. *choose* returns the model in service for a key; it is asked once a photo."""
 
     def __init__(
-        self, current: Callable[[], Served | None], *, max_batch: int, queue_size: int, deadline: float
+        self, choose: Callable[[str], Served | None], *, max_batch: int, queue_size: int, deadline: float
     ) -> None:
-        self._current = current
+        self._choose = choose
         self._max_batch = max_batch
         self._deadline = deadline
-        self._queue: queue.Queue[_Item] = queue.Queue(queue_size)
+        self._queue: queue.Queue[Ticket] = queue.Queue(queue_size)
+        # Of a batch that failed: each is tried once more, alone.
+        self._again: deque[Ticket] = deque()
+        self._running: dict[Engine, _Running] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, task: Task) -> "Future[Done]":
-        """Queue a task. A future that is cancelled before its turn costs no compute.
+    def submit(self, task: Task, key: str = "", listener: Listener | None = None) -> Ticket:
+        """Queue a task; *listener* hears, in the batcher's thread, how it grows, if the task asks for that.
 
         Raises:
             QueueFullError: no place is free.
         """
-        item = _Item(task)
+        ticket = Ticket(task, key, listener)
         try:
-            self._queue.put_nowait(item)
+            self._queue.put_nowait(ticket)
         except queue.Full:
             raise QueueFullError from None
         QUEUE_DEPTH.set(self._queue.qsize())
-        return item.future
+        return ticket
 
     def close(self) -> None:
         """Answer what is queued, then stop."""
@@ -78,46 +103,97 @@ class Batcher:
 
     def _run(self) -> None:
         while True:
-            batch = self._next_batch()
-            if batch:
-                self._work(batch)
-            elif self._closing.is_set():
+            tickets = self._next()
+            if tickets:
+                self._begin(tickets)
+            elif not self._running and self._closing.is_set():
                 return
+            # During a swap, and with a canary, there are two: each in its turn.
+            for running in list(self._running.values()):
+                self._go_on(running)
 
-    def _next_batch(self) -> list[_Item]:
-        """Return who is to be served now: those that wait already. While the model is busy, the next batch gathers by itself."""
-        batch: list[_Item] = []
-        while len(batch) < self._max_batch:
+    def _next(self) -> list[Ticket]:
+        """Return who is to be begun now: those that wait, as far as there is room. Only an idle thread waits for them."""
+        if self._again:
+            return [] if self._running else [self._again.popleft()]
+        tickets: list[Ticket] = []
+        room = self._max_batch - sum(len(running.tickets) for running in self._running.values())
+        while len(tickets) < room:
             try:
-                item = self._queue.get_nowait() if batch else self._queue.get(timeout=_POLL)
+                idle = not tickets and not self._running
+                ticket = self._queue.get(timeout=_POLL) if idle else self._queue.get_nowait()
             except queue.Empty:
                 break
-            if not item.future.set_running_or_notify_cancel():
-                continue
-            if time.monotonic() - item.arrived > self._deadline:
-                item.future.set_exception(ExpiredError())
-                continue
-            batch.append(item)
+            if time.monotonic() - ticket.arrived > self._deadline:
+                ticket.fail(ExpiredError())
+            elif not ticket.cancelled():
+                tickets.append(ticket)
         QUEUE_DEPTH.set(self._queue.qsize())
-        return batch
+        return tickets
 
-    def _work(self, batch: list[_Item]) -> None:
-        started = time.monotonic()
-        served = self._current()
-        BATCH_SIZE.observe(len(batch))
-        try:
+    def _begin(self, tickets: Sequence[Ticket]) -> None:
+        by_model: dict[Engine, _Running] = {}
+        for ticket in tickets:
+            ticket.started = time.monotonic()
+            served = self._choose(ticket.key)
             if served is None:
-                raise NoModelError
-            written = served.engine.write([item.task for item in batch])
-        except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
-            if served is not None and len(batch) > 1:
-                # It may be one photo's fault, or too large a batch for the memory: nobody fails for his company.
-                for item in batch:
-                    self._work([item])
-            else:
-                for item in batch:
-                    item.future.set_exception(error)
+                ticket.fail(NoModelError())
+                continue
+            by_model.setdefault(served.engine, _Running(served, {})).tickets[ticket.task] = ticket
+        for engine, new in by_model.items():
+            try:
+                engine.add(list(new.tickets))
+            except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
+                self._failed(list(new.tickets.values()), error)
+                continue
+            self._running.setdefault(engine, _Running(new.served, {})).tickets.update(new.tickets)
+
+    def _go_on(self, running: "_Running") -> None:
+        engine = running.served.engine
+        for task in [task for task, ticket in running.tickets.items() if ticket.cancelled()]:
+            engine.drop(task)
+            del running.tickets[task]
+        BATCH_SIZE.observe(len(running.tickets))
+        try:
+            events = engine.step()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(list(running.tickets.values()), error)
+            running.tickets.clear()
+            events = []
+        for event in events:
+            running.take(event)
+        if not running.tickets:
+            del self._running[engine]
+
+    def _failed(self, tickets: Sequence[Ticket], error: Exception) -> None:
+        """Nobody fails for his company: it may be one photo's fault, or too large a batch for the memory."""
+        if len(tickets) > 1:
+            self._again.extend(tickets)
+        else:
+            for ticket in tickets:
+                ticket.fail(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What is being written by one model."""
+
+    served: Served
+    tickets: dict[Task, Ticket]
+
+    def take(self, event: Event) -> None:
+        """Hand on what came of a step."""
+        task, what = event
+        ticket = self.tickets.get(task)
+        if ticket is None:
             return
-        took = time.monotonic() - started
-        for item, answer in zip(batch, written, strict=True):
-            item.future.set_result(Done(answer, served, started - item.arrived, took))
+        if isinstance(what, Piece):
+            if ticket.listener:
+                ticket.listener(what)
+            return
+        del self.tickets[task]
+        if isinstance(what, Exception):
+            ticket.fail(what)
+            return
+        started = ticket.started or ticket.arrived
+        ticket.answer(Done(what, self.served, started - ticket.arrived, time.monotonic() - started))

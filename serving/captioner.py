@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 from PIL.Image import Image
 
-from serving.batching import Batcher, Done, ExpiredError, NoModelError, QueueFullError
+from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError
 from serving.engine import Task
-from serving.metrics import STAGE, TOKENS
+from serving.metrics import DECODE_TOKENS, STAGE, TOKEN_RATE, TOKENS
 from serving.models import Served
 from serving.problems import ProblemError
 from serving.ranking import rank
@@ -57,8 +57,17 @@ class Captioner:
         if self.room <= 0:
             raise _full()
 
-    async def caption(self, data: bytes, options: Options, request_id: str) -> CaptionAnswer:
-        """Caption one photo. If it is cancelled before its turn, it costs no compute.
+    async def caption(
+        self, data: bytes, options: Options, request_id: str, key: str = "", listener: Listener | None = None
+    ) -> CaptionAnswer:
+        """Caption one photo. If it is cancelled, writing stops at the next token; before its turn, it costs no compute.
+
+        Args:
+            data: the encoded photo.
+            options: what the creator asks for.
+            request_id: names the answer.
+            key: requests with the same key get the same model.
+            listener: hears, in another thread, what is written so far.
 
         Raises:
             ProblemError: the photo is refused, or nobody can answer now.
@@ -66,21 +75,25 @@ class Captioner:
         self.check_room()
         self._inside += 1
         try:
-            return await self._caption(data, options, request_id)
+            return await self._caption(data, options, request_id, key, listener)
         finally:
             self._inside -= 1
 
-    async def _caption(self, data: bytes, options: Options, request_id: str) -> CaptionAnswer:
+    async def _caption(
+        self, data: bytes, options: Options, request_id: str, key: str, listener: Listener | None
+    ) -> CaptionAnswer:
         started = time.monotonic()
         image = await self._decoded(data)
         decoded = time.monotonic()
-        done = await self._written(Task(image, build_prompt(options.request()), self._decodings(options)))
+        task = Task(image, build_prompt(options.request()), self._decodings(options), stream=listener is not None)
+        done = await self._written(task, key, listener)
         ranking = time.monotonic()
         variants = [_variant(text, done, options) for text in done.written.texts]
         ended = time.monotonic()
         timing = {
             "decode": decoded - started,
             "queue": done.waited,
+            "first_token": done.written.first_token,
             "generate": done.took,
             "hashtags": ended - ranking,
             "total": ended - started,
@@ -88,6 +101,8 @@ class Captioner:
         for stage, seconds in timing.items():
             STAGE.labels(stage).observe(seconds)
         TOKENS.inc(done.written.tokens)
+        DECODE_TOKENS.observe(done.written.tokens)
+        TOKEN_RATE.observe(done.written.tokens / done.took)
         return CaptionAnswer(
             **variants[0].model_dump(),
             alt_text=done.written.description,
@@ -113,16 +128,16 @@ class Captioner:
         first = Decoding(tokens) if options.seed is None else Decoding(tokens, _CREATIVE, seed=seed)
         return (first, *(Decoding(tokens, _CREATIVE, seed=seed + variant) for variant in range(1, options.variants)))
 
-    async def _written(self, task: Task) -> Done:
+    async def _written(self, task: Task, key: str, listener: Listener | None) -> Done:
         try:
-            future = self._batcher.submit(task)
+            ticket = self._batcher.submit(task, key, listener)
         except QueueFullError:
             raise _full() from None
-        answer = asyncio.wrap_future(future)
+        answer = asyncio.wrap_future(ticket)
         try:
             await asyncio.wait({answer}, timeout=self._settings.deadline_seconds)
-            # Cancelling succeeds only before its turn: who waited too long hears of it now, not when the batch before him is done.
-            if not answer.done() and future.cancel():
+            # Who waited too long hears of it now, not when those before him are done.
+            if ticket.started is None and ticket.cancel():
                 raise ExpiredError
             return await answer
         except ExpiredError:
@@ -135,7 +150,7 @@ class Captioner:
         except NoModelError:
             raise no_model() from None
         finally:
-            future.cancel()
+            ticket.cancel()
 
 
 def _variant(text: str, done: Done, options: Options) -> Variant:

@@ -1,26 +1,36 @@
 """The engine: what writes captions. A small interface, so that a model in this process can be exchanged for a server elsewhere."""
 
 import re
-import threading
-from collections import defaultdict
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from snap2caption.post import DESCRIBE_PROMPT
-from snap2caption.vlm import Decoding, Generated, VisionLanguageModel
+from serving.metrics import PREFILL_TOKENS, STAGE
+from serving.rows import Row, Rows
+from snap2caption.vlm import Decoding, VisionLanguageModel
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Task:
-    """One photo to write about: the prompt, and a way of decoding for each variant."""
+    """One photo to write about: the prompt, and a way of decoding for each variant. No two tasks are equal."""
 
     image: "Image"
     prompt: str
     decodings: tuple[Decoding, ...]
+    stream: bool = False
+    """Whether somebody wants to see how it grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is written of a variant so far."""
+
+    variant: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,63 +40,138 @@ class Written:
     texts: tuple[str, ...]
     description: str
     tokens: int
+    confidences: tuple[float, ...] = ()
+    """The mean probability of each text's tokens, 0 to 1; empty if the engine can't tell."""
+    first_token: float = 0.0
+    """Seconds from taking the task in to its first token."""
+
+
+Event = tuple[Task, Piece | Written | Exception]
+"""What became of a task at a step: more text, all of it, or why there is none."""
 
 
 class Engine(Protocol):
-    """Writes about batches of photos. It is called from one thread at a time."""
+    """Writes about photos, many at once, a token a step. It is called from one thread at a time."""
 
     version: str
     """The model's name and version, such as ``snap2caption/3``."""
 
-    def write(self, tasks: Sequence[Task]) -> list[Written]:
-        """Write about some photos, as one batch."""
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Begin to write about *tasks*, beside those that are written about already. If it raises, none of *tasks* was begun."""
+        ...
+
+    def step(self) -> list[Event]:
+        """Write on, by about a token, and return what came of it. If it raises, nothing is written about any longer."""
+        ...
+
+    def drop(self, task: Task) -> None:
+        """Stop writing about *task*, which nobody waits for. One that is finished, or was never begun, is no fault."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what the engine holds. It is not used again."""
         ...
 
 
+def write(engine: Engine, tasks: Sequence[Task]) -> list[Written]:
+    """Write about *tasks* alone, to the end. *engine* must not be writing about others."""
+    engine.add(tasks)
+    written: dict[Task, Written] = {}
+    while len(written) < len(tasks):
+        for task, what in engine.step():
+            if isinstance(what, Exception):
+                raise what
+            if isinstance(what, Written):
+                written[task] = what
+    return [written[task] for task in tasks]
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A task with its rows: one a variant, and the description's."""
+
+    variants: list[Row]
+    description: Row
+    at: float = field(default_factory=time.monotonic)
+    first_token: float = 0.0
+
+    @property
+    def rows(self) -> list[Row]:
+        return [*self.variants, self.description]
+
+
 class LocalEngine:
-    """A model in this process."""
+    """A model in this process. Photos join and leave between two tokens; each is looked at once, for all that is written about it."""
 
     def __init__(self, vlm: VisionLanguageModel, version: str) -> None:
+        """Take the model.
+
+        Raises:
+            UserError: its adapter is of a kind that is not served.
+        """
         self.version = version
-        self._vlm = vlm
-        # The probe of a new model and the batches of the old one never meet, but a lock costs nothing.
-        self._lock = threading.Lock()
+        self._rows = Rows(vlm)
+        self._begun: dict[Task, _Begun] = {}
 
-    def write(self, tasks: Sequence[Task]) -> list[Written]:
-        """Write: rows with the same decoding together, then the descriptions, by the base without its adapter."""
-        rows: dict[tuple[Decoding, int | None], list[tuple[int, int]]] = defaultdict(list)
-        for number, task in enumerate(tasks):
-            for variant, decoding in enumerate(task.decodings):
-                # One stream of random numbers serves a whole batch: with company, a seed would not give the same caption again.
-                alone = number if decoding.temperature > 0 else None
-                rows[decoding, alone].append((number, variant))
-        texts: dict[tuple[int, int], str] = {}
-        tokens = [0] * len(tasks)
-        with self._lock:
-            for (decoding, _), places in rows.items():
-                images = [tasks[number].image for number, _ in places]
-                answers = self._vlm.generate(images, [tasks[number].prompt for number, _ in places], decoding)
-                for (number, variant), answer in zip(places, answers, strict=True):
-                    texts[number, variant] = _whole(answer, decoding)
-                    tokens[number] += answer.tokens
-            descriptions = self._vlm.generate(
-                [task.image for task in tasks],
-                [DESCRIBE_PROMPT] * len(tasks),
-                Decoding(max_new_tokens=max(decoding.max_new_tokens for decoding, _ in rows)),
-                without_adapter=True,
-            )
-        return [
-            Written(
-                texts=tuple(texts[number, variant] for variant in range(len(task.decodings))),
-                description=descriptions[number].text,
-                tokens=tokens[number] + descriptions[number].tokens,
-            )
-            for number, task in enumerate(tasks)
-        ]
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Read photos and prompts, and write the first tokens."""
+        begun = {
+            task: _Begun([Row(decoding) for decoding in task.decodings], Row(_describing(task), bare=True))
+            for task in tasks
+        }
+        started = time.monotonic()
+        tokens = self._rows.join(
+            [task.image for task in tasks], [task.prompt for task in tasks], [one.rows for one in begun.values()]
+        )
+        PREFILL_TOKENS.observe(tokens / len(tasks))
+        now = time.monotonic()
+        STAGE.labels("prefill").observe(now - started)
+        for one in begun.values():
+            one.first_token = now - one.at
+        self._begun |= begun
+
+    def step(self) -> list[Event]:
+        """Write a token of each text, and tell how far all are."""
+        events: list[Event] = []
+        for task, begun in list(self._begun.items()):
+            if task.stream:
+                events += [(task, Piece(number, self._rows.text(row))) for number, row in enumerate(begun.variants)]
+            if all(row.done for row in begun.rows):
+                del self._begun[task]
+                events.append((task, self._written(begun)))
+        try:
+            self._rows.step()
+        except Exception:
+            self._rows.clear()
+            self._begun.clear()
+            raise
+        return events
+
+    def drop(self, task: Task) -> None:
+        """Leave the task's rows at the next step."""
+        begun = self._begun.pop(task, None)
+        for row in begun.rows if begun else ():
+            row.done = True
+
+    def close(self) -> None:
+        """Leave all rows. The memory is free when nobody refers to the engine."""
+        self._rows.clear()
+        self._begun.clear()
+
+    def _written(self, begun: _Begun) -> Written:
+        return Written(
+            texts=tuple(_whole(self._rows.text(row), row) for row in begun.variants),
+            description=self._rows.text(begun.description),
+            tokens=sum(self._rows.count(row) for row in begun.rows),
+            confidences=tuple(row.confidence for row in begun.variants),
+            first_token=begun.first_token,
+        )
 
 
-def _whole(answer: Generated, decoding: Decoding) -> str:
-    """Return the answer's text without a last hashtag that the limit on tokens may have cut in two."""
-    if answer.tokens < decoding.max_new_tokens:
-        return answer.text
-    return re.sub(r"\s*[#＃]\S*$", "", answer.text)
+def _describing(task: Task) -> Decoding:
+    return Decoding(max_new_tokens=max(decoding.max_new_tokens for decoding in task.decodings))
+
+
+def _whole(text: str, row: Row) -> str:
+    """Return *text* without a last hashtag that the limit on tokens may have cut in two."""
+    return re.sub(r"\s*[#＃]\S*$", "", text) if row.cut else text

@@ -3,12 +3,24 @@
 from prometheus_client import Counter, Gauge, Histogram, Info
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+_TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 REQUESTS = Counter("snap2caption_requests_total", "Requests for captions, by HTTP status.", ["status"])
 REFUSALS = Counter("snap2caption_refusals_total", "Requests refused, by reason.", ["reason"])
 STAGE = Histogram("snap2caption_stage_seconds", "Time in each stage of a request.", ["stage"], buckets=_SECONDS)
 BATCH_SIZE = Histogram("snap2caption_batch_size", "Photos captioned at once.", buckets=(1, 2, 4, 8, 16, 32))
 QUEUE_DEPTH = Gauge("snap2caption_queue_depth", "Requests that wait.")
+PREFILL_TOKENS = Histogram(
+    "snap2caption_prefill_tokens", "Tokens read for a photo, its picture's and the prompts'.", buckets=_TOKENS
+)
+DECODE_TOKENS = Histogram(
+    "snap2caption_decode_tokens", "Tokens written about a photo, variants and description together.", buckets=_TOKENS
+)
+TOKEN_RATE = Histogram(
+    "snap2caption_tokens_per_second",
+    "Tokens a second, of one photo.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
+)
 TOKENS = Counter("snap2caption_generated_tokens_total", "Tokens written.")
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what became of them.", ["outcome"])
 MODEL = Info("snap2caption_model", "The model in service.")

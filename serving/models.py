@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from serving.cache import AdapterCache
-from serving.engine import Engine, LocalEngine, Task
+from serving.engine import Engine, LocalEngine, Task, write
 from serving.metrics import MODEL, SWAPS
 from serving.ranking import HashtagTable
 from snap2caption.errors import UserError
@@ -178,6 +178,6 @@ def probe(engine: Engine) -> None:
     """
     picture = Image.new("RGB", (300, 300), "skyblue")
     ImageDraw.Draw(picture).rectangle((0, 200, 300, 300), fill="seagreen")
-    written = engine.write([Task(picture, build_prompt(Request()), (Decoding(max_new_tokens=48),))])
+    written = write(engine, [Task(picture, build_prompt(Request()), (Decoding(max_new_tokens=48),))])
     if not parse(written[0].texts[0]).caption:
         raise BrokenModelError("it wrote no caption for a test picture")

@@ -36,7 +36,7 @@ def caption_once(photo: Path, options: Options) -> CaptionAnswer:
         raise UserError(
             f"There is no champion in the registry at {registry.tracking_uri}; train and promote a model first."
         )
-    batcher = Batcher(models.current, max_batch=1, queue_size=1, deadline=settings.deadline_seconds)
+    batcher = Batcher(lambda _: models.current(), max_batch=1, queue_size=1, deadline=settings.deadline_seconds)
     captioner = Captioner(batcher, settings)
     try:
         return asyncio.run(captioner.caption(data, options, uuid.uuid4().hex))

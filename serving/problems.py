@@ -28,8 +28,17 @@ class ProblemError(Exception):
         self.reason = reason
         self.retry_after = retry_after
 
+    def body(self) -> ProblemBody:
+        """Return the body alone."""
+        return ProblemBody(title=self.status.phrase, status=self.status, detail=str(self), reason=self.reason)
+
     def response(self) -> JSONResponse:
         """Return the answer."""
-        body = ProblemBody(title=self.status.phrase, status=self.status, detail=str(self), reason=self.reason)
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return JSONResponse(body.model_dump(), status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
+        return JSONResponse(self.body().model_dump(), status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def broken(request_id: str) -> ProblemError:
+    """Return the refusal of a request that met a fault of ours."""
+    detail = f"Something broke; report request {request_id}."
+    return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)

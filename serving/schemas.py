@@ -25,6 +25,9 @@ class Options(BaseModel):
     seed: int | None = Field(
         default=None, ge=0, lt=2**31, description="Another seed, another caption; none: the likeliest."
     )
+    stream: bool = Field(
+        default=False, description="Answer server-sent events: token (text as it is written), then answer or error."
+    )
 
     def request(self) -> Request:
         """Return what goes into the prompt."""
@@ -51,6 +54,8 @@ class Timing(BaseModel):
 
     decode: float
     queue: float
+    first_token: float
+    """From the photo's turn to the first token; part of ``generate``."""
     generate: float
     hashtags: float
     total: float

@@ -8,9 +8,10 @@ import hashlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ SEEING = ("vision_tower", "multi_modal_projector", "vision_model", "connector")
 
 
 _PROCESSOR = "processor_config.json"
+
+_TEXT = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
+"""What of a batch is no picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,31 @@ class VisionLanguageModel:
         """Write the adapter into *folder*, with the processor that it learned with: whoever loads it prepares photos and prompts alike."""
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
+
+
+def image_features(model: Any, batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
+    """Return what the language model sees of the pictures in *batch*: (image tokens, width), picture after picture."""
+    import torch
+
+    pictures = {name: value.to(model.device) for name, value in batch.items() if name not in _TEXT}
+    pictures["pixel_values"] = pictures["pixel_values"].to(model.dtype)
+    features = model.get_image_features(**pictures, return_dict=True).pooler_output
+    return torch.cat([picture.flatten(0, -2) for picture in features])
+
+
+def with_adapter(base: VisionLanguageModel, adapter: Path) -> VisionLanguageModel:
+    """Return *base* with the LoRA adapter in the folder *adapter* on top. The weights are the base's own, shared; *base* stays as it is.
+
+    Raises:
+        UserError: the adapter is damaged or does not fit.
+    """
+    from itertools import chain
+
+    weights = chain(base.model.parameters(), base.model.buffers())
+    twin = deepcopy(base.model, {id(weight): weight for weight in weights})
+    model = _with_adapter(twin, adapter)
+    model.eval()
+    return replace(base, model=model)
 
 
 def resolve_base(base: str, models_dir: Path) -> str:

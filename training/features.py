@@ -5,7 +5,6 @@ import io
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -14,14 +13,11 @@ from snap2caption.console import progress_bar
 from snap2caption.errors import UserError
 from snap2caption.images import decode
 from snap2caption.shards import Sample
-from snap2caption.vlm import VisionLanguageModel
+from snap2caption.vlm import VisionLanguageModel, image_features
 from training.collate import Batch, Encoded, SampleCollator
 from training.data import chunks
 
 logger = logging.getLogger(__name__)
-
-TEXT = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
-"""What of a batch is no picture."""
 
 GIB = 1 << 30
 
@@ -33,14 +29,6 @@ def with_features(batch: Batch) -> Batch:
     features = batch["image_features"]
     rest = {name: value for name, value in batch.items() if name != "image_features"}
     return rest | {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=[features])}}
-
-
-def image_features(model: Any, batch: Batch) -> torch.Tensor:
-    """Return what the language model sees of the pictures in *batch*: (image tokens, width), picture after picture."""
-    pictures = {name: value.to(model.device) for name, value in batch.items() if name not in TEXT}
-    pictures["pixel_values"] = pictures["pixel_values"].to(model.dtype)
-    features = model.get_image_features(**pictures, return_dict=True).pooler_output
-    return torch.cat([picture.flatten(0, -2) for picture in features])
 
 
 def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from serving.engine import Task, Written
+from serving.engine import Event, Piece, Task, Written
 from serving.models import Served
 from serving.ranking import HashtagTable
 from snap2caption.registry import ModelVersion
@@ -17,19 +17,37 @@ class ScriptedEngine:
     def __init__(self, text: str = "Golden hour ✨\n#sf #sunset", version: str = "test/1") -> None:
         self.version = version
         self.text = text
+        self.tasks: list[Task] = []
         self.batches: list[int] = []
+        self.dropped: list[Task] = []
+        self.closed = False
         self.poison: str | None = None
         self.go = threading.Event()
         self.go.set()
         self.started = threading.Event()
 
-    def write(self, tasks: Sequence[Task]) -> list[Written]:
+    def add(self, tasks: Sequence[Task]) -> None:
+        self.tasks += tasks
+
+    def step(self) -> list[Event]:
         self.started.set()
         self.go.wait(20)
+        tasks, self.tasks = self.tasks, []
         if any(task.prompt == self.poison for task in tasks):
             raise RuntimeError(f"a {self.poison} photo")
         self.batches.append(len(tasks))
-        return [Written(tuple(self.text for _ in task.decodings), "A red bridge.", 5) for task in tasks]
+        return [(task, what) for task in tasks for what in self.write(task)]
+
+    def write(self, task: Task) -> list[Piece | Written]:
+        words = self.text.split(" ") if task.stream else []
+        pieces = [Piece(0, " ".join(words[:number])) for number in range(1, len(words) + 1)]
+        return [*pieces, Written(tuple(self.text for _ in task.decodings), "A red bridge.", 5)]
+
+    def drop(self, task: Task) -> None:
+        self.dropped.append(task)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_multipart_and_json_answer_alike(client: TestClient, photo: bytes) -> No
         assert body["alt_text"] == "A red bridge."
         assert body["model_version"] == "test/1"
         assert body["request_id"] == answer.headers["x-request-id"]
-        assert set(body["timing"]) == {"decode", "queue", "generate", "hashtags", "total"}
+        assert set(body["timing"]) == {"decode", "queue", "first_token", "generate", "hashtags", "total"}
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 

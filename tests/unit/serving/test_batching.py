@@ -19,7 +19,7 @@ def task(prompt: str = "write") -> Task:
 def make(served: Served | None, **limits: float) -> Batcher:
     settings = {"max_batch": 4, "queue_size": 8, "deadline": 30.0} | limits
     return Batcher(
-        lambda: served,
+        lambda _: served,
         max_batch=int(settings["max_batch"]),
         queue_size=int(settings["queue_size"]),
         deadline=settings["deadline"],

@@ -1,12 +1,14 @@
 """The local engine on the small real model that the project ships."""
 
+from itertools import pairwise
+
 import pytest
 from PIL import Image
 
-from serving.engine import LocalEngine, Task
-from snap2caption.post import Request, build_prompt
+from serving.engine import Event, LocalEngine, Piece, Task, Written, write
+from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.settings import ROOT
-from snap2caption.vlm import Decoding, load
+from snap2caption.vlm import Decoding, VisionLanguageModel, load
 
 pytestmark = pytest.mark.unit
 
@@ -15,32 +17,81 @@ PROMPT = build_prompt(Request())
 
 
 @pytest.fixture(scope="module")
-def local() -> LocalEngine:
-    return LocalEngine(load("demo-base", ROOT / "models"), "demo/1")
+def vlm() -> VisionLanguageModel:
+    return load("demo-base", ROOT / "models")
 
 
-def task(colour: str, *decodings: Decoding) -> Task:
-    return Task(Image.new("RGB", (64, 64), colour), PROMPT, decodings or (Decoding(24),))
+@pytest.fixture
+def local(vlm: VisionLanguageModel) -> LocalEngine:
+    return LocalEngine(vlm, "demo/1")
+
+
+def task(colour: str, *decodings: Decoding, prompt: str = PROMPT, stream: bool = False) -> Task:
+    return Task(Image.new("RGB", (64, 64), colour), prompt, decodings or (Decoding(24),), stream)
 
 
 def test_a_seed_gives_the_same_caption_alone_and_in_company(local: LocalEngine) -> None:
-    alone = local.write([task("skyblue", SAMPLED)])[0]
-    with_others = local.write([task("darkred", SAMPLED), task("skyblue", SAMPLED), task("green")])[1]
+    alone = write(local, [task("skyblue", SAMPLED)])[0]
+    with_others = write(local, [task("darkred", SAMPLED), task("skyblue", SAMPLED), task("green")])[1]
     assert alone.texts == with_others.texts
 
 
 def test_every_task_gets_its_own_variants_and_description(local: LocalEngine) -> None:
-    written = local.write([task("skyblue", Decoding(24), SAMPLED), task("darkred")])
+    written = write(local, [task("skyblue", Decoding(24), SAMPLED), task("darkred")])
     assert [len(one.texts) for one in written] == [2, 1]
     assert written[0].texts[0] != written[0].texts[1]
     assert all(one.description and one.tokens for one in written)
+    assert all(0 < confidence <= 1 for one in written for confidence in one.confidences)
 
 
-def test_a_hashtag_that_the_limit_may_have_cut_is_left_out(local: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from snap2caption.vlm import Generated, VisionLanguageModel
+def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalEngine) -> None:
+    prompt = build_prompt(Request(tone=Tone.WITTY, location="Pier 39"))
+    tasks = [task("skyblue", Decoding(30)), task("darkred", Decoding(9), prompt=prompt), task("green", Decoding(20))]
+    events: list[Event] = []
+    for one in tasks:
+        local.add([one])
+        for _ in range(4):
+            events += local.step()
+    while sum(isinstance(what, Written) for _, what in events) < len(tasks):
+        events += local.step()
+    written = {done: what for done, what in events if isinstance(what, Written)}
+    for one in tasks:
+        caption = vlm.generate([one.image], [one.prompt], one.decodings[0])[0].text
+        described = vlm.generate([one.image], [DESCRIBE_PROMPT], one.decodings[0])[0].text
+        assert (written[one].texts[0], written[one].description) == (caption, described)
 
-    answers = [Generated("Sunset again.\n#sf #gold", 8), Generated("Sunset again.\n#sf #gold", 7)]
-    # What a model writes can't be steered; only the text is given here, the rest is the engine's own.
-    monkeypatch.setattr(VisionLanguageModel, "generate", lambda *_, **__: answers)
-    written = local.write([task("red", Decoding(8)), task("red", Decoding(8))])
-    assert [one.texts[0] for one in written] == ["Sunset again.\n#sf", "Sunset again.\n#sf #gold"]
+
+def test_a_text_grows_piece_by_piece(local: LocalEngine) -> None:
+    asked = task("skyblue", stream=True)
+    local.add([asked, task("darkred")])
+    pieces: list[str] = []
+    while True:
+        events = local.step()
+        pieces += [what.text for about, what in events if isinstance(what, Piece) and about is asked]
+        if any(isinstance(what, Written) and about is asked for about, what in events):
+            break
+    assert len(pieces) > 5
+    assert all(len(before) <= len(after) for before, after in pairwise(pieces))
+
+
+def test_what_nobody_waits_for_is_not_written(local: LocalEngine) -> None:
+    wanted, unwanted = task("skyblue"), task("darkred", Decoding(200))
+    local.add([wanted, unwanted])
+    local.drop(unwanted)
+    events: list[Event] = []
+    while not events:
+        events = local.step()
+    assert [about for about, _ in events] == [wanted]
+    assert len(local._rows) == 0
+
+
+def test_a_hashtag_that_the_limit_may_have_cut_is_left_out() -> None:
+    from serving.engine import _whole
+    from serving.rows import Row
+
+    cut, whole = Row(Decoding(2)), Row(Decoding(2))
+    for row, last in ((cut, 5), (whole, 0)):
+        row.append(4, 0.5, frozenset({0}))
+        row.append(last, 0.5, frozenset({0}))
+    assert _whole("Sunset again.\n#sf #gold", cut) == "Sunset again.\n#sf"
+    assert _whole("Sunset again.\n#sf #gold", whole) == "Sunset again.\n#sf #gold"

@@ -1,0 +1,251 @@
+"""Writing rows together, one token a step: rows join and leave between two tokens, each with its own way of decoding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from serving.attention_cache import AttentionCache
+from snap2caption.errors import UserError
+from snap2caption.post import DESCRIBE_PROMPT
+from snap2caption.vlm import SEEING, Decoding, VisionLanguageModel, image_features
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One text that is being written: by the adapted model, or (*bare*) by the base without its adapter."""
+
+    decoding: Decoding
+    bare: bool = False
+    tokens: list[int] = field(default_factory=list)
+    done: bool = False
+    cut: bool = False
+    """Whether the text had to end because it was as long as may be."""
+    _sure: float = 0.0
+    _random: torch.Generator | None = None
+
+    def __post_init__(self) -> None:
+        if self.decoding.temperature > 0:
+            # A generator a row: a seed gives the same text whoever is written beside it.
+            self._random = torch.Generator().manual_seed(self.decoding.seed)
+
+    @property
+    def confidence(self) -> float:
+        """The mean probability of the tokens, 0 to 1."""
+        return self._sure / len(self.tokens) if self.tokens else 0.0
+
+    def draw(self) -> float:
+        """Return the next random number, 0 to 1; 0 where nothing is left to chance."""
+        return 0.0 if self._random is None else float(torch.rand((), generator=self._random))
+
+    def append(self, token: int, probability: float, ends: frozenset[int]) -> None:
+        """Add a token. The row is done at an end token, or when it is as long as may be."""
+        self.tokens.append(token)
+        self._sure += probability
+        self.cut = token not in ends and len(self.tokens) >= self.decoding.max_new_tokens
+        self.done = self.cut or token in ends
+
+
+class Rows:
+    """The rows that are being written by one model. Not for several threads at once."""
+
+    def __init__(self, vlm: VisionLanguageModel) -> None:
+        """Take the model.
+
+        Raises:
+            UserError: its adapter is of a kind that can't be left out for some rows of a batch.
+        """
+        self._vlm = vlm
+        self._adapter = _Adapter(vlm.model)
+        self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
+        ends = self._model.generation_config.eos_token_id
+        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def clear(self) -> None:
+        """Leave all rows."""
+        self._rows: list[Row] = []
+        self._cache: AttentionCache | None = None
+        self._mask = torch.empty(0)
+        self._positions = torch.empty(0)
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def join(self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]]) -> int:
+        """Read photos and prompts, and write the first token of each row.
+
+        Args:
+            images: RGB, any size.
+            prompts: one an image.
+            rows: those of each image. Of one image, all that are written by the same model share the reading.
+
+        Returns:
+            How many tokens were read.
+        """
+        bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
+        asked = [*prompts, *(DESCRIBE_PROMPT for _ in bare)]
+        read = self._vlm.inputs([*images, *(images[number] for number in bare)], asked)
+        ids, mask = read["input_ids"], read["attention_mask"]
+        features = self._look({name: value[: len(images)] for name, value in read.items()}, bare)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        cache = AttentionCache()
+        with self._adapter.only([number < len(images) for number in range(len(asked))]):
+            logits = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=[features])},
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+        described = {number: len(images) + place for place, number in enumerate(bare)}
+        placed = [(described[number] if row.bare else number, row) for number, own in enumerate(rows) for row in own]
+        places = torch.tensor([place for place, _ in placed], device=ids.device)
+        cache.rearrange(places)
+        self._merge([row for _, row in placed], cache, mask[places], positions[places, -1] + 1)
+        self._choose(logits[places], [row for _, row in placed])
+        return int(mask.sum())
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def step(self) -> None:
+        """Write one more token of each row that is not done. Rows that are done are left."""
+        self._leave()
+        if not self._rows:
+            return
+        ids = torch.tensor([[row.tokens[-1]] for row in self._rows], device=self._mask.device)
+        self._mask = nn.functional.pad(self._mask, (0, 1), value=1)
+        with self._adapter.only([not row.bare for row in self._rows]):
+            logits = self._model(
+                input_ids=ids,
+                attention_mask=self._mask,
+                position_ids=self._positions[:, None],
+                past_key_values=self._cache,
+                use_cache=True,
+            ).logits[:, -1]
+        self._positions = self._positions + 1
+        self._choose(logits, self._rows)
+
+    def text(self, row: Row) -> str:
+        """Return what is written so far."""
+        return str(self._vlm.processor.tokenizer.decode(row.tokens, skip_special_tokens=True)).strip()
+
+    def count(self, row: Row) -> int:
+        """Return how many tokens are written so far, without those that end the text."""
+        return sum(token not in self._special for token in row.tokens)
+
+    def _look(self, read: dict[str, torch.Tensor], bare: list[int]) -> torch.Tensor:
+        """Return the pictures' features, then once more those of the pictures *bare*: as the base sees them, if the adapter changes that."""
+        features = image_features(self._model, read)
+        counts = (read["input_ids"] == self._model.config.image_token_id).sum(1).tolist()
+        pictures = features.split(counts)
+        if self._adapter.sees and bare:
+            with self._adapter.only(False):
+                pictures_bare = image_features(self._model, read).split(counts)
+        else:
+            pictures_bare = pictures
+        return torch.cat([*pictures, *(pictures_bare[number] for number in bare)])
+
+    def _merge(self, rows: list[Row], cache: AttentionCache, mask: torch.Tensor, positions: torch.Tensor) -> None:
+        self._leave()
+        if self._cache is None:
+            self._rows, self._cache, self._mask, self._positions = rows, cache, mask, positions
+            return
+        self._cache.join(cache)
+        width = max(self._mask.shape[1], mask.shape[1])
+        self._mask = torch.cat([nn.functional.pad(one, (width - one.shape[1], 0)) for one in (self._mask, mask)])
+        self._positions = torch.cat([self._positions, positions])
+        self._rows = [*self._rows, *rows]
+
+    def _leave(self) -> None:
+        """Let rows go that are done, and the columns that only they needed."""
+        kept = [number for number, row in enumerate(self._rows) if not row.done]
+        if len(kept) == len(self._rows) or self._cache is None:
+            return
+        if not kept:
+            self.clear()
+            return
+        rows = torch.tensor(kept, device=self._mask.device)
+        mask = self._mask[rows]
+        drop = int(mask.any(0).int().argmax())
+        self._cache.rearrange(rows, drop)
+        self._mask, self._positions = mask[:, drop:], self._positions[rows]
+        self._rows = [self._rows[number] for number in kept]
+
+    def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> None:
+        """Choose the next token of each row: the likeliest, or one from the nucleus."""
+        logits = logits.float()
+        chosen = logits.argmax(-1)
+        sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0]
+        if sampled:
+            places = torch.tensor(sampled, device=logits.device)
+            chosen[places] = _sample(logits[places], [rows[number] for number in sampled])
+        sure = logits.gather(1, chosen[:, None]).squeeze(1) - logits.logsumexp(-1)
+        for row, token, probability in zip(rows, chosen.tolist(), sure.exp().tolist(), strict=True):
+            row.append(token, probability, self._ends)
+
+
+def _sample(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+    """Return a token a row: drawn from the fewest tokens that together are as likely as its ``top_p``, by its own random numbers."""
+
+    def column(values: list[float]) -> torch.Tensor:
+        return torch.tensor(values, device=logits.device)[:, None]
+
+    ordered, tokens = (logits / column([row.decoding.temperature for row in rows])).softmax(-1).sort(descending=True)
+    sums = ordered.cumsum(-1)
+    # A token is in if those before it do not suffice; the first one always is.
+    nucleus = ordered * (sums - ordered < column([row.decoding.top_p for row in rows]))
+    sums = nucleus.cumsum(-1)
+    # Never the whole: a number next to 1 must not fall behind the last token.
+    drawn = column([row.draw() for row in rows]).clamp(max=1 - 1e-6) * sums[:, -1:]
+    return tokens.gather(1, (sums <= drawn).sum(-1, keepdim=True)).squeeze(1)
+
+
+class _Adapter:
+    """The LoRA adapter of a model, which some rows of a batch can do without: what it adds is multiplied by 1 or 0, row by row."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.sees = False
+        """Whether it changes what is seen of a picture."""
+        self._share: torch.Tensor | None = None
+        for name, module in model.named_modules():
+            if not isinstance(module, LoraLayer):
+                continue
+            if module.lora_embedding_B or module.lora_magnitude_vector:
+                raise UserError(
+                    "The adapter is more than plain LoRA of linear layers, which is all that is served; train it with another recipe."
+                )
+            self.sees |= any(part in name for part in SEEING)
+            for added in module.lora_B.values():
+                added.register_forward_hook(self._scale)
+
+    def only(self, rows: Sequence[bool] | bool) -> "_Only":
+        """Within this context, the adapter counts only for these rows (True), or for all or none."""
+        if isinstance(rows, bool):
+            return _Only(self, None if rows else torch.zeros(()))
+        return _Only(self, None if all(rows) else torch.tensor(rows)[:, None, None])
+
+    def _scale(self, _: nn.Module, __: object, added: torch.Tensor) -> torch.Tensor | None:
+        return None if self._share is None else added * self._share.to(added)
+
+
+class _Only:
+    def __init__(self, adapter: _Adapter, share: torch.Tensor | None) -> None:
+        self._adapter = adapter
+        self._share = share
+
+    def __enter__(self) -> None:
+        self._adapter._share = self._share
+
+    def __exit__(self, *_: object) -> None:
+        self._adapter._share = None
