@@ -8,6 +8,7 @@ import pytest
 
 from demo.corpus.archive import write_corpus
 from etl.transform import check_slice, merge, pipeline, plan, transform
+from etl.transform.versions import lobby
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from snap2caption.shards import read_shard
@@ -62,6 +63,17 @@ def test_every_stage_again_after_the_version_is_there_is_harmless(corpus: Path, 
     assert merge(work) == version
     assert content(version) == before
     assert [folder.name for folder in version.parent.iterdir()].count(version.name) == 1
+
+
+def test_a_plan_takes_over_what_a_killed_one_left(corpus: Path, version: Path, tmp_path: Path) -> None:
+    with lobby(tmp_path, corpus) as folder:
+        pass
+    folder.mkdir()
+    (folder / "members.parquet").write_bytes(b"half")
+    planned = plan(corpus, tmp_path)
+    assert not folder.exists()
+    check_slice(planned.work, 0, workers=1)
+    assert merge(planned.work, workers=1).name == version.name
 
 
 def test_a_missing_slice_is_named(corpus: Path, tmp_path: Path) -> None:
