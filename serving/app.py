@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -15,15 +15,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from serving.batching import Batcher
-from serving.captioner import Captioner, no_model
+from serving.captioner import Captioner, Rules, no_model
+from serving.creators import creator_of
 from serving.intake import BODY, read_request
 from serving.limits import BodyLimit, Envelope
 from serving.metrics import REFUSALS
 from serving.models import Models, Served
 from serving.problems import MEDIA_TYPE, ProblemBody, ProblemError, broken
-from serving.schemas import CaptionAnswer, CaptionRequest, Readiness
+from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Readiness
 from serving.settings import ServingSettings
 from serving.streaming import stream
+from serving.tables import HashtagTables
+from serving.voice import VoiceStore
+from serving.voice_routes import router as voice_routes
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
 
@@ -53,11 +57,19 @@ def create_app(settings: ServingSettings) -> FastAPI:
         dtype=settings.dtype,
         threads=settings.threads,
     )
-    return build_app(settings, models.current, models)
+    tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
+    return build_app(settings, models.current, models, tables)
 
 
-def build_app(settings: ServingSettings, current: Callable[[], Served | None], models: Models | None = None) -> FastAPI:
-    """Return the service over the model that *current* names; *models*, if given, is started and stopped with it."""
+def build_app(
+    settings: ServingSettings,
+    current: Callable[[], Served | None],
+    models: Models | None = None,
+    tables: HashtagTables | None = None,
+) -> FastAPI:
+    """Return the service over the model that *current* names; *models* and *tables*, if given, are started and stopped with it."""
+    rules, voices = Rules.read(settings), VoiceStore(settings.voice_file)
+    followers = [follower for follower in (models, tables) if follower is not None]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,14 +80,16 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
             queue_size=settings.capacity,
             deadline=settings.deadline_seconds,
         )
-        app.state.captioner = Captioner(batcher, settings)
-        if models:
-            models.start()
+        table = (tables.current,) if tables else ()
+        app.state.captioner = Captioner(batcher, settings, rules, *table)
+        app.state.voices = voices
+        for follower in followers:
+            follower.start()
         yield
         app.state.captioner.close()
         await asyncio.to_thread(batcher.close)
-        if models:
-            await asyncio.to_thread(models.close)
+        for follower in followers:
+            await asyncio.to_thread(follower.close)
 
     app = FastAPI(
         title="Snap2Caption",
@@ -102,6 +116,8 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
             include_in_schema=route == _ROUTES[0],
         )(generate_caption)
 
+    app.include_router(voice_routes, responses=_PROBLEMS, dependencies=[Depends(check_key)])
+
     @app.get("/healthz", summary="Whether the process lives")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -123,18 +139,21 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
 
 
 async def generate_caption(request: Request) -> Response | CaptionAnswer:
-    """Caption a photo: multipart with the field `image`, or JSON with the photo in base64."""
+    """Caption a photo, or several of one post: multipart with the field `image`, once or more, or JSON with photos in base64."""
     captioner: Captioner = request.app.state.captioner
     captioner.check_room()
     try:
         async with asyncio.timeout(_READ_SECONDS):
-            data, options = await read_request(request)
+            photos, options = await read_request(request)
     except TimeoutError:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, "slow_body", "The photo took too long to arrive; send a smaller one."
         ) from None
-    write = partial(captioner.caption, data, options, request.state.request_id)
-    writing = asyncio.create_task(stream(write, request.state.request_id) if options.stream else write())
+    voices: VoiceStore = request.app.state.voices
+    saved = await asyncio.to_thread(voices.captions, creator_of(request), MOST_TOLD) if options.voice is None else []
+    write = partial(captioner.caption, photos, options, request.state.request_id, tuple(saved))
+    answer: Awaitable[Response | CaptionAnswer] = stream(write, request.state.request_id) if options.stream else write()
+    writing = asyncio.ensure_future(answer)
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)

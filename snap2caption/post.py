@@ -4,7 +4,7 @@ One module builds the prompt, renders a post to the text that a model learns, an
 use it, so that they can't drift apart.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from snap2caption import hashtags
@@ -23,6 +23,27 @@ class Tone(StrEnum):
     WITTY = "witty"
 
 
+class Length(StrEnum):
+    """How long a caption is to be."""
+
+    SHORT = "short"
+    MEDIUM = "medium"
+    LONG = "long"
+
+    @property
+    def words(self) -> int:
+        """Words of the caption at most, its hashtags not counted. Instagram shows some 20 before "more"."""
+        return {Length.SHORT: 12, Length.MEDIUM: 30, Length.LONG: 60}[self]
+
+
+class Emoji(StrEnum):
+    """How many emoji a caption is to have."""
+
+    NONE = "none"
+    SOME = "some"
+    MANY = "many"
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """A caption, its hashtags best first (normal form, without ``#``), and a description for people who can't see the photo."""
@@ -39,8 +60,14 @@ class Request:
     tone: Tone | None = None
     location: str | None = None
     language: str | None = None
-    length: str | None = None
-    voice: tuple[str, ...] = field(default=())
+    length: Length | None = None
+    emoji: Emoji | None = None
+    voice: tuple[str, ...] = ()
+    """Captions of hers to write like, the most telling first."""
+    hint: str | None = None
+    """What to mention or to change."""
+    earlier: Post | None = None
+    """What was written before, and is not to come again."""
 
 
 def build_prompt(request: Request) -> str:
@@ -49,7 +76,9 @@ def build_prompt(request: Request) -> str:
     if request.tone:
         lines.append(f"Tone: {request.tone.value}.")
     if request.length:
-        lines.append(f"Length: {request.length}.")
+        lines.append(f"Length: {request.length.value}, at most {request.length.words} words.")
+    if request.emoji:
+        lines.append(f"Emoji: {request.emoji.value}.")
     if request.language:
         lines.append(f"Language: {request.language}.")
     if request.location:
@@ -57,6 +86,10 @@ def build_prompt(request: Request) -> str:
     if request.voice:
         lines.append("Write as in these captions of mine:")
         lines.extend(f"- {' '.join(caption.split())}" for caption in request.voice)
+    if request.earlier:
+        lines.append(f"Write something else than: {' '.join(render(request.earlier).split())}")
+    if request.hint:
+        lines.append(f"Wish: {request.hint}")
     return "\n".join(lines)
 
 

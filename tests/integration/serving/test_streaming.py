@@ -9,12 +9,12 @@ import httpx
 import pytest
 import uvicorn
 from photos import real_photos
+from serving.ranking import HashtagTable
 
 from demo.stack.ports import HOST, Ports
 from serving.app import build_app
 from serving.engine import Event, LocalEngine, Task
 from serving.models import Served
-from serving.ranking import HashtagTable
 from serving.settings import ServingSettings
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import ROOT

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snap2caption.post import Post, Request, Tone, build_prompt, parse, render
+from snap2caption.post import Emoji, Length, Post, Request, Tone, build_prompt, parse, render
 
 pytestmark = pytest.mark.unit
 
@@ -15,16 +15,28 @@ captions = st.lists(words, min_size=1, max_size=6).map(" ".join)
 def test_a_prompt_names_only_what_was_asked_for():
     assert build_prompt(Request()) == "Write an Instagram caption and hashtags for this photo."
     whole = build_prompt(
-        Request(tone=Tone.WITTY, location="Chicago", language="French", length="short", voice=("one\n two", "three"))
+        Request(
+            tone=Tone.WITTY,
+            location="Chicago",
+            language="French",
+            length=Length.SHORT,
+            emoji=Emoji.NONE,
+            voice=("one\n two", "three"),
+            hint="the fog",
+            earlier=Post("Before", ("lake",)),
+        )
     )
     assert whole.splitlines()[1:] == [
         "Tone: witty.",
-        "Length: short.",
+        "Length: short, at most 12 words.",
+        "Emoji: none.",
         "Language: French.",
         "Place: Chicago.",
         "Write as in these captions of mine:",
         "- one two",
         "- three",
+        "Write something else than: Before #lake",
+        "Wish: the fog",
     ]
 
 
