@@ -1,5 +1,6 @@
 """What the API takes and answers."""
 
+from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags.ranking import Ranked, Source
 from snap2caption.post import Emoji, Length, Post, Request, Tone
+from snap2caption.tone import infer_tone
 
 MAX_PHOTOS = 10
 """Photos of one post."""
@@ -79,14 +81,17 @@ class Options(BaseModel):
 
     def request(self, saved: tuple[str, ...] = ()) -> Request:
         """Return what goes into the prompt; *saved* are the creator's captions, the newest first."""
+        voice = (saved if self.voice is None else tuple(self.voice))[:MOST_TOLD]
+        # Who asks for no tone means that of her captions.
+        tones = Counter(map(infer_tone, voice)).most_common(1)
         earlier = Post(self.earlier_caption) if self.earlier_caption and self.regenerate is Part.CAPTION else None
         return Request(
-            tone=self.tone,
+            tone=self.tone or (tones[0][0] if tones else None),
             location=self.location,
             language=self.language,
             length=self.length,
             emoji=self.emoji,
-            voice=(saved if self.voice is None else tuple(self.voice))[:MOST_TOLD],
+            voice=voice,
             hint=self.hint,
             earlier=earlier,
         )

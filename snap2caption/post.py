@@ -7,10 +7,20 @@ use it, so that they can't drift apart.
 from dataclasses import dataclass
 from enum import StrEnum
 
+import regex as re
+
 from snap2caption import hashtags
 
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
 """What the base model is asked, without the adapter, for the alt text."""
+
+SOME_EMOJI = 3
+"""Emoji of a caption that has some, at most."""
+
+# A pictograph with its skin tones and what is joined to it; a flag; a key's cap. Signs such as © are text unless they ask to be drawn.
+_ONE = r"(?:(?![©®™](?!\uFE0F))\p{Extended_Pictographic})[\p{Emoji_Modifier}\uFE0F]*"
+_EMOJI = re.compile(rf"{_ONE}(?:\u200D{_ONE})*|\p{{Regional_Indicator}}{{2}}|[0-9#*]\uFE0F?\u20E3")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 class Tone(StrEnum):
@@ -35,6 +45,11 @@ class Length(StrEnum):
         """Words of the caption at most, its hashtags not counted. Instagram shows some 20 before "more"."""
         return {Length.SHORT: 12, Length.MEDIUM: 30, Length.LONG: 60}[self]
 
+    @classmethod
+    def of(cls, caption: str) -> "Length":
+        """Return the least length that *caption* has room in; the longest, if in none."""
+        return next((length for length in cls if len(find_words(caption)) <= length.words), cls.LONG)
+
 
 class Emoji(StrEnum):
     """How many emoji a caption is to have."""
@@ -42,6 +57,12 @@ class Emoji(StrEnum):
     NONE = "none"
     SOME = "some"
     MANY = "many"
+
+    @classmethod
+    def of(cls, caption: str) -> "Emoji":
+        """Return how many emoji *caption* has."""
+        count = len(find_emoji(caption))
+        return cls.NONE if count == 0 else cls.SOME if count <= SOME_EMOJI else cls.MANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +89,16 @@ class Request:
     """What to mention or to change."""
     earlier: Post | None = None
     """What was written before, and is not to come again."""
+
+
+def find_words(caption: str) -> list[str]:
+    """Return the words of *caption*."""
+    return _WORD.findall(caption)
+
+
+def find_emoji(caption: str) -> list["re.Match[str]"]:
+    """Return where the emoji of *caption* are."""
+    return list(_EMOJI.finditer(caption))
 
 
 def build_prompt(request: Request) -> str:
