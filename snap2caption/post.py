@@ -93,7 +93,7 @@ class Request:
 
 def find_words(caption: str) -> list[str]:
     """Return the words of *caption*."""
-    return _WORD.findall(caption)
+    return list(_WORD.findall(caption))
 
 
 def find_emoji(caption: str) -> list["re.Match[str]"]:
