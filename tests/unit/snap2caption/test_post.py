@@ -55,3 +55,19 @@ def test_what_a_model_wrote_is_cleaned():
 @given(captions, st.lists(words.map(str.casefold), unique=True, max_size=5))
 def test_what_is_rendered_reads_back(caption, tags):
     assert parse(render(Post(caption, tuple(tags)))) == Post(caption, tuple(tags))
+
+
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [(1, Length.SHORT), (12, Length.SHORT), (13, Length.MEDIUM), (31, Length.LONG), (99, Length.LONG)],
+)
+def test_a_caption_has_a_length(words, length):
+    assert Length.of("it's " * words + "✨ !") is length
+
+
+@pytest.mark.parametrize(
+    ("caption", "emoji"),
+    [("none ©", Emoji.NONE), ("one 👩🏽‍🚀", Emoji.SOME), ("🇺🇸🎉✨", Emoji.SOME), ("🎉🎉🎉🎉", Emoji.MANY)],
+)
+def test_a_caption_has_emoji(caption, emoji):
+    assert Emoji.of(caption) is emoji
