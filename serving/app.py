@@ -28,6 +28,7 @@ from serving.streaming import stream
 from serving.tables import HashtagTables
 from serving.voice import VoiceStore
 from serving.voice_routes import router as voice_routes
+from snap2caption.errors import UserError
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
 
@@ -149,8 +150,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, "slow_body", "The photo took too long to arrive; send a smaller one."
         ) from None
-    voices: VoiceStore = request.app.state.voices
-    saved = await asyncio.to_thread(voices.captions, creator_of(request), MOST_TOLD) if options.voice is None else []
+    saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
     write = partial(captioner.caption, photos, options, request.state.request_id, tuple(saved))
     answer: Awaitable[Response | CaptionAnswer] = stream(write, request.state.request_id) if options.stream else write()
     writing = asyncio.ensure_future(answer)
@@ -162,6 +162,16 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
         # Servers don't cancel a request whose client has left; a photo that nobody waits for is not captioned.
         writing.cancel()
         leaving.cancel()
+
+
+def _read_voice(request: Request) -> list[str]:
+    """Return the creator's newest captions; none where they can't be read, as a caption in no voice is better than none."""
+    voices: VoiceStore = request.app.state.voices
+    try:
+        return voices.captions(creator_of(request), MOST_TOLD)
+    except UserError as error:
+        logger.warning("%s", error)
+        return []
 
 
 async def _left(request: Request) -> None:
@@ -194,6 +204,12 @@ def _add_problems(app: FastAPI) -> None:
         first = error.errors()[0]
         detail = f"{first['loc'][-1]}: {first['msg']}."
         return refuse(request, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail))
+
+    @app.exception_handler(UserError)
+    async def away(request: Request, error: UserError) -> JSONResponse:
+        logger.warning("request %s: %s", request.state.request_id, error)
+        detail = "What this needs is away for now; try again later."
+        return refuse(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:

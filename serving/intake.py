@@ -17,7 +17,7 @@ from serving.schemas import MAX_PHOTOS, CaptionRequest, Options
 
 _FIELDS = ("image", "file")
 
-_LISTS = frozenset(name for name, field in Options.model_fields.items() if "list" in str(field.annotation))
+_LISTS = frozenset({"voice", "earlier_hashtags"})
 """Options that a form gives by sending a field several times; once and empty is an empty list."""
 
 _MAX_FIELDS = 100

@@ -132,6 +132,17 @@ def test_each_key_has_its_own_voice(served: Served, tmp_path: Path) -> None:
         assert client.get("/v1/voice", headers={"X-API-Key": "aisha"}).json() == {"captions": ["hers"]}
 
 
+def test_a_lost_voice_costs_no_caption(served: Served, tmp_path: Path, photo: bytes) -> None:
+    given = settings(tmp_path)
+    with TestClient(build_app(given, lambda: served), raise_server_exceptions=False) as client:
+        for file in tmp_path.glob("voice.sqlite*"):
+            file.write_bytes(b"something else" * 1000)
+        assert client.post("/generate-caption", files={"image": photo}).status_code == 200
+        answer = client.get("/v1/voice")
+        assert (answer.status_code, answer.json()["reason"]) == (503, "away")
+        assert str(tmp_path) not in answer.text
+
+
 def test_photos_can_be_checked(served: Served, tmp_path: Path, photo: bytes) -> None:
     # An entry of the operator's own: this very module stands for it.
     here = f"{__name__}:{refuse_everything.__name__}"
