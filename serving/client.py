@@ -1,6 +1,8 @@
 """A typed client of the service. It needs httpx and pydantic; neither torch nor the service's own dependencies."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +13,7 @@ from serving.schemas import CaptionAnswer, Options, Readiness, Voice
 from snap2caption.errors import UserError
 
 _SECONDS = 120.0
+_CAPTION = "/v1/generate-caption"
 
 
 class Client:
@@ -41,11 +44,29 @@ class Client:
 
     def caption(self, *photos: bytes, options: Options | None = None) -> CaptionAnswer:
         """Return a post about a photo, or about several photos of one post in their order (JPEG, PNG or WebP)."""
-        given = (options or Options()).model_dump(mode="json", exclude_defaults=True)
-        # A form can't hold an empty list: a single empty field stands for it.
-        fields = {name: value if value != [] else "" for name, value in given.items()}
-        files = [("image", (f"photo-{number}", photo)) for number, photo in enumerate(photos)]
-        return CaptionAnswer.model_validate(self._ask("POST", "/v1/generate-caption", data=fields, files=files).json())
+        form = _form(photos, options or Options(), stream=False)
+        return CaptionAnswer.model_validate(self._ask("POST", _CAPTION, **form).json())
+
+    def stream(self, *photos: bytes, options: Options | None = None) -> Iterator[str | CaptionAnswer]:
+        """Yield the first variant's caption piece by piece as it is written, then the answer, which alone counts: it is checked and finished."""
+        form = _form(photos, options or Options(), stream=True)
+        with self._explained(), self._http.stream("POST", _CAPTION, **form) as answer:
+            if answer.is_error:
+                answer.read()
+            self._check(answer)
+            name = ""
+            for line in answer.iter_lines():
+                field, _, value = line.partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data" and name == "token":
+                    piece = json.loads(value)
+                    if piece["variant"] == 0:
+                        yield str(piece["text"])
+                elif field == "data" and name == "answer":
+                    yield CaptionAnswer.model_validate_json(value)
+                elif field == "data":
+                    raise UserError(str(json.loads(value)["detail"]))
 
     def voice(self) -> list[str]:
         """Return the captions that yours are written like, the newest first."""
@@ -64,16 +85,31 @@ class Client:
         return Readiness.model_validate(self._ask("GET", "/readyz").json()).model_version
 
     def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
-        try:
+        with self._explained():
             answer = self._http.request(method, path, **content)
+        self._check(answer)
+        return answer
+
+    def _check(self, answer: httpx.Response) -> None:
+        if answer.is_error:
+            problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+            raise UserError(problem.get("detail") or f"The service at {self.url} answered {answer.status_code}.")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise UserError(
                 f"The service at {self.url} can't be reached ({error}); start it with `snap2caption serve`."
             ) from error
-        if answer.is_error:
-            problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            raise UserError(problem.get("detail") or f"The service at {self.url} answered {answer.status_code}.")
-        return answer
+
+
+def _form(photos: Sequence[bytes], options: Options, *, stream: bool) -> dict[str, Any]:
+    given = options.model_dump(mode="json", exclude_defaults=True) | {"stream": stream}
+    # A form can't hold an empty list: a single empty field stands for it.
+    fields = {name: value if value != [] else "" for name, value in given.items()}
+    return {"data": fields, "files": [("image", (f"photo-{number}", photo)) for number, photo in enumerate(photos)]}
 
 
 def read_photo(photo: Path) -> bytes:

@@ -15,7 +15,7 @@ from service_process import environment, server
 
 from demo.stack.ports import is_free
 from serving.client import Client
-from serving.schemas import Options
+from serving.schemas import CaptionAnswer, Options
 from snap2caption.errors import UserError
 from snap2caption.registry import CHAMPION, Registry
 from snap2caption.settings import Settings
@@ -164,6 +164,17 @@ def test_the_client_asks_for_one_post_of_several_photos(url: str) -> None:
     assert post.caption
     assert len(post.alt_texts) == 3
     assert len(set(post.hashtags)) == len(post.explanations or ()) == 6
+
+
+def test_the_client_streams(url: str) -> None:
+    photo = real_photos()[0].read_bytes()
+    with Client(url) as client:
+        *pieces, answer = client.stream(photo, options=Options(hashtags=6))
+        with pytest.raises(UserError, match="photo"):
+            list(client.stream(b"no photo"))
+    assert isinstance(answer, CaptionAnswer)
+    assert len(answer.hashtags) == 6
+    assert answer.caption.startswith("".join(map(str, pieces)).strip())
 
 
 def test_a_client_says_that_nobody_is_there() -> None:

@@ -108,6 +108,15 @@ def test_what_is_not_fit_is_written_again_and_then_described(
     assert 'snap2caption_unsafe_total{kind="caption"}' in client.get("/metrics").text
 
 
+def test_what_is_not_fit_is_not_streamed_either(client: TestClient, engine: "ScriptedEngine", photo: bytes) -> None:
+    engine.texts = ["What the fuck a day\n#sf", "Fine light\n#sf"]
+    with client.stream("POST", "/v1/generate-caption", files={"image": photo}, data={"stream": "true"}) as answer:
+        events = "".join(answer.iter_text())
+    assert "event: token" in events
+    assert "fuck" not in events
+    assert '"caption":"Fine light"' in events
+
+
 def test_the_voice_goes_into_the_prompt(client: TestClient, engine: "ScriptedEngine", photo: bytes) -> None:
     saved = {"captions": ["Coffee first.", "Fog second."]}
     assert client.put("/v1/voice", json=saved).json() == saved
