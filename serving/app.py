@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -15,15 +15,20 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from serving.batching import Batcher
-from serving.captioner import Captioner, no_model
+from serving.captioner import Captioner, Rules, no_model
+from serving.creators import creator_of
 from serving.intake import BODY, read_request
 from serving.limits import BodyLimit, Envelope
 from serving.metrics import REFUSALS
 from serving.models import Models, Served
 from serving.problems import MEDIA_TYPE, ProblemBody, ProblemError, broken
-from serving.schemas import CaptionAnswer, CaptionRequest, Readiness
+from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Readiness
 from serving.settings import ServingSettings
 from serving.streaming import stream
+from serving.tables import HashtagTables
+from serving.voice import VoiceStore
+from serving.voice_routes import router as voice_routes
+from snap2caption.errors import UserError
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
 
@@ -53,11 +58,19 @@ def create_app(settings: ServingSettings) -> FastAPI:
         dtype=settings.dtype,
         threads=settings.threads,
     )
-    return build_app(settings, models.current, models)
+    tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
+    return build_app(settings, models.current, models, tables)
 
 
-def build_app(settings: ServingSettings, current: Callable[[], Served | None], models: Models | None = None) -> FastAPI:
-    """Return the service over the model that *current* names; *models*, if given, is started and stopped with it."""
+def build_app(
+    settings: ServingSettings,
+    current: Callable[[], Served | None],
+    models: Models | None = None,
+    tables: HashtagTables | None = None,
+) -> FastAPI:
+    """Return the service over the model that *current* names; *models* and *tables*, if given, are started and stopped with it."""
+    rules, voices = Rules.read(settings), VoiceStore(settings.voice_file)
+    followers = [follower for follower in (models, tables) if follower is not None]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,14 +81,16 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
             queue_size=settings.capacity,
             deadline=settings.deadline_seconds,
         )
-        app.state.captioner = Captioner(batcher, settings)
-        if models:
-            models.start()
+        table = (tables.current,) if tables else ()
+        app.state.captioner = Captioner(batcher, settings, rules, *table)
+        app.state.voices = voices
+        for follower in followers:
+            follower.start()
         yield
         app.state.captioner.close()
         await asyncio.to_thread(batcher.close)
-        if models:
-            await asyncio.to_thread(models.close)
+        for follower in followers:
+            await asyncio.to_thread(follower.close)
 
     app = FastAPI(
         title="Snap2Caption",
@@ -102,6 +117,8 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
             include_in_schema=route == _ROUTES[0],
         )(generate_caption)
 
+    app.include_router(voice_routes, responses=_PROBLEMS, dependencies=[Depends(check_key)])
+
     @app.get("/healthz", summary="Whether the process lives")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -123,18 +140,20 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
 
 
 async def generate_caption(request: Request) -> Response | CaptionAnswer:
-    """Caption a photo: multipart with the field `image`, or JSON with the photo in base64."""
+    """Caption a photo, or several of one post: multipart with the field `image`, once or more, or JSON with photos in base64."""
     captioner: Captioner = request.app.state.captioner
     captioner.check_room()
     try:
         async with asyncio.timeout(_READ_SECONDS):
-            data, options = await read_request(request)
+            photos, options = await read_request(request)
     except TimeoutError:
         raise ProblemError(
             HTTPStatus.REQUEST_TIMEOUT, "slow_body", "The photo took too long to arrive; send a smaller one."
         ) from None
-    write = partial(captioner.caption, data, options, request.state.request_id)
-    writing = asyncio.create_task(stream(write, request.state.request_id) if options.stream else write())
+    saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
+    write = partial(captioner.caption, photos, options, request.state.request_id, tuple(saved))
+    answer: Awaitable[Response | CaptionAnswer] = stream(write, request.state.request_id) if options.stream else write()
+    writing = asyncio.ensure_future(answer)
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -143,6 +162,16 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
         # Servers don't cancel a request whose client has left; a photo that nobody waits for is not captioned.
         writing.cancel()
         leaving.cancel()
+
+
+def _read_voice(request: Request) -> list[str]:
+    """Return the creator's newest captions; none where they can't be read, as a caption in no voice is better than none."""
+    voices: VoiceStore = request.app.state.voices
+    try:
+        return voices.captions(creator_of(request), MOST_TOLD)
+    except UserError as error:
+        logger.warning("%s", error)
+        return []
 
 
 async def _left(request: Request) -> None:
@@ -175,6 +204,12 @@ def _add_problems(app: FastAPI) -> None:
         first = error.errors()[0]
         detail = f"{first['loc'][-1]}: {first['msg']}."
         return refuse(request, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail))
+
+    @app.exception_handler(UserError)
+    async def away(request: Request, error: UserError) -> JSONResponse:
+        logger.warning("request %s: %s", request.state.request_id, error)
+        detail = "What this needs is away for now; try again later."
+        return refuse(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
 
     @app.exception_handler(Exception)
     async def bug(request: Request, error: Exception) -> JSONResponse:

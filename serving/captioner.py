@@ -1,27 +1,49 @@
-"""What a request goes through: decode, queue, write, choose hashtags."""
+"""What a request goes through: decode, check, queue, write, choose hashtags."""
 
 import asyncio
+import logging
 import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from typing import TypeVar
 
 from PIL.Image import Image
 
 from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError
+from serving.composing import alt_text, compose, drafts, plain
 from serving.engine import Task
 from serving.metrics import DECODE_TOKENS, STAGE, TOKEN_RATE, TOKENS
 from serving.models import Served
+from serving.moderation import ModerationAwayError, Moderator, load_moderator
 from serving.problems import ProblemError
-from serving.ranking import rank
-from serving.schemas import CaptionAnswer, Options, Timing, Variant
+from serving.schemas import CaptionAnswer, Options, Part, Timing
 from serving.settings import ServingSettings
+from snap2caption.hashtags.banned import read_banned
+from snap2caption.hashtags.table import HashtagTable
 from snap2caption.images import ImageError, decode
-from snap2caption.post import build_prompt, parse
+from snap2caption.post import Length, build_prompt
 from snap2caption.vlm import Decoding
+
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+_Write = Callable[[Sequence[Image], str, tuple[Decoding, ...]], Awaitable[list[Done]]]
 
 _CREATIVE = 0.8
 """The temperature of variants and of captions with a seed."""
+
+_SHARES = {Length.SHORT: 0.5, Length.MEDIUM: 0.75, Length.LONG: 1.0, None: 1.0}
+"""Of the tokens that a caption may have at most, by the length asked for."""
+
+_AGAIN = 2
+"""Captions that are asked for where the first ones can't be shown."""
+
+_ROUNDS = 3
+"""How often the photos of one post are written about before they must all have met the same model."""
 
 _MAX_SIDE = 1344
 """Photos wait in the queue no larger than this: twice the 672 pixels that the largest LLaVA looks at, and 5 MB instead of 150."""
@@ -30,12 +52,40 @@ _DECODERS = 2
 """Photos decoded at once. A large one takes some hundred megabytes while it is decoded."""
 
 
-class Captioner:
-    """Captions photos by way of *batcher*; at most as many at once as may wait and be written about."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator does not let through: hashtags, and photos."""
 
-    def __init__(self, batcher: Batcher, settings: ServingSettings) -> None:
+    banned: frozenset[str]
+    moderator: Moderator | None
+
+    @classmethod
+    def read(cls, settings: ServingSettings) -> "Rules":
+        """Read what the settings name.
+
+        Raises:
+            UserError: the banned hashtags can't be read, or the check of photos can't be loaded.
+        """
+        return cls(read_banned(settings.banned_hashtags), load_moderator(settings.moderation))
+
+
+class Captioner:
+    """Captions photos by way of *batcher*; at most as many at once as may wait and be written about.
+
+    *table* returns the hashtag table to use beside a model; by default, that of the dataset which the model learned from.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        settings: ServingSettings,
+        rules: Rules,
+        table: Callable[[Served], HashtagTable] = lambda served: served.hashtags,
+    ) -> None:
         self._batcher = batcher
         self._settings = settings
+        self._rules = rules
+        self._table = table
         self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
         self._inside = 0
 
@@ -48,85 +98,150 @@ class Captioner:
         """How many more photos may come in."""
         return self._settings.capacity - self._inside
 
-    def check_room(self) -> None:
-        """Refuse at once where a photo would only be read and decoded to be refused later.
+    def check_room(self, photos: int = 1) -> None:
+        """Refuse at once where photos would only be read and decoded to be refused later.
 
         Raises:
             ProblemError: the service is full.
         """
-        if self.room <= 0:
+        if self.room < photos:
             raise _full()
 
     async def caption(
-        self, data: bytes, options: Options, request_id: str, key: str = "", listener: Listener | None = None
+        self,
+        photos: Sequence[bytes],
+        options: Options,
+        request_id: str,
+        saved: tuple[str, ...] = (),
+        key: str = "",
+        listener: Listener | None = None,
     ) -> CaptionAnswer:
-        """Caption one photo. If it is cancelled, writing stops at the next token; before its turn, it costs no compute.
+        """Write one post about one photo or several. If it is cancelled, writing stops at the next token; before its turn, it costs no compute.
 
         Args:
-            data: the encoded photo.
-            options: what the creator asks for.
+            photos: encoded, in the post's order.
+            options: what the creator asked for.
             request_id: names the answer.
+            saved: the creator's captions, the newest first.
             key: requests with the same key get the same model.
-            listener: hears, in another thread, what is written so far.
+            listener: hears, in another thread, what is written so far; of several photos, nothing, as the caption is chosen when all are written.
 
         Raises:
-            ProblemError: the photo is refused, or nobody can answer now.
+            ProblemError: a photo is refused, or nobody can answer now.
         """
-        self.check_room()
-        self._inside += 1
+        self.check_room(len(photos))
+        self._inside += len(photos)
         try:
-            return await self._caption(data, options, request_id, key, listener)
+            return await self._caption(photos, options, request_id, saved, partial(self._write, options, key, listener))
         finally:
-            self._inside -= 1
+            self._inside -= len(photos)
 
     async def _caption(
-        self, data: bytes, options: Options, request_id: str, key: str, listener: Listener | None
+        self, photos: Sequence[bytes], options: Options, request_id: str, saved: tuple[str, ...], write: _Write
     ) -> CaptionAnswer:
         started = time.monotonic()
-        image = await self._decoded(data)
+        images = await _all([self._decoded(photo) for photo in photos])
         decoded = time.monotonic()
-        task = Task(image, build_prompt(options.request()), self._decodings(options), stream=listener is not None)
-        done = await self._written(task, key, listener)
+        prompt = build_prompt(options.request(saved))
+        done = await write(images, prompt, self._decodings(options))
+        usable = drafts([one.written for one in done], options)
+        waited, took = max(one.waited for one in done), max(one.took for one in done)
+        if not usable:
+            logger.info("request %s is written again: nothing that can be shown", request_id)
+            done = await write(images, prompt, self._other_decodings(options))
+            usable = drafts([one.written for one in done], options)
+            waited += max(one.waited for one in done)
+            took += max(one.took for one in done)
+        written, served = [one.written for one in done], done[0].served
         ranking = time.monotonic()
-        variants = [_variant(text, done, options) for text in done.written.texts]
+        table = self._table(served)
+        chosen = usable[: options.variants] or [plain(written, options)]
+        variants = [compose(draft, table, self._rules.banned, options) for draft in chosen]
         ended = time.monotonic()
         timing = {
             "decode": decoded - started,
-            "queue": done.waited,
-            "first_token": done.written.first_token,
-            "generate": done.took,
+            "queue": waited,
+            "first_token": min(one.first_token for one in written),
+            "generate": took,
             "hashtags": ended - ranking,
             "total": ended - started,
         }
         for stage, seconds in timing.items():
             STAGE.labels(stage).observe(seconds)
-        TOKENS.inc(done.written.tokens)
-        DECODE_TOKENS.observe(done.written.tokens)
-        TOKEN_RATE.observe(done.written.tokens / done.took)
+        tokens = sum(one.tokens for one in written)
+        TOKENS.inc(tokens)
+        DECODE_TOKENS.observe(tokens)
+        TOKEN_RATE.observe(tokens / took)
+        descriptions = [alt_text(one.description, options) for one in written]
         return CaptionAnswer(
             **variants[0].model_dump(),
-            alt_text=done.written.description,
+            alt_text=descriptions[0],
+            alt_texts=descriptions,
             variants=variants,
             request_id=request_id,
-            model_version=done.served.engine.version,
+            model_version=served.engine.version,
             timing=Timing(**{stage: round(1000 * seconds, 1) for stage, seconds in timing.items()}),
         )
 
     async def _decoded(self, data: bytes) -> Image:
-        work = partial(decode, data, max_pixels=self._settings.max_pixels, max_side=_MAX_SIDE)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._decoders, work)
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, data)
         except ImageError as error:
             status = (
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.reason == "too_large" else HTTPStatus.UNPROCESSABLE_ENTITY
             )
             raise ProblemError(status, f"image_{error.reason}", str(error)) from error
+        except ModerationAwayError as error:
+            logger.warning("photos can't be checked: %s", error)
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "moderation", "The photo can't be checked now; try again later.", 10
+            ) from error
+
+    def _decode(self, data: bytes) -> Image:
+        photo = decode(data, max_pixels=self._settings.max_pixels, max_side=_MAX_SIDE)
+        if self._rules.moderator and (reason := self._rules.moderator(photo)):
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "image_not_allowed",
+                f"The photo is not captioned ({reason}); send another one.",
+            )
+        return photo
 
     def _decodings(self, options: Options) -> tuple[Decoding, ...]:
-        tokens = self._settings.max_new_tokens
+        tokens = self._tokens(options)
         seed = options.seed or 0
-        first = Decoding(tokens) if options.seed is None else Decoding(tokens, _CREATIVE, seed=seed)
-        return (first, *(Decoding(tokens, _CREATIVE, seed=seed + variant) for variant in range(1, options.variants)))
+        # What is written anew is not to be the likeliest caption once more.
+        likeliest = options.seed is None and options.regenerate is None
+        first = Decoding(tokens) if likeliest else Decoding(tokens, _CREATIVE, seed=seed)
+        # One caption serves all lists of hashtags: there is no other to choose from.
+        variants = 1 if options.regenerate is Part.HASHTAGS else options.variants
+        return (first, *(Decoding(tokens, _CREATIVE, seed=seed + variant) for variant in range(1, variants)))
+
+    def _other_decodings(self, options: Options) -> tuple[Decoding, ...]:
+        first = (options.seed or 0) + options.variants
+        return tuple(Decoding(self._tokens(options), _CREATIVE, seed=first + other) for other in range(_AGAIN))
+
+    def _tokens(self, options: Options) -> int:
+        return round(self._settings.max_new_tokens * _SHARES[options.length])
+
+    async def _write(
+        self,
+        options: Options,
+        key: str,
+        listener: Listener | None,
+        images: Sequence[Image],
+        prompt: str,
+        decodings: tuple[Decoding, ...],
+    ) -> list[Done]:
+        """Write about all photos of one post, by the same model even where another takes its place meanwhile."""
+        # What is streamed must be what is answered.
+        heard = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
+        for _ in range(_ROUNDS):
+            tasks = [Task(image, prompt, decodings, stream=heard is not None) for image in images]
+            done = await _all([self._written(task, key, heard) for task in tasks])
+            if len({one.served.engine.version for one in done}) == 1:
+                return done
+        raise no_model()
 
     async def _written(self, task: Task, key: str, listener: Listener | None) -> Done:
         try:
@@ -153,13 +268,14 @@ class Captioner:
             ticket.cancel()
 
 
-def _variant(text: str, done: Done, options: Options) -> Variant:
-    post = parse(text)
-    about = f"{post.caption}\n{options.location or ''}"
-    served: Served = done.served
-    chosen = rank(about, post.hashtags, served.hashtags, options.hashtags)
-    # A model that wrote nothing but hashtags has still described the photo.
-    return Variant(caption=post.caption or done.written.description, hashtags=[f"#{tag}" for tag in chosen])
+async def _all(work: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:
+    """Return the results of *work*, done side by side. The first failure, or being cancelled, ends the rest."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _full() -> ProblemError:

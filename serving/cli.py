@@ -8,7 +8,7 @@ import typer
 
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
-from snap2caption.post import Tone
+from snap2caption.post import Emoji, Length, Tone
 
 
 def register(app: typer.Typer) -> None:
@@ -50,34 +50,62 @@ def serve(
 
 
 def caption(
-    photo: Annotated[Path, typer.Argument(help="A JPEG, PNG or WebP file.")],
+    photos: Annotated[
+        list[Path], typer.Argument(help="A JPEG, PNG or WebP file; several are one post.", metavar="PHOTO…")
+    ],
     tone: Annotated[Tone | None, typer.Option(help="The tone of voice.")] = None,
+    voice: Annotated[list[str] | None, typer.Option(help="A caption to write like; may be given again.")] = None,
     location: Annotated[str | None, typer.Option(help="Where it was taken.")] = None,
+    language: Annotated[str | None, typer.Option(help="Of the caption.")] = None,
+    length: Annotated[Length | None, typer.Option(help="Of the caption.")] = None,
+    emoji: Annotated[Emoji | None, typer.Option(help="How many emoji.")] = None,
     hashtags: Annotated[int, typer.Option(min=1, max=30, help="How many.")] = 8,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed, another caption.")] = None,
+    hint: Annotated[str | None, typer.Option(help="What to mention.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each hashtag was chosen.")] = False,
     url: Annotated[str | None, typer.Option(help="A server; without it the champion is loaded here.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Save photo and caption side by side as this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Caption one photo. A server that wants a key finds it in SNAP2CAPTION_API_KEY."""
+    """Caption a photo, or several of one post. A server that wants a key finds it in SNAP2CAPTION_API_KEY."""
+    from pydantic import ValidationError
+
     from serving.schemas import Options
 
-    options = Options(tone=tone, location=location, hashtags=hashtags, seed=seed)
+    try:
+        options = Options(
+            tone=tone,
+            voice=voice,
+            location=location,
+            language=language,
+            length=length,
+            emoji=emoji,
+            hashtags=hashtags,
+            seed=seed,
+            hint=hint,
+            explain=explain,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(first["msg"], param_hint=f"--{first['loc'][0]}") from error
     if url:
-        from serving.client import caption_photo
+        from serving.client import Client, read_photo
 
-        answer = caption_photo(url, photo, options, os.environ.get("SNAP2CAPTION_API_KEY"))
+        with Client(url, os.environ.get("SNAP2CAPTION_API_KEY")) as client:
+            answer = client.caption(*map(read_photo, photos), options=options)
     else:
         from serving.once import caption_once
 
         _give_up_early()
-        answer = caption_once(photo, options)
+        answer = caption_once(photos, options)
     if picture:
         from serving.picture import draw_post
         from snap2caption.images import decode
 
-        draw_post(decode(photo.read_bytes()), answer.caption, answer.hashtags, answer.model_version, picture)
-    print_result(f"{answer.caption}\n{' '.join(answer.hashtags)}", answer.model_dump(mode="json"), as_json=as_json)
+        draw_post(decode(photos[0].read_bytes()), answer.caption, answer.hashtags, answer.model_version, picture)
+    reasons = "".join(f"\n{reason.hashtag}: {reason.why}" for reason in answer.explanations or ())
+    post = f"{answer.caption}\n{' '.join(answer.hashtags)}{reasons}"
+    print_result(post, answer.model_dump(mode="json"), as_json=as_json)
 
 
 def _give_up_early() -> None:

@@ -13,9 +13,14 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from serving.problems import ProblemError
-from serving.schemas import CaptionRequest, Options
+from serving.schemas import MAX_PHOTOS, CaptionRequest, Options
 
 _FIELDS = ("image", "file")
+
+_LISTS = frozenset({"voice", "earlier_hashtags"})
+"""Options that a form gives by sending a field several times; once and empty is an empty list."""
+
+_MAX_FIELDS = 100
 
 BODY: dict[str, Any] = {
     "requestBody": {
@@ -26,7 +31,13 @@ BODY: dict[str, Any] = {
                     "type": "object",
                     "required": ["image"],
                     "properties": {
-                        "image": {"type": "string", "format": "binary", "description": "The photo: JPEG, PNG or WebP."},
+                        "image": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "maxItems": MAX_PHOTOS,
+                            "description": "The photo (JPEG, PNG or WebP), or several photos of one post.",
+                        },
                         **Options.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
                     },
                 }
@@ -38,8 +49,8 @@ BODY: dict[str, Any] = {
 """What OpenAPI says about the body: FastAPI can't tell, as it may come in two forms."""
 
 
-async def read_request(request: Request) -> tuple[bytes, Options]:
-    """Return the encoded photo and the options.
+async def read_request(request: Request) -> tuple[list[bytes], Options]:
+    """Return the encoded photos of one post and the options.
 
     Raises:
         ProblemError: the body is in no form that we take, or an option is wrong.
@@ -56,39 +67,43 @@ async def read_request(request: Request) -> tuple[bytes, Options]:
     )
 
 
-async def _read_form(request: Request) -> tuple[bytes, Options]:
+async def _read_form(request: Request) -> tuple[list[bytes], Options]:
     try:
-        async with request.form(max_files=1, max_fields=20, max_part_size=64 * 1024) as form:
-            upload = next((form[name] for name in _FIELDS if name in form), None)
-            if not isinstance(upload, UploadFile):
+        async with request.form(max_files=MAX_PHOTOS, max_fields=_MAX_FIELDS, max_part_size=64 * 1024) as form:
+            uploads = [upload for name in _FIELDS for upload in form.getlist(name)]
+            if not uploads or not all(isinstance(upload, UploadFile) for upload in uploads):
                 raise ProblemError(
                     HTTPStatus.UNPROCESSABLE_ENTITY, "no_image", "There is no photo; send it in the field image."
                 )
-            data = await upload.read()
+            photos = [await upload.read() for upload in uploads if isinstance(upload, UploadFile)]
             fields = {name: value for name, value in form.items() if name not in _FIELDS and value != ""}
+            lists = {name: [value for value in form.getlist(name) if value != ""] for name in _LISTS & form.keys()}
     except HTTPException as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({error.detail}).") from error
     with _explained():
-        return data, Options.model_validate(fields)
+        return photos, Options.model_validate(fields | lists)
 
 
-async def _read_json(request: Request) -> tuple[bytes, Options]:
+async def _read_json(request: Request) -> tuple[list[bytes], Options]:
     # Megabytes of JSON and base64 would hold up everybody else on the event loop.
     return await asyncio.to_thread(_parse_json, await request.body())
 
 
-def _parse_json(body: bytes) -> tuple[bytes, Options]:
+def _parse_json(body: bytes) -> tuple[list[bytes], Options]:
     with _explained():
         asked = CaptionRequest.model_validate_json(body)
+    return [_decode_base64(photo) for photo in asked.photos], asked
+
+
+def _decode_base64(photo: str) -> bytes:
     # Encoders that follow MIME break the text into lines.
-    encoded = re.sub(r"\s+", "", re.sub(r"^data:[\w/+.;=-]*,", "", asked.image))
+    encoded = re.sub(r"\s+", "", re.sub(r"^data:[\w/+.;=-]*,", "", photo))
     try:
-        data = base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "bad_base64", "The field image is not base64; encode the photo's bytes."
         ) from error
-    return data, asked
 
 
 class _explained:  # noqa: N801 - reads like the function that it stands for

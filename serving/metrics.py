@@ -22,5 +22,6 @@ TOKEN_RATE = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 TOKENS = Counter("snap2caption_generated_tokens_total", "Tokens written.")
+UNSAFE = Counter("snap2caption_unsafe_total", "Texts of the model that were not shown, by what they were.", ["kind"])
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what became of them.", ["outcome"])
 MODEL = Info("snap2caption_model", "The model in service.")

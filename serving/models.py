@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 from serving.cache import AdapterCache
 from serving.engine import Engine, LocalEngine, Task, write
 from serving.metrics import MODEL, SWAPS
-from serving.ranking import HashtagTable
 from snap2caption.errors import UserError
+from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt, parse
 from snap2caption.registry import CHAMPION, ModelVersion, Registry
 from snap2caption.vlm import Decoding, load

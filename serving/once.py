@@ -2,10 +2,12 @@
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from serving.batching import Batcher
-from serving.captioner import Captioner
+from serving.captioner import Captioner, Rules
+from serving.client import read_photo
 from serving.models import Models
 from serving.problems import ProblemError
 from serving.schemas import CaptionAnswer, Options
@@ -15,17 +17,15 @@ from snap2caption.registry import Registry
 from snap2caption.settings import Settings
 
 
-def caption_once(photo: Path, options: Options) -> CaptionAnswer:
-    """Load the champion, caption *photo*, and be done.
+def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
+    """Load the champion, caption the photos of one post, and be done.
 
     Raises:
         UserError: no champion, or no photo.
     """
     settings, shared = read_settings(), Settings()
-    try:
-        data = photo.read_bytes()
-    except OSError as error:
-        raise UserError(f"{photo} can't be read ({error.strerror}); give the path of a photo.") from error
+    rules = Rules.read(settings)
+    content = [read_photo(photo) for photo in photos]
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
     models = Models(
@@ -36,10 +36,15 @@ def caption_once(photo: Path, options: Options) -> CaptionAnswer:
         raise UserError(
             f"There is no champion in the registry at {registry.tracking_uri}; train and promote a model first."
         )
-    batcher = Batcher(lambda _: models.current(), max_batch=1, queue_size=1, deadline=settings.deadline_seconds)
-    captioner = Captioner(batcher, settings)
+    batcher = Batcher(
+        lambda _: models.current(),
+        max_batch=len(photos),
+        queue_size=len(photos),
+        deadline=settings.deadline_seconds,
+    )
+    captioner = Captioner(batcher, settings, rules)
     try:
-        return asyncio.run(captioner.caption(data, options, uuid.uuid4().hex))
+        return asyncio.run(captioner.caption(content, options, uuid.uuid4().hex))
     except ProblemError as problem:
         raise UserError(str(problem)) from problem
     finally:

@@ -1,14 +1,37 @@
 """What the API takes and answers."""
 
-from typing import Annotated
+from collections import Counter
+from enum import StrEnum
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from snap2caption.post import Request, Tone
+from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
+from snap2caption.hashtags.ranking import Ranked, Source
+from snap2caption.post import Emoji, Length, Post, Request, Tone
+from snap2caption.tone import infer_tone
+
+MAX_PHOTOS = 10
+"""Photos of one post."""
+
+MAX_VOICE = 10
+"""Captions to write like that a request may bring."""
+
+MOST_TOLD = 3
+"""Captions to write like that go into the prompt: each costs time, and three tell a voice."""
 
 _Short = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
 ]
+_Caption = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CAPTION)]
+_Hashtag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=101)]
+
+
+class Part(StrEnum):
+    """A part of a post that can be written again."""
+
+    CAPTION = "caption"
+    HASHTAGS = "hashtags"
 
 
 class Options(BaseModel):
@@ -17,10 +40,21 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tone: Tone | None = Field(default=None, description="The tone of voice.", examples=["playful"])
+    voice: list[_Caption] | None = Field(
+        default=None,
+        max_length=MAX_VOICE,
+        description="Captions to write like, the most telling first, in place of the saved ones (/v1/voice); an empty list: in no voice.",
+        examples=[["Coffee first, city second."]],
+    )
     location: _Short | None = Field(default=None, description="Where the photo was taken.", examples=["Pier 39"])
     language: _Short | None = Field(default=None, description="Of the caption.", examples=["English"])
-    length: _Short | None = Field(default=None, description="In words, such as short or long.", examples=["short"])
+    length: Length | None = Field(
+        default=None,
+        description=f"Of the caption, in words at most: {', '.join(f'{length.value} {length.words}' for length in Length)}.",
+    )
+    emoji: Emoji | None = Field(default=None, description="none: none at all; some: three at most; many: as it likes.")
     hashtags: int = Field(default=8, ge=1, le=30, description="How many; the best come first. Instagram shows 5.")
+    explain: bool = Field(default=False, description="Say of each hashtag why it was chosen.")
     variants: int = Field(default=1, ge=1, le=4, description="How many captions to choose from.")
     seed: int | None = Field(
         default=None, ge=0, lt=2**31, description="Another seed, another caption; none: the likeliest."
@@ -28,18 +62,86 @@ class Options(BaseModel):
     stream: bool = Field(
         default=False, description="Answer server-sent events: token (text as it is written), then answer or error."
     )
+    hint: _Short | None = Field(default=None, description="What to mention or to change.", examples=["mention the fog"])
+    regenerate: Part | None = Field(
+        default=None, description="Write only this again; the other part stays as it was.", examples=["hashtags"]
+    )
+    earlier_caption: _Caption | None = Field(
+        default=None, description="The post to write a part of again: its caption."
+    )
+    earlier_hashtags: list[_Hashtag] = Field(
+        default=[], max_length=MAX_HASHTAGS, description="The post to write a part of again: its hashtags."
+    )
 
-    def request(self) -> Request:
-        """Return what goes into the prompt."""
-        return Request(tone=self.tone, location=self.location, language=self.language, length=self.length)
+    @model_validator(mode="after")
+    def _check_earlier(self) -> Self:
+        if self.regenerate and self.earlier_caption is None:
+            raise ValueError("regenerate needs the earlier post; send earlier_caption and earlier_hashtags")
+        return self
+
+    def request(self, saved: tuple[str, ...] = ()) -> Request:
+        """Return what goes into the prompt; *saved* are the creator's captions, the newest first."""
+        voice = (saved if self.voice is None else tuple(self.voice))[:MOST_TOLD]
+        # Who asks for no tone means that of her captions.
+        tones = Counter(map(infer_tone, voice)).most_common(1)
+        earlier = Post(self.earlier_caption) if self.earlier_caption and self.regenerate is Part.CAPTION else None
+        return Request(
+            tone=self.tone or (tones[0][0] if tones else None),
+            location=self.location,
+            language=self.language,
+            length=self.length,
+            emoji=self.emoji,
+            voice=voice,
+            hint=self.hint,
+            earlier=earlier,
+        )
 
 
 class CaptionRequest(Options):
     """The body as JSON."""
 
-    image: str = Field(
-        description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL.", examples=["/9j/4AAQSkZJRg…"]
+    image: str | None = Field(
+        default=None,
+        description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL.",
+        examples=["/9j/4AAQSkZJRg…"],
     )
+    images: list[str] = Field(
+        default=[], max_length=MAX_PHOTOS, description="The photos of one post, in place of `image`, in their order."
+    )
+
+    @model_validator(mode="after")
+    def _check_photos(self) -> Self:
+        if (self.image is None) == (not self.images):
+            raise ValueError("send one photo in image, or several of one post in images")
+        return self
+
+    @property
+    def photos(self) -> list[str]:
+        """The photos, encoded."""
+        return [self.image] if self.image is not None else self.images
+
+
+class Reason(BaseModel):
+    """Why a hashtag was chosen."""
+
+    hashtag: str = Field(examples=["#goldengate"])
+    source: Source
+    why: str = Field(examples=["Often used with #sanfrancisco, known well enough to be looked for."])
+    relevance: float = Field(description="How likely it suits the photo, 0 to 1.")
+    reach: float = Field(
+        description="How much it is used, 0 (never) to 1 (the most used of all), on a logarithmic scale."
+    )
+
+    @classmethod
+    def of(cls, ranked: Ranked) -> "Reason":
+        """Return the reason of a ranked hashtag."""
+        return cls(
+            hashtag=f"#{ranked.tag}",
+            source=ranked.source,
+            why=ranked.why,
+            relevance=round(ranked.relevance, 3),
+            reach=round(ranked.reach, 3),
+        )
 
 
 class Variant(BaseModel):
@@ -47,6 +149,9 @@ class Variant(BaseModel):
 
     caption: str = Field(examples=["Golden hour on the Golden Gate ✨"])
     hashtags: list[str] = Field(examples=[["#goldengate", "#sanfrancisco", "#sunset"]])
+    explanations: list[Reason] | None = Field(
+        default=None, description="Of the hashtags, in their order, if asked for."
+    )
 
 
 class Timing(BaseModel):
@@ -64,11 +169,20 @@ class Timing(BaseModel):
 class CaptionAnswer(Variant):
     """The first variant, and all of them."""
 
-    alt_text: str = Field(description="For people who can't see the photo.")
+    alt_text: str = Field(description="For people who can't see the photo; of several photos, the first one's.")
+    alt_texts: list[str] = Field(description="The same of each photo.")
     variants: list[Variant]
     request_id: str
     model_version: str = Field(examples=["snap2caption/3"])
     timing: Timing
+
+
+class Voice(BaseModel):
+    """A creator's captions that later ones are written like, the newest first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    captions: list[_Caption] = Field(max_length=50, examples=[["Coffee first, city second."]])
 
 
 class Readiness(BaseModel):

@@ -33,6 +33,14 @@ class ServingSettings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     """Threads of the model on the CPU; all cores if left out."""
     dtype: str = Field(default="float32", pattern="^(float32|bfloat16|float16)$")
+    banned_hashtags: Path | None = None
+    """A file of hashtags that are never used, in place of the shipped ones or on top of them (`snap2caption.hashtags.banned`)."""
+    hashtags_poll_seconds: float = Field(default=60.0, gt=0)
+    """How often the datasets are asked for a newer version's hashtags."""
+    moderation: str = ""
+    """What checks photos before they are captioned: ``package.module:function`` or a URL (`serving.moderation`). Empty: nothing."""
+    voice_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "voice.sqlite")
+    """Where creators' saved captions are kept. Services on one machine may share it."""
     api_key_hashes: tuple[_Digest, ...] = ()
     """SHA-256 digests (hex) of the keys that may caption, as a JSON list. None: whoever can reach the service may."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from serving.engine import Piece
 from serving.problems import ProblemError, broken
+from serving.safety import find_unsafe
 from serving.schemas import CaptionAnswer
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ _UNFINISHED = "\ufffd"
 
 
 class Growing:
-    """Turns what is written so far into what is new of it, variant by variant: the caption up to its first hashtag."""
+    """Turns what is written so far into what is new of it, variant by variant: the caption up to its first hashtag, while it is fit to be shown."""
 
     def __init__(self) -> None:
         self._sent: dict[int, str] = {}
@@ -34,7 +35,8 @@ class Growing:
         text = piece.text.rstrip(_UNFINISHED)
         caption = text.partition("#")[0].partition("＃")[0].rstrip()
         sent = self._sent.setdefault(piece.variant, "")
-        if not caption.startswith(sent):
+        # A word that only begins like a bad one is sent with what follows.
+        if not caption.startswith(sent) or find_unsafe(caption):
             return ""
         self._sent[piece.variant] = caption
         return caption[len(sent) :]

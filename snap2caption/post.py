@@ -4,13 +4,23 @@ One module builds the prompt, renders a post to the text that a model learns, an
 use it, so that they can't drift apart.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+import regex as re
 
 from snap2caption import hashtags
 
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
 """What the base model is asked, without the adapter, for the alt text."""
+
+SOME_EMOJI = 3
+"""Emoji of a caption that has some, at most."""
+
+# A pictograph with its skin tones and what is joined to it; a flag; a key's cap. Signs such as © are text unless they ask to be drawn.
+_ONE = r"(?:(?![©®™](?!\uFE0F))\p{Extended_Pictographic})[\p{Emoji_Modifier}\uFE0F]*"
+_EMOJI = re.compile(rf"{_ONE}(?:\u200D{_ONE})*|\p{{Regional_Indicator}}{{2}}|[0-9#*]\uFE0F?\u20E3")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 class Tone(StrEnum):
@@ -21,6 +31,38 @@ class Tone(StrEnum):
     MINIMAL = "minimal"
     PROFESSIONAL = "professional"
     WITTY = "witty"
+
+
+class Length(StrEnum):
+    """How long a caption is to be."""
+
+    SHORT = "short"
+    MEDIUM = "medium"
+    LONG = "long"
+
+    @property
+    def words(self) -> int:
+        """Words of the caption at most, its hashtags not counted. Instagram shows some 20 before "more"."""
+        return {Length.SHORT: 12, Length.MEDIUM: 30, Length.LONG: 60}[self]
+
+    @classmethod
+    def of(cls, caption: str) -> "Length":
+        """Return the least length that *caption* has room in; the longest, if in none."""
+        return next((length for length in cls if len(find_words(caption)) <= length.words), cls.LONG)
+
+
+class Emoji(StrEnum):
+    """How many emoji a caption is to have."""
+
+    NONE = "none"
+    SOME = "some"
+    MANY = "many"
+
+    @classmethod
+    def of(cls, caption: str) -> "Emoji":
+        """Return how many emoji *caption* has."""
+        count = len(find_emoji(caption))
+        return cls.NONE if count == 0 else cls.SOME if count <= SOME_EMOJI else cls.MANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +81,24 @@ class Request:
     tone: Tone | None = None
     location: str | None = None
     language: str | None = None
-    length: str | None = None
-    voice: tuple[str, ...] = field(default=())
+    length: Length | None = None
+    emoji: Emoji | None = None
+    voice: tuple[str, ...] = ()
+    """Captions of hers to write like, the most telling first."""
+    hint: str | None = None
+    """What to mention or to change."""
+    earlier: Post | None = None
+    """What was written before, and is not to come again."""
+
+
+def find_words(caption: str) -> list[str]:
+    """Return the words of *caption*."""
+    return list(_WORD.findall(caption))
+
+
+def find_emoji(caption: str) -> list["re.Match[str]"]:
+    """Return where the emoji of *caption* are."""
+    return list(_EMOJI.finditer(caption))
 
 
 def build_prompt(request: Request) -> str:
@@ -49,7 +107,9 @@ def build_prompt(request: Request) -> str:
     if request.tone:
         lines.append(f"Tone: {request.tone.value}.")
     if request.length:
-        lines.append(f"Length: {request.length}.")
+        lines.append(f"Length: {request.length.value}, at most {request.length.words} words.")
+    if request.emoji:
+        lines.append(f"Emoji: {request.emoji.value}.")
     if request.language:
         lines.append(f"Language: {request.language}.")
     if request.location:
@@ -57,6 +117,10 @@ def build_prompt(request: Request) -> str:
     if request.voice:
         lines.append("Write as in these captions of mine:")
         lines.extend(f"- {' '.join(caption.split())}" for caption in request.voice)
+    if request.earlier:
+        lines.append(f"Write something else than: {' '.join(render(request.earlier).split())}")
+    if request.hint:
+        lines.append(f"Wish: {request.hint}")
     return "\n".join(lines)
 
 

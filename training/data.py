@@ -10,12 +10,15 @@ from typing import TypeVar
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Split
-from snap2caption.post import Request, build_prompt
+from snap2caption.post import Emoji, Length, Request, build_prompt
 from snap2caption.shards import Sample, read_shard
 from snap2caption.tone import infer_tone
 
 WITHOUT_TONE = 0.3
 """The share of training prompts that name no tone, so that the model also writes for a creator who asks for none."""
+
+_WISHED = 0.15
+"""The share of training prompts that name the length, the emoji, or the place, so that a wish for these doesn't drown the tone."""
 
 Item = TypeVar("Item")
 
@@ -100,11 +103,18 @@ def mix(samples: Sequence[Sample], feedback: Sequence[Sample], share: float, see
 
 
 def training_prompt(sample: Sample, seed: int) -> str:
-    """Return the prompt that *sample* is trained with: its tone is named, but for a random share of the samples."""
+    """Return the prompt that *sample* is trained with: it asks for what the post is, each wish named in a random share of the samples."""
     # Seeded by the sample alone: the same in every epoch, process and resumed run.
-    if random.Random(f"{seed}:{sample.id}").random() < WITHOUT_TONE:  # noqa: S311 - not a secret
-        return build_prompt(Request())
-    return evaluation_prompt(sample)
+    rng = random.Random(f"{seed}:{sample.id}")  # noqa: S311 - not a secret
+    caption = sample.post.caption
+    return build_prompt(
+        Request(
+            tone=None if rng.random() < WITHOUT_TONE else infer_tone(caption),
+            length=Length.of(caption) if rng.random() < _WISHED else None,
+            emoji=Emoji.of(caption) if rng.random() < _WISHED else None,
+            location=sample.city if rng.random() < _WISHED else None,
+        )
+    )
 
 
 def evaluation_prompt(sample: Sample) -> str:

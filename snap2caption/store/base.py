@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
@@ -21,10 +22,11 @@ class SourceError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object's key, relative to the store's prefix, and its size in bytes."""
+    """An object's key, relative to the store's prefix, its size in bytes, and when it was stored, by the store's clock, in UTC."""
 
     key: str
     size: int
+    modified: datetime
 
 
 class ObjectStore(Protocol):

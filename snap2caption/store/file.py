@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,11 +73,12 @@ class FileStore:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folder that *prefix* lies in."""
         start = self.root / prefix.rpartition("/")[0]
-        found = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(_PREFIX)]
-        keys = {path.relative_to(self.root).as_posix(): path for path in found}
+        files = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(_PREFIX)]
+        keys = {path.relative_to(self.root).as_posix(): path for path in files}
         for key in sorted(keys):
             if key.startswith(prefix):
-                yield ObjectInfo(key, keys[key].stat().st_size)
+                found = keys[key].stat()
+                yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
         """Whether the file is there, with that digest."""

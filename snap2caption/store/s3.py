@@ -165,7 +165,7 @@ class S3Store:
                     return
                 raise
             for found in page.get("Contents", ()):
-                yield ObjectInfo(found["Key"].removeprefix(self.prefix), found["Size"])
+                yield ObjectInfo(found["Key"].removeprefix(self.prefix), found["Size"], found["LastModified"])
             if not page["IsTruncated"]:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}

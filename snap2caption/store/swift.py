@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -134,7 +135,9 @@ class SwiftStore:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""
         for item in self._list(self.container, self.prefix + prefix):
-            yield ObjectInfo(item["name"].removeprefix(self.prefix), item["bytes"])
+            # Without a zone, in UTC.
+            modified = datetime.fromisoformat(item["last_modified"]).replace(tzinfo=UTC)
+            yield ObjectInfo(item["name"].removeprefix(self.prefix), item["bytes"], modified)
 
     def _list(self, container: str, prefix: str) -> Iterator[dict[str, Any]]:
         from swiftclient import get_container

@@ -8,15 +8,23 @@ import pytest
 from PIL import Image
 
 from demo.airflow import AirflowClient
+from demo.corpus.pairs import make_pair
 from demo.measure import measure, read_scenes
 from demo.outcome import Outcome
 from demo.run import Demo
+from serving.client import Client
+from serving.schemas import Options
 from snap2caption.errors import UserError
+from snap2caption.post import Tone
 from snap2caption.registry import CHAMPION, PREVIOUS, Registry
+from snap2caption.tone import infer_tone
 
 pytestmark = pytest.mark.e2e
 
 TIMEOUT = 600.0
+
+_UNSEEN = 7_000_000_100
+"""A seed that no corpus is drawn with."""
 
 
 def finish(airflow: AirflowClient, dag: str, run: str) -> dict[str, str | None]:
@@ -81,6 +89,34 @@ def test_the_service_answers_with_the_champion(outcome: Outcome) -> None:
     assert answer.status_code == httpx.codes.OK
     assert answer.json()["model_version"] == "snap2caption/1"
     assert 5 <= len(answer.json()["hashtags"]) <= 10
+
+
+def test_a_tone_changes_what_is_written(outcome: Outcome) -> None:
+    """The share of captions in the tone asked for, by the rule of the evaluation's tone adherence; a fifth would be chance."""
+    photos = [make_pair(_UNSEEN, number).image for number in range(5)]
+    asked = [(tone, wishes) for tone in Tone for wishes in ({}, {"location": "Chicago", "emoji": "many"})]
+    with Client(outcome.services.serving) as client:
+        for tone, wishes in asked:
+            answers = [client.caption(photo, options=Options(tone=tone, **wishes)) for photo in photos]
+            kept = sum(infer_tone(answer.caption) is tone for answer in answers)
+            assert kept >= 3, (tone, wishes, [answer.caption for answer in answers])
+        # The same photos, alike but for the tone.
+        captions = {client.caption(photos[0], options=Options(tone=tone)).caption for tone in Tone}
+    assert len(captions) == len(Tone)
+
+
+def test_a_post_of_several_photos_in_her_own_voice(outcome: Outcome) -> None:
+    photos = [make_pair(_UNSEEN, number).image for number in range(3)]
+    with Client(outcome.services.serving) as client:
+        client.set_voice(["Who's coming with me? This city made my week! 🎉🤩"])
+        post = client.caption(*photos, options=Options(hashtags=5, emoji="none", explain=True))
+        client.forget_voice()
+        assert client.voice() == []
+    assert len(post.alt_texts) == 3
+    assert [reason.hashtag for reason in post.explanations or ()] == post.hashtags
+    assert len(post.hashtags) == 5
+    # Of the newest dataset version's table, not the fallback alone.
+    assert any(reason.source in {"corpus", "model"} and reason.reach > 0 for reason in post.explanations or ())
 
 
 def test_tasks_link_to_what_they_made(airflow: AirflowClient, outcome: Outcome, registry: Registry) -> None:

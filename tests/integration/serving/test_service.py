@@ -1,4 +1,5 @@
 import base64
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +14,9 @@ from photos import real_photos
 from service_process import environment, server
 
 from demo.stack.ports import is_free
+from serving.client import Client
+from serving.schemas import CaptionAnswer, Options
+from snap2caption.errors import UserError
 from snap2caption.registry import CHAMPION, Registry
 from snap2caption.settings import Settings
 from training import promotion
@@ -135,8 +139,6 @@ def test_without_the_registry_it_starts_with_the_last_good_model(
 
 
 def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
-    import subprocess
-
     port = url.rpartition(":")[2]
     assert not is_free(int(port))
     command = [sys.executable, "-m", "snap2caption", "serve", "--port", port]
@@ -148,9 +150,44 @@ def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_the_command_line_asks_a_server_and_draws_the_post(url: str, tmp_path: Path) -> None:
-    import subprocess
+def test_the_client_asks_for_one_post_of_several_photos(url: str) -> None:
+    photos = [path.read_bytes() for path in real_photos()[:3]]
+    with Client(url) as client:
+        client.set_voice(["Coffee first, city second."])
+        assert client.voice() == ["Coffee first, city second."]
+        post = client.caption(*photos, options=Options(tone="witty", voice=[], hashtags=6, explain=True, seed=3))
+        client.forget_voice()
+        assert client.voice() == []
+        assert post.model_version == client.model_version()
+        with pytest.raises(UserError, match="Send the photo"):
+            client.caption()
+    assert post.caption
+    assert len(post.alt_texts) == 3
+    assert len(set(post.hashtags)) == len(post.explanations or ()) == 6
 
+
+def test_the_client_streams(url: str) -> None:
+    photo = real_photos()[0].read_bytes()
+    with Client(url) as client:
+        *pieces, answer = client.stream(photo, options=Options(hashtags=6))
+        with pytest.raises(UserError, match="photo"):
+            list(client.stream(b"no photo"))
+    assert isinstance(answer, CaptionAnswer)
+    assert len(answer.hashtags) == 6
+    assert answer.caption.startswith("".join(map(str, pieces)).strip())
+
+
+def test_a_client_says_that_nobody_is_there() -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(UserError, match="can't be reached"):
+        client.model_version()
+
+
+def test_the_client_needs_no_torch() -> None:
+    code = "import sys, serving.client; sys.exit('torch' in sys.modules or 'fastapi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_command_line_asks_a_server_and_draws_the_post(url: str, tmp_path: Path) -> None:
     picture = tmp_path / "post.png"
     command = [
         sys.executable,

@@ -14,8 +14,8 @@ from demo.stack.ports import HOST, Ports
 from serving.app import build_app
 from serving.engine import Event, LocalEngine, Task
 from serving.models import Served
-from serving.ranking import HashtagTable
 from serving.settings import ServingSettings
+from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import load
@@ -54,7 +54,9 @@ def url(engine: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     port = Ports(folder / "ports.json").get("serving")
     version = ModelVersion(1, "run", "demo-base", "rev", "data", "file:///nowhere")
     served = Served(engine, HashtagTable.from_rows([]), version)
-    app = build_app(ServingSettings(cache_dir=folder, max_new_tokens=48), lambda: served)
+    app = build_app(
+        ServingSettings(cache_dir=folder, voice_file=folder / "voice.sqlite", max_new_tokens=48), lambda: served
+    )
     server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -7,7 +7,7 @@ from PIL import Image
 
 from serving.engine import Event, Piece, Task, Written
 from serving.models import Served
-from serving.ranking import HashtagTable
+from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry import ModelVersion
 
 
@@ -17,6 +17,9 @@ class ScriptedEngine:
     def __init__(self, text: str = "Golden hour ✨\n#sf #sunset", version: str = "test/1") -> None:
         self.version = version
         self.text = text
+        self.texts: list[str] = []
+        """What it writes first, one after another."""
+        self.prompts: list[str] = []
         self.tasks: list[Task] = []
         self.batches: list[int] = []
         self.dropped: list[Task] = []
@@ -36,12 +39,14 @@ class ScriptedEngine:
         if any(task.prompt == self.poison for task in tasks):
             raise RuntimeError(f"a {self.poison} photo")
         self.batches.append(len(tasks))
+        self.prompts += [task.prompt for task in tasks]
         return [(task, what) for task in tasks for what in self.write(task)]
 
     def write(self, task: Task) -> list[Piece | Written]:
-        words = self.text.split(" ") if task.stream else []
+        texts = tuple(self.texts.pop(0) if self.texts else self.text for _ in task.decodings)
+        words = texts[0].split(" ") if task.stream else []
         pieces = [Piece(0, " ".join(words[:number])) for number in range(1, len(words) + 1)]
-        return [*pieces, Written(tuple(self.text for _ in task.decodings), "A red bridge.", 5)]
+        return [*pieces, Written(texts, "A red bridge.", 5)]
 
     def drop(self, task: Task) -> None:
         self.dropped.append(task)

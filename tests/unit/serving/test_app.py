@@ -22,7 +22,9 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
-    settings = ServingSettings(cache_dir=tmp_path, max_body_bytes=100_000, max_pixels=1_000_000)
+    settings = ServingSettings(
+        cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_body_bytes=100_000, max_pixels=1_000_000
+    )
     with TestClient(build_app(settings, lambda: served), raise_server_exceptions=False) as client:
         yield client
 
@@ -89,7 +91,9 @@ def test_base64_may_be_broken_into_lines(client: TestClient, photo: bytes) -> No
 def test_who_waited_too_long_hears_of_it_at_once(
     engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
 ) -> None:
-    settings = ServingSettings(cache_dir=tmp_path, max_batch=1, queue_size=1, deadline_seconds=0.3)
+    settings = ServingSettings(
+        cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_batch=1, queue_size=1, deadline_seconds=0.3
+    )
     engine.go.clear()
     with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/generate-caption", files={"image": photo})
@@ -105,7 +109,7 @@ def test_who_waited_too_long_hears_of_it_at_once(
 def test_a_full_service_refuses_before_it_reads(
     engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
 ) -> None:
-    settings = ServingSettings(cache_dir=tmp_path, max_batch=1, queue_size=1)
+    settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_batch=1, queue_size=1)
     engine.go.clear()
     with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.post, "/generate-caption", files={"image": photo}) for _ in range(2)]
@@ -127,7 +131,9 @@ def test_probes_are_no_requests_for_captions(served: Served, tmp_path: Path) -> 
             line for line in lines if line.startswith(("snap2caption_requests_total", "snap2caption_refusals_total"))
         ]
 
-    with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: None)) as client:
+    with TestClient(
+        build_app(ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite"), lambda: None)
+    ) as client:
         before = counted(client)
         assert client.get("/readyz").status_code == 503
         assert client.get("/nowhere").status_code == 404
@@ -167,7 +173,9 @@ def test_health_readiness_metrics_and_docs(client: TestClient, photo: bytes) -> 
 
 
 def test_without_a_model_readiness_tells_the_truth(tmp_path: Path, photo: bytes) -> None:
-    with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: None)) as client:
+    with TestClient(
+        build_app(ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite"), lambda: None)
+    ) as client:
         assert client.get("/healthz").status_code == 200
         assert client.get("/readyz").status_code == 503
         answer = client.post("/generate-caption", files={"image": photo})
@@ -177,7 +185,7 @@ def test_without_a_model_readiness_tells_the_truth(tmp_path: Path, photo: bytes)
 
 def test_a_key_is_asked_for_where_keys_are_set(served: Served, tmp_path: Path, photo: bytes) -> None:
     digest = hashlib.sha256(b"secret").hexdigest()
-    settings = ServingSettings(cache_dir=tmp_path, api_key_hashes=(digest,))
+    settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", api_key_hashes=(digest,))
     with TestClient(build_app(settings, lambda: served)) as client:
         for headers in ({}, {"X-API-Key": "wrong"}, {"X-API-Key": digest}):
             answer = client.post("/generate-caption", files={"image": photo}, headers=headers)

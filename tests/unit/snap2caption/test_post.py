@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snap2caption.post import Post, Request, Tone, build_prompt, parse, render
+from snap2caption.post import Emoji, Length, Post, Request, Tone, build_prompt, parse, render
 
 pytestmark = pytest.mark.unit
 
@@ -15,16 +15,28 @@ captions = st.lists(words, min_size=1, max_size=6).map(" ".join)
 def test_a_prompt_names_only_what_was_asked_for():
     assert build_prompt(Request()) == "Write an Instagram caption and hashtags for this photo."
     whole = build_prompt(
-        Request(tone=Tone.WITTY, location="Chicago", language="French", length="short", voice=("one\n two", "three"))
+        Request(
+            tone=Tone.WITTY,
+            location="Chicago",
+            language="French",
+            length=Length.SHORT,
+            emoji=Emoji.NONE,
+            voice=("one\n two", "three"),
+            hint="the fog",
+            earlier=Post("Before", ("lake",)),
+        )
     )
     assert whole.splitlines()[1:] == [
         "Tone: witty.",
-        "Length: short.",
+        "Length: short, at most 12 words.",
+        "Emoji: none.",
         "Language: French.",
         "Place: Chicago.",
         "Write as in these captions of mine:",
         "- one two",
         "- three",
+        "Write something else than: Before #lake",
+        "Wish: the fog",
     ]
 
 
@@ -43,3 +55,19 @@ def test_what_a_model_wrote_is_cleaned():
 @given(captions, st.lists(words.map(str.casefold), unique=True, max_size=5))
 def test_what_is_rendered_reads_back(caption, tags):
     assert parse(render(Post(caption, tuple(tags)))) == Post(caption, tuple(tags))
+
+
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [(1, Length.SHORT), (12, Length.SHORT), (13, Length.MEDIUM), (31, Length.LONG), (99, Length.LONG)],
+)
+def test_a_caption_has_a_length(words, length):
+    assert Length.of("it's " * words + "✨ !") is length
+
+
+@pytest.mark.parametrize(
+    ("caption", "emoji"),
+    [("none ©", Emoji.NONE), ("one 👩🏽‍🚀", Emoji.SOME), ("🇺🇸🎉✨", Emoji.SOME), ("🎉🎉🎉🎉", Emoji.MANY)],
+)
+def test_a_caption_has_emoji(caption, emoji):
+    assert Emoji.of(caption) is emoji

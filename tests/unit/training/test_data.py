@@ -70,6 +70,19 @@ def test_a_share_of_the_training_prompts_names_none(dataset):
     assert any("Tone:" in training_prompt(sample, 1) for sample in without)
 
 
+def test_a_share_of_the_training_prompts_names_other_wishes_as_the_post_has_them(dataset):
+    post = Post("Two words 🎉")
+    samples = [dataclasses.replace(sample, post=post) for sample in dataset.samples("train")]
+    lines = Counter(line for sample in samples for line in training_prompt(sample, 0).splitlines()[1:])
+    wishes = {line.split(":")[0]: count for line, count in lines.items()}
+    assert {line for line in lines if not line.startswith("Place:")} == {
+        "Tone: minimal.",
+        "Length: short, at most 12 words.",
+        "Emoji: some.",
+    }
+    assert all(0 < wishes[wish] < len(samples) / 2 for wish in ("Length", "Emoji", "Place"))
+
+
 def test_chunks_hold_everything_once():
     assert [list(chunk) for chunk in chunks([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
 

@@ -1,0 +1,33 @@
+"""What was asked of a caption and can be seen to: its emoji and its length."""
+
+import re
+
+from snap2caption.post import SOME_EMOJI, Emoji, Length, find_emoji, find_words
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
+
+
+def finish(caption: str, length: Length | None, emoji: Emoji | None) -> str:
+    """Return *caption* with no more emoji and whole sentences than asked for; the first sentence always stays."""
+    if length is not None:
+        caption = _shorten(caption, length.words)
+    if emoji is not None and emoji is not Emoji.MANY:
+        caption = _limit(caption, 0 if emoji is Emoji.NONE else SOME_EMOJI)
+    return caption
+
+
+def _shorten(caption: str, most: int) -> str:
+    end = words = 0
+    for match in [*_SENTENCE_END.finditer(caption), None]:
+        stop = match.start() if match else len(caption)
+        words += len(find_words(caption[end:stop]))
+        if words > most and end:
+            break
+        end = stop
+    return caption[:end].rstrip()
+
+
+def _limit(caption: str, most: int) -> str:
+    for match in reversed(find_emoji(caption)[most:]):
+        caption = caption[: match.start()].rstrip(" ") + caption[match.end() :]
+    return caption.strip()

@@ -1,0 +1,125 @@
+"""What the corpus knows of hashtags: how often each is used, where, and with which others."""
+
+import io
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from snap2caption.errors import UserError
+from snap2caption.store import open_store
+
+logger = logging.getLogger(__name__)
+
+TABLE = "hashtags.parquet"
+
+_ROWS = 50_000
+"""Hashtags of the table that are kept, the most used ones: a million pairs have ten times as many, nearly all of them used once."""
+
+_PRIOR = 5.0
+"""Posts of the whole corpus's mix that are added to each hashtag's own, so that a rare one doesn't count as a city's for one post."""
+
+_DOUBT = 0.5
+"""The least that one hashtag speaks for a city: it may be mistaken, and doesn't outvote two others."""
+
+
+class HashtagTable:
+    """The hashtags of a dataset version. All are in normal form; one that is not in the table has never been used."""
+
+    def __init__(
+        self, counts: dict[str, int], cities: dict[str, dict[str, int]], companions: dict[str, dict[str, int]]
+    ) -> None:
+        self._counts = counts
+        self._cities = cities
+        self._companions = companions
+        self._largest = math.log1p(max(counts.values(), default=1))
+        by_city: Counter[str] = Counter()
+        for used in cities.values():
+            by_city.update(used)
+        self._shares = {city: count / by_city.total() for city, count in by_city.items()}
+
+    @classmethod
+    def read(cls, dataset_uri: str) -> "HashtagTable":
+        """Read the table of the dataset version at *dataset_uri*.
+
+        Raises:
+            UserError: the store is away, or what it holds is no such table.
+        """
+        import pyarrow.parquet as pq
+
+        with open_store(dataset_uri).get(TABLE) as stream:
+            try:
+                # The most used come first in the file.
+                return cls.from_rows(pq.read_table(io.BytesIO(stream.read())).slice(0, _ROWS).to_pylist())
+            # Lost on the way, damaged (Arrow's errors are ValueErrors), or of another shape.
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise UserError(
+                    f"The hashtag table of {dataset_uri} can't be read ({error}); load the version again."
+                ) from error
+
+    @classmethod
+    def fetch(cls, dataset_uri: str) -> "HashtagTable":
+        """Read the table of the version at *dataset_uri*; an empty one where the store is away, as captions matter more."""
+        try:
+            return cls.read(dataset_uri)
+        except UserError as error:
+            logger.warning("no hashtag table: %s", error)
+            return cls.from_rows([])
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[dict[str, Any]]) -> "HashtagTable":
+        """Make a table of rows ``{"tag", "count", "cities": [{"city", "count"}], "with": [{"tag", "count"}]}``."""
+        return cls(
+            {row["tag"]: row["count"] for row in rows},
+            {row["tag"]: {used["city"]: used["count"] for used in row["cities"]} for row in rows},
+            {row["tag"]: {other["tag"]: other["count"] for other in row["with"]} for row in rows},
+        )
+
+    def __contains__(self, tag: str) -> bool:
+        return tag in self._counts
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def popular(self, number: int) -> list[str]:
+        """Return the hashtags that are used most, at most *number*."""
+        return sorted(self._counts, key=lambda tag: (-self._counts[tag], tag))[:number]
+
+    def count(self, tag: str) -> int:
+        """Return in how many posts *tag* is used."""
+        return self._counts.get(tag, 0)
+
+    def reach(self, tag: str) -> float:
+        """Return how much *tag* is used, from 0 (never) to 1 (the most used), on a logarithmic scale."""
+        return math.log1p(self.count(tag)) / self._largest
+
+    def companions(self, tag: str) -> Iterable[str]:
+        """Return the hashtags that are used with *tag* most."""
+        return self._companions.get(tag, {})
+
+    def share(self, tag: str, other: str) -> float:
+        """Return which share of the posts with *tag* have *other* too, as far as the table tells."""
+        return self._together(tag, other) / count if (count := self.count(tag)) else 0.0
+
+    def likeness(self, tag: str, other: str) -> float:
+        """Return how much two hashtags go together, from 0 to 1: the cosine of the posts that they are used in."""
+        together = self._together(tag, other)
+        return together / math.sqrt(self.count(tag) * self.count(other)) if together else 0.0
+
+    def city(self, tags: Iterable[str]) -> str | None:
+        """Return the city that *tags* together are used in most, for its size, if they tell."""
+        tags = list(tags)
+        told = {city: sum(math.log(max(_DOUBT, self.affinity(tag, city))) for tag in tags) for city in self._shares}
+        best = max(told, key=lambda city: told[city], default=None)
+        return best if best is not None and told[best] > 0 else None
+
+    def affinity(self, tag: str, city: str) -> float:
+        """Return how much more often than all hashtags *tag* is used in *city*: 1 for one that is used everywhere, or is not known."""
+        share = self._shares[city]
+        used = self._cities.get(tag, {})
+        return (used.get(city, 0) + _PRIOR * share) / (sum(used.values()) + _PRIOR) / share
+
+    def _together(self, tag: str, other: str) -> int:
+        # Each keeps its nearest companions only: the other may know what the one has forgotten.
+        return self._companions.get(tag, {}).get(other, 0) or self._companions.get(other, {}).get(tag, 0)
