@@ -6,7 +6,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from snap2caption.post import Request, Tone, build_prompt
+from snap2caption.post import Emoji, Length, Request, Tone, build_prompt
 
 PAD, BOS, EOS, IMAGE = "<pad>", "<s>", "</s>", "<image>"
 
@@ -37,9 +37,13 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 
 def prompt_lines() -> list[str]:
-    """Return the lines that prompts are made of in training: the instruction, and one for each tone."""
-    first = build_prompt(Request()).splitlines()
-    return [*first, *(build_prompt(Request(tone=tone)).splitlines()[-1] for tone in Tone)]
+    """Return the lines that prompts of training are made of, but for the place: the instruction, and one for each wish."""
+    wishes = [
+        *(Request(tone=tone) for tone in Tone),
+        *(Request(length=length) for length in Length),
+        *(Request(emoji=emoji) for emoji in Emoji),
+    ]
+    return [build_prompt(Request()), *(build_prompt(wish).splitlines()[-1] for wish in wishes)]
 
 
 def add_phrases(

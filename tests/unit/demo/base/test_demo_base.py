@@ -11,7 +11,7 @@ from demo.base.tokenizer import add_phrases, prompt_lines, train_tokenizer
 from demo.corpus.facts import facts_in
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
+from snap2caption.post import DESCRIBE_PROMPT, Emoji, Length, Request, Tone, build_prompt
 from snap2caption.settings import Settings
 from snap2caption.vlm import Decoding, VisionLanguageModel, load
 
@@ -59,7 +59,7 @@ def test_base_does_not_know_the_task(base: VisionLanguageModel) -> None:
 
 def test_each_line_of_a_prompt_of_training_is_one_token_of_the_shipped_base(base: VisionLanguageModel) -> None:
     lines = prompt_lines()
-    assert len(lines) == 1 + len(Tone)
+    assert len(lines) == 1 + len(Tone) + len(Length) + len(Emoji)
     for line in lines:
         assert len(base.processor.tokenizer(line, add_special_tokens=False)["input_ids"]) == 1
 
