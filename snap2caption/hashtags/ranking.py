@@ -23,7 +23,7 @@ FALLBACK = (
     "discover", "adventure", "inspiration", "creative", "mood", "goodvibes", "happy", "colors", "perspective", "snapshot", "lifestyle",
     "beautiful", "everyday", "storytelling", "composition", "details", "scenery",
 )  # fmt: skip
-"""Fits any photo: used only where nothing better is known."""
+"""Fits any photo: used only where nothing better is known, those first that the corpus uses most."""
 
 _OWN = 0.6
 """How likely a hashtag that the model wrote first suits the photo, before anything else is known."""
@@ -131,7 +131,10 @@ def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: 
         for tag, likely in relevance.items()
     }
     scores = {tag: _score(one, table, city) for tag, one in candidates.items()}
-    general = [Ranked(tag, Source.GENERAL, 0.0, table.reach(tag), None, None) for tag in FALLBACK]
+    general = [
+        Ranked(tag, Source.GENERAL, 0.0, table.reach(tag), None, None)
+        for tag in sorted(FALLBACK, key=table.reach, reverse=True)
+    ]
     allowed = _Allowed(banned)
     chosen = [candidates[tag] for tag in _pick(scores, table, allowed, number)]
     filled = islice((one for one in general if allowed.take(one.tag)), number - len(chosen))
