@@ -117,7 +117,7 @@ def _detail(body: Any) -> str:
 
 def _wanted(settings: LabelStudioSettings) -> dict[str, Any]:
     return {
-        "label_config": LABELING.read_text(),
+        "label_config": LABELING.read_text().strip(),
         "expert_instruction": _INSTRUCTION,
         # A button opens it; by itself it would stand before every first task.
         "show_instruction": False,
@@ -132,19 +132,34 @@ def _wanted(settings: LabelStudioSettings) -> dict[str, Any]:
 
 
 def _find(client: "LabelStudio", title: str) -> Any | None:
-    """Return the oldest project with that title: if two were ever made at once, all agree on it."""
-    same = [project for project in client.projects.list(page_size=1000) if project.title == title]
-    return client.projects.get(min(project.id for project in same)) if same else None
+    """Return the oldest project with that title: if several were ever made at once, all agree on it."""
+    ids = _titled(client, title)
+    return client.projects.get(ids[0]) if ids else None
 
 
 def _create(client: "LabelStudio", settings: LabelStudioSettings) -> Any:
-    made = client.projects.create(title=settings.project, **_wanted(settings))
-    found = _find(client, settings.project)
-    if found is not None and found.id != made.id:
-        # Another was faster.
-        client.projects.delete(made.id)
-        return found
-    return made
+    client.projects.create(title=settings.project, **_wanted(settings))
+    # Another may have been faster, and the client asks again where an answer was lost. Whoever creates last sees them all.
+    oldest, *twins = _titled(client, settings.project)
+    for twin in twins:
+        _delete_empty(client, twin)
+    return client.projects.get(oldest)
+
+
+def _titled(client: "LabelStudio", title: str) -> list[int]:
+    return sorted(project.id for project in client.projects.list(page_size=1000) if project.title == title)
+
+
+def _delete_empty(client: "LabelStudio", project: int) -> None:
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        if not client.projects.get(project).task_number:
+            client.projects.delete(project)
+    except ApiError as error:
+        # The other one deleted it.
+        if error.status_code != httpx.codes.NOT_FOUND:
+            raise
 
 
 def _keep_webhook(client: "LabelStudio", project: int, settings: LabelStudioSettings) -> None:
