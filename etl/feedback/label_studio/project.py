@@ -27,7 +27,8 @@ LABELING = Path(__file__).with_name("labeling.xml")
 _ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 _INSTRUCTION = (
     "Make the caption and the hashtags what this photo should have. Take names of places from the note only if the photo agrees. "
-    "Rate the caption as it was shown, before you changed it. If nothing can be learnt from the photo, say why below."
+    "Shift and Enter, or a click elsewhere, keeps what you wrote. Rate the caption as it was shown, before you changed it. "
+    "If nothing can be learnt from the photo, say why below."
 )
 
 
