@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo test lint format bench chaos chaos-etl chaos-training soak gate-table demo-base image-training clean
+.PHONY: help install label-studio demo test lint format bench chaos chaos-etl chaos-training chaos-label-studio soak gate-table demo-base image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -75,6 +75,9 @@ chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (
 
 chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time; stop one under torchrun
 	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py tests/integration/training/test_launch.py -k 'killed or stopped' -s
+
+chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many moments of a push (ROUNDS=10) and see a task each; a webhook's event in a real Airflow
+	@CHAOS_LABEL_STUDIO_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/etl/feedback -k 'killed or airflow' -s
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s

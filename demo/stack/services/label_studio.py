@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
+from demo.stack.services.airflow import AirflowAccess
 from snap2caption.errors import UserError
 
 USER = "admin@example.com"
@@ -24,12 +26,24 @@ _OURS = ("PYTHONPATH", "VIRTUAL_ENV", "DATABASE_NAME", "DJANGO_DB")
 
 @dataclass(frozen=True, slots=True)
 class LabelStudioAccess:
-    """Where Label Studio is, how a person logs in, and the token of programs."""
+    """Where Label Studio is, how a person logs in, the token of programs, and what its webhook is to carry where."""
 
     url: str
     user: str
     password: str
     token: str
+    webhook_url: str
+    webhook_secret: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of Label Studio's clients."""
+        return {
+            "SNAP2CAPTION_LABEL_STUDIO_URL": self.url,
+            "SNAP2CAPTION_LABEL_STUDIO_TOKEN": self.token,
+            "SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_URL": self.webhook_url,
+            "SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET": self.webhook_secret,
+        }
 
 
 def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tuple[Service, LabelStudioAccess]:
@@ -92,7 +106,26 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
         ready_url=f"{url}/health",
         grace=4.0,
     )
-    return service, LabelStudioAccess(url, USER, secret["password"], secret["token"])
+    webhook_url = f"http://{HOST}:{ports.get('label-studio-webhook')}/"
+    return service, LabelStudioAccess(url, USER, secret["password"], secret["token"], webhook_url, secret["webhook"])
+
+
+def label_studio_webhook(label_studio: LabelStudioAccess, airflow: AirflowAccess) -> Service:
+    """Return how to run what receives the webhook and tells Airflow."""
+    port = str(urlsplit(label_studio.webhook_url).port)
+    return Service(
+        name="label-studio-webhook",
+        command=(sys.executable, "-m", "snap2caption", "label-studio-webhook", "--host", HOST, "--port", port),
+        environment={
+            **os.environ,
+            **label_studio.environment,
+            "SNAP2CAPTION_AIRFLOW_URL": airflow.url,
+            "SNAP2CAPTION_AIRFLOW_USER": airflow.user,
+            "SNAP2CAPTION_AIRFLOW_PASSWORD": airflow.password,
+        },
+        ready_url=f"{label_studio.webhook_url}healthz",
+        grace=3.0,
+    )
 
 
 def _find_environment() -> Path:
@@ -103,9 +136,10 @@ def _find_environment() -> Path:
 
 
 def _secrets(file: Path) -> dict[str, str]:
-    """Return the password and the token, made once for a state folder: the database outlives the server."""
+    """Return the password, the token and the webhook's secret, made once for a state folder: the database outlives the server."""
     if not file.exists():
         file.touch(mode=0o600)
-        file.write_text(json.dumps({"password": secrets.token_hex(16), "token": secrets.token_hex(20)}))
+        # A token of Label Studio's has 40 digits.
+        file.write_text(json.dumps({name: secrets.token_hex(20) for name in ("password", "token", "webhook")}))
     found: dict[str, str] = json.loads(file.read_text())
     return found

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,8 @@ from playwright.sync_api import Page, sync_playwright
 from demo.scenes.render import render
 from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
 from etl.feedback.label_studio.annotations import pull
-from etl.feedback.label_studio.project import Project
+from etl.feedback.label_studio.project import Project, open_project
+from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import push
 from snap2caption.feedback import Annotation, Words
 from snap2caption.post import Tone
@@ -44,32 +45,35 @@ def page(annotation_server: "AnnotationServer") -> Iterator[Page]:
 
 
 def test_the_photo_shows_and_the_caption_can_be_edited_and_submitted(
-    page: Page, project: Project, feedbacks: "Feedbacks"
+    page: Page, configured: Callable[..., LabelStudioSettings], feedbacks: "Feedbacks"
 ) -> None:
     scene = Scene(City.SANFRANCISCO, Subject.GOLDEN_GATE, Time.SUNSET, Weather.CLEAR, Mood.ROMANTIC)
     shown = Words(caption="Golden hour at the bay", hashtags=("goldengate", "sanfrancisco"))
     given = feedbacks.add(1, picture=render(scene, 7), shown=shown, location="San Francisco", reason="too_short")
-    push(project, feedbacks.store, [given], feedbacks.uri)
+    with open_project(configured(project="Snap2Caption feedback")) as project:
+        push(project, feedbacks.store, [given], feedbacks.uri)
 
-    page.goto(f"{project.url}/data?labeling=1")
-    photo = page.locator("img[alt=image]")
-    photo.wait_for(state="attached")
-    page.wait_for_function("photo => photo.naturalWidth == 300", arg=photo.element_handle())
-    caption = page.get_by_test_id("textarea-control").first
-    assert caption.get_by_test_id("htx-textbox-content").inner_text() == shown.caption
-    caption.get_by_test_id("htx-textbox-content").hover()
-    caption.get_by_test_id("htx-textbox-edit-button").click()
-    caption.locator("textarea").fill("Golden hour at the bay, and no fog in sight!")
-    caption.locator("textarea").press("Shift+Enter")
-    page.keyboard.press("s")
-    page.locator("input[name=inspirational]:checked").wait_for()
-    if os.environ.get("ANNOTATOR_PICTURE") == "write":
-        page.screenshot(path=ROOT / "docs" / "annotator.png")
-    with page.expect_response(lambda answer: answer.request.method == "POST" and "/annotations" in answer.url) as sent:
-        page.get_by_test_id("bottombar-submit-button").click()
-    assert sent.value.ok
+        page.goto(f"{project.url}/data?labeling=1")
+        photo = page.locator("img[alt=image]")
+        photo.wait_for(state="attached")
+        page.wait_for_function("photo => photo.naturalWidth == 300", arg=photo.element_handle())
+        caption = page.get_by_test_id("textarea-control").first
+        assert caption.get_by_test_id("htx-textbox-content").inner_text() == shown.caption
+        caption.get_by_test_id("htx-textbox-content").hover()
+        caption.get_by_test_id("htx-textbox-edit-button").click()
+        caption.locator("textarea").fill("Golden hour at the bay, and no fog in sight!")
+        caption.locator("textarea").press("Shift+Enter")
+        page.keyboard.press("s")
+        page.locator("input[name=inspirational]:checked").wait_for()
+        if os.environ.get("ANNOTATOR_PICTURE") == "write":
+            page.screenshot(path=ROOT / "docs" / "annotator.png")
+        with page.expect_response(
+            lambda answer: answer.request.method == "POST" and "/annotations" in answer.url
+        ) as sent:
+            page.get_by_test_id("bottombar-submit-button").click()
+        assert sent.value.ok
 
-    (key,) = pull(project, feedbacks.store).new
+        (key,) = pull(project, feedbacks.store).new
     with feedbacks.store.get(key) as stream:
         annotation = Annotation.model_validate_json(stream.read())
     assert annotation.words.caption == "Golden hour at the bay, and no fog in sight!"
