@@ -56,7 +56,8 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
     """
     home = _find_environment()
     data = state / "label-studio"
-    data.mkdir(parents=True, exist_ok=True)
+    # Its database holds the token.
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = data / _DATABASE
     if not database.exists():
         # Migrated once at the installation: half a minute that no first start need take.

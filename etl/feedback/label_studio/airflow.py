@@ -3,23 +3,12 @@
 import threading
 
 import httpx
-from pydantic import AnyHttpUrl, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from etl.feedback.label_studio.settings import AirflowSettings
 from snap2caption.errors import UserError
 
 ANNOTATIONS = "snap2caption://annotations"
 """The asset whose events say that there is something to pull; `plugins.assets` has it by the same name."""
-
-
-class AirflowSettings(BaseSettings):
-    """Where Airflow is, and who we are there (``SNAP2CAPTION_AIRFLOW_*``)."""
-
-    model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_AIRFLOW_", env_ignore_empty=True, extra="ignore")
-
-    url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
-    user: str = "admin"
-    password: SecretStr = Field(default=SecretStr(""))
 
 
 class AssetEvents:

@@ -80,8 +80,8 @@ def label_studio_webhook(
     """Receive Label Studio's webhook, and tell Airflow that there is something to pull."""
     import uvicorn
 
-    from etl.feedback.label_studio.airflow import AirflowSettings, AssetEvents
-    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.airflow import AssetEvents
+    from etl.feedback.label_studio.settings import read_airflow_settings, read_settings
     from etl.feedback.label_studio.webhook import create_app
     from snap2caption.errors import UserError
 
@@ -90,7 +90,7 @@ def label_studio_webhook(
         raise UserError(
             "The webhook needs a secret; set SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET, 16 characters or more."
         )
-    events = AssetEvents(AirflowSettings())
+    events = AssetEvents(read_airflow_settings())
     app = create_app(secret.get_secret_value(), events.raise_event, events.close)
     uvicorn.run(app, host=host, port=port, log_level="warning")
 

@@ -1,16 +1,18 @@
-"""Settings of Label Studio, from the environment (``SNAP2CAPTION_LABEL_STUDIO_*``)."""
+"""Settings of Label Studio and of its webhook's receiver, from the environment."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AnyHttpUrl, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from snap2caption.errors import UserError
 
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
 
 class LabelStudioSettings(BaseSettings):
-    """Where Label Studio is, who we are there, and how its project is to be."""
+    """Where Label Studio is, who we are there, and how its project is to be (``SNAP2CAPTION_LABEL_STUDIO_*``)."""
 
     model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_LABEL_STUDIO_", env_ignore_empty=True, extra="ignore")
 
@@ -46,15 +48,39 @@ class LabelStudioSettings(BaseSettings):
         )
 
 
+class AirflowSettings(BaseSettings):
+    """Where Airflow is, and who the webhook's receiver is there (``SNAP2CAPTION_AIRFLOW_*``)."""
+
+    model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_AIRFLOW_", env_ignore_empty=True, extra="ignore")
+
+    url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
+    user: str = "admin"
+    password: SecretStr = SecretStr("")
+
+
 def read_settings() -> LabelStudioSettings:
-    """Read the settings from the environment.
+    """Read Label Studio's settings from the environment.
 
     Raises:
-        UserError: a variable is not what it should be. Its value is not repeated: it may be a secret.
+        UserError: a variable is not what it should be.
     """
+    return _read(LabelStudioSettings)
+
+
+def read_airflow_settings() -> AirflowSettings:
+    """Read Airflow's settings from the environment.
+
+    Raises:
+        UserError: a variable is not what it should be.
+    """
+    return _read(AirflowSettings)
+
+
+def _read(kind: type[_Settings]) -> _Settings:
     try:
-        return LabelStudioSettings()
+        return kind()
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        name = str(first["loc"][0])
-        raise UserError(f"SNAP2CAPTION_LABEL_STUDIO_{name.upper()} is wrong ({first['msg']}); correct it.") from None
+        name = f"{kind.model_config['env_prefix']}{first['loc'][0]}".upper()
+        # Its value is not repeated: it may be a secret.
+        raise UserError(f"{name} is wrong ({first['msg']}); correct it.") from None

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import httpx
+
 from etl.feedback.label_studio.project import PREFILLED, Project, keep_storage
 from snap2caption.feedback import Feedback, Words, photo_key
 from snap2caption.store import ObjectStore
@@ -68,7 +70,7 @@ def erase(project: Project, store: ObjectStore) -> int:
     gone = erased(store)
     tasks = [task for key, found in _list(project).items() if key in gone for task in found]
     for found in tasks:
-        project.client.tasks.delete(str(found.id))
+        _delete(project, found)
     for stored in list(store.list("annotations/")):
         if stored.key.split("/")[1] in gone:
             store.delete(stored.key)
@@ -153,4 +155,15 @@ def _remove_twins(project: Project) -> None:
         kept = next((task for task in tasks if task.annotations), tasks[0])
         for twin in tasks:
             if twin is not kept and not twin.annotations:
-                project.client.tasks.delete(str(twin.id))
+                _delete(project, twin)
+
+
+def _delete(project: Project, task: _Task) -> None:
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        project.client.tasks.delete(str(task.id))
+    except ApiError as error:
+        # Another push, or a person, was faster.
+        if error.status_code != httpx.codes.NOT_FOUND:
+            raise
