@@ -4,6 +4,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LABEL_STUDIO := $(VENV)/label-studio/migrated/label_studio.sqlite3
 # On Linux, the default index's torch brings CUDA. Without a GPU, take the smaller CPU build:
 #   make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos chaos-etl chaos-training soak gate-table demo-base image-training clean
+.PHONY: help install label-studio demo test lint format bench chaos chaos-etl chaos-training chaos-label-studio soak gate-table demo-base image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -29,6 +30,18 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PIP) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+label-studio: $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own
+
+# Its versions are not ours. An empty database is migrated here, once, for each first start to copy.
+$(LABEL_STUDIO): constraints-label-studio.txt | $(INSTALLED)
+	@echo "Installing Label Studio into $(VENV)/label-studio (about 1 GB, some minutes the first time)" >&2
+	@test -x $(VENV)/label-studio/bin/python || $(PYTHON) -m venv $(VENV)/label-studio
+	@$(VENV)/label-studio/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --constraint constraints-label-studio.txt label-studio
+	@rm -rf $(@D).draft && mkdir -p $(@D)
+	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft LABEL_STUDIO_LATEST_VERSION_CHECK=false LABEL_STUDIO_SENTRY_DSN= \
+		$(VENV)/label-studio/bin/label-studio version >$(@D).log 2>&1 || { tail -n 5 $(@D).log >&2; exit 1; }
+	@mv $(@D).draft/$(@F) $@ && rm -rf $(@D).draft
+
 demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)
 	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
 
@@ -37,8 +50,8 @@ $(VENV)/qlora: constraints.txt | $(INSTALLED)
 	@$(PIP) --constraint constraints.txt --no-deps --upgrade --target $@ bitsandbytes
 	@touch $@
 
-test: $(INSTALLED) $(VENV)/qlora lint ## every check and every test but the chaos runs
-	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql
+test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) lint ## every check and every test but the chaos runs
+	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## style, types and import rules
@@ -62,6 +75,9 @@ chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (
 
 chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time; stop one under torchrun
 	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py tests/integration/training/test_launch.py -k 'killed or stopped' -s
+
+chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many moments of a push (ROUNDS=10) and see a task each; a webhook's event in a real Airflow
+	@CHAOS_LABEL_STUDIO_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/etl/feedback -k 'killed or airflow' -s
 
 soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s

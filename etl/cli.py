@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.feedback.label_studio import cli as label_studio
 from snap2caption.console import download_bar, print_result, progress_bar
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     for command in (extract, transform, transform_plan, transform_slice, transform_merge, load, inspect, export):
         app.command()(command)
+    label_studio.register(app)
 
 
 def extract(

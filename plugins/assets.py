@@ -9,6 +9,9 @@ from airflow.sdk.exceptions import AirflowFailException
 DATASET = Asset("snap2caption_dataset")
 """A dataset version in the object store. Each event carries the version's URI as ``extra["uri"]``."""
 
+ANNOTATIONS = Asset("snap2caption://annotations")
+"""What annotators completed in Label Studio. An event says only that there is something to pull."""
+
 
 def dataset_uri(given: str, context: Mapping[str, Any]) -> str:
     """Return the dataset version to work on: the one *given* in the trigger form, else the newest of the events that started the run.

@@ -86,6 +86,16 @@ class DataCardLink(DatasetLink):
         return f"{folder}card.html" if folder else ""
 
 
+class LabelStudioLink(_ResultLink):
+    """The project in Label Studio."""
+
+    name = "Label Studio project"
+
+    def address(self, result: Any, settings: Settings) -> str:  # noqa: ARG002
+        """Return the project's page, which the command told."""
+        return str(result["project"])
+
+
 class Snap2CaptionPlugin(AirflowPlugin):
     """Makes the links known to Airflow."""
 
@@ -97,4 +107,5 @@ class Snap2CaptionPlugin(AirflowPlugin):
         ServiceLink(),
         DatasetLink(),
         DataCardLink(),
+        LabelStudioLink(),
     ]

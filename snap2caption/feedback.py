@@ -74,6 +74,35 @@ class Feedback(BaseModel):
     """Mean probability of the tokens of the caption that was shown."""
 
 
+class Unusable(StrEnum):
+    """Why nothing can be learnt from a photo, whatever its caption."""
+
+    BROKEN = "broken"
+    PRIVATE = "private"
+    OFFENSIVE = "offensive"
+    OTHER = "other"
+
+
+class Annotation(BaseModel):
+    """What an annotator made of a feedback when she completed it in Label Studio."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[int, Field(ge=1)]
+    """Label Studio's own number of the annotation. A corrected annotation keeps it."""
+    feedback: _Id
+    annotator: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
+    """Label Studio's number of the person: no name and no address leaves it."""
+    completed: datetime
+    """In UTC; of a corrected annotation, when it was corrected."""
+    words: Words
+    """The caption and the hashtags as they should be. Of an unusable photo they mean nothing."""
+    rating: Annotated[int, Field(ge=1, le=5)] | None = None
+    """How good the caption was that the annotator was shown."""
+    unusable: Unusable | None = None
+    tone: Tone | None = None
+
+
 class Erasure(BaseModel):
     """The record that a feedback was erased: it names no content, and outlives it so that no later run brings it back."""
 
@@ -93,12 +122,34 @@ def photo_key(digest: str) -> str:
     return f"photos/{digest[:2]}/{digest}.jpg"
 
 
+def annotation_key(feedback: str, annotation: int) -> str:
+    """Return the key of an annotation's record.
+
+    Raises:
+        ValueError: *feedback* is not the id of a feedback.
+    """
+    return f"{annotations_prefix(feedback)}{annotation}.json"
+
+
+def annotations_prefix(feedback: str) -> str:
+    """Return what the keys of all annotations of a feedback start with.
+
+    Raises:
+        ValueError: *feedback* is not the id of a feedback.
+    """
+    return f"annotations/{_checked(feedback)}/"
+
+
 def erasure_key(identifier: str) -> str:
     """Return the key of an erasure's record.
 
     Raises:
         ValueError: *identifier* is not the id of a feedback.
     """
+    return f"erased/{_checked(identifier)}.json"
+
+
+def _checked(identifier: str) -> str:
     if not _ID.fullmatch(identifier):
         raise ValueError(f"{identifier!r} is not the id of a feedback")
-    return f"erased/{identifier}.json"
+    return identifier

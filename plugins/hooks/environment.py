@@ -61,6 +61,20 @@ class StoreHook(EnvironmentHook):
         return {secret: connection.password, **keystone}
 
 
+class LabelStudioHook(EnvironmentHook):
+    """Label Studio: ``host`` is its address with the scheme, the password is the token."""
+
+    default_conn_name = "snap2caption_label_studio"
+
+    def variables(self, connection: Any) -> Mapping[str, Any]:
+        """Return where the server is and who we are."""
+        port = f":{connection.port}" if connection.port else ""
+        return {
+            "SNAP2CAPTION_LABEL_STUDIO_URL": f"{connection.host}{port}" if connection.host else None,
+            "SNAP2CAPTION_LABEL_STUDIO_TOKEN": connection.password,
+        }
+
+
 class MlflowHook(EnvironmentHook):
     """The MLflow server: ``host`` is its address with the scheme; login and password, if it asks for them."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
-from plugins.hooks.environment import MlflowHook, StoreHook
+from plugins.hooks.environment import LabelStudioHook, MlflowHook, StoreHook
 
 _AIRFLOWS = ("AIRFLOW__", "_AIRFLOW", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
 
@@ -83,7 +83,8 @@ class CommandOperator(BaseOperator):
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of commands: the worker's, and what the connections of the store and of MLflow say."""
+    """Return the environment of commands: the worker's, and what the connections of the store, of MLflow and of Label Studio say."""
     # Airflow's own settings mean nothing to the command, and its secrets are none of the command's business.
     own = {name: value for name, value in os.environ.items() if not name.startswith(_AIRFLOWS)}
-    return own | StoreHook().environment() | MlflowHook().environment()
+    hooks = (StoreHook(), MlflowHook(), LabelStudioHook())
+    return own | {name: value for hook in hooks for name, value in hook.environment().items()}

@@ -5,6 +5,7 @@ import pytest
 from plugins.links import (
     DataCardLink,
     DatasetLink,
+    LabelStudioLink,
     MlflowRunLink,
     ModelVersionLink,
     ReportLink,
@@ -47,6 +48,11 @@ def test_a_dataset_leads_to_its_folder() -> None:
     folder = "http://files:3/buckets/bucket/datasets/v1/"
     assert DatasetLink().address({"uri": "s3://bucket/datasets/v1"}, SETTINGS) == folder
     assert DataCardLink().address({"uri": "s3://bucket/datasets/v1"}, SETTINGS) == f"{folder}card.html"
+
+
+def test_tasks_and_annotations_lead_to_their_project() -> None:
+    page = "http://label-studio:4/projects/7"
+    assert LabelStudioLink().address({"project": page, "created": 3}, SETTINGS) == page
 
 
 def test_without_a_console_there_is_no_dataset_link() -> None:

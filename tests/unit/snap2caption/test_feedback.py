@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from snap2caption.feedback import Feedback, Words, erasure_key, photo_key, record_key
+from snap2caption.feedback import Annotation, Feedback, Words, annotation_key, erasure_key, photo_key, record_key
 
 pytestmark = pytest.mark.unit
 
@@ -35,6 +35,21 @@ def test_a_photo_lies_under_its_digest() -> None:
 def test_nothing_but_an_id_becomes_a_key(identifier: str) -> None:
     with pytest.raises(ValueError, match="is not the id"):
         erasure_key(identifier)
+    with pytest.raises(ValueError, match="is not the id"):
+        annotation_key(identifier, 1)
+
+
+def test_an_annotation_lies_beside_the_others_of_its_feedback() -> None:
+    assert annotation_key(ID, 7) == f"annotations/{ID}/7.json"
+
+
+@pytest.mark.parametrize("wrong", [{"id": 0}, {"annotator": "a@b.c"}, {"unusable": "dull"}, {"rating": 0}, {"more": 1}])
+def test_a_wrong_annotation_is_refused(wrong: dict[str, object]) -> None:
+    given = {"id": 7, "feedback": ID, "annotator": "2", "completed": datetime(2026, 11, 24, tzinfo=UTC)}
+    right = given | {"words": Words(caption="Hi")}
+    assert Annotation.model_validate(right).unusable is None
+    with pytest.raises(ValidationError):
+        Annotation.model_validate(right | wrong)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from demo.stack.ports import Ports
-from demo.stack.services.airflow import airflow
+from demo.stack.services.airflow import AirflowAccess, airflow
+from demo.stack.services.label_studio import label_studio, label_studio_webhook
 from demo.stack.services.seaweedfs import seaweedfs
 from snap2caption.errors import UserError
 
@@ -38,3 +39,22 @@ def test_airflow_does_not_take_our_packages_for_its_plugins(tmp_path: Path) -> N
     """It would import each file of the folder by its bare name."""
     service, _ = airflow(tmp_path, Ports(tmp_path / "ports.json"), {})
     assert not Path(service.environment["AIRFLOW__CORE__PLUGINS_FOLDER"]).exists()
+
+
+def test_label_studio_keeps_its_secrets_and_shows_none_on_its_command_line(tmp_path: Path) -> None:
+    client = {"AWS_ENDPOINT_URL": "http://s3", "AWS_ACCESS_KEY_ID": "key"}
+    service, access = label_studio(tmp_path, Ports(tmp_path / "ports.json"), client)
+    _, again = label_studio(tmp_path, Ports(tmp_path / "ports.json"), client)
+    assert again == access
+    assert stat.S_IMODE((tmp_path / "label-studio" / "secrets.json").stat().st_mode) == 0o600
+    webhook = label_studio_webhook(access, AirflowAccess("http://airflow", "admin", "password"))
+    for secret in (access.password, access.token, access.webhook_secret):
+        assert secret not in " ".join((*service.command, *webhook.command))
+    assert service.environment["LABEL_STUDIO_S3_ENDPOINT"] == "http://s3"
+    assert webhook.environment["SNAP2CAPTION_AIRFLOW_URL"] == "http://airflow"
+
+
+def test_label_studio_that_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
+    with pytest.raises(UserError, match="run `make label-studio`"):
+        label_studio(tmp_path, Ports(tmp_path / "ports.json"), {})

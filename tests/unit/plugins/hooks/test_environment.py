@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from plugins.hooks.environment import MlflowHook, StoreHook
+from plugins.hooks.environment import LabelStudioHook, MlflowHook, StoreHook
 from plugins.operators.command import environment
 
 pytestmark = pytest.mark.unit
@@ -66,3 +66,11 @@ def test_connections_come_before_the_workers_own_variables(monkeypatch: pytest.M
     found = environment()
     assert found["AWS_ACCESS_KEY_ID"] == "of the connection"
     assert not any(name.startswith("AIRFLOW_CONN_") for name in found)
+
+
+def test_label_studio_by_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert LabelStudioHook().environment() == {}
+    connect(monkeypatch, "SNAP2CAPTION_LABEL_STUDIO", conn_type="http", host="http://annotate", port=8081, password="t")
+    variables = {"SNAP2CAPTION_LABEL_STUDIO_URL": "http://annotate:8081", "SNAP2CAPTION_LABEL_STUDIO_TOKEN": "t"}
+    assert LabelStudioHook().environment() == variables
+    assert variables.items() <= environment().items()

@@ -1,0 +1,1 @@
+"""The feedback loop: what creators and annotators correct becomes a dataset version."""

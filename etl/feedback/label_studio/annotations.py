@@ -1,0 +1,195 @@
+"""Annotations: what annotators completed, checked and stored, each once."""
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from etl.feedback.label_studio.project import Project
+from etl.feedback.label_studio.tasks import erased, feedback_of
+from snap2caption import hashtags
+from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS, Annotation, Words, annotation_key, annotations_prefix
+from snap2caption.store import ObjectStore
+
+CURSOR = "label-studio/cursor.json"
+"""The key that tells up to when annotations were pulled."""
+
+_PAGE = 100
+_OVERLAP = timedelta(minutes=5)
+"""How far before the newest task a pull looks again: a change counts from when it began, and is seen when it is done."""
+
+
+class _Cursor(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project: int
+    updated: datetime
+
+
+@dataclass(slots=True)
+class Pulled:
+    """What a pull changed in the store, by keys, and how many annotations it refused, by reason."""
+
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+class AnnotationError(Exception):
+    """An annotation is not one to learn from; its message is the reason, a short word for counting."""
+
+
+def pull(project: Project, store: ObjectStore) -> Pulled:
+    """Store what was completed, corrected or deleted since the last pull.
+
+    Asks for the tasks that changed since then, and makes the store hold what Label Studio does. The mark up to where is written last, so
+    a pull that was killed is done again, which changes nothing that is right already.
+
+    Raises:
+        UserError: Label Studio or the store is away or refuses.
+    """
+    gone, pulled = erased(store), Pulled()
+    since = latest = _read_cursor(store, project.id)
+    for task in _changed(project, since):
+        latest = max(latest or task.updated, task.updated)
+        if task.feedback not in gone:
+            _store(project, store, task, pulled)
+    if latest is not None and latest != since:
+        content = _Cursor(project=project.id, updated=latest).model_dump_json().encode()
+        store.put(CURSOR, content, sha256=hashlib.sha256(content).hexdigest())
+    return pulled
+
+
+def read(annotation: dict[str, Any], feedback: str) -> Annotation:
+    """Check an annotation as Label Studio gives it.
+
+    Text is plain text, whatever signs are in it: it is cleaned of control characters, and whoever shows it escapes it.
+
+    Raises:
+        AnnotationError: no caption, too long a caption, too many hashtags, or not of our form.
+    """
+    try:
+        fields = {result["from_name"]: result["value"] for result in annotation["result"]}
+        written = _clean(fields.get("caption", {}).get("text", []))
+        line = _clean(fields.get("hashtags", {}).get("text", []))
+        prose, inside = hashtags.separate(written)
+        tags = hashtags.unique([*line.replace("#", " ").replace(",", " ").split(), *inside])
+        unusable = _choice(fields.get("unusable"))
+        if not prose and unusable is None:
+            raise AnnotationError("no_caption")
+        if len(prose) > MAX_CAPTION:
+            raise AnnotationError("caption_too_long")
+        if len(tags) > MAX_HASHTAGS:
+            raise AnnotationError("too_many_hashtags")
+        return Annotation(
+            id=annotation["id"],
+            feedback=feedback,
+            annotator=str(annotation["completed_by"]),
+            completed=datetime.fromisoformat(annotation["updated_at"]).astimezone(UTC),
+            words=Words(caption=prose, hashtags=tuple(tags)),
+            rating=fields.get("rating", {}).get("rating"),
+            unusable=unusable,
+            tone=_choice(fields.get("tone")),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, ValidationError) as error:
+        raise AnnotationError("malformed") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    feedback: str
+    updated: datetime
+    annotations: list[dict[str, Any]]
+
+
+def _changed(project: Project, since: datetime | None) -> Iterator[_Task]:
+    """Yield the tasks of ours that changed since then, the last changed first.
+
+    In that order a task that changes while pages are turned comes again, or the next time; in the other one it would push another off the page.
+    """
+    query: dict[str, Any] = {"ordering": ["-tasks:updated_at"]}
+    if since is not None:
+        begin = (since - _OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        later = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": begin}
+        query["filters"] = {"conjunction": "and", "items": [later]}
+    tasks = project.client.tasks.list(
+        project=project.id, fields="all", page_size=_PAGE, resolve_uri=False, query=json.dumps(query)
+    )
+    for task in tasks:
+        if feedback := feedback_of(task.meta):
+            yield _Task(feedback, _time(task.updated_at), [_plain(found) for found in task.annotations or ()])
+
+
+def _store(project: Project, store: ObjectStore, task: _Task, pulled: Pulled) -> None:
+    current = set()
+    for raw in task.annotations:
+        # What was skipped was not completed.
+        if raw["was_cancelled"]:
+            continue
+        try:
+            annotation = read(raw, task.feedback)
+        except AnnotationError as error:
+            pulled.refused[str(error)] += 1
+            continue
+        key = annotation_key(task.feedback, annotation.id)
+        current.add(key)
+        content = annotation.model_dump_json().encode()
+        digest = hashlib.sha256(content).hexdigest()
+        if not store.exists(key, digest):
+            (pulled.changed if store.exists(key) else pulled.new).append(key)
+            store.put(key, content, sha256=digest)
+    here = {annotation_key(task.feedback, raw["id"]) for raw in task.annotations}
+    for found in list(store.list(annotations_prefix(task.feedback))):
+        if found.key not in current and (found.key in here or not _exists(project, found.key)):
+            store.delete(found.key)
+            pulled.removed.append(found.key)
+
+
+def _exists(project: Project, key: str) -> bool:
+    """Whether Label Studio still has the annotation, which another task of the same feedback may hold."""
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        project.client.annotations.get(int(key.rpartition("/")[2].removesuffix(".json")))
+    except ApiError as error:
+        if error.status_code == httpx.codes.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def _read_cursor(store: ObjectStore, project: int) -> datetime | None:
+    """Return up to when annotations of this project were pulled; None: never."""
+    if not store.exists(CURSOR):
+        return None
+    with store.get(CURSOR) as stream:
+        cursor = _Cursor.model_validate_json(stream.read())
+    return cursor.updated if cursor.project == project else None
+
+
+def _clean(lines: str | list[str]) -> str:
+    """Return the lines as one text, without control characters but line breaks."""
+    text = lines if isinstance(lines, str) else "\n".join(lines)
+    return "".join(sign for sign in text if sign == "\n" or unicodedata.category(sign) != "Cc").strip()
+
+
+def _choice(value: dict[str, Any] | None) -> Any:
+    return value["choices"][0] if value else None
+
+
+def _time(value: str | datetime) -> datetime:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _plain(annotation: Any) -> dict[str, Any]:
+    """Return an annotation as the REST API gives it; the client makes a model of it where it knows the form."""
+    found: dict[str, Any] = annotation if isinstance(annotation, dict) else json.loads(annotation.json())
+    return found

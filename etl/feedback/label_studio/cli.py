@@ -1,0 +1,114 @@
+"""Commands of Label Studio: its project, its tasks, its annotations, its webhook."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snap2caption.console import print_result
+
+if TYPE_CHECKING:
+    from snap2caption.feedback import Feedback
+    from snap2caption.store import ObjectStore
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    for command in (label_studio_project, label_studio_push, label_studio_pull, label_studio_webhook):
+        app.command()(command)
+
+
+def label_studio_project(as_json: AsJson = False) -> None:
+    """Make the project in Label Studio, or bring it into step; prints its page."""
+    from etl.feedback.label_studio.project import open_project
+    from etl.feedback.label_studio.settings import read_settings
+
+    with open_project(read_settings()) as project:
+        print_result(project.url, {"project": project.url}, as_json=as_json)
+
+
+def label_studio_push(
+    records: Annotated[list[str], typer.Argument(metavar="RECORD...", help="Keys of feedback records in the store.")],
+    as_json: AsJson = False,
+) -> None:
+    """Create a task in Label Studio for each feedback that has none; prints how many."""
+    from etl.feedback.label_studio.project import open_project
+    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.tasks import push
+    from snap2caption.settings import Settings
+    from snap2caption.store import open_store
+
+    settings, uri = read_settings(), Settings().feedback_uri
+    store = open_store(uri)
+    feedbacks = [_read(store, key) for key in records]
+    with open_project(settings) as project:
+        pushed = push(project, store, feedbacks, settings.photos_uri or uri)
+        document = {"project": project.url, "created": pushed.created, "present": pushed.present}
+    print_result(f"{pushed.created} created, {pushed.present} there before", document, as_json=as_json)
+
+
+def label_studio_pull(as_json: AsJson = False) -> None:
+    """Delete what was erased from Label Studio, and store what annotators completed since the last time; prints what changed."""
+    from etl.feedback.label_studio.annotations import pull
+    from etl.feedback.label_studio.project import open_project
+    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.tasks import erase
+    from snap2caption.settings import Settings
+    from snap2caption.store import open_store
+
+    store = open_store(Settings().feedback_uri)
+    with open_project(read_settings()) as project:
+        erased = erase(project, store)
+        pulled = pull(project, store)
+    document = {
+        "project": project.url,
+        "new": pulled.new,
+        "changed": pulled.changed,
+        "removed": pulled.removed,
+        "refused": dict(pulled.refused),
+        "erased": erased,
+    }
+    text = f"{len(pulled.new)} new, {len(pulled.changed)} changed, {len(pulled.removed)} removed, {pulled.refused.total()} refused, {erased} erased"
+    print_result(text, document, as_json=as_json)
+
+
+def label_studio_webhook(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8020,
+) -> None:
+    """Receive Label Studio's webhook, and tell Airflow that there is something to pull."""
+    import uvicorn
+
+    from etl.feedback.label_studio.airflow import AssetEvents
+    from etl.feedback.label_studio.settings import read_airflow_settings, read_settings
+    from etl.feedback.label_studio.webhook import create_app
+    from snap2caption.errors import UserError
+
+    secret = read_settings().webhook_secret
+    if secret is None:
+        raise UserError(
+            "The webhook needs a secret; set SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET, 16 characters or more."
+        )
+    events = AssetEvents(read_airflow_settings())
+    app = create_app(secret.get_secret_value(), events.raise_event, events.close)
+    uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def _read(store: "ObjectStore", key: str) -> "Feedback":
+    """Return the feedback whose record is under *key*.
+
+    Raises:
+        StoreError: there is none.
+        UserError: it is not a record.
+    """
+    from pydantic import ValidationError
+
+    from snap2caption.errors import UserError
+    from snap2caption.feedback import Feedback
+
+    with store.get(key) as stream:
+        try:
+            return Feedback.model_validate_json(stream.read())
+        except ValidationError as error:
+            raise UserError(f"{key} is not a record of feedback; give keys as `records/<day>/<id>.json`.") from error

@@ -1,0 +1,192 @@
+"""The project in Label Studio: made where it is missing, and kept as the code says."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from etl.feedback.label_studio.settings import LabelStudioSettings
+from snap2caption.errors import UserError
+
+if TYPE_CHECKING:
+    from label_studio_sdk.client import LabelStudio
+
+SECRET_HEADER = "X-Snap2Caption-Secret"  # noqa: S105 - its name, not the secret
+"""What a webhook carries its secret in; and by which we know ours."""
+
+PREFILLED = "snap2caption"
+"""The name of our predictions. Label Studio fills in those of the one version that its project names, so that can't be the model's own;
+the task's data tell that."""
+
+LABELING = Path(__file__).with_name("labeling.xml")
+
+_ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
+_INSTRUCTION = (
+    "Make the caption and the hashtags what this photo should have. Take names of places from the note only if the photo agrees. "
+    "Shift and Enter, or a click elsewhere, keeps what you wrote. Rate the caption as it was shown, before you changed it. "
+    "If nothing can be learnt from the photo, say why below."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project, and the client that reaches it."""
+
+    client: "LabelStudio"
+    id: int
+    url: str
+    """The project's page."""
+
+
+@contextmanager
+def open_project(settings: LabelStudioSettings) -> Iterator[Project]:
+    """Find the project by its title or make it, bring it into step with the code and the settings, and yield it.
+
+    Raises:
+        UserError: Label Studio is away or refuses.
+    """
+    with _connected(settings) as client:
+        found = _find(client, settings.project) or _create(client, settings)
+        wanted = _wanted(settings)
+        if any(getattr(found, name) != value for name, value in wanted.items()):
+            client.projects.update(found.id, **wanted)
+        _keep_webhook(client, found.id, settings)
+        yield Project(client, found.id, f"{str(settings.url).rstrip('/')}/projects/{found.id}")
+
+
+def keep_storage(project: Project, photos_uri: str) -> None:
+    """Make sure that the project hands out the photos under *photos_uri*.
+
+    Label Studio fetches each photo itself, with the keys in its own server's environment, when the page of somebody who may see the task
+    asks for it. It takes a storage only where something is in it.
+
+    Raises:
+        UserError: the URI is not one that Label Studio can read.
+    """
+    parts = urlsplit(photos_uri)
+    if parts.scheme != "s3":
+        raise UserError(
+            f"Label Studio can't read photos from {photos_uri}; keep feedback in an S3 store, or give the S3 address of the same "
+            "objects in SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI (Swift has an S3 interface)."
+        )
+    bucket, prefix = parts.netloc, f"{parts.path.strip('/')}/photos/".lstrip("/")
+    storages = project.client.import_storage.s3.list(project=project.id)
+    if any(storage.bucket == bucket and storage.prefix == prefix for storage in storages):
+        return
+    project.client.import_storage.s3.create(
+        project=project.id,
+        title="Photos of feedback",
+        bucket=bucket,
+        prefix=prefix,
+        # Through Label Studio: no address that expires, and none that works without a login.
+        presign=False,
+        # Nothing is imported from there, even if somebody presses "Sync".
+        regex_filter="(?!)",
+    )
+
+
+@contextmanager
+def _connected(settings: LabelStudioSettings) -> Iterator["LabelStudio"]:
+    from label_studio_sdk.client import LabelStudio
+    from label_studio_sdk.core.api_error import ApiError
+
+    url, token = str(settings.url).rstrip("/"), settings.read_token()
+    try:
+        with httpx.Client(timeout=60.0, follow_redirects=True) as http:
+            yield LabelStudio(base_url=url, api_key=token, httpx_client=http)
+    except ApiError as error:
+        if error.status_code in {401, 403}:
+            raise UserError(
+                f"Label Studio at {url} refused the token; make a new one in its account settings."
+            ) from error
+        raise UserError(f"Label Studio at {url} failed (status {error.status_code}: {_detail(error.body)}).") from error
+    except httpx.TransportError as error:
+        raise UserError(
+            f"Label Studio at {url} can't be reached ({error}); start it, or correct SNAP2CAPTION_LABEL_STUDIO_URL."
+        ) from error
+
+
+def _detail(body: Any) -> str:
+    if isinstance(body, dict):
+        return str(body.get("validation_errors") or body.get("detail") or body)[:300]
+    return str(body)[:300]
+
+
+def _wanted(settings: LabelStudioSettings) -> dict[str, Any]:
+    return {
+        "label_config": LABELING.read_text().strip(),
+        "expert_instruction": _INSTRUCTION,
+        # A button opens it; by itself it would stand before every first task.
+        "show_instruction": False,
+        "maximum_annotations": settings.annotators,
+        "overlap_cohort_percentage": 100,
+        "show_collab_predictions": True,
+        "model_version": PREFILLED,
+        # Whoever would skip a task says why it is unusable instead.
+        "show_skip_button": False,
+        "enable_empty_annotation": False,
+    }
+
+
+def _find(client: "LabelStudio", title: str) -> Any | None:
+    """Return the oldest project with that title: if several were ever made at once, all agree on it."""
+    ids = _titled(client, title)
+    return client.projects.get(ids[0]) if ids else None
+
+
+def _create(client: "LabelStudio", settings: LabelStudioSettings) -> Any:
+    client.projects.create(title=settings.project, **_wanted(settings))
+    # Another may have been faster, and the client asks again where an answer was lost. Whoever creates last sees them all.
+    oldest, *twins = _titled(client, settings.project)
+    for twin in twins:
+        _delete_empty(client, twin)
+    return client.projects.get(oldest)
+
+
+def _titled(client: "LabelStudio", title: str) -> list[int]:
+    return sorted(project.id for project in client.projects.list(page_size=1000) if project.title == title)
+
+
+def _delete_empty(client: "LabelStudio", project: int) -> None:
+    from label_studio_sdk.core.api_error import ApiError
+
+    try:
+        if not client.projects.get(project).task_number:
+            client.projects.delete(project)
+    except ApiError as error:
+        # The other one deleted it.
+        if error.status_code != httpx.codes.NOT_FOUND:
+            raise
+
+
+def _keep_webhook(client: "LabelStudio", project: int, settings: LabelStudioSettings) -> None:
+    ours = [
+        webhook for webhook in client.webhooks.list(project=str(project)) if SECRET_HEADER in (webhook.headers or {})
+    ]
+    wanted: dict[str, Any] | None = None
+    if settings.webhook_url is not None:
+        if settings.webhook_secret is None:
+            raise UserError(
+                "The webhook has no secret; set SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET, 16 characters or more."
+            )
+        wanted = {
+            "url": str(settings.webhook_url),
+            "headers": {SECRET_HEADER: settings.webhook_secret.get_secret_value()},
+            "send_payload": True,
+            "send_for_all_actions": False,
+            "actions": list(_ACTIONS),
+            "is_active": True,
+        }
+    kept = False
+    for webhook in ours:
+        current = {name: getattr(webhook, name) for name in wanted or ()} | {"actions": sorted(webhook.actions or ())}
+        if not kept and wanted is not None and current == wanted | {"actions": sorted(_ACTIONS)}:
+            kept = True
+        else:
+            client.webhooks.delete(webhook.id)
+    if wanted is not None and not kept:
+        client.webhooks.create(project=project, **wanted)

@@ -1,0 +1,85 @@
+"""What receives Label Studio's webhook: a small server that turns a delivery into an event in Airflow.
+
+What a delivery says is never used: it only tells that there is something to pull, and the pull asks Label Studio itself. So a delivery that
+never came costs a day at most, and one that came five times costs nothing.
+"""
+
+import hashlib
+import hmac
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from etl.feedback.label_studio.project import SECRET_HEADER
+from snap2caption.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+_MAX_BODY = 4 << 20
+_REMEMBERED = 1024
+
+
+class Deliveries:
+    """Raises an event for each delivery that was not seen before."""
+
+    def __init__(self, raise_event: Callable[[], None]) -> None:
+        self._raise_event = raise_event
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, body: bytes) -> None:
+        """Raise an event, unless the same delivery raised one already. It counts as seen once Airflow has the event."""
+        digest = hashlib.sha256(body).digest()
+        # One after the other: the same delivery, twice at once, is one.
+        with self._lock:
+            if digest in self._seen:
+                return
+            self._raise_event()
+            self._seen[digest] = None
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+
+
+def create_app(secret: str, raise_event: Callable[[], None], close: Callable[[], None]) -> Starlette:
+    """Return the web application: ``POST /`` with the secret in its header; ``GET /healthz``.
+
+    It answers 204 once Airflow has the event, or had it before; 401 without the secret; 413 to a body beyond any of Label Studio's; 503 where
+    Airflow took no event, so that whoever delivers tries again.
+    """
+    deliveries = Deliveries(raise_event)
+
+    async def deliver(request: Request) -> Response:
+        if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
+            return PlainTextResponse("The secret is missing or wrong.", 401)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_BODY:
+                return PlainTextResponse("The body is too large.", 413)
+        try:
+            await run_in_threadpool(deliveries.take, bytes(body))
+        except UserError as error:
+            _log.warning("%s", error)
+            return PlainTextResponse("Airflow took no event; deliver again.", 503, {"Retry-After": "10"})
+        return Response(status_code=204)
+
+    async def health(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        close()
+
+    return Starlette(
+        routes=[Route("/", deliver, methods=["POST"]), Route("/healthz", health)],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,107 @@
+"""A real Label Studio, over the S3 server that holds feedback and photos."""
+
+import hashlib
+import io
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from PIL import Image
+
+from demo.stack.leftovers import leftovers
+from demo.stack.ports import Ports
+from demo.stack.service import Service
+from demo.stack.services.label_studio import LabelStudioAccess, label_studio
+from demo.stack.stack import Stack
+from etl.feedback.label_studio.project import Project, open_project
+from etl.feedback.label_studio.settings import LabelStudioSettings
+from snap2caption.feedback import Erasure, Feedback, Words, erasure_key, photo_key
+from snap2caption.store import ObjectStore, open_store
+
+
+@dataclass(frozen=True)
+class AnnotationServer:
+    """A real Label Studio, which a test may kill and start again."""
+
+    access: LabelStudioAccess
+    _stack: Stack
+    _service: Service
+
+    def start(self) -> None:
+        self._stack.start([self._service])
+
+    def kill(self) -> None:
+        for process in leftovers(str(self._stack.state)):
+            if "label-studio" in process.name():
+                process.kill()
+                process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def annotation_server(
+    s3_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AnnotationServer]:
+    folder = tmp_path_factory.mktemp("label-studio")
+    service, access = label_studio(folder, Ports(folder / "ports.json"), s3_environment)
+    with Stack(folder) as stack:
+        server = AnnotationServer(access, stack, service)
+        server.start()
+        yield server
+
+
+@dataclass(frozen=True)
+class Feedbacks:
+    """A feedback URI of a test's own."""
+
+    uri: str
+    store: ObjectStore
+
+    def add(self, number: int, picture: Image.Image | None = None, **others: object) -> Feedback:
+        """Store a photo, and return a feedback on it."""
+        photo = io.BytesIO()
+        (picture or Image.new("RGB", (300, 300), (number % 256, 90, 160))).save(photo, "JPEG")
+        digest = hashlib.sha256(photo.getvalue()).hexdigest()
+        self.store.put(photo_key(digest), photo.getvalue(), sha256=digest)
+        given = {
+            "id": f"{number:032x}",
+            "creator": "c" * 64,
+            "received": datetime.now(UTC),
+            "photo": digest,
+            "shown": Words(caption=f"Caption {number}", hashtags=("chicago", "travel")),
+            "rating": 2,
+            "model_version": "models:/snap2caption/3",
+        }
+        return Feedback.model_validate(given | others)
+
+    def erase(self, identifier: str) -> None:
+        """Write the record that the feedback was erased."""
+        content = Erasure(id=identifier, erased=datetime.now(UTC)).model_dump_json().encode()
+        self.store.put(erasure_key(identifier), content, sha256=hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture
+def feedbacks(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Feedbacks:
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    uri = f"s3://snap2caption/{uuid.uuid4().hex}"
+    return Feedbacks(uri, open_store(uri))
+
+
+@pytest.fixture
+def configured(annotation_server: AnnotationServer) -> Callable[..., LabelStudioSettings]:
+    """Return settings for a project of the test's own."""
+    title, access = f"Test {uuid.uuid4().hex}", annotation_server.access
+
+    def settings(**others: object) -> LabelStudioSettings:
+        given = {"url": access.url, "token": access.token, "project": title}
+        return LabelStudioSettings.model_validate(given | others)
+
+    return settings
+
+
+@pytest.fixture
+def project(configured: Callable[..., LabelStudioSettings]) -> Iterator[Project]:
+    with open_project(configured()) as opened:
+        yield opened

@@ -1,0 +1,61 @@
+"""The webhook's event in a real Airflow. It takes half a minute to start, so only `make chaos-label-studio` runs it."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from demo.airflow import AirflowClient
+from demo.stack.ports import Ports
+from demo.stack.services.airflow import airflow
+from demo.stack.services.label_studio import label_studio, label_studio_webhook
+from demo.stack.stack import Stack
+from etl.feedback.label_studio.project import SECRET_HEADER
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif("CHAOS_LABEL_STUDIO_ROUNDS" not in os.environ, reason="`make chaos-label-studio` runs it"),
+]
+
+DAG = """
+from airflow.sdk import dag, task
+from plugins.assets import ANNOTATIONS
+
+@dag(schedule=[ANNOTATIONS], catchup=False)
+def listener():
+    task(lambda: None, task_id="nothing")()
+
+listener()
+"""
+
+
+def test_a_delivery_starts_the_dag_that_waits_for_annotations(s3_environment: dict[str, str], tmp_path: Path) -> None:
+    ports = Ports(tmp_path / "ports.json")
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "listener_dag.py").write_text(DAG)
+    airflow_service, access = airflow(tmp_path, ports, {})
+    own = {**airflow_service.environment, "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags")}
+    _, label_studio_access = label_studio(tmp_path, ports, s3_environment)
+    receiver = label_studio_webhook(label_studio_access, access)
+    deadline = time.monotonic() + 240
+
+    def deliver(body: bytes) -> int:
+        headers = {SECRET_HEADER: label_studio_access.webhook_secret}
+        return httpx.post(label_studio_access.webhook_url, content=body, headers=headers, timeout=60).status_code
+
+    with Stack(tmp_path) as stack:
+        stack.start([replace(airflow_service, environment=own), receiver])
+        with AirflowClient(access) as client:
+            while not client.knows("listener") and time.monotonic() < deadline:
+                time.sleep(0.5)
+            client.unpause("listener")
+            assert [deliver(b'{"annotation": 7}') for _ in range(5)] == [204] * 5
+            while not client.runs("listener") and time.monotonic() < deadline:
+                time.sleep(0.5)
+            (run,) = client.runs("listener")
+            for _ in client.watch("listener", run, 120.0):
+                pass
+            assert client.runs("listener") == [run]
