@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
+from serving.access import METRICS, KeyGuard
 from serving.batching import Batcher
 from serving.captioner import Captioner, no_model
 from serving.intake import BODY, read_request
@@ -82,15 +82,13 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
         version="1",
         summary="Photo in, Instagram-ready caption and ranked hashtags out.",
         lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
+    # The last one added is the first that a request meets.
+    app.add_middleware(KeyGuard, key_hashes=settings.api_key_hashes, metrics_token_hash=settings.metrics_token_hash)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(Envelope, counted=_ROUTES)
-
-    def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
-        if not settings.admits(x_api_key):
-            raise ProblemError(
-                HTTPStatus.UNAUTHORIZED, "bad_key", "The API key is missing or wrong; send it in the header X-API-Key."
-            )
 
     for route in _ROUTES:
         app.post(
@@ -98,7 +96,6 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
             response_model=CaptionAnswer,
             responses=_PROBLEMS,
             openapi_extra=BODY,
-            dependencies=[Depends(check_key)],
             include_in_schema=route == _ROUTES[0],
         )(generate_caption)
 
@@ -113,7 +110,7 @@ def build_app(settings: ServingSettings, current: Callable[[], Served | None], m
             raise no_model()
         return Readiness(model_version=served.engine.version)
 
-    @app.get("/metrics", summary="For Prometheus", response_class=Response)
+    @app.get(METRICS, summary="For Prometheus", response_class=Response)
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.metrics import REFUSALS, REQUESTS
-from serving.problems import ProblemError
+from serving.metrics import REQUESTS
+from serving.problems import ProblemError, refuse
 
 logger = logging.getLogger("serving.access")
 
@@ -42,8 +42,7 @@ class BodyLimit:
         )
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > self.limit:
-            REFUSALS.labels(problem.reason).inc()
-            await problem.response()(scope, receive, send)
+            await refuse(problem, scope, receive, send)
             return
         received = 0
 

@@ -4,6 +4,9 @@ from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
+from serving.metrics import REFUSALS
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,3 +45,9 @@ def broken(request_id: str) -> ProblemError:
     """Return the refusal of a request that met a fault of ours."""
     detail = f"Something broke; report request {request_id}."
     return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+
+
+async def refuse(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with *problem* from where no handler of exceptions stands: before the routes."""
+    REFUSALS.labels(problem.reason).inc()
+    await problem.response()(scope, receive, send)

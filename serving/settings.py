@@ -1,7 +1,5 @@
 """Settings of the service, from the environment (``SNAP2CAPTION_SERVING_*``)."""
 
-import hashlib
-import hmac
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +33,8 @@ class ServingSettings(BaseSettings):
     dtype: str = Field(default="float32", pattern="^(float32|bfloat16|float16)$")
     api_key_hashes: tuple[_Digest, ...] = ()
     """SHA-256 digests (hex) of the keys that may caption, as a JSON list. None: whoever can reach the service may."""
+    metrics_token_hash: _Digest | None = None
+    """SHA-256 digest (hex) of the token that Prometheus must send. None: whoever can reach the service reads its metrics."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
     """Where the adapters in service are kept, the last good one for a start without the registry."""
 
@@ -42,13 +42,6 @@ class ServingSettings(BaseSettings):
     def capacity(self) -> int:
         """How many photos may be inside at once: those that wait and those that are written about."""
         return self.queue_size + self.max_batch
-
-    def admits(self, key: str | None) -> bool:
-        """Whether *key* may caption. Every digest is compared, in constant time."""
-        if not self.api_key_hashes:
-            return True
-        digest = hashlib.sha256((key or "").encode()).hexdigest()
-        return sum(hmac.compare_digest(digest, known) for known in self.api_key_hashes) > 0
 
 
 def read_settings() -> ServingSettings:
