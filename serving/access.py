@@ -8,11 +8,10 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.paths import METRICS, OPEN
 from serving.problems import ProblemError, refuse
 
-PROBES = frozenset({"/healthz", "/readyz"})
-DOCS = frozenset({"/docs", "/openapi.json"})
-METRICS = "/metrics"
+KEY_HEADER = "X-API-Key"
 
 
 def digest_of(key: bytes) -> str:
@@ -48,9 +47,9 @@ class KeyGuard:
         path = scope["path"]
         if path == METRICS:
             self._check_metrics_token(scope)
-        if not self.key_hashes or path == METRICS or path in PROBES | DOCS:
+        if not self.key_hashes or path in OPEN:
             return digest_of(b"")
-        keys = Headers(scope=scope).getlist("x-api-key")
+        keys = Headers(scope=scope).getlist(KEY_HEADER)
         digest = digest_of(keys[0].encode("latin-1") if len(keys) == 1 else b"")
         if not is_known(digest, self.key_hashes):
             raise ProblemError(

@@ -1,5 +1,4 @@
 import base64
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +128,6 @@ def test_probes_are_no_requests_for_captions(served: Served, tmp_path: Path) -> 
     with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: None)) as client:
         before = counted(client)
         assert client.get("/readyz").status_code == 503
-        assert client.get("/nowhere").status_code == 404
         assert counted(client) == before
 
 
@@ -172,11 +170,3 @@ def test_without_a_model_readiness_tells_the_truth(tmp_path: Path, photo: bytes)
         answer = client.post("/generate-caption", files={"image": photo})
         assert (answer.status_code, answer.json()["reason"]) == (503, "no_model")
         assert answer.headers["retry-after"]
-
-
-def test_the_log_tells_no_secret(client: TestClient, photo: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        client.post("/generate-caption", files={"image": photo}, headers={"X-API-Key": "secret"})
-    line = json.loads(next(record.getMessage() for record in caplog.records if record.name == "serving.access"))
-    assert set(line) == {"request_id", "method", "path", "status", "ms"}
-    assert "secret" not in caplog.text
