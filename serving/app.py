@@ -1,7 +1,7 @@
 """The service: a photo in, a caption with hashtags out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -129,7 +129,10 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     captioner.check_room()
     data, options = await read_request(request)
     write = partial(captioner.caption, data, options, request.state.request_id)
-    writing = asyncio.create_task(stream(write, request.state.request_id) if options.stream else write())
+    answer: Coroutine[None, None, Response | CaptionAnswer] = (
+        stream(write, request.state.request_id) if options.stream else write()
+    )
+    writing = asyncio.create_task(answer)
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
