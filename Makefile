@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo test lint format bench chaos chaos-etl chaos-training chaos-label-studio soak gate-table demo-base image-training clean
+.PHONY: help install label-studio demo test lint format bench chaos chaos-etl chaos-training chaos-label-studio soak gate-table demo-base image-serving image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -87,6 +87,10 @@ gate-table: $(INSTALLED) ## run the gate's scenarios and write them into docs/ga
 
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base
+
+image-serving: ## build the serving container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/operations.md)
+	@docker build --file serving/Dockerfile --tag snap2caption-serving \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
 
 image-training: ## build the training container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/training.md)
 	@docker build --file training/Dockerfile --tag snap2caption-training \

@@ -2,30 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
-from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
+from serving.access import KEY_HEADER, KeyGuard
 from serving.batching import Batcher
 from serving.captioner import Captioner, Rules, no_model
 from serving.creators import creator_of
+from serving.envelope import Envelope
 from serving.intake import BODY, read_request
-from serving.limits import BodyLimit, Envelope
-from serving.metrics import REFUSALS
+from serving.limits import BodyLimit, KeyLimits
 from serving.models import Models, Served
-from serving.problems import MEDIA_TYPE, ProblemBody, ProblemError, broken
-from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Readiness
+from serving.openapi import describe, problems
+from serving.paths import METRICS
+from serving.problems import add_handlers
+from serving.schemas import MOST_TOLD, CaptionAnswer, Readiness
 from serving.settings import ServingSettings
 from serving.streaming import stream
 from serving.tables import HashtagTables
+from serving.tracing import trace
 from serving.voice import VoiceStore
 from serving.voice_routes import router as voice_routes
 from snap2caption.errors import UserError
@@ -34,13 +34,8 @@ from snap2caption.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_PROBLEMS: dict[int | str, dict[str, object]] = {
-    status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in (400, 401, 408, 413, 415, 422, 503, 504)
-}
+_PROBLEMS = problems((400, 401, 408, 413, 415, 422, 429, 503, 504))
 _ROUTES = ("/generate-caption", "/generate_caption", "/v1/generate-caption")
-
-_READ_SECONDS = 30.0
-"""A client that takes longer to send its photo is let go."""
 
 _CLIENT_LEFT = 499
 """For the log and the metrics only: nobody is there to read the answer."""
@@ -91,21 +86,31 @@ def build_app(
         await asyncio.to_thread(batcher.close)
         for follower in followers:
             await asyncio.to_thread(follower.close)
+        if stop_tracing:
+            await asyncio.to_thread(stop_tracing)
 
     app = FastAPI(
         title="Snap2Caption",
         version="1",
         summary="Photo in, Instagram-ready caption and ranked hashtags out.",
         lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    # The last one added is the first that a request meets.
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.read_seconds)
+    if settings.api_key_hashes:
+        app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
+    app.add_middleware(KeyGuard, key_hashes=settings.api_key_hashes, metrics_token_hash=settings.metrics_token_hash)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Content-Type", KEY_HEADER],
+        expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy"],
+    )
     app.add_middleware(Envelope, counted=_ROUTES)
-
-    def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
-        if not settings.admits(x_api_key):
-            raise ProblemError(
-                HTTPStatus.UNAUTHORIZED, "bad_key", "The API key is missing or wrong; send it in the header X-API-Key."
-            )
+    stop_tracing = trace(app) if settings.traces else None
 
     for route in _ROUTES:
         app.post(
@@ -113,29 +118,28 @@ def build_app(
             response_model=CaptionAnswer,
             responses=_PROBLEMS,
             openapi_extra=BODY,
-            dependencies=[Depends(check_key)],
             include_in_schema=route == _ROUTES[0],
         )(generate_caption)
 
-    app.include_router(voice_routes, responses=_PROBLEMS, dependencies=[Depends(check_key)])
+    app.include_router(voice_routes, responses=_PROBLEMS)
 
     @app.get("/healthz", summary="Whether the process lives")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Whether a model is in service", responses={503: _PROBLEMS[503]})
+    @app.get("/readyz", summary="Whether a model is in service", responses=problems([503]))
     def readyz() -> Readiness:
         served = current()
         if served is None:
             raise no_model()
         return Readiness(model_version=served.engine.version)
 
-    @app.get("/metrics", summary="For Prometheus", response_class=Response)
+    @app.get(METRICS, summary="For Prometheus", response_class=Response)
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    _add_problems(app)
-    _add_request_schema(app)
+    add_handlers(app)
+    describe(app, with_keys=bool(settings.api_key_hashes))
     return app
 
 
@@ -143,17 +147,13 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     """Caption a photo, or several of one post: multipart with the field `image`, once or more, or JSON with photos in base64."""
     captioner: Captioner = request.app.state.captioner
     captioner.check_room()
-    try:
-        async with asyncio.timeout(_READ_SECONDS):
-            photos, options = await read_request(request)
-    except TimeoutError:
-        raise ProblemError(
-            HTTPStatus.REQUEST_TIMEOUT, "slow_body", "The photo took too long to arrive; send a smaller one."
-        ) from None
+    photos, options = await read_request(request)
     saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
     write = partial(captioner.caption, photos, options, request.state.request_id, tuple(saved))
-    answer: Awaitable[Response | CaptionAnswer] = stream(write, request.state.request_id) if options.stream else write()
-    writing = asyncio.ensure_future(answer)
+    answer: Coroutine[None, None, Response | CaptionAnswer] = (
+        stream(write, request.state.request_id) if options.stream else write()
+    )
+    writing = asyncio.create_task(answer)
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -177,55 +177,3 @@ def _read_voice(request: Request) -> list[str]:
 async def _left(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _add_problems(app: FastAPI) -> None:
-    """Answer every refusal with a problem body."""
-
-    def refuse(request: Request, problem: ProblemError) -> JSONResponse:
-        if request.url.path in _ROUTES:
-            REFUSALS.labels(problem.reason).inc()
-        return problem.response()
-
-    @app.exception_handler(ProblemError)
-    async def problem(request: Request, error: ProblemError) -> JSONResponse:
-        return refuse(request, error)
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        status = HTTPStatus(error.status_code)
-        detail = f"{error.detail}; see /docs for what there is."
-        answer = refuse(request, ProblemError(status, status.name.lower(), detail))
-        answer.headers.update(error.headers or {})
-        return answer
-
-    @app.exception_handler(RequestValidationError)
-    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        detail = f"{first['loc'][-1]}: {first['msg']}."
-        return refuse(request, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", detail))
-
-    @app.exception_handler(UserError)
-    async def away(request: Request, error: UserError) -> JSONResponse:
-        logger.warning("request %s: %s", request.state.request_id, error)
-        detail = "What this needs is away for now; try again later."
-        return refuse(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
-
-    @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception) -> JSONResponse:
-        logger.error("request %s failed", request.state.request_id, exc_info=error)
-        return refuse(request, broken(request.state.request_id))
-
-
-def _add_request_schema(app: FastAPI) -> None:
-    """Add the JSON body's schema to OpenAPI, which `BODY` refers to."""
-    document = app.openapi
-
-    def openapi() -> dict[str, object]:
-        schema = document()
-        models = CaptionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"].update(models.pop("$defs", {}))
-        schema["components"]["schemas"]["CaptionRequest"] = models
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -28,9 +28,11 @@ def serve(
     import uvicorn
 
     from serving.app import create_app
+    from serving.logs import log_as_json
     from serving.settings import read_settings
 
     settings = read_settings()
+    log_as_json()
     _give_up_early()
     # Bound here, not by uvicorn: a busy port is a sentence, and found before the model is loaded.
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:

@@ -1,34 +1,81 @@
-"""ASGI middleware: body size, security headers, request ids and the access log."""
+"""ASGI middleware that keeps requests within limits: how many a key may send, how large a body is, how long it takes to arrive."""
 
-import json
-import logging
+import asyncio
+import math
 import time
-import uuid
-from collections.abc import Collection
+from collections import Counter
 from http import HTTPStatus
 
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.metrics import REFUSALS, REQUESTS
-from serving.problems import ProblemError
+from serving.paths import OPEN
+from serving.problems import ProblemError, refuse
 
-logger = logging.getLogger("serving.access")
 
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
+class KeyLimits:
+    """Keeps each key to so many requests in a minute, and so many at once. It stands behind the guard, which names the creator.
+
+    Answers tell what is left, in the header fields of the IETF's draft (RateLimit, RateLimit-Policy).
+    """
+
+    def __init__(self, app: ASGIApp, per_minute: int, at_once: int) -> None:
+        self.app = app
+        self.at_once = at_once
+        self._rate = RateLimitItemPerMinute(per_minute)
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._inside: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        creator = scope["state"]["creator"]
+        if self._inside[creator] >= self.at_once:
+            detail = f"This key has {self.at_once} requests under way already; wait for their answers."
+            await refuse(
+                ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_at_once", detail, 1), scope, receive, send
+            )
+            return
+        within = self._limiter.hit(self._rate, creator)
+        window = self._limiter.get_window_stats(self._rate, creator)
+        wait = max(1, math.ceil(window.reset_time - time.time()))
+        fields = {
+            "RateLimit-Policy": f'"key";q={self._rate.amount};w={self._rate.get_expiry()}',
+            "RateLimit": f'"key";r={window.remaining};t={wait}',
+        }
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(fields)
+            await send(message)
+
+        if not within:
+            detail = f"This key may send {self._rate.amount} requests a minute; wait for {wait} s."
+            await refuse(ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "rate_limit", detail, wait), scope, receive, told)
+            return
+        self._inside[creator] += 1
+        try:
+            await self.app(scope, receive, told)
+        finally:
+            self._inside[creator] -= 1
+            self._inside += Counter()  # Forgets the keys with nothing under way.
 
 
 class BodyLimit:
-    """Refuses a body of more than *limit* bytes: by its declared length at once, else as soon as it has grown too large."""
+    """Refuses a body of more than *limit* bytes: by its declared length at once, else as soon as it has grown too large.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    One that takes more than *seconds* to arrive is refused too.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
         self.app = app
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -42,62 +89,27 @@ class BodyLimit:
         )
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > self.limit:
-            REFUSALS.labels(problem.reason).inc()
-            await problem.response()(scope, receive, send)
+            await refuse(problem, scope, receive, send)
             return
         received = 0
+        whole = False
+        deadline = asyncio.get_running_loop().time() + self.seconds
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, whole
+            try:
+                async with asyncio.timeout_at(None if whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise ProblemError(
+                    HTTPStatus.REQUEST_TIMEOUT,
+                    "slow_body",
+                    "The request took too long to arrive; send a smaller photo.",
+                ) from None
             received += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if received > self.limit:
                 raise problem
             return message
 
         await self.app(scope, counted, send)
-
-
-class Envelope:
-    """Gives each request an id, each answer the security headers, and the log one JSON line: never a photo, never a key.
-
-    Requests to the paths in *counted* are counted by status.
-    """
-
-    def __init__(self, app: ASGIApp, counted: Collection[str]) -> None:
-        self.app = app
-        self.counted = counted
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = uuid.uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        started = time.monotonic()
-        status = 500
-
-        async def enveloped(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        try:
-            await self.app(scope, receive, enveloped)
-        finally:
-            if scope["path"] in self.counted:
-                REQUESTS.labels(str(status)).inc()
-            line = {
-                "request_id": request_id,
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "ms": round(1000 * (time.monotonic() - started), 1),
-            }
-            logger.info("%s", json.dumps(line))

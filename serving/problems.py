@@ -1,9 +1,20 @@
 """Refusals as RFC 9457 problem bodies."""
 
+import logging
 from http import HTTPStatus
 
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from serving.metrics import REFUSALS
+from serving.paths import PROBES
+from snap2caption.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -12,11 +23,13 @@ class ProblemBody(BaseModel):
     """The body of every answer that is not a caption."""
 
     type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    reason: str
-    """A word for programs, such as ``queue_full``."""
+    title: str = Field(examples=["Service Unavailable"])
+    status: int = Field(examples=[503])
+    detail: str = Field(
+        description="One sentence that says what to do.",
+        examples=["Too many photos wait already; try again in some seconds."],
+    )
+    reason: str = Field(description="A word for programs.", examples=["queue_full"])
 
 
 class ProblemError(Exception):
@@ -42,3 +55,47 @@ def broken(request_id: str) -> ProblemError:
     """Return the refusal of a request that met a fault of ours."""
     detail = f"Something broke; report request {request_id}."
     return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
+
+
+async def refuse(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with *problem* from where no handler of exceptions stands: before the routes."""
+    REFUSALS.labels(problem.reason).inc()
+    await problem.response()(scope, receive, send)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Answer every refusal with a problem body, and count it by its reason; a probe that finds no model is no refusal."""
+
+    def answer(request: Request, problem: ProblemError) -> JSONResponse:
+        if request.url.path not in PROBES:
+            REFUSALS.labels(problem.reason).inc()
+        return problem.response()
+
+    @app.exception_handler(ProblemError)
+    async def problem(request: Request, error: ProblemError) -> JSONResponse:
+        return answer(request, error)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        # FastAPI takes whatever ends the reading of a body for a bad body.
+        if isinstance(error.__cause__, ProblemError):
+            return answer(request, error.__cause__)
+        status = HTTPStatus(error.status_code)
+        response = answer(
+            request, ProblemError(status, status.name.lower(), f"{error.detail}; see /docs for what there is.")
+        )
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(UserError)
+    async def away(request: Request, error: UserError) -> JSONResponse:
+        logger.warning("request %s: %s", request.state.request_id, error)
+        detail = "What this needs is away for now; try again later."
+        return answer(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
+
+    @app.exception_handler(RequestValidationError)
+    async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return answer(
+            request, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{first['loc'][-1]}: {first['msg']}.")
+        )

@@ -1,7 +1,5 @@
 """Settings of the service, from the environment (``SNAP2CAPTION_SERVING_*``)."""
 
-import hashlib
-import hmac
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +23,8 @@ class ServingSettings(BaseSettings):
     """Requests that may wait; one more is refused with 503."""
     deadline_seconds: float = Field(default=10.0, gt=0)
     """A request that waited longer is not started, but answered with 504."""
+    read_seconds: float = Field(default=30.0, gt=0)
+    """A client that takes longer to send its photo is let go."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_new_tokens: int = Field(default=96, ge=8)
@@ -43,6 +43,16 @@ class ServingSettings(BaseSettings):
     """Where creators' saved captions are kept. Services on one machine may share it."""
     api_key_hashes: tuple[_Digest, ...] = ()
     """SHA-256 digests (hex) of the keys that may caption, as a JSON list. None: whoever can reach the service may."""
+    metrics_token_hash: _Digest | None = None
+    """SHA-256 digest (hex) of the token that Prometheus must send. None: whoever can reach the service reads its metrics."""
+    requests_per_minute: int = Field(default=120, ge=1)
+    """How many requests a key may send in a minute."""
+    requests_at_once: int = Field(default=16, ge=1)
+    """How many requests of a key may be under way."""
+    cors_origins: tuple[str, ...] = ()
+    """Web pages that may call the service, as a JSON list of origins such as ``https://app.example.com``."""
+    traces: bool = False
+    """Send traces by OpenTelemetry; wants the extra ``tracing`` and the standard ``OTEL_*`` variables."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
     """Where the adapters in service are kept, the last good one for a start without the registry."""
 
@@ -50,13 +60,6 @@ class ServingSettings(BaseSettings):
     def capacity(self) -> int:
         """How many photos may be inside at once: those that wait and those that are written about."""
         return self.queue_size + self.max_batch
-
-    def admits(self, key: str | None) -> bool:
-        """Whether *key* may caption. Every digest is compared, in constant time."""
-        if not self.api_key_hashes:
-            return True
-        digest = hashlib.sha256((key or "").encode()).hexdigest()
-        return sum(hmac.compare_digest(digest, known) for known in self.api_key_hashes) > 0
 
 
 def read_settings() -> ServingSettings:

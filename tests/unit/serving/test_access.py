@@ -1,0 +1,148 @@
+import hashlib
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, Request
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from serving import access
+from serving.access import is_known
+from serving.app import build_app
+from serving.models import Served
+from serving.settings import ServingSettings
+
+pytestmark = pytest.mark.unit
+
+KEY, OTHER, TOKEN = "the key of Aisha", "the key of Ben", "the token of Prometheus"
+OPEN = {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def guarded(served: Served, folder: Path, **more: object) -> FastAPI:
+    settings = ServingSettings(cache_dir=folder, api_key_hashes=(digest(OTHER), digest(KEY)), **more)
+    return build_app(settings, lambda: served)
+
+
+@pytest.fixture
+def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
+    with TestClient(guarded(served, tmp_path)) as client:
+        yield client
+
+
+def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient) -> None:
+    routes = [route for route in client.app.routes if isinstance(route, Route)]
+    assert {route.path for route in routes} > OPEN
+    for route in routes:
+        path = route.path.replace("{", "").replace("}", "")
+        for method in route.methods or ():
+            status = client.request(method, path).status_code
+            assert (status == 401) != (route.path in OPEN), (method, path, status)
+    assert client.get("/nowhere").status_code == 401
+
+
+def test_a_key_captions(client: TestClient, photo: bytes) -> None:
+    for key in (KEY, OTHER):
+        answer = client.post("/generate-caption", files={"image": photo}, headers={"X-API-Key": key})
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("X-API-Key", "")],
+        [("X-API-Key", "wrong")],
+        [("X-API-Key", digest(KEY))],
+        [("X-API-Key", KEY.upper())],
+        [("X-API-Key", f"{KEY}, {KEY}")],
+        [("X-API-Key", f"{KEY}\x00")],
+        [("X-API-Key", KEY), ("X-API-Key", "wrong")],
+        [("X-API-Key", "wrong"), ("X-API-Key", KEY)],
+        [("X-API-Key", KEY), ("X-API-Key", KEY)],
+        [("X_API_Key", KEY)],
+        [("Authorization", f"Bearer {KEY}")],
+        [("Cookie", f"X-API-Key={KEY}")],
+        [("X-API-Key", "ключ".encode())],
+        [("X-API-Key", b"\xff" * 4096)],
+    ],
+)
+def test_tricks_with_headers_fail(client: TestClient, photo: bytes, headers: list[tuple[str, str | bytes]]) -> None:
+    answer = client.post("/generate-caption", files={"image": photo}, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (401, "bad_key")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//generate-caption",
+        "/generate-caption/",
+        "/GENERATE-CAPTION",
+        "/%67enerate-caption",
+        "/healthz/../generate-caption",
+        "/healthz/%2e%2e/generate-caption",
+        "/healthz%2f..%2fgenerate-caption",
+        "/metrics;/../v1/generate-caption",
+        "/metrics%00",
+        "/docs/",
+        "/generate-caption?X-API-Key=" + KEY.replace(" ", "+"),
+        "/generate-caption?api_key=" + KEY.replace(" ", "+"),
+    ],
+)
+def test_tricks_with_paths_fail(client: TestClient, photo: bytes, path: str) -> None:
+    headers = {"X-Original-URL": "/healthz", "X-Rewrite-URL": "/healthz", "X-HTTP-Method-Override": "GET"}
+    answer = client.post(path, files={"image": photo}, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (401, "bad_key")
+
+
+def test_a_refusal_comes_before_the_body_is_read(client: TestClient) -> None:
+    def body() -> Iterator[bytes]:
+        yield b"x"
+        pytest.fail("the body was read")
+
+    assert client.post("/generate-caption", content=body()).status_code == 401
+
+
+def test_each_digest_is_compared_whatever_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[str] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append(other)
+        return hmac.compare_digest(one, other)
+
+    class Watched:
+        compare_digest = staticmethod(compare)
+
+    monkeypatch.setattr(access, "hmac", Watched)
+    known = tuple(digest(str(number)) for number in range(5))
+    for key, expected in (("0", True), ("4", True), ("none", False)):
+        compared.clear()
+        assert is_known(digest(key), known) is expected
+        assert compared == list(known)
+
+
+def test_the_creator_is_the_digest_of_her_key(served: Served, tmp_path: Path) -> None:
+    def creators(app: FastAPI, headers: dict[str, str]) -> str:
+        @app.get("/who")
+        def who(request: Request) -> str:
+            return str(request.state.creator)
+
+        with TestClient(app) as client:
+            return str(client.get("/who", headers=headers).json())
+
+    assert creators(guarded(served, tmp_path), {"X-API-Key": KEY}) == digest(KEY)
+    keyless = build_app(ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite"), lambda: served)
+    assert creators(keyless, {"X-API-Key": KEY}) == digest("")
+
+
+def test_metrics_can_have_a_token(served: Served, tmp_path: Path) -> None:
+    with TestClient(guarded(served, tmp_path, metrics_token_hash=digest(TOKEN))) as client:
+        for headers in ({}, {"Authorization": TOKEN}, {"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY}):
+            answer = client.get("/metrics", headers=headers)
+            assert (answer.status_code, answer.json()["reason"]) == (401, "bad_token")
+        assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200

@@ -1,0 +1,103 @@
+"""The images, as far as they can be checked without Docker."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("serving", "training")
+
+Instructions = list[tuple[str, str]]
+
+
+def read(part: str) -> Instructions:
+    """Each instruction of a part's Dockerfile with its arguments, continued lines joined."""
+    text = (ROOT / part / "Dockerfile").read_text()
+    joined = "\n".join(line for line in text.splitlines() if line and not line.startswith("#")).replace("\\\n", " ")
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined.splitlines())]
+
+
+def of(instructions: Instructions, name: str) -> list[str]:
+    return [rest for word, rest in instructions if word == name]
+
+
+def arguments(instructions: Instructions) -> dict[str, str]:
+    return dict(argument.split("=", 1) for argument in of(instructions, "ARG"))
+
+
+def copied(instructions: Instructions) -> set[str]:
+    """What the image takes from the repository."""
+    copies = [copy for copy in of(instructions, "COPY") if not copy.startswith("--from=")]
+    return {source for copy in copies for source in copy.split()[:-1]}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_hadolint_finds_nothing(part: str) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([hadolint, ROOT / part / "Dockerfile"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_it_installs_extras_that_exist_with_the_tested_versions(part: str) -> None:
+    instructions = read(part)
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    defaults = arguments(instructions)
+    assert set(defaults["EXTRAS"].split(",")) <= set(declared)
+    assert f"torch=={defaults['TORCH']}" in (ROOT / "constraints.txt").read_text().splitlines()
+    (install,) = (run for run in of(instructions, "RUN") if "${EXTRAS}" in run)
+    assert "--constraint constraints.txt" in install
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_libraries_are_installed_before_our_code_is_copied(part: str) -> None:
+    steps = [f"{word} {rest}" for word, rest in read(part)]
+    libraries = next(index for index, step in enumerate(steps) if "${EXTRAS}" in step)
+    code = next(index for index, step in enumerate(steps) if step.startswith(f"COPY {part}"))
+    assert libraries < code
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_it_holds_no_other_part(part: str) -> None:
+    sources = copied(read(part))
+    assert all((ROOT / source).exists() for source in sources)
+    assert {source for source in sources if (ROOT / source / "__init__.py").exists()} == {"snap2caption", part}
+
+
+def test_what_is_copied_is_let_in_and_nothing_else_is() -> None:
+    first, *rest = [
+        line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")
+    ]
+    assert first == "*"
+    let_in = {line.removeprefix("!") for line in rest if line.startswith("!")}
+    assert let_in == {source for part in PARTS for source in copied(read(part))}
+
+
+@pytest.mark.parametrize(
+    ("part", "entry"),
+    [("serving", '["python3", "-m", "snap2caption"]'), ("training", '["snap2caption"]')],
+)
+def test_it_runs_as_a_numbered_user_and_starts_our_command(part: str, entry: str) -> None:
+    instructions = read(part)
+    assert of(instructions, "USER")[-1] not in {"0", "root"}
+    assert of(instructions, "USER")[-1].isdecimal()
+    assert of(instructions, "ENTRYPOINT") == [entry]
+    assert arguments(instructions)["BASE"].startswith("python:3.11-slim")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_secret_has_a_place_in_it(part: str) -> None:
+    instructions = read(part)
+    names = " ".join(of(instructions, "ARG") + of(instructions, "ENV")).upper()
+    assert not re.search(r"SECRET|TOKEN|PASSWORD|ACCESS_KEY|API_KEY", names)
+
+
+def test_the_service_tells_its_health() -> None:
+    (check,) = of(read("serving"), "HEALTHCHECK")
+    assert "/healthz" in check
