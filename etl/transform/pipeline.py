@@ -115,6 +115,10 @@ def plan(
     if not wanted:
         raise UserError("No city was given; give at least one, such as --cities newyork.")
     corpus, out = corpus.absolute(), out.absolute()
+    try:
+        corpus.stat()  # before anything is made in *out*
+    except OSError as error:
+        raise no_corpus(corpus, error) from error
     earlier = find_assignments(previous) if previous else None
     settings = Settings(
         cities=tuple(wanted),

@@ -160,3 +160,4 @@ def test_no_corpus_is_one_sentence(tmp_path: Path, content: bytes | None, senten
         path.write_bytes(content)
     with pytest.raises(UserError, match=sentence):
         transform(path, tmp_path / "out")
+    assert content is not None or not (tmp_path / "out").exists()
