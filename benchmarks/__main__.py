@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import evaluation, generation
 from benchmarks.etl import extract, load, transform
+from benchmarks.serving import compare
 from benchmarks.table import Row, markdown
 from benchmarks.training import smolvlm
 
@@ -18,12 +19,15 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "etl.load.swift": lambda folder: [load.run(folder, "swift", transfers) for transfers in (4, 8)],
     "evaluation": lambda _: [evaluation.run()],
     "generation": lambda _: [generation.run()],
+    "serving.demo": lambda folder: compare.run(folder, "demo"),
+    "serving.smolvlm": lambda folder: compare.run(folder, "smolvlm-256m-unsplit"),
     "training": lambda _: [row for epochs in (3, 1) for row in smolvlm.run(epochs)],
 }
 
 if __name__ == "__main__":
-    names = sys.argv[1:] or list(BENCHMARKS)
-    if unknown := set(names) - set(BENCHMARKS):
+    asked = sys.argv[1:] or [""]
+    names = [name for name in BENCHMARKS if any(f"{name}.".startswith(f"{one}." if one else "") for one in asked)]
+    if unknown := {one for one in asked if one and not any(f"{name}.".startswith(f"{one}.") for name in BENCHMARKS)}:
         sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; give some of {', '.join(BENCHMARKS)}.")
     rows: list[Row] = []
     for name in names:

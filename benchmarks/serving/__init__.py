@@ -1,0 +1,1 @@
+"""The caption service beside others that answer the same requests with the same model."""

@@ -1,0 +1,119 @@
+"""Ours, the usual endpoint and LitServe under the same load, one after the other, each in a process of its own."""
+
+import io
+import os
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.serving.load import Measured, closed, first_token, opened
+from benchmarks.serving.servers import PATHS
+from benchmarks.table import Row
+from demo.scenes.render import render
+from demo.scenes.scene import sample_scene
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Service
+from demo.stack.stack import Stack
+
+PEERS = {"endpoint": "FastAPI and generate in the endpoint", "litserve": "LitServe with batches"}
+
+REGULAR = 300 / 3600
+"""Requests a second that the service is meant for; it is also asked 20 times as often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many photos a server is sent by how many clients, and how many at each rate (a second)."""
+
+    photos: int
+    clients: int
+    rates: dict[float, int]
+
+
+LOADS = {
+    "demo": Load(64, 16, {REGULAR: 3, 20 * REGULAR: 30, 4.0: 30}),
+    "smolvlm-256m-unsplit": Load(8, 8, {}),
+    "llava-tiny": Load(8, 4, {20.0: 8}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was measured of one server; memory in GB."""
+
+    closed: Measured
+    opened: dict[float, Measured]
+    first_token: float
+    memory: float
+
+
+def run(folder: Path, model: str) -> list[Row]:
+    """Compare on *model*."""
+    load = LOADS[model]
+    photos = [_photo(number) for number in range(load.photos)]
+    results = {kind: _measure(folder / kind, kind, model, load, photos) for kind in PATHS}
+    return [row for peer, name in PEERS.items() for row in _rows(model, load, results["ours"], results[peer], name)]
+
+
+def _measure(folder: Path, kind: str, model: str, load: Load, photos: list[bytes]) -> Result:
+    folder.mkdir()
+    with _server(folder, kind, model) as (url, port):
+        closed(url, photos[:2], 2)  # to warm up
+        full = closed(url, photos, load.clients)
+        rates = {rate: opened(url, photos[:count], rate) for rate, count in load.rates.items()}
+        alone = photos[: min(4, len(photos))]
+        # Peers answer all at once: the first token comes with the last.
+        early = first_token(url, alone) if kind == "ours" else closed(url, alone, 1).quantile(0.5)
+        return Result(full, rates, early, _memory(port))
+
+
+@contextmanager
+def _server(folder: Path, kind: str, model: str) -> Iterator[tuple[str, int]]:
+    port = Ports(folder / "ports.json").get("serving")
+    service = Service(
+        name=kind,
+        command=(sys.executable, "-m", "benchmarks.serving.servers", kind, model, str(port)),
+        environment=dict(os.environ),
+        ready_url=f"http://{HOST}:{port}/{'health' if kind == 'litserve' else 'readyz'}",
+    )
+    with Stack(folder) as stack:
+        stack.start([service])
+        yield f"http://{HOST}:{port}{PATHS[kind]}", port
+
+
+def _memory(port: int) -> float:
+    """Return the memory of the server and all its workers, which its command line tells: what they share is counted once."""
+    named = ["benchmarks.serving.servers", str(port)]
+    started = [one for one in psutil.process_iter(["cmdline"]) if set(named) <= set(one.info["cmdline"] or [])]
+    family = {process for one in started for process in (one, *one.children(recursive=True))}
+    return sum(process.memory_full_info().pss for process in family) / 1e9
+
+
+def _rows(model: str, load: Load, ours: Result, theirs: Result, name: str) -> list[Row]:
+    rows = [
+        Row(
+            f"{model}: captions of {load.clients} clients", name, ours.closed.rate, theirs.closed.rate,
+            ours.closed.rate / theirs.closed.rate, "/s",
+        )
+    ]  # fmt: skip
+    pairs = [("full load", ours.closed, theirs.closed)]
+    pairs += [(f"{rate * 3600:.0f} an hour", ours.opened[rate], theirs.opened[rate]) for rate in load.rates]
+    for what, mine, other in pairs:
+        for share in (0.5, 0.9, 0.99):
+            times = mine.quantile(share), other.quantile(share)
+            rows.append(Row(f"{model}: P{share * 100:.0f}, {what}", name, *times, times[1] / times[0]))
+    early = ours.first_token, theirs.first_token
+    rows.append(Row(f"{model}: first token, alone", name, *early, early[1] / early[0]))
+    memory = ours.memory, theirs.memory
+    return [*rows, Row(f"{model}: memory", name, *memory, memory[1] / memory[0], "GB")]
+
+
+def _photo(number: int) -> bytes:
+    stream = io.BytesIO()
+    render(sample_scene(random.Random(number)), number).save(stream, "JPEG")
+    return stream.getvalue()

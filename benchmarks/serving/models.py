@@ -1,0 +1,19 @@
+"""The models that are served: all servers get the same, with the same adapter."""
+
+from peft import LoraConfig, get_peft_model
+
+from benchmarks.training.shapes import build
+from snap2caption.settings import Settings
+from snap2caption.vlm import VisionLanguageModel, load, quieten_peft
+
+MODELS = {"demo": 48, "smolvlm-256m-unsplit": 32, "llava-tiny": 16}
+"""What can be served, and how many tokens an answer has at most. Random models never stop earlier."""
+
+
+def load_model(name: str) -> VisionLanguageModel:
+    """Return the demo base, or a random model of that shape; with an adapter that costs what a trained one does, and adds nothing."""
+    quieten_peft()
+    vlm = load("demo-base", Settings().models_dir) if name == "demo" else build(name, "float32")
+    config = LoraConfig(r=8, target_modules=r".*(language_model|text_model).*\.(q_proj|v_proj)")
+    vlm.model = get_peft_model(vlm.model, config).eval()
+    return vlm

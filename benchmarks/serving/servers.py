@@ -1,0 +1,111 @@
+"""The three servers: ``python -m benchmarks.serving.servers ours|endpoint|litserve MODEL PORT``. Each answers a photo with caption and alt text.
+
+``endpoint`` is what is usually written: FastAPI, and ``generate`` in the handler, one request after the other. ``litserve`` gathers requests into
+batches. Both call ``generate`` twice, with the adapter and without it; ours writes both at once.
+"""
+
+import io
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import litserve
+import torch
+import uvicorn
+from fastapi import FastAPI, UploadFile
+from fastapi import Request as StarletteRequest
+from PIL import Image
+
+from benchmarks.serving.models import MODELS, load_model
+from demo.stack.ports import HOST
+from serving.app import build_app
+from serving.engine import LocalEngine
+from serving.models import Served
+from serving.ranking import HashtagTable
+from serving.settings import ServingSettings
+from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.registry import ModelVersion
+from snap2caption.vlm import Decoding, VisionLanguageModel
+
+BATCH = 8
+PATHS = {"ours": "/generate-caption", "endpoint": "/generate-caption", "litserve": "/predict"}
+
+
+def answer(vlm: VisionLanguageModel, photos: list[Image.Image], tokens: int) -> list[dict[str, str]]:
+    """Caption and describe *photos* as one batch, by the model's own generate."""
+    decoding, prompt = Decoding(tokens), build_prompt(Request())
+    captions = vlm.generate(photos, [prompt] * len(photos), decoding)
+    described = vlm.generate(photos, [DESCRIBE_PROMPT] * len(photos), decoding, without_adapter=True)
+    return [{"caption": caption.text, "alt_text": alt.text} for caption, alt in zip(captions, described, strict=True)]
+
+
+def ours(model: str) -> FastAPI:
+    """Return our service over the model."""
+    version = ModelVersion(1, "run", model, "random", "data", "file:///nowhere")
+    served = Served(LocalEngine(load_model(model), f"{model}/1"), HashtagTable.from_rows([]), version)
+    settings = ServingSettings(
+        cache_dir=Path(tempfile.gettempdir()),
+        max_batch=BATCH,
+        queue_size=512,
+        deadline_seconds=600,
+        max_new_tokens=MODELS[model],
+    )
+    return build_app(settings, lambda: served)
+
+
+def endpoint(model: str) -> FastAPI:
+    """Return the usual endpoint. The lock keeps threads from slowing each other down."""
+    vlm, lock, app = load_model(model), threading.Lock(), FastAPI()
+
+    @app.get("/readyz")
+    def readyz() -> str:
+        return "ok"
+
+    @app.post("/generate-caption")
+    def caption(image: UploadFile) -> dict[str, str]:
+        photo = Image.open(image.file).convert("RGB")
+        with lock:
+            return answer(vlm, [photo], MODELS[model])[0]
+
+    return app
+
+
+class Captions(litserve.LitAPI):
+    """The model behind LitServe."""
+
+    def __init__(self, model: str, threads: int) -> None:
+        super().__init__(max_batch_size=BATCH, batch_timeout=0.01)
+        self.model_name = model
+        self.threads = threads
+
+    def setup(self, _: str) -> None:
+        """Load the model, in the worker's process."""
+        torch.set_num_threads(self.threads)
+        self.vlm = load_model(self.model_name)
+
+    def decode_request(self, request: StarletteRequest) -> Image.Image:
+        """Return the photo."""
+        return Image.open(io.BytesIO(request["image"].file.read())).convert("RGB")
+
+    def predict(self, photos: list[Image.Image]) -> list[dict[str, str]]:
+        """Caption a batch."""
+        return answer(self.vlm, photos, MODELS[self.model_name])
+
+    def encode_response(self, output: dict[str, str]) -> dict[str, str]:
+        """Return the answer."""
+        return output
+
+
+def main(kind: str, model: str, port: int) -> None:
+    """Serve until stopped."""
+    if kind == "litserve":
+        server = litserve.LitServer(Captions(model, torch.get_num_threads()), accelerator="cpu", timeout=600)
+        server.run(host=HOST, port=port, generate_client_file=False, log_level="error")
+        return
+    app = ours(model) if kind == "ours" else endpoint(model)
+    uvicorn.run(app, host=HOST, port=port, log_config=None, access_log=False)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
