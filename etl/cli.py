@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from etl.feedback.label_studio import cli as label_studio
+from etl.feedback import cli as feedback
 from snap2caption.console import download_bar, print_result, progress_bar
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     for command in (extract, transform, transform_plan, transform_slice, transform_merge, load, inspect, export):
         app.command()(command)
     label_studio.register(app)
+    feedback.register(app)
 
 
 def extract(

@@ -52,6 +52,27 @@ class File(_Model):
     bytes: int
 
 
+class AnnotationOrigin(_Model):
+    """An annotation in Label Studio, and who made it, both by their numbers there."""
+
+    annotation: int
+    annotator: str
+
+
+class SampleOrigin(_Model):
+    """What a sample of feedback was made of: the first annotation's words were taken, the others agreed so much (0 to 1; None: there are none)."""
+
+    annotations: tuple[AnnotationOrigin, ...]
+    agreement: float | None = None
+
+
+class FeedbackOrigin(_Model):
+    """What a version of feedback was made of: its samples, by the feedback's id, and the corpus version whose held-out photos it keeps away from."""
+
+    corpus: str
+    samples: dict[str, SampleOrigin]
+
+
 class Manifest(_Model):
     """A dataset version. ``version`` is derived from content and settings: same input, same version."""
 
@@ -63,6 +84,7 @@ class Manifest(_Model):
     hashtags: File
     assignments: File | None = None
     card: File | None = None
+    feedback: FeedbackOrigin | None = None
     created: datetime | None = None
 
     def files(self) -> list[File]:

@@ -74,7 +74,7 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
         shards = _write_shards(work, plan.corpus, pool)
         card = telling.result()
     summaries = {split: _summarise(shards[split]) for split in SPLITS}
-    hashtags, assignments = (_file(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
+    hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
     content = [
         settings,
@@ -92,7 +92,7 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
         assignments=assignments,
     )
     card.write(work.draft, manifest)
-    manifest = manifest.model_copy(update={"card": _file(work.draft, CARD)})
+    manifest = manifest.model_copy(update={"card": file_of(work.draft, CARD)})
     (work.draft / NAME).write_bytes(manifest.dump())
     return manifest
 
@@ -216,7 +216,8 @@ def _read(table: Path, name: str) -> Iterator["pa.Array"]:
         yield batch.column(0)
 
 
-def _file(folder: Path, name: str) -> File:
+def file_of(folder: Path, name: str) -> File:
+    """Return a file of a version as its manifest names it."""
     path = folder / name
     with path.open("rb") as stream:
         return File(name=name, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)

@@ -39,10 +39,15 @@ def assign(
 
 def draw(seed: int, name: str) -> Split:
     """Draw a split for *name*: always the same for the same seed and name."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    point = int.from_bytes(digest[:8]) / 2**64
+    left = point(seed, name)
     for split, share in SHARES:
-        point -= share
-        if point < 0:
+        left -= share
+        if left < 0:
             return split
     return "test"
+
+
+def point(seed: int, name: str) -> float:
+    """Draw a number from 0 to 1 for *name*: always the same for the same seed and name."""
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64

@@ -1,0 +1,277 @@
+"""Making a dataset version of what annotators corrected.
+
+The corrections are packed as a corpus of the same shape as any, and the transform makes the version of it: grouping, split, shards, tables and
+card are the corpus's own. What is added is where each sample came from, and that no copy of a photo which the corpus holds out is learnt from.
+"""
+
+import shutil
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.feedback import ledger
+from etl.feedback.ledger import NEWEST, Version
+from etl.feedback.protect import HeldOut, read_held_out
+from etl.feedback.records import erased, read_photo
+from etl.feedback.retraining import corrected_in, new_since
+from etl.feedback.validate import Correction, validate
+from etl.load import load
+from etl.transform import transform
+from etl.transform.archive import normalise_city
+from etl.transform.assembly import file_of, hash_of
+from etl.transform.card import CARD, write_card
+from etl.transform.check import hash_image
+from etl.transform.columns import assigned
+from etl.transform.database import write_table
+from etl.transform.reasons import Reason
+from etl.transform.tables import ASSIGNMENTS, HASHTAGS
+from etl.transform.versions import locked
+from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
+from snap2caption.manifest import (
+    NAME,
+    SPLITS,
+    AnnotationOrigin,
+    FeedbackOrigin,
+    File,
+    Manifest,
+    SampleOrigin,
+    Source,
+    Split,
+)
+from snap2caption.post import render
+from snap2caption.shards import read_shard
+from snap2caption.store import ObjectStore, open_store
+
+ELSEWHERE = "elsewhere"
+"""The city of a photo whose creator named none that the corpus knows."""
+
+FOLDER = "feedback"
+"""Under the datasets' URI, where versions of feedback lie."""
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip knows: the same content must give the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A version of feedback, and the corpus version that it was made to be mixed with."""
+
+    version: str
+    uri: str
+    corpus_uri: str
+    samples: dict[Split, int]
+    dropped: dict[str, int]
+    new: int
+    """Samples that no training was started with yet."""
+
+
+def build(
+    feedback_uri: str, datasets_uri: str, corpus_uri: str, state: Path, *, seed: int, workers: int | None = None
+) -> Built:
+    """Make a version of all that annotators corrected so far, and load it to ``<datasets_uri>/feedback/<version>``.
+
+    A version is named by its content: with nothing new it is the one that is there. Splits stand once they are drawn. Killed anywhere
+    and run again, it ends the same. What it needs on disk is removed at its end, or by the next run: feedback can be erased, so no copy may stay.
+
+    Args:
+        feedback_uri: the store of feedback.
+        datasets_uri: where dataset versions are loaded to.
+        corpus_uri: the corpus version to mix with.
+        state: the folder for work in progress, and for the hashes of the corpus's photos.
+        seed: of the split.
+        workers: processes; by default one per processor.
+
+    Raises:
+        UserError: nothing that annotators corrected can be used.
+        StoreError: a store refused or is away.
+    """
+    store, corpus = open_store(feedback_uri), Dataset.open(corpus_uri)
+    scratch = state / "feedback"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with locked(scratch / ".lock"):
+        work = scratch / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            held_out = read_held_out(corpus, scratch / "held-out", workers)
+            folder = _Builder(store, corpus, held_out, work, seed, workers).make(store.uri)
+            uri = load(folder, f"{datasets_uri.rstrip('/')}/{FOLDER}")
+            manifest = Manifest.read(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        ledger.write(store, NEWEST, Version(version=manifest.version, uri=uri))
+    return Built(
+        version=manifest.version,
+        uri=uri,
+        corpus_uri=corpus.uri,
+        samples={split: summary.samples for split, summary in manifest.splits.items()},
+        dropped=manifest.dropped,
+        new=new_since(store, corrected_in(manifest)),
+    )
+
+
+class _Builder:
+    def __init__(
+        self, store: ObjectStore, corpus: Dataset, held_out: HeldOut, work: Path, seed: int, workers: int | None
+    ) -> None:
+        self.store = store
+        self.corpus = corpus
+        self.held_out = held_out
+        self.work = work
+        self.seed = seed
+        self.workers = workers
+        self.dropped: Counter[str] = Counter()
+
+    def make(self, source: str) -> Path:
+        """Return the folder of the version, complete."""
+        validated = validate(self.store)
+        self.dropped.update({str(reason): count for reason, count in validated.refused.items()})
+        earlier = _earlier_splits(self.store, self.work)
+        archive = self.work / "corrections.zip"
+        packed = self._pack(archive, validated.corrections, earlier)
+        if not packed:
+            why = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items())) or "there is none"
+            raise UserError(f"No completed annotation can be used ({why}); annotate some tasks, then build again.")
+        made = transform(
+            archive,
+            self.work / "made",
+            cities=sorted({*self.corpus.manifest.splits["train"].cities, ELSEWHERE}),
+            seed=self.seed,
+            previous=_as_version(self.work / "earlier", earlier),
+            source_urls=(source,),
+            workers=self.workers,
+        )
+        # Someone may have asked for her photo's erasure while we worked on it.
+        if gone := erased(self.store) & packed.keys():
+            raise UserError(f"Feedback {min(gone)} was erased meanwhile; build again.")
+        return self._finish(made, packed)
+
+    def _pack(
+        self, archive: Path, corrections: Iterable[Correction], earlier: dict[str, Split]
+    ) -> dict[str, Correction]:
+        """Write the corrections in the corpus's shape, and note in *earlier* which must go to a split that is held out.
+
+        Returns:
+            Those that were packed, by the feedback's id.
+        """
+        packed = {}
+        with zipfile.ZipFile(archive, "w") as target:
+            for correction in corrections:
+                feedback = correction.feedback
+                photo = read_photo(self.store, feedback)
+                if photo is None:
+                    self.dropped[str(Reason.MISSING_IMAGE)] += 1
+                    continue
+                if self._leaks(feedback.id, photo, earlier):
+                    self.dropped["held_out_photo"] += 1
+                    continue
+                city = self._city(feedback.location)
+                for name, data in (
+                    (f"captions_resized_1M/cities_instagram/{city}/{feedback.id}.txt", render(correction.post)),
+                    (f"img_resized_1M/cities_instagram/{city}/{feedback.id}.jpg", photo),
+                ):
+                    target.writestr(zipfile.ZipInfo(name, _EPOCH), data)
+                packed[feedback.id] = correction
+        return packed
+
+    def _leaks(self, identifier: str, photo: bytes, earlier: dict[str, Split]) -> bool:
+        """Give a copy of a photo that the corpus holds out the same split; tell of one that an earlier version put into a less protected one.
+
+        Such a one was learnt from before the corpus held it out, so that it is of no use for either.
+        """
+        image_hash = hash_image(photo)
+        if isinstance(image_hash, Reason):
+            return False  # the transform finds the same, and counts it
+        split = self.held_out.split_of(image_hash)
+        if split is None:
+            return False
+        known = earlier.setdefault(identifier, split)
+        return SPLITS.index(known) < SPLITS.index(split)
+
+    def _city(self, location: str | None) -> str:
+        """Return the corpus's city that the creator named; what she wrote names no folder."""
+        wanted = normalise_city(location or "")
+        return wanted if wanted in self.corpus.manifest.splits["train"].cities else ELSEWHERE
+
+    def _finish(self, made: Path, packed: Mapping[str, Correction]) -> Path:
+        """Return the folder of the version with its lineage, named by its content."""
+        plain = Manifest.read(made)
+        kept = [
+            sample.id
+            for summary in plain.splits.values()
+            for shard in summary.shards
+            for sample in read_shard(made / shard.name)
+        ]
+        # By which path the splits came to be does not matter, as the table of them is part of the content.
+        settings = {name: value for name, value in plain.settings.items() if name != "previous"}
+        origin = FeedbackOrigin(
+            corpus=self.corpus.manifest.version,
+            samples={identifier: _origin(packed[identifier]) for identifier in sorted(kept)},
+        )
+        draft = plain.model_copy(
+            update={
+                "settings": settings,
+                "dropped": dict(sorted((Counter(plain.dropped) + self.dropped).items())),
+                "feedback": origin,
+                "card": None,
+            }
+        )
+        content = draft.model_dump(mode="json", exclude={"version", "source", "created"})
+        manifest = draft.model_copy(update={"version": hash_of(content)[:16]})
+        folder = self.work / manifest.version
+        made.rename(folder)
+        write_card(folder, manifest, ())
+        manifest = manifest.model_copy(update={"card": file_of(folder, CARD)})
+        (folder / NAME).write_bytes(manifest.dump())
+        return folder
+
+
+def _origin(correction: Correction) -> SampleOrigin:
+    return SampleOrigin(
+        annotations=tuple(
+            AnnotationOrigin(annotation=one.id, annotator=one.annotator) for one in correction.annotations
+        ),
+        agreement=correction.agreement,
+    )
+
+
+def _earlier_splits(store: ObjectStore, work: Path) -> dict[str, Split]:
+    """Return the splits of the newest version, and so of all before it."""
+    import pyarrow.parquet as pq
+
+    newest = ledger.entry(store, NEWEST, Version)
+    if newest is None:
+        return {}
+    dataset = Dataset.open(newest.uri)
+    if dataset.manifest.assignments is None:
+        return {}
+    rows = pq.read_table(dataset.fetch(dataset.manifest.assignments, work / "fetched")).to_pylist()
+    return {row["id"]: row["split"] for row in rows}
+
+
+def _as_version(folder: Path, splits: Mapping[str, Split]) -> Path | None:
+    """Return a folder with *splits* in the form in which the transform takes those of an earlier version."""
+    import pyarrow as pa
+
+    if not splits:
+        return None
+    folder.mkdir()
+    table = pa.RecordBatch.from_pylist(
+        [{"id": id_, "split": split} for id_, split in sorted(splits.items())], assigned()
+    )
+    write_table(folder / ASSIGNMENTS, assigned(), [table])
+    nothing = File(name=HASHTAGS, sha256=hash_of(None), bytes=0)
+    manifest = Manifest(
+        version=hash_of(dict(splits))[:16],
+        source=Source(urls=(), sha256=hash_of(None)),
+        settings={},
+        dropped={},
+        splits={},
+        hashtags=nothing,
+        assignments=file_of(folder, ASSIGNMENTS),
+    )
+    (folder / NAME).write_bytes(manifest.dump())
+    return folder

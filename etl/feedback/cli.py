@@ -1,0 +1,110 @@
+"""Commands of the feedback loop: `snap2caption feedback …`, one for each of its steps."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from snap2caption.console import print_result
+from snap2caption.settings import Settings
+
+if TYPE_CHECKING:
+    from snap2caption.store import ObjectStore
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
+_Share = typer.Option(min=0, max=1, help="The share of these that annotators see.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to *app*."""
+    group = typer.Typer(
+        help="What creators corrected: collect, sample, validate, build.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for command in (collect, sample, validate, build, retrained):
+        group.command()(command)
+    app.add_typer(group, name="feedback")
+
+
+def collect(as_json: AsJson = False) -> None:
+    """Find the feedback that came since the last time; prints how many."""
+    from etl.feedback.collect import collect as step
+
+    new = step(_store())
+    print_result(str(new), {"new": new}, as_json=as_json)
+
+
+def sample(
+    flagged: Annotated[float, _Share] = 1.0,
+    edited: Annotated[float, _Share] = 1.0,
+    low_rated: Annotated[float, _Share] = 1.0,
+    low_confidence: Annotated[float, _Share] = 0.5,
+    random: Annotated[float, _Share] = 0.05,
+    low_rating: Annotated[int, typer.Option(min=1, max=5, help="A rating is low up to this one.")] = 2,
+    doubt: Annotated[float, typer.Option(min=0, max=1, help="The confidence is low below this.")] = 0.5,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Choose what annotators see of the feedback that was collected; prints how many of each kind."""
+    from etl.feedback.kinds import Shares
+    from etl.feedback.sample import sample as step
+
+    shares = Shares(
+        flagged=flagged,
+        edited=edited,
+        low_rated=low_rated,
+        low_confidence=low_confidence,
+        random=random,
+        low_rating=low_rating,
+        doubt=doubt,
+    )
+    found = step(_store(), shares, seed)
+    text = ", ".join(f"{kind} {count}" for kind, count in found.chosen.items()) or "none"
+    print_result(text, found.model_dump(mode="json"), as_json=as_json)
+
+
+def validate(as_json: AsJson = False) -> None:
+    """Judge the annotations; prints how many corrections can be learnt, how many of them are new, and why others can't."""
+    from etl.feedback.retraining import new_since
+    from etl.feedback.validate import validate as step
+
+    store = _store()
+    found = step(store)
+    new = new_since(store, {(one.feedback.id, one.annotations[0].id) for one in found.corrections})
+    document = {"usable": len(found.corrections), "new": new, "refused": found.refused}
+    why = "".join(f", {reason} {count}" for reason, count in found.refused.items())
+    print_result(f"usable {len(found.corrections)}, new {new}{why}", document, as_json=as_json)
+
+
+def build(
+    corpus_uri: Annotated[str, typer.Argument(metavar="DATASET_URI", help="The corpus version to mix with.")],
+    seed: Seed = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset version of all that annotators corrected; prints its URI."""
+    from etl.feedback.build import build as step
+
+    settings = Settings()
+    built = step(
+        settings.feedback_uri, settings.datasets_uri, corpus_uri, settings.state_dir, seed=seed, workers=workers
+    )
+    print_result(built.uri, asdict(built), as_json=as_json)
+
+
+def retrained(
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The version of feedback.")], as_json: AsJson = False
+) -> None:
+    """Note that a training was started with a version of feedback, so that what is in it is no longer new; prints the version."""
+    from etl.feedback.retraining import note_retraining
+
+    version = note_retraining(_store(), uri)
+    print_result(version, {"version": version}, as_json=as_json)
+
+
+def _store() -> "ObjectStore":
+    from snap2caption.store import open_store
+
+    return open_store(Settings().feedback_uri)

@@ -1,0 +1,21 @@
+"""Finding the feedback that came since the last time."""
+
+import hashlib
+import json
+
+from etl.feedback.ledger import BATCHES, Batch, entries, write
+from etl.feedback.records import record_keys
+from snap2caption.store import ObjectStore
+
+
+def collect(store: ObjectStore) -> int:
+    """Put the records that no batch holds yet into a new one, and return how many they are.
+
+    Records are only listed, not read. A record is told by its key and not by its day, as the service may replay its spool days later.
+    """
+    known = {key for _, batch in entries(store, BATCHES, Batch) for key in batch.records}
+    new = sorted(set(record_keys(store).values()) - known)
+    if new:
+        name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:16]
+        write(store, f"{BATCHES}{name}.json", Batch(records=tuple(new)))
+    return len(new)

@@ -1,0 +1,83 @@
+"""What the loop has done so far, as small objects beside the feedback: each is written once, and whole, so no step is lost or done twice.
+
+They name feedback by its id alone; the digests in them tell nothing without the photo and the caption.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from etl.feedback.kinds import Kind, Shares
+from etl.feedback.records import read
+from snap2caption.store import ObjectStore
+
+BATCHES, SAMPLES, RETRAININGS, NEWEST = "batches/", "samples/", "retrainings/", "newest-version.json"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Batch(_Model):
+    """Feedback that was collected at one time: the keys of its records."""
+
+    records: tuple[str, ...]
+
+
+class Chosen(_Model):
+    """A feedback that annotators shall see, and why. ``twin`` is equal for the same photo with the same caption."""
+
+    record: str
+    kind: Kind
+    twin: str
+
+
+class Sample(_Model):
+    """What was chosen of a batch, and how."""
+
+    seed: int
+    shares: Shares
+    chosen: tuple[Chosen, ...]
+    duplicates: int
+    """So many more would have been chosen, but that annotators see the same photo with the same caption already."""
+
+
+class Version(_Model):
+    """A feedback dataset version: where it is."""
+
+    version: str
+    uri: str
+
+
+class Retraining(_Model):
+    """A training that was started with a version."""
+
+    version: str
+    uri: str
+    started: datetime
+
+
+Entry = TypeVar("Entry", bound=_Model)
+
+
+def write(store: ObjectStore, key: str, entry: BaseModel) -> None:
+    """Write an entry, in place of one of that key."""
+    data = entry.model_dump_json().encode()
+    store.put(key, data, sha256=hashlib.sha256(data).hexdigest())
+
+
+def entry(store: ObjectStore, key: str, kind: type[Entry]) -> Entry | None:
+    """Return the entry of that key, or None."""
+    data = read(store, key)
+    return None if data is None else kind.model_validate_json(data)
+
+
+def entries(store: ObjectStore, prefix: str, kind: type[Entry]) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries under *prefix* with their names, in the order of these."""
+    for found in store.list(prefix):
+        known = entry(store, found.key, kind)
+        if known is not None:
+            yield found.key.removeprefix(prefix).removesuffix(".json"), known

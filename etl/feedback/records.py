@@ -1,0 +1,79 @@
+"""Reading what the service and Label Studio left in the store of feedback, and never what was erased."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from snap2caption.feedback import Annotation, Feedback, photo_key
+from snap2caption.store import ObjectStore, StoreError
+from snap2caption.threads import in_threads
+
+_THREADS = 16
+"""Small objects wait for answers, not for bandwidth."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(store: ObjectStore, key: str) -> bytes | None:
+    """Return the object, or None if there is none: it may have been erased a moment ago."""
+    try:
+        with store.get(key) as stream:
+            return stream.read()
+    except StoreError:
+        if store.exists(key):
+            raise
+        return None
+
+
+def erased(store: ObjectStore) -> set[str]:
+    """Return the ids of the feedback that was erased."""
+    return {_name(found.key) for found in store.list("erased/")}
+
+
+def record_keys(store: ObjectStore) -> dict[str, str]:
+    """Return the keys of the records that are there and were not erased, by feedback."""
+    gone = erased(store)
+    keys = {_name(found.key): found.key for found in store.list("records/")}
+    return {identifier: keys[identifier] for identifier in sorted(keys.keys() - gone)}
+
+
+def annotation_keys(store: ObjectStore) -> dict[str, list[str]]:
+    """Return the keys of the annotations, by feedback."""
+    found: dict[str, list[str]] = {}
+    for info in store.list("annotations/"):
+        found.setdefault(info.key.split("/")[1], []).append(info.key)
+    return found
+
+
+def read_records(store: ObjectStore, keys: Iterable[str]) -> list[Feedback]:
+    """Return the feedback under *keys*, by id. A record that is not one is left out: one bad object must not stop the loop."""
+    return sorted(_read_all(store, keys, Feedback), key=lambda feedback: feedback.id)
+
+
+def read_annotations(store: ObjectStore, keys: Iterable[str]) -> list[Annotation]:
+    """Return the annotations under *keys*, by number; what is not an annotation is left out."""
+    return sorted(_read_all(store, keys, Annotation), key=lambda annotation: annotation.id)
+
+
+def read_photo(store: ObjectStore, feedback: Feedback) -> bytes | None:
+    """Return the feedback's photo, or None if it is gone."""
+    return read(store, photo_key(feedback.photo))
+
+
+def _read_all(store: ObjectStore, keys: Iterable[str], kind: type[Model]) -> Iterator[Model]:
+    for data in in_threads(lambda key: read(store, key), keys, _THREADS):
+        if data is not None and (found := _parse(data, kind)) is not None:
+            yield found
+
+
+def _parse(data: bytes, kind: type[Model]) -> Model | None:
+    try:
+        return kind.model_validate(json.loads(data))
+    except (ValidationError, ValueError):
+        return None
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")

@@ -1,0 +1,35 @@
+"""Which corrections no training was started with yet."""
+
+from datetime import UTC, datetime
+
+from etl.feedback import ledger
+from etl.feedback.ledger import RETRAININGS, Retraining
+from snap2caption.dataset import Dataset
+from snap2caption.manifest import Manifest
+from snap2caption.store import ObjectStore
+
+Corrected = set[tuple[str, int]]
+"""Feedback ids with the annotations whose words were taken."""
+
+
+def new_since(store: ObjectStore, corrected: Corrected) -> int:
+    """Return how many of *corrected* are not in the version that the last training was started with."""
+    last = max(
+        (one for _, one in ledger.entries(store, RETRAININGS, Retraining)), key=lambda one: one.started, default=None
+    )
+    return len(corrected - (corrected_in(Dataset.open(last.uri).manifest) if last else set()))
+
+
+def note_retraining(store: ObjectStore, uri: str) -> str:
+    """Note that a training was started with the version at *uri*, and return its version. Doing it twice changes nothing."""
+    version = Dataset.open(uri).manifest.version
+    key = f"{RETRAININGS}{version}.json"
+    if ledger.entry(store, key, Retraining) is None:
+        ledger.write(store, key, Retraining(version=version, uri=uri, started=datetime.now(UTC)))
+    return version
+
+
+def corrected_in(manifest: Manifest) -> Corrected:
+    """Return what a version of feedback was made of."""
+    samples = manifest.feedback.samples if manifest.feedback else {}
+    return {(identifier, origin.annotations[0].annotation) for identifier, origin in samples.items()}

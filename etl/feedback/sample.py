@@ -1,0 +1,69 @@
+"""Choosing the feedback that annotators see."""
+
+import hashlib
+from collections import Counter
+
+from pydantic import BaseModel, ConfigDict
+
+from etl.feedback.kinds import Kind, Shares, choose
+from etl.feedback.ledger import BATCHES, SAMPLES, Batch, Chosen, Sample, entries, write
+from etl.feedback.records import erased, read_records
+from snap2caption.feedback import Feedback
+from snap2caption.store import ObjectStore
+
+
+class Sampled(BaseModel):
+    """What a call chose: how many feedbacks of each kind, and how many were left out as duplicates."""
+
+    model_config = ConfigDict(frozen=True)
+
+    chosen: dict[Kind, int]
+    duplicates: int
+
+
+def sample(store: ObjectStore, shares: Shares, seed: int) -> Sampled:
+    """Choose of every batch that nothing was chosen of yet.
+
+    Each feedback is chosen once or never: a batch's sample is written as a whole and stands, whatever shares and seed come later. Of the same
+    photo with the same caption the first is chosen, in this batch or an earlier one.
+    """
+    done = dict(entries(store, SAMPLES, Sample))
+    batches = {name: batch for name, batch in entries(store, BATCHES, Batch) if name not in done}
+    seen = {chosen.record for one in done.values() for chosen in one.chosen}
+    twins = {chosen.twin for one in done.values() for chosen in one.chosen}
+    gone = erased(store)
+    kinds: Counter[Kind] = Counter()
+    duplicates = 0
+    # By their records, which begin with the day.
+    for name, batch in sorted(batches.items(), key=lambda item: item[1].records):
+        keys = {key.rpartition("/")[2].removesuffix(".json"): key for key in batch.records if key not in seen}
+        feedback = read_records(store, (key for identifier, key in keys.items() if identifier not in gone))
+        found = [
+            Chosen(record=keys[one.id], kind=kind, twin=_twin(one))
+            for one in sorted(feedback, key=lambda one: (one.received, one.id))
+            if (kind := choose(one, shares, seed)) is not None
+        ]
+        first = {chosen.twin: chosen for chosen in reversed(found) if chosen.twin not in twins}
+        chosen = tuple(one for one in found if first.get(one.twin) is one)
+        write(
+            store,
+            f"{SAMPLES}{name}.json",
+            Sample(seed=seed, shares=shares, chosen=chosen, duplicates=len(found) - len(chosen)),
+        )
+        seen |= {one.record for one in chosen}
+        twins |= first.keys()
+        kinds.update(one.kind for one in chosen)
+        duplicates += len(found) - len(chosen)
+    return Sampled(chosen=dict(kinds), duplicates=duplicates)
+
+
+def chosen_feedback(store: ObjectStore) -> list[Feedback]:
+    """Return all feedback that was ever chosen and is not erased, by id: what Label Studio should hold a task for, or held."""
+    keys = {chosen.record for _, one in entries(store, SAMPLES, Sample) for chosen in one.chosen}
+    gone = erased(store)
+    return [one for one in read_records(store, sorted(keys)) if one.id not in gone]
+
+
+def _twin(feedback: Feedback) -> str:
+    words = feedback.shown.model_dump_json() if feedback.shown else ""
+    return hashlib.sha256(f"{feedback.photo}:{words}".encode()).hexdigest()
