@@ -16,8 +16,21 @@ class Rule(BaseModel):
     """One sentence, for a person."""
 
 
+class Score(BaseModel):
+    """A number of both that no rule asks for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    candidate: float | None
+    incumbent: float | None
+
+
 class Verdict(BaseModel):
-    """Admitted if every rule passed. ``incumbent`` names what the candidate was compared with (``champion v3``, ``base``)."""
+    """Admitted if every rule passed. ``incumbent`` names what the candidate was compared with (``champion v3``, ``base``).
+
+    ``reported`` are scores on the held-out feedback, if the candidate learned from feedback; they decide nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,6 +38,7 @@ class Verdict(BaseModel):
     dataset_version: str
     incumbent: str
     rules: tuple[Rule, ...]
+    reported: tuple[Score, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property
@@ -48,6 +62,7 @@ class Verdict(BaseModel):
             (rule.name, number(rule.candidate), number(rule.incumbent), "passed" if rule.passed else "**REFUSED**")
             for rule in self.rules
         ]
+        rows += [(score.name, number(score.candidate), number(score.incumbent), "reported") for score in self.reported]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         lines.insert(1, " | ".join("-" * width for width in widths))

@@ -1,6 +1,7 @@
 """Models evaluated, and put before the gate. The command line and Airflow call these."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -9,11 +10,12 @@ from mlflow import MlflowClient
 from snap2caption.errors import UserError
 from snap2caption.registry import ModelVersion, Registry
 from snap2caption.settings import Settings
+from snap2caption.shards import Sample
 from snap2caption.verdict import Rule, Verdict
 from training.data import CachedDataset
 from training.evaluate import Conditions, Evaluation, conditions_of, evaluate
 from training.finetune import make_deterministic
-from training.gate import judge
+from training.gate import Pair, judge
 from training.latency import Latency, compare_latency
 from training.models import BASE, Model, find_base, find_trained, load_both
 from training.pipeline import open_dataset
@@ -22,6 +24,8 @@ from training.recipe import EvaluationSettings, Recipe, parse_recipe
 from training.report import REPORT, Incumbent, render_report, save_report
 from training.tracking import (
     CANDIDATE,
+    FEEDBACK_CANDIDATE,
+    FEEDBACK_INCUMBENT,
     INCUMBENT,
     LATENCY,
     RECIPE,
@@ -94,30 +98,64 @@ def _compare(
     incumbent = (
         find_trained(champion.run_id, client, registry) if champion else find_base(candidate.base, settings.models_dir)
     )
-    evaluator = _Evaluator(client, recipe, dataset, settings)
+    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
+    evaluator = _Evaluator(client, settings, recipe.optimiser.precision, dataset, conditions)
     mine = evaluator.of(candidate, [(candidate.run_id, CANDIDATE)])
     # The incumbent may have been evaluated as a candidate itself, or by an earlier try of this gate.
     earlier = [(candidate.run_id, INCUMBENT)] + ([(incumbent.run_id, CANDIDATE)] if incumbent.run_id else [])
     theirs = evaluator.of(incumbent, earlier)
     log = RunLog(client, candidate.run_id)
     log.text(theirs.model_dump_json(indent=1), INCUMBENT)
+    on_feedback = _compare_on_feedback(candidate, incumbent, recipe, evaluator, log)
     samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
-    log.text(render_report(mine, samples, Incumbent(label(champion), theirs)), REPORT)
+    against = Incumbent(label(champion), theirs)
     latency = evaluator.time(candidate, incumbent, recipe.gate.latency_photos)
     log.text(latency.model_dump_json(indent=1), LATENCY)
-    verdict = judge(mine, theirs, latency, recipe.gate, run_id=candidate.run_id, incumbent_name=label(champion))
+    verdict = judge(
+        Pair(mine, theirs),
+        latency,
+        recipe.gate,
+        run_id=candidate.run_id,
+        incumbent_name=against.name,
+        on_feedback=on_feedback,
+    )
+    log.text(render_report(mine, samples, against, verdict.reported), REPORT)
     return verdict.model_copy(update={"rules": (*verdict.rules, *_history(candidate.run_id, registry))})
 
 
+def _compare_on_feedback(
+    candidate: Model, incumbent: Model, recipe: Recipe, evaluator: "_Evaluator", log: RunLog
+) -> Pair | None:
+    """Compare both on the held-out test split of the feedback that the candidate learned from; None: it did not, or nothing is held out."""
+    if recipe.data.feedback is None:
+        return None
+    uri = log.client.get_run(log.run_id).data.tags["feedback_uri"]
+    held_out = evaluator.on(open_dataset(uri, evaluator.settings))
+    if not held_out.dataset.manifest.splits["test"].samples:
+        return None
+    mine = held_out.of(candidate, [(log.run_id, FEEDBACK_CANDIDATE)])
+    theirs = held_out.of(incumbent, [(log.run_id, FEEDBACK_INCUMBENT)])
+    log.text(mine.model_dump_json(indent=1), FEEDBACK_CANDIDATE)
+    log.text(theirs.model_dump_json(indent=1), FEEDBACK_INCUMBENT)
+    return Pair(mine, theirs)
+
+
+@dataclass(frozen=True, slots=True)
 class _Evaluator:
     """Evaluates models under one run's conditions, or finds that it was done."""
 
-    def __init__(self, client: MlflowClient, recipe: Recipe, dataset: CachedDataset, settings: Settings) -> None:
-        self.client = client
-        self.dataset = dataset
-        self.models_dir = settings.models_dir
-        self.dtype = recipe.optimiser.precision
-        self.conditions: Conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
+    client: MlflowClient
+    settings: Settings
+    dtype: str
+    dataset: CachedDataset
+    conditions: Conditions
+    beside: Sequence[Sample] = ()
+
+    def on(self, feedback: CachedDataset) -> "_Evaluator":
+        """Return one that evaluates on the whole test split of *feedback*, beside the captions of this one's split."""
+        wanted = self.conditions.settings.model_copy(update={"split": "test", "max_samples": None})
+        beside = self.dataset.samples(self.conditions.split, self.conditions.cities)
+        return replace(self, dataset=feedback, conditions=conditions_of(feedback, (), wanted), beside=beside)
 
     def of(self, model: Model, earlier: list[tuple[str, str]]) -> Evaluation:
         """Return *model*'s evaluation: one of *earlier* (run, artifact) if it holds, else a new one."""
@@ -126,12 +164,13 @@ class _Evaluator:
             evaluation = Evaluation.read(stored) if stored else None
             if evaluation and evaluation.model == model.name and evaluation.conditions == self.conditions:
                 return evaluation
-        return evaluate(model.load(self.models_dir, self.dtype), self.dataset, self.conditions, model.name)
+        vlm = model.load(self.settings.models_dir, self.dtype)
+        return evaluate(vlm, self.dataset, self.conditions, model.name, self.beside)
 
     def time(self, candidate: Model, incumbent: Model, photos: int) -> Latency:
         """Measure how long both take for a caption, on the split's first *photos*."""
         samples = self.dataset.samples(self.conditions.split, self.conditions.cities)[:photos]
-        pair = load_both(candidate, incumbent, self.models_dir, self.dtype)
+        pair = load_both(candidate, incumbent, self.settings.models_dir, self.dtype)
         return compare_latency(*pair, samples, self.conditions.settings.max_new_tokens, self.conditions.device)
 
 

@@ -126,7 +126,13 @@ def conditions_of(dataset: CachedDataset, cities: Sequence[str], settings: Evalu
     )
 
 
-def evaluate(vlm: VisionLanguageModel, dataset: CachedDataset, conditions: Conditions, name: str) -> Evaluation:
+def evaluate(
+    vlm: VisionLanguageModel,
+    dataset: CachedDataset,
+    conditions: Conditions,
+    name: str,
+    beside: Sequence[Sample] = (),
+) -> Evaluation:
     """Let *vlm* write a caption for each photo, greedily, in the tone of the photo's own caption, and score what it wrote.
 
     Args:
@@ -134,6 +140,8 @@ def evaluate(vlm: VisionLanguageModel, dataset: CachedDataset, conditions: Condi
         dataset: where the photos and their captions are.
         conditions: which of them, and how to write.
         name: what to call the model in the evaluation.
+        beside: samples of another dataset whose captions count in CIDEr's document frequencies too: among a few that share a phrase, no
+            phrase would be rare.
 
     Raises:
         UserError: a batch does not fit into the device's memory.
@@ -143,6 +151,7 @@ def evaluate(vlm: VisionLanguageModel, dataset: CachedDataset, conditions: Condi
     samples = everything
     if settings.max_samples is not None and settings.max_samples < len(everything):
         samples = random.Random(0).sample(everything, settings.max_samples)  # noqa: S311 - not a secret
+    everything = [*beside, *everything]
     collate = SampleCollator(vlm, evaluation_prompt)
     by_length = sorted(samples, key=lambda sample: len(render(sample.post)))
     try:

@@ -1,50 +1,69 @@
 """The gate: whether a candidate may take the incumbent's place."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from snap2caption.verdict import Rule, Verdict
+from snap2caption.verdict import Rule, Score, Verdict
 from training.bootstrap import Bootstrap
 from training.evaluate import Evaluation
 from training.latency import Latency
-from training.recipe import GateSettings
+from training.recipe import FeedbackGateSettings, GateSettings
+
+_REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
+"""Of the feedback's test split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The evaluations of both models on the same samples."""
+
+    candidate: Evaluation
+    incumbent: Evaluation
+
+    def __post_init__(self) -> None:
+        if self.candidate.conditions != self.incumbent.conditions:
+            raise ValueError("candidate and incumbent were evaluated under different conditions")
 
 
 def judge(
-    candidate: Evaluation,
-    incumbent: Evaluation,
+    on_corpus: Pair,
     latency: Latency,
     settings: GateSettings,
     *,
     run_id: str,
     incumbent_name: str,
+    on_feedback: Pair | None = None,
 ) -> Verdict:
     """Compare two evaluations on the same samples, rule by rule. A number that is not finite fails its rule.
 
     Args:
-        candidate: of the model that wants to be promoted.
-        incumbent: of the model that it wants to replace.
+        on_corpus: the model that wants to be promoted and the one that it wants to replace, on the corpus's test split.
         latency: of both, timed in turn; what their evaluations took is not compared, since each had its own moment.
         settings: the rules.
         run_id: the candidate's run.
         incumbent_name: what to call the incumbent in the verdict.
-
-    Raises:
-        ValueError: the evaluations were made under different conditions, so that they can't be compared.
+        on_feedback: both on the held-out test split of the feedback that the candidate learned from, if it did.
     """
-    if candidate.conditions != incumbent.conditions:
-        raise ValueError("candidate and incumbent were evaluated under different conditions")
     return Verdict(
         run_id=run_id,
-        dataset_version=candidate.conditions.dataset_version,
+        dataset_version=on_corpus.candidate.conditions.dataset_version,
         incumbent=incumbent_name,
-        rules=tuple(_rules(candidate, incumbent, latency, settings)),
+        rules=tuple(_rules(on_corpus, latency, settings, on_feedback)),
+        reported=tuple(_reported(on_feedback)) if on_feedback else (),
     )
 
 
-def _rules(candidate: Evaluation, incumbent: Evaluation, latency: Latency, settings: GateSettings) -> Iterator[Rule]:
-    yield _primary(candidate, incumbent, settings)
+def _rules(on_corpus: Pair, latency: Latency, settings: GateSettings, on_feedback: Pair | None) -> Iterator[Rule]:
+    candidate, incumbent = on_corpus.candidate, on_corpus.incumbent
+    if settings.feedback is not None and on_feedback is not None:
+        asked, resamples = settings.feedback, settings.bootstrap_samples
+        yield _better("CIDEr on feedback", on_feedback, asked, resamples)
+        before = incumbent.overall.cider
+        yield _at_least("CIDEr", candidate.overall.cider, before, before * (1 - asked.cider_tolerance))
+    else:
+        yield _better("CIDEr", on_corpus, settings, settings.bootstrap_samples)
     yield _at_most("loss", candidate.loss, incumbent.loss, settings.loss_tolerance)
     for city, scores in incumbent.cities.items():
         floor = scores.cider * (1 - settings.city_tolerance)
@@ -54,18 +73,25 @@ def _rules(candidate: Evaluation, incumbent: Evaluation, latency: Latency, setti
     yield _at_most("seconds a caption", *latency.medians(), settings.latency_tolerance)
 
 
-def _primary(candidate: Evaluation, incumbent: Evaluation, settings: GateSettings) -> Rule:
-    confidence = confidence_of_gain(candidate, incumbent, settings.margin, settings.bootstrap_samples)
-    mine, theirs = candidate.overall.cider, incumbent.overall.cider
-    passed = bool(mine > theirs + settings.margin) and confidence >= settings.confidence
+def _reported(pair: Pair) -> Iterator[Score]:
+    yield Score(name="feedback: loss", candidate=pair.candidate.loss, incumbent=pair.incumbent.loss)
+    for name in _REPORTED:
+        mine, theirs = getattr(pair.candidate.overall, name), getattr(pair.incumbent.overall, name)
+        yield Score(name=f"feedback: {name}", candidate=mine, incumbent=theirs)
+
+
+def _better(name: str, pair: Pair, asked: GateSettings | FeedbackGateSettings, resamples: int) -> Rule:
+    confidence = confidence_of_gain(pair.candidate, pair.incumbent, asked.margin, resamples)
+    mine, theirs = pair.candidate.overall.cider, pair.incumbent.overall.cider
+    passed = bool(mine > theirs + asked.margin) and confidence >= asked.confidence
     return Rule(
-        name="CIDEr",
+        name=name,
         passed=passed,
         candidate=mine,
         incumbent=theirs,
         reason=(
-            f"CIDEr is {mine:.3f}, the incumbent's {theirs:.3f}: "
-            f"it is better by more than {settings.margin:g} with {confidence:.1%} confidence ({settings.confidence:.1%} asked)."
+            f"{name} is {mine:.3f}, the incumbent's {theirs:.3f}: "
+            f"it is better by more than {asked.margin:g} with {confidence:.1%} confidence ({asked.confidence:.1%} asked)."
         ),
     )
 

@@ -31,7 +31,17 @@ from training.ranks import Ranks, joined
 from training.recipe import Recipe
 from training.report import REPORT, render_report
 from training.stream import SampleStream
-from training.tracking import CANDIDATE, FINGERPRINT, RECIPE, RunLog, connect, explained, find_run, is_finished
+from training.tracking import (
+    CANDIDATE,
+    FEEDBACK_MANIFEST,
+    FINGERPRINT,
+    RECIPE,
+    RunLog,
+    connect,
+    explained,
+    find_run,
+    is_finished,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +163,8 @@ def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks) -> None:
             log.tags({"launcher": recipe.launcher.kind, "processes": str(ranks.size)})
             log.text(recipe.dump(), RECIPE)
             log.dataset(job.dataset.manifest, job.dataset.uri, test=recipe.evaluation.split)
+            if job.feedback:
+                log.text(job.feedback.manifest.dump().decode(), FEEDBACK_MANIFEST)
         if not ranks.lead((work_dir / "adapter").is_dir):
             with explaining_shortage(training_advice(recipe)):
                 _fit(job, work_dir, log, ranks, store)

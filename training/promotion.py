@@ -9,6 +9,9 @@ from snap2caption.verdict import Verdict
 from training.models import Model, find_trained
 from training.tracking import VERDICT, connect, explained, read_artifact
 
+_KEPT = ("base", "base_revision", "dataset_version", "dataset_uri", "feedback_version", "feedback_uri")
+"""The tags of a run that its registered version has as well."""
+
 
 def promote(reference: str, settings: Settings, *, force: bool = False) -> ModelVersion:
     """Make a model the champion, registering it if need be. Doing it twice changes nothing.
@@ -51,7 +54,7 @@ def register(model: Model, client: MlflowClient, registry: Registry) -> ModelVer
     assert model.run_id is not None  # noqa: S101 - it was trained
     assert model.adapter is not None  # noqa: S101
     tags = client.get_run(model.run_id).data.tags
-    kept = {name: tags[name] for name in ("base", "base_revision", "dataset_version", "dataset_uri")}
+    kept = {name: tags[name] for name in _KEPT if name in tags}
     return registry.register(model.run_id, model.adapter.uri, kept)
 
 

@@ -196,10 +196,21 @@ class EvaluationSettings(_Section):
     max_samples: Positive | None = None
 
 
+class FeedbackGateSettings(_Section):
+    """What a candidate that learned from feedback must show on the feedback's held-out test split: that it is better there.
+
+    On the corpus's test split its CIDEr must then only not be lower by more than ``cider_tolerance``, a share of the incumbent's.
+    """
+
+    margin: Annotated[float, Field(ge=0)] = 0.0
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    cider_tolerance: Share = 0.05
+
+
 class GateSettings(_Section):
     """What a candidate must show. The tolerances are shares of the incumbent's value, but for the hashtags' (a difference of shares).
 
-    Both models are timed on ``latency_photos`` photos.
+    Both models are timed on ``latency_photos`` photos. Without ``feedback``, scores on the feedback's test split are reported alone.
     """
 
     margin: Annotated[float, Field(ge=0)] = 0.0
@@ -210,6 +221,7 @@ class GateSettings(_Section):
     hashtags_tolerance: Share = 0.05
     latency_tolerance: Annotated[float, Field(ge=0)] = 0.5
     latency_photos: Positive = 5
+    feedback: FeedbackGateSettings | None = None
 
 
 class Recipe(_Section):

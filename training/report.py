@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader
 from snap2caption.errors import UserError
 from snap2caption.images import decode
 from snap2caption.shards import Sample
+from snap2caption.verdict import Score
 from training.bootstrap import Interval
 from training.evaluate import Evaluation, Row
 from training.metrics import Scores, tokenise
@@ -84,13 +85,19 @@ class _Shown:
     incumbent: Row | None
 
 
-def render_report(evaluation: Evaluation, samples: Sequence[Sample], incumbent: Incumbent | None = None) -> str:
+def render_report(
+    evaluation: Evaluation,
+    samples: Sequence[Sample],
+    incumbent: Incumbent | None = None,
+    on_feedback: Sequence[Score] = (),
+) -> str:
     """Return the page: self-contained, without scripts, and the same for the same evaluations.
 
     Args:
         evaluation: the model's.
         samples: where the photos of its rows are found.
         incumbent: the one that it is compared with, evaluated on the same samples; without, the page shows the model alone.
+        on_feedback: scores of both on held-out feedback.
     """
     template = Environment(autoescape=True, loader=PackageLoader(__package__, ".")).get_template("report.html.j2")
     other = incumbent.evaluation if incumbent else None
@@ -98,6 +105,7 @@ def render_report(evaluation: Evaluation, samples: Sequence[Sample], incumbent: 
     return template.render(
         evaluation=evaluation,
         incumbent=incumbent,
+        on_feedback=on_feedback,
         gain=_gain(evaluation, theirs),
         summary=list(_summary(evaluation, other)),
         measures=[(name, _MEASURES[name]) for name in _IN_A_GROUP],

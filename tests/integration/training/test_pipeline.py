@@ -24,7 +24,16 @@ from training.pipeline import train
 from training.promotion import open_registry, promote, rollback
 from training.recipe import EvaluationSettings
 from training.report import REPORT
-from training.tracking import CANDIDATE, RECIPE, VERDICT, connect, read_artifact
+from training.tracking import (
+    CANDIDATE,
+    FEEDBACK_CANDIDATE,
+    FEEDBACK_INCUMBENT,
+    FEEDBACK_MANIFEST,
+    RECIPE,
+    VERDICT,
+    connect,
+    read_artifact,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -152,6 +161,20 @@ def test_feedback_is_mixed_in_and_its_content_is_part_of_what_a_training_is(
     assert run.data.params["train_samples"] == "60"
     assert run.data.tags["feedback_version"] == Manifest.read(tmp_path / "feedback").version
     assert train(with_feedback, settings) == run.info.run_id
+    # The gate evaluates both on what was held out of it, and a registered version names it.
+    verdict = gate_run(run.info.run_id, settings)
+    assert {score.name for score in verdict.reported} >= {"feedback: loss", "feedback: cider"}
+    assert "On held-out feedback" in read_artifact(client, run.info.run_id, REPORT).decode()
+    stored = [
+        Evaluation.read(read_artifact(client, run.info.run_id, name))
+        for name in (FEEDBACK_CANDIDATE, FEEDBACK_INCUMBENT)
+    ]
+    assert [(found.conditions.dataset_version, len(found.rows)) for found in stored] == [("d00000000070", 3)] * 2
+    manifest = Manifest.parse(read_artifact(client, run.info.run_id, FEEDBACK_MANIFEST), "artifact")
+    assert manifest.version == "d00000000070"
+    version = promote(run.info.run_id, settings, force=True)
+    registered = client.get_model_version(settings.registered_model, str(version.version))
+    assert registered.tags["feedback_uri"] == run.data.tags["feedback_uri"]
     # The test split, and so the gate, is the corpus's.
     assert run.data.tags["dataset_version"] == Manifest.read(dataset_dir).version
     with pytest.raises(UserError, match="vision features can't be kept"):

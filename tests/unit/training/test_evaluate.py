@@ -3,6 +3,7 @@ import io
 import json
 import weakref
 from collections import Counter
+from dataclasses import replace
 from typing import ClassVar
 
 import pytest
@@ -119,6 +120,17 @@ def test_what_was_learned_shows(base, load_tiny, dataset, recipe, tmp_path):
     assert tuned.overall.cider > base.overall.cider + 0.2
     again = evaluate(vlm, dataset, conditions_of(dataset, (), recipe.evaluation), "run:x")
     assert (again.loss, again.rows, again.overall) == (tuned.loss, tuned.rows, tuned.overall)
+
+
+def test_what_all_share_is_rare_beside_the_captions_of_another_dataset(load_tiny, dataset, recipe):
+    conditions = conditions_of(dataset, (), recipe.evaluation)
+    habit = [coloured(9, (60, 40), f"Nobody else says this {number}.") for number in range(12)]
+    alone = evaluate(load_tiny(), dataset, conditions, "m")
+    beside = evaluate(load_tiny(), dataset, conditions, "m", [replace(one, id=f"h{n}") for n, one in enumerate(habit)])
+    assert [row.id for row in beside.rows] == [row.id for row in alone.rows]
+    assert [row.hypothesis for row in beside.rows] == [row.hypothesis for row in alone.rows]
+    assert beside.overall.bleu_1 == alone.overall.bleu_1
+    assert beside.overall.cider != alone.overall.cider
 
 
 def test_a_part_of_the_split_is_the_same_part_each_time(load_tiny, dataset, recipe):

@@ -3,11 +3,12 @@ import math
 import pytest
 
 from snap2caption.post import Tone
+from snap2caption.verdict import Score, Verdict
 from training.evaluate import Conditions, Evaluation, Row
-from training.gate import confidence_of_gain, judge
+from training.gate import Pair, confidence_of_gain, judge
 from training.latency import Latency
 from training.metrics import Scores, Writing
-from training.recipe import EvaluationSettings, GateSettings
+from training.recipe import EvaluationSettings, FeedbackGateSettings, GateSettings
 
 pytestmark = pytest.mark.unit
 
@@ -72,7 +73,7 @@ SCENARIOS = {
 
 @pytest.mark.parametrize(("candidate", "settings", "refused"), SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_scenarios(candidate, settings, refused):
-    verdict = judge(candidate, evaluation(OLD), latency(), settings, run_id="r", incumbent_name="champion v1")
+    verdict = judge(Pair(candidate, evaluation(OLD)), latency(), settings, run_id="r", incumbent_name="champion v1")
     assert [rule.name for rule in verdict.rules if not rule.passed] == refused
     assert verdict.admitted is not bool(refused)
     assert len(verdict.refusals) == len(refused)
@@ -81,7 +82,7 @@ def test_scenarios(candidate, settings, refused):
 @pytest.mark.parametrize(("seconds", "admitted"), [(0.14, True), (0.16, False), (math.inf, False), (math.nan, False)])
 def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(seconds, admitted):
     candidate, incumbent = evaluation(BETTER, seconds=9.0), evaluation(OLD, seconds=0.01)
-    verdict = judge(candidate, incumbent, latency(seconds), SETTINGS, run_id="r", incumbent_name="base")
+    verdict = judge(Pair(candidate, incumbent), latency(seconds), SETTINGS, run_id="r", incumbent_name="base")
     assert verdict.admitted is admitted
     assert verdict.rules[-1].name == "seconds a caption"
 
@@ -89,14 +90,43 @@ def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(s
 def test_different_conditions_cannot_be_compared():
     other = CONDITIONS.model_copy(update={"dataset_version": "d2"})
     with pytest.raises(ValueError, match="different conditions"):
-        judge(
-            evaluation(BETTER, conditions=other),
-            evaluation(OLD),
-            latency(),
-            SETTINGS,
-            run_id="r",
-            incumbent_name="base",
-        )
+        Pair(evaluation(BETTER, conditions=other), evaluation(OLD))
+
+
+ON_FEEDBACK = {
+    "better on feedback, equal on the corpus": (OLD, BETTER, []),
+    "better on feedback, a little lower on the corpus": ([cider - 0.02 for cider in OLD], BETTER, []),
+    "better on feedback, worse on the corpus": ([cider - 0.05 for cider in OLD], BETTER, ["CIDEr"]),
+    "equal on both": (OLD, OLD, ["CIDEr on feedback"]),
+    "better on the corpus, equal on feedback": (BETTER, OLD, ["CIDEr on feedback"]),
+}
+
+
+@pytest.mark.parametrize(("on_corpus", "on_feedback", "refused"), ON_FEEDBACK.values(), ids=ON_FEEDBACK.keys())
+def test_a_recipe_may_ask_for_a_gain_on_feedback_and_none_lost_on_the_corpus(on_corpus, on_feedback, refused):
+    settings = SETTINGS.model_copy(update={"feedback": FeedbackGateSettings()})
+    feedback = Pair(evaluation(on_feedback), evaluation(OLD))
+    corpus = Pair(evaluation(on_corpus), evaluation(OLD))
+    verdict = judge(corpus, latency(), settings, run_id="r", incumbent_name="base", on_feedback=feedback)
+    assert [rule.name for rule in verdict.rules if not rule.passed] == refused
+    # With nothing held out to see it on, the corpus alone decides, as ever.
+    alone = judge(corpus, latency(), settings, run_id="r", incumbent_name="base")
+    assert alone.admitted is (on_corpus is BETTER)
+    assert alone.reported == ()
+
+
+def test_otherwise_scores_on_feedback_are_reported_and_decide_nothing():
+    feedback = Pair(evaluation(OLD, loss=9.0), evaluation(BETTER))
+    corpus = Pair(evaluation(BETTER), evaluation(OLD))
+    verdict = judge(corpus, latency(), SETTINGS, run_id="r", incumbent_name="base", on_feedback=feedback)
+    assert verdict.admitted
+    loss, cider = verdict.reported[:2]
+    assert loss == Score(name="feedback: loss", candidate=9.0, incumbent=2.0)
+    assert (cider.candidate, cider.incumbent) == (pytest.approx(0.65), pytest.approx(0.85))
+    # Numbers that are none come back as none.
+    none = verdict.model_copy(update={"reported": (loss.model_copy(update={"candidate": math.nan}),)})
+    assert Verdict.model_validate_json(none.model_dump_json()).reported[0].candidate is None
+    assert "| feedback: loss" in verdict.table()
 
 
 def test_the_confidence_is_paired():

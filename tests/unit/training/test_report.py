@@ -1,3 +1,4 @@
+import math
 import random
 import re
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ from tiny import CITIES, write_photo, write_post
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
 from snap2caption.shards import Sample
+from snap2caption.verdict import Score
 from snap2caption.vlm import Generated
 from training.evaluate import Answers, Conditions, assess
 from training.recipe import EvaluationSettings
@@ -109,6 +111,13 @@ def test_scores_are_there_with_their_intervals(mixed, good, samples):
         if name in {*mixed.cities, *mixed.tones}:
             assert f"<tr><td>{name}</td>" in page
     assert page.count('<svg viewBox="0 0 560 210"') == 2
+
+
+def test_scores_on_held_out_feedback_are_shown(mixed, good, samples):
+    scores = (Score(name="feedback: bleu_4", candidate=0.25, incumbent=math.nan),)
+    page = render_report(mixed, samples, Incumbent("champion v3", good), scores)
+    assert "<tr><td>bleu 4</td><td>0.250</td><td>not a number</td></tr>" in page
+    assert "held-out feedback" not in render_report(mixed, samples, Incumbent("champion v3", good))
 
 
 def test_it_is_the_same_each_time(mixed, samples):
