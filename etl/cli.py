@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from etl.feedback.label_studio import cli as label_studio
 from etl.feedback import cli as feedback
+from etl.feedback.label_studio import cli as label_studio
 from snap2caption.console import download_bar, print_result, progress_bar
 
 if TYPE_CHECKING:

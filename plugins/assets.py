@@ -25,3 +25,19 @@ def dataset_uri(given: str, context: Mapping[str, Any]) -> str:
     if not events:
         raise AirflowFailException("No dataset: trigger the DAG `etl`, or give dataset_uri in the trigger form.")
     return str(events[-1].extra["uri"])
+
+
+def newest_dataset_uri(given: str, context: Mapping[str, Any]) -> str:
+    """Return the dataset version to work on: the one *given* in the trigger form, else the newest that was ever loaded.
+
+    The task must have the dataset asset among its inlets.
+
+    Raises:
+        AirflowFailException: none was. Trying again would not help.
+    """
+    if given:
+        return given
+    newest = list(context["inlet_events"][DATASET].ascending(False).limit(1))
+    if not newest:
+        raise AirflowFailException("No dataset: trigger the DAG `etl`, or give dataset_uri in the trigger form.")
+    return str(newest[0].extra["uri"])

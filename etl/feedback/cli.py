@@ -19,11 +19,11 @@ _Share = typer.Option(min=0, max=1, help="The share of these that annotators see
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     group = typer.Typer(
-        help="What creators corrected: collect, sample, validate, build.",
+        help="What creators corrected: collect, sample, push, validate, build.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for command in (collect, sample, validate, build, retrained):
+    for command in (collect, sample, push, validate, build, retrained):
         group.command()(command)
     app.add_typer(group, name="feedback")
 
@@ -63,6 +63,20 @@ def sample(
     found = step(_store(), shares, seed)
     text = ", ".join(f"{kind} {count}" for kind, count in found.chosen.items()) or "none"
     print_result(text, found.model_dump(mode="json"), as_json=as_json)
+
+
+def push(as_json: AsJson = False) -> None:
+    """Create a task in Label Studio for all feedback that was chosen and that nobody annotated yet; prints how many are new."""
+    from etl.feedback.label_studio.project import open_project
+    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.tasks import push as step
+    from etl.feedback.sample import open_feedback
+
+    settings, store = read_settings(), _store()
+    with open_project(settings) as project:
+        pushed = step(project, store, open_feedback(store), settings.photos_uri or store.uri)
+        document = {"project": project.url, "created": pushed.created, "present": pushed.present}
+    print_result(f"{pushed.created} created, {pushed.present} there before", document, as_json=as_json)
 
 
 def validate(as_json: AsJson = False) -> None:

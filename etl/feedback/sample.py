@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.feedback.kinds import Kind, Shares, choose
 from etl.feedback.ledger import BATCHES, SAMPLES, Batch, Chosen, Sample, entries, write
-from etl.feedback.records import erased, read_records
+from etl.feedback.records import annotation_keys, erased, read_records
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore
 
@@ -36,7 +36,7 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> Sampled:
     duplicates = 0
     # By their records, which begin with the day.
     for name, batch in sorted(batches.items(), key=lambda item: item[1].records):
-        keys = {key.rpartition("/")[2].removesuffix(".json"): key for key in batch.records if key not in seen}
+        keys = {_id(key): key for key in batch.records if key not in seen}
         feedback = read_records(store, (key for identifier, key in keys.items() if identifier not in gone))
         found = [
             Chosen(record=keys[one.id], kind=kind, twin=_twin(one))
@@ -57,11 +57,15 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> Sampled:
     return Sampled(chosen=dict(kinds), duplicates=duplicates)
 
 
-def chosen_feedback(store: ObjectStore) -> list[Feedback]:
-    """Return all feedback that was ever chosen and is not erased, by id: what Label Studio should hold a task for, or held."""
+def open_feedback(store: ObjectStore) -> list[Feedback]:
+    """Return the feedback that was ever chosen, less what was annotated or erased, by id: what annotators should find a task for."""
     keys = {chosen.record for _, one in entries(store, SAMPLES, Sample) for chosen in one.chosen}
-    gone = erased(store)
-    return [one for one in read_records(store, sorted(keys)) if one.id not in gone]
+    done = erased(store) | annotation_keys(store).keys()
+    return read_records(store, sorted(key for key in keys if _id(key) not in done))
+
+
+def _id(record: str) -> str:
+    return record.rpartition("/")[2].removesuffix(".json")
 
 
 def _twin(feedback: Feedback) -> str:

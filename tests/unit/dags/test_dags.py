@@ -33,6 +33,8 @@ print(json.dumps({
         dag_id: {
             "params": {name: {"description": param.description, "default": param.value, **param.schema} for name, param in dag.params.items()},
             "schedule": str(dag.schedule),
+            "asset": str(getattr(dag.schedule, "asset_condition", None)),
+            "cron": getattr(getattr(dag.schedule, "timetable", None), "expression", None),
             "tasks": {
                 task.task_id: {
                     "retries": task.retries,
@@ -84,7 +86,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
 
 def test_every_file_is_read_without_an_error(read: Read) -> None:
     assert read.errors == {}
-    assert set(read.dags) == {"etl", "training", "rollback"}
+    assert set(read.dags) == {"etl", "training", "rollback", "feedback"}
 
 
 def test_reading_loads_nothing_heavy(read: Read) -> None:
@@ -121,12 +123,25 @@ def test_stages_follow_one_another(read: Read) -> None:
         "training.approve": ["gate"],
         "training.promote": ["approve", "gate"],
         "rollback.rollback": [],
+        "feedback.collect": [],
+        "feedback.sample": ["collect"],
+        "feedback.push": ["sample"],
+        "feedback.pull": ["push"],
+        "feedback.validate": ["pull"],
+        "feedback.build": ["validate"],
+        "feedback.retrain": ["build"],
+        "feedback.note": ["build", "retrain"],
     }
 
 
 def test_loading_a_dataset_starts_the_training(read: Read) -> None:
     assert read.dags["etl"]["tasks"]["load"]["outlets"] == ["snap2caption_dataset"]
     assert "snap2caption_dataset" in read.dags["training"]["schedule"]
+
+
+def test_the_feedback_loop_runs_daily_and_when_label_studio_says_so(read: Read) -> None:
+    assert "snap2caption://annotations" in read.dags["feedback"]["asset"]
+    assert read.dags["feedback"]["cron"] == "0 3 * * *"
 
 
 def test_nobody_is_asked_for_approval_unless_the_form_says_so(read: Read) -> None:
@@ -142,6 +157,19 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
         "seed",
         "slice_pairs",
         "datasets_uri",
+    }
+    assert set(read.dags["feedback"]["params"]) == {
+        "flagged",
+        "edited",
+        "low_rated",
+        "low_confidence",
+        "random",
+        "seed",
+        "at_least",
+        "dataset_uri",
+        "config",
+        "overrides",
+        "approval",
     }
     assert set(read.dags["training"]["params"]) == {"config", "overrides", "dataset_uri", "approval"}
     for dag in read.dags.values():

@@ -7,7 +7,7 @@ from feedbacks import Box, identifier
 from etl.feedback.collect import collect
 from etl.feedback.kinds import Kind, Shares, choose
 from etl.feedback.ledger import SAMPLES, Sample, entries
-from etl.feedback.sample import Sampled, chosen_feedback, sample
+from etl.feedback.sample import Sampled, open_feedback, sample
 from snap2caption.feedback import Words
 
 pytestmark = pytest.mark.unit
@@ -18,7 +18,7 @@ EDIT = Words(caption="Mine.")
 
 def numbers(box: Box) -> list[int]:
     ids = {identifier(number): number for number in range(200)}
-    return sorted(ids[one.id] for one in chosen_feedback(box.store))
+    return sorted(ids[one.id] for one in open_feedback(box.store))
 
 
 def test_what_was_collected_is_not_collected_again(box: Box) -> None:
@@ -107,12 +107,14 @@ def test_no_feedback_is_in_two_samples_even_if_two_batches_hold_it(box: Box) -> 
     assert sorted(counts.values()) == [1, 1]
 
 
-def test_what_was_erased_after_it_was_chosen_is_no_task(box: Box) -> None:
+def test_what_was_erased_or_annotated_after_it_was_chosen_is_no_task(box: Box) -> None:
     feedback = box.send(1)
     box.send(2)
+    box.send(3)
     collect(box.store)
     sample(box.store, ALL, 0)
     box.erase(feedback)
+    box.annotate(3)
     assert numbers(box) == [2]
 
 

@@ -1,0 +1,110 @@
+"""What creators corrected and annotators confirmed in, a retraining out as soon as enough is new.
+
+Nothing here waits: annotators take days, so each run takes what they have done by now, and the training has a DAG of its own.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule, dag
+
+from plugins.assets import ANNOTATIONS
+from plugins.operators.feedback import BuildOperator, RetrainOperator, StepOperator, ValidateOperator
+
+DEFAULTS = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+}
+
+SHARES = {"flagged": 1.0, "edited": 1.0, "low_rated": 1.0, "low_confidence": 0.5, "random": 0.05}
+"""How much of each kind annotators see."""
+
+PARAMS = {
+    **{
+        name: Param(
+            share,
+            type="number",
+            minimum=0,
+            maximum=1,
+            title=f"Share of {name.replace('_', ' ')} feedback",
+            description="How much of it annotators see.",
+        )
+        for name, share in SHARES.items()
+    },
+    "seed": Param(0, type="integer", title="Seed", description="Of what is drawn, and of the split."),
+    "at_least": Param(
+        50,
+        type="integer",
+        minimum=1,
+        title="New corrections",
+        description="So many must be new since the last retraining for another one.",
+    ),
+    "dataset_uri": Param(
+        "", type="string", title="Dataset URI", description="The corpus version to mix with; empty: the newest."
+    ),
+    "config": Param(
+        "feedback.yaml", type="string", title="Recipe", description="A file of configs/, with data.feedback."
+    ),
+    "overrides": Param(
+        [],
+        type="array",
+        items={"type": "string", "pattern": "^[a-z_0-9.]+=.*$"},
+        title="Overrides",
+        description="Settings of the recipe to change, such as data.feedback.share=0.3, one a line.",
+    ),
+    "approval": Param(
+        False,
+        type="boolean",
+        title="Approval",
+        description="Ask a person before a model that the gate has admitted is promoted.",
+    ),
+}
+
+SHORT = timedelta(minutes=30)
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 3 * * *", timezone="UTC"), assets=[ANNOTATIONS]),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params=PARAMS,
+    render_template_as_native_obj=True,
+    tags=["snap2caption", "data", "model"],
+    doc_md=__doc__,
+)
+def feedback() -> None:
+    options = [f"--{name.replace('_', '-')}={{{{ params.{name} }}}}" for name in (*SHARES, "seed")]
+    collect = StepOperator(task_id="collect", step=("feedback", "collect"), execution_timeout=SHORT)
+    sample = StepOperator(task_id="sample", step=("feedback", "sample"), options=options, execution_timeout=SHORT)
+    push = StepOperator(task_id="push", step=("feedback", "push"), execution_timeout=SHORT)
+    pull = StepOperator(task_id="pull", step=("label-studio-pull",), execution_timeout=SHORT)
+    validate = ValidateOperator(task_id="validate", at_least="{{ params.at_least }}", execution_timeout=SHORT)
+    build = BuildOperator(
+        task_id="build",
+        dataset_uri="{{ params.dataset_uri }}",
+        seed="{{ params.seed }}",
+        execution_timeout=timedelta(hours=3),
+    )
+    retrain = RetrainOperator(
+        task_id="retrain",
+        built=build.output,
+        config="{{ params.config }}",
+        overrides="{{ params.overrides }}",
+        approval="{{ params.approval }}",
+        execution_timeout=SHORT,
+    )
+    # Skipped retraining: a run that was killed here had started it.
+    note = StepOperator(
+        task_id="note",
+        step=("feedback", "retrained"),
+        options=["{{ ti.xcom_pull(task_ids='build')['uri'] }}"],
+        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
+        execution_timeout=SHORT,
+    )
+    collect >> sample >> push >> pull >> validate >> build
+    [build, retrain] >> note
+
+
+feedback()
