@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo test lint format bench chaos chaos-etl chaos-training chaos-label-studio soak gate-table demo-base image-serving image-training clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio soak gate-table demo-base image-serving image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -45,6 +45,9 @@ $(LABEL_STUDIO): constraints-label-studio.txt | $(INSTALLED)
 demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)
 	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
 
+demo-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the demo with Label Studio: corrections, annotations, retraining, the same photos before and after (ONCE=1)
+	@$(BIN)/snap2caption demo-feedback $(if $(ONCE),--once)
+
 # bitsandbytes, for one test. Apart, because PEFT imports it wherever it finds it.
 $(VENV)/qlora: constraints.txt | $(INSTALLED)
 	@$(PIP) --constraint constraints.txt --no-deps --upgrade --target $@ bitsandbytes
@@ -53,6 +56,9 @@ $(VENV)/qlora: constraints.txt | $(INSTALLED)
 test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
+
+test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
+	@TEST_FEEDBACK= $(BIN)/python -m pytest tests/e2e/test_feedback.py -s
 
 lint: $(INSTALLED) ## style, types and import rules
 	@$(BIN)/ruff check .
@@ -72,6 +78,9 @@ chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it c
 
 chaos-etl: $(INSTALLED) ## SIGKILL extract, transform and load at many moments (ROUNDS=50) and see the same result each time
 	@CHAOS_ETL_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/integration/etl/test_chaos.py -s
+
+chaos-feedback: $(INSTALLED) ## SIGKILL the steps of the feedback loop at many moments (ROUNDS=32) and see the same result each time
+	@CHAOS_FEEDBACK_ROUNDS=$(or $(ROUNDS),32) $(BIN)/python -m pytest tests/integration/etl/feedback/test_chaos.py -s
 
 chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time; stop one under torchrun
 	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py tests/integration/training/test_launch.py -k 'killed or stopped' -s

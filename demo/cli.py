@@ -37,27 +37,58 @@ def demo(
     state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
 ) -> None:
     """Run the whole pipeline on this machine: corpus, Airflow, training, gate, service, a captioned photo."""
+    from demo.outcome import show
+    from demo.run import Demo
+    from snap2caption.settings import Settings
+
+    _end_politely()
+    with Demo(state or Settings().state_dir, pairs, photo).run() as outcome:
+        show(outcome)
+        _keep_running(once=once)
+
+
+def demo_feedback(
+    once: Annotated[bool, typer.Option("--once", help="Stop when the captions are compared.")] = False,
+    pairs: Annotated[int, typer.Option(min=300, help="Size of the sample corpus.")] = 2400,
+    state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
+) -> None:
+    """Run the demo with Label Studio, and the feedback loop on it: corrections, annotations, retraining, the same photos before and after."""
+    from demo.loop.outcome import show
+    from demo.loop.run import Loop
+    from demo.run import Demo
+    from snap2caption.settings import Settings
+
+    _end_politely()
+    folder = state or Settings().state_dir
+    with Demo(folder, pairs, annotators=True).run() as outcome:
+        show(Loop(outcome.services, folder / "demo").run())
+        _keep_running(once=once)
+
+
+def _end_politely() -> None:
+    """Let whoever ends us politely get everything tidied up, as Ctrl-C does."""
     import signal
     import sys
 
-    from demo.outcome import show
-    from demo.run import Demo
-    from snap2caption.console import stderr
-    from snap2caption.settings import Settings
-
-    # Whoever ends us politely gets everything tidied up, as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Demo(state or Settings().state_dir, pairs, photo).run() as outcome:
-        show(outcome)
-        if not once:
-            stderr.print("\nEverything keeps running until Ctrl-C.")
-            try:
-                signal.pause()
-            except KeyboardInterrupt:
-                stderr.print("Stopping.")
+
+
+def _keep_running(*, once: bool) -> None:
+    import signal
+
+    from snap2caption.console import stderr
+
+    if once:
+        return
+    stderr.print("\nEverything keeps running until Ctrl-C.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        stderr.print("Stopping.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the demo's commands to *app*."""
     app.command("sample-corpus")(sample_corpus)
     app.command()(demo)
+    app.command("demo-feedback")(demo_feedback)

@@ -53,7 +53,7 @@ class _Judged:
 class Demo:
     """One run of the demo over one state folder."""
 
-    def __init__(self, state: Path, pairs: int, photo: Path | None = None) -> None:
+    def __init__(self, state: Path, pairs: int, photo: Path | None = None, *, annotators: bool = False) -> None:
         if photo is not None:
             if not photo.is_file():
                 raise UserError(f"There is no photo at {photo}; give the path of a JPEG, PNG or WebP file.")
@@ -62,6 +62,7 @@ class Demo:
         self.state = state.resolve()
         self.pairs = pairs
         self.photo = photo
+        self.annotators = annotators
         self.display = Display([SERVICES, CORPUS, ETL, TRAINING, SERVING, CAPTION])
 
     @contextmanager
@@ -97,7 +98,7 @@ class Demo:
         drawn = background.submit(self._await_corpus, drawing)
         background.shutdown(wait=False)
         with self.display.stage(SERVICES) as stage:
-            services, plans = stack.plan()
+            services, plans = stack.plan(annotators=self.annotators)
             publisher, address = files(self.corpus.parent, Ports(self.state / "ports.json"))
             plans.append(publisher)
             self.display.note(stage, " ".join(plan.name for plan in plans))
@@ -118,13 +119,13 @@ class Demo:
                 self.display.note(stage, "drawn before")
                 return
             self.display.note(stage, f"{self.pairs} pictures with captions")
-            _wait_for(lambda: drawing.status() is not None, _DAG_TIMEOUT, lambda: "The corpus is not drawn yet.")
+            wait_for(lambda: drawing.status() is not None, _DAG_TIMEOUT, lambda: "The corpus is not drawn yet.")
             if drawing.status():
                 raise ProcessError(f"The sample corpus could not be drawn; {drawing.tail()}")
 
     def _pipeline(self, airflow: AirflowClient, url: str) -> _Judged:
         for dag in _DAGS:
-            _wait_for(partial(airflow.knows, dag), 120.0, partial(_unknown, airflow, dag))
+            wait_for(partial(airflow.knows, dag), 120.0, partial(_unknown, airflow, dag))
             airflow.end_unfinished_runs(dag)
             airflow.unpause(dag)
         with self.display.stage(ETL) as stage:
@@ -132,7 +133,7 @@ class Demo:
             run = airflow.trigger("etl", {"urls": [url]})
             self._watch(airflow, stage, "etl", run)
         with self.display.stage(TRAINING) as stage:
-            run = _wait_for(
+            run = wait_for(
                 lambda: next((run for run in airflow.runs("training") if run not in before), None),
                 60.0,
                 lambda: "The dataset asset did not start the DAG training; see Airflow's log.",
@@ -155,16 +156,16 @@ class Demo:
 
     def _wait_until_served(self, services: Services, judged: _Judged) -> int:
         """Wait until the promoted version is in service; after a refusal the one that is there is as good."""
-        if judged.refusals and _served_version(services) is None:
+        if judged.refusals and served_version(services) is None:
             raise UserError(f"The gate refused the model: {' '.join(judged.refusals)}")
 
         def in_service() -> int | None:
-            found = _served_version(services)
+            found = served_version(services)
             return found if judged.version in {None, found} else None
 
         with self.display.stage(SERVING) as stage:
             log = self.state / "logs" / "serving.log"
-            version = _wait_for(
+            version = wait_for(
                 in_service, _SWAP_TIMEOUT, lambda: f"The service did not take the new model over; see {log}."
             )
             self.display.note(stage, f"version {version}")
@@ -213,7 +214,8 @@ def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captio
     return Captioned(photo, json.loads(result.stdout), picture)
 
 
-def _served_version(services: Services) -> int | None:
+def served_version(services: Services) -> int | None:
+    """Return the number of the version in service, or None while there is none."""
     try:
         answer = httpx.get(f"{services.serving}/readyz", timeout=5.0)
     except httpx.TransportError:
@@ -232,7 +234,7 @@ def _unknown(airflow: AirflowClient, dag: str) -> str:
     )
 
 
-def _wait_for(look: Callable[[], _Found | None], timeout: float, otherwise: Callable[[], str]) -> _Found:
+def wait_for(look: Callable[[], _Found | None], timeout: float, otherwise: Callable[[], str]) -> _Found:
     """Look again and again until there is something, and return it; after *timeout* seconds, raise what *otherwise* says."""
     deadline = time.monotonic() + timeout
     while not (found := look()):

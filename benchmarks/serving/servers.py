@@ -16,13 +16,13 @@ import uvicorn
 from fastapi import FastAPI, UploadFile
 from fastapi import Request as StarletteRequest
 from PIL import Image
+from serving.ranking import HashtagTable
 
 from benchmarks.serving.models import MODELS, load_model
 from demo.stack.ports import HOST
 from serving.app import build_app
 from serving.engine import LocalEngine
 from serving.models import Served
-from serving.ranking import HashtagTable
 from serving.settings import ServingSettings
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.registry import ModelVersion

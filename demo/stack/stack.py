@@ -12,6 +12,7 @@ from demo.stack.ownership import owned
 from demo.stack.ports import Ports
 from demo.stack.service import Job, ProcessError, Running, Service, check_port, wait_until_ready
 from demo.stack.services.airflow import AirflowAccess, airflow, store_connection
+from demo.stack.services.label_studio import LabelStudioAccess, label_studio, label_studio_webhook
 from demo.stack.services.mlflow import mlflow
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.services.serving import serving
@@ -30,6 +31,7 @@ class Services:
     s3: str
     serving: str
     environment: dict[str, str]
+    label_studio: LabelStudioAccess | None = None
 
 
 class Stack:
@@ -59,23 +61,36 @@ class Stack:
         with self._context:
             self.stop()
 
-    def plan(self) -> tuple[Services, list[Service]]:
-        """Choose ports and return how to run each service."""
+    def plan(self, *, annotators: bool = False) -> tuple[Services, list[Service]]:
+        """Choose ports and return how to run each service; with *annotators*, Label Studio and the receiver of its webhook too.
+
+        Raises:
+            UserError: Label Studio is asked for and not installed.
+        """
         ports = Ports(self.state / "ports.json")
         s3_service, s3_client, console = seaweedfs(self.state, ports)
         mlflow_service, mlflow_url = mlflow(self.state, ports)
         addresses = {
             "SNAP2CAPTION_STATE_DIR": str(self.state),
             "SNAP2CAPTION_DATASETS_URI": f"s3://{BUCKET}/datasets",
+            "SNAP2CAPTION_FEEDBACK_URI": f"s3://{BUCKET}/feedback",
             "SNAP2CAPTION_MLFLOW_TRACKING_URI": mlflow_url,
         }
         serving_service, serving_url = serving({**s3_client, **addresses}, ports)
         addresses["SNAP2CAPTION_SERVING_URL"] = serving_url
         addresses["SNAP2CAPTION_STORE_CONSOLE_URL"] = console
+        plans, annotating = [s3_service, mlflow_service, serving_service], None
+        if annotators:
+            label_studio_service, annotating = label_studio(self.state, ports, s3_client)
+            addresses |= annotating.environment
+            plans.append(label_studio_service)
         airflow_service, access = airflow(self.state, ports, {**store_connection(s3_client), **addresses})
+        plans.append(airflow_service)
+        if annotating:
+            plans.append(label_studio_webhook(annotating, access))
         environment = {**s3_client, **addresses}
-        services = Services(access, mlflow_url, s3_client["AWS_ENDPOINT_URL"], serving_url, environment)
-        return services, [s3_service, mlflow_service, airflow_service, serving_service]
+        services = Services(access, mlflow_url, s3_client["AWS_ENDPOINT_URL"], serving_url, environment, annotating)
+        return services, plans
 
     def start(self, services: Sequence[Service]) -> None:
         """Start services side by side and wait until each is ready.

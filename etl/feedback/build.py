@@ -21,10 +21,10 @@ from etl.load import load
 from etl.transform import transform
 from etl.transform.archive import normalise_city
 from etl.transform.assembly import file_of, hash_of
-from etl.transform.card import CARD, write_card
-from etl.transform.check import hash_image
+from etl.transform.card import CARD, Card
 from etl.transform.columns import assigned
 from etl.transform.database import write_table
+from etl.transform.picture import hash_picture
 from etl.transform.reasons import Reason
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS
 from etl.transform.versions import locked
@@ -182,7 +182,7 @@ class _Builder:
 
         Such a one was learnt from before the corpus held it out, so that it is of no use for either.
         """
-        image_hash = hash_image(photo)
+        image_hash = hash_picture(photo)
         if isinstance(image_hash, Reason):
             return False  # the transform finds the same, and counts it
         split = self.held_out.split_of(image_hash)
@@ -223,7 +223,7 @@ class _Builder:
         manifest = draft.model_copy(update={"version": hash_of(content)[:16]})
         folder = self.work / manifest.version
         made.rename(folder)
-        write_card(folder, manifest, ())
+        Card.of_shards(folder / shard.name for shard in manifest.splits["train"].shards).write(folder, manifest)
         manifest = manifest.model_copy(update={"card": file_of(folder, CARD)})
         (folder / NAME).write_bytes(manifest.dump())
         return folder

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from etl.transform.check import HASH_SIZE, hash_image
 from etl.transform.files import written
 from etl.transform.group import MAX_DISTANCE
+from etl.transform.picture import HASH_SIZE, hash_picture
 from etl.transform.reasons import Reason
 from etl.transform.workers import start_workers
 from snap2caption.dataset import Dataset
@@ -65,5 +65,5 @@ def _kept(cache: Path, shard: Shard) -> Path:
 
 def _hash_shard(corpus: Dataset, shard: Shard) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        hashes = [hash_image(sample.photo()) for sample in read_shard(corpus.fetch(shard, Path(folder)))]
+        hashes = [hash_picture(sample.photo()) for sample in read_shard(corpus.fetch(shard, Path(folder)))]
     return b"".join(one for one in hashes if not isinstance(one, Reason))

@@ -152,7 +152,7 @@ def _tell(work: Work, plan: Plan) -> Card:
         # Learned from: the split alone that the model sees, too.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
-    return Card(work.posts("train"), plan.corpus, twins)
+    return Card.of_posts(work.posts("train"), plan.corpus, twins)
 
 
 def _write_shards(work: Work, corpus: Path, pool: Workers) -> dict[Split, list[Shard]]:

@@ -2,19 +2,22 @@
 
 import base64
 import io
+import itertools
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from PIL import Image
 
 from etl.transform import columns
 from etl.transform.member import Member
 from snap2caption.manifest import Manifest
+from snap2caption.shards import read_shard
 
 CARD = "card.html"
 
@@ -24,6 +27,8 @@ _LOOKED_AT = 4000
 """Samples that the card's pictures and its counts of lengths are taken from."""
 _TOP = 15
 _TAIL_POINTS = 60
+
+Looked = TypeVar("Looked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +48,50 @@ class Card:
     """The card of a version, with all that can be drawn before the version is complete; the same bytes for the same version.
 
     Args:
-        posts: the table of the train split.
-        corpus: where the photos lie.
+        captions: of the samples that were looked at.
+        shown: of each city, some of them.
         duplicates: examples of what was found to be alike, under a heading each.
     """
 
-    def __init__(self, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> None:
+    def __init__(
+        self,
+        captions: Sequence[str],
+        shown: Mapping[str, Sequence[Shown]],
+        duplicates: Sequence[tuple[str, Sequence[Twins]]] = (),
+    ) -> None:
         from jinja2 import Environment, PackageLoader
 
         loader = PackageLoader(__package__, ".")
         self._template = Environment(autoescape=True, loader=loader).get_template("card.html.j2")
-        looked_at = _look(posts)
-        self._lengths = [len(row["caption"].split()) for row in looked_at]
-        self._grid = _grid(looked_at, corpus)
+        self._lengths = [len(caption.split()) for caption in captions]
+        self._grid = [(city, [_drawn(one) for one in chosen]) for city, chosen in sorted(shown.items())]
         self._duplicates = [
             (kind, [(_drawn(one), _drawn(other)) for one, other in twins]) for kind, twins in duplicates if twins
         ]
+
+    @classmethod
+    def of_posts(cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> "Card":
+        """Look at the table *posts* of the train split, whose photos lie in *corpus*."""
+        import pyarrow.parquet as pq
+
+        found = next(pq.ParquetFile(posts).iter_batches(_LOOKED_AT), None)
+        rows = found.to_pylist() if found else []
+        with corpus.open("rb") as archive:
+            shown = {
+                city: [_shown(row, archive) for row in chosen]
+                for city, chosen in _some_of_each(rows, itemgetter("city")).items()
+            }
+        return cls([row["caption"] for row in rows], shown, duplicates)
+
+    @classmethod
+    def of_shards(cls, shards: Iterable[Path]) -> "Card":
+        """Look at the *shards* of the train split."""
+        samples = list(itertools.islice(itertools.chain.from_iterable(map(read_shard, shards)), _LOOKED_AT))
+        shown = {
+            city: [Shown(sample.photo(), sample.post.caption, sample.post.hashtags) for sample in chosen]
+            for city, chosen in _some_of_each(samples, attrgetter("city")).items()
+        }
+        return cls([sample.post.caption for sample in samples], shown)
 
     def write(self, folder: Path, manifest: Manifest) -> None:
         """Write the card beside the version's other files, which *manifest* names."""
@@ -77,13 +110,6 @@ class Card:
             grid=self._grid,
         )
         (folder / CARD).write_text(page, encoding="utf-8")
-
-
-def _look(posts: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    found = next(pq.ParquetFile(posts).iter_batches(_LOOKED_AT), None)
-    return found.to_pylist() if found else []
 
 
 def _hashtags(table: Path) -> tuple[list[tuple[str, int]], list[int]]:
@@ -113,13 +139,12 @@ def _histogram(lengths: Sequence[int], width: int = 5, bins: int = 10) -> list[t
     return [(name, counts[bin_]) for bin_, name in enumerate(names)] if lengths else [("0", 1)]
 
 
-def _grid(rows: Sequence[dict[str, Any]], corpus: Path) -> list[tuple[str, list[dict[str, str]]]]:
-    by_city: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if len(by_city[row["city"]]) < PICTURES_PER_CITY:
-            by_city[row["city"]].append(row)
-    with corpus.open("rb") as archive:
-        return [(city, [_drawn(_shown(row, archive)) for row in chosen]) for city, chosen in sorted(by_city.items())]
+def _some_of_each(looked_at: Iterable[Looked], city_of: Callable[[Looked], str]) -> dict[str, list[Looked]]:
+    by_city: defaultdict[str, list[Looked]] = defaultdict(list)
+    for one in looked_at:
+        if len(by_city[city_of(one)]) < PICTURES_PER_CITY:
+            by_city[city_of(one)].append(one)
+    return by_city
 
 
 def _shown(row: dict[str, Any], archive: BinaryIO) -> Shown:

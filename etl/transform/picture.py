@@ -52,6 +52,12 @@ def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
     return [row.tobytes() for row in bits]
 
 
+def hash_picture(data: bytes) -> bytes | Reason:
+    """Return the perceptual hash of one JPEG; or what is wrong."""
+    look = look_at(data)
+    return look if isinstance(look, Reason) else hash_pictures([look])[0]
+
+
 @functools.lru_cache(maxsize=64)
 def _frequencies(side: int) -> npt.NDArray[np.float64]:
     """Return a (16, side) matrix: a row of pixels scaled to 64 by a Lanczos filter, of which then the lowest frequencies (DCT-II)."""

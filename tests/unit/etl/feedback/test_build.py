@@ -11,7 +11,7 @@ from etl.feedback.build import Built, build
 from etl.feedback.retraining import note_retraining
 from etl.feedback.validate import validate
 from etl.transform import transform
-from etl.transform.check import hash_image
+from etl.transform.picture import hash_picture
 from etl.transform.split import draw as draw_split
 from etl.verify import verify
 from snap2caption.dataset import Dataset
@@ -192,4 +192,4 @@ def test_a_photo_that_is_gone_is_counted(box: Box, make: Callable[..., Built]) -
 
 def test_photos_that_are_drawn_are_all_different() -> None:
     """So that none of these tests loses samples to another's copy."""
-    assert len({hash_image(draw(number)) for number in range(24)}) == 24
+    assert len({hash_picture(draw(number)) for number in range(24)}) == 24

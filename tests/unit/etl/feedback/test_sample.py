@@ -141,3 +141,20 @@ def test_any_order_of_arrival_gives_the_same_choice(box: Box, tmp_path_factory: 
         sample(other.store, Shares(random=0.3), 5)
         found.append(numbers(other))
     assert found[0] == found[1]
+
+
+def test_what_the_loop_knows_names_no_content(box: Box) -> None:
+    """What is left of a feedback once it was erased is its id: its words and its photo's digest are in no object of the loop's."""
+    feedback = box.send(
+        1, shown={"caption": "A telling sentence."}, location="A telling place", edited={"caption": "Mine."}
+    )
+    collect(box.store)
+    sample(box.store, ALL, 0)
+    box.erase(feedback)
+    for found in box.store.list():
+        with box.store.get(found.key) as stream:
+            content = stream.read().decode()
+        assert "telling" not in content
+        assert feedback.photo not in content
+        assert feedback.creator not in content
+    assert identifier(1) in "".join(found.key for found in box.store.list("erased/"))
