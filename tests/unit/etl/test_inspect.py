@@ -28,7 +28,8 @@ def folder(tmp_path: Path) -> Path:
 def run(*arguments: str):
     app = typer.Typer()
     register(app)
-    return CliRunner().invoke(app, ["inspect", *arguments])
+    # Wide enough for any temporary path.
+    return CliRunner().invoke(app, ["inspect", *arguments], env={"COLUMNS": "300"})
 
 
 def faults_of(folder: Path) -> list[tuple[str, str]]:
