@@ -8,20 +8,19 @@ from functools import partial
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.middleware.cors import CORSMiddleware
 
-from serving.access import KEY_HEADER, KeyGuard
-from serving.batching import Batcher
+from serving.batching import Batcher, Listener
 from serving.captioner import Captioner, Rules, no_model
 from serving.creators import creator_of
-from serving.envelope import Envelope
+from serving.feedback.desk import Desk, open_desk
+from serving.feedback.routes import Counter, build_router
+from serving.feedback.schemas import SubmissionBody
 from serving.intake import BODY, read_request
-from serving.limits import BodyLimit, KeyLimits
 from serving.models import Models, Served
 from serving.openapi import describe, problems
 from serving.paths import METRICS
-from serving.problems import add_handlers
-from serving.schemas import MOST_TOLD, CaptionAnswer, Readiness
+from serving.protection import protect
+from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness
 from serving.settings import ServingSettings
 from serving.streaming import stream
 from serving.tables import HashtagTables
@@ -54,7 +53,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         threads=settings.threads,
     )
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
-    return build_app(settings, models.current, models, tables)
+    return build_app(settings, models.current, models, tables, open_desk(settings, shared.feedback_uri))
 
 
 def build_app(
@@ -62,10 +61,14 @@ def build_app(
     current: Callable[[], Served | None],
     models: Models | None = None,
     tables: HashtagTables | None = None,
+    desk: Desk | None = None,
 ) -> FastAPI:
-    """Return the service over the model that *current* names; *models* and *tables*, if given, are started and stopped with it."""
+    """Return the service over the model that *current* names; the others, if given, are started and stopped with it.
+
+    Without *desk* it takes no feedback.
+    """
     rules, voices = Rules.read(settings), VoiceStore(settings.voice_file)
-    followers = [follower for follower in (models, tables) if follower is not None]
+    followers = [follower for follower in (models, tables, desk) if follower is not None]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -79,6 +82,7 @@ def build_app(
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
         app.state.voices = voices
+        app.state.feedback = Counter(desk) if desk else None
         for follower in followers:
             follower.start()
         yield
@@ -97,19 +101,7 @@ def build_app(
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
     )
-    # The last one added is the first that a request meets.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.read_seconds)
-    if settings.api_key_hashes:
-        app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
-    app.add_middleware(KeyGuard, key_hashes=settings.api_key_hashes, metrics_token_hash=settings.metrics_token_hash)
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Content-Type", KEY_HEADER],
-        expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy"],
-    )
-    app.add_middleware(Envelope, counted=_ROUTES)
+    protect(app, settings, counted=_ROUTES)
     stop_tracing = trace(app) if settings.traces else None
 
     for route in _ROUTES:
@@ -122,6 +114,9 @@ def build_app(
         )(generate_caption)
 
     app.include_router(voice_routes, responses=_PROBLEMS)
+
+    if desk:
+        app.include_router(build_router(), responses=_PROBLEMS)
 
     @app.get("/healthz", summary="Whether the process lives")
     def healthz() -> dict[str, str]:
@@ -138,8 +133,7 @@ def build_app(
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    add_handlers(app)
-    describe(app, with_keys=bool(settings.api_key_hashes))
+    describe(app, [CaptionRequest, *([SubmissionBody] if desk else [])], with_keys=bool(settings.api_key_hashes))
     return app
 
 
@@ -149,7 +143,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     captioner.check_room()
     photos, options = await read_request(request)
     saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
-    write = partial(captioner.caption, photos, options, request.state.request_id, tuple(saved))
+    write = partial(_write, request, photos, options, tuple(saved))
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
         stream(write, request.state.request_id) if options.stream else write()
     )
@@ -162,6 +156,18 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
         # Servers don't cancel a request whose client has left; a photo that nobody waits for is not captioned.
         writing.cancel()
         leaving.cancel()
+
+
+async def _write(
+    request: Request, photos: list[bytes], options: Options, saved: tuple[str, ...], listener: Listener | None = None
+) -> CaptionAnswer:
+    """Caption the photos and, if their creator agreed, keep what feedback needs before she has the answer."""
+    captioner: Captioner = request.app.state.captioner
+    answer = await captioner.caption(photos, options, request.state.request_id, saved, listener=listener)
+    feedback: Counter | None = request.app.state.feedback
+    if feedback and options.keep_for_feedback:
+        await feedback.keep(creator_of(request), photos[0], options, answer)
+    return answer
 
 
 def _read_voice(request: Request) -> list[str]:

@@ -180,6 +180,7 @@ class Captioner:
             variants=variants,
             request_id=request_id,
             model_version=served.engine.version,
+            confidence=next(iter(written[0].confidences), None),
             timing=Timing(**{stage: round(1000 * seconds, 1) for stage, seconds in timing.items()}),
         )
 

@@ -80,7 +80,7 @@ async def _read_form(request: Request) -> tuple[list[bytes], Options]:
             lists = {name: [value for value in form.getlist(name) if value != ""] for name in _LISTS & form.keys()}
     except HTTPException as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({error.detail}).") from error
-    with _explained():
+    with explained():
         return photos, Options.model_validate(fields | lists)
 
 
@@ -90,12 +90,17 @@ async def _read_json(request: Request) -> tuple[list[bytes], Options]:
 
 
 def _parse_json(body: bytes) -> tuple[list[bytes], Options]:
-    with _explained():
+    with explained():
         asked = CaptionRequest.model_validate_json(body)
-    return [_decode_base64(photo) for photo in asked.photos], asked
+    return [decode_base64(photo) for photo in asked.photos], asked
 
 
-def _decode_base64(photo: str) -> bytes:
+def decode_base64(photo: str) -> bytes:
+    """Return the bytes of a photo in base64, or in a data: URL.
+
+    Raises:
+        ProblemError: it is neither.
+    """
     # Encoders that follow MIME break the text into lines.
     encoded = re.sub(r"\s+", "", re.sub(r"^data:[\w/+.;=-]*,", "", photo))
     try:
@@ -106,7 +111,7 @@ def _decode_base64(photo: str) -> bytes:
         ) from error
 
 
-class _explained:  # noqa: N801 - reads like the function that it stands for
+class explained:  # noqa: N801 - reads like the function that it stands for
     """Turns pydantic's errors into one sentence."""
 
     def __enter__(self) -> None:

@@ -1,14 +1,14 @@
 """What the API's description says beyond what FastAPI finds by itself: the body that may come in two forms, and the keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+from pydantic import BaseModel
 
 from serving.access import KEY_HEADER
 from serving.paths import OPEN
 from serving.problems import MEDIA_TYPE, ProblemBody
-from serving.schemas import CaptionRequest
 
 
 def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
@@ -16,17 +16,18 @@ def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
-def describe(app: FastAPI, *, with_keys: bool) -> None:
-    """Complete the description of *app*."""
+def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], *, with_keys: bool) -> None:
+    """Complete the description of *app*, whose routes refer to *bodies*."""
     document = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema:
             return app.openapi_schema
         schema = document()
-        models = CaptionRequest.model_json_schema(ref_template="#/components/schemas/{model}")
-        schema["components"]["schemas"].update(models.pop("$defs", {}))
-        schema["components"]["schemas"]["CaptionRequest"] = models
+        for body in bodies:
+            models = body.model_json_schema(ref_template="#/components/schemas/{model}")
+            schema["components"]["schemas"].update(models.pop("$defs", {}))
+            schema["components"]["schemas"][body.__name__] = models
         for path in schema["paths"].values():
             for operation in path.values():
                 for status, answer in operation["responses"].items():

@@ -73,6 +73,11 @@ class Options(BaseModel):
         default=[], max_length=MAX_HASHTAGS, description="The post to write a part of again: its hashtags."
     )
 
+    keep_for_feedback: bool = Field(
+        default=False,
+        description="Keep the caption and the first photo for a while, so that feedback can refer to this request.",
+    )
+
     @model_validator(mode="after")
     def _check_earlier(self) -> Self:
         if self.regenerate and self.earlier_caption is None:
@@ -174,6 +179,7 @@ class CaptionAnswer(Variant):
     variants: list[Variant]
     request_id: str
     model_version: str = Field(examples=["snap2caption/3"])
+    confidence: float | None = Field(default=None, description="How sure the model is of the first caption, 0 to 1.")
     timing: Timing
 
 

@@ -56,6 +56,15 @@ class ServingSettings(BaseSettings):
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
     """Where the adapters in service are kept, the last good one for a start without the registry."""
 
+    feedback_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "feedback")
+    """Feedback on its way to the store, and what was kept for it. Processes on one machine may share it."""
+    feedback_keep_seconds: float = Field(default=24 * 3600, gt=0)
+    """How long photo and caption are kept for feedback, of requests that agreed to it."""
+    feedback_keep_bytes: int = Field(default=2**30, ge=2**20)
+    """How many bytes are kept so; the oldest go first."""
+    feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
+    """How many bytes may wait for the store; more is refused with 503."""
+
     @property
     def capacity(self) -> int:
         """How many photos may be inside at once: those that wait and those that are written about."""

@@ -4,6 +4,7 @@ Serving writes it, `etl.feedback` reads it, and this module is the only place th
 from digests and dates of our own: nothing that a client sends becomes part of one.
 """
 
+import hashlib
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +18,9 @@ MAX_CAPTION = 2200
 """Characters of a caption, as on Instagram."""
 
 MAX_HASHTAGS = 30
+
+ACCEPTED = 4
+"""A caption that was rated so or better, and not edited, was accepted."""
 
 _Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -34,6 +38,14 @@ class Reason(StrEnum):
     TOO_SHORT = "too_short"
     OFFENSIVE = "offensive"
     OTHER = "other"
+
+
+class Verdict(StrEnum):
+    """What a creator made of a caption."""
+
+    ACCEPTED = "accepted"
+    EDITED = "edited"
+    REJECTED = "rejected"
 
 
 class Words(BaseModel):
@@ -73,6 +85,27 @@ class Feedback(BaseModel):
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
     """Mean probability of the tokens of the caption that was shown."""
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether the creator changed what was shown."""
+        return self.edited is not None and self.edited != self.shown
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What she made of it; None: she did not say."""
+        if self.is_edited:
+            return Verdict.EDITED
+        if self.rating is None:
+            return Verdict.REJECTED if self.flagged or self.reason else None
+        return Verdict.ACCEPTED if self.rating >= ACCEPTED else Verdict.REJECTED
+
+    @property
+    def own_words(self) -> Words | None:
+        """The words that tell how the creator writes: her edit, or what she accepted as it was."""
+        if self.is_edited:
+            return self.edited
+        return self.shown if self.verdict is Verdict.ACCEPTED and not self.flagged else None
+
 
 class Unusable(StrEnum):
     """Why nothing can be learnt from a photo, whatever its caption."""
@@ -110,6 +143,23 @@ class Erasure(BaseModel):
 
     id: _Id
     erased: datetime
+    owner: _Digest
+    """Proves to the creator who asks again that it was hers, and names nobody: see `owner_of`."""
+
+
+class Pointer(BaseModel):
+    """Where a creator's feedback lies, so that all of hers is found without reading anybody's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    record: Annotated[str, StringConstraints(pattern=r"^records/\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.json$")]
+    photo: _Digest
+    received: datetime
+
+
+def owner_of(identifier: str, creator: str) -> str:
+    """Return what an erasure keeps of the creator: a digest of her and of this one feedback, which no two erasures share."""
+    return hashlib.sha256(f"{identifier} {creator}".encode()).hexdigest()
 
 
 def record_key(feedback: Feedback) -> str:
@@ -138,6 +188,34 @@ def annotations_prefix(feedback: str) -> str:
         ValueError: *feedback* is not the id of a feedback.
     """
     return f"annotations/{_checked(feedback)}/"
+
+
+def pointer_key(creator: str, identifier: str) -> str:
+    """Return the key of the pointer to a creator's feedback.
+
+    Raises:
+        ValueError: *identifier* is not the id of a feedback.
+    """
+    return f"{pointers_prefix(creator)}{_checked(identifier)}.json"
+
+
+def pointers_prefix(creator: str) -> str:
+    """Return what the keys of all pointers to a creator's feedback start with."""
+    return f"creators/{creator}/"
+
+
+def use_key(photo: str, identifier: str) -> str:
+    """Return the key that tells that a feedback refers to a photo.
+
+    Raises:
+        ValueError: *identifier* is not the id of a feedback.
+    """
+    return f"{uses_prefix(photo)}{_checked(identifier)}"
+
+
+def uses_prefix(photo: str) -> str:
+    """Return what the keys of all uses of a photo start with."""
+    return f"uses/{photo}/"
 
 
 def erasure_key(identifier: str) -> str:

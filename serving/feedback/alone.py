@@ -1,0 +1,48 @@
+"""The intake of feedback as a service of its own, without a model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from serving.feedback.desk import Desk
+from serving.feedback.routes import Counter, build_router
+from serving.feedback.schemas import SubmissionBody
+from serving.openapi import describe, problems
+from serving.paths import METRICS
+from serving.protection import protect
+from serving.settings import ServingSettings
+
+
+def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
+    """Return the service. It may share its folder with the one that captions, and knows the requests that were kept there."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.feedback = Counter(desk)
+        desk.start()
+        yield
+        desk.close()
+
+    app = FastAPI(
+        title="Snap2Caption feedback",
+        version="1",
+        summary="What creators say.",
+        lifespan=lifespan,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    protect(app, settings)
+    app.include_router(build_router(), responses=problems((400, 401, 404, 408, 413, 415, 422, 429, 503, 507)))
+
+    @app.get("/healthz", summary="Whether the process lives")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get(METRICS, summary="For Prometheus", response_class=Response)
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    describe(app, [SubmissionBody], with_keys=bool(settings.api_key_hashes))
+    return app

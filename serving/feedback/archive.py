@@ -1,0 +1,129 @@
+"""How feedback comes into the store, and out of it: in an order that can be cut off anywhere and done again."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from pydantic import BaseModel
+
+from snap2caption.feedback import (
+    Erasure,
+    Feedback,
+    Pointer,
+    annotations_prefix,
+    erasure_key,
+    owner_of,
+    photo_key,
+    pointer_key,
+    pointers_prefix,
+    record_key,
+    use_key,
+    uses_prefix,
+)
+from snap2caption.store import ObjectStore, StoreError
+
+
+def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
+    """Put a feedback with its photo, unless it was erased or another machine has put the same submission.
+
+    The record comes last: whoever finds it finds the photo. The pointer comes first: whatever was put is found by an erasure.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    if store.exists(erasure_key(feedback.id)):
+        return
+    pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
+    there = _pointer(store, feedback.creator, feedback.id)
+    if there is not None and there.record != pointer.record:
+        return
+    _put(store, pointer_key(feedback.creator, feedback.id), pointer)
+    store.put(use_key(feedback.photo, feedback.id), b"", sha256=hashlib.sha256().hexdigest())
+    if not store.exists(photo_key(feedback.photo), feedback.photo):
+        store.put(photo_key(feedback.photo), photo, sha256=feedback.photo)
+    _put(store, pointer.record, feedback)
+    if store.exists(erasure_key(feedback.id)):
+        # Asked for on another machine meanwhile.
+        erase(store, feedback.creator, feedback.id)
+
+
+def erase(store: ObjectStore, creator: str, identifier: str) -> None:
+    """Remove every copy of a creator's feedback, and leave the record that it was done; doing it again changes nothing.
+
+    That record comes first: from then on nobody puts, samples or learns from the feedback any more. The pointer goes last.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    if not store.exists(erasure_key(identifier)):
+        erasure = Erasure(id=identifier, erased=datetime.now(UTC), owner=owner_of(identifier, creator))
+        _put(store, erasure_key(identifier), erasure)
+    pointer = _pointer(store, creator, identifier)
+    if pointer is None:
+        return
+    store.delete(pointer.record)
+    for annotation in list(store.list(annotations_prefix(identifier))):
+        store.delete(annotation.key)
+    store.delete(use_key(pointer.photo, identifier))
+    _drop_photo(store, pointer.photo)
+    store.delete(pointer_key(creator, identifier))
+
+
+def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
+    """Whether the feedback is, or was until it was erased, the creator's.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    if store.exists(pointer_key(creator, identifier)):
+        return True
+    erased = _read(store, erasure_key(identifier))
+    return erased is not None and Erasure.model_validate_json(erased).owner == owner_of(identifier, creator)
+
+
+def of_creator(store: ObjectStore, creator: str, before: float) -> list[str]:
+    """Return the ids of all that the store has of a creator, received before that time (of the epoch).
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    keys = [found.key for found in store.list(pointers_prefix(creator))]
+    ids = [key.removeprefix(pointers_prefix(creator)).removesuffix(".json") for key in keys]
+    pointers = {identifier: _pointer(store, creator, identifier) for identifier in ids}
+    return [
+        identifier for identifier, pointer in pointers.items() if pointer and pointer.received.timestamp() <= before
+    ]
+
+
+def _drop_photo(store: ObjectStore, photo: str) -> None:
+    """Delete the photo unless another feedback refers to it."""
+    if any(True for _ in store.list(uses_prefix(photo))):
+        return
+    content = _read(store, photo_key(photo))
+    if content is None:
+        return
+    store.delete(photo_key(photo))
+    # Another machine may just have noted a use and found the photo there.
+    if any(True for _ in store.list(uses_prefix(photo))):
+        store.put(photo_key(photo), content, sha256=photo)
+
+
+def _pointer(store: ObjectStore, creator: str, identifier: str) -> Pointer | None:
+    found = _read(store, pointer_key(creator, identifier))
+    return None if found is None else Pointer.model_validate_json(found)
+
+
+def _read(store: ObjectStore, key: str) -> bytes | None:
+    if not store.exists(key):
+        return None
+    try:
+        with store.get(key) as stream:
+            return stream.read()
+    except StoreError:
+        if store.exists(key):
+            raise
+        return None
+
+
+def _put(store: ObjectStore, key: str, content: BaseModel) -> None:
+    data = content.model_dump_json().encode()
+    store.put(key, data, sha256=hashlib.sha256(data).hexdigest())

@@ -1,0 +1,111 @@
+"""Reading feedback from a request: multipart or JSON."""
+
+import asyncio
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from serving.feedback.schemas import Submission, SubmissionBody
+from serving.intake import decode_base64, explained
+from serving.problems import ProblemError
+
+_IMAGE = "image"
+_LISTS = ("hashtags", "edited_hashtags")
+_MAX_FIELDS = 100
+_KEY = re.compile(r"[!-~]{1,200}")
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/SubmissionBody"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        _IMAGE: {"type": "string", "format": "binary", "description": "The photo: JPEG, PNG or WebP."},
+                        **Submission.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
+                    },
+                }
+            },
+        },
+    },
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "maxLength": 200},
+            "description": "Of your choice; the same feedback sent twice with the same key is taken once.",
+        }
+    ],
+}
+"""What OpenAPI says about the body: FastAPI can't tell, as it may come in two forms."""
+
+
+async def read_submission(request: Request) -> tuple[Submission, bytes | None]:
+    """Return what was said, and the photo if one was sent.
+
+    Raises:
+        ProblemError: the body is in no form that we take, or a field is wrong.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return await asyncio.to_thread(_parse_json, await request.body())
+    if kind == "multipart/form-data":
+        return await _read_form(request)
+    raise ProblemError(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Send the feedback as application/json, or as multipart/form-data.",
+    )
+
+
+def read_key(request: Request) -> str | None:
+    """Return the client's idempotency key.
+
+    Raises:
+        ProblemError: it is none.
+    """
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        detail = "Idempotency-Key must come once, with 1 to 200 printable characters of ASCII and no spaces."
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_key", detail)
+    return keys[0]
+
+
+def _parse_json(body: bytes) -> tuple[Submission, bytes | None]:
+    with explained():
+        sent = SubmissionBody.model_validate_json(body)
+    image = None if sent.image is None else decode_base64(sent.image)
+    return _one_subject(Submission(**sent.model_dump(exclude={"image"})), image)
+
+
+async def _read_form(request: Request) -> tuple[Submission, bytes | None]:
+    try:
+        async with request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=64 * 1024) as form:
+            upload = form.get(_IMAGE)
+            image = await upload.read() if isinstance(upload, UploadFile) else None
+            fields: dict[str, Any] = {name: value for name, value in form.items() if name != _IMAGE and value != ""}
+            # Sent once for each, or all in one field with spaces or commas between them.
+            lists = {name: form.getlist(name) for name in _LISTS if name in fields}
+    except HTTPException as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({error.detail}).") from error
+    tags = {
+        name: [tag for value in values for tag in re.split(r"[\s,]+", str(value)) if tag]
+        for name, values in lists.items()
+    }
+    with explained():
+        return _one_subject(Submission.model_validate(fields | tags), image)
+
+
+def _one_subject(submission: Submission, image: bytes | None) -> tuple[Submission, bytes | None]:
+    if (submission.request_id is None) == (image is None):
+        detail = "Say what it is about; send either request_id or the photo in image."
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "no_subject", detail)
+    return submission, image

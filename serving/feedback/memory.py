@@ -1,0 +1,75 @@
+"""What the service wrote, with the photo, kept for a while for those who agreed to it: so that feedback need not send it again."""
+
+import time
+
+from pydantic import BaseModel, ConfigDict
+
+from serving.feedback.database import Database
+from snap2caption.feedback import Words
+from snap2caption.post import Tone
+
+
+class Content(BaseModel):
+    """What was asked for and what was answered."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    variants: tuple[Words, ...]
+    model_version: str
+    tone: Tone | None = None
+    location: str | None = None
+    confidence: float | None = None
+
+
+class Memory:
+    """Requests for captions, each for *seconds*, and *most* bytes in all: the oldest go first."""
+
+    def __init__(self, database: Database, *, seconds: float, most: int) -> None:
+        self._database = database
+        self._seconds = seconds
+        self._most = most
+
+    def keep(self, request: str, creator: str, content: Content, photo: bytes) -> None:
+        """Keep a request. Nothing is kept that is larger than all that may be.
+
+        Raises:
+            DiskError: there is no room on the disk.
+        """
+        text = content.model_dump_json()
+        size = len(photo) + len(text)
+        if size > self._most:
+            return
+        now = time.time()
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM kept WHERE until <= ?", (now,))
+            (there,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM kept").fetchone()
+            while there + size > self._most:
+                oldest, freed = connection.execute("SELECT rowid, bytes FROM kept ORDER BY until, rowid").fetchone()
+                connection.execute("DELETE FROM kept WHERE rowid = ?", (oldest,))
+                there -= freed
+            connection.execute(
+                "INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?)",
+                (request, creator, now + self._seconds, size, text, photo),
+            )
+
+    def find(self, request: str, creator: str) -> tuple[Content, bytes] | None:
+        """Return what was kept of the creator's own request, with its photo, or None."""
+        wanted = "SELECT content, photo FROM kept WHERE request = ? AND creator = ? AND until > ?"
+        with self._database.transaction() as connection:
+            found = connection.execute(wanted, (request, creator, time.time())).fetchone()
+        return None if found is None else (Content.model_validate_json(found[0]), found[1])
+
+    def forget(self, creator: str) -> None:
+        """Remove what was kept of the creator's requests."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM kept WHERE creator = ?", (creator,))
+
+    def forget_request(self, creator: str, request: str) -> None:
+        """Remove what was kept of one request of the creator."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM kept WHERE creator = ? AND request = ?", (creator, request))
+
+    def expire(self) -> bool:
+        """Remove what has been kept for long enough; return whether there was any."""
+        with self._database.transaction() as connection:
+            return connection.execute("DELETE FROM kept WHERE until <= ?", (time.time(),)).rowcount > 0

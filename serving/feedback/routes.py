@@ -1,0 +1,135 @@
+"""The routes by which creators say what they think of captions, and have it erased."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+
+from serving.creators import creator_of
+from serving.feedback.desk import Desk
+from serving.feedback.intake import BODY, read_key, read_submission
+from serving.feedback.memory import Content
+from serving.feedback.metrics import REFUSALS
+from serving.feedback.schemas import Accepted, Erased, words
+from serving.problems import ProblemError
+from serving.schemas import CaptionAnswer, Options
+
+PATHS = ("/v1/feedback", "/feedback", "/store_feedback")
+
+_MOST_INSIDE = 64
+"""Feedback that is read or waits for its turn at once; more is refused, so that memory is bounded."""
+
+_AT_ONCE = 2
+"""Photos decoded at once. A large one takes some hundred megabytes while it is decoded."""
+
+_ERASE_SECONDS = 5.0
+"""How long the answer waits for the store to be rid of what was to be erased."""
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class Counter:
+    """Where feedback is handed in: lets `_MOST_INSIDE` in, and `_AT_ONCE` of them have their turn at the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._inside = 0
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def take(self, request: Request) -> tuple[str, bool]:
+        """Take the feedback that *request* brings; return its id and whether it had come before.
+
+        Raises:
+            ProblemError: it is refused.
+        """
+        if self._inside >= _MOST_INSIDE:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "busy",
+                "Too much feedback comes in at once; try again in some seconds.",
+                2,
+            )
+        self._inside += 1
+        try:
+            key = read_key(request)
+            submission, image = await read_submission(request)
+            async with self._turns:
+                taken = await asyncio.to_thread(self.desk.take, creator_of(request), submission, image, key)
+        finally:
+            self._inside -= 1
+        return taken.id, taken.repeated
+
+    async def keep(self, creator: str, photo: bytes, options: Options, answer: CaptionAnswer) -> None:
+        """Keep a request whose creator agreed to it, so that feedback can refer to it."""
+        content = Content(
+            variants=tuple(words(variant.caption, variant.hashtags) for variant in answer.variants),
+            model_version=answer.model_version,
+            tone=options.tone,
+            location=options.location,
+            confidence=answer.confidence,
+        )
+        async with self._turns:
+            await asyncio.to_thread(self.desk.keep, answer.request_id, creator, content, photo)
+
+
+def build_router() -> APIRouter:
+    """Return the routes. The application's state holds the `Counter` under ``feedback``."""
+    router = APIRouter(tags=["feedback"])
+    for path in PATHS:
+        shown = path == PATHS[0]
+        router.post(
+            path,
+            status_code=HTTPStatus.ACCEPTED,
+            response_model=Accepted,
+            openapi_extra=BODY,
+            include_in_schema=shown,
+            summary="Say what you think of a caption",
+        )(take_feedback)
+        router.delete(path, include_in_schema=shown, summary="Erase all that you ever sent")(erase_all)
+        router.delete(f"{path}/{{identifier}}", include_in_schema=shown, summary="Erase one feedback")(erase_feedback)
+    return router
+
+
+async def take_feedback(request: Request, response: Response) -> Accepted:
+    """Take a creator's word on a caption. Once answered it is on the disk; sent again with its key, it is taken once."""
+    try:
+        identifier, repeated = await _counter(request).take(request)
+    except ProblemError as problem:
+        REFUSALS.labels(problem.reason).inc()
+        raise
+    if repeated:
+        response.headers["Idempotency-Replayed"] = "true"
+    return Accepted(id=identifier)
+
+
+async def erase_feedback(identifier: str, request: Request, response: Response) -> Erased:
+    """Erase every copy of one feedback: here, in the store, in your voice, and in what models learn from later."""
+    if not _ID.fullmatch(identifier):
+        raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", "You have sent no feedback of that id.")
+    desk, creator = _counter(request).desk, creator_of(request)
+    await asyncio.to_thread(desk.erase, creator, identifier)
+    return await _answer(lambda: desk.is_erased(creator, identifier), response)
+
+
+async def erase_all(request: Request, response: Response) -> Erased:
+    """Erase every copy of all the feedback that you sent, your voice, and what was kept of your requests."""
+    desk, creator = _counter(request).desk, creator_of(request)
+    await asyncio.to_thread(desk.erase_all, creator)
+    return await _answer(lambda: desk.is_erased(creator), response)
+
+
+async def _answer(is_erased: Callable[[], bool], response: Response) -> Erased:
+    """Answer 200 once it is done; 202 if the store is away, and it is still to be done."""
+    deadline = time.monotonic() + _ERASE_SECONDS
+    while not (erased := await asyncio.to_thread(is_erased)) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    response.status_code = HTTPStatus.OK if erased else HTTPStatus.ACCEPTED
+    return Erased(erased=erased)
+
+
+def _counter(request: Request) -> Counter:
+    counter: Counter = request.app.state.feedback
+    return counter

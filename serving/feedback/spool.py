@@ -1,0 +1,186 @@
+"""Feedback and erasures on their way to the store: on the disk before anybody is told that they are accepted."""
+
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from serving.feedback.database import Database
+from snap2caption.errors import UserError
+from snap2caption.feedback import Feedback
+
+_REMEMBERED = 30 * 24 * 3600.0
+"""Seconds that what is done is remembered, by its id: so long the same submission is known here. Later the store knows it."""
+
+
+class State(StrEnum):
+    """Where a feedback is."""
+
+    WAITING = "waiting"
+    STORED = "stored"
+    ERASING = "erasing"
+    ERASED = "erased"
+
+
+class SpoolFullError(UserError):
+    """As much waits for the store as may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A feedback that came here: whose, the digest of what was submitted, the request that it is about, and where it is."""
+
+    creator: str
+    submission: str
+    request: str | None
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is to be done in the store: put a feedback with its photo, or erase one."""
+
+    id: str
+    creator: str
+    feedback: Feedback | None
+    """None: erase it."""
+    photo: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much waits, and the seconds that the oldest has waited."""
+
+    feedback: int
+    erasures: int
+    oldest: float
+
+
+class Spool:
+    """What waits for the store, at most *most* bytes of it, in the order in which it came."""
+
+    def __init__(self, database: Database, *, most: int) -> None:
+        self._database = database
+        self._most = most
+
+    def add(self, feedback: Feedback, photo: bytes, submission: str) -> Known | None:
+        """Have a feedback wait for the store; if one of its id came before, change nothing and return what is known of that.
+
+        Raises:
+            SpoolFullError: too much waits already.
+            DiskError: there is no room on the disk.
+        """
+        record = feedback.model_dump_json()
+        size = len(record) + len(photo)
+        with self._database.transaction() as connection:
+            if known := _known(connection.execute(_LOOK, (feedback.id,)).fetchone()):
+                return known
+            (waiting,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM feedback WHERE bytes > 0").fetchone()
+            if waiting + size > self._most:
+                raise SpoolFullError("Too much feedback waits for the store; send it again later.")
+            connection.execute(
+                "INSERT INTO feedback (id, creator, submission, state, since, bytes, request, record, photo) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    feedback.id,
+                    feedback.creator,
+                    submission,
+                    State.WAITING,
+                    time.time(),
+                    size,
+                    feedback.request_id,
+                    record,
+                    photo,
+                ),
+            )
+        return None
+
+    def look(self, identifier: str) -> Known | None:
+        """Return what is known here of a feedback."""
+        with self._database.transaction() as connection:
+            return _known(connection.execute(_LOOK, (identifier,)).fetchone())
+
+    def erase(self, identifier: str, creator: str) -> None:
+        """Drop what waits of a feedback, and have the store's copies erased. The caller knows that it is the creator's."""
+        with self._database.transaction() as connection:
+            connection.execute(_ERASE, {"id": identifier, "creator": creator, "now": time.time()})
+
+    def leave(self, creator: str) -> None:
+        """Erase all of a creator's, here and, once the store is there, what it has of hers from before now."""
+        now = time.time()
+        with self._database.transaction() as connection:
+            connection.execute(_ERASE_ALL, (creator,))
+            connection.execute("INSERT OR REPLACE INTO leaving VALUES (?, ?)", (creator, now))
+
+    def leaving(self) -> list[tuple[str, float]]:
+        """Return the creators whose feedback is still to be looked for in the store, and when they asked."""
+        with self._database.transaction() as connection:
+            return connection.execute("SELECT creator, asked FROM leaving ORDER BY asked").fetchall()
+
+    def left(self, creator: str, asked: float) -> None:
+        """Note that all of the creator's that the store had when she asked is now to be erased by id."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM leaving WHERE creator = ? AND asked = ?", (creator, asked))
+
+    def waiting(self, most: int) -> list[Waiting]:
+        """Return what is to be done next, in order."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT id, creator, state, record, photo FROM feedback WHERE state IN (?, ?) ORDER BY number LIMIT ?",
+                (State.WAITING, State.ERASING, most),
+            ).fetchall()
+        return [
+            Waiting(identifier, creator, Feedback.model_validate_json(record), photo)
+            if state == State.WAITING
+            else Waiting(identifier, creator, None, b"")
+            for identifier, creator, state, record, photo in rows
+        ]
+
+    def done(self, one: Waiting) -> None:
+        """Note that it is done; a feedback whose erasure was asked for meanwhile is still to be erased."""
+        was, now = (State.ERASING, State.ERASED) if one.feedback is None else (State.WAITING, State.STORED)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE feedback SET state = ?, since = ?, bytes = 0, record = NULL, photo = NULL WHERE id = ? AND state = ?",
+                (now, time.time(), one.id, was),
+            )
+
+    def pending(self, creator: str, identifier: str | None = None) -> int:
+        """Return how many erasures of the creator's feedback, or of one of them, are not done yet."""
+        with self._database.transaction() as connection:
+            if identifier is not None:
+                wanted = "SELECT count(*) FROM feedback WHERE creator = ? AND state = ? AND id = ?"
+                return int(connection.execute(wanted, (creator, State.ERASING, identifier)).fetchone()[0])
+            wanted = "SELECT (SELECT count(*) FROM feedback WHERE creator = ? AND state = ?) + (SELECT count(*) FROM leaving WHERE creator = ?)"
+            return int(connection.execute(wanted, (creator, State.ERASING, creator)).fetchone()[0])
+
+    def depth(self) -> Depth:
+        """Return how much waits."""
+        wanted = "SELECT state, count(*), min(since) FROM feedback WHERE state IN (?, ?) GROUP BY state"
+        with self._database.transaction() as connection:
+            rows = connection.execute(wanted, (State.WAITING, State.ERASING)).fetchall()
+        counts = {state: count for state, count, _ in rows}
+        now = time.time()
+        oldest = now - min((since for _, _, since in rows), default=now)
+        return Depth(counts.get(State.WAITING, 0), counts.get(State.ERASING, 0), max(0.0, oldest))
+
+    def expire(self) -> None:
+        """Forget the ids of what has been done for long."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM feedback WHERE state IN (?, ?) AND since < ?",
+                (State.STORED, State.ERASED, time.time() - _REMEMBERED),
+            )
+
+
+_LOOK = "SELECT creator, submission, request, state FROM feedback WHERE id = ?"
+_ERASE = """
+INSERT INTO feedback (id, creator, submission, state, since, bytes) VALUES (:id, :creator, '', 'erasing', :now, 0)
+ON CONFLICT (id) DO UPDATE SET state = 'erasing', bytes = 0, record = NULL, photo = NULL WHERE state != 'erased'
+"""
+_ERASE_ALL = """
+UPDATE feedback SET state = 'erasing', bytes = 0, record = NULL, photo = NULL WHERE creator = ? AND state != 'erased'
+"""
+
+
+def _known(row: tuple[str, str, str | None, str] | None) -> Known | None:
+    return None if row is None else Known(row[0], row[1], row[2], State(row[3]))

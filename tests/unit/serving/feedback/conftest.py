@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from creators import KEYS, creator
+from starlette.testclient import TestClient
+
+from serving.app import build_app
+from serving.feedback.desk import Desk
+from serving.models import Served
+from serving.settings import ServingSettings
+from serving.voice import VoiceStore
+from snap2caption.store import ObjectStore, open_store
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServingSettings:
+    return ServingSettings(
+        cache_dir=tmp_path / "cache",
+        feedback_dir=tmp_path / "feedback",
+        voice_file=tmp_path / "voice.sqlite",
+        max_pixels=1_000_000,
+        max_body_bytes=1_000_000,
+        api_key_hashes=tuple(creator(key) for key in KEYS),
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return open_store((tmp_path / "store").as_uri())
+
+
+@pytest.fixture
+def voices(settings: ServingSettings) -> VoiceStore:
+    return VoiceStore(settings.voice_file)
+
+
+@pytest.fixture
+def client(settings: ServingSettings, store: ObjectStore, voices: VoiceStore, served: Served) -> Iterator[TestClient]:
+    app = build_app(settings, lambda: served, desk=Desk(settings, store, voices))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
