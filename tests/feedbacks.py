@@ -73,7 +73,7 @@ class Box:
 
     def erase(self, feedback: Feedback) -> None:
         """Erase as the service does: the record of it first."""
-        done = Erasure(id=feedback.id, erased=START + timedelta(days=1))
+        done = Erasure(id=feedback.id, erased=START + timedelta(days=1), owner=owner_of(feedback.id, feedback.creator))
         self.put(erasure_key(feedback.id), done.model_dump_json().encode())
         self.store.delete(record_key(feedback))
         self.store.delete(photo_key(feedback.photo))

@@ -77,7 +77,7 @@ class Feedbacks:
 
     def erase(self, identifier: str) -> None:
         """Write the record that the feedback was erased."""
-        content = Erasure(id=identifier, erased=datetime.now(UTC)).model_dump_json().encode()
+        content = Erasure(id=identifier, erased=datetime.now(UTC), owner="0" * 64).model_dump_json().encode()
         self.store.put(erasure_key(identifier), content, sha256=hashlib.sha256(content).hexdigest())
 
 

@@ -1,0 +1,170 @@
+"""Exactly once, whatever is killed: the intake and an S3 store, at random moments, while creators send."""
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from creators import headers, photo_of
+
+from demo.stack.ports import HOST, Ports
+from demo.stack.service import Service
+from demo.stack.services.seaweedfs import seaweedfs
+from snap2caption.feedback import Feedback, photo_key
+from snap2caption.store import ObjectStore, open_store
+
+pytestmark = pytest.mark.integration
+
+ROUNDS = int(os.environ.get("CHAOS_FEEDBACK_ROUNDS", "3"))
+"""Kills: of the intake, of the store, of both, in turn."""
+
+SENT_A_ROUND = 8
+COLOURS = ("red", "green", "blue", "teal")
+
+
+class Victim:
+    """A service that can be killed, with all that it started, and started again."""
+
+    def __init__(self, service: Service, log: Path) -> None:
+        self.service = service
+        self._log = log
+        for path, content in service.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.service.command,
+                env=dict(self.service.environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self) -> None:
+        def answers() -> bool:
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
+            try:
+                return httpx.get(self.service.ready_url, timeout=2).status_code < self.service.ready_below
+            except httpx.HTTPError:
+                return False
+
+        until(answers)
+
+
+def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(service: Service, folder: Path) -> Iterator[Victim]:
+    victim = Victim(service, folder / f"{service.name}.log")
+    try:
+        victim.wait()
+        yield victim
+    finally:
+        victim.kill()
+
+
+def intake(folder: Path, store: dict[str, str]) -> Service:
+    port = Ports(folder / "ports.json").get("feedback")
+    environment = {
+        **os.environ,
+        **store,
+        "SNAP2CAPTION_STATE_DIR": str(folder / "state"),
+        "SNAP2CAPTION_FEEDBACK_URI": "s3://feedback/here",
+    }
+    return Service(
+        name="intake",
+        command=(sys.executable, "-m", "uvicorn", "serving.feedback:app", "--port", str(port)),
+        environment=environment,
+        ready_url=f"http://{HOST}:{port}/healthz",
+    )
+
+
+def send(url: str, number: int) -> str:
+    """Send a feedback until it is accepted, as a client does that hears nothing."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            answer = httpx.post(
+                f"{url}/v1/feedback",
+                files={"image": photo_of(COLOURS[number % len(COLOURS)])},
+                data={"rating": "2", "caption": f"caption {number}", "edited_caption": f"mine {number}"},
+                headers=headers("ana", f"key {number}".replace(" ", "-")),
+                timeout=10,
+            )
+        except httpx.HTTPError:
+            time.sleep(0.05)
+            continue
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+    raise AssertionError("nobody accepted it")
+
+
+def read(store: ObjectStore, key: str) -> bytes:
+    with store.get(key) as stream:
+        return stream.read()
+
+
+def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = random.Random(7)
+    service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    for name, value in client.items():
+        monkeypatch.setenv(name, value)
+    with running(service, tmp_path) as store_server, running(intake(tmp_path, client), tmp_path) as server:
+        url = server.service.ready_url.removesuffix("/healthz")
+        accepted: dict[int, str] = {}
+        for turn in range(ROUNDS):
+            numbers = range(turn * SENT_A_ROUND, (turn + 1) * SENT_A_ROUND)
+            victims = [(server,), (store_server,), (store_server, server)][turn % 3]
+            with ThreadPoolExecutor(3) as pool:
+                sent = {number: pool.submit(send, url, number) for number in numbers}
+                time.sleep(generator.uniform(0, 0.6))
+                for victim in victims:
+                    victim.kill()
+                for victim in victims:
+                    victim.start()
+                accepted |= {number: future.result() for number, future in sent.items()}
+            for victim in victims:
+                victim.wait()
+        store = open_store("s3://feedback/here")
+
+        def drained() -> bool:
+            lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
+            depth = next(line for line in lines if line.startswith('snap2caption_feedback_spool{what="feedback"}'))
+            return float(depth.split()[-1]) == 0 and len(list(store.list("records/"))) >= len(accepted)
+
+        until(drained)
+        found = [Feedback.model_validate_json(read(store, info.key)) for info in store.list("records/")]
+        assert sorted(one.id for one in found) == sorted(accepted.values())
+        assert sorted(one.edited.caption for one in found if one.edited) == sorted(f"mine {n}" for n in accepted)
+        photos = {photo_key(one.photo): one.photo for one in found}
+        assert sorted(info.key for info in store.list("photos/")) == sorted(photos)
+        for key, digest in photos.items():
+            assert hashlib.sha256(read(store, key)).hexdigest() == digest
+        # And all of it can be erased.
+        answer = httpx.delete(f"{url}/v1/feedback", headers=headers("ana"), timeout=60)
+        until(lambda: {info.key.split("/")[0] for info in store.list()} == {"erased"})
+        assert answer.status_code in {200, 202}
+        assert len(list(store.list("erased/"))) == len(accepted)

@@ -1,0 +1,147 @@
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from creators import creator, photo_of
+
+from serving.feedback.database import Database, DiskError
+from serving.feedback.desk import Desk
+from serving.feedback.memory import Content, Memory
+from serving.feedback.schemas import Submission
+from serving.problems import ProblemError
+from serving.settings import ServingSettings
+from serving.voice import VoiceStore
+from snap2caption.feedback import Words
+from snap2caption.store import ObjectStore, open_store, retry
+
+pytestmark = pytest.mark.unit
+
+ANA, BEN = creator("ana"), creator("ben")
+SAID = Submission(rating=2, caption="seen", edited_caption="mine")
+
+
+def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A store where nobody listens."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    return open_store("s3://bucket/feedback")
+
+
+def test_what_came_while_the_store_was_away_comes_in_order_later(
+    settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
+) -> None:
+    desk = Desk(settings, away, voices)
+    desk.start()
+    ids = [desk.take(ANA, SAID, photo_of(colour), colour).id for colour in ("red", "blue", "green")]
+    desk.erase(ANA, ids[1])
+    assert not desk.is_erased(ANA, ids[1])
+    desk.close()
+    again = Desk(settings, store, voices)
+    again.start()
+    # The same submission, after all that.
+    assert again.take(ANA, SAID, photo_of("red"), "red").repeated
+    until(lambda: len(list(store.list("records/"))) == 2 and again.is_erased(ANA))
+    again.close()
+    records = [tmp_path / "store" / info.key for info in store.list("records/")]
+    records.sort(key=lambda path: path.stat().st_mtime_ns)
+    assert [path.stem for path in records] == [ids[0], ids[2]]
+    assert [info.key for info in store.list("erased/")] == [f"erased/{ids[1]}.json"]
+
+
+def test_all_that_a_creator_sent_is_erased_when_the_store_is_back(
+    settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.start()
+    desk.take(ANA, SAID, photo_of("red"), None)
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    # Asked for on another machine, which never heard of it.
+    other = settings.model_copy(update={"feedback_dir": tmp_path / "other"})
+    desk = Desk(other, away, voices)
+    desk.start()
+    desk.erase_all(ANA)
+    desk.close()
+    desk = Desk(other, store, voices)
+    assert not desk.is_erased(ANA)
+    desk.start()
+    until(lambda: desk.is_erased(ANA))
+    desk.close()
+    assert {info.key.split("/")[0] for info in store.list()} == {"erased"}
+
+
+def test_a_full_spool_refuses_and_keeps_what_it_has(
+    settings: ServingSettings, away: ObjectStore, voices: VoiceStore
+) -> None:
+    small = settings.model_copy(update={"feedback_spool_bytes": 2000})
+    desk = Desk(small, away, voices)
+    desk.start()
+    taken = desk.take(ANA, SAID, photo_of("red"), "first")
+    with pytest.raises(ProblemError) as refusal:
+        desk.take(ANA, SAID, photo_of("red"), "second")
+    assert (refusal.value.status, refusal.value.reason, refusal.value.retry_after) == (503, "spool_full", 60)
+    assert desk.take(ANA, SAID, photo_of("red"), "first").id == taken.id
+    desk.close()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    memory = Memory(database, seconds=60, most=10**9)
+    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    with database.transaction() as connection:
+        # SQLite then says the same as where the disk is full.
+        connection.execute("PRAGMA max_page_count = 30")
+    memory.keep("1", ANA, content, b"x" * 1000)
+    with pytest.raises(DiskError) as error:
+        memory.keep("2", ANA, content, b"x" * 10**6)
+    assert error.value.full
+    assert memory.find("1", ANA) is not None
+    assert memory.find("2", ANA) is None
+    database.close()
+
+
+def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    memory = Memory(database, seconds=60, most=2500)
+    for request in ("1", "2", "3"):
+        memory.keep(request, ANA, content, b"x" * 1000)
+    memory.keep("4", ANA, content, b"x" * 3000)
+    assert [memory.find(request, ANA) is not None for request in ("1", "2", "3", "4")] == [False, True, True, False]
+    assert memory.find("3", BEN) is None
+    brief = Memory(database, seconds=0.001, most=2500)
+    brief.keep("5", ANA, content, b"y")
+    time.sleep(0.01)
+    assert brief.find("5", ANA) is None
+    assert brief.expire()
+    database.close()
+
+
+def test_many_at_once_from_one_key_stay_correct(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.start()
+    photo = photo_of("red")
+
+    def send(number: int) -> str:
+        return desk.take(ANA, SAID, photo, str(number % 50)).id
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(send, range(200)))
+    assert len(set(ids)) == 50
+    until(lambda: len(list(store.list("records/"))) == 50)
+    desk.close()
+    assert len(list(store.list("photos/"))) == 1
