@@ -14,6 +14,7 @@ from snap2caption.feedback import (
     Words,
     annotation_key,
     erasure_key,
+    owner_of,
     photo_key,
     record_key,
 )

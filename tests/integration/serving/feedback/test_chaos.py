@@ -152,8 +152,13 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
 
         def drained() -> bool:
             lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
-            depth = next(line for line in lines if line.startswith('snap2caption_feedback_spool{what="feedback"}'))
-            return float(depth.split()[-1]) == 0 and len(list(store.list("records/"))) >= len(accepted)
+            # Just started, it has not looked yet.
+            depths = [line for line in lines if line.startswith('snap2caption_feedback_spool{what="feedback"}')]
+            return (
+                bool(depths)
+                and float(depths[0].split()[-1]) == 0
+                and len(list(store.list("records/"))) >= len(accepted)
+            )
 
         until(drained)
         found = [Feedback.model_validate_json(read(store, info.key)) for info in store.list("records/")]
