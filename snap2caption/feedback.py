@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from rapidfuzz.distance import Levenshtein
 
 from snap2caption.post import Tone
 
@@ -100,6 +101,13 @@ class Feedback(BaseModel):
         return Verdict.ACCEPTED if self.rating >= ACCEPTED else Verdict.REJECTED
 
     @property
+    def edit_distance(self) -> float | None:
+        """How far the caption that was kept is from the one shown, 0 (the same) to 1: Levenshtein's distance over the longer one's length."""
+        if self.shown is None:
+            return None
+        return distance(self.shown, self.edited or self.shown)
+
+    @property
     def own_words(self) -> Words | None:
         """The words that tell how the creator writes: her edit, or what she accepted as it was."""
         if self.is_edited:
@@ -143,7 +151,7 @@ class Erasure(BaseModel):
 
     id: _Id
     erased: datetime
-    owner: _Digest
+    owner: _Digest | None = None
     """Proves to the creator who asks again that it was hers, and names nobody: see `owner_of`."""
 
 
@@ -155,6 +163,11 @@ class Pointer(BaseModel):
     record: Annotated[str, StringConstraints(pattern=r"^records/\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.json$")]
     photo: _Digest
     received: datetime
+
+
+def distance(one: Words, other: Words) -> float:
+    """Return how far two captions are from each other, from 0 to 1: Levenshtein's distance over the longer one's length."""
+    return Levenshtein.normalized_distance(one.caption, other.caption)
 
 
 def owner_of(identifier: str, creator: str) -> str:

@@ -4,6 +4,7 @@ Three aliases name versions: ``champion`` is in service, ``previous`` was before
 nobody has promoted yet.
 """
 
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from snap2caption.errors import UserError
 from snap2caption.succession import Decision, Succession, create_model
+from snap2caption.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,9 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 ADAPTER_PATH = "artifacts/adapter"
 """Where the adapter lies in a registered model's folder."""
+
+VERDICT = "verdict.json"
+"""The artifact of a run that holds what the gate said of its model."""
 
 _TRIES = 20
 _MOMENT = 1.0
@@ -187,6 +192,19 @@ class Registry:
             if made.previous == version.version and made.rollback:
                 return True
         return False
+
+    def verdict(self, version: ModelVersion) -> Verdict | None:
+        """Return what the gate said of a version, or None if it has not been through the gate."""
+
+        def read(client: "MlflowClient") -> Verdict | None:
+            if all(found.path != VERDICT for found in client.list_artifacts(version.run_id)):
+                return None
+            with tempfile.TemporaryDirectory() as scratch:
+                path = client.download_artifacts(version.run_id, VERDICT, scratch)
+                return Verdict.model_validate_json(Path(path).read_bytes())
+
+        found: Verdict | None = self._ask(read)
+        return found
 
     def download_adapter(self, version: ModelVersion, folder: Path) -> Path:
         """Download the version's adapter into *folder* and return the adapter's folder."""

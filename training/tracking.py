@@ -22,6 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Split
+from snap2caption.registry import VERDICT as VERDICT  # it is one of the names below
 from training.pyfunc import signature
 from training.recipe import TrackingSettings
 from training.trackers import MlflowTracker, Tracker, WandbTracker
@@ -39,7 +40,6 @@ LATENCY = "evaluation/latency.json"
 MANIFEST = "manifest.json"
 FEEDBACK_MANIFEST = "feedback-manifest.json"
 RECIPE = "recipe.yaml"
-VERDICT = "verdict.json"
 """Names of a run's artifacts."""
 
 PYFUNC = Path(__file__).with_name("pyfunc.py")

@@ -1,14 +1,18 @@
 """Commands of the feedback loop: `snap2caption feedback …`, one for each of its steps."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snap2caption.console import print_result
+from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 
 if TYPE_CHECKING:
+    from etl.feedback.report import Retraining
     from snap2caption.store import ObjectStore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -19,11 +23,11 @@ _Share = typer.Option(min=0, max=1, help="The share of these that annotators see
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     group = typer.Typer(
-        help="What creators corrected: collect, sample, push, validate, build.",
+        help="What creators corrected: collect, sample, push, validate, build, report.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for command in (collect, sample, push, validate, build, retrained):
+    for command in (collect, sample, push, validate, build, retrained, report):
         group.command()(command)
     app.add_typer(group, name="feedback")
 
@@ -116,6 +120,29 @@ def retrained(
 
     version = note_retraining(_store(), uri)
     print_result(version, {"version": version}, as_json=as_json)
+
+
+def report(out: Annotated[Path, typer.Option(help="The page to write.")], as_json: AsJson = False) -> None:
+    """Write a page about all feedback: what creators say, how annotators work, what the last retraining changed; prints its path."""
+    from etl.feedback.report import write_report
+
+    write_report(_store(), _last_retraining(Settings()), out)
+    print_result(str(out), {"report": str(out)}, as_json=as_json)
+
+
+def _last_retraining(settings: Settings) -> "Retraining":
+    from etl.feedback.report import Retraining
+    from snap2caption.registry import Registry
+
+    # A page without its last part is better than one that waits for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
+    try:
+        standing = registry.standing()
+        verdict = registry.verdict(standing.champion) if standing.champion else None
+    except UserError as error:
+        return Retraining(fault=str(error))
+    return Retraining(standing, verdict)
 
 
 def _store() -> "ObjectStore":

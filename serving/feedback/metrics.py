@@ -1,7 +1,6 @@
 """What Prometheus scrapes of feedback."""
 
 from prometheus_client import Counter, Gauge, Histogram
-from rapidfuzz.distance import Levenshtein
 
 from snap2caption.feedback import Feedback
 
@@ -42,12 +41,10 @@ def observe(feedback: Feedback) -> None:
     version = _label(feedback.model_version)
     if feedback.rating is not None:
         RATINGS.labels(version, str(feedback.rating)).inc()
-    if feedback.shown is None:
-        return
-    if feedback.verdict is not None:
+    if feedback.shown is not None and feedback.verdict is not None:
         VERDICTS.labels(version, feedback.tone or "none", feedback.verdict).inc()
-    kept = feedback.edited or feedback.shown
-    EDIT_DISTANCE.labels(version).observe(Levenshtein.normalized_distance(feedback.shown.caption, kept.caption))
+    if feedback.edit_distance is not None:
+        EDIT_DISTANCE.labels(version).observe(feedback.edit_distance)
 
 
 def _label(version: str | None) -> str:
