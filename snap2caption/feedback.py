@@ -151,7 +151,7 @@ class Erasure(BaseModel):
 
     id: _Id
     erased: datetime
-    owner: _Digest | None = None
+    owner: _Digest
     """Proves to the creator who asks again that it was hers, and names nobody: see `owner_of`."""
 
 

@@ -33,6 +33,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], str]:
         *(f"-{name}.port={number}" for name, number in port.items()),
         f"-metricsPort={ports.get('seaweedfs-metrics')}",
         "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-admin.ui=false",
         "-webdav=false",
         "-volume.preStopSeconds=0",

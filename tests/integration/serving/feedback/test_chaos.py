@@ -53,6 +53,7 @@ class Victim:
             )
 
     def kill(self) -> None:
+        assert self._process.poll() is None, self._log.read_text()[-2000:]
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
