@@ -1,6 +1,7 @@
 """The service: a photo in, a caption with hashtags out."""
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -11,11 +12,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving.batching import Batcher, Listener
 from serving.captioner import Captioner, Rules, no_model
-from serving.creators import creator_of
+from serving.creators import NOBODY, creator_of
 from serving.feedback.desk import Desk, open_desk
 from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.intake import BODY, read_request
+from serving.loading import make_loader
 from serving.models import Models, Served
 from serving.openapi import describe, problems
 from serving.paths import METRICS
@@ -46,11 +48,11 @@ def create_app(settings: ServingSettings) -> FastAPI:
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     models = Models(
         Registry(shared.mlflow_tracking_uri, shared.registered_model),
-        shared.models_dir,
+        make_loader(settings),
         settings.cache_dir,
         poll_seconds=settings.poll_seconds,
-        dtype=settings.dtype,
         threads=settings.threads,
+        canary_share=settings.canary_share,
     )
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
     return build_app(settings, models.current, models, tables, open_desk(settings, shared.feedback_uri))
@@ -74,7 +76,7 @@ def build_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # A whole batch may arrive before the first of it is taken: the queue holds all who were let in.
         batcher = Batcher(
-            lambda _: current(),
+            models.choose if models else lambda _: current(),
             max_batch=settings.max_batch,
             queue_size=settings.capacity,
             deadline=settings.deadline_seconds,
@@ -163,11 +165,17 @@ async def _write(
 ) -> CaptionAnswer:
     """Caption the photos and, if their creator agreed, keep what feedback needs before she has the answer."""
     captioner: Captioner = request.app.state.captioner
-    answer = await captioner.caption(photos, options, request.state.request_id, saved, listener=listener)
+    answer = await captioner.caption(photos, options, request.state.request_id, saved, _key(request, photos), listener)
     feedback: Counter | None = request.app.state.feedback
     if feedback and options.keep_for_feedback:
         await feedback.keep(creator_of(request), photos[0], options, answer)
     return answer
+
+
+def _key(request: Request, photos: list[bytes]) -> str:
+    """Return what decides on the model: the creator, or where no keys are asked for, the photos. Asked again, the same one answers."""
+    creator = creator_of(request)
+    return creator if creator != NOBODY else hashlib.sha256(photos[0]).hexdigest()
 
 
 def _read_voice(request: Request) -> list[str]:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from serving.engine import Engine, Event, Piece, Task, Written
-from serving.metrics import BATCH_SIZE, QUEUE_DEPTH
+from serving.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
 from serving.models import Served
 
 _POLL = 0.2
@@ -144,7 +144,7 @@ class Batcher:
             try:
                 engine.add(list(new.tickets))
             except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
-                self._failed(list(new.tickets.values()), error)
+                self._failed(new, error)
                 continue
             self._running.setdefault(engine, _Running(new.served, {})).tickets.update(new.tickets)
 
@@ -157,7 +157,7 @@ class Batcher:
         try:
             events = engine.step()
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(list(running.tickets.values()), error)
+            self._failed(running, error)
             running.tickets.clear()
             events = []
         for event in events:
@@ -165,13 +165,15 @@ class Batcher:
         if not running.tickets:
             del self._running[engine]
 
-    def _failed(self, tickets: Sequence[Ticket], error: Exception) -> None:
+    def _failed(self, running: "_Running", error: Exception) -> None:
         """Nobody fails for his company: it may be one photo's fault, or too large a batch for the memory."""
+        tickets = list(running.tickets.values())
         if len(tickets) > 1:
             self._again.extend(tickets)
-        else:
-            for ticket in tickets:
-                ticket.fail(error)
+            return
+        for ticket in tickets:
+            MODEL_ERRORS.labels(running.served.engine.version).inc()
+            ticket.fail(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ class _Running:
             return
         del self.tickets[task]
         if isinstance(what, Exception):
+            MODEL_ERRORS.labels(self.served.engine.version).inc()
             ticket.fail(what)
             return
         started = ticket.started or ticket.arrived

@@ -47,13 +47,13 @@ class AdapterCache:
         """Forget a copy that may be damaged."""
         shutil.rmtree(self._folder_of(version), ignore_errors=True)
 
-    def remember(self, version: ModelVersion) -> None:
-        """Keep *version* as the last good one, and remove the others."""
+    def remember(self, version: ModelVersion, kept: ModelVersion | None) -> None:
+        """Keep *version* as the last good one, and *kept* for a rollback to it; remove the others."""
         draft = self._folder / f"{_LAST_GOOD}.part"
         draft.write_text(json.dumps(asdict(version)))
         draft.replace(self._folder / _LAST_GOOD)
         for folder in self._folder.glob(f"{_VERSION}*"):
-            if folder != self._folder_of(version):
+            if folder not in {self._folder_of(one) for one in (version, kept) if one}:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def last_good(self) -> tuple[ModelVersion, Path] | None:

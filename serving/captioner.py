@@ -15,10 +15,11 @@ from PIL.Image import Image
 from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError
 from serving.composing import alt_text, compose, drafts, plain
 from serving.engine import Task
-from serving.metrics import DECODE_TOKENS, STAGE, TOKEN_RATE, TOKENS
+from serving.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
 from serving.models import Served
 from serving.moderation import ModerationAwayError, Moderator, load_moderator
 from serving.problems import ProblemError
+from serving.remote import EngineAwayError
 from serving.schemas import CaptionAnswer, Options, Part, Timing
 from serving.settings import ServingSettings
 from snap2caption.hashtags.banned import read_banned
@@ -168,6 +169,7 @@ class Captioner:
         }
         for stage, seconds in timing.items():
             STAGE.labels(stage).observe(seconds)
+        MODEL_SECONDS.labels(served.engine.version).observe(timing["total"])
         tokens = sum(one.tokens for one in written)
         TOKENS.inc(tokens)
         DECODE_TOKENS.observe(tokens)
@@ -265,6 +267,8 @@ class Captioner:
             ) from None
         except NoModelError:
             raise no_model() from None
+        except EngineAwayError as error:
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), 5) from error
         finally:
             ticket.cancel()
 

@@ -116,7 +116,7 @@ class LocalEngine:
     def add(self, tasks: Sequence[Task]) -> None:
         """Read photos and prompts, and write the first tokens."""
         begun = {
-            task: _Begun([Row(decoding) for decoding in task.decodings], Row(_describing(task), bare=True))
+            task: _Begun([Row(decoding) for decoding in task.decodings], Row(describing(task), bare=True))
             for task in tasks
         }
         started = time.monotonic()
@@ -160,7 +160,7 @@ class LocalEngine:
 
     def _written(self, begun: _Begun) -> Written:
         return Written(
-            texts=tuple(_whole(self._rows.text(row), row) for row in begun.variants),
+            texts=tuple(whole(self._rows.text(row), cut=row.cut) for row in begun.variants),
             description=self._rows.text(begun.description),
             tokens=sum(self._rows.count(row) for row in begun.rows),
             confidences=tuple(row.confidence for row in begun.variants),
@@ -168,10 +168,11 @@ class LocalEngine:
         )
 
 
-def _describing(task: Task) -> Decoding:
+def describing(task: Task) -> Decoding:
+    """Return how the description is written: greedily, as long as the captions may be."""
     return Decoding(max_new_tokens=max(decoding.max_new_tokens for decoding in task.decodings))
 
 
-def _whole(text: str, row: Row) -> str:
-    """Return *text* without a last hashtag that the limit on tokens may have cut in two."""
-    return re.sub(r"\s*[#＃]\S*$", "", text) if row.cut else text
+def whole(text: str, *, cut: bool) -> str:
+    """Return *text*; if the limit on tokens has *cut* it, without a last hashtag that may be half of one."""
+    return re.sub(r"\s*[#＃]\S*$", "", text) if cut else text

@@ -25,3 +25,16 @@ TOKENS = Counter("snap2caption_generated_tokens_total", "Tokens written.")
 UNSAFE = Counter("snap2caption_unsafe_total", "Texts of the model that were not shown, by what they were.", ["kind"])
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what became of them.", ["outcome"])
 MODEL = Info("snap2caption_model", "The model in service.")
+MODEL_SECONDS = Histogram(
+    "snap2caption_model_seconds", "Time to caption a photo, by model version.", ["model"], buckets=_SECONDS
+)
+MODEL_ERRORS = Counter("snap2caption_model_errors_total", "Photos that failed, by model version.", ["model"])
+BY_MODEL = (MODEL_SECONDS, MODEL_ERRORS)
+
+
+def forget_models(loaded: set[str]) -> None:
+    """Remove the series of all model versions but those that are *loaded*."""
+    for metric in BY_MODEL:
+        known = {sample.labels["model"] for family in metric.collect() for sample in family.samples}
+        for model in known - loaded:
+            metric.remove(model)

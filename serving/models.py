@@ -1,5 +1,6 @@
 """Which model is in service: follows the registry's champion, and swaps a new one in only when it is loaded and checked."""
 
+import hashlib
 import logging
 import threading
 import time
@@ -9,18 +10,22 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from serving.cache import AdapterCache
-from serving.engine import Engine, LocalEngine, Task, write
-from serving.metrics import MODEL, SWAPS
+from serving.engine import Engine, Task, write
+from serving.loading import Loader
+from serving.metrics import MODEL, SWAPS, forget_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt, parse
-from snap2caption.registry import CHAMPION, ModelVersion, Registry
-from snap2caption.vlm import Decoding, load
+from snap2caption.registry import CHALLENGER, CHAMPION, ModelVersion, Registry
+from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 300.0
 """Seconds until a refused champion is tried again, at most."""
+
+_RETIREMENT = 300.0
+"""Seconds until a model out of service is closed: longer than any caption takes."""
 
 _CLOSE_SECONDS = 5.0
 
@@ -58,21 +63,25 @@ class Models:
     def __init__(
         self,
         registry: Registry,
-        models_dir: Path,
+        loader: Loader,
         cache_dir: Path,
         *,
         poll_seconds: float,
-        dtype: str,
         threads: int | None,
+        canary_share: float = 0.0,
     ) -> None:
         self._registry = registry
-        self._models_dir = models_dir
+        self._loader = loader
         self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
-        self._dtype = dtype
         self._threads = threads
+        self._canary_share = canary_share
         self._served: Served | None = None
-        self._refused: _Refused | None = None
+        self._previous: Served | None = None
+        self._challenger: Served | None = None
+        # Out of service, and since when: what they write about may still be waited for.
+        self._retired: list[tuple[float, Engine]] = []
+        self._refused: dict[str, _Refused] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
 
@@ -90,23 +99,31 @@ class Models:
         """Return the model in service."""
         return self._served
 
+    def choose(self, key: str) -> Served | None:
+        """Return the model that answers a request: the same for the same *key*, the challenger for the share of keys that are its."""
+        challenger = self._challenger
+        return challenger if challenger and _place(key) < self._canary_share else self._served
+
     def _follow(self) -> None:
         if self._threads:
             import torch
 
             torch.set_num_threads(self._threads)
         while not self._stop.is_set():
-            try:
-                self.refresh()
-            except Exception as error:
-                # Whatever it was, following goes on: a service that no longer follows looks healthy and is not.
-                logger.warning("%s", error, exc_info=None if isinstance(error, UserError) else error)
-                if self._served is None:
-                    self._serve_last_good()
+            for refresh in (self.refresh, self._refresh_challenger):
+                try:
+                    refresh()
+                except Exception as error:
+                    # Whatever it was, following goes on: a service that no longer follows looks healthy and is not.
+                    logger.warning("%s", error, exc_info=None if isinstance(error, UserError) else error)
+                    if self._served is None:
+                        self._serve_last_good()
             self._stop.wait(self._poll_seconds)
 
     def refresh(self) -> None:
         """Take the champion into service, if it is another version than the one in service. The old one answers until then.
+
+        The one before stays loaded, so that a rollback is served at once; so is a challenger that is promoted.
 
         Raises:
             UserError: the registry is away, or the champion can't be fetched or is broken; the old one stays in service. It is tried again
@@ -115,47 +132,88 @@ class Models:
         champion = self._registry.by_alias(CHAMPION)
         if champion is None or (self._served and champion == self._served.version):
             return
-        if self._refused and self._refused.holds(champion):
+        loaded = next((one for one in (self._previous, self._challenger) if one and one.version == champion), None)
+        served = loaded or self._take(CHAMPION, champion)
+        if served is None:
             return
-        try:
-            served = self._take(champion)
-        except Exception as error:
-            raise self._refuse(champion, error) from error
-        self._serve(served)
-        self._cache.remember(champion)
+        self._serve(served, "returned" if loaded else "done")
+        self._cache.remember(champion, kept=self._previous.version if self._previous else None)
 
-    def _refuse(self, version: ModelVersion, error: Exception) -> BrokenModelError:
-        known = self._refused if self._refused and self._refused.version == version else None
-        attempts = known.attempts + 1 if known else 1
-        self._refused = _Refused(version, attempts, min(_LONGEST_WAIT, self._poll_seconds * 2**attempts))
+    def _refresh_challenger(self) -> None:
+        """Take the challenger in beside the champion, if it is to have a share of the requests; let it go when it is none any longer."""
+        if not self._canary_share or self._served is None:
+            return
+        version = self._registry.by_alias(CHALLENGER)
+        if version is None or version == self._served.version:
+            before, self._challenger = self._challenger, None
+            self._retire(before)
+        elif self._challenger is None or self._challenger.version != version:
+            # Whatever comes of the new one, the old one is the challenger no longer.
+            before, self._challenger = self._challenger, None
+            self._retire(before)
+            self._challenger = self._take(CHALLENGER, version)
+            if self._challenger:
+                logger.info("%s answers %.0f %%", self._challenger.engine.version, 100 * self._canary_share)
+        self._forget_others()
+
+    def _refuse(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
+        known = self._refused.get(alias)
+        attempts = known.attempts + 1 if known and known.version == version else 1
+        wait = min(_LONGEST_WAIT, self._poll_seconds * 2**attempts)
+        self._refused[alias] = _Refused(version, attempts, wait)
         SWAPS.labels("refused").inc()
         kept = self._served.engine.version if self._served else "nothing"
         return BrokenModelError(
-            f"Version {version.version} was refused ({error}); {kept} stays in service, and it is tried again in {self._refused.wait:.0f} s."
+            f"Version {version.version} was refused ({error}); {kept} stays in service, and it is tried again in {wait:.0f} s."
         )
 
-    def _take(self, version: ModelVersion) -> Served:
-        adapter = self._cache.fetch(version)
+    def _take(self, alias: str, version: ModelVersion) -> Served | None:
+        """Fetch, load and check the version that *alias* names; None if it was refused too short a while ago."""
+        refused = self._refused.get(alias)
+        if refused and refused.holds(version):
+            return None
         try:
-            return self._load(version, adapter)
-        except Exception:
-            # The copy may be what is damaged.
-            self._cache.drop(version)
-            raise
+            adapter = self._cache.fetch(version)
+            try:
+                served = self._load(version, adapter)
+            except Exception:
+                # The copy may be what is damaged.
+                self._cache.drop(version)
+                raise
+        except Exception as error:
+            raise self._refuse(alias, version, error) from error
+        self._refused.pop(alias, None)
+        return served
 
     def _load(self, version: ModelVersion, adapter: Path) -> Served:
-        vlm = load(version.base, self._models_dir, adapter=adapter, revision=version.base_revision, dtype=self._dtype)
-        engine = LocalEngine(vlm, f"{self._registry.name}/{version.version}")
+        engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
         probe(engine)
         return Served(engine, HashtagTable.fetch(version.dataset_uri), version)
 
-    def _serve(self, served: Served) -> None:
-        # One assignment: a batch sees the old model or the new one, never half of each.
+    def _serve(self, served: Served, outcome: str) -> None:
+        before, self._previous = self._previous, self._served
+        # One assignment: a photo is written about by the old model or the new one, never by half of each.
         self._served = served
-        self._refused = None
-        SWAPS.labels("done").inc()
+        self._refused.pop(CHAMPION, None)
+        SWAPS.labels(outcome).inc()
         MODEL.info({"version": served.engine.version, "dataset": served.version.dataset_version})
+        self._retire(before)
+        self._forget_others()
         logger.info("%s is in service", served.engine.version)
+
+    def _retire(self, model: Served | None) -> None:
+        """Close *model* a while after nobody is sent to it any longer, and those whose time has come."""
+        in_use = {id(one.engine) for one in (self._served, self._previous, self._challenger) if one}
+        if model and id(model.engine) not in in_use:
+            self._retired.append((time.monotonic(), model.engine))
+        while self._retired and time.monotonic() - self._retired[0][0] > _RETIREMENT:
+            _, engine = self._retired.pop(0)
+            engine.close()
+
+    def _forget_others(self) -> None:
+        """Let the metrics tell of the models that are loaded, and of no others: there is no end of versions."""
+        loaded = (self._served, self._previous, self._challenger)
+        forget_models({one.engine.version for one in loaded if one})
 
     def _serve_last_good(self) -> None:
         last = self._cache.last_good()
@@ -167,7 +225,12 @@ class Models:
             logger.warning("the last good model can't be used either: %s", error)
             return
         logger.warning("the last good model is served")
-        self._serve(served)
+        self._serve(served, "done")
+
+
+def _place(key: str) -> float:
+    """Return where *key* lies between 0 and 1: evenly spread, and always the same."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
 def probe(engine: Engine) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from serving.batching import Batcher
 from serving.captioner import Captioner, Rules
 from serving.client import read_photo
+from serving.loading import make_loader
 from serving.models import Models
 from serving.problems import ProblemError
 from serving.schemas import CaptionAnswer, Options
@@ -28,9 +29,7 @@ def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
     content = [read_photo(photo) for photo in photos]
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
-    models = Models(
-        registry, shared.models_dir, settings.cache_dir, poll_seconds=60, dtype=settings.dtype, threads=settings.threads
-    )
+    models = Models(registry, make_loader(settings), settings.cache_dir, poll_seconds=60, threads=settings.threads)
     models.refresh()
     if models.current() is None:
         raise UserError(

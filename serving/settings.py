@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from snap2caption.errors import UserError
@@ -30,6 +30,14 @@ class ServingSettings(BaseSettings):
     max_new_tokens: int = Field(default=96, ge=8)
     poll_seconds: float = Field(default=5.0, gt=0)
     """How often the registry is asked for the champion."""
+    engine_url: str | None = Field(default=None, pattern=r"^https?://")
+    """An OpenAI-compatible server, such as vLLM, that writes instead of a model in this process."""
+    engine_key: SecretStr = SecretStr("")
+    """What that server wants as a bearer token."""
+    engine_seconds: float = Field(default=30.0, gt=0)
+    """How long that server may take for a text."""
+    canary_share: float = Field(default=0.0, ge=0, le=1)
+    """Of the requests, how many the challenger answers: always the same creators, or where no keys are set, the same photos."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of the model on the CPU; all cores if left out."""
     dtype: str = Field(default="float32", pattern="^(float32|bfloat16|float16)$")

@@ -141,8 +141,8 @@ def image_features(model: Any, batch: "Mapping[str, torch.Tensor]") -> "torch.Te
     return torch.cat([picture.flatten(0, -2) for picture in features])
 
 
-def with_adapter(base: VisionLanguageModel, adapter: Path) -> VisionLanguageModel:
-    """Return *base* with the LoRA adapter in the folder *adapter* on top. The weights are the base's own, shared; *base* stays as it is.
+def with_adapter(base: VisionLanguageModel, adapter: Path, models_dir: Path) -> VisionLanguageModel:
+    """Return *base* with the LoRA adapter in the folder *adapter*, and the processor saved with it. The weights are shared; *base* stays as it is.
 
     Raises:
         UserError: the adapter is damaged or does not fit.
@@ -153,7 +153,8 @@ def with_adapter(base: VisionLanguageModel, adapter: Path) -> VisionLanguageMode
     twin = deepcopy(base.model, {id(weight): weight for weight in weights})
     model = _with_adapter(twin, adapter)
     model.eval()
-    return replace(base, model=model)
+    processor = load_processor(base.base, models_dir, revision=base.revision, adapter=adapter)
+    return replace(base, model=model, processor=processor)
 
 
 def resolve_base(base: str, models_dir: Path) -> str:

@@ -1,4 +1,5 @@
 import base64
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,9 @@ from snap2caption.settings import Settings
 from training import promotion
 
 pytestmark = pytest.mark.integration
+
+SWAPS = int(os.environ.get("SWAPS", "3"))
+"""`make swaps` does 20."""
 
 
 def wait_for(look: Callable[[], bool], timeout: float = 60.0) -> None:
@@ -107,6 +111,67 @@ def test_a_promotion_and_a_rollback_under_load_lose_no_answer(
     captions = {(version, caption) for _, version, caption in seen}
     assert {version for version, _ in captions} == {version_of(installation, run) for run in two_versions}
     assert len(captions) == 2
+
+
+def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
+    url: str, installation: Settings, two_versions: tuple[str, str]
+) -> None:
+    registry = Registry(installation.mlflow_tracking_uri, installation.registered_model)
+    client, versions = registry.client(), [registry.resolve(run) for run in two_versions]
+    photo = real_photos()[20].read_bytes()
+    seen: list[tuple[int, str, str, str]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60)
+            body = answer.json()
+            seen.append((answer.status_code, body.get("model_version"), body.get("caption"), body.get("request_id")))
+
+    def champion(number: int) -> None:
+        client.set_registered_model_alias(registry.name, CHAMPION, str(number))
+
+    def served() -> str:
+        return str(httpx.get(f"{url}/readyz").json().get("model_version"))
+
+    def swaps(outcome: str) -> float:
+        name = f'snap2caption_model_swaps_total{{outcome="{outcome}"}}'
+        lines = httpx.get(f"{url}/metrics").text.splitlines()
+        return sum(float(line.split()[1]) for line in lines if line.startswith(name))
+
+    loaded, returned = swaps("done"), swaps("returned")
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for round_ in range(SWAPS):
+            old, new = versions if round_ % 2 == 0 else versions[::-1]
+            champion(new.version)
+            wait_for(lambda name=f"{registry.name}/{new.version}": served() == name)
+            refused = swaps("refused")
+            # Its adapter was trained on another base than the one that is here.
+            client.set_model_version_tag(registry.name, str(old.version), "base_revision", "another")
+            champion(old.version)
+            wait_for(lambda before=refused: swaps("refused") > before)
+            assert served() == f"{registry.name}/{new.version}"
+            champion(new.version)
+            client.set_model_version_tag(registry.name, str(old.version), "base_revision", old.base_revision)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for version in versions:
+            client.set_model_version_tag(registry.name, str(version.version), "base_revision", version.base_revision)
+        champion(versions[0].version)
+    wait_for(lambda: served() == f"{registry.name}/{versions[0].version}")
+    assert {status for status, *_ in seen} == {200}
+    captions = {(version, caption) for _, version, caption, _ in seen}
+    assert {version for version, _ in captions} == {f"{registry.name}/{version.version}" for version in versions}
+    assert len(captions) == 2, "an answer was mixed of two versions"
+    assert len({request for *_, request in seen}) == len(seen)
+    # The model before stays loaded: only the first of them had to be fetched.
+    assert swaps("done") - loaded <= 1
+    assert swaps("returned") - returned >= SWAPS - 1
 
 
 def test_a_broken_champion_is_refused_and_the_old_one_stays(

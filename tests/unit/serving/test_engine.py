@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from serving.engine import Event, LocalEngine, Piece, Task, Written, write
+from serving.engine import Event, LocalEngine, Piece, Task, Written, whole, write
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, VisionLanguageModel, load
@@ -86,12 +86,5 @@ def test_what_nobody_waits_for_is_not_written(local: LocalEngine) -> None:
 
 
 def test_a_hashtag_that_the_limit_may_have_cut_is_left_out() -> None:
-    from serving.engine import _whole
-    from serving.rows import Row
-
-    cut, whole = Row(Decoding(2)), Row(Decoding(2))
-    for row, last in ((cut, 5), (whole, 0)):
-        row.append(4, 0.5, frozenset({0}))
-        row.append(last, 0.5, frozenset({0}))
-    assert _whole("Sunset again.\n#sf #gold", cut) == "Sunset again.\n#sf"
-    assert _whole("Sunset again.\n#sf #gold", whole) == "Sunset again.\n#sf #gold"
+    assert whole("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
+    assert whole("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"

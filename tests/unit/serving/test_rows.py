@@ -26,7 +26,7 @@ def adapt(base: VisionLanguageModel, folder: Path, targets: str, **more: object)
     torch.manual_seed(1)
     config = LoraConfig(r=4, lora_alpha=16, target_modules=targets, init_lora_weights=False, **more)
     get_peft_model(load(base.base, folder.parent).model, config).save_pretrained(folder)
-    return with_adapter(base, folder)
+    return with_adapter(base, folder, folder.parent)
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)

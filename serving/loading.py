@@ -1,0 +1,67 @@
+"""How a version of the model becomes an engine: loaded in this process, or handed to a server elsewhere."""
+
+from pathlib import Path
+from typing import Protocol
+
+from serving.engine import Engine, LocalEngine
+from serving.remote import RemoteEngine
+from serving.settings import ServingSettings
+from snap2caption.registry import ModelVersion
+from snap2caption.settings import Settings
+from snap2caption.vlm import VisionLanguageModel, load, with_adapter
+
+
+class Loader(Protocol):
+    """Makes engines."""
+
+    def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
+        """Return an engine called *name* over the version's base and the adapter in the folder *adapter*.
+
+        Raises:
+            UserError: the base is not there, the adapter is damaged, or the server refuses.
+        """
+        ...
+
+
+class LocalLoader:
+    """Loads models into this process. Versions of one base share its weights."""
+
+    def __init__(self, models_dir: Path, dtype: str) -> None:
+        self._models_dir = models_dir
+        self._dtype = dtype
+        self._base: VisionLanguageModel | None = None
+
+    def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
+        """Load the base, if the last version had another one, and the adapter."""
+        base = self._base
+        if base is None or (base.base, base.revision) != (version.base, version.base_revision):
+            base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
+        engine = LocalEngine(with_adapter(base, adapter, self._models_dir), name)
+        self._base = base
+        return engine
+
+
+class RemoteLoader:
+    """Hands adapters to an OpenAI-compatible server, each version under a name of its own: under an old one it may go on with what it has."""
+
+    def __init__(self, settings: ServingSettings) -> None:
+        self._settings = settings
+
+    def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
+        """Let the server load the adapter."""
+        engine = RemoteEngine(
+            self._settings.engine_url or "",
+            self._settings.engine_key.get_secret_value(),
+            version=name,
+            name=name.replace("/", "-"),
+            base=version.base,
+            timeout=self._settings.engine_seconds,
+            concurrent=4 * self._settings.max_batch,
+        )
+        engine.load(adapter)
+        return engine
+
+
+def make_loader(settings: ServingSettings) -> Loader:
+    """Return what the settings ask for: a server, if one is named, or this process."""
+    return RemoteLoader(settings) if settings.engine_url else LocalLoader(Settings().models_dir, settings.dtype)

@@ -1,0 +1,204 @@
+"""An engine elsewhere: any server that speaks OpenAI's chat completions, such as vLLM with LoRA adapters."""
+
+import base64
+import io
+import json
+import math
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from PIL.Image import Image
+
+from serving.engine import Event, Piece, Task, Written, describing, whole
+from snap2caption.errors import UserError
+from snap2caption.post import DESCRIBE_PROMPT
+from snap2caption.vlm import Decoding
+
+_WAIT = 0.05
+"""Seconds that a step waits for news."""
+
+_JPEG_QUALITY = 90
+
+
+class EngineAwayError(UserError):
+    """The server does not answer, or refuses."""
+
+
+@dataclass(slots=True)
+class _Text:
+    """What the server has written of one text."""
+
+    text: str = ""
+    tokens: int = 0
+    probabilities: list[float] = field(default_factory=list)
+    cut: bool = False
+    first_token: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    """A task that the server writes about, text by text; the description is the last."""
+
+    waiting: list["Future[_Text]"]
+    unwanted: threading.Event
+
+
+class RemoteEngine:
+    """A server at *url* that holds the base model *base* and the adapter *name*; it batches by itself.
+
+    ``httpx``, not the client of OpenAI: it is one request, whose refusals and time-outs we want in our own words.
+    """
+
+    def __init__(
+        self, url: str, key: str, *, version: str, name: str, base: str, timeout: float, concurrent: int
+    ) -> None:
+        self.version = version
+        self._name = name
+        self._base = base
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(timeout, connect=5))
+        self._timeout = timeout
+        self._pool = ThreadPoolExecutor(concurrent, "remote")
+        self._asked: dict[Task, _Asked] = {}
+        self._news: queue.Queue[Event] = queue.Queue()
+
+    def load(self, adapter: Path) -> None:
+        """Let the server load the adapter in the folder *adapter*, which it must see under the same path, as vLLM does it.
+
+        Raises:
+            EngineAwayError: the server is away or refuses.
+        """
+        self._post("/v1/load_lora_adapter", {"lora_name": self._name, "lora_path": str(adapter)})
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Ask the server for every text of *tasks*, each in a request of its own."""
+        for task in tasks:
+            picture = _data_url(task.image)
+            asked = _Asked([], threading.Event())
+            wanted = [(self._name, task.prompt, decoding) for decoding in task.decodings]
+            wanted.append((self._base, DESCRIBE_PROMPT, describing(task)))
+            for number, (model, prompt, decoding) in enumerate(wanted):
+                variant = number if task.stream and number < len(task.decodings) else None
+                body = _body(model, prompt, picture, decoding)
+                asked.waiting.append(self._pool.submit(self._write, task, variant, body, asked.unwanted))
+            self._asked[task] = asked
+
+    def step(self) -> list[Event]:
+        """Return what the server has written since the last step."""
+        events: list[Event] = []
+        try:
+            events.append(self._news.get(timeout=_WAIT))
+            while True:
+                events.append(self._news.get_nowait())
+        except queue.Empty:
+            pass
+        for task, asked in list(self._asked.items()):
+            if all(text.done() for text in asked.waiting):
+                del self._asked[task]
+                events.append((task, _written(asked)))
+        return events
+
+    def drop(self, task: Task) -> None:
+        """Hang up on the server, which stops writing then."""
+        if asked := self._asked.pop(task, None):
+            asked.unwanted.set()
+
+    def close(self) -> None:
+        """Hang up, and let the server forget the adapter."""
+        for asked in self._asked.values():
+            asked.unwanted.set()
+        self._pool.shutdown(cancel_futures=True)
+        try:
+            self._post("/v1/unload_lora_adapter", {"lora_name": self._name})
+        finally:
+            self._client.close()
+
+    def _post(self, path: str, body: dict[str, object]) -> None:
+        try:
+            answer = self._client.post(path, json=body)
+        except httpx.HTTPError as error:
+            raise self._away(error) from error
+        if not answer.is_success:
+            raise self._refused(answer)
+
+    def _write(self, task: Task, variant: int | None, body: dict[str, object], unwanted: threading.Event) -> _Text:
+        text, started = _Text(), time.monotonic()
+        try:
+            with self._client.stream("POST", "/v1/chat/completions", json=body) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._refused(answer)
+                for line in answer.iter_lines():
+                    # The client's time-out is between two pieces; this one is for the whole.
+                    if unwanted.is_set() or time.monotonic() - started > self._timeout:
+                        break
+                    if not line.startswith("data: ") or line == "data: [DONE]":
+                        continue
+                    _take(text, json.loads(line.removeprefix("data: ")))
+                    text.first_token = text.first_token or time.monotonic() - started
+                    if variant is not None:
+                        self._news.put((task, Piece(variant, text.text.strip())))
+                else:
+                    return text
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise self._away(error) from error
+        raise EngineAwayError(f"The model server took longer than {self._timeout:.0f} s; try again.")
+
+    def _away(self, error: Exception) -> EngineAwayError:
+        return EngineAwayError(f"The model server does not answer as it should ({type(error).__name__}); try again.")
+
+    def _refused(self, answer: httpx.Response) -> EngineAwayError:
+        return EngineAwayError(f"The model server refused with status {answer.status_code}; see its log.")
+
+
+def _body(model: str, prompt: str, picture: str, decoding: Decoding) -> dict[str, object]:
+    content = [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": prompt}]
+    return {
+        "model": model,
+        "messages": [{"role": "user", "content": content}],
+        "max_tokens": decoding.max_new_tokens,
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p if decoding.temperature > 0 else 1.0,
+        "seed": decoding.seed,
+        "logprobs": True,
+        "stream": True,
+    }
+
+
+def _take(text: _Text, chunk: dict[str, list[dict[str, object]]]) -> None:
+    for choice in chunk["choices"]:
+        delta, logprobs = choice["delta"], choice.get("logprobs")
+        if isinstance(delta, dict):
+            text.text += delta.get("content") or ""
+        if isinstance(logprobs, dict):
+            more = [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
+            text.probabilities += more
+            text.tokens += len(more)
+        text.cut |= choice.get("finish_reason") == "length"
+
+
+def _written(asked: _Asked) -> Written | Exception:
+    failed = next((error for one in asked.waiting if (error := one.exception())), None)
+    if failed is not None:
+        return failed if isinstance(failed, Exception) else EngineAwayError(str(failed))
+    *texts, description = (one.result() for one in asked.waiting)
+    sure = [sum(one.probabilities) / len(one.probabilities) for one in texts if one.probabilities]
+    return Written(
+        texts=tuple(whole(one.text.strip(), cut=one.cut) for one in texts),
+        description=description.text.strip(),
+        tokens=sum(one.tokens for one in (*texts, description)),
+        confidences=tuple(sure) if len(sure) == len(texts) else (),
+        first_token=min(one.first_token for one in texts),
+    )
+
+
+def _data_url(image: Image) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=_JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

@@ -1,0 +1,93 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai_server import Server, openai_server
+from PIL import Image
+
+from serving.engine import Engine, Piece, Task, Written, write
+from serving.loading import make_loader
+from serving.remote import EngineAwayError
+from serving.settings import ServingSettings
+from snap2caption.registry import ModelVersion
+from snap2caption.vlm import Decoding
+
+pytestmark = pytest.mark.unit
+
+VERSION = ModelVersion(3, "run", "base", "rev", "data", "file:///nowhere")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with openai_server("secret", "base") as server:
+        yield server
+
+
+def load(server: Server, tmp_path: Path, **more: object) -> Engine:
+    settings = ServingSettings(cache_dir=tmp_path, engine_url=server.url, **{"engine_key": "secret"} | more)
+    return make_loader(settings).load(VERSION, tmp_path, "snap2caption/3")
+
+
+def task(*, stream: bool = False) -> Task:
+    return Task(Image.new("RGB", (32, 32), "teal"), "Write.", (Decoding(16), Decoding(16, 0.8)), stream)
+
+
+def test_a_server_writes_by_the_adapter_and_describes_by_the_base(server: Server, tmp_path: Path) -> None:
+    engine = load(server, tmp_path)
+    assert server.models == {"base", "snap2caption-3"}
+    for written in write(engine, [task(), task()]):
+        assert written.texts == ("Golden hour again.\n#sf #sunset",) * 2
+        assert written.description == "A red bridge."
+        assert written.confidences == pytest.approx((0.5, 0.5))
+        assert written.tokens == 15
+        assert written.first_token > 0
+    engine.close()
+    assert server.models == {"base"}
+
+
+def test_a_text_grows_piece_by_piece(server: Server, tmp_path: Path) -> None:
+    engine, asked = load(server, tmp_path), task(stream=True)
+    engine.add([asked])
+    events = []
+    while not any(isinstance(what, Written) for _, what in events):
+        events += engine.step()
+    pieces = [what.text for _, what in events if isinstance(what, Piece) and what.variant == 0]
+    assert pieces[:3] == ["Golden", "Golden hour", "Golden hour again"]
+    engine.close()
+
+
+def test_a_task_that_nobody_waits_for_hangs_up(server: Server, tmp_path: Path) -> None:
+    engine, asked = load(server, tmp_path), task(stream=True)
+    server.pause.clear()
+    engine.add([asked])
+    while not engine.step():
+        pass
+    engine.drop(asked)
+    server.pause.set()
+    engine.close()
+    assert not any(isinstance(what, Written) for _, what in engine.step())
+
+
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_a_refusal_is_one_sentence(server: Server, tmp_path: Path, status: int) -> None:
+    engine = load(server, tmp_path)
+    server.status = status
+    with pytest.raises(EngineAwayError, match=rf"refused with status {status}; see its log\."):
+        write(engine, [task()])
+    server.status = 200
+    engine.close()
+
+
+def test_a_wrong_token_is_refused_without_saying_it(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(EngineAwayError, match="401") as refused:
+        load(server, tmp_path, engine_key="wrong")
+    assert "wrong" not in str(refused.value)
+
+
+def test_a_server_that_dawdles_is_given_up(server: Server, tmp_path: Path) -> None:
+    engine = load(server, tmp_path, engine_seconds=0.3)
+    server.pause.clear()
+    with pytest.raises(EngineAwayError, match="does not answer"):
+        write(engine, [task()])
+    server.pause.set()
+    engine.close()
