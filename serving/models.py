@@ -137,9 +137,8 @@ class Models:
         if served is None:
             return
         self._serve(served, "returned" if loaded else "done")
-        if loaded:
-            # Still in memory, but its copy on the disk may be gone: dropped with another one's fault, or removed.
-            self._cache.fetch(champion)
+        # One that was loaded already may have lost its copy since.
+        self._cache.fetch(champion)
         self._cache.remember(champion, kept=self._previous.version if self._previous else None)
 
     def _refresh_challenger(self) -> None:

@@ -69,17 +69,16 @@ async def _arrivals(count: int, rate: float, seed: int) -> AsyncIterator[int]:
     rng = random.Random(seed)
     moment = time.perf_counter()
     for number in range(count):
+        if number:
+            moment += rng.expovariate(rate)
+            await asyncio.sleep(max(0.0, moment - time.perf_counter()))
         yield number
-        moment += rng.expovariate(rate)
-        await asyncio.sleep(max(0.0, moment - time.perf_counter()))
 
 
 async def _ask(client: httpx.AsyncClient, url: str, photo: bytes) -> float:
     started = time.perf_counter()
     answer = await client.post(url, files={"image": ("photo.jpg", photo, "image/jpeg")})
     answer.raise_for_status()
-    if not answer.json()["alt_text"]:
-        raise AssertionError("nothing was written")
     return time.perf_counter() - started
 
 

@@ -16,7 +16,6 @@ import uvicorn
 from fastapi import FastAPI, UploadFile
 from fastapi import Request as StarletteRequest
 from PIL import Image
-from serving.ranking import HashtagTable
 
 from benchmarks.serving.models import MODELS, load_model
 from demo.stack.ports import HOST
@@ -24,6 +23,7 @@ from serving.app import build_app
 from serving.engine import LocalEngine
 from serving.models import Served
 from serving.settings import ServingSettings
+from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.registry import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel

@@ -117,6 +117,9 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
     url: str, installation: Settings, two_versions: tuple[str, str]
 ) -> None:
     registry = Registry(installation.mlflow_tracking_uri, installation.registered_model)
+    # Registered, both of them, with the first as champion.
+    for run in two_versions[::-1]:
+        promotion.promote(run, installation, force=True)
     client, versions = registry.client(), [registry.resolve(run) for run in two_versions]
     photo = real_photos()[20].read_bytes()
     seen: list[tuple[int, str, str, str]] = []
