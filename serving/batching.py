@@ -117,7 +117,11 @@ class Batcher:
         if self._again:
             return [] if self._running else [self._again.popleft()]
         tickets: list[Ticket] = []
-        room = self._max_batch - sum(len(running.tickets) for running in self._running.values())
+        running = sum(len(one.tickets) for one in self._running.values())
+        room = self._max_batch - running
+        if running and room < self._max_batch // 2:
+            # Photos are read together: one by one, as places get free, costs a fifth of what can be written.
+            return []
         while len(tickets) < room:
             try:
                 idle = not tickets and not self._running
