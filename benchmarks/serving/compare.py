@@ -37,7 +37,7 @@ class Load:
 
 LOADS = {
     "demo": Load(64, 16, {REGULAR: 2, 20 * REGULAR: 30, 4.0: 30}),
-    "smolvlm-256m-unsplit": Load(8, 8, {}),
+    "smolvlm-256m-unsplit": Load(4, 4, {}),
     "llava-tiny": Load(8, 4, {20.0: 8}),
 }
 
@@ -66,7 +66,7 @@ def _measure(folder: Path, kind: str, model: str, load: Load, photos: list[bytes
         closed(url, photos[:2], 2)  # to warm up
         full = closed(url, photos, load.clients)
         rates = {rate: opened(url, photos[:count], rate) for rate, count in load.rates.items()}
-        alone = photos[:2]
+        alone = photos[:1]
         # Peers answer all at once: the first token comes with the last.
         early = first_token(url, alone) if kind == "ours" else closed(url, alone, 1).quantile(0.5)
         return Result(full, rates, early, _memory(port))
