@@ -291,6 +291,7 @@ def test_a_process_reads_its_share_of_each_batch(make, caplog, rank: int) -> Non
     stream = make()
     rows = ByPosition(stream)
     batches = list(SharedBatches(StreamOrder(stream), 4, Ranks(rank, 2)))
+    caplog.clear()
     with caplog.at_level("INFO"):
         for number, batch in enumerate(batches):
             mine = whole[4 * number : 4 * number + 4][2 * rank : 2 * rank + 2]
