@@ -32,8 +32,6 @@ def serve(
     from serving.settings import read_settings
 
     settings = read_settings()
-    log_as_json()
-    _give_up_early()
     # Bound here, not by uvicorn: a busy port is a sentence, and found before the model is loaded.
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,6 +45,8 @@ def serve(
             raise UserError(
                 f"{host} can be reached from other machines; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the SHA-256 of the keys that may caption."
             )
+        log_as_json()
+        _give_up_early()
         config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10)
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -77,8 +77,18 @@ class Loop:
     def _correct(self, stage: Stage) -> None:
         os.environ.update(self.services.environment)
         store = open_store(self.services.environment["SNAP2CAPTION_FEEDBACK_URI"])
-        sent = correct(self.services.serving, store, range(CORRECTIONS))
-        self.display.note(stage, f"{sent} corrections sent")
+
+        def stored() -> int:
+            return sum(1 for _ in store.list("records/"))
+
+        before = stored()
+        correct(self.services.serving, range(CORRECTIONS))
+        wait_for(
+            lambda: stored() >= before + CORRECTIONS or None,
+            120.0,
+            lambda: "The service did not bring all feedback into the store; see its log.",
+        )
+        self.display.note(stage, f"{CORRECTIONS} corrections sent")
 
     def _ask(self, airflow: AirflowClient) -> int:
         """Run the DAG by hand, which makes the tasks; return the number of their project."""

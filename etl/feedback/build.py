@@ -44,6 +44,7 @@ from snap2caption.manifest import (
 from snap2caption.post import render
 from snap2caption.shards import read_shard
 from snap2caption.store import ObjectStore, open_store
+from snap2caption.store.documents import put_document
 
 ELSEWHERE = "elsewhere"
 """The city of a photo whose creator named none that the corpus knows."""
@@ -102,7 +103,7 @@ def build(
             manifest = Manifest.read(folder)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        ledger.write(store, NEWEST, Version(version=manifest.version, uri=uri))
+        put_document(store, NEWEST, Version(version=manifest.version, uri=uri))
     return Built(
         version=manifest.version,
         uri=uri,

@@ -3,9 +3,10 @@
 import hashlib
 import json
 
-from etl.feedback.ledger import BATCHES, Batch, entries, write
+from etl.feedback.ledger import BATCHES, Batch, entries
 from etl.feedback.records import record_keys
 from snap2caption.store import ObjectStore
+from snap2caption.store.documents import put_document
 
 
 def collect(store: ObjectStore) -> int:
@@ -17,5 +18,5 @@ def collect(store: ObjectStore) -> int:
     new = sorted(set(record_keys(store).values()) - known)
     if new:
         name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:16]
-        write(store, f"{BATCHES}{name}.json", Batch(records=tuple(new)))
+        put_document(store, f"{BATCHES}{name}.json", Batch(records=tuple(new)))
     return len(new)

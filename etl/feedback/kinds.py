@@ -54,7 +54,7 @@ def _is(kind: Kind, feedback: Feedback, shares: Shares) -> bool:
         case Kind.FLAGGED:
             return feedback.flagged
         case Kind.EDITED:
-            return feedback.edited is not None and feedback.edited != feedback.shown
+            return feedback.is_edited
         case Kind.LOW_RATED:
             return feedback.rating is not None and feedback.rating <= shares.low_rating
         case Kind.LOW_CONFIDENCE:

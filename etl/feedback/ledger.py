@@ -3,7 +3,6 @@
 They name feedback by its id alone; the digests in them tell nothing without the photo and the caption.
 """
 
-import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar
@@ -11,8 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from etl.feedback.kinds import Kind, Shares
-from etl.feedback.records import read
 from snap2caption.store import ObjectStore
+from snap2caption.store.documents import read_object
 
 BATCHES, SAMPLES, RETRAININGS, NEWEST = "batches/", "samples/", "retrainings/", "newest-version.json"
 
@@ -63,15 +62,9 @@ class Retraining(_Model):
 Entry = TypeVar("Entry", bound=_Model)
 
 
-def write(store: ObjectStore, key: str, entry: BaseModel) -> None:
-    """Write an entry, in place of one of that key."""
-    data = entry.model_dump_json().encode()
-    store.put(key, data, sha256=hashlib.sha256(data).hexdigest())
-
-
 def entry(store: ObjectStore, key: str, kind: type[Entry]) -> Entry | None:
     """Return the entry of that key, or None."""
-    data = read(store, key)
+    data = read_object(store, key)
     return None if data is None else kind.model_validate_json(data)
 
 

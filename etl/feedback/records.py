@@ -7,24 +7,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from snap2caption.feedback import Annotation, Feedback, photo_key
-from snap2caption.store import ObjectStore, StoreError
+from snap2caption.store import ObjectStore
+from snap2caption.store.documents import read_object
 from snap2caption.threads import in_threads
 
 _THREADS = 16
 """Small objects wait for answers, not for bandwidth."""
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def read(store: ObjectStore, key: str) -> bytes | None:
-    """Return the object, or None if there is none: it may have been erased a moment ago."""
-    try:
-        with store.get(key) as stream:
-            return stream.read()
-    except StoreError:
-        if store.exists(key):
-            raise
-        return None
 
 
 def erased(store: ObjectStore) -> set[str]:
@@ -59,11 +49,11 @@ def read_annotations(store: ObjectStore, keys: Iterable[str]) -> list[Annotation
 
 def read_photo(store: ObjectStore, feedback: Feedback) -> bytes | None:
     """Return the feedback's photo, or None if it is gone."""
-    return read(store, photo_key(feedback.photo))
+    return read_object(store, photo_key(feedback.photo))
 
 
 def _read_all(store: ObjectStore, keys: Iterable[str], kind: type[Model]) -> Iterator[Model]:
-    for data in in_threads(lambda key: read(store, key), keys, _THREADS):
+    for data in in_threads(lambda key: read_object(store, key), keys, _THREADS):
         if data is not None and (found := _parse(data, kind)) is not None:
             yield found
 

@@ -7,6 +7,7 @@ from etl.feedback.ledger import RETRAININGS, Retraining
 from snap2caption.dataset import Dataset
 from snap2caption.manifest import Manifest
 from snap2caption.store import ObjectStore
+from snap2caption.store.documents import put_document
 
 Corrected = set[tuple[str, int]]
 """Feedback ids with the annotations whose words were taken."""
@@ -25,7 +26,7 @@ def note_retraining(store: ObjectStore, uri: str) -> str:
     version = Dataset.open(uri).manifest.version
     key = f"{RETRAININGS}{version}.json"
     if ledger.entry(store, key, Retraining) is None:
-        ledger.write(store, key, Retraining(version=version, uri=uri, started=datetime.now(UTC)))
+        put_document(store, key, Retraining(version=version, uri=uri, started=datetime.now(UTC)))
     return version
 
 

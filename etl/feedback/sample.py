@@ -6,10 +6,11 @@ from collections import Counter
 from pydantic import BaseModel, ConfigDict
 
 from etl.feedback.kinds import Kind, Shares, choose
-from etl.feedback.ledger import BATCHES, SAMPLES, Batch, Chosen, Sample, entries, write
+from etl.feedback.ledger import BATCHES, SAMPLES, Batch, Chosen, Sample, entries
 from etl.feedback.records import annotation_keys, erased, read_records
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore
+from snap2caption.store.documents import put_document
 
 
 class Sampled(BaseModel):
@@ -45,7 +46,7 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> Sampled:
         ]
         first = {chosen.twin: chosen for chosen in reversed(found) if chosen.twin not in twins}
         chosen = tuple(one for one in found if first.get(one.twin) is one)
-        write(
+        put_document(
             store,
             f"{SAMPLES}{name}.json",
             Sample(seed=seed, shares=shares, chosen=chosen, duplicates=len(found) - len(chosen)),

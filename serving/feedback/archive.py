@@ -3,8 +3,6 @@
 import hashlib
 from datetime import UTC, datetime
 
-from pydantic import BaseModel
-
 from snap2caption.feedback import (
     Erasure,
     Feedback,
@@ -19,7 +17,8 @@ from snap2caption.feedback import (
     use_key,
     uses_prefix,
 )
-from snap2caption.store import ObjectStore, StoreError
+from snap2caption.store import ObjectStore
+from snap2caption.store.documents import put_document, read_object
 
 
 def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
@@ -36,11 +35,11 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
     there = _pointer(store, feedback.creator, feedback.id)
     if there is not None and there.record != pointer.record:
         return
-    _put(store, pointer_key(feedback.creator, feedback.id), pointer)
+    put_document(store, pointer_key(feedback.creator, feedback.id), pointer)
     store.put(use_key(feedback.photo, feedback.id), b"", sha256=hashlib.sha256().hexdigest())
     if not store.exists(photo_key(feedback.photo), feedback.photo):
         store.put(photo_key(feedback.photo), photo, sha256=feedback.photo)
-    _put(store, pointer.record, feedback)
+    put_document(store, pointer.record, feedback)
     if store.exists(erasure_key(feedback.id)):
         # Asked for on another machine meanwhile.
         erase(store, feedback.creator, feedback.id)
@@ -56,7 +55,7 @@ def erase(store: ObjectStore, creator: str, identifier: str) -> None:
     """
     if not store.exists(erasure_key(identifier)):
         erasure = Erasure(id=identifier, erased=datetime.now(UTC), owner=owner_of(identifier, creator))
-        _put(store, erasure_key(identifier), erasure)
+        put_document(store, erasure_key(identifier), erasure)
     pointer = _pointer(store, creator, identifier)
     if pointer is None:
         return
@@ -76,7 +75,7 @@ def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
     """
     if store.exists(pointer_key(creator, identifier)):
         return True
-    erased = _read(store, erasure_key(identifier))
+    erased = read_object(store, erasure_key(identifier))
     return erased is not None and Erasure.model_validate_json(erased).owner == owner_of(identifier, creator)
 
 
@@ -98,7 +97,7 @@ def _drop_photo(store: ObjectStore, photo: str) -> None:
     """Delete the photo unless another feedback refers to it."""
     if any(True for _ in store.list(uses_prefix(photo))):
         return
-    content = _read(store, photo_key(photo))
+    content = read_object(store, photo_key(photo))
     if content is None:
         return
     store.delete(photo_key(photo))
@@ -108,22 +107,5 @@ def _drop_photo(store: ObjectStore, photo: str) -> None:
 
 
 def _pointer(store: ObjectStore, creator: str, identifier: str) -> Pointer | None:
-    found = _read(store, pointer_key(creator, identifier))
+    found = read_object(store, pointer_key(creator, identifier))
     return None if found is None else Pointer.model_validate_json(found)
-
-
-def _read(store: ObjectStore, key: str) -> bytes | None:
-    if not store.exists(key):
-        return None
-    try:
-        with store.get(key) as stream:
-            return stream.read()
-    except StoreError:
-        if store.exists(key):
-            raise
-        return None
-
-
-def _put(store: ObjectStore, key: str, content: BaseModel) -> None:
-    data = content.model_dump_json().encode()
-    store.put(key, data, sha256=hashlib.sha256(data).hexdigest())

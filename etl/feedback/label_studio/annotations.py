@@ -13,10 +13,12 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from etl.feedback.label_studio.project import Project
-from etl.feedback.label_studio.tasks import erased, feedback_of
+from etl.feedback.label_studio.tasks import feedback_of
+from etl.feedback.records import erased
 from snap2caption import hashtags
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS, Annotation, Words, annotation_key, annotations_prefix
 from snap2caption.store import ObjectStore
+from snap2caption.store.documents import put_document, read_object
 
 CURSOR = "label-studio/cursor.json"
 """The key that tells up to when annotations were pulled."""
@@ -63,8 +65,7 @@ def pull(project: Project, store: ObjectStore) -> Pulled:
         if task.feedback not in gone:
             _store(project, store, task, pulled)
     if latest is not None and latest != since:
-        content = _Cursor(project=project.id, updated=latest).model_dump_json().encode()
-        store.put(CURSOR, content, sha256=hashlib.sha256(content).hexdigest())
+        put_document(store, CURSOR, _Cursor(project=project.id, updated=latest))
     return pulled
 
 
@@ -168,10 +169,10 @@ def _exists(project: Project, key: str) -> bool:
 
 def _read_cursor(store: ObjectStore, project: int) -> datetime | None:
     """Return up to when annotations of this project were pulled; None: never."""
-    if not store.exists(CURSOR):
+    content = read_object(store, CURSOR)
+    if content is None:
         return None
-    with store.get(CURSOR) as stream:
-        cursor = _Cursor.model_validate_json(stream.read())
+    cursor = _Cursor.model_validate_json(content)
     return cursor.updated if cursor.project == project else None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from etl.feedback.label_studio.project import PREFILLED, Project, keep_storage
+from etl.feedback.records import annotation_keys, erased
 from snap2caption.feedback import Feedback, Words, photo_key
 from snap2caption.store import ObjectStore
 
@@ -71,16 +72,10 @@ def erase(project: Project, store: ObjectStore) -> int:
     tasks = [task for key, found in _list(project).items() if key in gone for task in found]
     for found in tasks:
         _delete(project, found)
-    for stored in list(store.list("annotations/")):
-        if stored.key.split("/")[1] in gone:
-            store.delete(stored.key)
+    for feedback, keys in annotation_keys(store).items():
+        for key in keys if feedback in gone else ():
+            store.delete(key)
     return len(tasks)
-
-
-def erased(store: ObjectStore) -> set[str]:
-    """Return the ids of the feedback that was erased."""
-    names = (found.key.removeprefix("erased/") for found in store.list("erased/"))
-    return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
 
 def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:

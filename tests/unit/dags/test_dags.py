@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import dags
+from etl.feedback.kinds import Kind, Shares
 from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit
@@ -189,3 +190,9 @@ def test_no_dag_file_hides_a_package() -> None:
     """Airflow puts the folder on the module path."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert not packages & {path.stem for path in FOLDER.glob("*.py")}
+
+
+def test_the_form_of_feedback_starts_from_the_shares_of_the_command(read: Read) -> None:
+    form, shares = read.dags["feedback"]["params"], Shares()
+    for kind in Kind:
+        assert form[kind]["default"] == getattr(shares, kind)
