@@ -8,6 +8,7 @@ import io
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -53,20 +54,27 @@ def corpus(pairs: int) -> Path:
 
 
 def peak_memory(pairs: int, folder: Path) -> float:
-    """Return the most megabytes that the transform's processes had at a time: what each has of its own."""
+    """Return the megabytes that each of the transform's processes had resident at its highest, added up."""
     command = [sys.executable, "-m", "snap2caption", "transform", str(corpus(pairs)), "--out", str(folder / str(pairs))]
     process = psutil.Popen([*command, "--cities", ",".join(CITIES)], stdout=subprocess.DEVNULL)
-    peak = 0
+    highest: dict[int, int] = {}
     while process.poll() is None:
-        total = 0
         for member in [process, *process.children(recursive=True)]:
-            try:
-                total += member.memory_full_info().uss
-            except psutil.NoSuchProcess:
-                continue
-        peak = max(peak, total)
+            # The kernel keeps the highest, so that none is missed between two looks.
+            if found := _highest(member.pid):
+                highest[member.pid] = found
         time.sleep(0.05)
-    return peak / 1e6
+    return sum(highest.values()) / 1e6
+
+
+def _highest(process: int) -> int | None:
+    """Return the bytes that a process had resident at its highest, or None if it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
 
 
 def _fresh(out: Path, work: Callable[[Path], object]) -> Callable[[], None]:
@@ -114,10 +122,11 @@ def main() -> None:
     """Print the tables for the size that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--runs", type=int, default=2, help="of each, in turn, after one to warm up")
+    parser.add_argument("--runs", type=int, default=2, help="of each, in turn, after one to warm up; 0: memory alone")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(markdown(run(Path(folder), arguments.pairs, arguments.runs)))
+    if arguments.runs:
+        with tempfile.TemporaryDirectory() as folder:
+            print(markdown(run(Path(folder), arguments.pairs, arguments.runs)))
     with tempfile.TemporaryDirectory() as folder:
         for pairs in sorted({PAIRS, arguments.pairs}):
             print(f"\nPeak memory of all processes, {pairs} pairs: {peak_memory(pairs, Path(folder)):.0f} MB")

@@ -1,6 +1,7 @@
 """Grouping samples that must share a split: the same image, nearly the same image, the same words."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from array import array
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,15 @@ _REACH = 32
 
 
 class Groups:
-    """Disjoint sets of the numbers 0 to n - 1 (union by the smaller root, path halving)."""
+    """Disjoint sets of the numbers 0 to n - 1 (union by the smaller root, path halving).
 
-    def __init__(self, size: int) -> None:
-        self._parent = list(range(size))
+    Args:
+        first: (n,) the first member of each number's set to begin with.
+    """
+
+    def __init__(self, first: npt.NDArray[np.int64]) -> None:
+        # A list would take five times the memory, and a NumPy array five times as long for each number.
+        self._parent = array("q", first.tobytes())
 
     def find(self, item: int) -> int:
         """Return the set's smallest member."""
@@ -37,12 +43,6 @@ class Groups:
         low, high = sorted((self.find(one), self.find(other)))
         self._parent[high] = low
 
-    def join_equal(self, keys: Iterable[Hashable]) -> None:
-        """Join all items with equal keys."""
-        first: dict[Hashable, int] = {}
-        for item, key in enumerate(keys):
-            self.join(first.setdefault(key, item), item)
-
 
 def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the group of each of n samples, named by the position of its first member.
@@ -51,11 +51,22 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
         captions: (n, 32) digests of the captions' fingerprints.
         hashes: (n, 32) perceptual hashes of the images.
     """
-    groups = Groups(len(hashes))
-    groups.join_equal(digest.tobytes() for digest in captions)
+    groups = Groups(first_equal(captions))
     for one, other in near_pairs(hashes):
         groups.join(one, other)
     return np.fromiter((groups.find(item) for item in range(len(hashes))), dtype=np.int64, count=len(hashes))
+
+
+def first_equal(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the position of the first row that is equal to each of the (n, 32) *rows*: (n,)."""
+    words = rows.view(np.uint64)
+    order = np.lexsort(words.T)  # stable: of equal rows the first comes first
+    ordered = words[order]
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[begins][np.cumsum(begins) - 1]
+    return first
 
 
 def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
@@ -70,13 +81,12 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
         hashes: (n, 32) bytes, 16 rows of 16 bits with the lowest frequencies at the top left, as `hash_pictures` returns them.
     """
     # Equal hashes first: one of them stands for all, or a corpus full of black pictures would fill a bucket.
-    first: dict[bytes, int] = {}
-    for row in range(len(hashes)):
-        known = first.setdefault(hashes[row].tobytes(), row)
-        if known != row:
-            yield known, row
-    rows = np.fromiter(first.values(), dtype=np.int64, count=len(first))
-    distinct = np.ascontiguousarray(hashes[rows])
+    first = first_equal(hashes)
+    stands = first == np.arange(len(first))
+    copies = np.flatnonzero(~stands)
+    yield from zip(first[copies].tolist(), copies.tolist(), strict=True)
+    rows = np.flatnonzero(stands)
+    distinct = hashes[rows]
     words = distinct.view(np.uint64)
     lowest = np.ascontiguousarray(distinct[:, :16:2]).view(np.uint64)[:, 0]
     rng = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etl.transform.group import MAX_DISTANCE, Groups, near_pairs
+from etl.transform.group import MAX_DISTANCE, Groups, first_equal, group, near_pairs
 
 pytestmark = pytest.mark.unit
 
@@ -24,7 +24,7 @@ def test_every_near_pair_is_connected_and_no_other() -> None:
     # As copies are: of the lowest frequencies few change.
     copies = np.stack([flip(row, i % 7, i % (MAX_DISTANCE - 5), rng) for i, row in enumerate(originals)])
     hashes = np.concatenate([originals, copies])
-    groups = Groups(len(hashes))
+    groups = Groups(np.arange(len(hashes)))
     for one, other in near_pairs(hashes):
         distance = int(np.bitwise_count(hashes[one] ^ hashes[other]).sum())
         assert distance <= MAX_DISTANCE
@@ -36,7 +36,7 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
     rng = np.random.default_rng(0)
     row = rng.integers(0, 256, 32, dtype=np.uint8)
     hashes = np.stack([flip(row, 0, 12, rng) for _ in range(2000)])
-    groups = Groups(len(hashes))
+    groups = Groups(np.arange(len(hashes)))
     pairs = 0
     for one, other in near_pairs(hashes):
         groups.join(one, other)
@@ -50,7 +50,18 @@ def test_many_equal_hashes_cost_no_square() -> None:
     assert sum(1 for _ in near_pairs(hashes)) == 19_999
 
 
+def test_rows_lead_to_the_first_that_is_equal() -> None:
+    rows = np.zeros((5, 32), dtype=np.uint8)
+    rows[[1, 4], 31] = 7  # in the last byte alone
+    rows[3, 0] = 7
+    assert first_equal(rows).tolist() == [0, 1, 0, 3, 1]
+    assert first_equal(rows[:0]).tolist() == []
+
+
 def test_groups_are_named_by_their_first_member() -> None:
-    groups = Groups(5)
-    groups.join_equal(["a", "b", "a", "c", "b"])
-    assert [groups.find(i) for i in range(5)] == [0, 1, 0, 3, 1]
+    """The same words join 1 and 4, the same picture 4 and 2."""
+    rng = np.random.default_rng(0)
+    captions, hashes = (rng.integers(0, 256, (5, 32), dtype=np.uint8) for _ in range(2))
+    captions[4] = captions[1]
+    hashes[4] = hashes[2]
+    assert group(captions, hashes).tolist() == [0, 1, 1, 3, 1]
