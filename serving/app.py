@@ -11,16 +11,18 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving.batching import Batcher, Listener
-from serving.captioner import Captioner, Rules, no_model
+from serving.captioner import Captioner, Rules
 from serving.creators import NOBODY, creator_of
 from serving.feedback.desk import Desk, open_desk
 from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
+from serving.health import Health
 from serving.intake import BODY, read_request
 from serving.loading import make_loader
 from serving.models import Models, Served
 from serving.openapi import describe, problems
 from serving.paths import METRICS
+from serving.problems import ProblemError
 from serving.protection import protect
 from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness
 from serving.settings import ServingSettings
@@ -42,8 +44,8 @@ _CLIENT_LEFT = 499
 """For the log and the metrics only: nobody is there to read the answer."""
 
 
-def create_app(settings: ServingSettings) -> FastAPI:
-    """Return the service over the registry's champion."""
+def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: None) -> FastAPI:
+    """Return the service over the registry's champion. *give_up* is called when only a new start can help."""
     shared = Settings()
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     models = Models(
@@ -55,7 +57,7 @@ def create_app(settings: ServingSettings) -> FastAPI:
         canary_share=settings.canary_share,
     )
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
-    return build_app(settings, models.current, models, tables, open_desk(settings, shared.feedback_uri))
+    return build_app(settings, models.current, models, tables, open_desk(settings, shared.feedback_uri), give_up)
 
 
 def build_app(
@@ -64,10 +66,11 @@ def build_app(
     models: Models | None = None,
     tables: HashtagTables | None = None,
     desk: Desk | None = None,
+    give_up: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Return the service over the model that *current* names; the others, if given, are started and stopped with it.
 
-    Without *desk* it takes no feedback.
+    Without *desk* it takes no feedback. *give_up* is called, in another thread, when only a new start can help.
     """
     rules, voices = Rules.read(settings), VoiceStore(settings.voice_file)
     followers = [follower for follower in (models, tables, desk) if follower is not None]
@@ -80,9 +83,11 @@ def build_app(
             max_batch=settings.max_batch,
             queue_size=settings.capacity,
             deadline=settings.deadline_seconds,
+            give_up=give_up,
         )
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
+        app.state.health = Health(settings, current, batcher, app.state.captioner, models, desk)
         app.state.voices = voices
         app.state.feedback = Counter(desk) if desk else None
         for follower in followers:
@@ -120,16 +125,19 @@ def build_app(
     if desk:
         app.include_router(build_router(), responses=_PROBLEMS)
 
-    @app.get("/healthz", summary="Whether the process lives")
-    def healthz() -> dict[str, str]:
+    # Not in a thread: these are answered as long as the event loop runs.
+    @app.get("/healthz", summary="Whether it lives, or must be started again", responses=problems([503]))
+    async def healthz() -> dict[str, str]:
+        _health(app).check_life()
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Whether a model is in service", responses=problems([503]))
-    def readyz() -> Readiness:
-        served = current()
-        if served is None:
-            raise no_model()
-        return Readiness(model_version=served.engine.version)
+    @app.get("/readyz", summary="Whether requests can be answered", responses=problems([503]), response_model=Readiness)
+    async def readyz() -> Response | Readiness:
+        health = _health(app)
+        try:
+            return health.readiness()
+        except ProblemError as problem:
+            return problem.response(health.condition())
 
     @app.get(METRICS, summary="For Prometheus", response_class=Response)
     def metrics() -> Response:
@@ -137,6 +145,11 @@ def build_app(
 
     describe(app, [CaptionRequest, *([SubmissionBody] if desk else [])], with_keys=bool(settings.api_key_hashes))
     return app
+
+
+def _health(app: FastAPI) -> Health:
+    health: Health = app.state.health
+    return health
 
 
 async def generate_caption(request: Request) -> Response | CaptionAnswer:

@@ -3,6 +3,7 @@
 A photo joins those that are being written about at the next token, and leaves when its caption is whole or nobody waits for it any longer.
 """
 
+import logging
 import queue
 import threading
 import time
@@ -13,9 +14,15 @@ from dataclasses import dataclass
 
 from serving.engine import Engine, Event, Piece, Task, Written
 from serving.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
-from serving.models import Served
+from serving.models import Served, probe
+from serving.pace import Pace
+
+logger = logging.getLogger(__name__)
 
 _POLL = 0.2
+
+_CLOSE_SECONDS = 10.0
+"""A worker that does not come back from the model must not keep the process from ending."""
 
 Listener = Callable[[Piece], None]
 
@@ -30,6 +37,10 @@ class ExpiredError(Exception):
 
 class NoModelError(Exception):
     """There is no model to answer with."""
+
+
+class WorkerEndedError(Exception):
+    """Nothing is written any more, until the service is started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +77,20 @@ class Ticket(Future["Done"]):
 
 
 class Batcher:
-    """A bounded queue and the thread that empties it. *choose* returns the model in service for a key; it is asked once a photo."""
+    """A bounded queue and the thread that empties it. *choose* returns the model in service for a key; it is asked once a photo.
+
+    A model that fails for a photo must caption a test picture. If it can't, or at a fault of our own, the thread ends: all who wait hear of it,
+    nobody is let in any more, and *give_up* is called.
+    """
 
     def __init__(
-        self, choose: Callable[[str], Served | None], *, max_batch: int, queue_size: int, deadline: float
+        self,
+        choose: Callable[[str], Served | None],
+        *,
+        max_batch: int,
+        queue_size: int,
+        deadline: float,
+        give_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._choose = choose
         self._max_batch = max_batch
@@ -77,7 +98,12 @@ class Batcher:
         self._queue: queue.Queue[Ticket] = queue.Queue(queue_size)
         # Of a batch that failed: each is tried once more, alone.
         self._again: deque[Ticket] = deque()
+        self._beginning: list[Ticket] = []
         self._running: dict[Engine, _Running] = {}
+        self._give_up = give_up
+        self._pace = Pace()
+        self._turned = time.monotonic()
+        self._ended = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
@@ -87,25 +113,67 @@ class Batcher:
 
         Raises:
             QueueFullError: no place is free.
+            WorkerEndedError: nobody empties the queue any more.
         """
+        if self._ended:
+            raise WorkerEndedError
         ticket = Ticket(task, key, listener)
         try:
             self._queue.put_nowait(ticket)
         except queue.Full:
             raise QueueFullError from None
+        if self._ended:
+            # It may have ended just before the ticket was there.
+            self._fail_queued()
         QUEUE_DEPTH.set(self._queue.qsize())
         return ticket
 
     def close(self) -> None:
         """Answer what is queued, then stop."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(_CLOSE_SECONDS)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread has ended by a fault."""
+        return self._ended
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the thread was last seen: as long as the model has been at one token, or at reading a batch of photos."""
+        return time.monotonic() - self._turned
+
+    def expected_wait(self, photos: int) -> float:
+        """Return the seconds that so many photos, which wait already, take; 0 while nobody has had to wait yet."""
+        return photos * self._pace.seconds
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:  # whatever happened, those who wait must hear of it
+            logger.exception("the model's worker has ended")
+            self._ended = True
+            running = [ticket for one in self._running.values() for ticket in one.tickets.values()]
+            for ticket in (*self._again, *self._beginning, *running):
+                if not ticket.done():
+                    ticket.fail(WorkerEndedError())
+            self._fail_queued()
+            self._give_up()
+
+    def _fail_queued(self) -> None:
         while True:
-            tickets = self._next()
-            if tickets:
-                self._begin(tickets)
+            try:
+                ticket = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            ticket.fail(WorkerEndedError())
+
+    def _work(self) -> None:
+        while True:
+            self._turned = time.monotonic()
+            self._beginning = self._next()
+            if self._beginning:
+                self._begin(self._beginning)
             elif not self._running and self._closing.is_set():
                 return
             # During a swap, and with a canary, there are two: each in its turn.
@@ -166,6 +234,10 @@ class Batcher:
             events = []
         for event in events:
             running.take(event)
+        if self._queue.empty():
+            self._pace.rest()
+        else:
+            self._pace.answered(sum(isinstance(what, Written) for _, what in events))
         if not running.tickets:
             del self._running[engine]
 
@@ -178,6 +250,9 @@ class Batcher:
         for ticket in tickets:
             MODEL_ERRORS.labels(running.served.engine.version).inc()
             ticket.fail(error)
+        # The photo's fault, or the model's? One that is still writing about others will tell by those.
+        if self._running.get(running.served.engine, running) is running:
+            probe(running.served.engine)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
-from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError
+from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError, WorkerEndedError
 from serving.composing import alt_text, compose, drafts, plain
 from serving.engine import Task
 from serving.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
@@ -48,6 +49,9 @@ _ROUNDS = 3
 
 _MAX_SIDE = 1344
 """Photos wait in the queue no larger than this: twice the 672 pixels that the largest LLaVA looks at, and 5 MB instead of 150."""
+
+_LONGEST_RETRY = 30
+"""Seconds after which a refused client may try again, at most."""
 
 _DECODERS = 2
 """Photos decoded at once. A large one takes some hundred megabytes while it is decoded."""
@@ -95,18 +99,34 @@ class Captioner:
         self._decoders.shutdown(cancel_futures=True)
 
     @property
-    def room(self) -> int:
-        """How many more photos may come in."""
-        return self._settings.capacity - self._inside
+    def inside(self) -> int:
+        """How many photos are inside: decoded, waiting, or written about."""
+        return self._inside
+
+    @property
+    def expected_wait(self) -> float:
+        """The seconds that one more photo would wait for its turn. Nobody waits while the batch has a place."""
+        return self._batcher.expected_wait(max(0, self._inside + 1 - self._settings.max_batch))
 
     def check_room(self, photos: int = 1) -> None:
-        """Refuse at once where photos would only be read and decoded to be refused later.
+        """Refuse at once where photos would only be read and decoded to be refused later, or would wait for longer than they may.
 
         Raises:
             ProblemError: the service is full.
         """
-        if self.room < photos:
-            raise _full()
+        if self.full(photos):
+            raise self._full()
+
+    def full(self, photos: int = 1) -> bool:
+        """Whether so many more photos would be refused."""
+        room = self._settings.capacity - self._inside
+        return room < photos or self.expected_wait > self._settings.deadline_seconds
+
+    def _full(self) -> ProblemError:
+        # By then those who wait now are answered. Nobody is to forget that she wanted to try again.
+        again = min(_LONGEST_RETRY, max(1, math.ceil(self._batcher.expected_wait(self._inside))))
+        detail = "Too many photos wait already; try again in some seconds."
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", detail, again)
 
     async def caption(
         self,
@@ -250,7 +270,9 @@ class Captioner:
         try:
             ticket = self._batcher.submit(task, key, listener)
         except QueueFullError:
-            raise _full() from None
+            raise self._full() from None
+        except WorkerEndedError:
+            raise _ended() from None
         answer = asyncio.wrap_future(ticket)
         try:
             await asyncio.wait({answer}, timeout=self._settings.deadline_seconds)
@@ -267,6 +289,8 @@ class Captioner:
             ) from None
         except NoModelError:
             raise no_model() from None
+        except WorkerEndedError:
+            raise _ended() from None
         except EngineAwayError as error:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), 5) from error
         finally:
@@ -283,9 +307,9 @@ async def _all(work: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:
             task.cancel()
 
 
-def _full() -> ProblemError:
+def _ended() -> ProblemError:
     return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", "Too many photos wait already; try again in some seconds.", 2
+        HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", "The service starts again; try again in some seconds.", 10
     )
 
 

@@ -25,10 +25,9 @@ def serve(
     import ipaddress
     import socket
 
-    import uvicorn
-
     from serving.app import create_app
     from serving.logs import log_as_json
+    from serving.process import run
     from serving.settings import read_settings
 
     settings = read_settings()
@@ -47,8 +46,7 @@ def serve(
             )
         log_as_json()
         _give_up_early()
-        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10)
-        uvicorn.Server(config).run(sockets=[listener])
+        run(lambda give_up: create_app(settings, give_up), listener)
 
 
 def caption(

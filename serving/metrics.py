@@ -24,6 +24,9 @@ TOKEN_RATE = Histogram(
 TOKENS = Counter("snap2caption_generated_tokens_total", "Tokens written.")
 UNSAFE = Counter("snap2caption_unsafe_total", "Texts of the model that were not shown, by what they were.", ["kind"])
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what became of them.", ["outcome"])
+REGISTRY_CONTACT = Gauge(
+    "snap2caption_registry_contact_timestamp_seconds", "When the registry answered last, in seconds of the epoch."
+)
 MODEL = Info("snap2caption_model", "The model in service.")
 MODEL_SECONDS = Histogram(
     "snap2caption_model_seconds", "Time to caption a photo, by model version.", ["model"], buckets=_SECONDS

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from serving.cache import AdapterCache
 from serving.engine import Engine, Task, write
 from serving.loading import Loader
-from serving.metrics import MODEL, SWAPS, forget_models
+from serving.metrics import MODEL, REGISTRY_CONTACT, SWAPS, forget_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt, parse
@@ -37,6 +37,14 @@ class Served:
     engine: Engine
     hashtags: HashtagTable
     version: ModelVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whether the registry answered when it was last asked, and when it last did (`time.monotonic`)."""
+
+    reachable: bool
+    at: float | None
 
 
 class BrokenModelError(UserError):
@@ -81,6 +89,7 @@ class Models:
         self._challenger: Served | None = None
         # Out of service, and since when: what they write about may still be waited for.
         self._retired: list[tuple[float, Engine]] = []
+        self._contact: Contact | None = None
         self._refused: dict[str, _Refused] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
@@ -98,6 +107,11 @@ class Models:
     def current(self) -> Served | None:
         """Return the model in service."""
         return self._served
+
+    @property
+    def contact(self) -> Contact | None:
+        """How it stands with the registry; None before it was asked."""
+        return self._contact
 
     def choose(self, key: str) -> Served | None:
         """Return the model that answers a request: the same for the same *key*, the challenger for the share of keys that are its."""
@@ -129,7 +143,7 @@ class Models:
             UserError: the registry is away, or the champion can't be fetched or is broken; the old one stays in service. It is tried again
                 after a while that doubles each time.
         """
-        champion = self._registry.by_alias(CHAMPION)
+        champion = self._named(CHAMPION)
         if champion is None or (self._served and champion == self._served.version):
             return
         loaded = next((one for one in (self._previous, self._challenger) if one and one.version == champion), None)
@@ -145,7 +159,7 @@ class Models:
         """Take the challenger in beside the champion, if it is to have a share of the requests; let it go when it is none any longer."""
         if not self._canary_share or self._served is None:
             return
-        version = self._registry.by_alias(CHALLENGER)
+        version = self._named(CHALLENGER)
         if version is None or version == self._served.version:
             before, self._challenger = self._challenger, None
             self._retire(before)
@@ -157,6 +171,16 @@ class Models:
             if self._challenger:
                 logger.info("%s answers %.0f %%", self._challenger.engine.version, 100 * self._canary_share)
         self._forget_others()
+
+    def _named(self, alias: str) -> ModelVersion | None:
+        try:
+            version = self._registry.by_alias(alias)
+        except UserError:
+            self._contact = Contact(reachable=False, at=self._contact.at if self._contact else None)
+            raise
+        self._contact = Contact(reachable=True, at=time.monotonic())
+        REGISTRY_CONTACT.set_to_current_time()
+        return version
 
     def _refuse(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
         known = self._refused.get(alias)

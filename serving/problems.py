@@ -45,10 +45,11 @@ class ProblemError(Exception):
         """Return the body alone."""
         return ProblemBody(title=self.status.phrase, status=self.status, detail=str(self), reason=self.reason)
 
-    def response(self) -> JSONResponse:
-        """Return the answer."""
+    def response(self, more: BaseModel | None = None) -> JSONResponse:
+        """Return the answer, with the fields of *more* beside its own."""
         headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        return JSONResponse(self.body().model_dump(), status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
+        content = self.body().model_dump() | (more.model_dump() if more else {})
+        return JSONResponse(content, status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def broken(request_id: str) -> ProblemError:

@@ -191,7 +191,47 @@ class Voice(BaseModel):
     captions: list[_Caption] = Field(max_length=50, examples=[["Coffee first, city second."]])
 
 
-class Readiness(BaseModel):
-    """Which model answers."""
+class Worker(BaseModel):
+    """The thread that writes captions."""
 
-    model_version: str
+    alive: bool
+    silent_seconds: float = Field(description="How long the model has been at one token, or at reading a batch.")
+
+
+class Queue(BaseModel):
+    """The photos that are waiting or being written about."""
+
+    inside: int
+    capacity: int
+    expected_wait_seconds: float
+    overloaded: bool = Field(description="Whether a further request would be refused with 503 now.")
+
+
+class Following(BaseModel):
+    """The registry, which says what model is to be in service; while it is away, the one in service answers."""
+
+    reachable: bool = Field(description="Whether it answered when it was last asked.")
+    last_contact_seconds: float | None = Field(description="How long ago it answered last; null: not since the start.")
+
+
+class Waiting(BaseModel):
+    """What waits on the disk for the store of feedback, when it was last looked at."""
+
+    feedback: int
+    erasures: int
+    oldest_seconds: float
+
+
+class Condition(BaseModel):
+    """How the service is."""
+
+    worker: Worker
+    queue: Queue
+    registry: Following | None = Field(description="null: no registry is followed.")
+    feedback: Waiting | None = Field(description="null: no feedback is taken, or nobody has looked yet.")
+
+
+class Readiness(Condition):
+    """Which model answers, and how the service is. A refusal has the same fields, but for the model."""
+
+    model_version: str = Field(examples=["snap2caption/3"])

@@ -23,6 +23,8 @@ class ServingSettings(BaseSettings):
     """Requests that may wait; one more is refused with 503."""
     deadline_seconds: float = Field(default=10.0, gt=0)
     """A request that waited longer is not started, but answered with 504."""
+    stuck_seconds: float = Field(default=120.0, gt=0)
+    """If the model takes longer for a token, or to read a batch of photos, it counts as stuck: /healthz fails. More than the slowest batch takes."""
     read_seconds: float = Field(default=30.0, gt=0)
     """A client that takes longer to send its photo is let go."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)

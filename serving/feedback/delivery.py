@@ -11,7 +11,7 @@ from serving.feedback.archive import deliver, erase, of_creator
 from serving.feedback.database import Database, DiskError
 from serving.feedback.memory import Memory
 from serving.feedback.metrics import DELIVERIES, SPOOL_DEPTH, SPOOL_OLDEST
-from serving.feedback.spool import Spool, Waiting
+from serving.feedback.spool import Depth, Spool, Waiting
 from snap2caption.store import ObjectStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ class Delivery:
         # A daemon: a store that does not answer must not hold up the end; what waits is on the disk.
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
         self._tidied = 0.0
+        self.depth: Depth | None = None
+        """What waited when it last looked; None before it did."""
 
     def start(self) -> None:
         """Begin."""
@@ -102,7 +104,7 @@ class Delivery:
             self._database.scrub()
 
     def _measure(self) -> None:
-        depth = self._spool.depth()
+        self.depth = depth = self._spool.depth()
         SPOOL_DEPTH.labels("feedback").set(depth.feedback)
         SPOOL_DEPTH.labels("erasure").set(depth.erasures)
         SPOOL_OLDEST.set(depth.oldest)

@@ -17,7 +17,7 @@ from serving.feedback.memory import Content, Memory
 from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, observe
 from serving.feedback.photo import encode_photo
 from serving.feedback.schemas import Submission
-from serving.feedback.spool import Known, Spool, SpoolFullError, State
+from serving.feedback.spool import Depth, Known, Spool, SpoolFullError, State
 from serving.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice import VoiceStore
@@ -75,6 +75,11 @@ class Desk:
         """Stop; what waits stays on the disk."""
         self._delivery.close()
         self._database.close()
+
+    @property
+    def waiting(self) -> Depth | None:
+        """What waited for the store when that was last looked at."""
+        return self._delivery.depth
 
     def keep(self, request_id: str, creator: str, content: Content, photo: bytes) -> None:
         """Keep a request for feedback. Without room it is not kept, and that is counted: the caption is what was asked for."""

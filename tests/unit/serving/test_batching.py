@@ -103,3 +103,17 @@ def test_closing_answers_what_is_queued(served: Served) -> None:
     futures = [batcher.submit(task()) for _ in range(5)]
     batcher.close()
     assert all(future.done() for future in futures)
+
+
+def test_the_pace_is_that_of_answers_for_which_others_wait(served: Served) -> None:
+    batcher = make(served, max_batch=1)
+    assert batcher.expected_wait(100) == 0
+    first = held(batcher, served)
+    others = [batcher.submit(task()) for _ in range(4)]
+    started = time.monotonic()
+    served.engine.go.set()
+    assert all(future.result(10) for future in [first, *others])
+    took = time.monotonic() - started
+    assert 0 < batcher.expected_wait(1) < took
+    assert batcher.expected_wait(8) == pytest.approx(8 * batcher.expected_wait(1))
+    batcher.close()

@@ -1,0 +1,86 @@
+"""What is true of the service, for those who start it again and those who send it requests."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from serving.batching import Batcher
+from serving.captioner import Captioner, no_model
+from serving.feedback.desk import Desk
+from serving.models import Models, Served
+from serving.problems import ProblemError
+from serving.schemas import Condition, Following, Queue, Readiness, Waiting, Worker
+from serving.settings import ServingSettings
+
+
+class Health:
+    """Answers the probes. It only looks: nothing here waits for a lock, a disk or another server."""
+
+    def __init__(
+        self,
+        settings: ServingSettings,
+        current: Callable[[], Served | None],
+        batcher: Batcher,
+        captioner: Captioner,
+        models: Models | None,
+        desk: Desk | None,
+    ) -> None:
+        self._settings = settings
+        self._current = current
+        self._batcher = batcher
+        self._captioner = captioner
+        self._models = models
+        self._desk = desk
+
+    def check_life(self) -> None:
+        """Raise what only a new start can mend. A missing model, a full queue, and other servers that are away are none of it.
+
+        Raises:
+            ProblemError: the model's worker has ended, or does not come back from the model.
+        """
+        if self._batcher.ended:
+            detail = "The model's worker has ended, as the log says; start the service again."
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", detail)
+        if self._batcher.silence > self._settings.stuck_seconds:
+            detail = f"The model has not come back for {self._batcher.silence:.0f} s; start the service again."
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_stuck", detail)
+
+    def readiness(self) -> Readiness:
+        """Return which model answers, and how the service is.
+
+        Raises:
+            ProblemError: requests can't be answered.
+        """
+        self.check_life()
+        served = self._current()
+        if served is None:
+            raise no_model()
+        return Readiness(model_version=served.engine.version, **dict(self.condition()))
+
+    def condition(self) -> Condition:
+        """Return how the service is, ready or not."""
+        silence = self._batcher.silence
+        return Condition(
+            worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
+            queue=Queue(
+                inside=self._captioner.inside,
+                capacity=self._settings.capacity,
+                expected_wait_seconds=round(self._captioner.expected_wait, 3),
+                overloaded=self._captioner.full(),
+            ),
+            registry=self._registry(),
+            feedback=self._feedback(),
+        )
+
+    def _registry(self) -> Following | None:
+        contact = self._models.contact if self._models else None
+        if contact is None:
+            return None
+        ago = None if contact.at is None else round(time.monotonic() - contact.at, 3)
+        return Following(reachable=contact.reachable, last_contact_seconds=ago)
+
+    def _feedback(self) -> Waiting | None:
+        depth = self._desk.waiting if self._desk else None
+        if depth is None:
+            return None
+        return Waiting(feedback=depth.feedback, erasures=depth.erasures, oldest_seconds=round(depth.oldest, 3))
