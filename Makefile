@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio soak swaps gate-table demo-base image-serving image-training clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving overload soak swaps gate-table demo-base image-serving image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -88,8 +88,14 @@ chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) a
 chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many moments of a push (ROUNDS=10) and see a task each; a webhook's event in a real Airflow
 	@CHAOS_LABEL_STUDIO_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/etl/feedback -k 'killed or airflow' -s
 
-soak: $(INSTALLED) ## caption REQUESTS=2000 photos on one server and watch its memory
-	@SOAK_REQUESTS=$(or $(REQUESTS),2000) $(BIN)/python -m pytest tests/integration/serving/test_soak.py -s
+chaos-serving: $(INSTALLED) ## SIGKILL the service, its registry and its store under load (ROUNDS=10): whole answers or none, and all well again
+	@CHAOS_SERVING_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/serving/test_chaos.py -s
+
+overload: $(INSTALLED) ## send a server ten times what it can caption for MINUTES=5: answered in time or refused at once, memory flat
+	@OVERLOAD_MINUTES=$(or $(MINUTES),5) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k ten_times -s
+
+soak: $(INSTALLED) ## caption REQUESTS=10000 photos on one server, kept for feedback, and watch its memory
+	@SOAK_REQUESTS=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k memory -s
 
 swaps: $(INSTALLED) ## swap the model SWAPS=20 times under full load; a broken one is refused each time
 	@SWAPS=$(or $(SWAPS),20) $(BIN)/python -m pytest tests/integration/serving/test_service.py -k many_swaps -s

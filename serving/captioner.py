@@ -50,6 +50,9 @@ _ROUNDS = 3
 _MAX_SIDE = 1344
 """Photos wait in the queue no larger than this: twice the 672 pixels that the largest LLaVA looks at, and 5 MB instead of 150."""
 
+_FORESEEN = 0.75
+"""Of the deadline, as much as a photo may be expected to wait: some captions take longer than those before."""
+
 _LONGEST_RETRY = 30
 """Seconds after which a refused client may try again, at most."""
 
@@ -120,7 +123,7 @@ class Captioner:
     def full(self, photos: int = 1) -> bool:
         """Whether so many more photos would be refused."""
         room = self._settings.capacity - self._inside
-        return room < photos or self.expected_wait > self._settings.deadline_seconds
+        return room < photos or self.expected_wait > _FORESEEN * self._settings.deadline_seconds
 
     def _full(self) -> ProblemError:
         # By then those who wait now are answered. Nobody is to forget that she wanted to try again.

@@ -1,16 +1,30 @@
-"""Load on a server: clients that ask again as soon as they are answered (closed), or arrivals at a rate whatever the answers (open)."""
+"""Load on a server: clients that ask again as soon as they are answered (closed), or arrivals at a rate whatever the answers (open).
+
+``python -m benchmarks.serving.load URL RATE SECONDS PHOTO…`` sends the photos, over and over, at random moments, *rate* a second, and prints
+what became of each request as JSON: a process of its own, so that it neither waits for the server's threads nor they for it.
+
+aiohttp, as httpx takes several times the processor for a request, and what measures must not be what is measured.
+"""
 
 import asyncio
 import json
 import random
 import statistics
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-import httpx
+import aiohttp
+from urllib3.filepost import encode_multipart_formdata
 
 _PATIENCE = 300.0
+
+
+_Form = dict[str, Any]
+"""What goes into a request with a photo; encoded once, however often it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +39,21 @@ class Measured:
         return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request: when it was sent (seconds from the first on), the status (0: no answer came), and what is told of it."""
+
+    sent: float
+    seconds: float
+    status: int
+    reason: str
+    """Why it was refused; empty if it was not."""
+    retry_after: int
+    """Seconds after which to try again; 0 if it was not told."""
+    queue: float
+    """Seconds that an answered photo waited for its turn."""
+
+
 def closed(url: str, photos: Sequence[bytes], clients: int) -> Measured:
     """Send *photos*, by so many clients."""
     return asyncio.run(_closed(url, photos, clients))
@@ -35,19 +64,24 @@ def opened(url: str, photos: Sequence[bytes], rate: float, seed: int = 0) -> Mea
     return asyncio.run(_opened(url, photos, rate, seed))
 
 
+def overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int = 0) -> list[Outcome]:
+    """Send *photos*, over and over, at random moments, *rate* a second, for so long; refusals are what is expected."""
+    return asyncio.run(_overload(url, photos, rate, seconds, seed))
+
+
 def first_token(url: str, photos: Sequence[bytes]) -> float:
     """Return the median time to the first piece of a streamed caption, one request at a time."""
     return statistics.median(asyncio.run(_first_token(url, photo)) for photo in photos)
 
 
 async def _closed(url: str, photos: Sequence[bytes], clients: int) -> Measured:
-    left = list(photos)
+    left = [_form(photo) for photo in photos]
     latencies: list[float] = []
-    async with httpx.AsyncClient(timeout=_PATIENCE) as client:
+    async with _session() as session:
 
         async def work() -> None:
             while left:
-                latencies.append(await _ask(client, url, left.pop()))
+                latencies.append(await _ask(session, url, left.pop()))
 
         started = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(clients)))
@@ -55,14 +89,48 @@ async def _closed(url: str, photos: Sequence[bytes], clients: int) -> Measured:
 
 
 async def _opened(url: str, photos: Sequence[bytes], rate: float, seed: int) -> Measured:
-    async with httpx.AsyncClient(timeout=_PATIENCE, limits=httpx.Limits(max_connections=None)) as client:
+    forms = [_form(photo) for photo in photos]
+    async with _session() as session:
         started = time.perf_counter()
         asking = [
-            asyncio.create_task(_ask(client, url, photos[number]))
-            async for number in _arrivals(len(photos), rate, seed)
+            asyncio.create_task(_ask(session, url, forms[number])) async for number in _arrivals(len(forms), rate, seed)
         ]
         latencies = await asyncio.gather(*asking)
     return _measured(latencies, started)
+
+
+async def _overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int) -> list[Outcome]:
+    forms = [_form(photo) for photo in photos]
+    async with _session() as session:
+        started = time.perf_counter()
+
+        async def ask(form: _Form) -> Outcome:
+            sent = time.perf_counter()
+            try:
+                async with session.post(url, **form) as answer:
+                    body = await answer.json(content_type=None)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                return Outcome(sent - started, time.perf_counter() - sent, 0, repr(error), 0, 0.0)
+            took = time.perf_counter() - sent
+            waited = body["timing"]["queue"] / 1000 if answer.ok else 0.0
+            again = int(answer.headers.get("retry-after", 0))
+            return Outcome(sent - started, took, answer.status, body.get("reason", ""), again, waited)
+
+        asking = [
+            asyncio.create_task(ask(forms[number % len(forms)]))
+            async for number in _arrivals(int(rate * seconds), rate, seed)
+        ]
+        return list(await asyncio.gather(*asking))
+
+
+def _session() -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0)
+    return aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(_PATIENCE))
+
+
+def _form(photo: bytes) -> _Form:
+    data, kind = encode_multipart_formdata({"image": ("photo.jpg", photo, "image/jpeg")})
+    return {"data": data, "headers": {"Content-Type": kind}}
 
 
 async def _arrivals(count: int, rate: float, seed: int) -> AsyncIterator[int]:
@@ -75,24 +143,30 @@ async def _arrivals(count: int, rate: float, seed: int) -> AsyncIterator[int]:
         yield number
 
 
-async def _ask(client: httpx.AsyncClient, url: str, photo: bytes) -> float:
+async def _ask(session: aiohttp.ClientSession, url: str, form: _Form) -> float:
     started = time.perf_counter()
-    answer = await client.post(url, files={"image": ("photo.jpg", photo, "image/jpeg")})
-    answer.raise_for_status()
+    async with session.post(url, **form) as answer:
+        answer.raise_for_status()
+        await answer.read()
     return time.perf_counter() - started
 
 
 async def _first_token(url: str, photo: bytes) -> float:
+    data = aiohttp.FormData({"stream": "true"})
+    data.add_field("image", photo, filename="photo.jpg", content_type="image/jpeg")
     started = time.perf_counter()
-    async with (
-        httpx.AsyncClient(timeout=_PATIENCE) as client,
-        client.stream("POST", url, files={"image": photo}, data={"stream": "true"}) as answer,
-    ):
-        async for line in answer.aiter_lines():
-            if line.startswith("data: ") and json.loads(line.removeprefix("data: ")):
+    async with _session() as session, session.post(url, data=data) as answer:
+        async for line in answer.content:
+            if line.startswith(b"data: ") and json.loads(line.removeprefix(b"data: ")):
                 return time.perf_counter() - started
     raise AssertionError("nothing was streamed")
 
 
 def _measured(latencies: list[float], started: float) -> Measured:
     return Measured(tuple(sorted(latencies)), len(latencies) / (time.perf_counter() - started))
+
+
+if __name__ == "__main__":
+    url, rate, seconds, *files = sys.argv[1:]
+    outcomes = overload(url, [Path(file).read_bytes() for file in files], float(rate), float(seconds))
+    json.dump([asdict(outcome) for outcome in outcomes], sys.stdout)
