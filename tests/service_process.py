@@ -26,16 +26,20 @@ def environment(installation: Settings, **more: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
+def service(folder: Path, env: dict[str, str]) -> Service:
     port = Ports(folder / "ports.json").get("serving")
-    service = Service(
+    return Service(
         name="serving",
         command=(sys.executable, "-m", "snap2caption", "serve", "--port", str(port)),
         environment=env,
         ready_url=f"http://{HOST}:{port}/readyz",
         grace=5.0,
     )
+
+
+@contextmanager
+def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
+    serving = service(folder, env)
     with Stack(folder) as stack:
-        stack.start([service])
-        yield f"http://{HOST}:{port}"
+        stack.start([serving])
+        yield serving.ready_url.removesuffix("/readyz")

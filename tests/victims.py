@@ -1,0 +1,67 @@
+"""Services that are killed with SIGKILL, and started again as their supervisor would."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from demo.stack.service import Service
+
+
+class Victim:
+    """A service that can be killed, with all that it started, and started again."""
+
+    def __init__(self, service: Service, log: Path) -> None:
+        self.service = service
+        self._log = log
+        for path, content in service.files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.service.command,
+                env=dict(self.service.environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        assert self._process.poll() is None, self._log.read_text()[-2000:]
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def wait(self) -> None:
+        def answers() -> bool:
+            assert self._process.poll() is None, self._log.read_text()[-2000:]
+            try:
+                return httpx.get(self.service.ready_url, timeout=2).status_code < self.service.ready_below
+            except httpx.HTTPError:
+                return False
+
+        until(answers)
+
+
+def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(service: Service, folder: Path) -> Iterator[Victim]:
+    victim = Victim(service, folder / f"{service.name}.log")
+    try:
+        victim.wait()
+        yield victim
+    finally:
+        victim.kill()
