@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from photos import real_photos
-from service_process import environment, server
+from service_process import environment
 
 from demo.stack.ports import is_free
 from serving.client import Client
@@ -192,18 +192,6 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).json()
     assert answer["model_version"] == f"{installation.registered_model}/{good.version}"
     client.set_registered_model_alias(registry.name, CHAMPION, str(good.version))
-
-
-def test_without_the_registry_it_starts_with_the_last_good_model(
-    url: str, installation: Settings, tmp_path: Path
-) -> None:
-    assert httpx.get(f"{url}/readyz").is_success
-    away = environment(
-        installation, SNAP2CAPTION_MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0"
-    )
-    with server(tmp_path, away) as other:
-        photo = real_photos()[0].read_bytes()
-        assert httpx.post(f"{other}/generate-caption", files={"image": photo}, timeout=60).status_code == 200
 
 
 def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
