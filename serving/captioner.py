@@ -50,7 +50,7 @@ _MAX_SIDE = 1344
 """Photos wait in the queue no larger than this: twice the 672 pixels that the largest LLaVA looks at, and 5 MB instead of 150."""
 
 _DECODERS = 2
-"""Photos decoded at once. A large one takes some hundred megabytes while it is decoded."""
+"""Photos decoded at once. A large one takes up to 800 MB while it is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
