@@ -47,7 +47,9 @@ def serve(
             )
         log_as_json()
         _give_up_early()
-        config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+        config = uvicorn.Config(
+            create_app(settings), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=10
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 
