@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving overload soak swaps gate-table demo-base image-serving image-training clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving overload soak fuzz swaps gate-table demo-base image-serving image-training clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -96,6 +96,10 @@ overload: $(INSTALLED) ## send a server ten times what it can caption for MINUTE
 
 soak: $(INSTALLED) ## caption REQUESTS=10000 photos on one server, kept for feedback, and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k memory -s
+
+fuzz: $(INSTALLED) ## PHOTOS=2000 broken, hostile and strange photos, and schemathesis with EXAMPLES=100 of each operation, against one server
+	@FUZZ_PHOTOS=$(or $(PHOTOS),2000) FUZZ_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest \
+		tests/integration/serving/test_hostile_photos.py tests/integration/serving/test_openapi.py -s
 
 swaps: $(INSTALLED) ## swap the model SWAPS=20 times under full load; a broken one is refused each time
 	@SWAPS=$(or $(SWAPS),20) $(BIN)/python -m pytest tests/integration/serving/test_service.py -k many_swaps -s

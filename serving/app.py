@@ -6,10 +6,12 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from serving import streaming
 from serving.batching import Batcher, Listener
 from serving.captioner import Captioner, Rules
 from serving.creators import NOBODY, creator_of
@@ -20,13 +22,12 @@ from serving.health import Health
 from serving.intake import BODY, read_request
 from serving.loading import make_loader
 from serving.models import Models, Served
-from serving.openapi import describe, problems
+from serving.openapi import ALIASES, METRICS_ANSWERS, describe, problems
 from serving.paths import METRICS
 from serving.problems import ProblemError
 from serving.protection import protect
 from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness
 from serving.settings import ServingSettings
-from serving.streaming import stream
 from serving.tables import HashtagTables
 from serving.tracing import trace
 from serving.voice import VoiceStore
@@ -38,6 +39,10 @@ from snap2caption.settings import Settings
 logger = logging.getLogger(__name__)
 
 _PROBLEMS = problems((400, 401, 408, 413, 415, 422, 429, 503, 504))
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {streaming.MEDIA_TYPE: {"schema": streaming.SCHEMA}}},
+    **_PROBLEMS,
+}
 _ROUTES = ("/generate-caption", "/generate_caption", "/v1/generate-caption")
 
 _CLIENT_LEFT = 499
@@ -115,15 +120,16 @@ def build_app(
         app.post(
             route,
             response_model=CaptionAnswer,
-            responses=_PROBLEMS,
+            responses=_ANSWERS,
             openapi_extra=BODY,
-            include_in_schema=route == _ROUTES[0],
+            operation_id=route.strip("/").replace("/", "_"),
+            tags=["captions"] if route == _ROUTES[0] else [ALIASES],
         )(generate_caption)
 
     app.include_router(voice_routes, responses=_PROBLEMS)
 
     if desk:
-        app.include_router(build_router(), responses=_PROBLEMS)
+        app.include_router(build_router())
 
     # Not in a thread: these are answered as long as the event loop runs.
     @app.get("/healthz", summary="Whether it lives, or must be started again", responses=problems([503]))
@@ -139,11 +145,16 @@ def build_app(
         except ProblemError as problem:
             return problem.response(health.condition())
 
-    @app.get(METRICS, summary="For Prometheus", response_class=Response)
+    @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    describe(app, [CaptionRequest, *([SubmissionBody] if desk else [])], with_keys=bool(settings.api_key_hashes))
+    describe(
+        app,
+        [CaptionRequest, *([SubmissionBody] if desk else [])],
+        with_keys=bool(settings.api_key_hashes),
+        with_metrics_token=settings.metrics_token_hash is not None,
+    )
     return app
 
 
@@ -160,7 +171,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
     write = partial(_write, request, photos, options, tuple(saved))
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
-        stream(write, request.state.request_id) if options.stream else write()
+        streaming.stream(write, request.state.request_id) if options.stream else write()
     )
     writing = asyncio.create_task(answer)
     leaving = asyncio.create_task(_left(request))

@@ -57,7 +57,7 @@ _LONGEST_RETRY = 30
 """Seconds after which a refused client may try again, at most."""
 
 _DECODERS = 2
-"""Photos decoded at once. A large one takes some hundred megabytes while it is decoded."""
+"""Photos decoded at once. A large one takes up to 800 MB while it is decoded."""
 
 
 @dataclass(frozen=True, slots=True)

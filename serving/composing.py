@@ -11,7 +11,7 @@ from serving.engine import Written
 from serving.finishing import finish
 from serving.metrics import UNSAFE
 from serving.safety import find_unsafe
-from serving.schemas import Options, Part, Reason, Variant
+from serving.schemas import Explanation, Options, Part, Variant
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Subject, rank
 from snap2caption.hashtags.table import HashtagTable
@@ -76,7 +76,7 @@ def compose(draft: Draft, table: HashtagTable, banned: frozenset[str], options: 
     return Variant(
         caption=caption,
         hashtags=[f"#{one.tag}" for one in chosen],
-        explanations=[Reason.of(one) for one in chosen] if options.explain else None,
+        explanations=[Explanation.of(one) for one in chosen] if options.explain else None,
     )
 
 

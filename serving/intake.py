@@ -5,13 +5,16 @@ import base64
 import binascii
 import re
 from http import HTTPStatus
+from textwrap import shorten
 from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
+from serving.openapi import form
 from serving.problems import ProblemError
 from serving.schemas import MAX_PHOTOS, CaptionRequest, Options
 
@@ -22,25 +25,25 @@ _LISTS = frozenset({"voice", "earlier_hashtags"})
 
 _MAX_FIELDS = 100
 
+_LONGEST_NAME = 100
+"""Of a field, as a refusal repeats it."""
+
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {
-                        "image": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                            "minItems": 1,
-                            "maxItems": MAX_PHOTOS,
-                            "description": "The photo (JPEG, PNG or WebP), or several photos of one post.",
-                        },
-                        **Options.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
+                "schema": form(
+                    Options,
+                    {
+                        "type": "array",
+                        "items": {"type": "string", "format": "binary"},
+                        "minItems": 1,
+                        "maxItems": MAX_PHOTOS,
+                        "description": "The photo (JPEG, PNG or WebP), or several photos of one post.",
                     },
-                }
+                    {"required": ["image"], "dependentRequired": {"regenerate": ["earlier_caption"]}},
+                )
             },
             "application/json": {"schema": {"$ref": "#/components/schemas/CaptionRequest"}},
         },
@@ -55,7 +58,7 @@ async def read_request(request: Request) -> tuple[list[bytes], Options]:
     Raises:
         ProblemError: the body is in no form that we take, or an option is wrong.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind == "multipart/form-data":
         return await _read_form(request)
     if kind == "application/json":
@@ -64,6 +67,27 @@ async def read_request(request: Request) -> tuple[list[bytes], Options]:
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
         "Send the photo as multipart/form-data, in the field image, or as application/json, in base64.",
+    )
+
+
+def media_type(request: Request) -> str:
+    """Return in what form the body comes.
+
+    Raises:
+        ProblemError: it is not in UTF-8. Python has codecs whose errors nobody expects, and some that make of bytes what is no text.
+    """
+    kind, parameters = parse_options_header(request.headers.get("content-type"))
+    charset = parameters.get(b"charset", b"utf-8").decode("latin-1")
+    if charset.lower() not in {"utf-8", "utf8", "us-ascii"}:
+        detail = "The body says that it is not in UTF-8; send it in UTF-8."
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    return kind.decode("latin-1")
+
+
+def malformed(why: str) -> ProblemError:
+    """Return the refusal of a form that is none."""
+    return ProblemError(
+        HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({why.rstrip('.')}); send it anew."
     )
 
 
@@ -79,7 +103,7 @@ async def _read_form(request: Request) -> tuple[list[bytes], Options]:
             fields = {name: value for name, value in form.items() if name not in _FIELDS and value != ""}
             lists = {name: [value for value in form.getlist(name) if value != ""] for name in _LISTS & form.keys()}
     except HTTPException as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({error.detail}).") from error
+        raise malformed(error.detail) from error
     with explained():
         return photos, Options.model_validate(fields | lists)
 
@@ -120,5 +144,5 @@ class explained:  # noqa: N801 - reads like the function that it stands for
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "The body"
+            where = shorten(".".join(map(str, first["loc"])), _LONGEST_NAME, placeholder="…") or "The body"
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}: {first['msg']}.") from error

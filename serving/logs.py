@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 
 import structlog
 
@@ -26,3 +27,6 @@ def log_as_json() -> None:
         )
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    # Pillow warns of each odd field of a photo's metadata: thousands, if a stranger wants.
+    warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -7,8 +7,23 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from serving.access import KEY_HEADER
-from serving.paths import OPEN
+from serving.paths import METRICS, OPEN
 from serving.problems import MEDIA_TYPE, ProblemBody
+
+_REFERENCE = "#/components/schemas/{model}"
+
+ALIASES = "aliases"
+"""The tag of routes that are there under another path too."""
+
+
+def form(options: type[BaseModel], image: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a form with the fields of *options* and with *image*, and *rules* on them. It has no null: a field is left out."""
+    schema = options.model_json_schema(ref_template=_REFERENCE)
+    properties = {"image": image}
+    for name, field in schema["properties"].items():
+        choices = [choice for choice in field.get("anyOf", ()) if choice != {"type": "null"}]
+        properties[name] = {**field, "anyOf": choices} if choices else field
+    return {"type": "object", "properties": properties, "additionalProperties": False, **rules}
 
 
 def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
@@ -16,7 +31,14 @@ def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ProblemBody, "content": {MEDIA_TYPE: {}}} for status in statuses}
 
 
-def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], *, with_keys: bool) -> None:
+METRICS_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The metrics, as text.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    **problems((401,)),
+}
+"""What the metrics' route answers, for its ``responses``."""
+
+
+def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], *, with_keys: bool, with_metrics_token: bool) -> None:
     """Complete the description of *app*, whose routes refer to *bodies*."""
     document = app.openapi
 
@@ -25,20 +47,28 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], *, with_keys: bool
             return app.openapi_schema
         schema = document()
         for body in bodies:
-            models = body.model_json_schema(ref_template="#/components/schemas/{model}")
+            models = body.model_json_schema(ref_template=_REFERENCE)
             schema["components"]["schemas"].update(models.pop("$defs", {}))
             schema["components"]["schemas"][body.__name__] = models
         for path in schema["paths"].values():
             for operation in path.values():
+                # Whatever is asked, a large body is refused first.
+                operation["responses"].setdefault(
+                    "413", {"description": "Content Too Large", "content": {MEDIA_TYPE: {}}}
+                )
                 for status, answer in operation["responses"].items():
                     # FastAPI describes a problem as plain JSON beside what it is sent as.
                     if int(status) >= 400 and MEDIA_TYPE in answer.get("content", {}):
                         answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
+        schemes = schema["components"].setdefault("securitySchemes", {})
         if with_keys:
-            schema["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": KEY_HEADER}}
+            schemes["key"] = {"type": "apiKey", "in": "header", "name": KEY_HEADER}
             for name, path in schema["paths"].items():
                 for operation in path.values():
                     operation["security"] = [] if name in OPEN else [{"key": []}]
+        if with_metrics_token:
+            schemes["metrics_token"] = {"type": "http", "scheme": "bearer"}
+            schema["paths"][METRICS]["get"]["security"] = [{"metrics_token": []}]
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from serving.metrics import REFUSALS
@@ -86,6 +87,9 @@ def add_handlers(app: FastAPI) -> None:
             request, ProblemError(status, status.name.lower(), f"{error.detail}; see /docs for what there is.")
         )
         response.headers.update(error.headers or {})
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            # Starlette tells the methods of the first route only that has the path.
+            response.headers["Allow"] = ", ".join(sorted(_methods(app, request.scope)))
         return response
 
     @app.exception_handler(UserError)
@@ -100,3 +104,13 @@ def add_handlers(app: FastAPI) -> None:
         return answer(
             request, ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{first['loc'][-1]}: {first['msg']}.")
         )
+
+
+def _methods(app: FastAPI, scope: Scope) -> set[str]:
+    """Return what can be asked of the path in *scope*."""
+    return {
+        method
+        for route in app.routes
+        if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }

@@ -25,7 +25,9 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket) 
         gave_up.set()
         server.should_exit = True
 
-    config = uvicorn.Config(make(give_up), log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS)
+    config = uvicorn.Config(
+        make(give_up), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=_LAST_ANSWERS
+    )
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     if gave_up.is_set():

@@ -21,10 +21,15 @@ MOST_TOLD = 3
 """Captions to write like that go into the prompt: each costs time, and three tell a voice."""
 
 _Short = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$"),
 ]
-_Caption = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CAPTION)]
-_Hashtag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=101)]
+_Caption = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CAPTION, pattern=r"\S")]
+_Hashtag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=101, pattern=r"\S")]
+
+
+Encoded = Annotated[str, Field(json_schema_extra={"format": "byte", "contentEncoding": "base64"})]
+"""A photo in base64, or as a data: URL."""
 
 
 class Part(StrEnum):
@@ -105,12 +110,29 @@ class Options(BaseModel):
 class CaptionRequest(Options):
     """The body as JSON."""
 
-    image: str | None = Field(
-        default=None,
-        description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL.",
-        examples=["/9j/4AAQSkZJRg…"],
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {
+                    "anyOf": [
+                        {"properties": {"regenerate": {"type": "null"}}},
+                        {"properties": {"earlier_caption": {"type": "string"}}, "required": ["earlier_caption"]},
+                    ]
+                },
+                {
+                    "oneOf": [
+                        {"properties": {"image": {"type": "string"}, "images": {"maxItems": 0}}, "required": ["image"]},
+                        {"properties": {"image": {"type": "null"}, "images": {"minItems": 1}}, "required": ["images"]},
+                    ]
+                },
+            ]
+        }
     )
-    images: list[str] = Field(
+
+    image: Encoded | None = Field(
+        default=None, description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL."
+    )
+    images: list[Encoded] = Field(
         default=[], max_length=MAX_PHOTOS, description="The photos of one post, in place of `image`, in their order."
     )
 
@@ -126,7 +148,7 @@ class CaptionRequest(Options):
         return [self.image] if self.image is not None else self.images
 
 
-class Reason(BaseModel):
+class Explanation(BaseModel):
     """Why a hashtag was chosen."""
 
     hashtag: str = Field(examples=["#goldengate"])
@@ -138,7 +160,7 @@ class Reason(BaseModel):
     )
 
     @classmethod
-    def of(cls, ranked: Ranked) -> "Reason":
+    def of(cls, ranked: Ranked) -> "Explanation":
         """Return the reason of a ranked hashtag."""
         return cls(
             hashtag=f"#{ranked.tag}",
@@ -154,7 +176,7 @@ class Variant(BaseModel):
 
     caption: str = Field(examples=["Golden hour on the Golden Gate ✨"])
     hashtags: list[str] = Field(examples=[["#goldengate", "#sanfrancisco", "#sunset"]])
-    explanations: list[Reason] | None = Field(
+    explanations: list[Explanation] | None = Field(
         default=None, description="Of the hashtags, in their order, if asked for."
     )
 

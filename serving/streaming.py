@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
@@ -16,6 +17,13 @@ from serving.schemas import CaptionAnswer
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/event-stream"
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {"event": {"enum": ["token", "answer", "error"]}, "data": {"type": "string", "description": "JSON."}},
+}
+"""What OpenAPI says of an event."""
 
 _HEADERS = {"X-Accel-Buffering": "no"}
 """Proxies such as nginx would keep the pieces back until all are there."""

@@ -7,6 +7,7 @@ import zlib
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from snap2caption.errors import UserError
+from snap2caption.parts import has_too_many_parts
 
 MAX_PIXELS = 50_000_000
 """The most pixels a photo may have; a phone's largest is about 50 megapixels."""
@@ -15,6 +16,9 @@ MAX_ASPECT = 20
 """The longer side over the shorter one. Image processors scale the shorter side to what the model sees: a line of one pixel would fill gigabytes."""
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+
+_SMOOTH = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
+"""Modes whose colours can be mixed as they are."""
 
 _DAMAGE = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
@@ -42,8 +46,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = 
         An RGB image, turned upright by its EXIF orientation, that carries no metadata.
 
     Raises:
-        ImageError: with reason ``unreadable``, ``too_large``, ``too_narrow`` or ``truncated``.
+        ImageError: with reason ``unreadable``, ``too_many_parts``, ``too_large``, ``too_narrow`` or ``truncated``.
     """
+    _check_parts(data)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             if opened.width * opened.height > max_pixels:
@@ -56,8 +61,10 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = 
                 # Has a JPEG decoded at a half, quarter or eighth of its size, where that is still large enough; other formats take no notice.
                 opened.draft(None, (max_side, max_side))
             opened.load()
-            upright = ImageOps.exif_transpose(opened)
-            image = flatten(upright)
+            if max_side and opened.mode in _SMOOTH and "transparency" not in opened.info:
+                # Before it is turned and flattened, each of which takes as much memory again.
+                opened.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+            image = flatten(ImageOps.exif_transpose(opened))
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -76,13 +83,21 @@ def dimensions(data: bytes) -> tuple[int, int]:
     """Return the width and height that the header of a photo tells, without decoding it.
 
     Raises:
-        ImageError: with reason ``unreadable``, if the header is damaged or of no format that `decode` takes.
+        ImageError: with reason ``unreadable``, if the header is damaged or of no format that `decode` takes, or ``too_many_parts``.
     """
+    _check_parts(data)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             return opened.size
     except (UnidentifiedImageError, Image.DecompressionBombError, *_DAMAGE) as error:
         raise ImageError("unreadable", "The file is not a JPEG, PNG or WebP photo; send one of those.") from error
+
+
+def _check_parts(data: bytes) -> None:
+    if has_too_many_parts(data):
+        raise ImageError(
+            "too_many_parts", "The photo's file is made of far too many parts; save it anew, and send that."
+        )
 
 
 def _limit(max_pixels: int) -> str:

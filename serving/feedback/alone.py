@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from serving.feedback.desk import Desk
 from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
-from serving.openapi import describe, problems
+from serving.openapi import METRICS_ANSWERS, describe
 from serving.paths import METRICS
 from serving.protection import protect
 from serving.settings import ServingSettings
@@ -34,15 +34,20 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     protect(app, settings)
-    app.include_router(build_router(), responses=problems((400, 401, 404, 408, 413, 415, 422, 429, 503, 507)))
+    app.include_router(build_router())
 
     @app.get("/healthz", summary="Whether the process lives")
     def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get(METRICS, summary="For Prometheus", response_class=Response)
+    @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    describe(app, [SubmissionBody], with_keys=bool(settings.api_key_hashes))
+    describe(
+        app,
+        [SubmissionBody],
+        with_keys=bool(settings.api_key_hashes),
+        with_metrics_token=settings.metrics_token_hash is not None,
+    )
     return app

@@ -9,8 +9,9 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from serving.feedback.schemas import Submission, SubmissionBody
-from serving.intake import decode_base64, explained
+from serving.feedback.schemas import SAYS_SOMETHING, Submission, SubmissionBody
+from serving.intake import decode_base64, explained, malformed, media_type
+from serving.openapi import form
 from serving.problems import ProblemError
 
 _IMAGE = "image"
@@ -24,13 +25,11 @@ BODY: dict[str, Any] = {
         "content": {
             "application/json": {"schema": {"$ref": "#/components/schemas/SubmissionBody"}},
             "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        _IMAGE: {"type": "string", "format": "binary", "description": "The photo: JPEG, PNG or WebP."},
-                        **Submission.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
-                    },
-                }
+                "schema": form(
+                    Submission,
+                    {"type": "string", "format": "binary", "description": "The photo: JPEG, PNG or WebP."},
+                    {"allOf": [SAYS_SOMETHING, {"oneOf": [{"required": ["image"]}, {"required": ["request_id"]}]}]},
+                )
             },
         },
     },
@@ -38,7 +37,7 @@ BODY: dict[str, Any] = {
         {
             "name": "Idempotency-Key",
             "in": "header",
-            "schema": {"type": "string", "maxLength": 200},
+            "schema": {"type": "string", "pattern": f"^{_KEY.pattern}$"},
             "description": "Of your choice; the same feedback sent twice with the same key is taken once.",
         }
     ],
@@ -52,7 +51,7 @@ async def read_submission(request: Request) -> tuple[Submission, bytes | None]:
     Raises:
         ProblemError: the body is in no form that we take, or a field is wrong.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind == "application/json":
         return await asyncio.to_thread(_parse_json, await request.body())
     if kind == "multipart/form-data":
@@ -82,8 +81,8 @@ def read_key(request: Request) -> str | None:
 def _parse_json(body: bytes) -> tuple[Submission, bytes | None]:
     with explained():
         sent = SubmissionBody.model_validate_json(body)
-    image = None if sent.image is None else decode_base64(sent.image)
-    return _one_subject(Submission(**sent.model_dump(exclude={"image"})), image)
+        submission = Submission(**sent.model_dump(exclude={"image"}))
+    return _one_subject(submission, None if sent.image is None else decode_base64(sent.image))
 
 
 async def _read_form(request: Request) -> tuple[Submission, bytes | None]:
@@ -95,7 +94,7 @@ async def _read_form(request: Request) -> tuple[Submission, bytes | None]:
             # Sent once for each, or all in one field with spaces or commas between them.
             lists = {name: form.getlist(name) for name in _LISTS if name in fields}
     except HTTPException as error:
-        raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({error.detail}).") from error
+        raise malformed(error.detail) from error
     tags = {
         name: [tag for value in values for tag in re.split(r"[\s,]+", str(value)) if tag]
         for name, values in lists.items()

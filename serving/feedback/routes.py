@@ -4,7 +4,9 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from enum import Enum
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -14,6 +16,7 @@ from serving.feedback.intake import BODY, read_key, read_submission
 from serving.feedback.memory import Content
 from serving.feedback.metrics import REFUSALS
 from serving.feedback.schemas import Accepted, Erased, words
+from serving.openapi import ALIASES, problems
 from serving.problems import ProblemError
 from serving.schemas import CaptionAnswer, Options
 
@@ -23,7 +26,7 @@ _MOST_INSIDE = 64
 """Feedback that is read or waits for its turn at once; more is refused, so that memory is bounded."""
 
 _AT_ONCE = 2
-"""Photos decoded at once. A large one takes some hundred megabytes while it is decoded."""
+"""Photos decoded at once. A large one takes up to 800 MB while it is decoded."""
 
 _ERASE_SECONDS = 5.0
 """How long the answer waits for the store to be rid of what was to be erased."""
@@ -78,19 +81,28 @@ class Counter:
 
 def build_router() -> APIRouter:
     """Return the routes. The application's state holds the `Counter` under ``feedback``."""
-    router = APIRouter(tags=["feedback"])
+    router = APIRouter()
+    erased: dict[int | str, dict[str, Any]] = {202: {"model": Erased, "description": "The store is away: later."}}
     for path in PATHS:
-        shown = path == PATHS[0]
+        tags: list[str | Enum] = ["feedback"] if path == PATHS[0] else [ALIASES]
         router.post(
             path,
             status_code=HTTPStatus.ACCEPTED,
             response_model=Accepted,
+            responses=problems((400, 401, 404, 408, 410, 413, 415, 422, 429, 503, 507)),
             openapi_extra=BODY,
-            include_in_schema=shown,
+            tags=tags,
             summary="Say what you think of a caption",
         )(take_feedback)
-        router.delete(path, include_in_schema=shown, summary="Erase all that you ever sent")(erase_all)
-        router.delete(f"{path}/{{identifier}}", include_in_schema=shown, summary="Erase one feedback")(erase_feedback)
+        router.delete(
+            path, responses=erased | problems((401, 429, 503, 507)), tags=tags, summary="Erase all that you ever sent"
+        )(erase_all)
+        router.delete(
+            f"{path}/{{identifier}}",
+            responses=erased | problems((401, 404, 422, 429, 503, 507)),
+            tags=tags,
+            summary="Erase one feedback",
+        )(erase_feedback)
     return router
 
 

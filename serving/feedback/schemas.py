@@ -1,23 +1,48 @@
 """What the feedback routes take and answer."""
 
 import unicodedata
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
+from serving.schemas import Encoded
 from snap2caption import hashtags
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS, Reason, Words
 from snap2caption.post import Tone
 
 
 def _plain(text: str) -> str:
-    """Return *text* without control characters but line breaks."""
+    """Return *text* in its composed form, without control characters but line breaks. Doing it again changes nothing."""
+    text = unicodedata.normalize("NFC", text)
     return "".join(sign for sign in text if sign == "\n" or unicodedata.category(sign) not in {"Cc", "Cs"}).strip()
 
 
-_Caption = Annotated[str, StringConstraints(max_length=MAX_CAPTION), AfterValidator(_plain)]
+_VISIBLE: JsonDict = {"pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}
+# Counted when they are plain: composing may lengthen a text.
+_Caption = Annotated[str, AfterValidator(_plain), Field(max_length=MAX_CAPTION)]
 _Hashtags = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=MAX_HASHTAGS)]
-_Place = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_plain)]
+_Place = Annotated[str, AfterValidator(_plain), Field(min_length=1, max_length=100, json_schema_extra=_VISIBLE)]
+_Edited = Annotated[_Caption, Field(min_length=1, json_schema_extra=_VISIBLE)]
+
+
+SAYS_SOMETHING: dict[str, Any] = {
+    "anyOf": [
+        {"properties": {"rating": {"type": "integer"}}, "required": ["rating"]},
+        {"properties": {"reason": {"type": "string"}}, "required": ["reason"]},
+        {"properties": {"edited_caption": {"type": "string"}}, "required": ["edited_caption"]},
+        {"properties": {"edited_hashtags": {"type": "array"}}, "required": ["edited_hashtags"]},
+        {"properties": {"flag": {"const": True}}, "required": ["flag"]},
+    ]
+}
+"""What the API's description says of a `Submission`: something is said with it."""
+
+_ONE_SUBJECT: dict[str, Any] = {
+    "oneOf": [
+        {"properties": {"image": {"type": "string"}, "request_id": {"type": "null"}}, "required": ["image"]},
+        {"properties": {"image": {"type": "null"}, "request_id": {"type": "string"}}, "required": ["request_id"]},
+    ]
+}
 
 
 class Submission(BaseModel):
@@ -33,7 +58,7 @@ class Submission(BaseModel):
     hashtags: _Hashtags | None = Field(default=None, description="With a photo of your own: the hashtags shown.")
     tone: Tone | None = Field(default=None, description="With a photo of your own: the tone asked for.")
     location: _Place | None = Field(default=None, description="With a photo of your own: where it was taken.")
-    edited_caption: _Caption | None = Field(default=None, description="What you made of the caption.")
+    edited_caption: _Edited | None = Field(default=None, description="What you made of the caption.")
     edited_hashtags: _Hashtags | None = Field(default=None, description="What you made of the hashtags.")
     rating: int | None = Field(default=None, ge=1, le=5, description="5 is best.")
     reason: Reason | None = Field(default=None, description="What was not good enough.")
@@ -44,8 +69,6 @@ class Submission(BaseModel):
         said = (self.rating, self.reason, self.edited_caption, self.edited_hashtags)
         if all(word is None for word in said) and not self.flag:
             raise ValueError("say something: send rating, edited_caption, edited_hashtags, reason or flag")
-        if self.edited_caption == "":
-            raise ValueError("edited_caption is empty; leave it out if the caption is to stay")
         return self
 
     @property
@@ -68,7 +91,11 @@ class Submission(BaseModel):
 class SubmissionBody(Submission):
     """The body as JSON."""
 
-    image: str | None = Field(default=None, description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL.")
+    model_config = ConfigDict(json_schema_extra={"allOf": [SAYS_SOMETHING, _ONE_SUBJECT]})
+
+    image: Encoded | None = Field(
+        default=None, description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL."
+    )
 
 
 class Accepted(BaseModel):

@@ -2,6 +2,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from creators import creator
+from demo_service import DemoService, demo_service
+from hostile_photos import MAX_PIXELS
 from service_process import environment, server
 from tiny import recipe_content, write_dataset
 
@@ -49,3 +52,12 @@ def url(
 ) -> Iterator[str]:
     with server(tmp_path_factory.mktemp("server"), environment(installation)) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoService]:
+    """The demo model in service, with keys, a token for the metrics, and limits that are quickly reached."""
+    folder = tmp_path_factory.mktemp("guarded")
+    limits = {"max_pixels": MAX_PIXELS, "max_body_bytes": 4 * 2**20, "requests_at_once": 4}
+    with demo_service(folder, metrics_token_hash=creator("token"), **limits) as service:
+        yield service

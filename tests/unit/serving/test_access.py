@@ -11,7 +11,10 @@ from starlette.testclient import TestClient
 from serving import access
 from serving.access import is_known
 from serving.app import build_app
+from serving.feedback.alone import build_intake
+from serving.feedback.desk import Desk, open_desk
 from serving.models import Served
+from serving.problems import ProblemError
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit
@@ -24,9 +27,13 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def guarded(served: Served, folder: Path, **more: object) -> FastAPI:
-    settings = ServingSettings(cache_dir=folder, api_key_hashes=(digest(OTHER), digest(KEY)), **more)
-    return build_app(settings, lambda: served)
+def settings(folder: Path, **more: object) -> ServingSettings:
+    files = {"cache_dir": folder, "voice_file": folder / "voice.sqlite", "feedback_dir": folder / "feedback"}
+    return ServingSettings(**files, api_key_hashes=(digest(OTHER), digest(KEY)), **more)
+
+
+def guarded(served: Served, folder: Path, desk: Desk | None = None, **more: object) -> FastAPI:
+    return build_app(settings(folder, **more), lambda: served, desk=desk)
 
 
 @pytest.fixture
@@ -35,15 +42,20 @@ def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
         yield client
 
 
-def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient) -> None:
-    routes = [route for route in client.app.routes if isinstance(route, Route)]
-    assert {route.path for route in routes} > OPEN
-    for route in routes:
-        path = route.path.replace("{", "").replace("}", "")
-        for method in route.methods or ():
-            status = client.request(method, path).status_code
-            assert (status == 401) != (route.path in OPEN), (method, path, status)
-    assert client.get("/nowhere").status_code == 401
+def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient, served: Served, tmp_path: Path) -> None:
+    with_feedback = guarded(served, tmp_path, desk=open_desk(settings(tmp_path), (tmp_path / "store").as_uri()))
+    alone = build_intake(settings(tmp_path), open_desk(settings(tmp_path), (tmp_path / "store").as_uri()))
+    for app in (client.app, with_feedback, alone):
+        # Nothing is mounted, and nothing speaks another protocol: what is walked is all that there is.
+        assert all(isinstance(route, Route) for route in app.routes)
+        with TestClient(app) as asking:
+            for route in app.routes:
+                path = route.path.replace("{", "").replace("}", "")
+                for method in {*route.methods, "HEAD", "OPTIONS", "TRACE", "PATCH"}:
+                    status = asking.request(method, path).status_code
+                    assert (status == 401) != (route.path in OPEN), (method, path, status)
+            assert asking.get("/nowhere").status_code == 401
+    assert {route.path for route in with_feedback.routes} > OPEN | {"/v1/feedback/{identifier}", "/v1/voice"}
 
 
 def test_a_key_captions(client: TestClient, photo: bytes) -> None:
@@ -67,6 +79,10 @@ def test_a_key_captions(client: TestClient, photo: bytes) -> None:
         [("X-API-Key", KEY), ("X-API-Key", KEY)],
         [("X_API_Key", KEY)],
         [("Authorization", f"Bearer {KEY}")],
+        [("X-API-Key", "wrong"), ("Authorization", f"Bearer {KEY}")],
+        [("X-API-Key", f"Bearer {KEY}")],
+        [("X-API-Key", f"{KEY} {KEY}")],
+        [("X-API-Key", KEY.replace(" ", "\u00a0").encode("latin-1"))],
         [("Cookie", f"X-API-Key={KEY}")],
         [("X-API-Key", "ключ".encode())],
         [("X-API-Key", b"\xff" * 4096)],
@@ -124,6 +140,29 @@ def test_each_digest_is_compared_whatever_the_key(monkeypatch: pytest.MonkeyPatc
         compared.clear()
         assert is_known(digest(key), known) is expected
         assert compared == list(known)
+
+
+def test_a_key_is_known_by_its_digest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever is sent, what is compared has one length: neither the length of a key nor how much of it is right shows.
+    compared: list[str] = []
+
+    class Watched:
+        @staticmethod
+        def compare_digest(one: str, other: str) -> bool:
+            compared.append(one)
+            return hmac.compare_digest(one, other)
+
+    monkeypatch.setattr(access, "hmac", Watched)
+    guard = access.KeyGuard(lambda *_: None, (digest(KEY), digest(OTHER)), None)
+    for sent in (b"", KEY[:-1].encode(), KEY.encode(), b"x" * 100_000):
+        compared.clear()
+        scope = {"type": "http", "path": "/generate-caption", "headers": [(b"x-api-key", sent)]}
+        if sent == KEY.encode():
+            assert guard._creator(scope) == digest(KEY)
+        else:
+            with pytest.raises(ProblemError):
+                guard._creator(scope)
+        assert compared == [hashlib.sha256(sent).hexdigest()] * 2
 
 
 def test_the_creator_is_the_digest_of_her_key(served: Served, tmp_path: Path) -> None:

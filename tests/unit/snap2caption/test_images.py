@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from snap2caption.images import ImageError, decode, dimensions
+from snap2caption.parts import MAX_PARTS, MAX_SCANS
 
 pytestmark = pytest.mark.unit
 
@@ -142,6 +143,49 @@ def test_whatever_is_damaged_it_is_a_photo_or_a_refusal() -> None:
         except ImageError as error:
             outcomes.add(error.reason)
     assert outcomes >= {"decoded", "truncated", "unreadable"}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
+def test_shrinking_first_changes_no_colour(kind: str, mode: str) -> None:
+    # Half of it shines through, and is white: shrunk before it is laid on white, or after.
+    image = Image.new("RGBA", (400, 300), (200, 60, 60, 255))
+    image.paste((0, 0, 0, 0), (200, 0, 400, 300))
+    data = encoded(image.convert(mode), kind if kind == "PNG" or mode.startswith("RGB") else "PNG")
+    small, whole = decode(data, max_side=100), decode(data).resize((100, 75))
+    assert small.size == (100, 75)
+    for place in ((20, 40), (80, 40)):
+        difference = [abs(one - other) for one, other in zip(small.getpixel(place), whole.getpixel(place), strict=True)]
+        assert max(difference) <= (60 if mode == "1" else 4)
+
+
+@pytest.mark.parametrize("part", [b"\xff\xef\0\x02", b"\xff\xfe\0\x02", b"\xff", b"\xff\xef\0\x02" + bytes(9)])
+def test_a_jpeg_of_nothing_but_parts_is_refused(part: bytes) -> None:
+    photo = encoded(Image.new("RGB", (20, 20)))
+    assert decode(photo[:2] + part * 100 + photo[2:]).size == (20, 20)
+    for read in (decode, dimensions):
+        with pytest.raises(ImageError) as caught:
+            read(photo[:2] + part * (MAX_PARTS + 1) + photo[2:])
+        assert caught.value.reason == "too_many_parts"
+
+
+def test_a_png_of_nothing_but_parts_is_refused() -> None:
+    photo, chunk = encoded(Image.new("RGB", (20, 20)), "PNG"), b"\0\0\0\0teSt" + struct.pack(">I", zlib.crc32(b"teSt"))
+    assert decode(photo[:33] + chunk * 100 + photo[33:]).size == (20, 20)
+    with pytest.raises(ImageError) as caught:
+        decode(photo[:33] + chunk * MAX_PARTS + photo[33:])
+    assert caught.value.reason == "too_many_parts"
+
+
+def test_a_jpeg_of_too_many_scans_is_refused_and_what_looks_like_one_is_not() -> None:
+    photo = encoded(Image.new("L", (40, 40), 90), progressive=True)
+    scan = photo[photo.rindex(b"\xff\xda") : -2]
+    assert decode(photo[:-2] + scan * 20 + photo[-2:]).size == (40, 40)
+    with pytest.raises(ImageError) as caught:
+        decode(photo[:-2] + scan * (MAX_SCANS + 1) + photo[-2:])
+    assert caught.value.reason == "too_many_parts"
+    # As phones hang a film behind a photo.
+    assert decode(photo + b"\xff\xda" * 10_000).size == (40, 40)
 
 
 def test_a_panorama_is_taken() -> None:

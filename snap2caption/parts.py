@@ -1,0 +1,60 @@
+"""How many parts a photo's file is made of. Decoders take them one by one: a file of nothing but parts would keep them busy for minutes or days."""
+
+import re
+
+MAX_PARTS = 1 << 16
+"""Segments or chunks of a file. The most that honest ones have are thousands: metadata in pieces of 64 KB, pixels in pieces of 8 KB."""
+
+MAX_SCANS = 50
+"""Passes over the pixels of a JPEG. Progressive ones have about ten; each takes the time that the picture's size takes, however few bytes it has."""
+
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+
+_SCAN, _END = 0xDA, 0xD9
+_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
+"""Markers that stand alone, with no segment behind them."""
+
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""What ends the pixels of a scan."""
+
+
+def has_too_many_parts(data: bytes) -> bool:
+    """Whether *data* is a JPEG or PNG file of more parts than an honest one has. WebP's are read by one pass of C code."""
+    if data.startswith(_JPEG):
+        return _is_jpeg_of_parts(data)
+    return data.startswith(_PNG) and _is_png_of_parts(data)
+
+
+def _is_png_of_parts(data: bytes) -> bool:
+    at, chunks = len(_PNG), 0
+    while at < len(data) and chunks <= MAX_PARTS:
+        at += 12 + int.from_bytes(data[at : at + 4])
+        chunks += 1
+    return chunks > MAX_PARTS
+
+
+def _is_jpeg_of_parts(data: bytes) -> bool:
+    at, parts, scans = 2, 0, 0
+    while at + 1 < len(data):
+        if parts > MAX_PARTS or scans > MAX_SCANS:
+            return True
+        parts += 1
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker in {0x00, 0xFF}:
+            # Stray bytes and padding are taken one by one as well.
+            at += 1
+            continue
+        if marker == _END and scans:
+            return False
+        at += 2 if marker in _BARE else 2 + int.from_bytes(data[at + 2 : at + 4])
+        if marker != _SCAN:
+            continue
+        scans += 1
+        if scans == 1 and data.count(b"\xff\xda", at) < MAX_SCANS:
+            # Nearly all files: there can't be too many.
+            return False
+        pixels_end = _MARKER.search(data, at)
+        if pixels_end is None:
+            return False
+        at = pixels_end.start()
+    return False
