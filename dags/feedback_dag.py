@@ -76,6 +76,8 @@ SHORT = timedelta(minutes=30)
 )
 def feedback() -> None:
     options = [f"--{name.replace('_', '-')}={{{{ params.{name} }}}}" for name in (*SHARES, "seed")]
+    # What creators erased goes whatever becomes of the rest.
+    StepOperator(task_id="withdraw", step=("feedback", "withdraw"), execution_timeout=SHORT)
     collect = StepOperator(task_id="collect", step=("feedback", "collect"), execution_timeout=SHORT)
     sample = StepOperator(task_id="sample", step=("feedback", "sample"), options=options, execution_timeout=SHORT)
     push = StepOperator(task_id="push", step=("feedback", "push"), execution_timeout=SHORT)

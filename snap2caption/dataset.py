@@ -46,8 +46,9 @@ class Dataset:
         """Read a file of the version from its store, once and forwards. What comes is not verified: `fetch` does that.
 
         Raises:
-            StoreError: the store refused, is away, or lacks the file.
+            StoreError: the store refused, is away, or lacks the file, or the version was withdrawn.
         """
+        self._check(file)
         with open_store(self.uri).get(file.name) as source:
             try:
                 yield source
@@ -62,10 +63,11 @@ class Dataset:
         The copy appears whole or not at all. Several processes may share the folder: they take turns, and the first one's copy serves all.
 
         Raises:
-            StoreError: the store refused, is away, or lacks the file.
+            StoreError: the store refused, is away, or lacks the file, or the version was withdrawn.
             UserError: what came is not what the manifest says, or can't be kept.
         """
-        path = folder / f"{file.sha256}{Path(file.name).suffix}"
+        self._check(file)
+        path = _copy_of(file, folder)
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(folder):
             if path.is_file() and _digest(path) == file.sha256:
@@ -77,6 +79,18 @@ class Dataset:
             finally:
                 partial.unlink(missing_ok=True)
         return path
+
+    def drop(self, file: File | Shard, folder: Path) -> None:
+        """Remove the copy of a file that `fetch` left in *folder*; no error if there is none."""
+        _copy_of(file, folder).unlink(missing_ok=True)
+
+    def _check(self, file: File | Shard) -> None:
+        # A copy that was fetched before must not be learnt from either.
+        if self.manifest.withdrawn and isinstance(file, Shard):
+            raise StoreError(
+                f"The dataset version at {self.uri} was withdrawn, as feedback in it was erased; use a newer one, which "
+                "`snap2caption feedback build` makes."
+            )
 
     def _copy(self, file: File | Shard, target: Path) -> None:
         logger.info("fetching %s/%s", self.uri, file.name)
@@ -94,6 +108,10 @@ class Dataset:
             raise UserError(
                 f"{file.name} of {self.uri} is damaged (its SHA-256 differs from the manifest's); load the version again."
             )
+
+
+def _copy_of(file: File | Shard, folder: Path) -> Path:
+    return folder / f"{file.sha256}{Path(file.name).suffix}"
 
 
 @contextmanager

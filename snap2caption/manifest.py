@@ -86,6 +86,8 @@ class Manifest(_Model):
     card: File | None = None
     feedback: FeedbackOrigin | None = None
     created: datetime | None = None
+    withdrawn: datetime | None = None
+    """When its photos and words were deleted, as feedback in it had been erased. What models learnt from can still be told."""
 
     def files(self) -> list[File]:
         """Every file of the version but the manifest itself, shards first."""

@@ -32,3 +32,8 @@ class Settings(BaseSettings):
     """Where the service is, for links."""
     store_console_url: str = ""
     """Where a person looks into the object store; bucket and key are appended. Empty: no link."""
+
+    @property
+    def shards_dir(self) -> Path:
+        """Where what trains on this machine keeps the shards that it fetched."""
+        return self.state_dir / "shards"

@@ -135,8 +135,8 @@ def _compare_on_feedback(
         return None
     mine = held_out.of(candidate, [(log.run_id, FEEDBACK_CANDIDATE)])
     theirs = held_out.of(incumbent, [(log.run_id, FEEDBACK_INCUMBENT)])
-    log.text(mine.model_dump_json(indent=1), FEEDBACK_CANDIDATE)
-    log.text(theirs.model_dump_json(indent=1), FEEDBACK_INCUMBENT)
+    log.text(mine.without_words().model_dump_json(indent=1), FEEDBACK_CANDIDATE)
+    log.text(theirs.without_words().model_dump_json(indent=1), FEEDBACK_INCUMBENT)
     return Pair(mine, theirs)
 
 

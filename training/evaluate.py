@@ -85,6 +85,11 @@ class Evaluation(_Model):
         except ValidationError:
             return None
 
+    def without_words(self) -> "Evaluation":
+        """Return the scores without what anybody wrote: of creators' photos no words are kept where no erasure finds them."""
+        bare = (row.model_copy(update={"hypothesis": "", "reference": ""}) for row in self.rows)
+        return self.model_copy(update={"rows": tuple(bare)})
+
     def metrics(self) -> dict[str, float]:
         """Return the numbers by name: a city's under ``city/<city>/``, a tone's under ``tone/<tone>/``, the references' under ``<split>/people/``."""
         split = self.conditions.split

@@ -125,7 +125,7 @@ def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
 
 def open_dataset(uri: str, settings: Settings) -> CachedDataset:
     """Open the dataset version at *uri*; its shards are kept in the state folder."""
-    return CachedDataset.open(uri, settings.state_dir / "shards")
+    return CachedDataset.open(uri, settings.shards_dir)
 
 
 def open_feedback(recipe: Recipe, settings: Settings) -> CachedDataset | None:

@@ -180,7 +180,7 @@ class _Lengths:
 
 
 def _open(uri: str, settings: Settings) -> CachedDataset:
-    return CachedDataset.open(uri, settings.state_dir / "shards")
+    return CachedDataset.open(uri, settings.shards_dir)
 
 
 def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | None) -> _Counts:

@@ -4,7 +4,6 @@ The corrections are packed as a corpus of the same shape as any, and the transfo
 card are the corpus's own. What is added is where each sample came from, and that no copy of a photo which the corpus holds out is learnt from.
 """
 
-import shutil
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from etl.feedback.protect import HeldOut, read_held_out
 from etl.feedback.records import erased, read_photo
 from etl.feedback.retraining import corrected_in, new_since
 from etl.feedback.validate import Correction, validate
+from etl.feedback.versions import versions_uri, workbench
 from etl.load import load
 from etl.transform import transform
 from etl.transform.archive import normalise_city
@@ -27,7 +27,6 @@ from etl.transform.database import write_table
 from etl.transform.picture import hash_picture
 from etl.transform.reasons import Reason
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS
-from etl.transform.versions import locked
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import (
@@ -48,9 +47,6 @@ from snap2caption.store.documents import put_document
 
 ELSEWHERE = "elsewhere"
 """The city of a photo whose creator named none that the corpus knows."""
-
-FOLDER = "feedback"
-"""Under the datasets' URI, where versions of feedback lie."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip knows: the same content must give the same bytes."""
@@ -90,19 +86,11 @@ def build(
         StoreError: a store refused or is away.
     """
     store, corpus = open_store(feedback_uri), Dataset.open(corpus_uri)
-    scratch = state / "feedback"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with locked(scratch / ".lock"):
-        work = scratch / "work"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
-        try:
-            held_out = read_held_out(corpus, scratch / "held-out", workers)
-            folder = _Builder(store, corpus, held_out, work, seed, workers).make(store.uri)
-            uri = load(folder, f"{datasets_uri.rstrip('/')}/{FOLDER}")
-            manifest = Manifest.read(folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
+    with workbench(state) as work:
+        held_out = read_held_out(corpus, state / "feedback" / "held-out", workers)
+        folder = _Builder(store, corpus, held_out, work, seed, workers).make(store.uri)
+        uri = load(folder, versions_uri(datasets_uri))
+        manifest = Manifest.read(folder)
         put_document(store, NEWEST, Version(version=manifest.version, uri=uri))
     return Built(
         version=manifest.version,
@@ -220,7 +208,7 @@ class _Builder:
                 "card": None,
             }
         )
-        content = draft.model_dump(mode="json", exclude={"version", "source", "created"})
+        content = draft.model_dump(mode="json", exclude={"version", "source", "created", "withdrawn"})
         manifest = draft.model_copy(update={"version": hash_of(content)[:16]})
         folder = self.work / manifest.version
         made.rename(folder)

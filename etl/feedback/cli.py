@@ -23,13 +23,22 @@ _Share = typer.Option(min=0, max=1, help="The share of these that annotators see
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     group = typer.Typer(
-        help="What creators corrected: collect, sample, push, validate, build, report.",
+        help="What creators corrected: withdraw, collect, sample, push, validate, build, report.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for command in (collect, sample, push, validate, build, retrained, report):
+    for command in (withdraw, collect, sample, push, validate, build, retrained, report):
         group.command()(command)
     app.add_typer(group, name="feedback")
+
+
+def withdraw(as_json: AsJson = False) -> None:
+    """Delete the photos and words of dataset versions that hold feedback which was erased since; prints these versions."""
+    from etl.feedback.withdraw import withdraw as step
+
+    settings = Settings()
+    versions = step(settings.feedback_uri, settings.datasets_uri, settings.state_dir, settings.shards_dir)
+    print_result("\n".join(versions) or "none", {"withdrawn": versions}, as_json=as_json)
 
 
 def collect(as_json: AsJson = False) -> None:

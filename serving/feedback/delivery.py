@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from serving.feedback.archive import deliver, erase, of_creator
 from serving.feedback.database import Database, DiskError
+from serving.feedback.learning import Learning
 from serving.feedback.memory import Memory
 from serving.feedback.metrics import DELIVERIES, SPOOL_DEPTH, SPOOL_OLDEST
 from serving.feedback.spool import Depth, Spool, Waiting
@@ -30,10 +31,13 @@ _CLOSE_SECONDS = 5.0
 class Delivery:
     """Does in *store* what waits in *spool*, and removes what has expired."""
 
-    def __init__(self, database: Database, spool: Spool, memory: Memory, store: ObjectStore, lock: Path) -> None:
+    def __init__(
+        self, database: Database, spool: Spool, memory: Memory, learning: Learning, store: ObjectStore, lock: Path
+    ) -> None:
         self._database = database
         self._spool = spool
         self._memory = memory
+        self._learning = learning
         self._store = store
         self._lock = lock
         self._wake = threading.Event()
@@ -45,8 +49,9 @@ class Delivery:
         """What waited when it last looked; None before it did."""
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, with what a killed process left."""
         self._thread.start()
+        self._wake.set()
 
     def wake(self) -> None:
         """Say that something waits."""
@@ -67,6 +72,7 @@ class Delivery:
                 try:
                     self._measure()
                     if _is_ours(lock):
+                        self._learning.catch_up()
                         self._tidy()
                         self._deliver()
                     wait = _TICK

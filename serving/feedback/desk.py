@@ -1,18 +1,17 @@
 """What becomes of feedback and of the wish to have it erased: looked up, checked, on the disk, and known as the creator's voice."""
 
 import hashlib
-import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Protocol
 
 from serving.feedback import archive
 from serving.feedback.database import Database, DiskError
 from serving.feedback.delivery import Delivery
+from serving.feedback.learning import Learning, Voices
 from serving.feedback.memory import Content, Memory
 from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, observe
 from serving.feedback.photo import encode_photo
@@ -25,24 +24,6 @@ from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words
 from snap2caption.images import ImageError
 from snap2caption.store import ObjectStore, StoreError, open_store
-
-logger = logging.getLogger(__name__)
-
-
-class Voices(Protocol):
-    """Captions that each creator's later ones are written like."""
-
-    def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
-        """Keep a caption that came with a feedback, in place of one that came with it before."""
-        ...
-
-    def remove(self, creator: str, identifier: str) -> None:
-        """Erase the caption that came with a feedback."""
-        ...
-
-    def forget(self, creator: str) -> None:
-        """Erase all captions of the creator."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +43,10 @@ class Desk:
         self._memory = Memory(self._database, seconds=settings.feedback_keep_seconds, most=settings.feedback_keep_bytes)
         self._store = store
         self._voices = voices
+        self._learning = Learning(self._spool, voices)
         self._max_pixels = settings.max_pixels
         self._delivery = Delivery(
-            self._database, self._spool, self._memory, store, settings.feedback_dir / "delivery.lock"
+            self._database, self._spool, self._memory, self._learning, store, settings.feedback_dir / "delivery.lock"
         )
 
     def start(self) -> None:
@@ -109,14 +91,11 @@ class Desk:
                 known = self._spool.add(feedback, photo, submitted)
                 if known is None:
                     observe(feedback)
+                    self._learning.catch_up()
                     self._delivery.wake()
-            else:
-                feedback = None
         if known is not None:
             _check_same(known, submitted)
         FEEDBACK.labels("accepted" if known is None else "repeated").inc()
-        if feedback is not None:
-            self._learn(feedback)
         return Taken(identifier, known is not None)
 
     def erase(self, creator: str, identifier: str) -> None:
@@ -204,22 +183,6 @@ class Desk:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.reason == "too_large" else HTTPStatus.UNPROCESSABLE_ENTITY
             )
             raise ProblemError(status, f"image_{error.reason}", str(error)) from error
-
-    def _learn(self, feedback: Feedback) -> None:
-        """Have the creator's own words be her voice from her next request on."""
-        words = feedback.own_words
-        if words is None or not words.caption:
-            return
-        try:
-            self._voices.add(feedback.creator, words.caption, feedback.id)
-        except UserError as error:
-            # The feedback itself is safe, and no reason to send it again.
-            logger.warning("a caption did not become its creator's voice (%s)", error)
-            return
-        # An erasure that came between must not be outlived.
-        known = self._spool.look(feedback.id)
-        if known is not None and known.state in {State.ERASING, State.ERASED}:
-            self._voices.remove(feedback.creator, feedback.id)
 
 
 def open_desk(settings: ServingSettings, feedback_uri: str) -> Desk:

@@ -47,6 +47,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlearnt:
+    """A caption of a creator's own that is not known to be her voice yet, and the feedback that it came with."""
+
+    id: str
+    creator: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """How much waits, and the seconds that the oldest has waited."""
 
@@ -69,7 +78,7 @@ class Spool:
             SpoolFullError: too much waits already.
             DiskError: there is no room on the disk.
         """
-        record = feedback.model_dump_json()
+        record, words = feedback.model_dump_json(), feedback.own_words
         size = len(record) + len(photo)
         with self._database.transaction() as connection:
             if known := _known(connection.execute(_LOOK, (feedback.id,)).fetchone()):
@@ -92,7 +101,22 @@ class Spool:
                     photo,
                 ),
             )
+            if words is not None and words.caption:
+                connection.execute(
+                    "INSERT INTO unlearnt VALUES (?, ?, ?)", (feedback.id, feedback.creator, words.caption)
+                )
         return None
+
+    def unlearnt(self) -> list[Unlearnt]:
+        """Return the captions that are still to become their creators' voices, in order."""
+        with self._database.transaction() as connection:
+            rows = connection.execute("SELECT id, creator, caption FROM unlearnt ORDER BY rowid").fetchall()
+        return [Unlearnt(*row) for row in rows]
+
+    def learnt(self, identifier: str) -> None:
+        """Note that the caption which came with a feedback is its creator's voice."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
 
     def look(self, identifier: str) -> Known | None:
         """Return what is known here of a feedback."""
@@ -103,12 +127,14 @@ class Spool:
         """Drop what waits of a feedback, and have the store's copies erased. The caller knows that it is the creator's."""
         with self._database.transaction() as connection:
             connection.execute(_ERASE, {"id": identifier, "creator": creator, "now": time.time()})
+            connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
 
     def leave(self, creator: str) -> None:
         """Erase all of a creator's, here and, once the store is there, what it has of hers from before now."""
         now = time.time()
         with self._database.transaction() as connection:
             connection.execute(_ERASE_ALL, (creator,))
+            connection.execute("DELETE FROM unlearnt WHERE creator = ?", (creator,))
             connection.execute("INSERT OR REPLACE INTO leaving VALUES (?, ?)", (creator, now))
 
     def leaving(self) -> list[tuple[str, float]]:

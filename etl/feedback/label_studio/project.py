@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -56,37 +55,6 @@ def open_project(settings: LabelStudioSettings) -> Iterator[Project]:
             client.projects.update(found.id, **wanted)
         _keep_webhook(client, found.id, settings)
         yield Project(client, found.id, f"{str(settings.url).rstrip('/')}/projects/{found.id}")
-
-
-def keep_storage(project: Project, photos_uri: str) -> None:
-    """Make sure that the project hands out the photos under *photos_uri*.
-
-    Label Studio fetches each photo itself, with the keys in its own server's environment, when the page of somebody who may see the task
-    asks for it. It takes a storage only where something is in it.
-
-    Raises:
-        UserError: the URI is not one that Label Studio can read.
-    """
-    parts = urlsplit(photos_uri)
-    if parts.scheme != "s3":
-        raise UserError(
-            f"Label Studio can't read photos from {photos_uri}; keep feedback in an S3 store, or give the S3 address of the same "
-            "objects in SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI (Swift has an S3 interface)."
-        )
-    bucket, prefix = parts.netloc, f"{parts.path.strip('/')}/photos/".lstrip("/")
-    storages = project.client.import_storage.s3.list(project=project.id)
-    if any(storage.bucket == bucket and storage.prefix == prefix for storage in storages):
-        return
-    project.client.import_storage.s3.create(
-        project=project.id,
-        title="Photos of feedback",
-        bucket=bucket,
-        prefix=prefix,
-        # Through Label Studio: no address that expires, and none that works without a login.
-        presign=False,
-        # Nothing is imported from there, even if somebody presses "Sync".
-        regex_filter="(?!)",
-    )
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class LabelStudioSettings(BaseSettings):
     annotators: int = Field(default=1, ge=1, le=10)
     """How many people annotate each task; 2 or more show how far they agree."""
     photos_uri: str | None = None
-    """Where Label Studio finds what the feedback URI holds (``s3://bucket/prefix``); None: there. Swift has an S3 interface, too."""
+    """Where Label Studio finds what the feedback URI holds (``s3://…`` or ``file:///…``); None: there. Swift has an S3 interface, too."""
     webhook_url: AnyHttpUrl | None = None
     """Where Label Studio reaches `snap2caption label-studio-webhook`; None: no webhook, and the daily run finds what is new."""
     webhook_secret: SecretStr | None = Field(default=None, min_length=16)

@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from etl.feedback.label_studio.project import PREFILLED, Project, keep_storage
+from etl.feedback.label_studio.photos import address, keep_storage
+from etl.feedback.label_studio.project import PREFILLED, Project
 from etl.feedback.records import annotation_keys, erased
 from snap2caption.feedback import Feedback, Words, photo_key
 from snap2caption.store import ObjectStore
@@ -86,7 +87,7 @@ def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:
         predictions = [{"model_version": PREFILLED, "score": feedback.confidence, "result": _prefilled(words)}]
     return {
         "data": {
-            "photo": f"{photos_uri.rstrip('/')}/{photo_key(feedback.photo)}",
+            "photo": address(photos_uri, photo_key(feedback.photo)),
             "note": note(feedback),
             "model_version": feedback.model_version or "",
         },

@@ -170,6 +170,7 @@ def test_feedback_is_mixed_in_and_its_content_is_part_of_what_a_training_is(
         for name in (FEEDBACK_CANDIDATE, FEEDBACK_INCUMBENT)
     ]
     assert [(found.conditions.dataset_version, len(found.rows)) for found in stored] == [("d00000000070", 3)] * 2
+    assert {row.reference + row.hypothesis for found in stored for row in found.rows} == {""}
     manifest = Manifest.parse(read_artifact(client, run.info.run_id, FEEDBACK_MANIFEST), "artifact")
     assert manifest.version == "d00000000070"
     version = promote(run.info.run_id, settings, force=True)

@@ -124,6 +124,7 @@ def test_stages_follow_one_another(read: Read) -> None:
         "training.approve": ["gate"],
         "training.promote": ["approve", "gate"],
         "rollback.rollback": [],
+        "feedback.withdraw": [],
         "feedback.collect": [],
         "feedback.sample": ["collect"],
         "feedback.push": ["sample"],

@@ -4,8 +4,9 @@ import hashlib
 import io
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -26,6 +27,8 @@ class AnnotationServer:
     """A real Label Studio, which a test may kill and start again."""
 
     access: LabelStudioAccess
+    files: Path
+    """The folder that it reads local files from."""
     _stack: Stack
     _service: Service
 
@@ -45,8 +48,14 @@ def annotation_server(
 ) -> Iterator[AnnotationServer]:
     folder = tmp_path_factory.mktemp("label-studio")
     service, access = label_studio(folder, Ports(folder / "ports.json"), s3_environment)
+    files = tmp_path_factory.mktemp("files")
+    local = {
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(files),
+    }
     with Stack(folder) as stack:
-        server = AnnotationServer(access, stack, service)
+        service = replace(service, environment={**service.environment, **local})
+        server = AnnotationServer(access, files, stack, service)
         server.start()
         yield server
 
@@ -87,6 +96,12 @@ def feedbacks(s3_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, value)
     uri = f"s3://snap2caption/{uuid.uuid4().hex}"
     return Feedbacks(uri, open_store(uri))
+
+
+@pytest.fixture
+def feedbacks_in() -> Callable[[Path], Feedbacks]:
+    """Return feedback in a folder."""
+    return lambda folder: Feedbacks(folder.as_uri(), open_store(folder.as_uri()))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -93,6 +94,39 @@ def test_what_was_erased_goes_with_its_annotations_and_does_not_come_back(
 def test_photos_that_label_studio_can_not_read_are_a_sentence(project: Project, feedbacks: "Feedbacks") -> None:
     with pytest.raises(UserError, match="SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI"):
         push(project, feedbacks.store, [feedbacks.add(1)], "swift://container/feedback")
+
+
+def test_photos_in_a_folder_are_handed_out_by_label_studio(
+    project: Project, annotation_server: "AnnotationServer", feedbacks_in: Callable[[Path], "Feedbacks"]
+) -> None:
+    feedbacks = feedbacks_in(annotation_server.files)
+    push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
+    push(project, feedbacks.store, [feedbacks.add(2)], feedbacks.uri)
+    found = tasks(project, annotation_server)
+    photos = [f"{annotation_server.access.url}{task['data']['photo']}" for task in found]
+    for photo in photos:
+        answer = httpx.get(photo, headers=token(annotation_server))
+        assert (answer.status_code, answer.headers["content-type"]) == (httpx.codes.OK, "image/jpeg")
+        assert httpx.get(photo).status_code == httpx.codes.UNAUTHORIZED
+    # Nothing beside the photos.
+    feedbacks.erase(found[0]["meta"]["feedback"])
+    for path in (f"erased/{found[0]['meta']['feedback']}.json", "photos/../../../etc/passwd", "/etc/passwd"):
+        answer = httpx.get(
+            f"{annotation_server.access.url}/data/local-files/", params={"d": path}, headers=token(annotation_server)
+        )
+        assert answer.is_error, path
+
+
+def test_a_folder_that_label_studio_may_not_read_is_a_sentence(
+    project: Project,
+    annotation_server: "AnnotationServer",
+    feedbacks_in: Callable[[Path], "Feedbacks"],
+    tmp_path: Path,
+) -> None:
+    for folder in (tmp_path, annotation_server.files / "below"):
+        feedbacks = feedbacks_in(folder)
+        with pytest.raises(UserError, match=f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={folder}, or"):
+            push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
 
 
 def test_a_push_whose_server_is_killed_is_completed_by_the_next(

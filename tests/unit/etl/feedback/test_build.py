@@ -7,7 +7,7 @@ from feedbacks import Box, draw, identifier
 from PIL import Image
 
 from demo.corpus.archive import write_corpus
-from etl.feedback.build import Built, build
+from etl.feedback.build import Built
 from etl.feedback.retraining import note_retraining
 from etl.feedback.validate import validate
 from etl.transform import transform
@@ -21,34 +21,12 @@ from snap2caption.shards import Sample, read_shard
 
 pytestmark = pytest.mark.unit
 
-PAIRS = 60
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = tmp_path_factory.mktemp("corpus")
-    archive = write_corpus(folder / "corpus.zip", PAIRS, 0)
-    return Dataset.open(str(transform(archive, folder / "out", workers=1)))
-
 
 @pytest.fixture(scope="module")
 def test_photo(corpus: Dataset, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     shard = corpus.manifest.splits["test"].shards[0]
     first: Sample = next(iter(read_shard(corpus.fetch(shard, tmp_path_factory.mktemp("shards")))))
     return first.photo()
-
-
-@pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("state")
-
-
-@pytest.fixture
-def make(box: Box, corpus: Dataset, state: Path, tmp_path: Path) -> Callable[..., Built]:
-    def call(corpus_uri: str = corpus.uri) -> Built:
-        return build(box.uri, (tmp_path / "datasets").as_uri(), corpus_uri, state, seed=0, workers=1)
-
-    return call
 
 
 def annotated(box: Box, numbers: range) -> None:

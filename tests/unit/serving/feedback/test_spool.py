@@ -1,3 +1,6 @@
+import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -145,3 +148,63 @@ def test_many_at_once_from_one_key_stay_correct(
     until(lambda: len(list(store.list("records/"))) == 50)
     desk.close()
     assert len(list(store.list("photos/"))) == 1
+
+
+class Dying(VoiceStore):
+    """Voices whose process is killed when it adds a caption: before it is written, or after."""
+
+    after = False
+
+    def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
+        if self.after:
+            super().add(creator, caption, identifier)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingLater(Dying):
+    after = True
+
+
+def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> None:
+    Desk(settings, store, kind(settings.voice_file)).take(ANA, SAID, photo_of("red"), "once")
+
+
+@pytest.mark.parametrize("kind", [Dying, DyingLater])
+def test_a_voice_that_a_kill_cut_off_is_learnt_once_by_whoever_comes_next(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, kind: type[Dying]
+) -> None:
+    voices.add(ANA, "earlier")
+    process = multiprocessing.get_context("spawn").Process(target=_take, args=(settings, store, kind))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    desk = Desk(settings, store, voices)
+    desk.start()
+    until(lambda: voices.captions(ANA) == ["mine", "earlier"])
+    # She forgets her voice: it does not come back from what was sent before.
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    voices.forget(ANA)
+    again = Desk(settings, store, voices)
+    again.start()
+    assert again.take(ANA, SAID, photo_of("red"), "once").repeated
+    again.take(BEN, SAID, photo_of("red"), None)
+    until(lambda: len(list(store.list("records/"))) == 2)
+    again.close()
+    assert (voices.captions(ANA), voices.captions(BEN)) == ([], ["mine"])
+
+
+def test_voices_whose_file_fails_come_when_it_works_again_but_for_those_erased_meanwhile(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings, store, voices)
+    kept = settings.voice_file.read_bytes()
+    settings.voice_file.write_bytes(b"no database" * 500)
+    first = desk.take(ANA, SAID, photo_of("red"), None)
+    desk.take(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
+    with pytest.raises(ProblemError, match="disk fails"):
+        desk.erase(ANA, first.id)
+    settings.voice_file.write_bytes(kept)
+    desk.start()
+    until(lambda: voices.captions(ANA) == ["mine too"])
+    desk.close()

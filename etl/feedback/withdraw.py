@@ -1,0 +1,78 @@
+"""Withdrawing dataset versions that hold erased feedback.
+
+Their photos and words are deleted, from the store and from the shards that were fetched on this machine. The manifest and the splits stay, which name
+feedback by its id alone: by them later versions are drawn, and a model can be traced to what it learnt from.
+"""
+
+import hashlib
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from etl.feedback.records import erased
+from etl.feedback.versions import versions_uri, workbench
+from snap2caption.dataset import Dataset
+from snap2caption.manifest import NAME
+from snap2caption.store import ObjectInfo, ObjectStore, open_store
+
+_UNFINISHED = timedelta(days=1)
+"""A version without a manifest whose files are older is what a killed upload left."""
+
+
+def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) -> list[str]:
+    """Withdraw the versions that hold feedback which was erased since, and return those that were not withdrawn before.
+
+    A version's manifest says so first: from then on nobody reads its shards. Killed anywhere and run again, it ends the same.
+
+    Args:
+        feedback_uri: the store of feedback.
+        datasets_uri: where dataset versions are loaded to.
+        state: the folder for work in progress.
+        shards: where this machine keeps the shards that it fetched.
+
+    Raises:
+        StoreError: a store refused or is away.
+    """
+    gone, versions = erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri))
+    withdrawn = []
+    # Held, so that no version is being made of what is deleted here.
+    with workbench(state):
+        for version, files in _files(versions).items():
+            if NAME not in files:
+                _delete_unfinished(versions, version, files)
+                continue
+            dataset = Dataset.open(f"{versions.uri}/{version}")
+            if dataset.manifest.feedback and gone & dataset.manifest.feedback.samples.keys():
+                if dataset.manifest.withdrawn is None:
+                    withdrawn.append(version)
+                _empty(versions, version, files, dataset, shards)
+    return withdrawn
+
+
+def _files(versions: ObjectStore) -> dict[str, dict[str, ObjectInfo]]:
+    """Return the files of each version, by name."""
+    found: defaultdict[str, dict[str, ObjectInfo]] = defaultdict(dict)
+    for info in versions.list():
+        version, _, name = info.key.partition("/")
+        found[version][name] = info
+    return found
+
+
+def _empty(versions: ObjectStore, version: str, files: dict[str, ObjectInfo], dataset: Dataset, shards: Path) -> None:
+    """Delete all of a version but its manifest and its splits, in the store and on this machine."""
+    manifest = dataset.manifest
+    if manifest.withdrawn is None:
+        manifest = manifest.model_copy(update={"withdrawn": datetime.now(UTC)})
+        content = manifest.dump()
+        versions.put(f"{version}/{NAME}", content, sha256=hashlib.sha256(content).hexdigest())
+    kept = {NAME, manifest.assignments.name if manifest.assignments else NAME}
+    for name in files.keys() - kept:
+        versions.delete(f"{version}/{name}")
+    for file in manifest.files():
+        dataset.drop(file, shards)
+
+
+def _delete_unfinished(versions: ObjectStore, version: str, files: dict[str, ObjectInfo]) -> None:
+    if max(info.modified for info in files.values()) < datetime.now(UTC) - _UNFINISHED:
+        for name in files:
+            versions.delete(f"{version}/{name}")

@@ -1,0 +1,96 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from feedbacks import Box, identifier
+
+from etl.feedback.build import Built
+from etl.feedback.retraining import note_retraining
+from etl.feedback.withdraw import withdraw
+from snap2caption.dataset import Dataset
+from snap2caption.manifest import Shard
+from snap2caption.store import StoreError
+
+pytestmark = pytest.mark.unit
+
+Withdraw = Callable[[], list[str]]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    return tmp_path / "shards"
+
+
+@pytest.fixture
+def call(box: Box, datasets_uri: str, state: Path, shards: Path) -> Withdraw:
+    return lambda: withdraw(box.uri, datasets_uri, state, shards)
+
+
+def first_shard(dataset: Dataset) -> Shard:
+    return next(shard for split in dataset.manifest.splits.values() for shard in split.shards)
+
+
+def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
+    box: Box, make: Callable[..., Built], call: Withdraw, shards: Path, tmp_path: Path
+) -> None:
+    feedback = [box.send(number) for number in range(8)]
+    for number in range(4):
+        box.annotate(number)
+    before = Dataset.open(make().uri)
+    note_retraining(box.store, before.uri)
+    for number in range(4, 8):
+        box.annotate(number)
+    both = Dataset.open(make().uri)
+    for dataset in (before, both):
+        dataset.fetch(first_shard(dataset), shards)
+    assert call() == []
+    box.erase(feedback[5])
+    assert call() == [both.manifest.version]
+    assert call() == []
+    folder = tmp_path / "datasets" / "feedback" / both.manifest.version
+    assert sorted(file.name for file in folder.iterdir()) == ["assignments.parquet", "manifest.json"]
+    emptied = Dataset.open(both.uri)
+    assert emptied.manifest.withdrawn is not None
+    assert emptied.manifest.feedback == both.manifest.feedback
+    assert [path.stem for path in shards.iterdir()] == [first_shard(before).sha256]
+    with pytest.raises(StoreError, match=r"was withdrawn, as feedback in it was erased; use a newer one"):
+        emptied.fetch(first_shard(emptied), shards)
+    # The earlier one is whole, what is new is known, and the next version draws the same splits without what was erased.
+    before.fetch(first_shard(before), tmp_path / "elsewhere")
+    built = make()
+    assert built.new == 3
+    assert identifier(5) not in Dataset.open(built.uri).manifest.feedback.samples
+    assert call() == []
+
+
+def test_one_that_was_killed_half_way_is_completed(
+    box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
+) -> None:
+    for number in range(4):
+        box.send(number)
+        box.annotate(number)
+    dataset = Dataset.open(make().uri)
+    folder = tmp_path / "datasets" / "feedback" / dataset.manifest.version
+    whole = {file.name: file.read_bytes() for file in folder.iterdir()}
+    box.erase(box.send(0))
+    call()
+    left = {file.name: file.read_bytes() for file in folder.iterdir()}
+    # It had said that it withdraws, and not deleted anything.
+    for name in whole.keys() - left.keys():
+        (folder / name).write_bytes(whole[name])
+    call()
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == left
+
+
+def test_what_killed_runs_left_goes_too(box: Box, call: Withdraw, state: Path, tmp_path: Path) -> None:
+    (state / "feedback" / "work" / "made").mkdir(parents=True)
+    (state / "feedback" / "work" / "made" / "train-000000.tar").write_bytes(b"a photo")
+    versions = Box(tmp_path / "datasets" / "feedback")
+    for version in ("old", "new"):
+        versions.put(f"{version}/train-000000.tar", b"a photo")
+    os.utime(tmp_path / "datasets" / "feedback" / "old" / "train-000000.tar", (0, 0))
+    call()
+    assert not (state / "feedback" / "work").exists()
+    # What is young may be an upload under way.
+    assert [found.key for found in versions.store.list()] == ["new/train-000000.tar"]
