@@ -9,6 +9,7 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, Trigge
 
 from plugins.assets import ANNOTATIONS
 from plugins.operators.feedback import BuildOperator, RetrainOperator, StepOperator, ValidateOperator
+from snap2caption.settings import Settings
 
 DEFAULTS = {
     "retries": 2,
@@ -54,7 +55,7 @@ PARAMS = {
         description="Settings of the recipe to change, such as data.feedback.share=0.3, one a line.",
     ),
     "approval": Param(
-        False,
+        Settings().approval,
         type="boolean",
         title="Approval",
         description="Ask a person before a model that the gate has admitted is promoted.",

@@ -7,6 +7,7 @@ from airflow.sdk import Param, dag
 from plugins.assets import DATASET
 from plugins.operators.approval import PromotionApproval
 from plugins.operators.training import GateOperator, PromoteOperator, TrainOperator
+from snap2caption.settings import Settings
 
 DEFAULTS = {
     "retries": 2,
@@ -31,7 +32,7 @@ PARAMS = {
         description="A dataset version; empty: the one whose event started the run.",
     ),
     "approval": Param(
-        False,
+        Settings().approval,
         type="boolean",
         title="Approval",
         description="Ask a person before a model that the gate has admitted is promoted.",

@@ -64,7 +64,10 @@ class Read:
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
-    home = tmp_path_factory.mktemp("airflow")
+    return read_in(tmp_path_factory.mktemp("airflow"))
+
+
+def read_in(home: Path, **environment: str) -> Read:
     settings = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
@@ -76,7 +79,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Read:
         [sys.executable, "-W", "ignore", "-c", READ, str(FOLDER), HEAVY],
         capture_output=True,
         text=True,
-        env={**os.environ, **settings},
+        env={**os.environ, **settings, **environment},
         cwd=home,
         timeout=120,
         check=False,
@@ -146,8 +149,11 @@ def test_the_feedback_loop_runs_daily_and_when_label_studio_says_so(read: Read) 
     assert read.dags["feedback"]["cron"] == "0 3 * * *"
 
 
-def test_nobody_is_asked_for_approval_unless_the_form_says_so(read: Read) -> None:
-    assert read.dags["training"]["params"]["approval"]["default"] is False
+def test_nobody_is_asked_for_approval_unless_the_form_or_the_installation_says_so(read: Read, tmp_path: Path) -> None:
+    asking = read_in(tmp_path, SNAP2CAPTION_APPROVAL="true")
+    for dag in ("training", "feedback"):
+        assert read.dags[dag]["params"]["approval"]["default"] is False
+        assert asking.dags[dag]["params"]["approval"]["default"] is True
 
 
 def test_every_parameter_is_described_and_typed(read: Read) -> None:
