@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving overload soak fuzz swaps gate-table demo-base image-serving image-training clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -117,6 +117,9 @@ image-serving: ## build the serving container with Docker (BASE=image, TORCH_IND
 image-training: ## build the training container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/training.md)
 	@docker build --file training/Dockerfile --tag snap2caption-training \
 		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
+
+test-images: $(INSTALLED) ## run both containers that were built: one trains and promotes, the other serves; needs Docker
+	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py
 
 clean: ## remove the demo's state and every cache; keep .venv
 	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info

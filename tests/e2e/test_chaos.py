@@ -77,7 +77,7 @@ def wait_until_gone(state: Path) -> None:
 
 
 def versions(state: Path) -> list[dict[str, object]]:
-    """Return the registered versions, by asking MLflow's own database through a server of its own."""
+    """Return all registered versions, by asking MLflow's own database through a server of its own."""
     from demo.stack.ports import Ports
     from demo.stack.services.mlflow import mlflow
     from demo.stack.stack import Stack
@@ -104,8 +104,11 @@ def test_killed_at_any_stage_and_started_again_it_completes(tmp_path: Path) -> N
     run = DemoProcess(state, None)
     assert run.wait() == 0, "\n".join(run.said)
     wait_until_gone(state)
-    registered = versions(state)
-    assert [version["version"] for version in registered] == ["1"]
+    # One model, promoted by one decision.
+    assert {(version["name"], version["version"]) for version in versions(state)} == {
+        ("snap2caption", "1"),
+        ("snap2caption-champions", "1"),
+    }
     datasets = {path.name for path in (state / "work").iterdir() if path.is_dir() and not path.name.startswith(".")}
     assert len(datasets) == 1
     assert not list((state / "work").glob(".work-*"))
