@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from etl.transform.files import written
 from etl.transform.group import MAX_DISTANCE
-from etl.transform.picture import HASH_SIZE, hash_picture
+from etl.transform.picture import HASH_BYTES, VIEWS, hash_picture
 from etl.transform.reasons import Reason
 from etl.transform.workers import start_workers
 from snap2caption.dataset import Dataset
@@ -19,7 +19,7 @@ from snap2caption.shards import read_shard
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 """From the less to the more protected."""
 
-_BYTES = HASH_SIZE * HASH_SIZE // 8
+_WORDS = HASH_BYTES // 8
 
 
 class HeldOut:
@@ -30,10 +30,10 @@ class HeldOut:
 
     def split_of(self, image_hash: bytes) -> Split | None:
         """Return the most protected split that holds a photo which is nearly the same, or None. Every photo is compared, so none is missed."""
-        words = np.frombuffer(image_hash, np.uint64)
+        views = np.frombuffer(image_hash, np.uint64).reshape(VIEWS, 1, -1)
         for split in reversed(HELD_OUT):
-            distances = np.bitwise_count(self._hashes[split] ^ words).sum(axis=1)
-            if bool((distances <= MAX_DISTANCE).any()):
+            held = self._hashes[split].reshape(-1, _WORDS // VIEWS)
+            if bool((np.bitwise_count(held ^ views).sum(axis=2) <= MAX_DISTANCE).any()):
                 return split
         return None
 
@@ -54,13 +54,13 @@ def read_held_out(corpus: Dataset, cache: Path, workers: int | None) -> HeldOut:
                 part.write_bytes(hashes)
     found: dict[Split, list[npt.NDArray[np.uint64]]] = {split: [] for split in HELD_OUT}
     for split, shard in shards:
-        found[split].append(np.frombuffer(_kept(cache, shard).read_bytes(), np.uint64).reshape(-1, _BYTES // 8))
-    empty = np.empty((0, _BYTES // 8), np.uint64)
+        found[split].append(np.frombuffer(_kept(cache, shard).read_bytes(), np.uint64).reshape(-1, _WORDS))
+    empty = np.empty((0, _WORDS), np.uint64)
     return HeldOut({split: np.concatenate([empty, *parts]) for split, parts in found.items()})
 
 
 def _kept(cache: Path, shard: Shard) -> Path:
-    return cache / f"{shard.sha256}.hashes"
+    return cache / f"{shard.sha256}-{HASH_BYTES}.hashes"
 
 
 def _hash_shard(corpus: Dataset, shard: Shard) -> bytes:

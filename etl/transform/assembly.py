@@ -199,10 +199,12 @@ def _ids(table: Path) -> Iterator[str]:
 
 
 def _digests(table: Path, name: str) -> npt.NDArray[np.uint8]:
-    """Return a column of n digests as (n, 32) bytes."""
+    """Return a column of n digests as (n, bytes of one)."""
     return np.concatenate(
         [
-            np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, 32)[column.offset :][: len(column)]
+            np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)[column.offset :][
+                : len(column)
+            ]
             for column in _read(table, name)
         ]
     )

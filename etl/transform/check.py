@@ -22,7 +22,7 @@ class Checked:
     hashtags: list[str]
     image_digest: bytes
     image_hash: bytes
-    """The perceptual hash, 32 bytes."""
+    """The perceptual hashes, 64 bytes."""
     caption_digest: bytes
     """Of the caption's fingerprint."""
 

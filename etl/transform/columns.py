@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from etl.transform.archive import Listed
 from etl.transform.member import Member
+from etl.transform.picture import HASH_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +47,7 @@ def checked() -> "pa.Schema":
             ("caption", pa.string()),
             ("hashtags", pa.list_(pa.string())),
             ("image_digest", digest),
-            ("image_hash", digest),
+            ("image_hash", pa.binary(HASH_BYTES)),
             ("caption_digest", digest),
             ("reason", pa.string()),
         ]
@@ -57,8 +58,14 @@ def samples() -> "pa.Schema":
     """Of what is kept: what samples are compared by, and the number of the split that an earlier version gave each (-1: none)."""
     import pyarrow as pa
 
-    digest = pa.binary(32)
-    return pa.schema([("id", pa.string()), ("image_hash", digest), ("caption_digest", digest), ("earlier", pa.int8())])
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("image_hash", pa.binary(HASH_BYTES)),
+            ("caption_digest", pa.binary(32)),
+            ("earlier", pa.int8()),
+        ]
+    )
 
 
 def assigned() -> "pa.Schema":

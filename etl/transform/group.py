@@ -6,15 +6,17 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from etl.transform.picture import VIEW_BYTES
+
 MAX_DISTANCE = 48
 """Bits of 256 by which the hashes of near-duplicates may differ.
 
-Measured on rendered scenes and on photographs: copies that were encoded again, resized, brightened by a fifth or cropped by up to 2 % a side
-differ by at most 40 bits; of those cropped by up to 3 %, 95 in 100 by at most 48. Of twelve million pairs of distinct scenes two are as
-near as that, distinct photographs differ by 76 and more. A false alarm costs little (two samples share a split), a miss is a leak.
+Measured on rendered scenes and on photographs: of copies that were encoded again, resized, brightened by a fifth or cropped by up to 2 % a side
+each has a view that differs from one of the original's by at most 48 bits; of those cropped by up to 3 % a side 99.7 in 100, by up to 5 % 88.
+Of twelve million pairs of distinct scenes three are as near as that. A false alarm costs little (two samples share a split), a miss is a leak.
 """
 
-_TABLES = 48
+_TABLES = 32
 _BUCKET_BITS = 16
 _REACH = 32
 """Rows that a row is compared with in one table, at most: however alike a corpus is, work stays linear."""
@@ -49,11 +51,12 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
 
     Args:
         captions: (n, 32) digests of the captions' fingerprints.
-        hashes: (n, 32) perceptual hashes of the images.
+        hashes: (n, 64) perceptual hashes of the images: of the whole, and of its inner part.
     """
     groups = Groups(first_equal(captions))
-    for one, other in near_pairs(hashes):
-        groups.join(one, other)
+    views = np.concatenate([hashes[:, :VIEW_BYTES], hashes[:, VIEW_BYTES:]])
+    for one, other in near_pairs(views):
+        groups.join(one % len(hashes), other % len(hashes))
     return np.fromiter((groups.find(item) for item in range(len(hashes))), dtype=np.int64, count=len(hashes))
 
 
@@ -73,12 +76,12 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
     """Yield pairs of rows whose hashes differ by at most `MAX_DISTANCE` bits, enough of them to connect almost every such pair.
 
     Rows are sorted by some permutation of the hash's 64 lowest frequencies, which a copy changes least, and compared with those behind them
-    that have the first 16 bits in common; again for each of 48 permutations. Of pairs of copies within the distance, more than 99 in 100 meet in
+    that have the first 16 bits in common; again for each of 32 permutations. Of pairs of copies within the distance, more than 99 in 100 meet in
     at least one (`tests/integration/etl/test_leaks.py`). Work grows as n log n. Source: Manku, Jain, Das Sarma, "Detecting
     near-duplicates for web crawling", WWW 2007.
 
     Args:
-        hashes: (n, 32) bytes, 16 rows of 16 bits with the lowest frequencies at the top left, as `hash_pictures` returns them.
+        hashes: (n, 32) bytes, 16 rows of 16 bits with the lowest frequencies at the top left, as `hash_pictures` returns them of a view.
     """
     # Equal hashes first: one of them stands for all, or a corpus full of black pictures would fill a bucket.
     first = first_equal(hashes)

@@ -16,6 +16,14 @@ from snap2caption.images import MAX_PIXELS
 HASH_SIZE = 16
 """Bits a side of the perceptual hash: 256 in all."""
 
+INSET = 0.03
+"""The share of each side that is cut off for the second view of a picture: a copy that was cropped is nearer to one of the two than to the whole."""
+
+VIEWS = 2
+VIEW_BYTES = HASH_SIZE * HASH_SIZE // 8
+HASH_BYTES = VIEWS * VIEW_BYTES
+"""What a picture is compared by."""
+
 _HASHED_SIDE = 4 * HASH_SIZE
 """Pixels that a side is scaled to."""
 
@@ -27,19 +35,20 @@ def look_at(data: bytes) -> npt.NDArray[np.float64] | Reason:
     """Decode a JPEG completely (a check of its header would miss a truncation).
 
     Returns:
-        (16, 16): the lowest frequencies of the grey picture, for `hash_pictures`; or what is wrong.
+        (2, 16, 16): the lowest frequencies of the grey picture, and of its inner part (`INSET`), for `hash_pictures`; or what is wrong.
     """
     picture = _decode(data)
     if isinstance(picture, Reason):
         return picture
     height, width = picture.shape
     # imagehash.phash does this with each row, then each column, in five times as long.
-    found: npt.NDArray[np.float64] = _frequencies(height) @ picture.astype(np.float64) @ _frequencies(width).T
+    rows = (_frequencies(height) @ picture.astype(np.float64)).reshape(VIEWS, HASH_SIZE, width)
+    found: npt.NDArray[np.float64] = rows @ _frequencies(width).reshape(VIEWS, HASH_SIZE, width).transpose(0, 2, 1)
     return found
 
 
 def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
-    """Return the perceptual hash of each picture that `look_at` saw.
+    """Return the perceptual hashes of each picture that `look_at` saw: 32 bytes of the whole, and then of its inner part.
 
     256 bits: which of the lowest frequencies are above their median (Zauner, "Implementation and benchmarking of perceptual image hash
     functions", 2010). But for rounding it is the hash that imagehash.phash finds.
@@ -47,26 +56,33 @@ def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
     if not looks:
         return []
     # Errors of the arithmetic, which differ between processors, must not decide what is above the median in a picture of one colour.
-    found = np.stack(looks).reshape(len(looks), -1).round(3)
-    bits = np.packbits(found > np.median(found, axis=1, keepdims=True), axis=1)
+    found = np.stack(looks).reshape(len(looks), VIEWS, -1).round(3)
+    bits = np.packbits(found > np.median(found, axis=2, keepdims=True), axis=2)
     return [row.tobytes() for row in bits]
 
 
 def hash_picture(data: bytes) -> bytes | Reason:
-    """Return the perceptual hash of one JPEG; or what is wrong."""
+    """Return the perceptual hashes of one JPEG; or what is wrong."""
     look = look_at(data)
     return look if isinstance(look, Reason) else hash_pictures([look])[0]
 
 
 @functools.lru_cache(maxsize=64)
 def _frequencies(side: int) -> npt.NDArray[np.float64]:
-    """Return a (16, side) matrix: a row of pixels scaled to 64 by a Lanczos filter, of which then the lowest frequencies (DCT-II)."""
+    """Return a (32, side) matrix: a row of pixels scaled to 64 by a Lanczos filter, of which then the lowest frequencies (DCT-II).
+
+    16 rows for the whole, 16 for the inner part.
+    """
     ones = Image.fromarray(np.eye(side, dtype=np.float32))
-    scaled = np.asarray(ones.resize((side, _HASHED_SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
-    scaled /= scaled.sum(axis=1, keepdims=True)  # Pillow's weights have seven digits
     angles = np.outer(np.arange(HASH_SIZE), 2 * np.arange(_HASHED_SIDE) + 1) * np.pi / (2 * _HASHED_SIDE)
-    found: npt.NDArray[np.float64] = np.cos(angles) @ scaled
-    return found
+    found = []
+    for cut in (0.0, INSET * side):
+        scaled = np.asarray(
+            ones.resize((side, _HASHED_SIDE), Image.Resampling.LANCZOS, (0, cut, side, side - cut)), dtype=np.float64
+        )
+        # Pillow's weights have seven digits.
+        found.append(np.cos(angles) @ (scaled / scaled.sum(axis=1, keepdims=True)))
+    return np.concatenate(found)
 
 
 def _decode(data: bytes) -> npt.NDArray[np.uint8] | Reason:

@@ -102,8 +102,10 @@ def test_the_answers_model_version_leads_back_to_the_annotations(
 def test_each_feedback_became_one_task_and_one_annotation(demo: Outcome, loop: LoopOutcome) -> None:
     access = demo.services.label_studio
     headers = {"Authorization": f"Token {access.token}"}
-    answer = httpx.get(f"{access.url}/api/tasks", params={"page_size": 500}, headers=headers, timeout=60)
-    tasks = answer.raise_for_status().json()["tasks"]
+    with httpx.Client(base_url=access.url, headers=headers, timeout=60) as client:
+        (project,) = client.get("/api/projects/").raise_for_status().json()["results"]
+        asked = {"project": project["id"], "page_size": 100}
+        tasks = client.get("/api/tasks", params=asked).raise_for_status().json()["tasks"]
     assert len(tasks) == CORRECTIONS
     assert {task["total_annotations"] for task in tasks} == {1}
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from etl.transform.picture import hash_pictures, look_at
+from etl.transform.picture import INSET, VIEW_BYTES, hash_picture, hash_pictures, look_at
 from etl.transform.reasons import Reason
 from snap2caption.images import ImageError, decode
 
@@ -47,7 +47,24 @@ def test_the_hash_is_the_one_that_imagehash_finds() -> None:
         with Image.open(stream) as image:
             image.draft("L", (64, 64))
             theirs = imagehash.phash(image, hash_size=16).hash
-        assert (np.unpackbits(np.frombuffer(ours, dtype=np.uint8)) != theirs.ravel()).sum() <= 6
+        assert (np.unpackbits(np.frombuffer(ours[:VIEW_BYTES], dtype=np.uint8)) != theirs.ravel()).sum() <= 6
+
+
+def test_the_second_hash_is_that_of_the_inner_part() -> None:
+    for seed in range(20):
+        picture = render(sample_scene(random.Random(seed)), seed).resize((600, 600))
+        cut = round(INSET * 600)
+        whole, inner = (hash_of(each) for each in (picture, picture.crop((cut, cut, 600 - cut, 600 - cut))))
+        assert (whole[256:] != inner[:256]).sum() < (whole[:256] != inner[:256]).sum() / 2
+
+
+def hash_of(picture: Image.Image) -> np.ndarray:
+    """The bits of both views."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=95)
+    found = hash_picture(stream.getvalue())
+    assert isinstance(found, bytes)
+    return np.unpackbits(np.frombuffer(found, dtype=np.uint8))
 
 
 def test_pictures_of_one_colour_are_alike() -> None:
