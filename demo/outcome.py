@@ -40,6 +40,12 @@ def show(outcome: Outcome) -> None:
         _line(captioned.answer["caption"])
         _line(" ".join(captioned.answer["hashtags"]), style="cyan")
         _line(f"photo and caption side by side: {captioned.picture}")
+    if len(outcome.captioned) > 1:
+        _line(
+            "\nThe demo's model has seen rendered scenes alone, so of a photograph it tells the scene most alike.",
+            style="yellow",
+        )
+        _line("README.md says how to train a base that knows photographs.", style="yellow")
     if outcome.accuracy:
         _line(f"\nOf {outcome.accuracy.captions} held-out photos' captions (if dealt to other photos):")
         for kind in KINDS:
