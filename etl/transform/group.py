@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from etl.transform.picture import VIEW_BYTES
+from etl.transform.picture import VIEW_BYTES, VIEWS
 
 MAX_DISTANCE = 48
 """Bits of 256 by which the hashes of near-duplicates may differ.
@@ -55,8 +55,8 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
     """
     groups = Groups(first_equal(captions))
     views = np.concatenate([hashes[:, :VIEW_BYTES], hashes[:, VIEW_BYTES:]])
-    for one, other in near_pairs(views):
-        groups.join(one % len(hashes), other % len(hashes))
+    for one, other in near_pairs(views, np.tile(np.arange(len(hashes)), VIEWS)):
+        groups.join(one, other)
     return np.fromiter((groups.find(item) for item in range(len(hashes))), dtype=np.int64, count=len(hashes))
 
 
@@ -72,8 +72,8 @@ def first_equal(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     return first
 
 
-def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of rows whose hashes differ by at most `MAX_DISTANCE` bits, enough of them to connect almost every such pair.
+def near_pairs(hashes: npt.NDArray[np.uint8], images: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield pairs of images of which two hashes differ by at most `MAX_DISTANCE` bits, enough of them to connect almost every such pair.
 
     Rows are sorted by some permutation of the hash's 64 lowest frequencies, which a copy changes least, and compared with those behind them
     that have the first 16 bits in common; again for each of 32 permutations. Of pairs of copies within the distance, more than 99 in 100 meet in
@@ -82,14 +82,14 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
 
     Args:
         hashes: (n, 32) bytes, 16 rows of 16 bits with the lowest frequencies at the top left, as `hash_pictures` returns them of a view.
+        images: (n,) the number of the image that each hash is of.
     """
     # Equal hashes first: one of them stands for all, or a corpus full of black pictures would fill a bucket.
     first = first_equal(hashes)
     stands = first == np.arange(len(first))
-    copies = np.flatnonzero(~stands)
-    yield from zip(first[copies].tolist(), copies.tolist(), strict=True)
-    rows = np.flatnonzero(stands)
-    distinct = hashes[rows]
+    yield from _distinct(images[first[~stands]], images[~stands])
+    rows = images[stands]
+    distinct = hashes[stands]
     words = distinct.view(np.uint64)
     lowest = np.ascontiguousarray(distinct[:, :16:2]).view(np.uint64)[:, 0]
     rng = np.random.default_rng(0)
@@ -102,9 +102,15 @@ def near_pairs(hashes: npt.NDArray[np.uint8]) -> Iterator[tuple[int, int]]:
         step = 1
         while step <= _REACH and len(at := at[buckets[at] == buckets[at + step]]):
             near = at[np.bitwise_count(ordered[at] ^ ordered[at + step]).sum(axis=1) <= MAX_DISTANCE]
-            yield from zip(rows[order[near]].tolist(), rows[order[near + step]].tolist(), strict=True)
+            yield from _distinct(rows[order[near]], rows[order[near + step]])
             step += 1
             at = at[at + step < len(order)]
+
+
+def _distinct(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs that are of two images: the views of one are often near each other."""
+    differ = one != other
+    yield from zip(one[differ].tolist(), other[differ].tolist(), strict=True)
 
 
 def _permuted(words: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

@@ -24,7 +24,10 @@ def test_every_near_pair_is_connected_and_no_other() -> None:
     # As copies are: of the lowest frequencies few change, in either view.
     copies = np.stack([flip(row, i % 7, i % (MAX_DISTANCE - 5), rng) for i, row in enumerate(originals)])
     views = np.concatenate([originals, copies])
-    assert all(np.bitwise_count(views[one] ^ views[other]).sum() <= MAX_DISTANCE for one, other in near_pairs(views))
+    assert all(
+        np.bitwise_count(views[one] ^ views[other]).sum() <= MAX_DISTANCE
+        for one, other in near_pairs(views, np.arange(len(views)))
+    )
     hashes = views.reshape(2 * 300, 64)
     captions = rng.integers(0, 256, (len(hashes), 32), dtype=np.uint8)
     assert group(captions, hashes).tolist() == [*range(300), *range(300)]
@@ -36,7 +39,7 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
     hashes = np.stack([flip(row, 0, 12, rng) for _ in range(2000)])
     groups = Groups(np.arange(len(hashes)))
     pairs = 0
-    for one, other in near_pairs(hashes):
+    for one, other in near_pairs(hashes, np.arange(len(hashes))):
         groups.join(one, other)
         pairs += 1
     assert {groups.find(i) for i in range(len(hashes))} == {0}
@@ -45,7 +48,7 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
 
 def test_many_equal_hashes_cost_no_square() -> None:
     hashes = np.zeros((20_000, 32), dtype=np.uint8)
-    assert sum(1 for _ in near_pairs(hashes)) == 19_999
+    assert sum(1 for _ in near_pairs(hashes, np.arange(len(hashes)))) == 19_999
 
 
 def test_rows_lead_to_the_first_that_is_equal() -> None:
