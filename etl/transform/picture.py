@@ -56,9 +56,9 @@ def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
     if not looks:
         return []
     # Errors of the arithmetic, which differ between processors, must not decide what is above the median in a picture of one colour.
-    found = np.stack(looks).reshape(len(looks), VIEWS, -1).round(3)
-    bits = np.packbits(found > np.median(found, axis=2, keepdims=True), axis=2)
-    return [row.tobytes() for row in bits]
+    found = np.stack(looks).reshape(len(looks) * VIEWS, -1).round(3)
+    bits = np.packbits(found > np.median(found, axis=1, keepdims=True), axis=1)
+    return [row.tobytes() for row in bits.reshape(len(looks), HASH_BYTES)]
 
 
 def hash_picture(data: bytes) -> bytes | Reason:
