@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS feedback (
 );
 CREATE INDEX IF NOT EXISTS feedback_waiting ON feedback (state, number);
 CREATE INDEX IF NOT EXISTS feedback_creator ON feedback (creator);
+CREATE INDEX IF NOT EXISTS feedback_since ON feedback (state, since);
+CREATE INDEX IF NOT EXISTS feedback_bytes ON feedback (bytes) WHERE bytes > 0;
 CREATE TABLE IF NOT EXISTS leaving (creator TEXT PRIMARY KEY, asked REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS unlearnt (id TEXT PRIMARY KEY, creator TEXT NOT NULL, caption TEXT NOT NULL);
 """

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from serving.feedback.archive import deliver, erase, of_creator
+from serving.feedback.archive import deliver, erase, note_departure, of_creator
 from serving.feedback.database import Database, DiskError
 from serving.feedback.learning import Learning
 from serving.feedback.memory import Memory
@@ -61,7 +61,8 @@ class Delivery:
         """Stop after what is being done."""
         self._stopped.set()
         self._wake.set()
-        self._thread.join(_CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         with self._lock.open("wb") as lock:
@@ -83,6 +84,7 @@ class Delivery:
 
     def _deliver(self) -> None:
         for creator, asked in self._spool.leaving():
+            note_departure(self._store, creator, asked)
             for identifier in of_creator(self._store, creator, asked):
                 self._spool.erase(identifier, creator)
             self._spool.left(creator, asked)

@@ -1,7 +1,8 @@
 """Tasks: one for each feedback that annotators are to see, and none for what was erased."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -67,10 +68,14 @@ def push(project: Project, store: ObjectStore, feedbacks: Iterable[Feedback], ph
 def erase(project: Project, store: ObjectStore) -> int:
     """Delete the tasks of erased feedback, with their annotations, from Label Studio, and what was pulled of them; return how many tasks.
 
-    Photos are not in Label Studio: it fetches them from the store for each look.
+    Where there are any, the project's export snapshots go too, which hold copies of all tasks. Their files stay on Label Studio's disk, whose
+    API can't delete them: docs/operations.md tells the operator. Photos are not in Label Studio: it fetches them from the store for each look.
     """
     gone = erased(store)
     tasks = [task for key, found in _list(project).items() if key in gone for task in found]
+    if tasks:
+        # First: cut off in between, the tasks that are still there tell the next run.
+        _delete_exports(project)
     for found in tasks:
         _delete(project, found)
     for feedback, keys in annotation_keys(store).items():
@@ -154,12 +159,27 @@ def _remove_twins(project: Project) -> None:
                 _delete(project, twin)
 
 
+def _delete_exports(project: Project) -> None:
+    exports = project.client.projects.exports
+    # It lists the newest hundred.
+    while found := exports.list(project.id):
+        for export in found:
+            with _gone_is_well():
+                exports.delete(project.id, export.id or 0)
+
+
 def _delete(project: Project, task: _Task) -> None:
+    with _gone_is_well():
+        project.client.tasks.delete(str(task.id))
+
+
+@contextmanager
+def _gone_is_well() -> Iterator[None]:
+    """Let pass that what was to be deleted is not there: another run, or a person, was faster."""
     from label_studio_sdk.core.api_error import ApiError
 
     try:
-        project.client.tasks.delete(str(task.id))
+        yield
     except ApiError as error:
-        # Another push, or a person, was faster.
         if error.status_code != httpx.codes.NOT_FOUND:
             raise
