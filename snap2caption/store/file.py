@@ -126,8 +126,8 @@ def _create(path: Path) -> BinaryIO:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}").open("xb")
-        except FileNotFoundError:
-            # Another process removed a folder, which was empty, before there was anything in it.
+        except (FileNotFoundError, FileExistsError):
+            # Another process removed a folder, which was empty, before there was anything in it; mkdir finds that it is there, and no folder.
             missed += 1
             if missed > _MOST_MISSED:
                 raise
