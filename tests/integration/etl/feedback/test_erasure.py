@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sqlite3
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,13 +17,12 @@ import pytest
 from creators import creator, headers
 from demo_service import DemoService, demo_service
 from feedbacks import draw
+from intake_process import intake
 from PIL import Image
 from traces import traces
 from victims import running, until
 
 from demo.corpus.archive import write_corpus
-from demo.stack.ports import HOST, Ports
-from demo.stack.service import Service
 from etl.feedback.build import Built, build
 from etl.feedback.collect import collect
 from etl.feedback.kinds import Shares
@@ -151,20 +149,6 @@ class Installation:
             self._call("GET", f"/api/projects/{project.id}/export", params=where)
             pulled = pull(project, self.store)
         assert len(pulled.new) == 2 * len(said)
-
-    def intake(self) -> Service:
-        """Return how to run what takes feedback alone, over the folder of the service that captions."""
-        port = Ports(self.folder / "ports.json").get("intake")
-        return Service(
-            name="intake",
-            command=(sys.executable, "-m", "uvicorn", "serving.feedback:app", "--port", str(port)),
-            environment={
-                **os.environ,
-                "SNAP2CAPTION_STATE_DIR": str(self.folder / "service" / "state"),
-                "SNAP2CAPTION_FEEDBACK_URI": self.store.uri,
-            },
-            ready_url=f"http://{HOST}:{port}/healthz",
-        )
 
     def build(self) -> Built:
         datasets = (self.folder / "datasets").as_uri()
@@ -331,7 +315,7 @@ def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
     assert set(records(store)) == {one.id for one in (second, *bens)}
     with pytest.raises(UserError, match="can't be reached"):
         installation.clean()
-    with running(installation.intake(), installation.folder):
+    with running(intake(service.folder, store.uri), installation.folder):
         until(lambda: set(records(store)) == {one.id for one in bens})
         until(lambda: not list(store.list(f"creators/{creator(ANA)}/")))
     installation.server.start()
