@@ -1,7 +1,6 @@
 """Label Studio's webhook, from the annotator's click to the event."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import uvicorn
+from web_server import listening
 
-from demo.stack.ports import HOST, Ports
 from etl.feedback.label_studio.project import SECRET_HEADER, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import push
@@ -46,20 +44,10 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+def receiver() -> Iterator[Receiver]:
     found = Receiver()
-    port = Ports(tmp_path_factory.mktemp("receiver") / "ports.json").get("webhook")
-    app = create_app(SECRET, found.raise_event, lambda: None)
-    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    found.url = f"http://{HOST}:{port}/"
-    yield found
-    server.should_exit = True
-    thread.join()
+    with listening(create_app(SECRET, found.raise_event, lambda: None)) as found.url:
+        yield found
 
 
 def test_what_an_annotator_completes_becomes_an_event(
