@@ -253,7 +253,12 @@ def departure_key(creator: str) -> str:
     return f"left/{hashlib.sha256(f'left {creator}'.encode()).hexdigest()}.json"
 
 
+def is_id(text: str) -> bool:
+    """Whether *text* is of the form of a feedback's id."""
+    return _ID.fullmatch(text) is not None
+
+
 def _checked(identifier: str) -> str:
-    if not _ID.fullmatch(identifier):
+    if not is_id(identifier):
         raise ValueError(f"{identifier!r} is not the id of a feedback")
     return identifier

@@ -46,6 +46,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.Lock()
+        # A process that was killed may have left what it removed in the log.
+        self._scrubbed = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._explained():
             self._connection = sqlite3.connect(
@@ -86,14 +88,21 @@ class Database:
                     self._connection.execute("ROLLBACK")
 
     def scrub(self) -> bool:
-        """Empty the log, which still holds what was removed; return whether nobody was in the way."""
+        """Empty the log, which still holds what was removed; return whether nobody was in the way. If not, `finish_scrub` does it later."""
+        self._scrubbed = False
         for _ in range(_SCRUB_TRIES):
             with self._turn, self._explained():
                 busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             if not busy:
+                self._scrubbed = True
                 return True
             time.sleep(0.05)
         return False
+
+    def finish_scrub(self) -> None:
+        """Empty the log if that is still to be done."""
+        if not self._scrubbed:
+            self.scrub()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -73,6 +73,7 @@ class Delivery:
                 try:
                     self._measure()
                     if _is_ours(lock):
+                        self._database.finish_scrub()
                         self._learning.catch_up()
                         self._tidy()
                         self._deliver()
@@ -81,6 +82,11 @@ class Delivery:
                     DELIVERIES.labels("failed").inc()
                     wait = min(2 * wait, _LONGEST_WAIT)
                     logger.warning("feedback waits for the store (%s); trying again in %.0f s", error, wait)
+                except Exception:
+                    # Such as a record that a newer version of the service wrote. A thread that ended would hold up all of it, unseen.
+                    DELIVERIES.labels("failed").inc()
+                    wait = min(2 * wait, _LONGEST_WAIT)
+                    logger.exception("feedback can't be brought to the store; trying again in %.0f s", wait)
 
     def _deliver(self) -> None:
         for creator, asked in self._spool.leaving():

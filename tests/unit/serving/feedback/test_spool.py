@@ -15,6 +15,7 @@ from serving.feedback.database import Database, DiskError
 from serving.feedback.desk import Desk
 from serving.feedback.memory import Content, Memory
 from serving.feedback.schemas import Submission
+from serving.feedback.spool import Spool
 from serving.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice import VoiceStore
@@ -142,6 +143,62 @@ def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
     with pytest.raises(ProblemError, match="was erased"):
         desk.take(ANA, SAID, photo_of("red"), "one")
     desk.close()
+
+
+def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    file = settings.feedback_dir / "feedback.sqlite"
+    desk, log = Desk(settings, store, voices), file.with_name("feedback.sqlite-wal")
+    desk.take(ANA, SAID, photo_of("red"), "one")
+    # Killed before the log was emptied: what it holds stays, as this reader keeps it.
+    other = Database(file)
+    Spool(other, most=10**6).leave(ANA)
+    assert ANA.encode() in log.read_bytes()
+    desk.start()
+    until(lambda: desk.is_erased(ANA) and ANA.encode() not in log.read_bytes())
+    desk.close()
+    other.close()
+
+
+def test_a_record_of_a_newer_version_is_not_lost_and_ends_no_thread(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.take(ANA, SAID, photo_of("red"), "one")
+    database = Database(settings.feedback_dir / "feedback.sqlite")
+    rename = "UPDATE feedback SET record = replace(record, ?, ?)"
+    with database.transaction() as connection:
+        connection.execute(rename, ("rating", "of_a_newer_version"))
+    desk.start()
+    until(lambda: "feedback can't be brought to the store" in caplog.text)
+    assert not list(store.list())
+    with database.transaction() as connection:
+        connection.execute(rename, ("of_a_newer_version", "rating"))
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    database.close()
+
+
+def test_an_erasure_waits_since_it_was_asked_for_and_not_since_the_feedback_came(
+    tmp_path: Path,
+) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    spool = Spool(database, most=10**6)
+    feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
+    spool.add(feedback, b"photo", "digest")
+    with database.transaction() as connection:
+        connection.execute("UPDATE feedback SET since = since - 1000")
+    assert spool.depth().oldest >= 1000
+    spool.erase(feedback.id, ANA)
+    assert spool.depth().oldest < 1000
+    with database.transaction() as connection:
+        connection.execute("UPDATE feedback SET since = since - 1000")
+    # Asked for again, it has waited as long.
+    spool.erase(feedback.id, ANA)
+    spool.leave(ANA)
+    assert spool.depth().oldest >= 1000
+    database.close()
 
 
 def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp_path: Path) -> None:
