@@ -79,28 +79,29 @@ class Database:
         """
         with self._turn, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
+                # The log now holds what was changed, too.
+                self._scrubbed = self._scrubbed and self._connection.total_changes == before
             finally:
                 # A full disk has SQLite roll back by itself.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
     def scrub(self) -> bool:
-        """Empty the log, which still holds what was removed; return whether nobody was in the way. If not, `finish_scrub` does it later."""
-        self._scrubbed = False
+        """Empty the log, which still holds what was removed; return whether nobody was in the way. If somebody was, `tidy` does it later."""
         for _ in range(_SCRUB_TRIES):
             with self._turn, self._explained():
-                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if not busy:
-                self._scrubbed = True
-                return True
+                self._scrubbed = not self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                if self._scrubbed:
+                    return True
             time.sleep(0.05)
         return False
 
-    def finish_scrub(self) -> None:
-        """Empty the log if that is still to be done."""
+    def tidy(self) -> None:
+        """Empty the log if there may be something in it: SQLite itself begins it anew now and then, over what it held."""
         if not self._scrubbed:
             self.scrub()
 

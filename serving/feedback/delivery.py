@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import math
 import threading
 import time
 from pathlib import Path
@@ -44,7 +45,7 @@ class Delivery:
         self._stopped = threading.Event()
         # A daemon: a store that does not answer must not hold up the end; what waits is on the disk.
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
-        self._tidied = 0.0
+        self._tidied = -math.inf
         self.depth: Depth | None = None
         """What waited when it last looked; None before it did."""
 
@@ -73,7 +74,6 @@ class Delivery:
                 try:
                     self._measure()
                     if _is_ours(lock):
-                        self._database.finish_scrub()
                         self._learning.catch_up()
                         self._tidy()
                         self._deliver()
@@ -114,8 +114,8 @@ class Delivery:
             return
         self._tidied = time.monotonic()
         self._spool.expire()
-        if self._memory.expire():
-            self._database.scrub()
+        self._memory.expire()
+        self._database.tidy()
 
     def _measure(self) -> None:
         self.depth = depth = self._spool.depth()

@@ -163,10 +163,10 @@ def _remove_twins(project: Project) -> None:
 def _delete_exports(project: Project) -> None:
     exports = project.client.projects.exports
     # It lists the newest hundred.
-    while found := exports.list(project.id):
-        for export in found:
+    while found := [export.id for export in exports.list(project.id) if export.id is not None]:
+        for number in found:
             with _gone_is_well():
-                exports.delete(project.id, export.id or 0)
+                exports.delete(project.id, number)
 
 
 def _delete(project: Project, task: _Task) -> None:

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from pydantic import AnyHttpUrl
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 from web_server import listening
 
+from etl.feedback.label_studio.airflow import AssetEvents
 from etl.feedback.label_studio.project import SECRET_HEADER, open_project
-from etl.feedback.label_studio.settings import LabelStudioSettings
+from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
 from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
 from snap2caption.errors import UserError
@@ -91,3 +97,14 @@ def test_without_the_secret_nothing_happens(receiver: Receiver, secret: str) -> 
 def test_a_body_beyond_all_measure_is_refused(receiver: Receiver) -> None:
     assert receiver.deliver(b"x" * (5 << 20)) == httpx.codes.REQUEST_ENTITY_TOO_LARGE
     assert receiver.events == 0
+
+
+def test_what_answers_and_is_not_airflow_is_a_sentence() -> None:
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse("<html>Welcome!</html>")
+
+    with listening(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:
+        events = AssetEvents(AirflowSettings(url=AnyHttpUrl(url)))
+        with pytest.raises(UserError, match="is not Airflow; correct SNAP2CAPTION_AIRFLOW_URL"):
+            events.raise_event()
+        events.close()
