@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retrie
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -90,6 +90,9 @@ chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many
 
 chaos-serving: $(INSTALLED) ## SIGKILL the service, its registry and its store under load (ROUNDS=10): whole answers or none, and all well again
 	@CHAOS_SERVING_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/serving/test_chaos.py -s
+
+flood: $(INSTALLED) ## send the intake of feedback 1,000 a second from one key for SECONDS=10: refused at once, others get through, memory flat
+	@FLOOD_SECONDS=$(or $(SECONDS),10) $(BIN)/python -m pytest tests/integration/serving/feedback/test_flood.py -s
 
 overload: $(INSTALLED) ## send a server ten times what it can caption for MINUTES=5: answered in time or refused at once, memory flat
 	@OVERLOAD_MINUTES=$(or $(MINUTES),5) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k ten_times -s

@@ -81,8 +81,12 @@ class Dataset:
         return path
 
     def drop(self, file: File | Shard, folder: Path) -> None:
-        """Remove the copy of a file that `fetch` left in *folder*; no error if there is none."""
-        _copy_of(file, folder).unlink(missing_ok=True)
+        """Remove the copy of a file that `fetch` left in *folder*, half a one too; no error if there is none."""
+        path = _copy_of(file, folder)
+        if folder.is_dir():
+            with _turn(folder):
+                path.unlink(missing_ok=True)
+                path.with_suffix(".partial").unlink(missing_ok=True)
 
     def _check(self, file: File | Shard) -> None:
         # A copy that was fetched before must not be learnt from either.

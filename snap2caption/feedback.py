@@ -155,6 +155,14 @@ class Erasure(BaseModel):
     """Proves to the creator who asks again that it was hers, and names nobody: see `owner_of`."""
 
 
+class Departure(BaseModel):
+    """The record that a creator had all that she had sent erased: what still waits on some machine from before is not stored any more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    asked: datetime
+
+
 class Pointer(BaseModel):
     """Where a creator's feedback lies, so that all of hers is found without reading anybody's."""
 
@@ -240,7 +248,17 @@ def erasure_key(identifier: str) -> str:
     return f"erased/{_checked(identifier)}.json"
 
 
+def departure_key(creator: str) -> str:
+    """Return the key of the record that a creator had all erased. It names nobody to whom her key is not known."""
+    return f"left/{hashlib.sha256(f'left {creator}'.encode()).hexdigest()}.json"
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* is of the form of a feedback's id."""
+    return _ID.fullmatch(text) is not None
+
+
 def _checked(identifier: str) -> str:
-    if not _ID.fullmatch(identifier):
+    if not is_id(identifier):
         raise ValueError(f"{identifier!r} is not the id of a feedback")
     return identifier

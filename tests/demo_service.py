@@ -55,7 +55,7 @@ class DemoService:
 
 
 @contextmanager
-def demo_service(folder: Path, **settings: object) -> Iterator[DemoService]:
+def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: object) -> Iterator[DemoService]:
     """Run the service in *folder* with these settings and the keys of `creators`. Captions are cut off after some words."""
     installation = Settings(
         state_dir=folder / "state",
@@ -80,7 +80,7 @@ def demo_service(folder: Path, **settings: object) -> Iterator[DemoService]:
         "threads": 1,
     } | settings
     variables = {f"SNAP2CAPTION_SERVING_{name.upper()}": str(value) for name, value in given.items()}
-    variables["SNAP2CAPTION_FEEDBACK_URI"] = (folder / "feedback").as_uri()
+    variables["SNAP2CAPTION_FEEDBACK_URI"] = feedback_uri or (folder / "feedback").as_uri()
     variables["SNAP2CAPTION_DATASETS_URI"] = nowhere
     variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     with server(folder, environment(installation, **variables)) as url:

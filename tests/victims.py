@@ -34,6 +34,10 @@ class Victim:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         assert self._process.poll() is None, self._log.read_text()[-2000:]
         os.killpg(self._process.pid, signal.SIGKILL)

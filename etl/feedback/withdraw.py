@@ -12,8 +12,9 @@ from pathlib import Path
 from etl.feedback.records import erased
 from etl.feedback.versions import versions_uri, workbench
 from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
 from snap2caption.manifest import NAME
-from snap2caption.store import ObjectInfo, ObjectStore, open_store
+from snap2caption.store import ObjectInfo, ObjectStore, StoreError, open_store
 
 _UNFINISHED = timedelta(days=1)
 """A version without a manifest whose files are older is what a killed upload left."""
@@ -32,20 +33,32 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
 
     Raises:
         StoreError: a store refused or is away.
+        UserError: a manifest is broken; all other versions were dealt with.
     """
     gone, versions = erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri))
-    withdrawn = []
+    withdrawn, broken = [], []
     # Held, so that no version is being made of what is deleted here.
     with workbench(state):
         for version, files in _files(versions).items():
             if NAME not in files:
                 _delete_unfinished(versions, version, files)
                 continue
-            dataset = Dataset.open(f"{versions.uri}/{version}")
+            try:
+                dataset = Dataset.open(f"{versions.uri}/{version}")
+            except StoreError:
+                raise
+            except UserError as error:
+                # One that nobody can read keeps no other from being withdrawn.
+                broken.append(str(error))
+                continue
             if dataset.manifest.feedback and gone & dataset.manifest.feedback.samples.keys():
                 if dataset.manifest.withdrawn is None:
                     withdrawn.append(version)
                 _empty(versions, version, files, dataset, shards)
+    if broken:
+        raise UserError(
+            f"Whether a version holds erased feedback can't be told: {broken[0]} Delete or mend it, then run again."
+        )
     return withdrawn
 
 

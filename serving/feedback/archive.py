@@ -4,10 +4,12 @@ import hashlib
 from datetime import UTC, datetime
 
 from snap2caption.feedback import (
+    Departure,
     Erasure,
     Feedback,
     Pointer,
     annotations_prefix,
+    departure_key,
     erasure_key,
     owner_of,
     photo_key,
@@ -29,7 +31,7 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
     Raises:
         StoreError: the store is away or refuses.
     """
-    if store.exists(erasure_key(feedback.id)):
+    if _is_unwanted(store, feedback):
         return
     pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
     there = _pointer(store, feedback.creator, feedback.id)
@@ -40,7 +42,7 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
     if not store.exists(photo_key(feedback.photo), feedback.photo):
         store.put(photo_key(feedback.photo), photo, sha256=feedback.photo)
     put_document(store, pointer.record, feedback)
-    if store.exists(erasure_key(feedback.id)):
+    if _is_unwanted(store, feedback):
         # Asked for on another machine meanwhile.
         erase(store, feedback.creator, feedback.id)
 
@@ -57,14 +59,18 @@ def erase(store: ObjectStore, creator: str, identifier: str) -> None:
         erasure = Erasure(id=identifier, erased=datetime.now(UTC), owner=owner_of(identifier, creator))
         put_document(store, erasure_key(identifier), erasure)
     pointer = _pointer(store, creator, identifier)
-    if pointer is None:
-        return
+    if pointer is not None:
+        _erase_content(store, pointer, identifier)
+    # And what a kill may have left of a pointer that never came to be.
+    store.delete(pointer_key(creator, identifier))
+
+
+def _erase_content(store: ObjectStore, pointer: Pointer, identifier: str) -> None:
     store.delete(pointer.record)
     for annotation in list(store.list(annotations_prefix(identifier))):
         store.delete(annotation.key)
     store.delete(use_key(pointer.photo, identifier))
     _drop_photo(store, pointer.photo)
-    store.delete(pointer_key(creator, identifier))
 
 
 def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
@@ -77,6 +83,19 @@ def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
         return True
     erased = read_object(store, erasure_key(identifier))
     return erased is not None and Erasure.model_validate_json(erased).owner == owner_of(identifier, creator)
+
+
+def note_departure(store: ObjectStore, creator: str, asked: float) -> None:
+    """Note that a creator wanted all erased that she had sent until then (seconds of the epoch).
+
+    From then on nobody puts any of it. So this comes before looking for what the store has of hers.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    when, before = datetime.fromtimestamp(asked, UTC), _departure(store, creator)
+    if before is None or before < when:
+        put_document(store, departure_key(creator), Departure(asked=when))
 
 
 def of_creator(store: ObjectStore, creator: str, before: float) -> list[str]:
@@ -93,16 +112,27 @@ def of_creator(store: ObjectStore, creator: str, before: float) -> list[str]:
     ]
 
 
+def _is_unwanted(store: ObjectStore, feedback: Feedback) -> bool:
+    """Whether its creator had the feedback erased, alone or with all of hers."""
+    if store.exists(erasure_key(feedback.id)):
+        return True
+    left = _departure(store, feedback.creator)
+    return left is not None and feedback.received <= left
+
+
+def _departure(store: ObjectStore, creator: str) -> datetime | None:
+    found = read_object(store, departure_key(creator))
+    return None if found is None else Departure.model_validate_json(found).asked
+
+
 def _drop_photo(store: ObjectStore, photo: str) -> None:
     """Delete the photo unless another feedback refers to it."""
     if any(True for _ in store.list(uses_prefix(photo))):
         return
     content = read_object(store, photo_key(photo))
-    if content is None:
-        return
     store.delete(photo_key(photo))
     # Another machine may just have noted a use and found the photo there.
-    if any(True for _ in store.list(uses_prefix(photo))):
+    if content is not None and any(True for _ in store.list(uses_prefix(photo))):
         store.put(photo_key(photo), content, sha256=photo)
 
 

@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS feedback (
 );
 CREATE INDEX IF NOT EXISTS feedback_waiting ON feedback (state, number);
 CREATE INDEX IF NOT EXISTS feedback_creator ON feedback (creator);
+CREATE INDEX IF NOT EXISTS feedback_since ON feedback (state, since);
+CREATE INDEX IF NOT EXISTS feedback_bytes ON feedback (bytes) WHERE bytes > 0;
 CREATE TABLE IF NOT EXISTS leaving (creator TEXT PRIMARY KEY, asked REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS unlearnt (id TEXT PRIMARY KEY, creator TEXT NOT NULL, caption TEXT NOT NULL);
 """
@@ -44,6 +46,8 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._turn = threading.Lock()
+        # A process that was killed may have left what it removed in the log.
+        self._scrubbed = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._explained():
             self._connection = sqlite3.connect(
@@ -75,23 +79,31 @@ class Database:
         """
         with self._turn, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
+                # The log now holds what was changed, too.
+                self._scrubbed = self._scrubbed and self._connection.total_changes == before
             finally:
                 # A full disk has SQLite roll back by itself.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
     def scrub(self) -> bool:
-        """Empty the log, which still holds what was removed; return whether nobody was in the way."""
+        """Empty the log, which still holds what was removed; return whether nobody was in the way. If somebody was, `tidy` does it later."""
         for _ in range(_SCRUB_TRIES):
             with self._turn, self._explained():
-                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if not busy:
-                return True
+                self._scrubbed = not self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                if self._scrubbed:
+                    return True
             time.sleep(0.05)
         return False
+
+    def tidy(self) -> None:
+        """Empty the log if there may be something in it: SQLite itself begins it anew now and then, over what it held."""
+        if not self._scrubbed:
+            self.scrub()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -2,12 +2,13 @@
 
 import fcntl
 import logging
+import math
 import threading
 import time
 from pathlib import Path
 from typing import BinaryIO
 
-from serving.feedback.archive import deliver, erase, of_creator
+from serving.feedback.archive import deliver, erase, note_departure, of_creator
 from serving.feedback.database import Database, DiskError
 from serving.feedback.learning import Learning
 from serving.feedback.memory import Memory
@@ -44,7 +45,7 @@ class Delivery:
         self._stopped = threading.Event()
         # A daemon: a store that does not answer must not hold up the end; what waits is on the disk.
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
-        self._tidied = 0.0
+        self._tidied = -math.inf
         self.depth: Depth | None = None
         """What waited when it last looked; None before it did."""
 
@@ -61,7 +62,8 @@ class Delivery:
         """Stop after what is being done."""
         self._stopped.set()
         self._wake.set()
-        self._thread.join(_CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         with self._lock.open("wb") as lock:
@@ -80,9 +82,15 @@ class Delivery:
                     DELIVERIES.labels("failed").inc()
                     wait = min(2 * wait, _LONGEST_WAIT)
                     logger.warning("feedback waits for the store (%s); trying again in %.0f s", error, wait)
+                except Exception:
+                    # Such as a record that a newer version of the service wrote. A thread that ended would hold up all of it, unseen.
+                    DELIVERIES.labels("failed").inc()
+                    wait = min(2 * wait, _LONGEST_WAIT)
+                    logger.exception("feedback can't be brought to the store; trying again in %.0f s", wait)
 
     def _deliver(self) -> None:
         for creator, asked in self._spool.leaving():
+            note_departure(self._store, creator, asked)
             for identifier in of_creator(self._store, creator, asked):
                 self._spool.erase(identifier, creator)
             self._spool.left(creator, asked)
@@ -106,8 +114,8 @@ class Delivery:
             return
         self._tidied = time.monotonic()
         self._spool.expire()
-        if self._memory.expire():
-            self._database.scrub()
+        self._memory.expire()
+        self._database.tidy()
 
     def _measure(self) -> None:
         self.depth = depth = self._spool.depth()

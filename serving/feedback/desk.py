@@ -21,7 +21,7 @@ from serving.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice import VoiceStore
 from snap2caption.errors import UserError
-from snap2caption.feedback import Feedback, Words
+from snap2caption.feedback import Feedback, Words, owner_of
 from snap2caption.images import ImageError
 from snap2caption.store import ObjectStore, StoreError, open_store
 
@@ -106,7 +106,9 @@ class Desk:
         """
         with _room():
             known = self._spool.look(identifier)
-            if not (known.creator == creator if known else self._is_stored(creator, identifier)):
+            # What was erased is known by its owner's digest alone.
+            owners = {creator, owner_of(identifier, creator)}
+            if not (known.creator in owners if known else self._is_stored(creator, identifier)):
                 raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", "You have sent no feedback of that id.")
             self._spool.erase(identifier, creator)
             if known and known.request:

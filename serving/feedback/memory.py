@@ -69,7 +69,7 @@ class Memory:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM kept WHERE creator = ? AND request = ?", (creator, request))
 
-    def expire(self) -> bool:
-        """Remove what has been kept for long enough; return whether there was any."""
+    def expire(self) -> None:
+        """Remove what has been kept for long enough."""
         with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM kept WHERE until <= ?", (time.time(),)).rowcount > 0
+            connection.execute("DELETE FROM kept WHERE until <= ?", (time.time(),))

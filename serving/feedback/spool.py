@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from serving.feedback.database import Database
 from snap2caption.errors import UserError
-from snap2caption.feedback import Feedback
+from snap2caption.feedback import Feedback, owner_of
 
 _REMEMBERED = 30 * 24 * 3600.0
 """Seconds that what is done is remembered, by its id: so long the same submission is known here. Later the store knows it."""
@@ -30,6 +30,7 @@ class Known:
     """A feedback that came here: whose, the digest of what was submitted, the request that it is about, and where it is."""
 
     creator: str
+    """Of one that was erased only what an erasure keeps of her: see `owner_of`."""
     submission: str
     request: str | None
     state: State
@@ -133,7 +134,7 @@ class Spool:
         """Erase all of a creator's, here and, once the store is there, what it has of hers from before now."""
         now = time.time()
         with self._database.transaction() as connection:
-            connection.execute(_ERASE_ALL, (creator,))
+            connection.execute(_ERASE_ALL, {"creator": creator, "now": now})
             connection.execute("DELETE FROM unlearnt WHERE creator = ?", (creator,))
             connection.execute("INSERT OR REPLACE INTO leaving VALUES (?, ?)", (creator, now))
 
@@ -163,12 +164,9 @@ class Spool:
 
     def done(self, one: Waiting) -> None:
         """Note that it is done; a feedback whose erasure was asked for meanwhile is still to be erased."""
-        was, now = (State.ERASING, State.ERASED) if one.feedback is None else (State.WAITING, State.STORED)
+        values = {"id": one.id, "owner": owner_of(one.id, one.creator), "now": time.time()}
         with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE feedback SET state = ?, since = ?, bytes = 0, record = NULL, photo = NULL WHERE id = ? AND state = ?",
-                (now, time.time(), one.id, was),
-            )
+            connection.execute(_ERASED if one.feedback is None else _STORED, values)
 
     def pending(self, creator: str, identifier: str | None = None) -> int:
         """Return how many erasures of the creator's feedback, or of one of them, are not done yet."""
@@ -199,12 +197,20 @@ class Spool:
 
 
 _LOOK = "SELECT creator, submission, request, state FROM feedback WHERE id = ?"
+_STORED = """
+UPDATE feedback SET state = 'stored', since = :now, bytes = 0, record = NULL, photo = NULL WHERE id = :id AND state = 'waiting'
+"""
+_ERASED = """
+UPDATE feedback SET state = 'erased', since = :now, creator = :owner, submission = '', request = NULL WHERE id = :id AND state = 'erasing'
+"""
 _ERASE = """
 INSERT INTO feedback (id, creator, submission, state, since, bytes) VALUES (:id, :creator, '', 'erasing', :now, 0)
-ON CONFLICT (id) DO UPDATE SET state = 'erasing', bytes = 0, record = NULL, photo = NULL WHERE state != 'erased'
+ON CONFLICT (id) DO UPDATE SET state = 'erasing', since = :now, bytes = 0, record = NULL, photo = NULL
+WHERE state NOT IN ('erasing', 'erased')
 """
 _ERASE_ALL = """
-UPDATE feedback SET state = 'erasing', bytes = 0, record = NULL, photo = NULL WHERE creator = ? AND state != 'erased'
+UPDATE feedback SET state = 'erasing', since = :now, bytes = 0, record = NULL, photo = NULL
+WHERE creator = :creator AND state NOT IN ('erasing', 'erased')
 """
 
 

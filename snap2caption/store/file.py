@@ -14,6 +14,7 @@ from snap2caption.store.base import ObjectInfo, StoreError
 from snap2caption.store.pieces import blocks, check
 
 _PREFIX = ".put-"
+_MOST_MISSED = 1000
 
 
 class FileStore:
@@ -28,8 +29,10 @@ class FileStore:
         """Copy, compare, flush to the disk, rename."""
         path = self.root / key
         with self._explained(key):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._remove_leftovers(path.parent)
+            # Once a folder: it may hold a hundred thousand files.
+            if path.parent not in self._swept:
+                self._swept.add(path.parent)
+                _remove_leftovers(path.parent)
             with _draft(path) as stream:
                 digest = hashlib.sha256()
                 for block in blocks(source):
@@ -39,17 +42,6 @@ class FileStore:
                 stream.flush()
                 os.fsync(stream.fileno())
                 Path(stream.name).replace(path)
-
-    def _remove_leftovers(self, folder: Path) -> None:
-        """Remove the drafts in *folder* that nobody writes to any more: their runs were killed, and the system dropped their locks."""
-        # Once a folder: it may hold a hundred thousand files.
-        if folder in self._swept:
-            return
-        self._swept.add(folder)
-        for draft in folder.glob(f"{_PREFIX}*"):
-            with suppress(FileNotFoundError, BlockingIOError), draft.open("rb") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                draft.unlink()
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
@@ -72,12 +64,16 @@ class FileStore:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folder that *prefix* lies in."""
-        start = self.root / prefix.rpartition("/")[0]
-        files = [path for path in start.rglob("*") if path.is_file() and not path.name.startswith(_PREFIX)]
+        # Unlike Path.rglob it does not mind folders that are removed meanwhile.
+        walk = os.walk(self.root / prefix.rpartition("/")[0])
+        files = [Path(folder, name) for folder, _, names in walk for name in names if not name.startswith(_PREFIX)]
         keys = {path.relative_to(self.root).as_posix(): path for path in files}
         for key in sorted(keys):
             if key.startswith(prefix):
-                found = keys[key].stat()
+                try:
+                    found = keys[key].stat()
+                except FileNotFoundError:
+                    continue
                 yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
@@ -86,16 +82,37 @@ class FileStore:
         return path.is_file() and (sha256 is None or _digest(path) == sha256)
 
     def delete(self, key: str) -> None:
-        """Unlink the file."""
+        """Unlink the file, what killed runs left beside it, and the folders that are empty then: their names may tell what was in them."""
+        path = self.root / key
         try:
-            (self.root / key).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+            _remove_leftovers(path.parent)
         except OSError as error:
             raise StoreError(f"{key} can't be removed from {self.uri} ({error.strerror}); check its rights.") from error
+        with suppress(OSError):  # not empty, or gone
+            for folder in path.parents:
+                if folder == self.root:
+                    break
+                folder.rmdir()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the drafts in *folder* that nobody writes to any more: their runs were killed, and the system dropped their locks."""
+    found: list[Path] = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        found = [path for path in folder.iterdir() if path.name.startswith(_PREFIX)]
+    for draft in found:
+        with suppress(FileNotFoundError, BlockingIOError), draft.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 @contextmanager
 def _draft(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file beside *path* that goes away again unless it is renamed. It is locked while it is written to."""
+    """Open a new file beside *path* that goes away again unless it is renamed. It is locked while it is written to.
+
+    Missing folders are made.
+    """
     with _create(path) as stream:
         try:
             yield stream
@@ -104,8 +121,17 @@ def _draft(path: Path) -> Iterator[BinaryIO]:
 
 
 def _create(path: Path) -> BinaryIO:
+    missed = 0
     while True:
-        stream = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}").open("xb")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}").open("xb")
+        except (FileNotFoundError, FileExistsError):
+            # Another process removed a folder, which was empty, before there was anything in it; mkdir finds that it is there, and no folder.
+            missed += 1
+            if missed > _MOST_MISSED:
+                raise
+            continue
         fcntl.flock(stream, fcntl.LOCK_EX)
         if os.fstat(stream.fileno()).st_nlink:
             return stream

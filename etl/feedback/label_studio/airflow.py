@@ -38,6 +38,10 @@ class AssetEvents:
                     answer = self._post()
         except httpx.TransportError as error:
             raise UserError(f"Airflow at {self._settings.url} can't be reached ({error}).") from error
+        except (ValueError, LookupError, TypeError) as error:
+            raise UserError(
+                f"What answers at {self._settings.url} is not Airflow; correct SNAP2CAPTION_AIRFLOW_URL."
+            ) from error
         if not answer.is_success:
             raise UserError(f"Airflow at {self._settings.url} took no event (status {answer.status_code}).")
 

@@ -100,7 +100,7 @@ def read(annotation: dict[str, Any], feedback: str) -> Annotation:
             unusable=unusable,
             tone=_choice(fields.get("tone")),
         )
-    except (KeyError, TypeError, AttributeError, ValueError, ValidationError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ValidationError) as error:
         raise AnnotationError("malformed") from error
 
 

@@ -1,7 +1,8 @@
 """Tasks: one for each feedback that annotators are to see, and none for what was erased."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ import httpx
 from etl.feedback.label_studio.photos import address, keep_storage
 from etl.feedback.label_studio.project import PREFILLED, Project
 from etl.feedback.records import annotation_keys, erased
-from snap2caption.feedback import Feedback, Words, photo_key
+from snap2caption.feedback import Feedback, Words, is_id, photo_key
 from snap2caption.store import ObjectStore
 
 _BATCH, _PAGE = 100, 500
@@ -67,10 +68,14 @@ def push(project: Project, store: ObjectStore, feedbacks: Iterable[Feedback], ph
 def erase(project: Project, store: ObjectStore) -> int:
     """Delete the tasks of erased feedback, with their annotations, from Label Studio, and what was pulled of them; return how many tasks.
 
-    Photos are not in Label Studio: it fetches them from the store for each look.
+    Where there are any, the project's export snapshots go too, which hold copies of all tasks. Their files stay on Label Studio's disk, whose
+    API can't delete them: docs/operations.md tells the operator. Photos are not in Label Studio: it fetches them from the store for each look.
     """
     gone = erased(store)
     tasks = [task for key, found in _list(project).items() if key in gone for task in found]
+    if tasks:
+        # First: cut off in between, the tasks that are still there tell the next run.
+        _delete_exports(project)
     for found in tasks:
         _delete(project, found)
     for feedback, keys in annotation_keys(store).items():
@@ -97,8 +102,9 @@ def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:
 
 
 def feedback_of(meta: Any) -> str:
-    """Return the id of the feedback that a task's *meta* names; empty for a task that somebody else made."""
-    return str(meta.get(_META, "")) if isinstance(meta, dict) else ""
+    """Return the id of the feedback that a task's *meta* names; empty for a task that somebody else made, whatever it says there."""
+    named = str(meta.get(_META, "")) if isinstance(meta, dict) else ""
+    return named if is_id(named) else ""
 
 
 def note(feedback: Feedback) -> str:
@@ -154,12 +160,27 @@ def _remove_twins(project: Project) -> None:
                 _delete(project, twin)
 
 
+def _delete_exports(project: Project) -> None:
+    exports = project.client.projects.exports
+    # It lists the newest hundred.
+    while found := [export.id for export in exports.list(project.id) if export.id is not None]:
+        for number in found:
+            with _gone_is_well():
+                exports.delete(project.id, number)
+
+
 def _delete(project: Project, task: _Task) -> None:
+    with _gone_is_well():
+        project.client.tasks.delete(str(task.id))
+
+
+@contextmanager
+def _gone_is_well() -> Iterator[None]:
+    """Let pass that what was to be deleted is not there: another run, or a person, was faster."""
     from label_studio_sdk.core.api_error import ApiError
 
     try:
-        project.client.tasks.delete(str(task.id))
+        yield
     except ApiError as error:
-        # Another push, or a person, was faster.
         if error.status_code != httpx.codes.NOT_FOUND:
             raise

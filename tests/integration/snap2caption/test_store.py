@@ -191,3 +191,16 @@ def test_wrong_credentials_and_an_absent_server_are_one_sentence(
 def test_what_is_no_store(uri: str) -> None:
     with pytest.raises(StoreError, match="is not a store"):
         open_store(uri)
+
+
+def test_a_folder_that_empties_goes_and_is_made_again_for_whoever_writes_meanwhile(tmp_path: Path) -> None:
+    def work(name: str) -> None:
+        store = open_store(tmp_path.joinpath("store").as_uri())
+        for _ in range(300):
+            store.put(f"a/b/{name}", b"1", sha256=digest(b"1"))
+            assert f"a/b/{name}" in {found.key for found in store.list()}
+            store.delete(f"a/b/{name}")
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, "xyz"))
+    assert list(tmp_path.joinpath("store").iterdir()) == []

@@ -29,6 +29,8 @@ class AnnotationServer:
     access: LabelStudioAccess
     files: Path
     """The folder that it reads local files from."""
+    folder: Path
+    """What it writes: database, exports, uploads, logs, temporary files."""
     _stack: Stack
     _service: Service
 
@@ -52,10 +54,12 @@ def annotation_server(
     local = {
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(files),
+        "TMPDIR": str(folder / "temporary"),
     }
+    (folder / "temporary").mkdir()
     with Stack(folder) as stack:
         service = replace(service, environment={**service.environment, **local})
-        server = AnnotationServer(access, files, stack, service)
+        server = AnnotationServer(access, files, folder, stack, service)
         server.start()
         yield server
 

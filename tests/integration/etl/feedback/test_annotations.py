@@ -4,7 +4,7 @@ import pytest
 
 from etl.feedback.label_studio.annotations import CURSOR, Pulled, pull
 from etl.feedback.label_studio.project import Project
-from etl.feedback.label_studio.tasks import push
+from etl.feedback.label_studio.tasks import Pushed, erase, push
 from snap2caption.feedback import Annotation, Unusable, Words
 from snap2caption.post import Tone
 
@@ -92,6 +92,22 @@ def test_what_can_not_be_learnt_from_is_counted_and_not_stored(
     # What was right and is so no longer goes.
     project.client.annotations.update(right.id, result=result(caption=[" "]))
     assert pull(project, feedbacks.store).removed == pulled.new
+
+
+def test_tasks_that_somebody_else_made_stop_nothing(
+    project: Project, feedbacks: "Feedbacks", pushed: dict[str, int]
+) -> None:
+    data = {"photo": "x", "note": "", "model_version": ""}
+    strange: list[dict[str, Any]] = [{"data": data, "meta": {"feedback": "../x"}}, {"data": data}]
+    project.client.projects.import_tasks(id=project.id, request=strange)
+    for task in list(project.client.tasks.list(project=project.id, fields="task_only")):
+        project.client.annotations.create(
+            id=task.id, result=result(caption=["Right"], tone=[] if task.id in pushed.values() else ["witty"])
+        )
+    assert pull(project, feedbacks.store).refused == {"malformed": len(pushed)}
+    assert push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri) == Pushed(0, 1)
+    feedbacks.erase(next(iter(pushed)))
+    assert erase(project, feedbacks.store) == 1
 
 
 def test_of_what_was_erased_nothing_is_pulled(project: Project, feedbacks: "Feedbacks", pushed: dict[str, int]) -> None:

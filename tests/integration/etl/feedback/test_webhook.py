@@ -1,7 +1,6 @@
 """Label Studio's webhook, from the annotator's click to the event."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,11 +8,16 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import uvicorn
+from pydantic import AnyHttpUrl
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from web_server import listening
 
-from demo.stack.ports import HOST, Ports
+from etl.feedback.label_studio.airflow import AssetEvents
 from etl.feedback.label_studio.project import SECRET_HEADER, open_project
-from etl.feedback.label_studio.settings import LabelStudioSettings
+from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
 from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
 from snap2caption.errors import UserError
@@ -46,20 +50,10 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+def receiver() -> Iterator[Receiver]:
     found = Receiver()
-    port = Ports(tmp_path_factory.mktemp("receiver") / "ports.json").get("webhook")
-    app = create_app(SECRET, found.raise_event, lambda: None)
-    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    found.url = f"http://{HOST}:{port}/"
-    yield found
-    server.should_exit = True
-    thread.join()
+    with listening(create_app(SECRET, found.raise_event, lambda: None)) as found.url:
+        yield found
 
 
 def test_what_an_annotator_completes_becomes_an_event(
@@ -103,3 +97,14 @@ def test_without_the_secret_nothing_happens(receiver: Receiver, secret: str) -> 
 def test_a_body_beyond_all_measure_is_refused(receiver: Receiver) -> None:
     assert receiver.deliver(b"x" * (5 << 20)) == httpx.codes.REQUEST_ENTITY_TOO_LARGE
     assert receiver.events == 0
+
+
+def test_what_answers_and_is_not_airflow_is_a_sentence() -> None:
+    async def answer(_: Request) -> Response:
+        return PlainTextResponse("<html>Welcome!</html>")
+
+    with listening(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:
+        events = AssetEvents(AirflowSettings(url=AnyHttpUrl(url)))
+        with pytest.raises(UserError, match="is not Airflow; correct SNAP2CAPTION_AIRFLOW_URL"):
+            events.raise_event()
+        events.close()

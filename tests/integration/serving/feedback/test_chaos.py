@@ -3,7 +3,6 @@
 import hashlib
 import os
 import random
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 from creators import headers, photo_of
+from intake_process import intake
 from victims import running, until
 
-from demo.stack.ports import HOST, Ports
-from demo.stack.service import Service
+from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from snap2caption.feedback import Feedback, photo_key
 from snap2caption.store import ObjectStore, open_store
@@ -26,22 +25,6 @@ ROUNDS = int(os.environ.get("CHAOS_FEEDBACK_ROUNDS", "3"))
 
 SENT_A_ROUND = 8
 COLOURS = ("red", "green", "blue", "teal")
-
-
-def intake(folder: Path, store: dict[str, str]) -> Service:
-    port = Ports(folder / "ports.json").get("feedback")
-    environment = {
-        **os.environ,
-        **store,
-        "SNAP2CAPTION_STATE_DIR": str(folder / "state"),
-        "SNAP2CAPTION_FEEDBACK_URI": "s3://feedback/here",
-    }
-    return Service(
-        name="intake",
-        command=(sys.executable, "-m", "uvicorn", "serving.feedback:app", "--port", str(port)),
-        environment=environment,
-        ready_url=f"http://{HOST}:{port}/healthz",
-    )
 
 
 def send(url: str, number: int) -> str:
@@ -76,7 +59,10 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
     service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
     for name, value in client.items():
         monkeypatch.setenv(name, value)
-    with running(service, tmp_path) as store_server, running(intake(tmp_path, client), tmp_path) as server:
+    with (
+        running(service, tmp_path) as store_server,
+        running(intake(tmp_path, "s3://feedback/here", **client), tmp_path) as server,
+    ):
         url = server.service.ready_url.removesuffix("/healthz")
         accepted: dict[int, str] = {}
         for turn in range(ROUNDS):
@@ -114,6 +100,6 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
             assert hashlib.sha256(read(store, key)).hexdigest() == digest
         # And all of it can be erased.
         answer = httpx.delete(f"{url}/v1/feedback", headers=headers("ana"), timeout=60)
-        until(lambda: {info.key.split("/")[0] for info in store.list()} == {"erased"})
+        until(lambda: {info.key.split("/")[0] for info in store.list()} == {"erased", "left"})
         assert answer.status_code in {200, 202}
         assert len(list(store.list("erased/"))) == len(accepted)

@@ -3,12 +3,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.feedback.label_studio.annotations import AnnotationError, read
 from etl.feedback.label_studio.settings import read_airflow_settings, read_settings
-from etl.feedback.label_studio.tasks import note, task
+from etl.feedback.label_studio.tasks import feedback_of, note, task
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words
 
@@ -65,17 +65,27 @@ def test_an_unusable_photo_needs_no_caption() -> None:
     assert read(annotation(unusable={"choices": ["broken"]}), ID).words == Words(caption="")
 
 
+@example(value=[], result=[])
 @given(value=JSON, result=JSON)
 def test_whatever_comes_is_an_annotation_or_refused(value: Any, result: Any) -> None:
     for raw in (
         annotation(caption=value),
         annotation(caption={"text": ["a"]}, rating=value),
+        annotation(caption={"text": ["a"]}, tone={"choices": value}),
         {**annotation(), "result": result},
     ):
         try:
             read(raw, ID)
         except AnnotationError:
             continue
+
+
+@pytest.mark.parametrize(
+    "meta", [None, "", [ID], {}, {"feedback": None}, {"feedback": "../x"}, {"feedback": ID + "\n"}]
+)
+def test_a_task_of_somebody_elses_is_for_no_feedback(meta: Any) -> None:
+    assert feedback_of(meta) == ""
+    assert feedback_of({"feedback": ID}) == ID
 
 
 def test_the_token_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from etl.feedback.build import Built
 from etl.feedback.retraining import note_retraining
 from etl.feedback.withdraw import withdraw
 from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
 from snap2caption.manifest import Shard
 from snap2caption.store import StoreError
 
@@ -81,6 +82,20 @@ def test_one_that_was_killed_half_way_is_completed(
         (folder / name).write_bytes(whole[name])
     call()
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == left
+
+
+def test_a_version_that_nobody_can_read_keeps_no_other_from_being_withdrawn(
+    box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
+) -> None:
+    for number in range(4):
+        box.send(number)
+        box.annotate(number)
+    dataset = Dataset.open(make().uri)
+    Box(tmp_path / "datasets" / "feedback").put("000/manifest.json", b"{}")
+    box.erase(box.send(0))
+    with pytest.raises(UserError, match=r"000/manifest.json is not a dataset manifest"):
+        call()
+    assert Dataset.open(dataset.uri).manifest.withdrawn is not None
 
 
 def test_what_killed_runs_left_goes_too(box: Box, call: Withdraw, state: Path, tmp_path: Path) -> None:

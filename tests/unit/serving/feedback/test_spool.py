@@ -4,20 +4,33 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from creators import creator, photo_of
 
+from serving.feedback.archive import erase, note_departure
 from serving.feedback.database import Database, DiskError
 from serving.feedback.desk import Desk
 from serving.feedback.memory import Content, Memory
 from serving.feedback.schemas import Submission
+from serving.feedback.spool import Spool
 from serving.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice import VoiceStore
-from snap2caption.feedback import Words
+from snap2caption.feedback import (
+    Departure,
+    Feedback,
+    Pointer,
+    Words,
+    photo_key,
+    pointer_key,
+    record_key,
+    use_key,
+)
 from snap2caption.store import ObjectStore, open_store, retry
+from snap2caption.store.documents import put_document
 
 pytestmark = pytest.mark.unit
 
@@ -82,7 +95,126 @@ def test_all_that_a_creator_sent_is_erased_when_the_store_is_back(
     desk.start()
     until(lambda: desk.is_erased(ANA))
     desk.close()
-    assert {info.key.split("/")[0] for info in store.list()} == {"erased"}
+    assert {info.key.split("/")[0] for info in store.list()} == {"erased", "left"}
+
+
+def test_what_waited_on_another_machine_when_all_was_erased_is_not_stored_later(
+    settings: ServingSettings, store: ObjectStore, away: ObjectStore, voices: VoiceStore, tmp_path: Path
+) -> None:
+    desk = Desk(settings, away, voices)
+    desk.take(ANA, SAID, photo_of("red"), "before")
+    desk.take(BEN, SAID, photo_of("red"), "bens")
+    desk.close()
+    other = Desk(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
+    other.start()
+    other.erase_all(ANA)
+    until(lambda: other.is_erased(ANA))
+    other.close()
+    again = Desk(settings, store, voices)
+    again.start()
+    later = again.take(ANA, SAID, photo_of("red"), "after")
+    until(lambda: len(list(store.list("records/"))) == 2)
+    again.close()
+    assert {info.key.split("/")[1] for info in store.list("creators/")} == {ANA, BEN}
+    assert [info.key.rpartition("/")[2] for info in store.list(f"creators/{ANA}/")] == [f"{later.id}.json"]
+    # Asked for earlier, and heard of later, as by a machine whose store was away: the later one counts.
+    note_departure(store, ANA, 1.0)
+    (record,) = store.list("left/")
+    with store.get(record.key) as stream:
+        assert Departure.model_validate_json(stream.read()).asked.year > 1970
+
+
+def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.start()
+    ids = [desk.take(key, SAID, photo_of("red"), "one").id for key in (ANA, BEN)]
+    until(lambda: len(list(store.list("records/"))) == 2)
+    desk.erase(ANA, ids[0])
+    until(lambda: desk.is_erased(ANA))
+    files = [path.read_bytes() for path in settings.feedback_dir.iterdir()]
+    assert not any(ANA.encode() in data for data in files)
+    assert any(BEN.encode() in data for data in files)
+    # She may ask again, and nobody else.
+    desk.erase(ANA, ids[0])
+    with pytest.raises(ProblemError, match="no feedback of that id"):
+        desk.erase(BEN, ids[0])
+    with pytest.raises(ProblemError, match="was erased"):
+        desk.take(ANA, SAID, photo_of("red"), "one")
+    desk.close()
+
+
+def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    file = settings.feedback_dir / "feedback.sqlite"
+    desk, log = Desk(settings, store, voices), file.with_name("feedback.sqlite-wal")
+    desk.take(ANA, SAID, photo_of("red"), "one")
+    # Killed before the log was emptied: what it holds stays, as this reader keeps it.
+    other = Database(file)
+    Spool(other, most=10**6).leave(ANA)
+    assert ANA.encode() in log.read_bytes()
+    desk.start()
+    until(lambda: desk.is_erased(ANA) and ANA.encode() not in log.read_bytes())
+    desk.close()
+    other.close()
+
+
+def test_a_record_of_a_newer_version_is_not_lost_and_ends_no_thread(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.take(ANA, SAID, photo_of("red"), "one")
+    database = Database(settings.feedback_dir / "feedback.sqlite")
+    rename = "UPDATE feedback SET record = replace(record, ?, ?)"
+    with database.transaction() as connection:
+        connection.execute(rename, ("rating", "of_a_newer_version"))
+    desk.start()
+    until(lambda: "feedback can't be brought to the store" in caplog.text)
+    assert not list(store.list())
+    with database.transaction() as connection:
+        connection.execute(rename, ("of_a_newer_version", "rating"))
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    database.close()
+
+
+def test_an_erasure_waits_since_it_was_asked_for_and_not_since_the_feedback_came(
+    tmp_path: Path,
+) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    spool = Spool(database, most=10**6)
+    feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
+    spool.add(feedback, b"photo", "digest")
+    with database.transaction() as connection:
+        connection.execute("UPDATE feedback SET since = since - 1000")
+    assert spool.depth().oldest >= 1000
+    spool.erase(feedback.id, ANA)
+    assert spool.depth().oldest < 1000
+    with database.transaction() as connection:
+        connection.execute("UPDATE feedback SET since = since - 1000")
+    # Asked for again, it has waited as long.
+    spool.erase(feedback.id, ANA)
+    spool.leave(ANA)
+    assert spool.depth().oldest >= 1000
+    database.close()
+
+
+def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp_path: Path) -> None:
+    feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
+    keys = (record_key(feedback), photo_key(feedback.photo), pointer_key(ANA, feedback.id))
+    for cut_off in range(3):
+        # Killed while the pointer was written; or while the photo and, in another folder, the record were.
+        put_document(store, use_key(feedback.photo, feedback.id), feedback)
+        if cut_off:
+            pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
+            put_document(store, pointer_key(ANA, feedback.id), pointer)
+        draft = (tmp_path / "store" / keys[cut_off - 1]).with_name(".put-0123")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(b"words and pixels")
+        erase(store, ANA, feedback.id)
+        assert not draft.exists()
 
 
 def test_a_full_spool_refuses_and_keeps_what_it_has(
@@ -128,7 +260,16 @@ def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     brief.keep("5", ANA, content, b"y")
     time.sleep(0.01)
     assert brief.find("5", ANA) is None
-    assert brief.expire()
+    brief.expire()
+    with database.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM kept WHERE request = '5'").fetchone() == (0,)
+    # What made room is nowhere on the disk once the log is tidied, as it is every minute.
+    memory.keep("6", ANA, content, b"z" * 1000)
+    memory.keep("7", ANA, content, b"z" * 1000)
+    memory.keep("8", ANA, content, b"z" * 1000)
+    assert b"x" * 100 in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    database.tidy()
+    assert b"x" * 100 not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     database.close()
 
 
