@@ -10,12 +10,18 @@ from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from serving.attention_cache import AttentionCache
+from serving.reading import Reading, read
 from snap2caption.errors import UserError
-from snap2caption.post import DESCRIBE_PROMPT
 from snap2caption.vlm import SEEING, Decoding, VisionLanguageModel, image_features
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_IDLE = 0.25
+"""Rows that are done stay in the batch until they are more than this share of it: letting them go copies the cache, which takes as long as many a token."""
+
+_NARROW = 512
+"""A language model that is less wide than this writes with one thread: to wake another one takes as long as its share of a product of such matrices."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,8 +62,8 @@ class Row:
 class Rows:
     """The rows that are being written by one model. Not for several threads at once."""
 
-    def __init__(self, vlm: VisionLanguageModel) -> None:
-        """Take the model.
+    def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
+        """Take the model, and how many threads it may use on the CPU: as many as torch does now, if left out.
 
         Raises:
             UserError: its adapter is of a kind that can't be left out for some rows of a batch.
@@ -65,6 +71,9 @@ class Rows:
         self._vlm = vlm
         self._adapter = _Adapter(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
+        self._threads = threads or torch.get_num_threads()
+        narrow = self._model.config.get_text_config().hidden_size < _NARROW
+        self._step_threads = 1 if narrow else self._threads
         ends = self._model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
         self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
@@ -92,14 +101,14 @@ class Rows:
         Returns:
             How many tokens were read.
         """
+        torch.set_num_threads(self._threads)
         bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
-        asked = [*prompts, *(DESCRIBE_PROMPT for _ in bare)]
-        read = self._vlm.inputs([*images, *(images[number] for number in bare)], asked)
-        ids, mask = read["input_ids"], read["attention_mask"]
-        features = self._look({name: value[: len(images)] for name, value in read.items()}, bare)
+        reading = read(self._vlm, images, prompts, bare)
+        ids, mask = reading.ids, reading.mask
+        features = self._look(reading, bare)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         cache = AttentionCache()
-        with self._adapter.only([number < len(images) for number in range(len(asked))]):
+        with self._adapter.only([number < len(images) for number in range(len(ids))]):
             logits = self._model(
                 input_ids=ids,
                 attention_mask=mask,
@@ -119,10 +128,13 @@ class Rows:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def step(self) -> None:
-        """Write one more token of each row that is not done. Rows that are done are left."""
-        self._leave()
+        """Write one more token of each row that is not done. Rows that are done are left, many at once."""
+        done = sum(row.done for row in self._rows)
+        if done == len(self._rows) or done > _IDLE * len(self._rows):
+            self._leave()
         if not self._rows:
             return
+        torch.set_num_threads(self._step_threads)
         ids = torch.tensor([[row.tokens[-1]] for row in self._rows], device=self._mask.device)
         self._mask = nn.functional.pad(self._mask, (0, 1), value=1)
         with self._adapter.only([not row.bare for row in self._rows]):
@@ -144,14 +156,12 @@ class Rows:
         """Return how many tokens are written so far, without those that end the text."""
         return sum(token not in self._special for token in row.tokens)
 
-    def _look(self, read: dict[str, torch.Tensor], bare: list[int]) -> torch.Tensor:
+    def _look(self, reading: Reading, bare: list[int]) -> torch.Tensor:
         """Return the pictures' features, then once more those of the pictures *bare*: as the base sees them, if the adapter changes that."""
-        features = image_features(self._model, read)
-        counts = (read["input_ids"] == self._model.config.image_token_id).sum(1).tolist()
-        pictures = features.split(counts)
+        pictures = image_features(self._model, reading.pictures).split(reading.image_tokens)
         if self._adapter.sees and bare:
             with self._adapter.only(False):
-                pictures_bare = image_features(self._model, read).split(counts)
+                pictures_bare = image_features(self._model, reading.pictures).split(reading.image_tokens)
         else:
             pictures_bare = pictures
         return torch.cat([*pictures, *(pictures_bare[number] for number in bare)])
@@ -186,13 +196,15 @@ class Rows:
         """Choose the next token of each row: the likeliest, or one from the nucleus."""
         logits = logits.float()
         chosen = logits.argmax(-1)
-        sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0]
+        sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0 and not row.done]
         if sampled:
             places = torch.tensor(sampled, device=logits.device)
             chosen[places] = _sample(logits[places], [rows[number] for number in sampled])
-        sure = logits.gather(1, chosen[:, None]).squeeze(1) - logits.logsumexp(-1)
-        for row, token, probability in zip(rows, chosen.tolist(), sure.exp().tolist(), strict=True):
-            row.append(token, probability, self._ends)
+        sure = logits.softmax(-1).gather(1, chosen[:, None]).squeeze(1)
+        for row, token, probability in zip(rows, chosen.tolist(), sure.tolist(), strict=True):
+            # One that is done may still be in the batch: what comes after its end is nobody's.
+            if not row.done:
+                row.append(token, probability, self._ends)
 
 
 def _sample(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
