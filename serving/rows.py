@@ -1,5 +1,6 @@
 """Writing rows together, one token a step: rows join and leave between two tokens, each with its own way of decoding."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -59,8 +60,24 @@ class Row:
         self.done = self.cut or token in ends
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Joining:
+    """Rows whose photos and prompts have been read, before their first token."""
+
+    rows: list[Row]
+    cache: AttentionCache
+    mask: torch.Tensor
+    """Of shape (rows, tokens read), 0 on padding."""
+    positions: torch.Tensor
+    """Of each row's next token."""
+    logits: torch.Tensor
+    """Of shape (rows, vocabulary)."""
+    tokens: int
+    """How many were read, without padding."""
+
+
 class Rows:
-    """The rows that are being written by one model. Not for several threads at once."""
+    """The rows that are being written by one model. One thread writes; another may `read` meanwhile."""
 
     def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
         """Take the model, and how many threads it may use on the CPU: as many as torch does now, if left out.
@@ -89,19 +106,30 @@ class Rows:
         self._mask = torch.empty(0)
         self._positions = torch.empty(0)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @property
+    def overlaps(self) -> bool:
+        """Whether photos are to be read in a thread beside the one that writes, as that leaves cores idle."""
+        return self._step_threads < self._threads and self._model.device.type == "cpu"
+
     def join(self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]]) -> int:
-        """Read photos and prompts, and write the first token of each row.
+        """Read photos and prompts (see `read`), and write the first token of each row. Return how many tokens were read."""
+        joining = self.read(images, prompts, rows)
+        self.merge(joining)
+        return joining.tokens
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def read(
+        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]], *, beside: bool = False
+    ) -> "Joining":
+        """Read photos and prompts, for rows that are merged later.
 
         Args:
             images: RGB, any size.
             prompts: one an image.
             rows: those of each image. Of one image, all that are written by the same model share the reading.
-
-        Returns:
-            How many tokens were read.
+            beside: another thread writes meanwhile.
         """
-        torch.set_num_threads(self._threads)
+        torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
         bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
         reading = read(self._vlm, images, prompts, bare)
         ids, mask = reading.ids, reading.mask
@@ -122,9 +150,14 @@ class Rows:
         placed = [(described[number] if row.bare else number, row) for number, own in enumerate(rows) for row in own]
         places = torch.tensor([place for place, _ in placed], device=ids.device)
         cache.rearrange(places)
-        self._merge([row for _, row in placed], cache, mask[places], positions[places, -1] + 1)
-        self._choose(logits[places], [row for _, row in placed])
-        return int(mask.sum())
+        next_positions = positions[places, -1] + 1
+        return Joining([row for _, row in placed], cache, mask[places], next_positions, logits[places], int(mask.sum()))
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def merge(self, joining: "Joining") -> None:
+        """Write the first token of rows that have been read, and go on with them beside the others."""
+        self._merge(joining.rows, joining.cache, joining.mask, joining.positions)
+        self._choose(joining.logits, joining.rows)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def step(self) -> None:
@@ -229,7 +262,8 @@ class _Adapter:
     def __init__(self, model: nn.Module) -> None:
         self.sees = False
         """Whether it changes what is seen of a picture."""
-        self._share: torch.Tensor | None = None
+        # Each thread has its own: one may read photos while another writes.
+        self._local = threading.local()
         for name, module in model.named_modules():
             if not isinstance(module, LoraLayer):
                 continue
@@ -248,7 +282,8 @@ class _Adapter:
         return _Only(self, None if all(rows) else torch.tensor(rows)[:, None, None])
 
     def _scale(self, _: nn.Module, __: object, added: torch.Tensor) -> torch.Tensor | None:
-        return None if self._share is None else added * self._share.to(added)
+        share: torch.Tensor | None = getattr(self._local, "share", None)
+        return None if share is None else added * share.to(added)
 
 
 class _Only:
@@ -257,7 +292,7 @@ class _Only:
         self._share = share
 
     def __enter__(self) -> None:
-        self._adapter._share = self._share
+        self._adapter._local.share = self._share
 
     def __exit__(self, *_: object) -> None:
-        self._adapter._share = None
+        self._adapter._local.share = None

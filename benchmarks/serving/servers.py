@@ -81,7 +81,7 @@ class Captions(litserve.LitAPI):
 
     def setup(self, _: str) -> None:
         """Load the model, in the worker's process."""
-        torch.set_num_threads(self.threads)
+        torch.set_num_threads(int(__import__("os").environ.get("LIT_THREADS", self.threads)))
         self.vlm = load_model(self.model_name)
 
     def decode_request(self, request: StarletteRequest) -> Image.Image:
