@@ -38,9 +38,7 @@ class _Layer(DynamicLayer):
     def join(self, other: "_Layer") -> None:
         """Add the rows of *other* below. The shorter ones are filled up on the left."""
         tokens = max(self.keys.shape[2], other.keys.shape[2])
-        self._room = [
-            _room_for(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))
-        ]
+        self._room = [_room_for(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))]
         self._show(tokens)
 
     def _store(self, keys: torch.Tensor, values: torch.Tensor) -> None:
@@ -81,4 +79,3 @@ class AttentionCache(Cache):
         """Add the rows of *other* below."""
         for layer, more in zip(self.layers, other.layers, strict=True):
             layer.join(more)
-

@@ -57,6 +57,8 @@ class Engine(Protocol):
 
     version: str
     """The model's name and version, such as ``snap2caption/3``."""
+    reads_ahead: bool
+    """Whether it may be given more tasks than are written about at once, to read their photos meanwhile."""
 
     def add(self, tasks: Sequence[Task]) -> None:
         """Begin to write about *tasks*, beside those that are written about already. If it raises, none of *tasks* was begun.
@@ -108,14 +110,24 @@ class _Begun:
 class LocalEngine:
     """A model in this process. Photos join and leave between two tokens; each is looked at once, for all that is written about it."""
 
-    def __init__(self, vlm: VisionLanguageModel, version: str, threads: int | None = None) -> None:
-        """Take the model, and how many threads it may use on the CPU: as many as torch does now, if left out.
+    def __init__(
+        self, vlm: VisionLanguageModel, version: str, *, max_batch: int | None = None, threads: int | None = None
+    ) -> None:
+        """Take the model.
+
+        Args:
+            vlm: the model with its adapter.
+            version: its name and version.
+            max_batch: how many photos are written about at once; others are read, and wait for a place. No limit, if left out.
+            threads: how many it may use on the CPU; as many as torch does now, if left out.
 
         Raises:
             UserError: its adapter is of a kind that is not served.
         """
         self.version = version
         self._rows = Rows(vlm, threads)
+        self.reads_ahead = self._rows.overlaps
+        self._max_batch = max_batch
         self._begun: dict[Task, _Begun] = {}
         self._reader = ThreadPoolExecutor(1, "reader")
         self._read: deque[tuple[Future[Joining], list[_Begun]]] = deque()
@@ -126,7 +138,7 @@ class LocalEngine:
             task: _Begun([Row(decoding) for decoding in task.decodings], Row(describing(task), bare=True))
             for task in tasks
         }
-        if len(self._rows) and self._rows.overlaps:
+        if self._begun and self.reads_ahead:
             self._read.append((self._reader.submit(self._read_in, begun, beside=True), list(begun.values())))
         else:
             self._merge(self._read_in(begun), list(begun.values()))
@@ -136,8 +148,7 @@ class LocalEngine:
         """Write a token of each text, and tell how far all are."""
         events: list[Event] = []
         try:
-            # Who has nothing else to write waits for what is read.
-            while self._read and (self._read[0][0].done() or not len(self._rows)):
+            while self._is_next_due():
                 reading, read = self._read.popleft()
                 self._merge(reading.result(), read)
             for task, begun in list(self._begun.items()):
@@ -163,6 +174,15 @@ class LocalEngine:
         self._clear()
         self._reader.shutdown(wait=False)
 
+    def _is_next_due(self) -> bool:
+        """Whether those that were read first are to be written about now: there is room, and they are read, or there is nothing else to write."""
+        if not self._read:
+            return False
+        reading, read = self._read[0]
+        writing = sum(one.first_token > 0 for one in self._begun.values())
+        room = self._max_batch is None or writing + len(read) <= self._max_batch
+        return not writing or (room and reading.done())
+
     def _clear(self) -> None:
         for reading, _ in self._read:
             reading.cancel()
@@ -172,7 +192,7 @@ class LocalEngine:
 
     def _read_in(self, begun: dict[Task, _Begun], *, beside: bool = False) -> Joining:
         started = time.monotonic()
-        joining = self._rows.read(
+        joining: Joining = self._rows.read(
             [task.image for task in begun],
             [task.prompt for task in begun],
             [one.rows for one in begun.values()],

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from serving.engine import Engine, LocalEngine
 from serving.remote import RemoteEngine
 from serving.settings import ServingSettings
@@ -26,9 +28,12 @@ class Loader(Protocol):
 class LocalLoader:
     """Loads models into this process. Versions of one base share its weights."""
 
-    def __init__(self, models_dir: Path, dtype: str) -> None:
+    def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
         self._models_dir = models_dir
-        self._dtype = dtype
+        self._dtype = settings.dtype
+        self._max_batch = settings.max_batch
+        # Asked for here, in the main thread: what torch tells other threads is what any thread has set last.
+        self._threads = settings.threads or torch.get_num_threads()
         self._base: VisionLanguageModel | None = None
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
@@ -36,7 +41,8 @@ class LocalLoader:
         base = self._base
         if base is None or (base.base, base.revision) != (version.base, version.base_revision):
             base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
-        engine = LocalEngine(with_adapter(base, adapter, self._models_dir), name)
+        vlm = with_adapter(base, adapter, self._models_dir)
+        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads)
         self._base = base
         return engine
 
@@ -64,4 +70,4 @@ class RemoteLoader:
 
 def make_loader(settings: ServingSettings) -> Loader:
     """Return what the settings ask for: a server, if one is named, or this process."""
-    return RemoteLoader(settings) if settings.engine_url else LocalLoader(Settings().models_dir, settings.dtype)
+    return RemoteLoader(settings) if settings.engine_url else LocalLoader(settings, Settings().models_dir)

@@ -28,7 +28,9 @@ class Reading:
     """How many tokens stand for each photo."""
 
 
-def read(vlm: VisionLanguageModel, images: "Sequence[Image]", prompts: Sequence[str], described: Sequence[int]) -> Reading:
+def read(
+    vlm: VisionLanguageModel, images: "Sequence[Image]", prompts: Sequence[str], described: Sequence[int]
+) -> Reading:
     """Prepare photos and prompts.
 
     Args:
@@ -63,7 +65,9 @@ def _with_descriptions(
         after = len(unread) - before - 1
         picture = rows[number][before : len(rows[number]) - after]
         rows.append([*describing[:at], *picture, *describing[at + 1 :]])
-    return _padded(rows, tokenizer.pad_token_id).to(ids.device), _padded([[1] * len(row) for row in rows], 0).to(ids.device)
+    return _padded(rows, tokenizer.pad_token_id).to(ids.device), _padded([[1] * len(row) for row in rows], 0).to(
+        ids.device
+    )
 
 
 def _padded(rows: list[list[int]], value: int) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _IDLE = 0.25
-"""Rows that are done stay in the batch until they are more than this share of it: letting them go copies the cache, which takes as long as many a token."""
+"""Rows that are done stay in the batch until they are more than this share of it: to let them go copies the cache."""
 
 _NARROW = 512
-"""A language model that is less wide than this writes with one thread: to wake another one takes as long as its share of a product of such matrices."""
+"""A language model that is less wide than this writes with one thread: to wake another takes as long as its share of so small a product."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +94,9 @@ class Rows:
         self._step_threads = 1 if narrow else self._threads
         ends = self._model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        # A tokenizer must not decode in one thread while another pads with it.
+        self._tokenizer = deepcopy(vlm.processor.tokenizer)
+        self._reading = threading.Lock()
         self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
         self.clear()
 
@@ -113,7 +117,7 @@ class Rows:
 
     def join(self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]]) -> int:
         """Read photos and prompts (see `read`), and write the first token of each row. Return how many tokens were read."""
-        joining = self.read(images, prompts, rows)
+        joining: Joining = self.read(images, prompts, rows)
         self.merge(joining)
         return joining.tokens
 
@@ -131,7 +135,8 @@ class Rows:
         """
         torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
         bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
-        reading = read(self._vlm, images, prompts, bare)
+        with self._reading:
+            reading = read(self._vlm, images, prompts, bare)
         ids, mask = reading.ids, reading.mask
         features = self._look(reading, bare)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -183,7 +188,7 @@ class Rows:
 
     def text(self, row: Row) -> str:
         """Return what is written so far."""
-        return str(self._vlm.processor.tokenizer.decode(row.tokens, skip_special_tokens=True)).strip()
+        return str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)).strip()
 
     def count(self, row: Row) -> int:
         """Return how many tokens are written so far, without those that end the text."""
