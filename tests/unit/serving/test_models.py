@@ -28,10 +28,10 @@ def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Serv
 
 
 def test_metrics_tell_of_loaded_models_alone() -> None:
-    from serving.metrics import MODEL_ERRORS, forget_models
+    from serving.metrics import MODEL_ERRORS, tell_models
 
     for number in range(5):
         MODEL_ERRORS.labels(f"forgotten/{number}").inc()
-    forget_models({"forgotten/3"})
+    tell_models({"forgotten/3": "champion"})
     models = {sample.labels["model"] for family in MODEL_ERRORS.collect() for sample in family.samples}
     assert models == {"forgotten/3"}
