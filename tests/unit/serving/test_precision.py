@@ -17,7 +17,7 @@ from serving.settings import ServingSettings
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import ROOT
-from snap2caption.vlm import Decoding, find_revision, load
+from snap2caption.vlm import Decoding, find_revision, load, quieten_peft
 
 pytestmark = pytest.mark.unit
 
@@ -28,6 +28,7 @@ MODELS = ROOT / "models"
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter that is there and adds nothing: the base alone decides what is written."""
     folder = tmp_path_factory.mktemp("adapter")
+    quieten_peft()
     config = LoraConfig(r=4, target_modules=r".*language_model.*\.(q_proj|v_proj)")
     get_peft_model(load("demo-base", MODELS).model, config).save_pretrained(folder)
     return folder
@@ -66,8 +67,8 @@ def test_descriptions_stay_close(precision: str, adapter: Path, tasks: list[Task
 
 def held(engine: LocalEngine) -> int:
     """Return the bytes of the language model's linear weights, without the output layer."""
-    modules = engine._rows._model.model.language_model.layers.modules()
-    return sum(one.weight.nbytes for one in modules if isinstance(one, torch.nn.Linear) and "lora" not in str(one))
+    modules = engine._rows._model.model.language_model.layers.named_modules()
+    return sum(one.weight.nbytes for name, one in modules if isinstance(one, torch.nn.Linear) and "lora" not in name)
 
 
 def test_weights_take_what_their_bits_say(adapter: Path) -> None:
