@@ -171,7 +171,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
     write = partial(_write, request, photos, options, tuple(saved))
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
-        streaming.stream(write, request.state.request_id) if options.stream else write()
+        streaming.stream(write, options, request.state.request_id) if options.stream else write()
     )
     writing = asyncio.create_task(answer)
     leaving = asyncio.create_task(_left(request))

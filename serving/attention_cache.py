@@ -38,21 +38,28 @@ class _Layer(DynamicLayer):
     def join(self, other: "_Layer") -> None:
         """Add the rows of *other* below. The shorter ones are filled up on the left."""
         tokens = max(self.keys.shape[2], other.keys.shape[2])
-        self._store(
-            torch.cat([pad_left(self.keys, tokens), pad_left(other.keys, tokens)]),
-            torch.cat([pad_left(self.values, tokens), pad_left(other.values, tokens)]),
-        )
+        self._room = [_room_for(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))]
+        self._show(tokens)
 
     def _store(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        tokens = keys.shape[2]
-        rooms = []
-        for states in (keys, values):
-            # Zeros, though they are never looked at: what is masked is still multiplied, and old memory may hold NaN.
-            room = states.new_zeros((*states.shape[:2], tokens + _ROOM, states.shape[3]))
-            room[:, :, :tokens] = states
-            rooms.append(room)
-        self._room = rooms
-        self.keys, self.values = (room[:, :, :tokens] for room in rooms)
+        self._room = [_room_for(keys.shape[2], (states,)) for states in (keys, values)]
+        self._show(keys.shape[2])
+
+    def _show(self, tokens: int) -> None:
+        self.keys, self.values = (room[:, :, :tokens] for room in self._room)
+
+
+def _room_for(tokens: int, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return room for the rows of all *parts* and some more tokens; the first *tokens* of it are written, ending with the parts' own."""
+    first = parts[0]
+    rows = sum(len(part) for part in parts)
+    room = first.new_empty((rows, first.shape[1], tokens + _ROOM, first.shape[3]))
+    for part, own in zip(parts, room.split([len(part) for part in parts]), strict=True):
+        padding = tokens - part.shape[2]
+        # Zeros, though they are never looked at: what is masked is still multiplied, and old memory may hold NaN.
+        own[:, :, :padding] = 0
+        own[:, :, padding:tokens] = part
+    return room
 
 
 class AttentionCache(Cache):
@@ -72,8 +79,3 @@ class AttentionCache(Cache):
         """Add the rows of *other* below."""
         for layer, more in zip(self.layers, other.layers, strict=True):
             layer.join(more)
-
-
-def pad_left(states: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Return *states*, of shape (rows, heads, tokens, width), filled up with zeros on the left to so many *tokens*."""
-    return torch.nn.functional.pad(states, (0, 0, tokens - states.shape[2], 0))

@@ -186,7 +186,9 @@ class Batcher:
             return [] if self._running else [self._again.popleft()]
         tickets: list[Ticket] = []
         running = sum(len(one.tickets) for one in self._running.values())
-        room = self._max_batch - running
+        # Who can read beside writing is given half a batch more: whoever has been read takes a place as soon as it is free.
+        ahead = self._max_batch // 2 if any(one.served.engine.reads_ahead for one in self._running.values()) else 0
+        room = self._max_batch + ahead - running
         if running and room < self._max_batch // 2:
             # Photos are read together: one by one, as places get free, costs a fifth of what can be written.
             return []

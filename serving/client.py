@@ -48,7 +48,10 @@ class Client:
         return CaptionAnswer.model_validate(self._ask("POST", _CAPTION, **form).json())
 
     def stream(self, *photos: bytes, options: Options | None = None) -> Iterator[str | CaptionAnswer]:
-        """Yield the first variant's caption piece by piece as it is written, then the answer, which alone counts: it is checked and finished."""
+        """Yield the first variant's caption piece by piece as it is written, then the answer, which alone counts.
+
+        Rarely a caption proves unfit after its first words were shown; the answer then holds another.
+        """
         form = _form(photos, options or Options(), stream=True)
         with self._explained(), self._http.stream("POST", _CAPTION, **form) as answer:
             if answer.is_error:
@@ -65,7 +68,7 @@ class Client:
                         yield str(piece["text"])
                 elif field == "data" and name == "answer":
                     yield CaptionAnswer.model_validate_json(value)
-                elif field == "data":
+                elif field == "data" and name == "error":
                     raise UserError(str(json.loads(value)["detail"]))
 
     def voice(self) -> list[str]:

@@ -2,12 +2,14 @@
 
 import re
 import time
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from serving.metrics import PREFILL_TOKENS, STAGE
-from serving.rows import Row, Rows
+from serving.rows import Joining, Row, Rows
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 if TYPE_CHECKING:
@@ -55,9 +57,14 @@ class Engine(Protocol):
 
     version: str
     """The model's name and version, such as ``snap2caption/3``."""
+    reads_ahead: bool
+    """Whether it may be given more tasks than are written about at once, to read their photos meanwhile."""
 
     def add(self, tasks: Sequence[Task]) -> None:
-        """Begin to write about *tasks*, beside those that are written about already. If it raises, none of *tasks* was begun."""
+        """Begin to write about *tasks*, beside those that are written about already. If it raises, none of *tasks* was begun.
+
+        What can be found only while they are read may come to light at a later step.
+        """
         ...
 
     def step(self) -> list[Event]:
@@ -103,47 +110,56 @@ class _Begun:
 class LocalEngine:
     """A model in this process. Photos join and leave between two tokens; each is looked at once, for all that is written about it."""
 
-    def __init__(self, vlm: VisionLanguageModel, version: str) -> None:
+    def __init__(
+        self, vlm: VisionLanguageModel, version: str, *, max_batch: int | None = None, threads: int | None = None
+    ) -> None:
         """Take the model.
+
+        Args:
+            vlm: the model with its adapter.
+            version: its name and version.
+            max_batch: how many photos are written about at once; others are read, and wait for a place. No limit, if left out.
+            threads: how many it may use on the CPU; as many as torch does now, if left out.
 
         Raises:
             UserError: its adapter is of a kind that is not served.
         """
         self.version = version
-        self._rows = Rows(vlm)
+        self._rows = Rows(vlm, threads)
+        self.reads_ahead = self._rows.overlaps
+        self._max_batch = max_batch
         self._begun: dict[Task, _Begun] = {}
+        self._reader = ThreadPoolExecutor(1, "reader")
+        self._read: deque[tuple[Future[Joining], list[_Begun]]] = deque()
 
     def add(self, tasks: Sequence[Task]) -> None:
-        """Read photos and prompts, and write the first tokens."""
+        """Read photos and prompts, and write the first tokens; while others are written about, if that pays, in a thread beside."""
         begun = {
             task: _Begun([Row(decoding) for decoding in task.decodings], Row(describing(task), bare=True))
             for task in tasks
         }
-        started = time.monotonic()
-        tokens = self._rows.join(
-            [task.image for task in tasks], [task.prompt for task in tasks], [one.rows for one in begun.values()]
-        )
-        PREFILL_TOKENS.observe(tokens / len(tasks))
-        now = time.monotonic()
-        STAGE.labels("prefill").observe(now - started)
-        for one in begun.values():
-            one.first_token = now - one.at
+        if self._begun and self.reads_ahead:
+            self._read.append((self._reader.submit(self._read_in, begun, beside=True), list(begun.values())))
+        else:
+            self._merge(self._read_in(begun), list(begun.values()))
         self._begun |= begun
 
     def step(self) -> list[Event]:
         """Write a token of each text, and tell how far all are."""
         events: list[Event] = []
-        for task, begun in list(self._begun.items()):
-            if task.stream:
-                events += [(task, Piece(number, self._rows.text(row))) for number, row in enumerate(begun.variants)]
-            if all(row.done for row in begun.rows):
-                del self._begun[task]
-                events.append((task, self._written(begun)))
         try:
+            while self._is_next_due():
+                reading, read = self._read.popleft()
+                self._merge(reading.result(), read)
+            for task, begun in list(self._begun.items()):
+                if task.stream and begun.first_token:
+                    events += [(task, Piece(number, self._rows.text(row))) for number, row in enumerate(begun.variants)]
+                if all(row.done for row in begun.rows):
+                    del self._begun[task]
+                    events.append((task, self._written(begun)))
             self._rows.step()
         except Exception:
-            self._rows.clear()
-            self._begun.clear()
+            self._clear()
             raise
         return events
 
@@ -155,8 +171,42 @@ class LocalEngine:
 
     def close(self) -> None:
         """Leave all rows. The memory is free when nobody refers to the engine."""
+        self._clear()
+        self._reader.shutdown(wait=False)
+
+    def _is_next_due(self) -> bool:
+        """Whether those that were read first are to be written about now: there is room, and they are read, or there is nothing else to write."""
+        if not self._read:
+            return False
+        reading, read = self._read[0]
+        writing = sum(one.first_token > 0 for one in self._begun.values())
+        room = self._max_batch is None or writing + len(read) <= self._max_batch
+        return not writing or (room and reading.done())
+
+    def _clear(self) -> None:
+        for reading, _ in self._read:
+            reading.cancel()
+        self._read.clear()
         self._rows.clear()
         self._begun.clear()
+
+    def _read_in(self, begun: dict[Task, _Begun], *, beside: bool = False) -> Joining:
+        started = time.monotonic()
+        joining: Joining = self._rows.read(
+            [task.image for task in begun],
+            [task.prompt for task in begun],
+            [one.rows for one in begun.values()],
+            beside=beside,
+        )
+        PREFILL_TOKENS.observe(joining.tokens / len(begun))
+        STAGE.labels("prefill").observe(time.monotonic() - started)
+        return joining
+
+    def _merge(self, joining: Joining, begun: Sequence[_Begun]) -> None:
+        self._rows.merge(joining)
+        now = time.monotonic()
+        for one in begun:
+            one.first_token = now - one.at
 
     def _written(self, begun: _Begun) -> Written:
         return Written(

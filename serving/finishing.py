@@ -16,6 +16,12 @@ def finish(caption: str, length: Length | None, emoji: Emoji | None) -> str:
     return caption
 
 
+def whole_sentences(text: str, most: int | None = None) -> str:
+    """Return the sentences of an unfinished *text* that another one follows, at most so many; perhaps none."""
+    ends = [match.start() for match in _SENTENCE_END.finditer(text)][:most]
+    return text[: ends[-1]] if ends else ""
+
+
 def _shorten(caption: str, most: int) -> str:
     end = words = 0
     for match in [*_SENTENCE_END.finditer(caption), None]:

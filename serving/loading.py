@@ -3,7 +3,10 @@
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from serving.engine import Engine, LocalEngine
+from serving.int8 import quantise
 from serving.remote import RemoteEngine
 from serving.settings import ServingSettings
 from snap2caption.registry import ModelVersion
@@ -26,9 +29,13 @@ class Loader(Protocol):
 class LocalLoader:
     """Loads models into this process. Versions of one base share its weights."""
 
-    def __init__(self, models_dir: Path, dtype: str) -> None:
+    def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
         self._models_dir = models_dir
-        self._dtype = dtype
+        self._dtype = _dtype(settings.precision)
+        self._quantised = settings.precision == "int8"
+        self._max_batch = settings.max_batch
+        # Asked for here, in the main thread: what torch tells other threads is what any thread has set last.
+        self._threads = settings.threads or torch.get_num_threads()
         self._base: VisionLanguageModel | None = None
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
@@ -36,9 +43,18 @@ class LocalLoader:
         base = self._base
         if base is None or (base.base, base.revision) != (version.base, version.base_revision):
             base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
-        engine = LocalEngine(with_adapter(base, adapter, self._models_dir), name)
+            if self._quantised:
+                quantise(base.model)
+        vlm = with_adapter(base, adapter, self._models_dir)
+        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads)
         self._base = base
         return engine
+
+
+def _dtype(precision: str) -> str:
+    if precision in {"fp32", "bf16"}:
+        return {"fp32": "float32", "bf16": "bfloat16"}[precision]
+    return "bfloat16" if torch.cuda.is_available() else "float32"
 
 
 class RemoteLoader:
@@ -64,4 +80,4 @@ class RemoteLoader:
 
 def make_loader(settings: ServingSettings) -> Loader:
     """Return what the settings ask for: a server, if one is named, or this process."""
-    return RemoteLoader(settings) if settings.engine_url else LocalLoader(Settings().models_dir, settings.dtype)
+    return RemoteLoader(settings) if settings.engine_url else LocalLoader(settings, Settings().models_dir)

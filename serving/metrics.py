@@ -32,12 +32,32 @@ MODEL_SECONDS = Histogram(
     "snap2caption_model_seconds", "Time to caption a photo, by model version.", ["model"], buckets=_SECONDS
 )
 MODEL_ERRORS = Counter("snap2caption_model_errors_total", "Photos that failed, by model version.", ["model"])
-BY_MODEL = (MODEL_SECONDS, MODEL_ERRORS)
+MODEL_RATINGS = Histogram(
+    "snap2caption_model_ratings",
+    "Ratings of captions, by the model version that wrote them, while it is loaded.",
+    ["model"],
+    buckets=(1, 2, 3, 4, 5),
+)
+MODEL_ROLE = Gauge("snap2caption_model_role", "1 for what a loaded model version is here.", ["model", "role"])
+BY_MODEL = (MODEL_SECONDS, MODEL_ERRORS, MODEL_RATINGS)
+
+_loaded: frozenset[str] = frozenset()
 
 
-def forget_models(loaded: set[str]) -> None:
-    """Remove the series of all model versions but those that are *loaded*."""
+def tell_models(roles: dict[str, str]) -> None:
+    """Let the metrics tell of the models in *roles* (version to role: champion, challenger or previous), and remove the series of all others."""
+    global _loaded
+    _loaded = frozenset(roles)
     for metric in BY_MODEL:
         known = {sample.labels["model"] for family in metric.collect() for sample in family.samples}
-        for model in known - loaded:
+        for model in known - _loaded:
             metric.remove(model)
+    MODEL_ROLE.clear()
+    for model, role in roles.items():
+        MODEL_ROLE.labels(model, role).set(1)
+
+
+def observe_rating(model: str, rating: int) -> None:
+    """Count a rating of a caption by *model*. Of one that is not loaded any longer nothing is told: there is no end of versions."""
+    if model in _loaded:
+        MODEL_RATINGS.labels(model).observe(rating)

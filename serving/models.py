@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from serving.cache import AdapterCache
 from serving.engine import Engine, Task, write
 from serving.loading import Loader
-from serving.metrics import MODEL, REGISTRY_CONTACT, SWAPS, forget_models
+from serving.metrics import MODEL, REGISTRY_CONTACT, SWAPS, tell_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt, parse
@@ -238,8 +238,9 @@ class Models:
 
     def _forget_others(self) -> None:
         """Let the metrics tell of the models that are loaded, and of no others: there is no end of versions."""
-        loaded = (self._served, self._previous, self._challenger)
-        forget_models({one.engine.version for one in loaded if one})
+        # What is named last counts: a challenger that is promoted is the champion.
+        loaded = {"previous": self._previous, "challenger": self._challenger, "champion": self._served}
+        tell_models({one.engine.version: role for role, one in loaded.items() if one})
 
     def _serve_last_good(self) -> None:
         last = self._cache.last_good()

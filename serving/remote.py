@@ -59,6 +59,7 @@ class RemoteEngine:
         self, url: str, key: str, *, version: str, name: str, base: str, timeout: float, concurrent: int
     ) -> None:
         self.version = version
+        self.reads_ahead = False
         self._name = name
         self._base = base
         headers = {"Authorization": f"Bearer {key}"} if key else {}

@@ -1,6 +1,8 @@
 """Writing rows together, one token a step: rows join and leave between two tokens, each with its own way of decoding."""
 
+import threading
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,18 @@ from torch import nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from serving.attention_cache import AttentionCache
+from serving.reading import Reading, read
 from snap2caption.errors import UserError
-from snap2caption.post import DESCRIBE_PROMPT
 from snap2caption.vlm import SEEING, Decoding, VisionLanguageModel, image_features
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+_IDLE = 0.25
+"""Rows that are done stay in the batch until they are more than this share of it: to let them go copies the cache."""
+
+_NARROW = 512
+"""A language model that is less wide than this writes with one thread: to wake another takes as long as its share of so small a product."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,11 +61,27 @@ class Row:
         self.done = self.cut or token in ends
 
 
-class Rows:
-    """The rows that are being written by one model. Not for several threads at once."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Joining:
+    """Rows whose photos and prompts have been read, before their first token."""
 
-    def __init__(self, vlm: VisionLanguageModel) -> None:
-        """Take the model.
+    rows: list[Row]
+    cache: AttentionCache
+    mask: torch.Tensor
+    """Of shape (rows, tokens read), 0 on padding."""
+    positions: torch.Tensor
+    """Of each row's next token."""
+    logits: torch.Tensor
+    """Of shape (rows, vocabulary)."""
+    tokens: int
+    """How many were read, without padding."""
+
+
+class Rows:
+    """The rows that are being written by one model. One thread writes; another may `read` meanwhile."""
+
+    def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
+        """Take the model, and how many threads it may use on the CPU: as many as torch does now, if left out.
 
         Raises:
             UserError: its adapter is of a kind that can't be left out for some rows of a batch.
@@ -65,8 +89,14 @@ class Rows:
         self._vlm = vlm
         self._adapter = _Adapter(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
+        self._threads = threads or torch.get_num_threads()
+        narrow = self._model.config.get_text_config().hidden_size < _NARROW
+        self._step_threads = 1 if narrow else self._threads
         ends = self._model.generation_config.eos_token_id
         self._ends = frozenset(ends if isinstance(ends, list) else [ends])
+        # A tokenizer must not decode in one thread while another pads with it.
+        self._tokenizer = deepcopy(vlm.processor.tokenizer)
+        self._reading = threading.Lock()
         self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
         self.clear()
 
@@ -80,26 +110,38 @@ class Rows:
         self._mask = torch.empty(0)
         self._positions = torch.empty(0)
 
-    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    @property
+    def overlaps(self) -> bool:
+        """Whether photos are to be read in a thread beside the one that writes, as that leaves cores idle."""
+        return self._step_threads < self._threads and self._model.device.type == "cpu"
+
     def join(self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]]) -> int:
-        """Read photos and prompts, and write the first token of each row.
+        """Read photos and prompts (see `read`), and write the first token of each row. Return how many tokens were read."""
+        joining: Joining = self.read(images, prompts, rows)
+        self.merge(joining)
+        return joining.tokens
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def read(
+        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]], *, beside: bool = False
+    ) -> "Joining":
+        """Read photos and prompts, for rows that are merged later.
 
         Args:
             images: RGB, any size.
             prompts: one an image.
             rows: those of each image. Of one image, all that are written by the same model share the reading.
-
-        Returns:
-            How many tokens were read.
+            beside: another thread writes meanwhile.
         """
+        torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
         bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
-        asked = [*prompts, *(DESCRIBE_PROMPT for _ in bare)]
-        read = self._vlm.inputs([*images, *(images[number] for number in bare)], asked)
-        ids, mask = read["input_ids"], read["attention_mask"]
-        features = self._look({name: value[: len(images)] for name, value in read.items()}, bare)
+        with self._reading:
+            reading = read(self._vlm, images, prompts, bare)
+        ids, mask = reading.ids, reading.mask
+        features = self._look(reading, bare)
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         cache = AttentionCache()
-        with self._adapter.only([number < len(images) for number in range(len(asked))]):
+        with self._adapter.only([number < len(images) for number in range(len(ids))]):
             logits = self._model(
                 input_ids=ids,
                 attention_mask=mask,
@@ -113,16 +155,24 @@ class Rows:
         placed = [(described[number] if row.bare else number, row) for number, own in enumerate(rows) for row in own]
         places = torch.tensor([place for place, _ in placed], device=ids.device)
         cache.rearrange(places)
-        self._merge([row for _, row in placed], cache, mask[places], positions[places, -1] + 1)
-        self._choose(logits[places], [row for _, row in placed])
-        return int(mask.sum())
+        next_positions = positions[places, -1] + 1
+        return Joining([row for _, row in placed], cache, mask[places], next_positions, logits[places], int(mask.sum()))
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def merge(self, joining: "Joining") -> None:
+        """Write the first token of rows that have been read, and go on with them beside the others."""
+        self._merge(joining.rows, joining.cache, joining.mask, joining.positions)
+        self._choose(joining.logits, joining.rows)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def step(self) -> None:
-        """Write one more token of each row that is not done. Rows that are done are left."""
-        self._leave()
+        """Write one more token of each row that is not done. Rows that are done are left, many at once."""
+        done = sum(row.done for row in self._rows)
+        if done == len(self._rows) or done > _IDLE * len(self._rows):
+            self._leave()
         if not self._rows:
             return
+        torch.set_num_threads(self._step_threads)
         ids = torch.tensor([[row.tokens[-1]] for row in self._rows], device=self._mask.device)
         self._mask = nn.functional.pad(self._mask, (0, 1), value=1)
         with self._adapter.only([not row.bare for row in self._rows]):
@@ -138,20 +188,18 @@ class Rows:
 
     def text(self, row: Row) -> str:
         """Return what is written so far."""
-        return str(self._vlm.processor.tokenizer.decode(row.tokens, skip_special_tokens=True)).strip()
+        return str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)).strip()
 
     def count(self, row: Row) -> int:
         """Return how many tokens are written so far, without those that end the text."""
         return sum(token not in self._special for token in row.tokens)
 
-    def _look(self, read: dict[str, torch.Tensor], bare: list[int]) -> torch.Tensor:
+    def _look(self, reading: Reading, bare: list[int]) -> torch.Tensor:
         """Return the pictures' features, then once more those of the pictures *bare*: as the base sees them, if the adapter changes that."""
-        features = image_features(self._model, read)
-        counts = (read["input_ids"] == self._model.config.image_token_id).sum(1).tolist()
-        pictures = features.split(counts)
+        pictures = image_features(self._model, reading.pictures).split(reading.image_tokens)
         if self._adapter.sees and bare:
             with self._adapter.only(False):
-                pictures_bare = image_features(self._model, read).split(counts)
+                pictures_bare = image_features(self._model, reading.pictures).split(reading.image_tokens)
         else:
             pictures_bare = pictures
         return torch.cat([*pictures, *(pictures_bare[number] for number in bare)])
@@ -186,13 +234,15 @@ class Rows:
         """Choose the next token of each row: the likeliest, or one from the nucleus."""
         logits = logits.float()
         chosen = logits.argmax(-1)
-        sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0]
+        sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0 and not row.done]
         if sampled:
             places = torch.tensor(sampled, device=logits.device)
             chosen[places] = _sample(logits[places], [rows[number] for number in sampled])
-        sure = logits.gather(1, chosen[:, None]).squeeze(1) - logits.logsumexp(-1)
-        for row, token, probability in zip(rows, chosen.tolist(), sure.exp().tolist(), strict=True):
-            row.append(token, probability, self._ends)
+        sure = logits.softmax(-1).gather(1, chosen[:, None]).squeeze(1)
+        for row, token, probability in zip(rows, chosen.tolist(), sure.tolist(), strict=True):
+            # One that is done may still be in the batch: what comes after its end is nobody's.
+            if not row.done:
+                row.append(token, probability, self._ends)
 
 
 def _sample(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
@@ -217,7 +267,8 @@ class _Adapter:
     def __init__(self, model: nn.Module) -> None:
         self.sees = False
         """Whether it changes what is seen of a picture."""
-        self._share: torch.Tensor | None = None
+        # Each thread has its own: one may read photos while another writes.
+        self._local = threading.local()
         for name, module in model.named_modules():
             if not isinstance(module, LoraLayer):
                 continue
@@ -236,7 +287,8 @@ class _Adapter:
         return _Only(self, None if all(rows) else torch.tensor(rows)[:, None, None])
 
     def _scale(self, _: nn.Module, __: object, added: torch.Tensor) -> torch.Tensor | None:
-        return None if self._share is None else added * self._share.to(added)
+        share: torch.Tensor | None = getattr(self._local, "share", None)
+        return None if share is None else added * share.to(added)
 
 
 class _Only:
@@ -245,7 +297,7 @@ class _Only:
         self._share = share
 
     def __enter__(self) -> None:
-        self._adapter._share = self._share
+        self._adapter._local.share = self._share
 
     def __exit__(self, *_: object) -> None:
-        self._adapter._share = None
+        self._adapter._local.share = None

@@ -22,10 +22,44 @@ def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> li
         language: of the text, in English words, such as German; English counts always.
         said: what the creator named herself, such as the place: its words pass (``Dick's Diner``).
     """
-    languages = {_ENGLISH, (language or _ENGLISH).strip().casefold()} & _KNOWN
-    found = _filter(tuple(sorted(languages))).check_profanity(text)["profane_words"]
+    found = _filter(_languages(language)).check_profanity(text)["profane_words"]
     hers = set(re.findall(r"\w+", said.casefold()))
     return [word for word in found if word.casefold() not in hers]
+
+
+def settled(text: str, *, language: str | None = None) -> str:
+    """Return the beginning of an unfinished *text* that stays fit to be posted whatever follows; *text* must be fit so far.
+
+    Held back are the last word, which may grow, single letters before it, which may spell one, and what may begin a phrase of the lists.
+
+    Args:
+        text: what is written so far.
+        language: of the text, as for `find_unsafe`.
+    """
+    words = list(re.finditer(r"\S+", text))
+    begin = len(words) - 1
+    while begin > 0 and len(re.findall(r"\w", words[begin - 1].group())) <= 1:
+        begin -= 1
+    phrases = _phrases(_languages(language))
+    folded = [" ".join(re.findall(r"\w+", word.group().casefold())) for word in words]
+    longest = max((phrase.count(" ") + 1 for phrase in phrases), default=1)
+    for earlier in range(max(0, len(words) - longest), begin):
+        tail = " ".join(folded[earlier:]).rstrip()
+        if any(phrase.startswith(tail) for phrase in phrases):
+            begin = earlier
+            break
+    return text[: words[begin].start()].rstrip() if words else ""
+
+
+def _languages(language: str | None) -> tuple[str, ...]:
+    return tuple(sorted({_ENGLISH, (language or _ENGLISH).strip().casefold()} & _KNOWN))
+
+
+@cache
+def _phrases(languages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the lists have that is longer than a word."""
+    folded = (" ".join(re.findall(r"\w+", str(entry).casefold())) for entry in _filter(languages).words)
+    return tuple(sorted(phrase for phrase in folded if " " in phrase))
 
 
 @cache

@@ -1,7 +1,7 @@
 """Settings of the service, from the environment (``SNAP2CAPTION_SERVING_*``)."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -42,7 +42,8 @@ class ServingSettings(BaseSettings):
     """Of the requests, how many the challenger answers: always the same creators, or where no keys are set, the same photos."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of the model on the CPU; all cores if left out."""
-    dtype: str = Field(default="float32", pattern="^(float32|bfloat16|float16)$")
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    """Of the model: auto is bf16 on a GPU and fp32 on the CPU. int8 holds the language model's weights in 8 bits and computes as auto does."""
     banned_hashtags: Path | None = None
     """A file of hashtags that are never used, in place of the shipped ones or on top of them (`snap2caption.hashtags.banned`)."""
     hashtags_poll_seconds: float = Field(default=60.0, gt=0)

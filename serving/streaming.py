@@ -1,4 +1,7 @@
-"""Captions as they are written, as server-sent events: ``token`` for each piece, ``answer`` with all of it, ``error`` with a problem body."""
+"""Captions as they are written, as server-sent events.
+
+``token`` for each piece, ``replace`` where a caption took another's place, ``answer`` with all of it, ``error`` with a problem body.
+"""
 
 import asyncio
 import json
@@ -10,9 +13,9 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from serving.engine import Piece
+from serving.growing import Growing
 from serving.problems import ProblemError, broken
-from serving.safety import find_unsafe
-from serving.schemas import CaptionAnswer
+from serving.schemas import CaptionAnswer, Options
 
 logger = logging.getLogger(__name__)
 
@@ -21,40 +24,23 @@ MEDIA_TYPE = "text/event-stream"
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["event", "data"],
-    "properties": {"event": {"enum": ["token", "answer", "error"]}, "data": {"type": "string", "description": "JSON."}},
+    "properties": {
+        "event": {"enum": ["token", "replace", "answer", "error"]},
+        "data": {"type": "string", "description": "JSON."},
+    },
 }
 """What OpenAPI says of an event."""
 
 _HEADERS = {"X-Accel-Buffering": "no"}
 """Proxies such as nginx would keep the pieces back until all are there."""
 
-_UNFINISHED = "\ufffd"
-"""What stands for a character of which a token holds only some bytes."""
 
-
-class Growing:
-    """Turns what is written so far into what is new of it, variant by variant: the caption up to its first hashtag, while it is fit to be shown."""
-
-    def __init__(self) -> None:
-        self._sent: dict[int, str] = {}
-
-    def take(self, piece: Piece) -> str:
-        """Return what *piece* adds to the variant's earlier ones."""
-        text = piece.text.rstrip(_UNFINISHED)
-        caption = text.partition("#")[0].partition("＃")[0].rstrip()
-        sent = self._sent.setdefault(piece.variant, "")
-        # A word that only begins like a bad one is sent with what follows.
-        if not caption.startswith(sent) or find_unsafe(caption):
-            return ""
-        self._sent[piece.variant] = caption
-        return caption[len(sent) :]
-
-
-async def stream(write: Callable[..., Awaitable[CaptionAnswer]], request_id: str) -> Response:
+async def stream(write: Callable[..., Awaitable[CaptionAnswer]], options: Options, request_id: str) -> Response:
     """Return the answer to a request as a stream of events. What is refused before the first word is an ordinary refusal.
 
     Args:
         write: captions, and tells its argument ``listener`` how the caption grows. It is cancelled when the client leaves.
+        options: what the creator asked for.
         request_id: for the log.
 
     Raises:
@@ -76,22 +62,28 @@ async def stream(write: Callable[..., Awaitable[CaptionAnswer]], request_id: str
     except BaseException:
         writing.cancel()
         raise
-    return StreamingResponse(_events(first, pieces, writing, request_id), media_type=MEDIA_TYPE, headers=_HEADERS)
+    return StreamingResponse(
+        _events(first, pieces, writing, options, request_id), media_type=MEDIA_TYPE, headers=_HEADERS
+    )
 
 
 async def _events(
     piece: Piece | None,
     pieces: "asyncio.Queue[Piece | None]",
     writing: "asyncio.Future[CaptionAnswer]",
+    options: Options,
     request_id: str,
 ) -> AsyncIterator[str]:
-    growing = Growing()
+    growing = Growing(options)
     try:
         while piece is not None:
             if new := growing.take(piece):
-                yield _event("token", json.dumps({"variant": piece.variant, "text": new}, ensure_ascii=False))
+                yield _text("token", piece.variant, new)
             piece = await pieces.get()
-        yield _event("answer", (await writing).model_dump_json())
+        answer = await writing
+        for name, variant, text in growing.rest(answer.variants):
+            yield _text(name, variant, text)
+        yield _event("answer", answer.model_dump_json())
     except ProblemError as problem:
         yield _event("error", problem.body().model_dump_json())
     except Exception:
@@ -100,6 +92,10 @@ async def _events(
         yield _event("error", broken(request_id).body().model_dump_json())
     finally:
         writing.cancel()
+
+
+def _text(name: str, variant: int, text: str) -> str:
+    return _event(name, json.dumps({"variant": variant, "text": text}, ensure_ascii=False))
 
 
 def _event(name: str, data: str) -> str:

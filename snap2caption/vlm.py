@@ -28,7 +28,7 @@ SEEING = ("vision_tower", "multi_modal_projector", "vision_model", "connector")
 
 _PROCESSOR = "processor_config.json"
 
-_TEXT = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
+TEXT_INPUTS = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
 """What of a batch is no picture."""
 
 
@@ -135,7 +135,7 @@ def image_features(model: Any, batch: "Mapping[str, torch.Tensor]") -> "torch.Te
     """Return what the language model sees of the pictures in *batch*: (image tokens, width), picture after picture."""
     import torch
 
-    pictures = {name: value.to(model.device) for name, value in batch.items() if name not in _TEXT}
+    pictures = {name: value.to(model.device) for name, value in batch.items() if name not in TEXT_INPUTS}
     pictures["pixel_values"] = pictures["pixel_values"].to(model.dtype)
     features = model.get_image_features(**pictures, return_dict=True).pooler_output
     return torch.cat([picture.flatten(0, -2) for picture in features])

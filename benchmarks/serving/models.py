@@ -13,14 +13,19 @@ MODELS = {"demo": 48, "smolvlm-256m-unsplit": 32, "llava-tiny": 16}
 
 def load_model(name: str) -> VisionLanguageModel:
     """Return the demo base, or a random model of that shape; with an adapter that costs what a trained one does, and adds nothing."""
+    vlm = load("demo-base", Settings().models_dir) if name == "demo" else readable(build(name, "float32"))
+    return adapted(vlm)
+
+
+def adapted(vlm: VisionLanguageModel) -> VisionLanguageModel:
+    """Return *vlm* with an adapter that costs what a trained one does, and adds nothing."""
     quieten_peft()
-    vlm = load("demo-base", Settings().models_dir) if name == "demo" else _readable(build(name, "float32"))
     config = LoraConfig(r=8, target_modules=r".*(language_model|text_model).*\.(q_proj|v_proj)")
     vlm.model = get_peft_model(vlm.model, config).eval()
     return vlm
 
 
-def _readable(vlm: VisionLanguageModel) -> VisionLanguageModel:
+def readable(vlm: VisionLanguageModel) -> VisionLanguageModel:
     """Let a random model write words alone: of what stands for no text, nothing could be shown, and a service would try again."""
     tokenizer = vlm.processor.tokenizer
     words = set(range(len(tokenizer))) - set(tokenizer.all_special_ids) - set(tokenizer.added_tokens_decoder)

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from serving.metrics import observe_rating
 from snap2caption.feedback import Feedback
 
 FEEDBACK = Counter("snap2caption_feedback_total", "Feedback sent, by what became of it.", ["outcome"])
@@ -41,6 +42,8 @@ def observe(feedback: Feedback) -> None:
     version = _label(feedback.model_version)
     if feedback.rating is not None:
         RATINGS.labels(version, str(feedback.rating)).inc()
+        if feedback.model_version is not None:
+            observe_rating(feedback.model_version, feedback.rating)
     if feedback.shown is not None and feedback.verdict is not None:
         VERDICTS.labels(version, feedback.tone or "none", feedback.verdict).inc()
     if feedback.edit_distance is not None:

@@ -16,6 +16,7 @@ class ScriptedEngine:
 
     def __init__(self, text: str = "Golden hour ✨\n#sf #sunset", version: str = "test/1") -> None:
         self.version = version
+        self.reads_ahead = False
         self.text = text
         self.texts: list[str] = []
         """What it writes first, one after another."""

@@ -61,6 +61,46 @@ def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalE
         assert (written[one].texts[0], written[one].description) == (caption, described)
 
 
+def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguageModel) -> None:
+    engine = LocalEngine(vlm, "demo/1", max_batch=2, threads=2)
+    assert engine.reads_ahead
+    tasks = [task("skyblue", Decoding(30)), task("darkred"), task("green", Decoding(9)), task("white", SAMPLED)]
+    engine.add(tasks[:2])
+    engine.add(tasks[2:3])
+    engine.add(tasks[3:])
+    written: dict[Task, Written] = {}
+    while len(written) < len(tasks):
+        assert sum(not row.bare and not row.done for row in engine._rows._rows) <= 2
+        written |= {done: what for done, what in engine.step() if isinstance(what, Written)}
+    for one in tasks[:3]:
+        assert written[one].texts[0] == vlm.generate([one.image], [one.prompt], one.decodings[0])[0].text
+    alone = write(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
+    assert written[tasks[3]].texts == alone[0].texts
+
+
+def test_a_photo_that_can_not_be_read_beside_ends_the_step_and_nothing_stays(
+    vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LocalEngine(vlm, "demo/1", threads=2)
+    engine.add([task("skyblue", Decoding(200))])
+    with monkeypatch.context() as broken:
+        broken.setattr("serving.rows.image_features", _fail)
+        engine.add([task("darkred")])
+        with pytest.raises(MemoryError):
+            write_on(engine)
+    assert not engine.step()
+    assert write(engine, [task("green")])[0].description
+
+
+def write_on(engine: LocalEngine) -> None:
+    while engine._begun:
+        engine.step()
+
+
+def _fail(*_: object) -> None:
+    raise MemoryError
+
+
 def test_a_text_grows_piece_by_piece(local: LocalEngine) -> None:
     asked = task("skyblue", stream=True)
     local.add([asked, task("darkred")])

@@ -6,6 +6,7 @@ import pytest
 
 from serving.loading import LocalLoader
 from serving.models import Models, Served
+from serving.settings import ServingSettings
 from snap2caption.registry import Registry
 
 pytestmark = pytest.mark.unit
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Served, tmp_path: Path) -> None:
     models = Models(
-        Registry("http://127.0.0.1:9", "none"), LocalLoader(tmp_path, "float32"), tmp_path,
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(ServingSettings(), tmp_path), tmp_path,
         poll_seconds=1, threads=None, canary_share=0.2,
     )  # fmt: skip
     challenger = Served(served.engine, served.hashtags, served.version)
@@ -27,10 +28,10 @@ def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Serv
 
 
 def test_metrics_tell_of_loaded_models_alone() -> None:
-    from serving.metrics import MODEL_ERRORS, forget_models
+    from serving.metrics import MODEL_ERRORS, tell_models
 
     for number in range(5):
         MODEL_ERRORS.labels(f"forgotten/{number}").inc()
-    forget_models({"forgotten/3"})
+    tell_models({"forgotten/3": "champion"})
     models = {sample.labels["model"] for family in MODEL_ERRORS.collect() for sample in family.samples}
     assert models == {"forgotten/3"}

@@ -1,0 +1,169 @@
+"""Our engine on one GPU, on a model of LLaVA-1.5-7B's shape with random weights, in bfloat16: latency, and tokens a second beside what memory allows.
+
+``python -m benchmarks.serving.gpu``; ``--tiny --device cpu --bandwidth 10`` tries the script out on a machine without a GPU. Photos go through the
+batcher as requests do, without HTTP. No model hub is needed.
+
+To write a token of each row, a step reads all weights of the language model once, and of each row what it remembers. Rows × bandwidth / bytes is
+therefore as many tokens a second as the card can write, were there no pictures to look at and no prompts to read.
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import nn
+
+from benchmarks.serving.models import adapted, readable
+from benchmarks.training.shapes import build
+from demo.scenes.render import render
+from demo.scenes.scene import sample_scene
+from serving.batching import Batcher, Done
+from serving.engine import LocalEngine, Task
+from serving.models import Served
+from snap2caption.hashtags.table import HashtagTable
+from snap2caption.post import Request, build_prompt
+from snap2caption.registry import ModelVersion
+from snap2caption.vlm import Decoding, VisionLanguageModel
+
+BANDWIDTH = {
+    "H200": 4800.0,
+    "H100 PCIe": 2000.0,
+    "H100 NVL": 3900.0,
+    "H100": 3350.0,
+    "A100-SXM4-80GB": 2039.0,
+    "A100 80GB": 1935.0,
+    "A100": 1555.0,
+    "L40S": 864.0,
+    "L4": 300.0,
+    "RTX 4090": 1008.0,
+}
+"""GB/s, by NVIDIA's data sheets; the first name that is part of the card's counts."""
+
+CONCURRENT = (1, 4, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What so many clients saw, each of whom asks again as soon as she is answered."""
+
+    clients: int
+    p50: float
+    """Seconds to an answer: caption and description."""
+    p90: float
+    captions: float
+    """Answers a second."""
+    tokens: float
+    """Tokens a second, of captions and descriptions."""
+    limit: float | None
+    """Tokens a second that the memory's bandwidth allows with so many rows; None where that is not known."""
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tiny", action="store_true", help="a tiny model, to try the script out")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--tokens", type=int, default=64, help="of each text; random weights never stop earlier")
+    parser.add_argument("--rounds", type=int, default=8, help="answers that each client asks for")
+    parser.add_argument("--bandwidth", type=float, help="of the memory in GB/s, where the table does not know the card")
+    asked = parser.parse_args()
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        parser.error("there is no GPU; --tiny --device cpu tries the script out")
+    shape = "llava-tiny" if asked.tiny else "llava-1.5-7b"
+    vlm = adapted(readable(build(shape, "bfloat16" if asked.device == "cuda" else "float32")))
+    vlm.model.to(asked.device)
+    device = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
+    bandwidth = asked.bandwidth or next((speed for name, speed in BANDWIDTH.items() if name in device), None)
+    print(
+        f"{shape}, {vlm.model.dtype}, {asked.tokens} tokens a text, two texts a photo, on {device}, torch {torch.__version__}; memory "
+        f"{'unknown' if bandwidth is None else f'{bandwidth:.0f} GB/s'}\n"
+    )
+    print(table([measure(vlm, clients, asked.tokens, asked.rounds, bandwidth) for clients in CONCURRENT]))
+
+
+def measure(vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, bandwidth: float | None) -> Measured:
+    """Let so many *clients* ask *rounds* times each for texts of so many *tokens*; *bandwidth* in GB/s."""
+    version = ModelVersion(1, "run", vlm.base, vlm.revision, "data", "file:///nowhere")
+    served = Served(LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients), HashtagTable.from_rows([]), version)
+    batcher = Batcher(lambda _: served, max_batch=clients, queue_size=2 * clients, deadline=3600)
+    photos = [render(sample_scene(random.Random(number)), number) for number in range(clients)]
+    decoding = Decoding(tokens)
+    with ThreadPoolExecutor(clients) as pool:
+
+        def ask(times: int) -> list[tuple[float, Done]]:
+            return [
+                one for many in pool.map(lambda photo: _ask(batcher, photo, decoding, times), photos) for one in many
+            ]
+
+        ask(1)  # to warm up
+        started = time.perf_counter()
+        answers = ask(rounds)
+        took = time.perf_counter() - started
+    batcher.close()
+    latencies = sorted(seconds for seconds, _ in answers)
+    written = sum(done.written.tokens for _, done in answers)
+    return Measured(
+        clients=clients,
+        p50=_quantile(latencies, 0.5),
+        p90=_quantile(latencies, 0.9),
+        captions=len(answers) / took,
+        tokens=written / took,
+        limit=None if bandwidth is None else limit(vlm, clients, tokens, photos[0], bandwidth),
+    )
+
+
+def limit(vlm: VisionLanguageModel, clients: int, tokens: int, photo: Image.Image, bandwidth: float) -> float:
+    """Return the tokens a second that *bandwidth* (GB/s) allows where *clients* have a caption and a description written each."""
+    rows = 2 * clients
+    read = vlm.inputs([photo], [build_prompt(Request())])["input_ids"].shape[1]
+    text = vlm.model.config.get_text_config()
+    width = text.num_key_value_heads * (getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads)
+    # Keys and values, half of the tokens written on the average.
+    remembered = 2 * text.num_hidden_layers * width * vlm.model.dtype.itemsize * (read + tokens / 2)
+    return rows * bandwidth * 1e9 / (step_bytes(vlm.model) + rows * remembered)
+
+
+def step_bytes(model: nn.Module) -> int:
+    """Return the bytes of weights that a step reads: the linear layers of the language model and its output layer."""
+    linear = {
+        id(module.weight): module.weight.nbytes
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and ("language_model" in name or "lm_head" in name)
+    }
+    return sum(linear.values())
+
+
+def table(results: Sequence[Measured]) -> str:
+    """Return the results as a Markdown table."""
+    lines = [
+        "| concurrent | P50 | P90 | captions/s | tokens/s | the memory's limit | of the limit |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in results:
+        bound = "- | -" if one.limit is None else f"{one.limit:.0f} | {one.tokens / one.limit:.1%}"
+        lines.append(
+            f"| {one.clients} | {one.p50:.3f} s | {one.p90:.3f} s | {one.captions:.2f} | {one.tokens:.0f} | {bound} |"
+        )
+    return "\n".join(lines)
+
+
+def _ask(batcher: Batcher, photo: Image.Image, decoding: Decoding, times: int) -> list[tuple[float, Done]]:
+    answers = []
+    for _ in range(times):
+        started = time.perf_counter()
+        done = batcher.submit(Task(photo, build_prompt(Request()), (decoding,))).result()
+        answers.append((time.perf_counter() - started, done))
+    return answers
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""A challenger beside the champion: compared on latency, errors and ratings, by model version, in what Prometheus scrapes."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from creators import KEYS, creator, headers, photo_of
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from serving.app import build_app
+from serving.feedback.desk import Desk
+from serving.loading import LocalLoader
+from serving.models import Models, Served, _place
+from serving.settings import ServingSettings
+from serving.voice import VoiceStore
+from snap2caption.registry import Registry
+from snap2caption.store import ObjectStore
+
+pytestmark = pytest.mark.unit
+
+CHAMPION, CHALLENGER = "canary/1", "canary/2"
+
+
+class TwoModels(Models):
+    """The real models, with two that are there already and a registry that is not followed."""
+
+    def start(self) -> None:
+        self._forget_others()
+
+    def close(self) -> None:
+        pass
+
+    def retire_challenger(self) -> None:
+        self._challenger = None
+        self._forget_others()
+
+
+@pytest.fixture
+def bold() -> str:
+    """The key of the creator who is sent to the challenger."""
+    return min(KEYS, key=lambda key: _place(creator(key)))
+
+
+@pytest.fixture
+def shy() -> str:
+    """The key of another creator."""
+    return max(KEYS, key=lambda key: _place(creator(key)))
+
+
+@pytest.fixture
+def models(settings: ServingSettings, served: Served, bold: str, tmp_path: Path) -> TwoModels:
+    share = _place(creator(bold)) + 1e-9
+    models = TwoModels(
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, threads=None,
+        canary_share=share,
+    )  # fmt: skip
+    served.engine.version = CHAMPION
+    other = type(served.engine)("Blue hour\n#sf", CHALLENGER)
+    models._served, models._challenger = served, dataclasses.replace(served, engine=other)
+    return models
+
+
+@pytest.fixture
+def client(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, models: TwoModels
+) -> Iterator[TestClient]:
+    app = build_app(settings, models.current, models, desk=Desk(settings, store, voices))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def ask(client: TestClient, key: str, **options: str) -> dict[str, str]:
+    data = {"keep_for_feedback": "true", **options}
+    files = {"image": photo_of("teal")}
+    return dict(client.post("/v1/generate-caption", files=files, data=data, headers=headers(key)).json())
+
+
+def rate(client: TestClient, key: str, request_id: str, rating: int) -> None:
+    answer = client.post("/v1/feedback", json={"request_id": request_id, "rating": rating}, headers=headers(key))
+    assert answer.status_code == 202, answer.text
+
+
+def series(client: TestClient, key: str) -> dict[str, dict[str, float]]:
+    """Return the samples that tell of one model, by model."""
+    found: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(client.get("/metrics", headers=headers(key)).text):
+        for sample in family.samples:
+            if sample.name.startswith("snap2caption_model_") and "le" not in sample.labels and "model" in sample.labels:
+                name = sample.labels.get("role", sample.name.removeprefix("snap2caption_model_"))
+                found.setdefault(sample.labels["model"], {})[name] = sample.value
+    return found
+
+
+def test_champion_and_challenger_are_compared_on_latency_errors_and_ratings(
+    client: TestClient, models: TwoModels, bold: str, shy: str
+) -> None:
+    for key, version, ratings in ((shy, CHAMPION, (2, 3)), (bold, CHALLENGER, (5, 4, 5))):
+        for rating in ratings:
+            answer = ask(client, key)
+            assert answer["model_version"] == version
+            rate(client, key, answer["request_id"], rating)
+    # In nobody's voice, as what she rated well has become hers.
+    ask(client, bold, voice="")
+    assert models._challenger
+    models._challenger.engine.poison = models._challenger.engine.prompts[-1]
+    assert "caption" not in ask(client, bold, voice="")
+    told = series(client, shy)
+    assert (told[CHAMPION]["ratings_sum"], told[CHAMPION]["ratings_count"]) == (5, 2)
+    assert (told[CHALLENGER]["ratings_sum"], told[CHALLENGER]["ratings_count"]) == (14, 3)
+    assert (told[CHAMPION]["seconds_count"], told[CHALLENGER]["seconds_count"]) == (2, 4)
+    assert "errors_total" not in told[CHAMPION]
+    assert told[CHALLENGER]["errors_total"] == 1
+    assert (told[CHAMPION]["champion"], told[CHALLENGER]["challenger"]) == (1, 1)
+
+
+def test_a_rating_that_comes_when_its_model_is_gone_brings_no_series_back(
+    client: TestClient, models: TwoModels, bold: str
+) -> None:
+    answer = ask(client, bold)
+    assert answer["model_version"] == CHALLENGER
+    models.retire_challenger()
+    rate(client, bold, answer["request_id"], 5)
+    assert CHALLENGER not in series(client, bold)
