@@ -36,7 +36,7 @@ class Load:
 
 
 LOADS = {
-    "demo": Load(64, 16, {REGULAR: 2, 20 * REGULAR: 30, 4.0: 30}),
+    "demo": Load(320, 16, {REGULAR: 2, 20 * REGULAR: 30, 4.0: 30}),
     "smolvlm-256m-unsplit": Load(4, 4, {}),
     "llava-tiny": Load(8, 4, {20.0: 8}),
 }
