@@ -1,14 +1,17 @@
-"""What was asked of a caption and can be seen to: its emoji and its length."""
+"""What can be seen to in a caption: its emoji and its length, as was asked, and no hash signs without a word at its end."""
 
 import re
 
 from snap2caption.post import SOME_EMOJI, Emoji, Length, find_emoji, find_words
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
+_BARE_SIGNS = re.compile(r"(?:(?:^|\s+)[#＃]+)+\s*$")
+"""What a weak model leaves of hashtags that it did not write."""
 
 
 def finish(caption: str, length: Length | None, emoji: Emoji | None) -> str:
     """Return *caption* with no more emoji and whole sentences than asked for; the first sentence always stays."""
+    caption = _BARE_SIGNS.sub("", caption)
     if length is not None:
         caption = _shorten(caption, length.words)
     if emoji is not None and emoji is not Emoji.MANY:

@@ -33,3 +33,17 @@ def test_whole_sentences_go_and_the_first_one_stays() -> None:
     assert finish("One two. Three four!\nFive six. " + long, Length.SHORT, None) == "One two. Three four!\nFive six."
     assert finish("No end at all", Length.SHORT, None) == "No end at all"
     assert finish(f"{long} More.", Length.LONG, None) == f"{long} More."
+
+
+@pytest.mark.parametrize(
+    ("caption", "finished"),
+    [
+        ("Midday rain. # #", "Midday rain."),
+        ("Midday rain.\n##", "Midday rain."),
+        ("#", ""),
+        ("We are # 1 here", "We are # 1 here"),
+        ("A C# song", "A C# song"),
+    ],
+)
+def test_hash_signs_without_a_word_do_not_end_a_caption(caption: str, finished: str) -> None:
+    assert finish(caption, None, None) == finished
