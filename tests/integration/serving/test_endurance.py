@@ -43,6 +43,8 @@ BATCH = 4
 DEADLINE = 2.0
 KEPT_BYTES = 2**21
 CLIENTS = 4
+PATIENCE = 5
+"""How often a photo is sent, at most."""
 
 
 @pytest.fixture(scope="module")
@@ -189,14 +191,22 @@ def noise(number: int) -> bytes:
 
 
 def test_memory_stays_flat(url: str, installation: Settings) -> None:
+    refused: list[int] = []
     with httpx.Client(base_url=url, timeout=60) as client:
 
         def ask(number: int) -> int:
-            answer = client.post(
-                "/generate-caption",
-                files={"image": noise(number)},
-                data={"keep_for_feedback": "true", "length": "short"},
-            )
+            photo = noise(number)
+            # On a machine that stalls for a moment the service may be too busy to meet its deadline, and says when to come again.
+            for _ in range(PATIENCE):
+                answer = client.post(
+                    "/generate-caption",
+                    files={"image": photo},
+                    data={"keep_for_feedback": "true", "length": "short"},
+                )
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    break
+                refused.append(number)
+                time.sleep(int(answer.headers["Retry-After"]))
             if number % 5 == 0 and answer.is_success:
                 said = {"request_id": answer.json()["request_id"], "rating": 2}
                 assert client.post("/v1/feedback", json=said).status_code == 202
@@ -207,7 +217,10 @@ def test_memory_stays_flat(url: str, installation: Settings) -> None:
     growth, memory = watch.growth()
     spool = installation.state_dir / "serving" / "feedback"
     kept = sum(file.stat().st_size for file in spool.iterdir())
-    print(f"\n{SOAK_REQUESTS} requests: {memory}; {kept / 2**20:.1f} MiB on the disk for feedback")
+    print(
+        f"\n{SOAK_REQUESTS} requests, {len(refused)} of them asked again: {memory}; {kept / 2**20:.1f} MiB on the disk for feedback"
+    )
+    assert len(refused) <= SOAK_REQUESTS / 100
     assert growth < GROWTH
     # What is kept, as much again in the log, and what has yet to reach the store.
     assert kept < 4 * KEPT_BYTES
