@@ -107,7 +107,7 @@ def measure(
 ) -> Measured:
     """Let so many *clients* ask *rounds* times each for texts of so many *tokens*; *bandwidth* in GB/s.
 
-    The first round, in which shapes are compiled, is not measured. A shape that only a later round has is compiled in that one, and shows in its P90.
+    What warms up is not measured. A shape that comes up only later is compiled while it is measured, which shows in the latencies: measure once more.
     """
     version = ModelVersion(1, "run", vlm.base, vlm.revision, "data", "file:///nowhere")
     engine = LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients, batch=Slots if compiled else Padded)
@@ -122,7 +122,8 @@ def measure(
                 one for many in pool.map(lambda photo: _ask(batcher, photo, decoding, times), photos) for one in many
             ]
 
-        ask(1)  # to warm up
+        # To warm up: one answer each, or all once before, since each shape that comes up is compiled.
+        ask(rounds if compiled else 1)
         started = time.perf_counter()
         answers = ask(rounds)
         took = time.perf_counter() - started
