@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from serving.metrics import PREFILL_TOKENS, STAGE
-from serving.rows import Joining, Row, Rows
+from serving.padded import Padded
+from serving.row import Joining, Row
+from serving.rows import MakeBatch, Rows
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 if TYPE_CHECKING:
@@ -111,7 +113,13 @@ class LocalEngine:
     """A model in this process. Photos join and leave between two tokens; each is looked at once, for all that is written about it."""
 
     def __init__(
-        self, vlm: VisionLanguageModel, version: str, *, max_batch: int | None = None, threads: int | None = None
+        self,
+        vlm: VisionLanguageModel,
+        version: str,
+        *,
+        max_batch: int | None = None,
+        threads: int | None = None,
+        batch: MakeBatch = Padded,
     ) -> None:
         """Take the model.
 
@@ -120,12 +128,13 @@ class LocalEngine:
             version: its name and version.
             max_batch: how many photos are written about at once; others are read, and wait for a place. No limit, if left out.
             threads: how many it may use on the CPU; as many as torch does now, if left out.
+            batch: how rows are batched: `serving.padded.Padded`, or `serving.slots.Slots`, of which steps are compiled.
 
         Raises:
             UserError: its adapter is of a kind that is not served.
         """
         self.version = version
-        self._rows = Rows(vlm, threads)
+        self._rows = Rows(vlm, threads, batch)
         self.reads_ahead = self._rows.overlaps
         self._max_batch = max_batch
         self._begun: dict[Task, _Begun] = {}

@@ -7,8 +7,10 @@ import torch
 
 from serving.engine import Engine, LocalEngine
 from serving.int8 import quantise
+from serving.padded import Padded
 from serving.remote import RemoteEngine
 from serving.settings import ServingSettings
+from serving.slots import Slots
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import Settings
 from snap2caption.vlm import VisionLanguageModel, load, with_adapter
@@ -33,6 +35,7 @@ class LocalLoader:
         self._models_dir = models_dir
         self._dtype = _dtype(settings.precision)
         self._quantised = settings.precision == "int8"
+        self._compile = settings.compile
         self._max_batch = settings.max_batch
         # Asked for here, in the main thread: what torch tells other threads is what any thread has set last.
         self._threads = settings.threads or torch.get_num_threads()
@@ -46,7 +49,9 @@ class LocalLoader:
             if self._quantised:
                 quantise(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
-        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads)
+        compiled = self._compile == "on" or (self._compile == "auto" and vlm.model.device.type == "cuda")
+        batch = Slots if compiled else Padded
+        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch)
         self._base = base
         return engine
 

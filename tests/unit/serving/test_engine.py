@@ -70,7 +70,7 @@ def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguage
     engine.add(tasks[3:])
     written: dict[Task, Written] = {}
     while len(written) < len(tasks):
-        assert sum(not row.bare and not row.done for row in engine._rows._rows) <= 2
+        assert sum(not row.bare and not row.done for row in engine._rows._batch.rows) <= 2
         written |= {done: what for done, what in engine.step() if isinstance(what, Written)}
     for one in tasks[:3]:
         assert written[one].texts[0] == vlm.generate([one.image], [one.prompt], one.decodings[0])[0].text

@@ -8,7 +8,8 @@ from families import FAMILIES, Family
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
-from serving.rows import Row, Rows
+from serving.row import Row
+from serving.rows import Rows
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.vlm import Decoding, VisionLanguageModel, load, quieten_peft, with_adapter
