@@ -49,8 +49,7 @@ class LocalLoader:
             if self._quantised:
                 quantise(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
-        compiled = self._compile == "on" or (self._compile == "auto" and vlm.model.device.type == "cuda")
-        batch = Slots if compiled else Padded
+        batch = Slots if self._compile else Padded
         engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch)
         self._base = base
         return engine
