@@ -40,7 +40,8 @@ class Ports:
         return port not in self._taken and is_free(port) and is_free(port + _GRPC_OFFSET)
 
     def _search(self) -> int:
-        candidates = random.sample(range(_FIRST, _LAST), 200)
+        # Not the generator that training seeds, or all who train with one seed would be given the same ports.
+        candidates = random.SystemRandom().sample(range(_FIRST, _LAST), 200)
         found = next((port for port in candidates if port not in self._known.values() and self._usable(port)), None)
         if found is None:
             raise UserError(f"No free port between {_FIRST} and {_LAST} on {HOST}; stop some of what listens there.")

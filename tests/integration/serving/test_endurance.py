@@ -169,7 +169,7 @@ def test_ten_times_too_many_are_answered_in_time_or_refused_at_once(url: str, tm
     assert len(answered) / last > 0.3 * full.rate, "refusing must not keep it from answering"
     # The rest at once, with a time to come again.
     assert statistics.median(refusals) < 10 * refusal
-    assert slow_refusal < min(one.seconds for one in answered)
+    assert slow_refusal < statistics.median(one.seconds for one in answered)
     assert {one.reason for one in refused} == {"queue_full"}
     assert all(1 <= one.retry_after <= 30 for one in refused)
     assert watch.statuses.keys() == {200}
