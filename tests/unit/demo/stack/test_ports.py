@@ -1,4 +1,5 @@
 import json
+import random
 import socket
 from pathlib import Path
 
@@ -39,3 +40,12 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     file = tmp_path / "ports.json"
     file.write_text("{")
     assert is_free(Ports(file).get("a"))
+
+
+def test_a_seed_set_by_training_does_not_lead_two_to_the_same_ports(tmp_path: Path) -> None:
+    drawn = []
+    for name in ("one", "other"):
+        random.seed(1)
+        ports = Ports(tmp_path / f"{name}.json")
+        drawn.append([ports.get(service) for service in ("serving", "mlflow", "files")])
+    assert drawn[0] != drawn[1]
