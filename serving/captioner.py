@@ -51,7 +51,7 @@ _MAX_SIDE = 1344
 """Photos wait in the queue no larger than this: twice the 672 pixels that the largest LLaVA looks at, and 5 MB instead of 150."""
 
 _FORESEEN = 0.5
-"""Of the deadline, as much as a photo may be expected to wait: captions may take twice as long as those before, and who is let in is answered in time.
+"""Of the deadline, as much as a photo may be expected to wait: captions may take twice as long as those before, and who is let in is answered.
 
 With 0.75 one in a hundred was let in and came too late, at ten times as many as can be captioned; the queue is never empty with half either."""
 
