@@ -164,7 +164,8 @@ def test_ten_times_too_many_are_answered_in_time_or_refused_at_once(url: str, tm
     assert used < 0.5, "what sends must not take the core of what answers"
     # In time, and as many as can be.
     assert max(waits) < 1.05 * DEADLINE
-    assert max(one.seconds for one in (*answered, *late)) < DEADLINE + 3 * full.latencies[-1]
+    # Beyond the wait: the batch before, the own one, and what the machine does besides.
+    assert max(one.seconds for one in (*answered, *late)) < DEADLINE + 5 * full.latencies[-1]
     assert len(late) < LATE * (len(answered) + len(late))
     assert len(answered) / last > 0.3 * full.rate, "refusing must not keep it from answering"
     # The rest at once, with a time to come again.
