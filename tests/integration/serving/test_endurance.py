@@ -223,6 +223,6 @@ def test_memory_stays_flat(url: str, installation: Settings) -> None:
     )
     assert len(refused) <= SOAK_REQUESTS / 100
     assert growth < GROWTH
-    # What is kept, as much again in the log, and what has yet to reach the store.
-    assert kept < 4 * KEPT_BYTES
+    # What is kept, what has yet to reach the store, and the log: SQLite folds it in at 4 MiB, or when a large entry is done.
+    assert kept < 3 * KEPT_BYTES + 2**23
     assert watch.statuses.keys() == {200}
