@@ -86,12 +86,6 @@ class Rows:
         """Whether photos are to be read in a thread beside the one that writes, as that leaves cores idle."""
         return self._step_threads < self._threads and self._model.device.type == "cpu"
 
-    def join(self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]]) -> int:
-        """Read photos and prompts (see `read`), and write the first token of each row. Return how many tokens were read."""
-        joining: Joining = self.read(images, prompts, rows)
-        self.merge(joining)
-        return joining.tokens
-
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def read(
         self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]], *, beside: bool = False

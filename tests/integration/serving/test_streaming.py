@@ -1,16 +1,14 @@
 """Server-sent events over a real socket."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
 import httpx
 import pytest
-import uvicorn
 from photos import real_photos
+from web_server import listening
 
-from demo.stack.ports import HOST, Ports
 from serving.app import build_app
 from serving.engine import Event, LocalEngine, Task
 from serving.models import Served
@@ -51,22 +49,13 @@ def engine() -> Watched:
 @pytest.fixture(scope="module")
 def url(engine: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("streaming")
-    port = Ports(folder / "ports.json").get("serving")
     version = ModelVersion(1, "run", "demo-base", "rev", "data", "file:///nowhere")
     served = Served(engine, HashtagTable.from_rows([]), version)
     app = build_app(
         ServingSettings(cache_dir=folder, voice_file=folder / "voice.sqlite", max_new_tokens=48), lambda: served
     )
-    server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    yield f"http://{HOST}:{port}/generate-caption"
-    server.should_exit = True
-    thread.join()
+    with listening(app) as address:
+        yield f"{address}generate-caption"
 
 
 def events(url: str, photo: bytes, **options: str) -> Iterator[tuple[str, dict[str, object]]]:

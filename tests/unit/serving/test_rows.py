@@ -39,9 +39,9 @@ def test_texts_are_those_of_generate(family: Family, tmp_path: Path) -> None:
     prompts = [build_prompt(Request(tone=tone)) for tone in (None, Tone.WITTY, Tone.MINIMAL)]
     rows = Rows(vlm)
     pairs = [[Row(DECODING), Row(DECODING, bare=True)] for _ in photos]
-    rows.join(photos[:1], prompts[:1], pairs[:1])
+    rows.merge(rows.read(photos[:1], prompts[:1], pairs[:1]))
     rows.step()
-    rows.join(photos[1:], prompts[1:], pairs[1:])
+    rows.merge(rows.read(photos[1:], prompts[1:], pairs[1:]))
     while len(rows):
         rows.step()
     for photo, prompt, (caption, description) in zip(photos, prompts, pairs, strict=True):
@@ -57,7 +57,7 @@ def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     rows, photo = Rows(vlm), Image.new("RGB", (40, 40), "teal")
     narrow, greedy = Row(Decoding(8, temperature=2.0, top_p=1e-6)), Row(Decoding(8))
     others = [Row(Decoding(8, temperature=2.0, top_p=1.0, seed=seed)) for seed in range(4)]
-    rows.join([photo], [build_prompt(Request())], [[narrow, greedy, *others]])
+    rows.merge(rows.read([photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
     while len(rows):
         rows.step()
     assert narrow.tokens == greedy.tokens

@@ -93,13 +93,13 @@ def come_and_go(vlm: VisionLanguageModel, batch: MakeBatch) -> tuple[list[list[i
         [Row(Decoding(3), bare=True)],
         [Row(sampled(30, 5)), Row(Decoding(1))],
     ]  # fmt: skip
-    rows.join(photos[:1], prompts[:1], own[:1])
+    rows.merge(rows.read(photos[:1], prompts[:1], own[:1]))
     rows.step()
     rows.step()
-    rows.join(photos[1:3], prompts[1:3], own[1:3])
+    rows.merge(rows.read(photos[1:3], prompts[1:3], own[1:3]))
     for _ in range(12):
         rows.step()
-    rows.join(photos[3:], prompts[3:], own[3:])
+    rows.merge(rows.read(photos[3:], prompts[3:], own[3:]))
     while len(rows):
         rows.step()
     return [row.tokens for many in own for row in many], rows
@@ -138,7 +138,7 @@ def test_compiled_steps_write_the_same(backend: str, tokens: int, tmp_path: Path
 def test_what_was_compiled_goes_with_the_engine(tmp_path: Path) -> None:
     vlm = adapted(FAMILIES["tiny-llava-1.5"], tmp_path)
     rows = Rows(vlm, batch=partial(Slots, backend="eager"))
-    rows.join([Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(4))]])
+    rows.merge(rows.read([Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(4))]]))
     rows.step()
     assert isinstance(rows._batch, Slots)
     code = rows._batch._forward._torchdynamo_orig_callable.__code__  # type: ignore[attr-defined]
@@ -176,7 +176,7 @@ def test_what_a_broken_row_left_in_its_slot_spoils_nobody_elses(tmp_path: Path) 
     photo, prompt = Image.new("RGB", (40, 60), "teal"), build_prompt(Request())
     alone = Row(Decoding(8))
     rows = Rows(vlm, batch=partial(Slots, compiled=False))
-    rows.join([photo], [prompt], [[alone]])
+    rows.merge(rows.read([photo], [prompt], [[alone]]))
     while len(rows):
         rows.step()
     batch = rows._batch
@@ -186,7 +186,7 @@ def test_what_a_broken_row_left_in_its_slot_spoils_nobody_elses(tmp_path: Path) 
             with torch.inference_mode():
                 flat.fill_(torch.nan)
     again = Row(Decoding(8))
-    rows.join([photo], [prompt], [[again]])
+    rows.merge(rows.read([photo], [prompt], [[again]]))
     while len(rows):
         rows.step()
     assert again.tokens == alone.tokens
@@ -195,7 +195,7 @@ def test_what_a_broken_row_left_in_its_slot_spoils_nobody_elses(tmp_path: Path) 
 
 def test_memory_is_free_after_all_rows_are_cleared(tmp_path: Path) -> None:
     rows = Rows(adapted(FAMILIES["tiny-llava-1.5"], tmp_path), batch=partial(Slots, compiled=False))
-    rows.join([Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(8))]])
+    rows.merge(rows.read([Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(8))]]))
     rows.clear()
     assert isinstance(rows._batch, Slots)
     assert len(rows) == 0

@@ -65,13 +65,17 @@ def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
     assert call() == []
 
 
-def test_one_that_was_killed_half_way_is_completed(
-    box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
-) -> None:
+def make_of_four(box: Box, make: Callable[..., Built]) -> Dataset:
     for number in range(4):
         box.send(number)
         box.annotate(number)
-    dataset = Dataset.open(make().uri)
+    return Dataset.open(make().uri)
+
+
+def test_one_that_was_killed_half_way_is_completed(
+    box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
+) -> None:
+    dataset = make_of_four(box, make)
     folder = tmp_path / "datasets" / "feedback" / dataset.manifest.version
     whole = {file.name: file.read_bytes() for file in folder.iterdir()}
     box.erase(box.send(0))
@@ -87,10 +91,7 @@ def test_one_that_was_killed_half_way_is_completed(
 def test_a_version_that_nobody_can_read_keeps_no_other_from_being_withdrawn(
     box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
 ) -> None:
-    for number in range(4):
-        box.send(number)
-        box.annotate(number)
-    dataset = Dataset.open(make().uri)
+    dataset = make_of_four(box, make)
     Box(tmp_path / "datasets" / "feedback").put("000/manifest.json", b"{}")
     box.erase(box.send(0))
     with pytest.raises(UserError, match=r"000/manifest.json is not a dataset manifest"):
