@@ -34,6 +34,8 @@ class Sample:
     city: str
     post: Post
     content: Stored | bytes
+    group: str | None = None
+    """Names the samples that are not independent of this one (a copy of its photo, its words); None: there are none that is known of."""
 
     def photo(self) -> bytes:
         """Return the encoded photo."""
@@ -88,9 +90,11 @@ def _sample(content: Stored | bytes, row: dict[str, object]) -> Sample:
     tags = row["hashtags"]
     if not isinstance(tags, list):
         raise TypeError("hashtags is not a list")
+    group = row.get("group")
     return Sample(
         id=str(row["id"]),
         city=str(row["city"]),
         post=Post(caption=str(row["caption"]), hashtags=tuple(map(str, tags))),
         content=content,
+        group=None if group is None else str(group),
     )

@@ -48,8 +48,8 @@ ORDER BY id
 
 # Cities and days are mixed, so that a shard is a fair sample of its split.
 _POSTS = """
-SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags
-FROM checked JOIN assigned USING (id)
+SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags, named."group"
+FROM checked JOIN (SELECT id, split, min(id) OVER (PARTITION BY "group") AS "group" FROM assigned) AS named USING (id)
 WHERE split = $split
 ORDER BY sha256(id)
 """

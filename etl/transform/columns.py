@@ -83,9 +83,8 @@ def grouped() -> "pa.Schema":
 
 
 def posts() -> "pa.Schema":
-    """Of one split: what its shards are written from."""
+    """Of one split: what its shards are written from. A group goes by the id of its first member."""
     import pyarrow as pa
 
-    return pa.schema(
-        [field for field in checked() if field.name in {"id", "city", *places("image"), "caption", "hashtags"}]
-    )
+    kept = [field for field in checked() if field.name in {"id", "city", *places("image"), "caption", "hashtags"}]
+    return pa.schema([*kept, ("group", pa.string())])

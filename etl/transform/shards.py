@@ -29,7 +29,7 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
 
     group = pq.ParquetFile(posts).read_row_group(number)
     places = zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)
-    rows = group.select(["id", "city", "caption", "hashtags"]).to_pylist()
+    rows = group.select(["id", "city", "caption", "hashtags", "group"]).to_pylist()
     digest, size = hashlib.sha256(), 0
     with corpus.open("rb") as archive, written(path, synced=False) as part, part.open("wb", buffering=0) as shard:
         for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places)):

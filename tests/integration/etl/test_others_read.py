@@ -55,6 +55,7 @@ def test_they_read_what_we_read(dataset: Path, tmp_path: Path, program: str) -> 
                 "city": sample.city,
                 "caption": sample.post.caption,
                 "hashtags": list(sample.post.hashtags),
+                "group": sample.group,
             },
             hashlib.sha256(sample.photo()).hexdigest(),
         ]

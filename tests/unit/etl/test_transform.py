@@ -68,10 +68,15 @@ def test_every_trap_is_dropped_for_its_own_reason_and_everything_else_is_kept(co
 
 def test_copies_share_a_split(corpus: Path, dataset: Path) -> None:
     split_of = {sample.id: split for split, sample in samples(dataset)}
+    group_of = {sample.id: sample.group for _, sample in samples(dataset)}
     rows = [json.loads(line) for line in corpus.with_name("corpus.zip.scenes.jsonl").read_text().splitlines()]
     copies = [(row["id"], row["copy_of"]) for row in rows if row.get("copy_of") in split_of and row["id"] in split_of]
     assert len(copies) == 6
     assert all(split_of[copy] == split_of[original] for copy, original in copies)
+    # Which belong together travels in the shards, under the id of one of them.
+    assert all(group_of[copy] == group_of[original] for copy, original in copies)
+    assert set(group_of.values()) <= group_of.keys()
+    assert len(set(group_of.values())) > len(group_of) / 2
 
 
 def test_photos_are_the_corpus_own_bytes(corpus: Path, dataset: Path) -> None:

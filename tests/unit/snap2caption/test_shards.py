@@ -31,6 +31,7 @@ def test_samples_come_with_their_photos(write):
     shard = write(("000.jpg", b"first"), ("000.json", ROW), ("001.json", ROW), ("001.jpg", b"second"))
     one, two = read_shard(shard)
     assert (one.id, one.city, one.post) == ("7", "chicago", Post("By the lake", ("lake",)))
+    assert one.group is None
     assert (one.photo(), two.photo()) == (b"first", b"second")
     with shard.open("rb") as stream:
         assert list(read_stream(stream, shard.name)) == [one.loaded(), two.loaded()]
@@ -51,6 +52,11 @@ def test_a_wrong_shard_is_one_sentence(write, members, message):
         list(read_shard(shard))
     with pytest.raises(UserError, match=message), shard.open("rb") as stream:
         list(read_stream(stream, shard.name))
+
+
+def test_a_sample_names_its_group(write):
+    (sample,) = read_shard(write(("000.jpg", b"x"), ("000.json", ROW.replace(b"}", b', "group": "3"}'))))
+    assert sample.group == "3"
 
 
 def test_a_cut_off_shard_is_one_sentence(write):
