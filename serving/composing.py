@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import regex as re
-
 from serving.engine import Written
 from serving.finishing import finish
 from serving.metrics import UNSAFE
@@ -16,6 +14,7 @@ from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Subject, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
+from snap2caption.segmentation import fold, fold_words
 
 _NEUTRAL = "A moment worth keeping."
 """The caption where neither what was written nor the description can be shown."""
@@ -40,15 +39,15 @@ def drafts(written: Sequence[Written], options: Options) -> list[Draft]:
     """
     found: list[Draft] = []
     again: list[Draft] = []
-    old = {_fold(options.earlier_caption)} if options.earlier_caption and options.regenerate is Part.CAPTION else set()
+    old = {fold(options.earlier_caption)} if options.earlier_caption and options.regenerate is Part.CAPTION else set()
     for texts in zip(*(one.texts for one in written), strict=True):
         posts = [parse(text) for text in texts]
         tags = _together(posts)
         for post in _central(posts):
             caption = finish(post.caption, options.length, options.emoji)
-            if not caption or _fold(caption) in old or not _is_safe(caption, "caption", options):
+            if not caption or fold(caption) in old or not _is_safe(caption, "caption", options):
                 continue
-            is_new = all(_fold(caption) != _fold(draft.caption) for draft in found)
+            is_new = all(fold(caption) != fold(draft.caption) for draft in found)
             (found if is_new else again).append(Draft(caption, tags))
             break
     return [*found, *again]
@@ -116,13 +115,9 @@ def _together(posts: Sequence[Post]) -> tuple[str, ...]:
 
 def _central(posts: Sequence[Post]) -> list[Post]:
     """Return the posts, those first that have most in common with the others."""
-    words = [set(re.findall(r"\w+", post.caption.casefold())) | set(post.hashtags) for post in posts]
+    words = [set(fold_words(post.caption)) | set(post.hashtags) for post in posts]
 
     def shared(one: int) -> float:
         return sum(len(words[one] & other) / max(1, len(words[one] | other)) for other in words)
 
     return [posts[one] for one in sorted(range(len(posts)), key=lambda one: (-round(shared(one), 9), one))]
-
-
-def _fold(caption: str) -> str:
-    return " ".join(re.findall(r"\w+", caption.casefold())) or caption

@@ -10,6 +10,8 @@ from typing import get_args
 from glin_profanity import Filter
 from glin_profanity.types.types import Language
 
+from snap2caption.segmentation import fold_words
+
 _ENGLISH = "english"
 _KNOWN = frozenset(get_args(Language))
 
@@ -23,7 +25,7 @@ def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> li
         said: what the creator named herself, such as the place: its words pass (``Dick's Diner``).
     """
     found = _filter(_languages(language)).check_profanity(text)["profane_words"]
-    hers = set(re.findall(r"\w+", said.casefold()))
+    hers = {part for word in fold_words(said) for part in (word, *word.split("'"))}
     return [word for word in found if word.casefold() not in hers]
 
 
@@ -41,7 +43,7 @@ def settled(text: str, *, language: str | None = None) -> str:
     while begin > 0 and len(re.findall(r"\w", words[begin - 1].group())) <= 1:
         begin -= 1
     phrases = _phrases(_languages(language))
-    folded = [" ".join(re.findall(r"\w+", word.group().casefold())) for word in words]
+    folded = [" ".join(fold_words(word.group())) for word in words]
     longest = max((phrase.count(" ") + 1 for phrase in phrases), default=1)
     for earlier in range(max(0, len(words) - longest), begin):
         tail = " ".join(folded[earlier:]).rstrip()
@@ -58,7 +60,7 @@ def _languages(language: str | None) -> tuple[str, ...]:
 @cache
 def _phrases(languages: tuple[str, ...]) -> tuple[str, ...]:
     """Return what the lists have that is longer than a word."""
-    folded = (" ".join(re.findall(r"\w+", str(entry).casefold())) for entry in _filter(languages).words)
+    folded = (" ".join(fold_words(str(entry))) for entry in _filter(languages).words)
     return tuple(sorted(phrase for phrase in folded if " " in phrase))
 
 

@@ -7,20 +7,14 @@ use it, so that they can't drift apart.
 from dataclasses import dataclass
 from enum import StrEnum
 
-import regex as re
-
 from snap2caption import hashtags
+from snap2caption.segmentation import find_emoji, find_words
 
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
 """What the base model is asked, without the adapter, for the alt text."""
 
 SOME_EMOJI = 3
 """Emoji of a caption that has some, at most."""
-
-# A pictograph with its skin tones and what is joined to it; a flag; a key's cap. Signs such as © are text unless they ask to be drawn.
-_ONE = r"(?:(?![©®™](?!\uFE0F))\p{Extended_Pictographic})[\p{Emoji_Modifier}\uFE0F]*"
-_EMOJI = re.compile(rf"{_ONE}(?:\u200D{_ONE})*|\p{{Regional_Indicator}}{{2}}|[0-9#*]\uFE0F?\u20E3")
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 class Tone(StrEnum):
@@ -42,7 +36,7 @@ class Length(StrEnum):
 
     @property
     def words(self) -> int:
-        """Words of the caption at most, its hashtags not counted. Instagram shows some 20 before "more"."""
+        """Words of the caption (`find_words`) at most, its hashtags not counted. Instagram shows some 20 before "more"."""
         return {Length.SHORT: 12, Length.MEDIUM: 30, Length.LONG: 60}[self]
 
     @classmethod
@@ -89,16 +83,6 @@ class Request:
     """What to mention or to change."""
     earlier: Post | None = None
     """What was written before, and is not to come again."""
-
-
-def find_words(caption: str) -> list[str]:
-    """Return the words of *caption*."""
-    return list(_WORD.findall(caption))
-
-
-def find_emoji(caption: str) -> list["re.Match[str]"]:
-    """Return where the emoji of *caption* are."""
-    return list(_EMOJI.finditer(caption))
 
 
 def build_prompt(request: Request) -> str:

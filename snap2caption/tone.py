@@ -5,9 +5,9 @@ names the tone of its own caption, so we infer it. The rules are tried in their 
 """
 
 import re
-import unicodedata
 
 from snap2caption.post import Tone
+from snap2caption.segmentation import find_emoji, find_words
 
 _SHORT = 6
 """A minimal caption has at most so many words."""
@@ -23,14 +23,12 @@ _UPLIFT = re.compile(
 def infer_tone(caption: str) -> Tone:
     """Return the tone of *caption* (prose, without its hashtags)."""
     lowered = caption.casefold()
-    words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", caption)
-    emoji = sum(unicodedata.category(character) == "So" for character in caption)
-    if len(words) <= _SHORT and "!" not in caption:
+    if len(find_words(caption)) <= _SHORT and "!" not in caption:
         return Tone.MINIMAL
     if _PUN.search(lowered):
         return Tone.WITTY
     if _UPLIFT.search(lowered):
         return Tone.INSPIRATIONAL
-    if emoji >= 2 or "!" in caption:
+    if len(find_emoji(caption)) >= 2 or "!" in caption:
         return Tone.PLAYFUL
     return Tone.PROFESSIONAL

@@ -1,10 +1,9 @@
 """How good captions are: BLEU, ROUGE-L and CIDEr-D as the COCO caption evaluation computes them, and whether they can be posted as they are.
 
-The scorers are those of ``pycocoevalcap``. Its tokenizer needs Java and knows no hashtags, so ours is a simple one, see `tokenise`.
+The scorers are those of ``pycocoevalcap``. Its tokenizer needs Java, and knows no hashtags and no script but Latin; words are those of
+`snap2caption.segmentation`: folded, a hashtag as its word, without emoji and punctuation, scripts that write no spaces by the character.
 """
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -17,14 +16,13 @@ from pydantic import BaseModel, ConfigDict
 
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, Tone, build_prompt, parse
+from snap2caption.segmentation import fold_words
 from snap2caption.tone import infer_tone
 from training.bleu import COUNTS, ORDER, bleu, bleu_counts
 from training.bootstrap import BOOTSTRAP, Interval
 from training.validity import ENOUGH_HASHTAGS, find_faults
 
 Group = TypeVar("Group", bound=str)
-
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
 class Writing(BaseModel):
@@ -72,11 +70,6 @@ class Scores(Writing):
         return found | {f"cider_{end}": value for end, value in self.intervals["cider"]}
 
 
-def tokenise(text: str) -> list[str]:
-    """Return the words of *text*: NFKC, case folded; a hashtag counts as its word; emoji and punctuation are left out."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-
-
 class _Written(NamedTuple):
     """What adds up of posts without their references."""
 
@@ -119,8 +112,8 @@ class Comparison:
         if missing := sorted(hypotheses.keys() - references.keys()):
             raise UserError(f"There is no reference for {missing[0]!r}; give one for each hypothesis.")
         self._position = {key: position for position, key in enumerate(hypotheses)}
-        self._words = [" ".join(tokenise(text)) for text in hypotheses.values()]
-        reference_words = {key: [" ".join(tokenise(text)) for text in texts] for key, texts in references.items()}
+        self._words = [" ".join(fold_words(text)) for text in hypotheses.values()]
+        reference_words = {key: [" ".join(fold_words(text)) for text in texts] for key, texts in references.items()}
         self._reference_words = [reference_words[key] for key in hypotheses]
         self.cider = _cider(dict(zip(hypotheses, self._words, strict=True)), reference_words)
         posts = {key: parse(text) for key, text in hypotheses.items()}
@@ -176,7 +169,7 @@ def _written(texts: Sequence[str], tone: Tone) -> _Written:
     prompt = build_prompt(Request(tone=tone))
     return _Written(
         posts=len(texts),
-        length=sum(len(tokenise(text)) for text in texts),
+        length=sum(len(fold_words(text)) for text in texts),
         hashtags_valid=sum(len(post.hashtags) >= ENOUGH_HASHTAGS for post in posts),
         format_valid=sum(not find_faults(text, prompt) for text in texts),
         tone_adherence=sum(_tone(post) is tone for post in posts),

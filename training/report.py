@@ -16,11 +16,12 @@ from jinja2 import Environment, PackageLoader
 
 from snap2caption.errors import UserError
 from snap2caption.images import decode
+from snap2caption.segmentation import fold_words
 from snap2caption.shards import Sample
 from snap2caption.verdict import Score
 from training.bootstrap import Interval
 from training.evaluate import Evaluation, Row
-from training.metrics import Scores, tokenise
+from training.metrics import Scores
 from training.validity import ENOUGH_HASHTAGS
 
 REPORT = "report.html"
@@ -174,8 +175,8 @@ def _histograms(evaluation: Evaluation, incumbent: Incumbent | None) -> Iterator
     if incumbent:
         ciders.append((incumbent.name, [row.cider for row in incumbent.evaluation.rows]))
     words = [
-        ("model", [float(len(tokenise(row.hypothesis))) for row in rows]),
-        ("people", [float(len(tokenise(row.reference))) for row in rows]),
+        ("model", [float(len(fold_words(row.hypothesis))) for row in rows]),
+        ("people", [float(len(fold_words(row.reference))) for row in rows]),
     ]
     for title, named in (("CIDEr-D, photo by photo", ciders), ("Words in a post", words)):
         finite = [(name, [value for value in values if math.isfinite(value)]) for name, values in named]

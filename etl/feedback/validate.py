@@ -18,6 +18,7 @@ from etl.feedback.records import annotation_keys, read_annotations, read_records
 from etl.transform.caption import clean
 from snap2caption.feedback import Annotation, Feedback, Words
 from snap2caption.post import Post, render
+from snap2caption.segmentation import fold_words
 from snap2caption.store import ObjectStore
 
 AGREEMENT = 0.5
@@ -118,5 +119,5 @@ def _post(words: Words) -> Post:
 
 
 def _likeness(one: Words, other: Words) -> float:
-    first, second = (render(_post(words)).casefold().split() for words in (one, other))
+    first, second = (fold_words(render(_post(words))) for words in (one, other))
     return SequenceMatcher(None, first, second, autojunk=False).ratio()

@@ -17,6 +17,7 @@ from PIL import Image
 from etl.transform import columns
 from etl.transform.member import Member
 from snap2caption.manifest import Manifest
+from snap2caption.segmentation import find_words
 from snap2caption.shards import read_shard
 
 CARD = "card.html"
@@ -63,7 +64,7 @@ class Card:
 
         loader = PackageLoader(__package__, ".")
         self._template = Environment(autoescape=True, loader=loader).get_template("card.html.j2")
-        self._lengths = [len(caption.split()) for caption in captions]
+        self._lengths = [len(find_words(caption)) for caption in captions]
         self._grid = [(city, [_drawn(one) for one in chosen]) for city, chosen in sorted(shown.items())]
         self._duplicates = [
             (kind, [(_drawn(one), _drawn(other)) for one, other in twins]) for kind, twins in duplicates if twins

@@ -6,16 +6,16 @@ home in the city. From the best on, each next hashtag is the one with the highes
 taken off (maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998), so that the first five are the best five together.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.hashtags.text import normalise, unique
+from snap2caption.segmentation import fold_words
 
 FALLBACK = (
     "photooftheday", "instagood", "photography", "picoftheday", "travel", "citylife", "instadaily", "explore", "urban", "moment",
@@ -51,6 +51,10 @@ _TYPICAL = 1.5
 
 _LEAST = 4
 """Letters that a word of the caption must have to be looked up: shorter ones are articles and prepositions."""
+
+
+_TOGETHER = 5
+"""Words in a row that are looked up as one: ``goldengate``, and 自由女神像, each of whose characters is a word."""
 
 
 class Source(StrEnum):
@@ -219,7 +223,8 @@ def _singular(tag: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of *text*, and two and three in a row as one, in the normal form of hashtags."""
-    words = [word for word in map(normalise, re.findall(r"\w+", text)) if word]
-    joined = ["".join(run) for size in (2, 3) for run in zip(*(words[at:] for at in range(size)), strict=False)]
-    return [word for word in (*words, *joined) if len(word) >= _LEAST]
+    """Return the words of *text*, and up to `_TOGETHER` in a row as one, in the normal form of hashtags."""
+    words = [part for word in fold_words(text) for part in word.split("'")]  # a hashtag has no apostrophe
+    runs = (zip(*(words[at:] for at in range(size)), strict=False) for size in range(1, _TOGETHER + 1))
+    tags = (normalise("".join(run)) for run in chain.from_iterable(runs))
+    return [tag for tag in tags if tag and len(tag) >= _LEAST]

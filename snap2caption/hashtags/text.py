@@ -10,18 +10,19 @@ from collections.abc import Iterable
 
 import regex as re
 
+from snap2caption.segmentation import CHARACTER, EMOJI_MARKS
+
 MAX_LENGTH = 100
 """Characters in a hashtag, without the ``#``."""
 
 # A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
-# `regex`, not `re`: a vowel sign of Hindi is a mark, which `\w` of `re` leaves out. A middle dot is a letter of Catalan (``#col·lecció``)
-# between two others, and a separator elsewhere. Variation selectors and a key's cap are marks too, but of an emoji (``❤️#90s``), and part of no word.
-_CHARACTER = r"(?![\uFE00-\uFE0F\u20E3])[\w\p{M}]"
-_TAG = rf"(?!\p{{M}})(?:{_CHARACTER})+(?:·(?:{_CHARACTER})+)*"
-_BEFORE = r"(?<=[\w\p{M}])(?<![\uFE00-\uFE0F\u20E3])"
-_HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{_CHARACTER})({_TAG})")
+# A middle dot is a letter of Catalan (``#col·lecció``) between two others, and a separator elsewhere. Marks of an emoji (``❤️#90s``) are part of
+# no word.
+_TAG = rf"(?!\p{{M}})(?:{CHARACTER})+(?:·(?:{CHARACTER})+)*"
+_BEFORE = rf"(?<=[\w\p{{M}}])(?<![{EMOJI_MARKS}])"
+_HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{CHARACTER})({_TAG})")
 _WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
-_GLUE = re.compile(r"[·\uFE00-\uFE0F\u20E3]$")
+_GLUE = re.compile(rf"[·{EMOJI_MARKS}]$")
 _DIVIDERS = " \t·•|"
 _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 

@@ -16,7 +16,8 @@ from pycocoevalcap.rouge.rouge import Rouge
 from demo.corpus.captions import write_caption
 from demo.scenes.scene import sample_scene
 from snap2caption.post import Tone
-from training.metrics import Comparison, tokenise
+from snap2caption.segmentation import fold_words
+from training.metrics import Comparison
 
 pytestmark = pytest.mark.unit
 
@@ -49,8 +50,8 @@ def random_sets(count, rng):
 
 def theirs(sets, keys):
     """Their scores of *keys*; CIDEr with the document frequencies of all *sets*."""
-    written = {key: [" ".join(tokenise(hypothesis))] for key, (hypothesis, _, _) in sets.items()}
-    wanted = {key: [" ".join(tokenise(text)) for text in texts] for key, (_, texts, _) in sets.items()}
+    written = {key: [" ".join(fold_words(hypothesis))] for key, (hypothesis, _, _) in sets.items()}
+    wanted = {key: [" ".join(fold_words(text)) for text in texts] for key, (_, texts, _) in sets.items()}
     some_wanted, some_written = ({key: found[key] for key in keys} for found in (wanted, written))
     bleu = Bleu(4).compute_score(some_wanted, some_written, verbose=0)[0]
     rouge = Rouge().compute_score(some_wanted, some_written)[0]

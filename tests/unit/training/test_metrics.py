@@ -5,7 +5,7 @@ import pytest
 
 from snap2caption.errors import UserError
 from snap2caption.post import Tone
-from training.metrics import Comparison, tokenise
+from training.metrics import Comparison
 
 pytestmark = pytest.mark.unit
 
@@ -27,16 +27,32 @@ def captions():
     return hypotheses, references
 
 
-def test_words_are_folded_hashtags_are_words_emoji_are_not():
-    assert tokenise("Don’t MISS it! 🌉✨ #GoldenGate, café\n24/7") == [
-        "don’t",
-        "miss",
-        "it",
-        "goldengate",
-        "café",
-        "24",
-        "7",
-    ]
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("दिन दिन दिन दिन", "दान दान दान दान"),  # Hindi: other vowels alone
+        ("ดี ดี ดี ดี", "ดำ ดำ ดำ ดำ"),
+        ("今日の空はとても青い", "明晩我們去吃飯嗎"),
+    ],
+)
+def test_other_words_score_nothing_in_any_script(one, other):
+    scores = Comparison({"a": one}, {"a": [other]}, {"a": Tone.MINIMAL}).scores()
+    assert max(scores.bleu_1, scores.rouge_l, scores.cider) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("It's a day, isn’t it", "it’s a day isn't IT"), ("Hawaiʻi days all along", "Hawai’i days all along")],
+)
+def test_an_apostrophe_is_an_apostrophe(one, other):
+    scores = Comparison({"a": one}, {"a": [other]}, {"a": Tone.MINIMAL}).scores()
+    assert (round(scores.bleu_4, 3), round(scores.rouge_l, 3)) == (1.0, 1.0)
+
+
+def test_a_sentence_without_spaces_is_scored_by_its_characters():
+    scores = Comparison({"a": "今天天气很好"}, {"a": ["今天天气不好"]}, {"a": Tone.MINIMAL}).scores()
+    assert scores.bleu_1 == pytest.approx(5 / 6, abs=1e-3)
+    assert scores.length == 6
 
 
 def compare(hypotheses, references, tones=None):

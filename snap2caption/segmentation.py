@@ -1,0 +1,67 @@
+"""Text segmentation: the words and the emoji of a text, by one definition for every part of the project.
+
+A word is a run of letters and digits of any script with their combining marks, joined by apostrophes, underscores and Catalan's middle dot
+(``it's``, ``col·lecció``); other signs part words. Scripts that put no space between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are
+segmented into characters, as sacreBLEU's ``zh`` and ``char`` tokenizers do, more exactly into grapheme clusters: a vowel sign stays with its
+consonant. Source: Unicode Standard Annex 29, but that numbers and addresses are parted at their full stops and commas.
+
+An emoji is what is drawn as one picture: a flag, a family that is joined, a key's cap, a hand with its skin tone. Source: Unicode Technical
+Standard 51.
+"""
+
+import unicodedata
+
+import regex as re
+
+EMOJI_MARKS = r"\uFE00-\uFE0F\u20E3"
+"""Combining marks that belong to an emoji (variation selectors, a key's cap), and to no word."""
+
+CHARACTER = rf"(?![{EMOJI_MARKS}])[\w\p{{M}}]"
+"""What words and hashtags are made of. `regex`, not `re`: its ``\\w`` leaves out the vowel signs of Hindi, which are marks."""
+
+_APOSTROPHES = "'’‘ʼʻ＇´`′‛"
+_ONE_APOSTROPHE = str.maketrans(dict.fromkeys(_APOSTROPHES, "'"))
+
+_UNSPACED = r"\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Bopomofo}\p{Yi}\p{Line_Break=Complex_Context}"
+# Set operations (V1) are several times as fast as lookaheads. A soft hyphen and joiners stand inside words, and are not seen.
+_SPACED = rf"[[\w\p{{M}}\u00AD\u200C\u200D]--[\p{{Pc}}{_APOSTROPHES}{EMOJI_MARKS}{_UNSPACED}]]"
+# A number in a key's cap is an emoji.
+_RUN = rf"(?![\p{{M}}\p{{Default_Ignorable_Code_Point}}]|[0-9]\uFE0F?\u20E3){_SPACED}+"
+_WORD = re.compile(
+    rf"{_RUN}(?:(?:\p{{Pc}}+|[·{_APOSTROPHES}]){_RUN})*|(?=[\p{{L}}&&[{_UNSPACED}]])\X\p{{M}}*", re.VERSION1
+)
+_IGNORABLE = re.compile(r"\p{Default_Ignorable_Code_Point}+")
+
+# A pictograph with its skin tones and tags (which make the flag of Wales of a black one) and what is joined to it. Signs such as © are text
+# unless they ask to be drawn, and pictographs that ask to be text are.
+_PICTOGRAPH = r"(?![©®™](?!\uFE0F))\p{Extended_Pictographic}(?!\uFE0E)[\p{Emoji_Modifier}\uFE0F\U000E0020-\U000E007F]*"
+_EMOJI = re.compile(
+    rf"{_PICTOGRAPH}(?:\u200D{_PICTOGRAPH})*|\p{{Regional_Indicator}}{{2}}|[0-9#*]\uFE0F?\u20E3|\p{{Emoji_Modifier}}"
+)
+
+
+def find_words(text: str) -> list[str]:
+    """Return the words of *text*, as they are written there."""
+    return list(_WORD.findall(text))
+
+
+def fold_words(text: str) -> list[str]:
+    """Return the words of *text* in the form in which they are compared.
+
+    Compatibility forms are one (NFKC), case is folded, an apostrophe is ``'``, and what nobody sees is gone: ``It’s``, ``it`s`` and
+    ``IT'S`` are one word.
+    """
+    # Before NFKC, which makes a space and an accent of an acute sign.
+    seen = _IGNORABLE.sub("", text.translate(_ONE_APOSTROPHE))
+    # Folding may take a text out of its normal form, so once more.
+    return find_words(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()))
+
+
+def fold(text: str) -> str:
+    """Return what two texts that say the same have in common: their words as `fold_words` has them; of a text without words, its signs."""
+    return " ".join(fold_words(text)) or unicodedata.normalize("NFKC", text).casefold()
+
+
+def find_emoji(text: str) -> list["re.Match[str]"]:
+    """Return where the emoji of *text* are."""
+    return list(_EMOJI.finditer(text))
