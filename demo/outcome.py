@@ -37,8 +37,9 @@ def show(outcome: Outcome) -> None:
     """Print what came out, and where everything is."""
     for captioned in outcome.captioned:
         _line(f"\n{captioned.photo}", style="bold")
-        _line(captioned.answer["caption"])
-        _line(" ".join(captioned.answer["hashtags"]), style="cyan")
+        _line(captioned.answer["post"])
+        for notice in captioned.answer["notices"]:
+            _line(f"Note: {notice}", style="yellow")
         _line(f"photo and caption side by side: {captioned.picture}")
     if len(outcome.captioned) > 1:
         _line(

@@ -19,6 +19,7 @@ from serving.engine import Task
 from serving.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
 from serving.models import Served
 from serving.moderation import ModerationAwayError, Moderator, load_moderator
+from serving.notices import find_notices
 from serving.problems import ProblemError
 from serving.remote import EngineAwayError
 from serving.schemas import CaptionAnswer, Options, Part, Timing
@@ -205,6 +206,7 @@ class Captioner:
             alt_text=descriptions[0],
             alt_texts=descriptions,
             variants=variants,
+            notices=find_notices(options, variants, usable=bool(usable)),
             request_id=request_id,
             model_version=served.engine.version,
             confidence=next(iter(written[0].confidences), None),

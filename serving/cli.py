@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
-from snap2caption.post import Emoji, Length, Tone
+from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
+
+if TYPE_CHECKING:
+    from serving.schemas import CaptionAnswer
 
 
 def register(app: typer.Typer) -> None:
@@ -102,10 +105,25 @@ def caption(
         from serving.picture import draw_post
         from snap2caption.images import decode
 
-        draw_post(decode(photos[0].read_bytes()), answer.caption, answer.hashtags, answer.model_version, picture)
-    reasons = "".join(f"\n{reason.hashtag}: {reason.why}" for reason in answer.explanations or ())
-    post = f"{answer.caption}\n{' '.join(answer.hashtags)}{reasons}"
-    print_result(post, answer.model_dump(mode="json"), as_json=as_json)
+        draw_post(
+            decode(photos[0].read_bytes()),
+            answer.caption,
+            answer.hashtags[:MOST_HASHTAGS],
+            answer.model_version,
+            picture,
+        )
+    print_result(_as_text(answer), answer.model_dump(mode="json"), as_json=as_json)
+
+
+def _as_text(answer: "CaptionAnswer") -> str:
+    """Return the post as it can be pasted, then what else is told of it."""
+    more = answer.hashtags[MOST_HASHTAGS:]
+    told = [
+        *([f"Further hashtags: {' '.join(more)}"] if more else []),
+        *(f"{reason.hashtag}: {reason.why}" for reason in answer.explanations or ()),
+        *(f"Note: {notice}" for notice in answer.notices),
+    ]
+    return "\n\n".join(filter(None, (answer.post, "\n".join(told))))
 
 
 def _give_up_early() -> None:

@@ -4,11 +4,12 @@ from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
+from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Ranked, Source
-from snap2caption.post import Emoji, Length, Post, Request, Tone
+from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Post, Request, Tone, paste
 from snap2caption.tone import infer_tone
 
 MAX_PHOTOS = 10
@@ -58,7 +59,12 @@ class Options(BaseModel):
         description=f"Of the caption, in words at most: {', '.join(f'{length.value} {length.words}' for length in Length)}.",
     )
     emoji: Emoji | None = Field(default=None, description="none: none at all; some: three at most; many: as it likes.")
-    hashtags: int = Field(default=8, ge=1, le=30, description="How many; the best come first. Instagram shows 5.")
+    hashtags: int = Field(
+        default=8,
+        ge=1,
+        le=30,
+        description=f"How many at most; fewer come where no more suit. The best {MOST_HASHTAGS} go into the post, the rest are suggestions.",
+    )
     explain: bool = Field(default=False, description="Say of each hashtag why it was chosen.")
     variants: int = Field(default=1, ge=1, le=4, description="How many captions to choose from.")
     seed: int | None = Field(
@@ -172,13 +178,25 @@ class Explanation(BaseModel):
 
 
 class Variant(BaseModel):
-    """One caption with its hashtags, best first."""
+    """One caption with its hashtags."""
 
     caption: str = Field(examples=["Golden hour on the Golden Gate ✨"])
-    hashtags: list[str] = Field(examples=[["#goldengate", "#sanfrancisco", "#sunset"]])
+    hashtags: list[str] = Field(
+        description=f"Ranked, the best first. From rank {MOST_HASHTAGS + 1} on they are suggestions: Instagram takes {MOST_HASHTAGS} a post.",
+        examples=[["#goldengate", "#sanfrancisco", "#sunset"]],
+    )
     explanations: list[Explanation] | None = Field(
         default=None, description="Of the hashtags, in their order, if asked for."
     )
+
+    @computed_field(  # type: ignore[prop-decorator]
+        description=f"Ready to paste: the caption, a blank line, and the best hashtags, {MOST_HASHTAGS} at most with those in the caption.",
+        examples=["Golden hour on the Golden Gate ✨\n\n#goldengate #sanfrancisco #sunset"],
+    )
+    @property
+    def post(self) -> str:
+        """The caption with its best hashtags, as Instagram takes it."""
+        return paste(Post(self.caption, tuple(unique(self.hashtags))))
 
 
 class Timing(BaseModel):
@@ -199,6 +217,10 @@ class CaptionAnswer(Variant):
     alt_text: str = Field(description="For people who can't see the photo; of several photos, the first one's.")
     alt_texts: list[str] = Field(description="The same of each photo.")
     variants: list[Variant]
+    notices: list[str] = Field(
+        description="What could not be done as asked, a plain sentence each.",
+        examples=[["Only 2 of 3 variants are told: the others were not fit to be posted."]],
+    )
     request_id: str
     model_version: str = Field(examples=["snap2caption/3"])
     confidence: float | None = Field(default=None, description="How sure the model is of the first caption, 0 to 1.")

@@ -13,6 +13,12 @@ from snap2caption.segmentation import find_emoji, find_words
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
 """What the base model is asked, without the adapter, for the alt text."""
 
+MOST_CHARACTERS = 2200
+"""The longest post that Instagram takes, in code points."""
+
+MOST_HASHTAGS = 5
+"""More are not taken by Instagram since December 2025, those of the caption and of comments counted together."""
+
 SOME_EMOJI = 3
 """Emoji of a caption that has some, at most."""
 
@@ -112,6 +118,19 @@ def render(post: Post) -> str:
     """Return the text that a model learns to write for *post*: the caption, then the hashtags on a line of their own."""
     tags = " ".join(f"#{tag}" for tag in post.hashtags)
     return "\n".join(part for part in (post.caption.strip(), tags) if part)
+
+
+def paste(post: Post) -> str:
+    """Return *post* as it can be pasted into Instagram: the caption, a blank line, and the best of its hashtags.
+
+    With those that the caption itself has, there are `MOST_HASHTAGS` at most, and `MOST_CHARACTERS` in all: hashtags that don't fit are left
+    off. A caption that is longer by itself stays as it is.
+    """
+    caption = post.caption.strip()
+    inline = hashtags.extract(caption)
+    best = [f"#{tag}" for tag in post.hashtags if tag not in inline][: max(0, MOST_HASHTAGS - len(inline))]
+    texts = ("\n\n".join(filter(None, (caption, " ".join(best[:number])))) for number in range(len(best), -1, -1))
+    return next((text for text in texts if len(text) <= MOST_CHARACTERS), caption)
 
 
 def parse(text: str) -> Post:

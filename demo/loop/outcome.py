@@ -62,8 +62,7 @@ def show(outcome: LoopOutcome) -> None:
     first = outcome.compared[0]
     for title, answer in (("before", first.before), ("after", first.after)):
         _line(f"\n{title} ({answer['model_version']})", style="bold")
-        _line(answer["caption"])
-        _line(" ".join(answer["hashtags"]), style="cyan")
+        _line(answer["post"])
     _line(
         f"\n{outcome.corrections} corrections: “{PHRASE}” ends {outcome.share:.0%} of {len(outcome.compared)} new photos' "
         f"captions ({outcome.share_before:.0%} before)."

@@ -38,6 +38,8 @@ def test_multipart_and_json_answer_alike(client: TestClient, photo: bytes) -> No
         assert body["caption"] == "Golden hour ✨"
         assert body["hashtags"][:2] == ["#sf", "#sunset"]
         assert len(body["hashtags"]) == 6
+        assert body["post"] == f"Golden hour ✨\n\n{' '.join(body['hashtags'][:5])}"
+        assert body["notices"] == []
         assert body["alt_text"] == "A red bridge."
         assert body["model_version"] == "test/1"
         assert body["request_id"] == answer.headers["x-request-id"]

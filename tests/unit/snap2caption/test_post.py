@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snap2caption.post import Emoji, Length, Post, Request, Tone, build_prompt, parse, render
+from snap2caption.hashtags import extract
+from snap2caption.post import MOST_CHARACTERS, Emoji, Length, Post, Request, Tone, build_prompt, parse, paste, render
 
 pytestmark = pytest.mark.unit
 
@@ -71,3 +72,24 @@ def test_a_caption_has_a_length(words, length):
 )
 def test_a_caption_has_emoji(caption, emoji):
     assert Emoji.of(caption) is emoji
+
+
+def test_the_paste_ready_post_is_caption_blank_line_and_the_five_best_hashtags() -> None:
+    tags = tuple(f"tag{number}" for number in range(8))
+    assert paste(Post("Fog,\nthen ferry.", tags)) == "Fog,\nthen ferry.\n\n#tag0 #tag1 #tag2 #tag3 #tag4"
+    assert paste(Post("Fog.")) == "Fog."
+
+
+def test_hashtags_of_the_caption_count_and_are_not_repeated() -> None:
+    assert (
+        paste(Post("#Fog in #SF", ("fog", "ferry", "sf", "bay", "dawn", "pier"))) == "#Fog in #SF\n\n#ferry #bay #dawn"
+    )
+    six = "#one1 #two2 #three3 #four4 #five5 #six6"
+    assert paste(Post(six, ("seven",))) == six
+
+
+@pytest.mark.parametrize(("length", "kept"), [(2193, 1), (2194, 0), (2200, 0), (2300, 0)])
+def test_a_post_is_as_long_as_instagram_takes_it(length: int, kept: int) -> None:
+    post = paste(Post("x" * length, ("dusk", "dawn")))
+    assert len(post) <= max(length, MOST_CHARACTERS)
+    assert len(extract(post)) == kept
