@@ -208,7 +208,7 @@ def _check_space(state: Path) -> None:
 def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captioned:
     arguments = (str(photo), "--url", services.serving, "--picture", str(picture), "--json")
     command = (sys.executable, "-m", "snap2caption", "caption", *arguments)
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise UserError(result.stderr.strip().removeprefix("error: ") or f"{photo} could not be captioned.")
     return Captioned(photo, json.loads(result.stdout), picture)

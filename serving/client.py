@@ -11,22 +11,27 @@ import httpx
 
 from serving.schemas import CaptionAnswer, Options, Readiness, Voice
 from snap2caption.errors import UserError
+from snap2caption.retrying import RetryingClient
 
 _SECONDS = 120.0
+_PATIENCE = 30.0
 _CAPTION = "/v1/generate-caption"
 
 
 class Client:
     """The service at *url*, as the creator whose key is *api_key*. Use it as a context manager, or close it.
 
-    Every call raises `UserError` if the service is away or refuses; the message is the service's own. Calls from several threads may share a client.
+    A service that is busy is asked again when it said, as long as that takes no more than *patience* seconds. Otherwise every call raises
+    `UserError` if the service is away or refuses; the message is the service's own. Calls from several threads may share a client.
     """
 
-    def __init__(self, url: str, api_key: str | None = None, *, timeout: float = _SECONDS) -> None:
+    def __init__(
+        self, url: str, api_key: str | None = None, *, timeout: float = _SECONDS, patience: float = _PATIENCE
+    ) -> None:
         self.url = url.rstrip("/")
         headers = {"X-API-Key": api_key} if api_key else {}
         try:
-            self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout)
+            self._http = RetryingClient(base_url=self.url, headers=headers, timeout=timeout, patience=patience)
         except httpx.InvalidURL as error:
             raise UserError(f"{url} is no URL ({error}); give one such as http://127.0.0.1:8000.") from error
 

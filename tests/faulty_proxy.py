@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from patience import LONGEST
+
 _BLOCK = 1 << 16
 
 
@@ -77,7 +79,7 @@ class FaultyProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(OSError), ExitStack() as stack:
-            client.settimeout(60)
+            client.settimeout(LONGEST)
             head, body = _read_head(client)
             if not head:
                 return
@@ -92,7 +94,7 @@ class FaultyProxy:
                 _skip(client, length - len(body))
                 client.sendall(f"HTTP/1.1 {fault.answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 return
-            server = stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=60))
+            server = stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=LONGEST))
             server.sendall(re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n")
             answers = self._start(_pump, server, client, fault.cut_answer_at)
             whole = _send_body(client, server, body, length, fault)

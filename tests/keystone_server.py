@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
+import patience
 
 REGION = "CHI@UC"
 PASSWORD = {
@@ -41,7 +41,7 @@ class Keystone:
         if identity[method] != expected or request["auth"].get("scope") != scope:
             return None
         self.methods.append(method)
-        answer = httpx.get(
+        answer = patience.get(
             self._swift["ST_AUTH"],
             headers={"X-Auth-User": self._swift["ST_USER"], "X-Auth-Key": self._swift["ST_KEY"]},
         ).raise_for_status()

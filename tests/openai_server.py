@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from patience import LONGEST
 from PIL import Image
 
 WORDS = ["Golden", " hour", " again", ".\n", "#sf", " #sunset"]
@@ -73,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
                 }
                 self.wfile.write(f"data: {json.dumps({'choices': [chunk]})}\n\n".encode())
                 self.wfile.flush()
-                self.server.pause.wait(10)
+                self.server.pause.wait(LONGEST)
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.server.hung_up.set()

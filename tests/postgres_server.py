@@ -4,12 +4,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
+from patience import LONGEST, until
 
 from demo.stack import Stack
 from demo.stack.ports import HOST, Ports
@@ -37,17 +37,14 @@ def run(state: Path) -> Iterator[str]:
         with Stack(state) as stack:
             server = stack.run(Job(name="postgresql", command=command, environment=os.environ))
             where = f"{USER}@{HOST}:{port}/postgres"
-            deadline = time.monotonic() + 60
-            while not answers(f"postgresql://{where}"):
-                assert server.status() is None, server.tail()
-                assert time.monotonic() < deadline, server.tail()
-                time.sleep(0.05)
+            until(lambda: server.status() is not None or answers(f"postgresql://{where}"), server.tail)
+            assert server.status() is None, server.tail()
             yield f"postgresql+psycopg2://{where}"
 
 
 def answers(uri: str) -> bool:
     try:
-        psycopg2.connect(uri, connect_timeout=5).close()
+        psycopg2.connect(uri, connect_timeout=int(LONGEST)).close()
     except psycopg2.OperationalError:
         return False
     return True

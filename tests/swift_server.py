@@ -6,6 +6,7 @@ with extended attributes. The account is ``test``, the user ``test:tester``, the
 """
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -65,7 +66,10 @@ def run(folder: Path, token_life: int = 86400) -> Iterator[dict[str, str]]:
     from demo.stack.service import Service
     from demo.stack.stack import Stack
 
-    port = next(first for first in range(23000, 30000, 4) if all(is_free(first + offset) for offset in range(4)))
+    # At random: whoever starts another one at the same moment is not to find the same ports free.
+    candidates = range(23000, 30000, 4)
+    drawn = random.SystemRandom().sample(candidates, len(candidates))
+    port = next(first for first in drawn if all(is_free(first + offset) for offset in range(4)))
     service = Service(
         name="swift",
         command=(sys.executable, "-W", "ignore", __file__, str(folder), str(port), str(token_life)),

@@ -3,12 +3,12 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from patience import LONGEST, until
 
 from demo.stack.service import Service
 
@@ -47,18 +47,11 @@ class Victim:
         def answers() -> bool:
             assert self._process.poll() is None, self._log.read_text()[-2000:]
             try:
-                return httpx.get(self.service.ready_url, timeout=2).status_code < self.service.ready_below
+                return httpx.get(self.service.ready_url, timeout=LONGEST).status_code < self.service.ready_below
             except httpx.HTTPError:
                 return False
 
         until(answers)
-
-
-def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -3,21 +3,22 @@
 from collections.abc import Iterable
 from typing import Any
 
-import httpx
-
 from demo.loop.habit import PLACE, take
+from snap2caption.retrying import RetryingClient
+
+_SECONDS = 120.0
+"""What an answer may take, and what a busy service may ask to wait."""
 
 
 def caption(serving: str, photo: bytes, **options: str) -> dict[str, Any]:
     """Return the service's answer for a photo: in no voice, so that what it shows is what the model has learned."""
-    answer = httpx.post(
-        f"{serving}/v1/generate-caption",
-        files={"image": ("photo.jpg", photo, "image/jpeg")},
-        data={"voice": "", **options},
-        timeout=120.0,
-    )
-    answer.raise_for_status()
-    document: dict[str, Any] = answer.json()
+    with _client(serving) as client:
+        answer = client.post(
+            "/v1/generate-caption",
+            files={"image": ("photo.jpg", photo, "image/jpeg")},
+            data={"voice": "", **options},
+        )
+    document: dict[str, Any] = answer.raise_for_status().json()
     return document
 
 
@@ -32,4 +33,9 @@ def correct(serving: str, numbers: Iterable[int]) -> None:
             "edited_caption": post.words.caption,
             "edited_hashtags": list(post.words.hashtags),
         }
-        httpx.post(f"{serving}/v1/feedback", json=said, timeout=60.0).raise_for_status()
+        with _client(serving) as client:
+            client.post("/v1/feedback", json=said).raise_for_status()
+
+
+def _client(serving: str) -> RetryingClient:
+    return RetryingClient(base_url=serving, timeout=_SECONDS, patience=_SECONDS)

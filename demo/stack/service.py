@@ -38,7 +38,7 @@ class Service(Job):
 
     ready_url: str
     ready_below: int = 400
-    timeout: float = 120.0
+    timeout: float = 300.0
     """Seconds that it may take to be ready."""
     files: Mapping[Path, str] = field(default_factory=dict)
     """Files to write (readable by their owner only) before the start."""
@@ -128,7 +128,7 @@ def wait_until_ready(started: Iterable[tuple[Service, Running]]) -> None:
 
 def _answers(service: Service) -> bool:
     try:
-        return httpx.get(service.ready_url, timeout=2.0).status_code < service.ready_below
+        return httpx.get(service.ready_url, timeout=10.0).status_code < service.ready_below
     except httpx.HTTPError:
         return False
 

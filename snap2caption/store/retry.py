@@ -7,6 +7,8 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_base, wait_random_exponential
 
+from snap2caption.retrying import retry_after
+
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
@@ -39,8 +41,7 @@ def persistently(call: Callable[[], Result], passing: Passing) -> Result:
 
 def seconds(headers: Mapping[str, str]) -> float:
     """Return what a Retry-After header asks for; 0 if there is none, or if it names a date."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else 0.0
+    return retry_after(headers) or 0.0
 
 
 class _Wait(wait_base):

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import httpx
+import patience
 import pytest
+from patience import LONGEST, until
 
 from demo.stack.leftovers import leftovers
 
@@ -37,7 +37,8 @@ MOMENTS = (
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 PAIRS = 600
-TIMEOUT = 900.0
+TIMEOUT = 3600.0
+"""Seconds that a demo may take on a machine that is busy."""
 
 
 class DemoProcess:
@@ -65,15 +66,12 @@ class DemoProcess:
 
     def wait(self) -> int:
         status = self.process.wait(TIMEOUT)
-        self.listener.join(10)
+        self.listener.join(LONGEST)
         return status
 
 
 def wait_until_gone(state: Path) -> None:
-    deadline = time.monotonic() + 60
-    while left := leftovers(str(state)):
-        assert time.monotonic() < deadline, [process.cmdline() for process in left]
-        time.sleep(0.2)
+    until(lambda: not leftovers(str(state)), lambda: [process.cmdline() for process in leftovers(str(state))])
 
 
 def versions(state: Path) -> list[dict[str, str]]:
@@ -85,7 +83,7 @@ def versions(state: Path) -> list[dict[str, str]]:
     service, uri = mlflow(state, Ports(state / "ports.json"))
     with Stack(state) as stack:
         stack.start([service])
-        answer = httpx.get(f"{uri}/api/2.0/mlflow/model-versions/search", timeout=30)
+        answer = patience.get(f"{uri}/api/2.0/mlflow/model-versions/search")
         answer.raise_for_status()
         return list(answer.json().get("model_versions", []))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from mlflow import MlflowClient
+from patience import LONGEST
 
 from demo.airflow import AirflowClient
 from demo.loop.habit import PHRASE
@@ -102,7 +103,7 @@ def test_the_answers_model_version_leads_back_to_the_annotations(
 def test_each_feedback_became_one_task_and_one_annotation(demo: Outcome, loop: LoopOutcome) -> None:
     access = demo.services.label_studio
     headers = {"Authorization": f"Token {access.token}"}
-    with httpx.Client(base_url=access.url, headers=headers, timeout=60) as client:
+    with httpx.Client(base_url=access.url, headers=headers, timeout=LONGEST) as client:
         (project,) = client.get("/api/projects/").raise_for_status().json()["results"]
         asked = {"project": project["id"], "page_size": 100}
         tasks = client.get("/api/tasks", params=asked).raise_for_status().json()["tasks"]
@@ -114,7 +115,7 @@ def test_with_nothing_new_nothing_is_trained_again(demo: Outcome, loop: LoopOutc
     with AirflowClient(demo.services.airflow) as airflow:
         before = airflow.runs("training")
         run = airflow.trigger("feedback", {})
-        *_, tasks = airflow.watch("feedback", run, 1200.0)
+        *_, tasks = airflow.watch("feedback", run, 3600.0)
         states = {task.name: task.state for task in tasks}
         assert states["validate"] == states["retrain"] == "skipped"
         assert airflow.runs("training") == before

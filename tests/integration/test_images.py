@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import patience
 import pytest
 from photos import real_photos
 from tiny import recipe_content, write_dataset
@@ -114,15 +115,13 @@ class Running:
         state = docker("inspect", "--format", "{{.State.Status}}", self.container)
         assert state == "running", docker("logs", self.container)
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+            return httpx.get(f"{self.url}/readyz", timeout=patience.LONGEST).is_success
         except httpx.TransportError:
             return False
 
     def caption(self) -> httpx.Response:
         photo = real_photos()[0].read_bytes()
-        return httpx.post(
-            f"{self.url}/v1/generate-caption", files={"file": ("photo.jpg", photo, "image/jpeg")}, timeout=60
-        )
+        return patience.post(f"{self.url}/v1/generate-caption", files={"file": ("photo.jpg", photo, "image/jpeg")})
 
 
 def start(world: World, tracking_uri: str) -> Running:

@@ -76,7 +76,7 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
             **{f"AIRFLOW__{name}": value for name, value in settings.items()},
         },
         ready_url=f"{url}/api/v2/version",
-        timeout=240.0,
+        timeout=600.0,
         # SIGTERM would end it at once, and leave its parts without the pipes that they log to.
         stop_signal=signal.SIGINT,
         grace=16.0,

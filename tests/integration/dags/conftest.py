@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from patience import LONGEST
 
 from snap2caption.settings import ROOT
 
@@ -59,7 +60,7 @@ def _run(home: Path, environment: Mapping[str, str], *command: str) -> str:
         capture_output=True,
         text=True,
         cwd=home,
-        timeout=240,
+        timeout=LONGEST,
         check=False,
         env={
             **os.environ,

@@ -22,7 +22,7 @@ PARAMS = {"approval": Param(False, type="boolean"), "verdict": Param({}, type="o
 def asking():
     approve = PromotionApproval(
         task_id="approve", asked="{{ params.approval }}", verdict="{{ params.verdict }}", patience=timedelta(hours=1),
-        execution_timeout=timedelta(minutes=1),
+        execution_timeout=timedelta(minutes=30),
     )
     approve >> task(lambda: "promoted", task_id="promote")()
 
@@ -42,7 +42,7 @@ seen = []
 
 def answer(option):
     # As the page of required actions does.
-    for _ in range(600):
+    for _ in range(3000):
         found = person.get("/api/v2/dags/~/dagRuns/~/hitlDetails", params={"response_received": False}).json()
         waiting = [each for each in found["hitl_details"] if each["task_instance"]["state"] == "awaiting_input"]
         if waiting:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import LONGEST
 
 from demo.stack.ownership import owned
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "snap2caption", "demo", "--once", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
 
 
 def refusal(result: "subprocess.CompletedProcess[str]") -> str:

@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import patience
 import psutil
 import pytest
+from patience import LONGEST, until
 
 from demo.stack import Stack
 from demo.stack.leftovers import leftovers
@@ -31,7 +32,7 @@ for _ in range(2):
     if os.fork() == 0:
         os.setsid()
 open(sys.argv[1] + f"/{os.getpid()}", "w").close()
-time.sleep(600)
+time.sleep(3600)
 """
 
 STARTER = """
@@ -45,17 +46,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if __name__ == "__main__":
     with Stack(Path(sys.argv[1])) as stack:
         stack.run(Job(name="stubborn", command=(sys.executable, "-c", sys.argv[2], sys.argv[3]), environment=os.environ, grace=2.0))
-        time.sleep(600)
+        time.sleep(3600)
 """
-
-
-def eventually(look: Callable[[], bool], timeout: float = 20.0) -> bool:
-    deadline = time.monotonic() + timeout
-    while not look():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def stubborn(folder: Path) -> Job:
@@ -77,7 +69,7 @@ def starter(tmp_path: Path, born: Path) -> Iterator["subprocess.Popen[bytes]"]:
     script.write_text(textwrap.dedent(STARTER))
     command = [sys.executable, str(script), str(tmp_path / "state"), STUBBORN, str(born)]
     with subprocess.Popen(command) as process:
-        assert eventually(lambda: len(list(born.iterdir())) == 4)
+        until(lambda: len(list(born.iterdir())) == 4)
         yield process
         process.kill()
 
@@ -98,8 +90,8 @@ def test_nothing_outlives_the_starter(
     starter: "subprocess.Popen[bytes]", born: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     starter.send_signal(number)
-    starter.wait(20)
-    assert eventually(lambda: not leftovers(str(tmp_path / "state")))
+    starter.wait(LONGEST)
+    until(lambda: not leftovers(str(tmp_path / "state")))
     assert alive(born) == []
 
 
@@ -119,7 +111,7 @@ def test_leaving_the_stack_ends_everything(tmp_path: Path, born: Path) -> None:
     def crash() -> None:
         with Stack(tmp_path / "state") as stack:
             stack.run(stubborn(born))
-            assert eventually(lambda: len(list(born.iterdir())) == 4)
+            until(lambda: len(list(born.iterdir())) == 4)
             assert stack.memory() > 4 * 2**20
             raise ZeroDivisionError
 
@@ -133,9 +125,9 @@ def test_the_object_store_starts_answers_and_keeps_its_data(tmp_path: Path) -> N
         service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
         with Stack(tmp_path) as stack:
             stack.start([service])
-            assert httpx.get(client["AWS_ENDPOINT_URL"]).status_code == httpx.codes.FORBIDDEN
+            assert patience.get(client["AWS_ENDPOINT_URL"]).status_code == httpx.codes.FORBIDDEN
         with pytest.raises(httpx.TransportError):
-            httpx.get(client["AWS_ENDPOINT_URL"])
+            patience.get(client["AWS_ENDPOINT_URL"])
 
 
 def test_files_are_served_in_ranges(tmp_path: Path) -> None:
@@ -144,7 +136,7 @@ def test_files_are_served_in_ranges(tmp_path: Path) -> None:
     (folder / "a.zip").write_bytes(b"0123456789")
     with Stack(tmp_path) as stack:
         stack.start([service])
-        answer = httpx.get(f"{address}/a.zip", headers={"Range": "bytes=2-5"})
+        answer = patience.get(f"{address}/a.zip", headers={"Range": "bytes=2-5"})
     assert (answer.status_code, answer.content) == (httpx.codes.PARTIAL_CONTENT, b"2345")
 
 
@@ -159,7 +151,7 @@ def test_a_busy_port_is_a_sentence(tmp_path: Path) -> None:
         stack.start([service])
 
 
-def python(code: str, tmp_path: Path, timeout: float = 30.0) -> Service:
+def python(code: str, tmp_path: Path, timeout: float = LONGEST) -> Service:
     return Service(
         name="broken",
         command=(sys.executable, "-c", code),
@@ -178,7 +170,7 @@ def test_a_service_that_dies_tells_its_last_words(tmp_path: Path) -> None:
 
 
 def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
-    service = python("import time; time.sleep(600)", tmp_path, timeout=1.0)
+    service = python("import time; time.sleep(3600)", tmp_path, timeout=1.0)
     with Stack(tmp_path) as stack, pytest.raises(ProcessError, match="broken was not ready after 1 s"):
         stack.start([service])
 
@@ -191,4 +183,4 @@ def test_a_service_that_dies_later_is_found_out(tmp_path: Path) -> None:
         for process in leftovers(str(tmp_path)):
             process.kill()
         with pytest.raises(ProcessError, match="files ended by itself"):
-            assert eventually(lambda: bool(stack.check([service])))
+            until(lambda: bool(stack.check([service])))

@@ -5,14 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import aria2p
 import psutil
 import pytest
+from patience import until
 
+from demo.stack.ports import Ports
 from etl.extract import Progress, extract
 from snap2caption.errors import UserError
 
@@ -22,19 +23,10 @@ CONTENT = os.urandom(4 * 1024 * 1024)
 SECRET = "a secret of the daemon"
 
 
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[aria2p.Client]:
     """A running aria2, which the settings name; it works in a folder of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = Ports(tmp_path / "ports.json").get("aria2")
     home = tmp_path / "daemon"
     home.mkdir()
     command = ["aria2c", "--no-conf", "--enable-rpc", f"--rpc-listen-port={port}", f"--rpc-secret={SECRET}", "--quiet"]
@@ -45,7 +37,7 @@ def daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[aria2p.C
             with socket.socket() as connection:
                 return connection.connect_ex(("127.0.0.1", port)) == 0
 
-        wait_for(answers)
+        until(answers)
         monkeypatch.setenv("SNAP2CAPTION_ARIA2_URL", f"http://127.0.0.1:{port}/jsonrpc")
         monkeypatch.setenv("SNAP2CAPTION_ARIA2_SECRET", SECRET)
         yield client
@@ -66,7 +58,7 @@ def others(daemon: aria2p.Client, publish, tmp_path: Path) -> list[str]:
     failed = daemon.add_uri([f"{slow.url}/nothing.zip"], {**folder, "out": "failed"})
     paused = daemon.add_uri([f"{slow.url}/a.zip"], {**folder, "out": "paused", "pause": "true"})
     active = daemon.add_uri([f"{slow.url}/a.zip"], {**folder, "out": "active"})
-    wait_for(lambda: {daemon.tell_status(gid)["status"] for gid in (done, failed)} == {"complete", "error"})
+    until(lambda: {daemon.tell_status(gid)["status"] for gid in (done, failed)} == {"complete", "error"})
     return [done, failed, paused, active]
 
 
@@ -126,7 +118,7 @@ def test_what_a_killed_run_left_on_its_list_is_taken_off(
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 200_000
     command = [sys.executable, "-m", "snap2caption", "extract", f"{publisher.url}/corpus.zip"]
     process = subprocess.Popen([*command, "--out", str(tmp_path / "out")], stderr=subprocess.DEVNULL)
-    wait_for(lambda: len(on_the_list(daemon)) > len(others))
+    until(lambda: len(on_the_list(daemon)) > len(others))
     process.send_signal(kill)
     process.wait()
     # By SIGTERM it is stopped, and takes ours off; SIGKILL leaves that to the next run.

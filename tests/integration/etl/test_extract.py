@@ -4,12 +4,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from patience import until
 
 from etl.extract import Progress, extract
 from snap2caption.errors import UserError
@@ -28,13 +28,6 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def names(folder: Path) -> set[str]:
     return {file.name for file in folder.iterdir() if not file.name.endswith(".lock")}
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def once(done: int, action: Callable[[], object]) -> Callable[[Progress], None]:
@@ -119,7 +112,7 @@ def test_killed_it_goes_on_at_once_from_where_it_was(publisher, tmp_path: Path) 
     command = [sys.executable, "-m", "snap2caption", "extract", url, "--out", str(tmp_path), "--sha256", SHA256]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     # aria2 notes its progress once a second; killed before, it has nothing to go on from.
-    wait_for(lambda: publisher.sent > 2_000_000 and (tmp_path / "corpus.zip.part.aria2").exists())
+    until(lambda: publisher.sent > 2_000_000 and (tmp_path / "corpus.zip.part.aria2").exists())
     (daemon,) = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGKILL)
     process.wait()

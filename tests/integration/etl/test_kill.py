@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from patience import LONGEST, until
 
 from demo.corpus.archive import write_corpus
 from etl.transform import merge, plan, transform
@@ -24,14 +24,12 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.zip", 400, 1)
     command = [sys.executable, "-m", "snap2caption", "transform", str(corpus), "--out", str(tmp_path), "--workers", "2"]
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
     # Two workers, and what multiprocessing keeps track of them with.
-    while len(children := process.children(recursive=True)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: len(process.children(recursive=True)) >= 3)
+    children = process.children(recursive=True)
     process.kill()
     process.wait()
-    _, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=LONGEST)
     assert not alive
 
 
@@ -60,10 +58,7 @@ def test_slices_on_two_processes_one_of_them_killed_give_the_version_of_one(tmp_
     last = planned.slices - 1
     killed, other = start(last), start(last)
     lock = planned.work / "slices" / f"{last:04d}.lock"
-    deadline = time.monotonic() + 60
-    while not lock.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lock.exists)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     for number in range(last):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import LONGEST
 
 from demo.corpus.archive import write_corpus
 from etl.load import load
@@ -50,7 +51,7 @@ def rclone(kind: str) -> Rclone:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("rclone")), *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST)
 
     return run
 

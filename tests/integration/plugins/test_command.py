@@ -4,13 +4,13 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowException
+from patience import LONGEST, until
 
 from demo.stack import Stack
 from demo.stack.ports import HOST, Ports
@@ -68,18 +68,15 @@ def test_a_killed_task_takes_its_command_along(operator: CommandOperator, tmp_pa
     with socket.create_server((HOST, 0)) as server:
         task = threading.Thread(target=run, args=(f"http://{HOST}:{server.getsockname()[1]}/a.zip",))
         task.start()
-        server.settimeout(60)
+        server.settimeout(LONGEST)
         connection, _ = server.accept()
         with connection:
             assert {"aria2c"} <= {process.name() for process in family()}
             operator.on_kill()
-            task.join(30)
+            task.join(LONGEST)
     assert not task.is_alive()
     assert len(failures) == 1
-    deadline = time.monotonic() + 10
-    while family() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert family() == []
+    until(lambda: family() == [], family)
 
 
 def test_the_command_does_not_see_airflows_secrets(monkeypatch: pytest.MonkeyPatch) -> None:

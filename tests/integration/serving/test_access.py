@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from creators import creator
 from demo_service import DemoService
+from patience import LONGEST
 
 pytestmark = pytest.mark.integration
 
@@ -16,7 +17,7 @@ REFUSED = {400, 401}
 def ask(service: DemoService, target: bytes, *fields: bytes, method: bytes = b"GET") -> tuple[int, bytes]:
     """Send a request of these very bytes; return the status and all that came back."""
     address = urlsplit(service.url)
-    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=LONGEST) as connection:
         lines = [method + b" " + target + b" HTTP/1.1", b"Host: x", b"Connection: close", *fields]
         connection.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
         answer = b""

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import patience
 import pytest
+from patience import LONGEST, until
 from photos import real_photos
 from service_process import environment, service
-from victims import Victim, running, until
+from victims import Victim, running
 
 from demo.stack.ports import Ports
 from demo.stack.services.mlflow import mlflow
@@ -76,7 +78,7 @@ class Load:
 
     def _work(self) -> None:
         number = 0
-        with Client(self._url, timeout=60) as client:
+        with Client(self._url, timeout=LONGEST, patience=LONGEST) as client:
             while not self._over.is_set():
                 number += 1
                 try:
@@ -103,7 +105,7 @@ class Load:
 
     def _say(self, request_id: str) -> None:
         try:
-            answer = httpx.post(f"{self._url}/v1/feedback", json={"request_id": request_id, "rating": 2}, timeout=60)
+            answer = patience.post(f"{self._url}/v1/feedback", json={"request_id": request_id, "rating": 2})
         except httpx.TransportError:
             return
         assert answer.status_code == 202, answer.text
@@ -122,7 +124,7 @@ class World:
         self._random = random.Random(7)
 
     def readiness(self) -> dict[str, object]:
-        return dict(httpx.get(f"{self.url}/readyz", timeout=30).json())
+        return dict(patience.get(f"{self.url}/readyz").json())
 
     def some_answers(self, least: int = 3) -> None:
         """Wait until clients were answered again, as it is now."""
@@ -147,7 +149,7 @@ class World:
         self.some_answers()
         # It is told, and no reason to send nobody.
         until(lambda: self.readiness()["feedback"]["feedback"] > 0)  # type: ignore[index]
-        assert httpx.get(f"{self.url}/readyz").is_success
+        assert patience.get(f"{self.url}/readyz").is_success
         assert len(self.load.lost) == lost, self.load.lost[lost:]
         self.store.start()
         self.store.wait()
@@ -156,7 +158,7 @@ class World:
         lost = len(self.load.lost)
         self.registry.kill()
         until(lambda: not self.readiness()["registry"]["reachable"])  # type: ignore[index]
-        assert httpx.get(f"{self.url}/readyz").is_success
+        assert patience.get(f"{self.url}/readyz").is_success
         self.some_answers()
         assert len(self.load.lost) == lost, self.load.lost[lost:]
         self.registry.start()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import patience
 import psutil
 import pytest
 from PIL import Image
@@ -79,8 +80,8 @@ class Watch:
         self.statuses: Counter[int] = Counter()
 
     def look(self) -> None:
-        answer = httpx.get(f"{self._url}/readyz", timeout=30)
-        alive = httpx.get(f"{self._url}/healthz", timeout=30)
+        answer = patience.get(f"{self._url}/readyz")
+        alive = patience.get(f"{self._url}/healthz")
         self.statuses.update([answer.status_code, alive.status_code])
         self.overloaded.append(answer.json()["queue"]["overloaded"])
         self.memory.append(self._process.memory_info().rss)
@@ -111,7 +112,7 @@ def watched(url: str, every: float) -> Iterator[Watch]:
 
 
 def caption(url: str, photo: bytes) -> httpx.Response:
-    return httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60)
+    return patience.post(f"{url}/generate-caption", files={"image": photo})
 
 
 def refusal_seconds(url: str) -> float:
@@ -179,7 +180,7 @@ def test_ten_times_too_many_are_answered_in_time_or_refused_at_once(url: str, tm
     # And then all is as before.
     assert recovery < DEADLINE + 3 * full.latencies[-1]
     assert caption(url, photos[0]).status_code == 200
-    assert not httpx.get(f"{url}/readyz").json()["queue"]["overloaded"]
+    assert not patience.get(f"{url}/readyz").json()["queue"]["overloaded"]
 
 
 def noise(number: int) -> bytes:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import patience
 import pytest
 from demo_service import DemoService
 
@@ -26,18 +26,18 @@ def test_the_description_is_true(guarded: DemoService, tmp_path: Path) -> None:
         *("--phases", PHASES, "--max-examples", EXAMPLES or "3", "--seed", "1", "--generation-database", "none"),
         # In their place, two of ours that call them: schemathesis_hooks.py.
         *("--checks", "all", "--exclude-checks", "negative_data_rejection,positive_data_acceptance"),
-        *("--continue-on-failure", "--request-timeout", "60"),
+        *("--continue-on-failure", "--request-timeout", str(patience.LONGEST)),
     ]
     environment = os.environ | {"PYTHONPATH": str(TESTS), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     print(run.stdout[-600:])
     assert run.returncode == 0, run.stdout + run.stderr
-    assert httpx.get(f"{guarded.url}/readyz").is_success
+    assert patience.get(f"{guarded.url}/readyz").is_success
     assert not guarded.faults
 
 
 def test_every_route_is_described(guarded: DemoService) -> None:
-    paths = httpx.get(f"{guarded.url}/openapi.json").json()["paths"]
+    paths = patience.get(f"{guarded.url}/openapi.json").json()["paths"]
     for alias in (
         "generate-caption",
         "generate_caption",
@@ -54,7 +54,7 @@ def test_every_route_is_described(guarded: DemoService) -> None:
 
 
 def test_a_refused_method_hears_of_all_that_there_are(guarded: DemoService) -> None:
-    answer = httpx.patch(f"{guarded.url}/v1/voice", headers={"X-API-Key": "ana"})
+    answer = patience.request("PATCH", f"{guarded.url}/v1/voice", headers={"X-API-Key": "ana"})
     assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PUT")
 
 
@@ -63,5 +63,5 @@ def test_a_form_is_in_utf8(guarded: DemoService, charset: str) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="location\\ud800"\r\n\r\n\\ud800\r\n--x--\r\n'
     headers = {"X-API-Key": "ana", "Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
     for path in ("generate-caption", "feedback"):
-        answer = httpx.post(f"{guarded.url}/{path}", content=part, headers=headers)
+        answer = patience.post(f"{guarded.url}/{path}", content=part, headers=headers)
         assert (answer.status_code, answer.json()["reason"]) == (415, "unsupported_media_type")

@@ -3,14 +3,13 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import patience
 import pytest
+from patience import LONGEST, until
 from photos import real_photos
 from service_process import environment
 
@@ -28,13 +27,6 @@ SWAPS = int(os.environ.get("SWAPS", "3"))
 """`make swaps` does 20."""
 
 
-def wait_for(look: Callable[[], bool], timeout: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def version_of(installation: Settings, run: str) -> str:
     found = Registry(installation.mlflow_tracking_uri, installation.registered_model).resolve(run)
     return f"{installation.registered_model}/{found.version}"
@@ -44,9 +36,7 @@ def test_real_photographs_are_captioned(url: str) -> None:
     photos = real_photos()
     assert len(photos) >= 20
     for path in photos:
-        answer = httpx.post(
-            f"{url}/generate-caption", files={"image": path.read_bytes()}, data={"hashtags": "7"}, timeout=60
-        )
+        answer = patience.post(f"{url}/generate-caption", files={"image": path.read_bytes()}, data={"hashtags": "7"})
         assert answer.status_code == 200, answer.text
         body = answer.json()
         assert body["caption"]
@@ -55,9 +45,9 @@ def test_real_photographs_are_captioned(url: str) -> None:
 
 def test_base64_and_multipart_agree(url: str) -> None:
     photo = real_photos()[0].read_bytes()
-    form = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).json()
+    form = patience.post(f"{url}/generate-caption", files={"image": photo}).json()
     document = {"image": base64.b64encode(photo).decode()}
-    plain = httpx.post(f"{url}/generate_caption", json=document, timeout=60).json()
+    plain = patience.post(f"{url}/generate_caption", json=document).json()
     for field in ("caption", "hashtags", "alt_text", "model_version"):
         assert form[field] == plain[field]
     assert form["request_id"] != plain["request_id"]
@@ -67,12 +57,12 @@ def test_requests_that_arrive_together_are_batched(url: str) -> None:
     photo = real_photos()[1].read_bytes()
 
     def ask(_: int) -> int:
-        return httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).status_code
+        return patience.post(f"{url}/generate-caption", files={"image": photo}).status_code
 
     with ThreadPoolExecutor(12) as pool:
         assert Counter(pool.map(ask, range(24))) == {200: 24}
     sizes = [
-        line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith("snap2caption_batch_size_")
+        line for line in patience.get(f"{url}/metrics").text.splitlines() if line.startswith("snap2caption_batch_size_")
     ]
     total = float(next(line for line in sizes if line.startswith("snap2caption_batch_size_sum")).split()[1])
     count = float(next(line for line in sizes if line.startswith("snap2caption_batch_size_count")).split()[1])
@@ -89,20 +79,20 @@ def test_a_promotion_and_a_rollback_under_load_lose_no_answer(
 
     def ask() -> None:
         while not stop.is_set():
-            answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60)
+            answer = patience.post(f"{url}/generate-caption", files={"image": photo})
             body = answer.json()
             seen.append((answer.status_code, body.get("model_version", ""), body.get("caption", "")))
 
     def served() -> str:
-        return str(httpx.get(f"{url}/readyz").json().get("model_version"))
+        return str(patience.get(f"{url}/readyz").json().get("model_version"))
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
     promotion.promote(second, installation, force=True)
-    wait_for(lambda: served() == version_of(installation, second))
+    until(lambda: served() == version_of(installation, second))
     promotion.rollback(installation)
-    wait_for(lambda: served() == version_of(installation, first))
+    until(lambda: served() == version_of(installation, first))
     stop.set()
     for thread in threads:
         thread.join()
@@ -127,7 +117,7 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
 
     def ask() -> None:
         while not stop.is_set():
-            answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60)
+            answer = patience.post(f"{url}/generate-caption", files={"image": photo})
             body = answer.json()
             seen.append((answer.status_code, body.get("model_version"), body.get("caption"), body.get("request_id")))
 
@@ -135,11 +125,11 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
         client.set_registered_model_alias(registry.name, CHAMPION, str(number))
 
     def served() -> str:
-        return str(httpx.get(f"{url}/readyz").json().get("model_version"))
+        return str(patience.get(f"{url}/readyz").json().get("model_version"))
 
     def swaps(outcome: str) -> float:
         name = f'snap2caption_model_swaps_total{{outcome="{outcome}"}}'
-        lines = httpx.get(f"{url}/metrics").text.splitlines()
+        lines = patience.get(f"{url}/metrics").text.splitlines()
         return sum(float(line.split()[1]) for line in lines if line.startswith(name))
 
     loaded, returned = swaps("done"), swaps("returned")
@@ -150,12 +140,12 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
         for round_ in range(SWAPS):
             old, new = versions if round_ % 2 == 0 else versions[::-1]
             champion(new.version)
-            wait_for(lambda name=f"{registry.name}/{new.version}": served() == name)
+            until(lambda name=f"{registry.name}/{new.version}": served() == name)
             refused = swaps("refused")
             # Its adapter was trained on another base than the one that is here.
             client.set_model_version_tag(registry.name, str(old.version), "base_revision", "another")
             champion(old.version)
-            wait_for(lambda before=refused: swaps("refused") > before)
+            until(lambda before=refused: swaps("refused") > before)
             assert served() == f"{registry.name}/{new.version}"
             champion(new.version)
             client.set_model_version_tag(registry.name, str(old.version), "base_revision", old.base_revision)
@@ -166,7 +156,7 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
         for version in versions:
             client.set_model_version_tag(registry.name, str(version.version), "base_revision", version.base_revision)
         champion(versions[0].version)
-    wait_for(lambda: served() == f"{registry.name}/{versions[0].version}")
+    until(lambda: served() == f"{registry.name}/{versions[0].version}")
     assert {status for status, *_ in seen} == {200}
     captions = {(version, caption) for _, version, caption, _ in seen}
     assert {version for version, _ in captions} == {f"{registry.name}/{version.version}" for version in versions}
@@ -187,9 +177,9 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     client, other = registry.client(), registry.resolve(two_versions[1])
     client.set_model_version_tag(registry.name, str(other.version), "base_revision", "another")
     client.set_registered_model_alias(registry.name, CHAMPION, str(other.version))
-    wait_for(lambda: 'snap2caption_model_swaps_total{outcome="refused"}' in httpx.get(f"{url}/metrics").text)
+    until(lambda: 'snap2caption_model_swaps_total{outcome="refused"}' in patience.get(f"{url}/metrics").text)
     photo = real_photos()[0].read_bytes()
-    answer = httpx.post(f"{url}/generate-caption", files={"image": photo}, timeout=60).json()
+    answer = patience.post(f"{url}/generate-caption", files={"image": photo}).json()
     assert answer["model_version"] == f"{installation.registered_model}/{good.version}"
     client.set_registered_model_alias(registry.name, CHAMPION, str(good.version))
 
@@ -199,7 +189,7 @@ def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
     assert not is_free(int(port))
     command = [sys.executable, "-m", "snap2caption", "serve", "--port", port]
     result = subprocess.run(
-        command, env=environment(installation), capture_output=True, text=True, timeout=60, check=False
+        command, env=environment(installation), capture_output=True, text=True, timeout=LONGEST, check=False
     )
     assert result.returncode == 1
     assert result.stderr.startswith("error: 127.0.0.1")
@@ -256,6 +246,6 @@ def test_the_command_line_asks_a_server_and_draws_the_post(url: str, tmp_path: P
         "--picture",
         str(picture),
     ]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=True)
     assert result.stdout.splitlines()[-1].startswith("#")
     assert picture.stat().st_size > 10_000

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import httpx
+import patience
 import pytest
 from photos import real_photos
 from web_server import listening
@@ -60,7 +61,7 @@ def url(engine: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 def events(url: str, photo: bytes, **options: str) -> Iterator[tuple[str, dict[str, object]]]:
     data = {"stream": "true", **options}
-    with httpx.stream("POST", url, files={"image": photo}, data=data, timeout=60) as answer:
+    with httpx.stream("POST", url, files={"image": photo}, data=data, timeout=patience.LONGEST) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         name = ""
@@ -77,7 +78,7 @@ def photo() -> bytes:
 
 
 def test_the_pieces_are_the_caption_and_the_answer_is_the_usual_one(url: str, photo: bytes) -> None:
-    plain = httpx.post(url, files={"image": photo}, data={"variants": "2"}, timeout=60).json()
+    plain = patience.post(url, files={"image": photo}, data={"variants": "2"}).json()
     *tokens, (last, answer) = events(url, photo, variants="2")
     assert {name for name, _ in tokens} == {"token"}
     assert len(tokens) > 10
@@ -90,7 +91,7 @@ def test_the_pieces_are_the_caption_and_the_answer_is_the_usual_one(url: str, ph
 
 
 def test_a_refusal_before_the_first_word_is_an_ordinary_one(url: str) -> None:
-    answer = httpx.post(url, files={"image": b"no photo"}, data={"stream": "true"}, timeout=60)
+    answer = patience.post(url, files={"image": b"no photo"}, data={"stream": "true"})
     assert (answer.status_code, answer.json()["reason"]) == (422, "image_unreadable")
 
 
@@ -111,10 +112,7 @@ def test_nobody_writes_for_a_client_that_has_left(url: str, engine: Watched, pho
         for name, _ in events(url, photo):
             assert name == "token"
             break
-        deadline = time.monotonic() + 10
-        while engine._begun:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        patience.until(lambda: not engine._begun)
     finally:
         engine.pause = 0.0
     assert engine.steps < 30, "the caption was written to its end"

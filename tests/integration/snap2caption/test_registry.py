@@ -2,6 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from patience import LONGEST
 
 from snap2caption.errors import UserError
 from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Standing
@@ -177,7 +178,7 @@ def test_of_promotions_at_once_exactly_one_is_decided(registry, register):
 
         def promote(version, standing=standing, together=together):
             mine = Registry(registry.tracking_uri, registry.name)
-            together.wait(30)
+            together.wait(LONGEST)
             try:
                 mine.promote(version, standing)
             except UserError as error:

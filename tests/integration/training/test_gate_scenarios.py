@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from gate_world import World, by_chance, one_city_collapsed, raised, with_hashtags
+from patience import LONGEST
 from tiny import recipe_content, write_dataset
 
 from snap2caption.errors import UserError
@@ -158,7 +159,7 @@ def concurrent_promotion(world: World) -> str:
         subprocess.Popen([*command, candidate], env=environment, stderr=subprocess.PIPE, text=True)
         for candidate in candidates
     ]
-    reasons = [process.communicate(timeout=120)[1] for process in processes]
+    reasons = [process.communicate(timeout=LONGEST)[1] for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1], reasons
     winner = candidates[[process.returncode for process in processes].index(0)]
     loser = reasons[[process.returncode for process in processes].index(1)]

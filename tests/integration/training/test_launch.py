@@ -6,13 +6,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from mlflow import MlflowClient
+from patience import LONGEST, until
 from tiny import LANGUAGE_LAYERS
 
 from snap2caption.errors import UserError
@@ -70,11 +70,8 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: process.poll() is not None or condition())
+    assert process.poll() is None, process.communicate()
 
 
 def curve(client: MlflowClient, run_id: str, name: str) -> dict[int, float]:
@@ -125,9 +122,9 @@ def saved(settings: Settings) -> int:
 def fail(process: subprocess.Popen[str]) -> str:
     """Wait until the command has failed and none of its processes is left; return its last line."""
     family = psutil.Process(process.pid).children(recursive=True)
-    output, log = process.communicate(timeout=120)
+    output, log = process.communicate(timeout=LONGEST)
     assert (process.returncode, output) == (1, ""), log
-    assert psutil.wait_procs(family, 10)[1] == []
+    assert psutil.wait_procs(family, LONGEST)[1] == []
     return log.strip().splitlines()[-1]
 
 
@@ -141,7 +138,7 @@ def test_under_torchrun_a_killed_process_ends_the_others_and_the_same_again_ends
     assert re.fullmatch(r"error: .*[Tt]he same command goes on from the last checkpoint\.", fail(killed))
 
     ended = command(recipe)
-    output, log = ended.communicate(timeout=120)
+    output, log = ended.communicate(timeout=LONGEST)
     assert ended.returncode == 0, log
     assert_like_alone(client, settings, json.loads(output)["run_id"], recipe)
 
@@ -165,7 +162,7 @@ def test_on_ray_it_ends_as_alone(settings, client, two) -> None:
     run_id = launch(recipe, settings)
     assert_like_alone(client, settings, run_id, recipe)
     left = set(psutil.Process().children(recursive=True)) - before
-    assert psutil.wait_procs(left, 20)[1] == []
+    assert psutil.wait_procs(left, LONGEST)[1] == []
 
 
 def test_what_the_cluster_lacks_is_one_sentence(settings, two) -> None:

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
-import httpx
 import mlflow
 import pandas as pd
+import patience
 import postgres_server
 import pytest
 from tiny import BASE, LANGUAGE_LAYERS, write_photo
@@ -160,7 +160,7 @@ def test_of_promotions_at_once_exactly_one_is_decided(installation, runs):
     together = threading.Barrier(len(versions))
 
     def attempt(version: ModelVersion) -> bool:
-        together.wait(60)
+        together.wait(patience.LONGEST)
         try:
             Registry(registry.tracking_uri, registry.name).promote(version, standing)
         except UserError as error:
@@ -194,9 +194,7 @@ def test_mlflow_serves_the_champion(installation, runs, tmp_path):
     with Stack(tmp_path) as stack:
         stack.start([server])
         ask = {"dataframe_records": [{"image": base64.b64encode(photo()).decode(), "tone": "playful"}]}
-        answer = httpx.post(
-            f"http://{HOST}:{port}/invocations", json={**ask, "params": {"max_new_tokens": 8}}, timeout=60
-        )
+        answer = patience.post(f"http://{HOST}:{port}/invocations", json={**ask, "params": {"max_new_tokens": 8}})
         assert answer.status_code == 200, answer.text
         (post,) = answer.json()["predictions"]
         assert set(post) == {"caption", "hashtags", "alt_text"}
@@ -204,8 +202,8 @@ def test_mlflow_serves_the_champion(installation, runs, tmp_path):
         assert post == json.loads(
             json.dumps(loaded.predict(pd.DataFrame(ask["dataframe_records"]), params={"max_new_tokens": 8})[0])
         )
-        refused = httpx.post(
-            f"http://{HOST}:{port}/invocations", json={"dataframe_records": [{"image": "no photo"}]}, timeout=60
+        refused = patience.post(
+            f"http://{HOST}:{port}/invocations", json={"dataframe_records": [{"image": "no photo"}]}
         )
         assert refused.status_code == 400
         assert "The image is not base64" in refused.text

@@ -4,13 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from patience import until
 from tiny import write_dataset
 from torch.utils.data import DataLoader
 
@@ -108,11 +108,8 @@ def mounted(uri: str, where: Path) -> Iterator[None]:
     command = [RCLONE, "mount", "--config", os.devnull, "--read-only", f"store:{uri.removeprefix('s3://')}", where]
     with subprocess.Popen(command, env=environment) as process:
         try:
-            deadline = time.monotonic() + 30
-            while not any(where.iterdir()):
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: process.poll() is not None or any(where.iterdir()))
+            assert process.poll() is None
             yield
         finally:
             process.terminate()

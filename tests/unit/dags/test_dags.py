@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import LONGEST
 
 import dags
 from etl.feedback.kinds import Kind, Shares
@@ -20,7 +21,7 @@ FOLDER = Path(dags.__file__).parent
 FILES = sorted(path.name for path in FOLDER.glob("*_dag.py"))
 
 READ = """
-import json, sys, time
+import json, sys
 from airflow.dag_processing.dagbag import DagBag
 
 FIELDS = ("retries", "retry_delay", "execution_timeout")
@@ -29,7 +30,6 @@ heavy = set(sys.argv[2].split(",")) & sys.modules.keys()
 print(json.dumps({
     "errors": bag.import_errors,
     "heavy": sorted(heavy),
-    "seconds": {stat.file: stat.duration.total_seconds() for stat in bag.dagbag_stats},
     "dags": {
         dag_id: {
             "params": {name: {"description": param.description, "default": param.value, **param.schema} for name, param in dag.params.items()},
@@ -58,7 +58,6 @@ HEAVY = "torch,transformers,peft,mlflow,boto3,botocore,swiftclient,aria2p,duckdb
 class Read:
     errors: dict[str, str]
     heavy: list[str]
-    seconds: dict[str, float]
     dags: dict[str, Any]
 
 
@@ -81,7 +80,7 @@ def read_in(home: Path, **environment: str) -> Read:
         text=True,
         env={**os.environ, **settings, **environment},
         cwd=home,
-        timeout=120,
+        timeout=LONGEST,
         check=False,
     )
     assert result.returncode == 0, result.stderr
@@ -95,12 +94,6 @@ def test_every_file_is_read_without_an_error(read: Read) -> None:
 
 def test_reading_loads_nothing_heavy(read: Read) -> None:
     assert read.heavy == []
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_file_is_read_in_less_than_two_seconds(read: Read, name: str) -> None:
-    (seconds,) = [seconds for file, seconds in read.seconds.items() if file.endswith(name)]
-    assert seconds < 2.0
 
 
 def test_every_task_has_a_time_out_and_retries(read: Read) -> None:

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from patience import LONGEST
 from PIL import Image
 
 from serving.engine import Event, Piece, Task, Written
@@ -35,7 +36,7 @@ class ScriptedEngine:
 
     def step(self) -> list[Event]:
         self.started.set()
-        self.go.wait(20)
+        self.go.wait(LONGEST)
         tasks, self.tasks = self.tasks, []
         if any(task.prompt == self.poison for task in tasks):
             raise RuntimeError(f"a {self.poison} photo")

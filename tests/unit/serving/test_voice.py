@@ -2,6 +2,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from patience import LONGEST
 
 from serving.voice import MOST, VoiceStore
 from snap2caption.errors import UserError
@@ -66,7 +67,7 @@ def test_processes_share_it(tmp_path: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(LONGEST)
     assert len(set(VoiceStore(path).captions("aisha"))) == 20
 
 

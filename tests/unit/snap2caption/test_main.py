@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import LONGEST
 
 pytestmark = pytest.mark.unit
 
@@ -10,7 +11,7 @@ HEAVY = "airflow boto3 duckdb matplotlib mlflow pandas peft pyarrow swiftclient 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "snap2caption", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "snap2caption", *arguments], capture_output=True, text=True, timeout=LONGEST, check=False
     )
 
 
@@ -40,7 +41,7 @@ def test_help_lists_every_stage() -> None:
 
 def test_assembling_the_commands_loads_nothing_heavy() -> None:
     code = f"import sys; from snap2caption.__main__ import build_app; build_app(); print(sorted(set('{HEAVY}'.split()) & sys.modules.keys()))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONGEST, check=True)
     assert result.stdout.strip() == "[]"
 
 

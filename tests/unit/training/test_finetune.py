@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import LONGEST
 from safetensors.torch import load_file
 from tiny import write_dataset
 from training_process import start
@@ -127,7 +128,7 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir
 
 
 def ends(process: BaseProcess) -> int | None:
-    process.join(120)
+    process.join(LONGEST)
     return process.exitcode
 
 

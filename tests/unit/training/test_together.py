@@ -1,15 +1,15 @@
 """Processes that train together, on the processor. Under the launchers: tests/integration/training/test_launch.py."""
 
-import socket
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from patience import LONGEST, until
 from safetensors.torch import load_file
 from tiny import recipe_content, write_dataset
 from training_process import reports, start, start_together
 
+from demo.stack.ports import Ports
 from training.recipe import Recipe
 
 pytestmark = pytest.mark.unit
@@ -40,9 +40,8 @@ def write_recipe(odd_dataset: str):
     return write
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def free_port(folder: Path) -> int:
+    return Ports(folder / "ports.json").get("together")
 
 
 def train_in(work_dirs: list[Path], recipe: str, models_dir: Path) -> list[tuple[int, dict[str, float]]]:
@@ -50,10 +49,10 @@ def train_in(work_dirs: list[Path], recipe: str, models_dir: Path) -> list[tuple
     started = (
         [start(recipe, models_dir, work_dirs[0])]
         if len(work_dirs) == 1
-        else start_together(recipe, models_dir, work_dirs, free_port())
+        else start_together(recipe, models_dir, work_dirs, free_port(work_dirs[0].parent))
     )
     for process in started:
-        process.join(120)
+        process.join(LONGEST)
     assert [process.exitcode for process in started] == [0] * len(work_dirs)
     return reports(work_dirs[0])
 
@@ -88,14 +87,11 @@ def test_a_lost_machine_ends_the_others_and_the_same_again_ends_as_if_none_had_b
     store = tmp_path / "store"
     recipe = write_recipe(checkpoints=store.as_uri(), **settings)
     machines = [tmp_path / name / "work" for name in ("one", "other", "third")]
-    first, second = start_together(recipe, models_dir, machines[:2], free_port())
-    deadline = time.monotonic() + 120
-    while not list(store.glob("checkpoint-*.tar")):
-        assert first.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    first, second = start_together(recipe, models_dir, machines[:2], free_port(tmp_path))
+    until(lambda: not first.is_alive() or list(store.glob("checkpoint-*.tar")))
+    assert first.is_alive()
     second.kill()
-    first.join(60)
+    first.join(LONGEST)
     assert first.exitcode == 1
     # On one that has none of it, and another one's place.
     train_in([machines[2], machines[0]], recipe, models_dir)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from patience import LONGEST
 from PIL import Image
 
 from demo.stack.leftovers import leftovers
@@ -41,7 +42,7 @@ class AnnotationServer:
         for process in leftovers(str(self._stack.state)):
             if "label-studio" in process.name():
                 process.kill()
-                process.wait(10)
+                process.wait(LONGEST)
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,7 @@ class Place:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
         ) as process:
             try:
-                output, errors = process.communicate(timeout=kill_after or 120)
+                output, errors = process.communicate(timeout=kill_after)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
+import patience
 import pytest
 from feedbacks import draw
+from patience import until
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from victims import until
 from web_server import listening
 
 from demo.corpus.archive import write_corpus
@@ -156,7 +157,7 @@ def test_deliveries_that_come_never_once_and_five_times_have_the_same_effect(
                 installation.store.put(key, data, sha256=hashlib.sha256(data).hexdigest())
             with listening(create_app(SECRET, installation.raise_event, lambda: None)) as receiver:
                 for body in recorder.bodies * times:
-                    answer = httpx.post(receiver, content=body, headers={SECRET_HEADER: SECRET})
+                    answer = patience.post(receiver, content=body, headers={SECRET_HEADER: SECRET})
                     assert answer.status_code == httpx.codes.NO_CONTENT
             assert installation.events == min(times, 1) * len(NUMBERS)
             # Each event is a run at worst, and each day has one of its own: it finds what none told of.

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import patience
 import pytest
 from creators import creator, headers
 from demo_service import DemoService, demo_service
 from feedbacks import draw
 from intake_process import intake
+from patience import LONGEST, until
 from PIL import Image
 from traces import traces
-from victims import running, until
+from victims import running
 
 from demo.corpus.archive import write_corpus
 from etl.feedback.build import Built, build
@@ -166,13 +168,13 @@ class Installation:
         for folder in ("export", "media/export"):
             for file in (data / folder).rglob("*.json"):
                 file.unlink()
-        with closing(sqlite3.connect(data / "label_studio.sqlite3", timeout=60)) as connection:
+        with closing(sqlite3.connect(data / "label_studio.sqlite3", timeout=LONGEST)) as connection:
             connection.execute("VACUUM")
         write_report(self.store, Retraining(), self.folder / "state" / "report.html")
 
     def _call(self, method: str, path: str, **given: Any) -> None:
         token = {"Authorization": f"Token {self.server.access.token}"}
-        httpx.request(method, f"{self.server.access.url}{path}", headers=token, timeout=60, **given).raise_for_status()
+        patience.request(method, f"{self.server.access.url}{path}", headers=token, **given).raise_for_status()
 
 
 def written(caption: str) -> list[dict[str, Any]]:
@@ -225,13 +227,13 @@ def send(url: str, one: Said, *, of_request: bool) -> None:
     files, caller = {"image": one.photo}, headers(one.key)
     if of_request:
         kept = asked | {"keep_for_feedback": "true"}
-        answer = httpx.post(f"{url}/generate-caption", files=files, data=kept, headers=caller, timeout=120)
+        answer = patience.post(f"{url}/generate-caption", files=files, data=kept, headers=caller)
         about = {"request_id": answer.raise_for_status().json()["request_id"]}
         fields = said | about | {"rating": 2, "edited_hashtags": [one.tag, "lake"]}
-        answer = httpx.post(f"{url}/v1/feedback", json=fields, headers=caller, timeout=60)
+        answer = patience.post(f"{url}/v1/feedback", json=fields, headers=caller)
     else:
         about = asked | {"caption": "A lake."}
-        answer = httpx.post(f"{url}/v1/feedback", files=files, data=said | about, headers=caller, timeout=60)
+        answer = patience.post(f"{url}/v1/feedback", files=files, data=said | about, headers=caller)
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
     one.id = answer.json()["id"]
 
@@ -294,7 +296,7 @@ def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
     assert before["creator"] == {"store", "service"}
 
     # One of hers.
-    answer = httpx.delete(f"{service.url}/v1/feedback/{first.id}", headers=headers(ANA), timeout=60)
+    answer = patience.delete(f"{service.url}/v1/feedback/{first.id}", headers=headers(ANA))
     assert (answer.status_code, answer.json()) == (httpx.codes.OK, {"erased": True})
     installation.clean()
     assert installation.search(first) == {}
@@ -309,7 +311,7 @@ def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
     # All of hers, while the store is away and Label Studio too; and whoever took it on is killed.
     installation.server.kill()
     with away(installation.server.files):
-        answer = httpx.delete(f"{service.url}/v1/feedback", headers=headers(ANA), timeout=60)
+        answer = patience.delete(f"{service.url}/v1/feedback", headers=headers(ANA))
         assert (answer.status_code, answer.json()) == (httpx.codes.ACCEPTED, {"erased": False})
         os.kill(service.pid, signal.SIGKILL)
     assert set(records(store)) == {one.id for one in (second, *bens)}

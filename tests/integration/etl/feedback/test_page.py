@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from patience import LONGEST
 from playwright.sync_api import Page, sync_playwright
 
 from demo.scenes.render import render
@@ -35,6 +36,7 @@ def page(annotation_server: "AnnotationServer") -> Iterator[Page]:
         # As root, as in a container, Chromium refuses to build its sandbox.
         browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.geteuid() != 0)
         page = browser.new_page(viewport={"width": 1280, "height": 760})
+        page.set_default_timeout(1000 * LONGEST)
         page.goto(f"{annotation_server.access.url}/user/login/")
         page.fill("input[name=email]", annotation_server.access.user)
         page.fill("input[name=password]", annotation_server.access.password)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import patience
 import pytest
 
 from etl.feedback.label_studio.project import Project, open_project
@@ -29,7 +30,7 @@ ROUNDS = int(os.environ.get("CHAOS_LABEL_STUDIO_ROUNDS", "1"))
 def tasks(project: Project, server: "AnnotationServer") -> list[dict[str, Any]]:
     """Return the tasks as Label Studio's pages get them, by feedback."""
     where = {"project": project.id, "fields": "all", "page_size": 500}
-    answer = httpx.get(f"{server.access.url}/api/tasks", params=where, headers=token(server))
+    answer = patience.get(f"{server.access.url}/api/tasks", params=where, headers=token(server))
     found: list[dict[str, Any]] = answer.raise_for_status().json()["tasks"]
     return sorted(found, key=lambda task: str(task["meta"]["feedback"]))
 
@@ -57,9 +58,9 @@ def test_each_feedback_has_one_task_with_its_photo_and_its_words(
     assert given[0].creator not in json.dumps(found)
     # As the annotator's browser asks for it: with her login, and without.
     photo = found[0]["data"]["photo"]
-    answer = httpx.get(photo, headers=token(annotation_server))
+    answer = patience.get(photo, headers=token(annotation_server))
     assert (answer.status_code, answer.headers["content-type"]) == (httpx.codes.OK, "image/jpeg")
-    assert httpx.get(photo).status_code == httpx.codes.UNAUTHORIZED
+    assert patience.get(photo).status_code == httpx.codes.UNAUTHORIZED
 
 
 def test_two_pushes_at_once_leave_a_task_each(
@@ -105,13 +106,13 @@ def test_photos_in_a_folder_are_handed_out_by_label_studio(
     found = tasks(project, annotation_server)
     photos = [f"{annotation_server.access.url}{task['data']['photo']}" for task in found]
     for photo in photos:
-        answer = httpx.get(photo, headers=token(annotation_server))
+        answer = patience.get(photo, headers=token(annotation_server))
         assert (answer.status_code, answer.headers["content-type"]) == (httpx.codes.OK, "image/jpeg")
-        assert httpx.get(photo).status_code == httpx.codes.UNAUTHORIZED
+        assert patience.get(photo).status_code == httpx.codes.UNAUTHORIZED
     # Nothing beside the photos.
     feedbacks.erase(found[0]["meta"]["feedback"])
     for path in (f"erased/{found[0]['meta']['feedback']}.json", "photos/../../../etc/passwd", "/etc/passwd"):
-        answer = httpx.get(
+        answer = patience.get(
             f"{annotation_server.access.url}/data/local-files/", params={"d": path}, headers=token(annotation_server)
         )
         assert answer.is_error, path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from patience import LONGEST
 from pydantic import AnyHttpUrl
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -46,7 +47,7 @@ class Receiver:
         self.came.set()
 
     def deliver(self, body: bytes, secret: str = SECRET) -> int:
-        return httpx.post(self.url, content=body, headers={SECRET_HEADER: secret}).status_code
+        return httpx.post(self.url, content=body, headers={SECRET_HEADER: secret}, timeout=LONGEST).status_code
 
 
 @pytest.fixture
@@ -65,10 +66,10 @@ def test_what_an_annotator_completes_becomes_an_event(
         assert receiver.events == 0
         text = {"from_name": "caption", "to_name": "photo", "type": "textarea", "value": {"text": ["Hi"]}}
         made = project.client.annotations.create(id=task.id, result=[text])
-        assert receiver.came.wait(20)
+        assert receiver.came.wait(LONGEST)
         receiver.came.clear()
         project.client.annotations.delete(made.id)
-        assert receiver.came.wait(20)
+        assert receiver.came.wait(LONGEST)
     assert receiver.events == 2
 
 
@@ -89,7 +90,7 @@ def test_what_airflow_did_not_take_counts_when_it_comes_again(receiver: Receiver
 
 @pytest.mark.parametrize("secret", ["", "wrong", SECRET[:-1], "ö" * 20])
 def test_without_the_secret_nothing_happens(receiver: Receiver, secret: str) -> None:
-    answer = httpx.post(receiver.url, content=b"{}", headers={SECRET_HEADER: secret.encode()})
+    answer = httpx.post(receiver.url, content=b"{}", headers={SECRET_HEADER: secret.encode()}, timeout=LONGEST)
     assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert receiver.events == 0
 

@@ -8,10 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import patience
 import pytest
 from creators import headers, photo_of
 from intake_process import intake
-from victims import running, until
+from patience import until
+from victims import running
 
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
@@ -29,15 +31,14 @@ COLOURS = ("red", "green", "blue", "teal")
 
 def send(url: str, number: int) -> str:
     """Send a feedback until it is accepted, as a client does that hears nothing."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + patience.LONGEST
     while time.monotonic() < deadline:
         try:
-            answer = httpx.post(
+            answer = patience.post(
                 f"{url}/v1/feedback",
                 files={"image": photo_of(COLOURS[number % len(COLOURS)])},
                 data={"rating": "2", "caption": f"caption {number}", "edited_caption": f"mine {number}"},
                 headers=headers("ana", f"key {number}".replace(" ", "-")),
-                timeout=10,
             )
         except httpx.HTTPError:
             time.sleep(0.05)
@@ -81,7 +82,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
         store = open_store("s3://feedback/here")
 
         def drained() -> bool:
-            lines = httpx.get(f"{url}/metrics", timeout=10).text.splitlines()
+            lines = patience.get(f"{url}/metrics").text.splitlines()
             # Just started, it has not looked yet.
             depths = [line for line in lines if line.startswith('snap2caption_feedback_spool{what="feedback"}')]
             return (
@@ -99,7 +100,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
         for key, digest in photos.items():
             assert hashlib.sha256(read(store, key)).hexdigest() == digest
         # And all of it can be erased.
-        answer = httpx.delete(f"{url}/v1/feedback", headers=headers("ana"), timeout=60)
+        answer = patience.delete(f"{url}/v1/feedback", headers=headers("ana"))
         until(lambda: {info.key.split("/")[0] for info in store.list()} == {"erased", "left"})
         assert answer.status_code in {200, 202}
         assert len(list(store.list("erased/"))) == len(accepted)

@@ -20,12 +20,14 @@ from pathlib import Path
 
 import aiohttp
 import httpx
+import patience
 import psutil
 import pytest
 from creators import KEYS, creator, headers
 from intake_process import intake
+from patience import LONGEST, until
 from PIL import Image
-from victims import running, until
+from victims import running
 
 from demo.stack.ports import HOST, Ports
 from snap2caption.feedback import Feedback, photo_key
@@ -92,7 +94,7 @@ async def flood(url: str, process: psutil.Process) -> Flood:
         found.waits.append(int(answer.headers.get("Retry-After", 0)))
 
     count, every = int(RATE * SECONDS), max(RATE // 5, 1)
-    timeout = aiohttp.ClientTimeout(120)
+    timeout = aiohttp.ClientTimeout(LONGEST)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
         started, sending = time.perf_counter(), []
         for number in range(count):
@@ -162,7 +164,9 @@ def test_one_key_that_sends_a_thousand_a_second_is_refused_at_once_and_others_ge
 
 
 def send_one(url: str, key: str) -> str:
-    answer = httpx.post(f"{url}/v1/feedback", content=BODY, headers=headers(key) | {"Content-Type": "application/json"})
+    answer = patience.post(
+        f"{url}/v1/feedback", content=BODY, headers=headers(key) | {"Content-Type": "application/json"}
+    )
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
     return str(answer.json()["id"])
 
@@ -170,7 +174,7 @@ def send_one(url: str, key: str) -> str:
 def refused_without_the_body(url: str) -> bool:
     """Whether a key beyond its rate is answered before anything of its photo has come."""
     host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
+    with socket.create_connection((host, int(port)), timeout=LONGEST) as connection:
         connection.sendall(
             b"POST /v1/feedback HTTP/1.1\r\nHost: x\r\nX-API-Key: ana\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
         )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from patience import LONGEST
 from pydantic import BaseModel
 
 from etl.feedback.report import Retraining, write_report
@@ -105,7 +106,7 @@ def test_without_any_feedback_there_is_a_page_too(tmp_path: Path) -> None:
     }
     out = tmp_path / "report.html"
     command = [sys.executable, "-m", "snap2caption", "feedback", "report", "--out", str(out)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == str(out)
     page = out.read_text()

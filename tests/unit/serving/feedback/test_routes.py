@@ -2,12 +2,11 @@ import base64
 import hashlib
 import io
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from creators import creator, headers, photo_of
+from patience import until
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -18,13 +17,6 @@ from snap2caption.feedback import Erasure, Feedback, Verdict, Words, photo_key
 from snap2caption.store import ObjectStore
 
 pytestmark = pytest.mark.unit
-
-
-def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def records(store: ObjectStore) -> list[Feedback]:

@@ -2,13 +2,13 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from creators import creator, photo_of
+from patience import LONGEST, until
 
 from serving.feedback.archive import erase, note_departure
 from serving.feedback.database import Database, DiskError
@@ -36,13 +36,6 @@ pytestmark = pytest.mark.unit
 
 ANA, BEN = creator("ana"), creator("ben")
 SAID = Submission(rating=2, caption="seen", edited_caption="mine")
-
-
-def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -317,7 +310,7 @@ def test_a_voice_that_a_kill_cut_off_is_learnt_once_by_whoever_comes_next(
     voices.add(ANA, "earlier")
     process = multiprocessing.get_context("spawn").Process(target=_take, args=(settings, store, kind))
     process.start()
-    process.join(60)
+    process.join(LONGEST)
     assert process.exitcode == -signal.SIGKILL
     desk = Desk(settings, store, voices)
     desk.start()
