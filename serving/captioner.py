@@ -169,7 +169,8 @@ class Captioner:
         started = time.monotonic()
         images = await _all([self._decoded(photo) for photo in photos])
         decoded = time.monotonic()
-        prompt = build_prompt(options.request(saved))
+        request = options.request(saved)
+        prompt = build_prompt(request)
         done = await write(images, prompt, self._decodings(options))
         usable = drafts([one.written for one in done], options)
         waited, took = max(one.waited for one in done), max(one.took for one in done)
@@ -206,7 +207,7 @@ class Captioner:
             alt_text=descriptions[0],
             alt_texts=descriptions,
             variants=variants,
-            notices=find_notices(options, variants, usable=bool(usable)),
+            notices=find_notices(options, request, served, variants, usable=bool(usable)),
             request_id=request_id,
             model_version=served.engine.version,
             confidence=next(iter(written[0].confidences), None),

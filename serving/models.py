@@ -15,6 +15,7 @@ from serving.loading import Loader
 from serving.metrics import MODEL, REGISTRY_CONTACT, SWAPS, tell_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
+from snap2caption.model_card import NO_CARD, ModelCard, read_card
 from snap2caption.post import Request, build_prompt, parse
 from snap2caption.registry import CHALLENGER, CHAMPION, ModelVersion, Registry
 from snap2caption.vlm import Decoding
@@ -37,6 +38,8 @@ class Served:
     engine: Engine
     hashtags: HashtagTable
     version: ModelVersion
+    card: ModelCard = NO_CARD
+    """What is known of its base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Models:
         *,
         poll_seconds: float,
         threads: int | None,
+        models_dir: Path,
         canary_share: float = 0.0,
     ) -> None:
         self._registry = registry
@@ -83,6 +87,7 @@ class Models:
         self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
         self._threads = threads
+        self._models_dir = models_dir
         self._canary_share = canary_share
         self._served: Served | None = None
         self._previous: Served | None = None
@@ -214,7 +219,9 @@ class Models:
     def _load(self, version: ModelVersion, adapter: Path) -> Served:
         engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
         probe(engine)
-        return Served(engine, HashtagTable.fetch(version.dataset_uri), version)
+        return Served(
+            engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._models_dir)
+        )
 
     def _serve(self, served: Served, outcome: str) -> None:
         before, self._previous = self._previous, self._served

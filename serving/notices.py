@@ -2,20 +2,46 @@
 
 from collections.abc import Iterator, Sequence
 
+from serving.models import Served
+from serving.safety import has_list
 from serving.schemas import Options, Part, Variant
 from snap2caption.hashtags import extract, unique
-from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS
+from snap2caption.language import english_name, primary
+from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
 
 
-def find_notices(options: Options, variants: Sequence[Variant], *, usable: bool) -> list[str]:
+def find_notices(
+    options: Options, request: Request, served: Served, variants: Sequence[Variant], *, usable: bool
+) -> list[str]:
     """Return the notices of an answer.
 
     Args:
         options: what was asked for.
+        request: what of it, and of what was saved, the model was asked for.
+        served: the model.
         variants: what is answered.
         usable: whether the model wrote a caption that can be shown.
     """
-    return [*_of_captions(options, variants, usable=usable), *_of_hashtags(options, variants[0])]
+    # Where only the hashtags are written again, no wish about the caption is left open.
+    of_model = () if options.regenerate is Part.HASHTAGS else _of_model(options, request, served)
+    return [*of_model, *_of_captions(options, variants, usable=usable), *_of_hashtags(options, variants[0])]
+
+
+def _of_model(options: Options, request: Request, served: Served) -> Iterator[str]:
+    """Yield the wishes that the model has not learned to follow: by its base's card, and by what prompts of its training named."""
+    spoken, wanted = served.card.languages, options.language
+    if wanted and spoken and primary(wanted) not in spoken:
+        known = " and ".join(sorted(map(english_name, spoken)))
+        yield f"The model was trained in {known} alone, so the caption may not be in {request.language}."
+    if wanted and not has_list(wanted):
+        yield f"There is no list of profanity in {request.language}: only English words are checked."
+    if served.card.instruction_tuned:
+        return
+    learned = served.version.prompts.split(",")
+    if request.voice and "voice" not in learned:
+        yield "The model was not trained with a voice: of yours it follows the tone alone."
+    if request.hint and "hint" not in learned:
+        yield "The model was not trained with hints, so the caption may not follow yours."
 
 
 def _of_captions(options: Options, variants: Sequence[Variant], *, usable: bool) -> Iterator[str]:

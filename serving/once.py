@@ -29,7 +29,14 @@ def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
     content = [read_photo(photo) for photo in photos]
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
-    models = Models(registry, make_loader(settings), settings.cache_dir, poll_seconds=60, threads=settings.threads)
+    models = Models(
+        registry,
+        make_loader(settings),
+        settings.cache_dir,
+        poll_seconds=60,
+        threads=settings.threads,
+        models_dir=shared.models_dir,
+    )
     models.refresh()
     if models.current() is None:
         raise UserError(

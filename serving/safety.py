@@ -10,10 +10,19 @@ from typing import get_args
 from glin_profanity import Filter
 from glin_profanity.types.types import Language
 
+from snap2caption.language import find_language, primary
 from snap2caption.segmentation import fold_words
 
 _ENGLISH = "english"
-_KNOWN = frozenset(get_args(Language))
+_NORWEGIAN = ("nb", "nn")
+_LISTS = {find_language(name): str(name) for name in get_args(Language)}
+_LISTS |= dict.fromkeys(_NORWEGIAN, _LISTS["no"])
+"""The lists' names by their language's tag."""
+
+
+def has_list(language: str) -> bool:
+    """Whether there is a list for the language of a BCP 47 tag."""
+    return primary(language) in _LISTS
 
 
 def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> list[str]:
@@ -21,7 +30,7 @@ def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> li
 
     Args:
         text: a caption, or a hashtag.
-        language: of the text, in English words, such as German; English counts always.
+        language: of the text, as a BCP 47 tag such as ``de``; English counts always.
         said: what the creator named herself, such as the place: its words pass (``Dick's Diner``).
     """
     found = _filter(_languages(language)).check_profanity(text)["profane_words"]
@@ -54,7 +63,7 @@ def settled(text: str, *, language: str | None = None) -> str:
 
 
 def _languages(language: str | None) -> tuple[str, ...]:
-    return tuple(sorted({_ENGLISH, (language or _ENGLISH).strip().casefold()} & _KNOWN))
+    return tuple(sorted({_ENGLISH, _LISTS.get(primary(language or ""), _ENGLISH)}))
 
 
 @cache

@@ -4,11 +4,12 @@ from collections import Counter
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Ranked, Source
+from snap2caption.language import english_name, find_language
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Post, Request, Tone, paste
 from snap2caption.tone import infer_tone
 
@@ -33,6 +34,13 @@ Encoded = Annotated[str, Field(json_schema_extra={"format": "byte", "contentEnco
 """A photo in base64, or as a data: URL."""
 
 
+def _language(text: str) -> str:
+    tag = find_language(text)
+    if tag is None:
+        raise ValueError(f"{text!r} is no language; give a language's name, such as German, or its tag, such as de")
+    return tag
+
+
 class Part(StrEnum):
     """A part of a post that can be written again."""
 
@@ -53,7 +61,11 @@ class Options(BaseModel):
         examples=[["Coffee first, city second."]],
     )
     location: _Short | None = Field(default=None, description="Where the photo was taken.", examples=["Pier 39"])
-    language: _Short | None = Field(default=None, description="Of the caption.", examples=["English"])
+    language: Annotated[_Short, AfterValidator(_language)] | None = Field(
+        default=None,
+        description="Of the caption: a language's English name, its own name, or its BCP 47 tag.",
+        examples=["German", "Deutsch", "de", "pt-BR"],
+    )
     length: Length | None = Field(
         default=None,
         description=f"Of the caption, in words at most: {', '.join(f'{length.value} {length.words}' for length in Length)}.",
@@ -104,7 +116,7 @@ class Options(BaseModel):
         return Request(
             tone=self.tone or (tones[0][0] if tones else None),
             location=self.location,
-            language=self.language,
+            language=english_name(self.language) if self.language else None,
             length=self.length,
             emoji=self.emoji,
             voice=voice,

@@ -42,6 +42,8 @@ class ModelVersion:
     base_revision: str
     dataset_version: str
     dataset_uri: str
+    prompts: str = ""
+    """The wishes that prompts of its training named, such as ``length,tone``; empty for one that was registered before this was noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +314,7 @@ def _read(found: Any) -> ModelVersion:
             base_revision=tags["base_revision"],
             dataset_version=tags["dataset_version"],
             dataset_uri=tags["dataset_uri"],
+            prompts=tags.get("prompts", ""),
         )
     except KeyError as error:
         raise UserError(

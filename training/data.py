@@ -20,6 +20,9 @@ WITHOUT_TONE = 0.3
 _WISHED = 0.15
 """The share of training prompts that name the length, the emoji, or the place, so that a wish for these doesn't drown the tone."""
 
+PROMPTED = ("emoji", "length", "location", "tone")
+"""What prompts of training name, by the fields of `Request`. A model without instruction tuning follows no other wish."""
+
 Item = TypeVar("Item")
 
 

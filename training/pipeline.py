@@ -19,7 +19,7 @@ from snap2caption.shards import Sample
 from snap2caption.store import ObjectStore, open_store
 from snap2caption.vlm import find_revision, load
 from training.checkpoints import Checkpoints
-from training.data import CachedDataset, Selection, mix
+from training.data import PROMPTED, CachedDataset, Selection, mix
 from training.evaluate import conditions_of, evaluate
 from training.finetune import finetune, make_deterministic
 from training.lora import adapter_parameters
@@ -109,6 +109,7 @@ class _Job:
             "base": self.recipe.model.base,
             "base_revision": self.revision,
             "dataset_version": self.dataset.manifest.version,
+            "prompts": ",".join(PROMPTED),
             "dataset_uri": self.dataset.uri,
         }
         if self.feedback:

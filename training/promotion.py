@@ -9,7 +9,7 @@ from snap2caption.verdict import Verdict
 from training.models import Model, find_trained
 from training.tracking import VERDICT, connect, explained, read_artifact
 
-_KEPT = ("base", "base_revision", "dataset_version", "dataset_uri", "feedback_version", "feedback_uri")
+_KEPT = ("base", "base_revision", "dataset_version", "dataset_uri", "feedback_version", "feedback_uri", "prompts")
 """The tags of a run that its registered version has as well."""
 
 

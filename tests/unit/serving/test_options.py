@@ -159,3 +159,24 @@ def test_photos_can_be_checked(served: Served, tmp_path: Path, photo: bytes) -> 
         answer = client.post("/generate-caption", files={"image": photo})
         assert (answer.status_code, answer.json()["reason"]) == (422, "image_not_allowed")
         assert "64 pixels are too many" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("language", ["German", "Deutsch", "de", "de-AT"])
+def test_profanity_is_found_however_the_language_is_called(
+    client: TestClient, engine: "ScriptedEngine", photo: bytes, language: str
+) -> None:
+    engine.texts = ["So ein Arschloch\n#sf", "Guten Morgen\n#sf"]
+    assert ask(client, photo, language=language)["caption"] == "Guten Morgen"
+    assert "Language: " in engine.prompts[-1]
+
+
+def test_what_is_no_language_is_refused_by_name(client: TestClient, photo: bytes) -> None:
+    for given in ("banana", "xx", "Germany"):
+        answer = client.post("/generate-caption", files={"image": photo}, data={"language": given})
+        assert (answer.status_code, answer.json()["reason"]) == (422, "invalid")
+        assert "language" in answer.json()["detail"]
+        assert given in answer.json()["detail"]
+
+
+def test_a_language_that_nothing_is_known_of_is_told(client: TestClient, photo: bytes) -> None:
+    assert "no list of profanity in Basque" in " ".join(ask(client, photo, language="eu")["notices"])

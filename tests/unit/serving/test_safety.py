@@ -1,6 +1,6 @@
 import pytest
 
-from serving.safety import find_unsafe
+from serving.safety import find_unsafe, has_list
 
 pytestmark = pytest.mark.unit
 
@@ -22,8 +22,14 @@ def test_profanity_and_slurs_do_not(text: str) -> None:
 
 def test_a_language_adds_its_own() -> None:
     assert not find_unsafe("Quelle merde")
-    assert find_unsafe("Quelle merde", language="French")
-    assert not find_unsafe("a nice day", language="Klingon")
+    assert find_unsafe("Quelle merde", language="fr")
+    assert find_unsafe("Quelle merde", language="fr-CA")
+    assert not find_unsafe("a nice day", language="tlh")
+
+
+def test_languages_with_a_list_are_known_by_their_tag() -> None:
+    assert all(map(has_list, ["de", "de-AT", "nb", "no", "fa", "zh-Hant", "pt-BR"]))
+    assert not has_list("eu")
 
 
 def test_what_the_creator_named_herself_passes() -> None:

@@ -53,7 +53,7 @@ def shy() -> str:
 def models(settings: ServingSettings, served: Served, bold: str, tmp_path: Path) -> TwoModels:
     share = _place(creator(bold)) + 1e-9
     models = TwoModels(
-        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, threads=None,
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, threads=None, models_dir=tmp_path,
         canary_share=share,
     )  # fmt: skip
     served.engine.version = CHAMPION

@@ -1,0 +1,100 @@
+"""Languages by their English name, their own name, or their BCP 47 tag; names and tags are those of Unicode's CLDR, by way of Babel."""
+
+import re
+import unicodedata
+from functools import cache
+
+_TAG = re.compile(r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[a-z]{4}))?(?:[-_](?P<territory>[a-z]{2}|\d{3}))?", re.I)
+_NONE = frozenset({"und", "mul", "zxx", "mis", "root"})
+"""Tags for what is in no language, or in several."""
+
+_ALSO = {
+    "farsi": "fa",
+    "mandarin": "zh",
+    "mandarin chinese": "zh",
+    "castilian": "es",
+    "norwegian": "no",
+    "bokmal": "nb",
+}
+"""English names in use beside CLDR's."""
+
+
+def find_language(text: str) -> str | None:
+    """Return the BCP 47 tag (``de``, ``pt-BR``) of the language that *text* names or tags; None: it is not a language.
+
+    Case, accents and white space around do not matter. The first name that is not English takes a second, in which Babel reads all names.
+    """
+    text = text.strip()
+    return _read_tag(text) or _english_names().get(_fold(text)) or _own_names().get(_fold(text))
+
+
+def english_name(tag: str) -> str:
+    """Return how the language of a tag of `find_language` is called in English: ``German``, ``Brazilian Portuguese``, ``German (Liechtenstein)``."""
+    from babel import Locale
+
+    english = Locale("en")
+    whole = english.languages.get(tag.replace("-", "_"))
+    if whole is not None:
+        return str(whole)
+    language, *parts = tag.split("-")
+    named = [str(english.scripts.get(part) or english.territories[part]) for part in parts]
+    name = str(english.languages[language])
+    return f"{name} ({', '.join(named)})" if named else name
+
+
+def primary(tag: str) -> str:
+    """Return the language of a tag without its script and country: ``pt`` of ``pt-BR``."""
+    return tag.partition("-")[0]
+
+
+def load_names() -> None:
+    """Read all names now, so that nobody waits for it later."""
+    _english_names()
+    _own_names()
+
+
+def _read_tag(text: str) -> str | None:
+    from babel import Locale
+    from babel.core import get_global
+
+    match = _TAG.fullmatch(text)
+    if match is None:
+        return None
+    language = match["language"].lower()
+    # What a tag was called before, or in three letters: iw is he, deu is de.
+    language = str(get_global("language_aliases").get(language, language)).partition("_")[0]
+    script = (match["script"] or "").title()
+    territory = (match["territory"] or "").upper()
+    english = Locale("en")
+    if language in _NONE or language not in english.languages:
+        return None
+    if (script and script not in english.scripts) or (territory and territory not in english.territories):
+        return None
+    return "-".join(filter(None, (language, script, territory)))
+
+
+@cache
+def _english_names() -> dict[str, str]:
+    from babel import Locale
+
+    names = {
+        _fold(str(name)): str(code).replace("_", "-")
+        for code, name in Locale("en").languages.items()
+        if code not in _NONE
+    }
+    return _ALSO | names
+
+
+@cache
+def _own_names() -> dict[str, str]:
+    from babel import Locale, localedata
+
+    codes = [code for code in localedata.locale_identifiers() if "_" not in code and code not in _NONE]
+    names = {code: Locale(code).languages.get(code) for code in codes}
+    return {_fold(str(name)): code for code, name in names.items() if name}
+
+
+def _fold(name: str) -> str:
+    # Accents of Latin letters only: a vowel sign of another script is part of its word.
+    letters = unicodedata.normalize("NFKD", " ".join(name.split()).casefold())
+    return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", letters))
