@@ -7,9 +7,6 @@ from serving.finishing import finish, whole_sentences
 from serving.safety import find_unsafe, settled
 from serving.schemas import Options, Variant
 
-_UNFINISHED = "\ufffd"
-"""What stands for a character of which a token holds only some bytes."""
-
 
 class Growing:
     """Turns what is written so far into what is new of it, by variant: the caption up to its first hashtag, as far as it is sure to stay."""
@@ -21,8 +18,7 @@ class Growing:
     def take(self, piece: Piece) -> str:
         """Return what *piece* adds to the variant's earlier ones. The last words are held back, until it is clear what becomes of them."""
         sent = self._sent.setdefault(piece.variant, "")
-        text = piece.text.rstrip(_UNFINISHED)
-        caption = text.partition("#")[0].partition("＃")[0].rstrip()
+        caption = piece.text.partition("#")[0].partition("＃")[0].rstrip()
         language = self._options.language
         if find_unsafe(caption, language=language, said=self._options.location or ""):
             # The word may be but the beginning of a better one; if not, the answer holds another caption.

@@ -16,6 +16,7 @@ import httpx
 from PIL.Image import Image
 
 from serving.engine import Event, Piece, Task, Written, describing, whole
+from snap2caption.characters import complete
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT
 from snap2caption.vlm import Decoding
@@ -24,6 +25,9 @@ _WAIT = 0.05
 """Seconds that a step waits for news."""
 
 _JPEG_QUALITY = 90
+
+_EXTRA = "min_p"
+"""What vLLM and others take beside OpenAI's own parameters. A server that refuses it by name is asked without."""
 
 
 class EngineAwayError(UserError):
@@ -34,11 +38,16 @@ class EngineAwayError(UserError):
 class _Text:
     """What the server has written of one text."""
 
-    text: str = ""
+    raw: str = ""
     tokens: int = 0
     probabilities: list[float] = field(default_factory=list)
     cut: bool = False
     first_token: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """What can be shown of it."""
+        return complete(self.raw)
 
 
 @dataclass(slots=True, eq=False)
@@ -133,7 +142,11 @@ class RemoteEngine:
         try:
             with self._client.stream("POST", "/v1/chat/completions", json=body) as answer:
                 if not answer.is_success:
-                    answer.read()
+                    refusal = answer.read()
+                    if _EXTRA in body and _EXTRA.encode() in refusal:
+                        # OpenAI's own interface does not know it.
+                        plain = {name: value for name, value in body.items() if name != _EXTRA}
+                        return self._write(task, variant, plain, unwanted)
                     raise self._refused(answer)
                 for line in answer.iter_lines():
                     # The client's time-out is between two pieces; this one is for the whole.
@@ -144,7 +157,7 @@ class RemoteEngine:
                     _take(text, json.loads(line.removeprefix("data: ")))
                     text.first_token = text.first_token or time.monotonic() - started
                     if variant is not None:
-                        self._news.put((task, Piece(variant, text.text.strip())))
+                        self._news.put((task, Piece(variant, text.text)))
                 else:
                     return text
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
@@ -160,15 +173,16 @@ class RemoteEngine:
 
 def _body(model: str, prompt: str, picture: str, decoding: Decoding) -> dict[str, object]:
     content = [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": prompt}]
+    truncation = {"top_p": decoding.top_p, _EXTRA: decoding.min_p} if decoding.temperature > 0 else {}
     return {
         "model": model,
         "messages": [{"role": "user", "content": content}],
         "max_tokens": decoding.max_new_tokens,
         "temperature": decoding.temperature,
-        "top_p": decoding.top_p if decoding.temperature > 0 else 1.0,
         "seed": decoding.seed,
         "logprobs": True,
         "stream": True,
+        **truncation,
     }
 
 
@@ -176,7 +190,7 @@ def _take(text: _Text, chunk: dict[str, list[dict[str, object]]]) -> None:
     for choice in chunk["choices"]:
         delta, logprobs = choice["delta"], choice.get("logprobs")
         if isinstance(delta, dict):
-            text.text += delta.get("content") or ""
+            text.raw += delta.get("content") or ""
         if isinstance(logprobs, dict):
             more = [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
             text.probabilities += more
@@ -191,8 +205,8 @@ def _written(asked: _Asked) -> Written | Exception:
     *texts, description = (one.result() for one in asked.waiting)
     sure = [sum(one.probabilities) / len(one.probabilities) for one in texts if one.probabilities]
     return Written(
-        texts=tuple(whole(one.text.strip(), cut=one.cut) for one in texts),
-        description=description.text.strip(),
+        texts=tuple(whole(one.text, cut=one.cut) for one in texts),
+        description=description.text,
         tokens=sum(one.tokens for one in (*texts, description)),
         confidences=tuple(sure) if len(sure) == len(texts) else (),
         first_token=min(one.first_token for one in texts),

@@ -13,6 +13,8 @@ from serving.attention_cache import AttentionCache
 from serving.padded import Padded
 from serving.reading import Reading, read
 from serving.row import Joining, Row
+from serving.sampling import sample
+from snap2caption.characters import complete
 from snap2caption.vlm import VisionLanguageModel, image_features
 
 if TYPE_CHECKING:
@@ -141,7 +143,7 @@ class Rows:
 
     def text(self, row: Row) -> str:
         """Return what is written so far."""
-        return str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)).strip()
+        return complete(str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)))
 
     def count(self, row: Row) -> int:
         """Return how many tokens are written so far, without those that end the text."""
@@ -158,31 +160,15 @@ class Rows:
         return torch.cat([*pictures, *(pictures_bare[number] for number in bare)])
 
     def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> None:
-        """Choose the next token of each row: the likeliest, or one from the nucleus."""
+        """Choose the next token of each row: the likeliest, or one that is drawn."""
         logits = logits.float()
         chosen = logits.argmax(-1)
         sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0 and not row.done]
         if sampled:
             places = torch.tensor(sampled, device=logits.device)
-            chosen[places] = _sample(logits[places], [rows[number] for number in sampled])
+            chosen[places] = sample(logits[places], [rows[number] for number in sampled])
         sure = logits.softmax(-1).gather(1, chosen[:, None]).squeeze(1)
         for row, token, probability in zip(rows, chosen.tolist(), sure.tolist(), strict=True):
             # One that is done may still be in the batch: what comes after its end is nobody's.
             if not row.done:
                 row.append(token, probability, self._ends)
-
-
-def _sample(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
-    """Return a token a row: drawn from the fewest tokens that together are as likely as its ``top_p``, by its own random numbers."""
-
-    def column(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, device=logits.device)[:, None]
-
-    ordered, tokens = (logits / column([row.decoding.temperature for row in rows])).softmax(-1).sort(descending=True)
-    sums = ordered.cumsum(-1)
-    # A token is in if those before it do not suffice; the first one always is.
-    nucleus = ordered * (sums - ordered < column([row.decoding.top_p for row in rows]))
-    sums = nucleus.cumsum(-1)
-    # Never the whole: a number next to 1 must not fall behind the last token.
-    drawn = column([row.draw() for row in rows]).clamp(max=1 - 1e-6) * sums[:, -1:]
-    return tokens.gather(1, (sums <= drawn).sum(-1, keepdim=True)).squeeze(1)

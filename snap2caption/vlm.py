@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snap2caption.characters import complete
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ TEXT_INPUTS = frozenset({"input_ids", "attention_mask", "labels", "token_type_id
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How to write: at most ``max_new_tokens``; greedy at temperature 0, else sampled from the ``top_p`` nucleus with ``seed``."""
+    """How to write: at most ``max_new_tokens``; greedy at temperature 0, else sampled with ``seed``.
+
+    A token is drawn from the fewest that together are as likely as ``top_p``, and from these only if it is at least ``min_p`` times as likely as
+    the likeliest (Nguyen et al. 2024): where the model is unsure, the nucleus alone holds hundreds of tokens that fit nowhere.
+    """
 
     max_new_tokens: int = 96
     temperature: float = 0.0
     top_p: float = 0.95
+    min_p: float = 0.1
     seed: int = 0
 
 
@@ -46,8 +52,14 @@ class Decoding:
 class Generated:
     """What the model wrote for one photo, and how many tokens it took."""
 
-    text: str
+    raw: str
+    """As it was decoded: with U+FFFD where bytes are no character."""
     tokens: int
+
+    @property
+    def text(self) -> str:
+        """What can be shown of it."""
+        return complete(self.raw)
 
 
 @dataclass(slots=True)
@@ -109,7 +121,14 @@ class VisionLanguageModel:
         sampling: dict[str, Any] = {"do_sample": False}
         if decoding.temperature > 0:
             torch.manual_seed(decoding.seed)
-            sampling = {"do_sample": True, "temperature": decoding.temperature, "top_p": decoding.top_p}
+            # Without a word on top_k, transformers takes 50.
+            sampling = {
+                "do_sample": True,
+                "temperature": decoding.temperature,
+                "top_k": 0,
+                "top_p": decoding.top_p,
+                "min_p": decoding.min_p,
+            }
         bare = (
             self.model.disable_adapter()
             if without_adapter and hasattr(self.model, "disable_adapter")

@@ -27,6 +27,10 @@ class Server(ThreadingHTTPServer):
         self.models = {base}
         self.hung_up = threading.Event()
         self.status = 200
+        self.words = WORDS
+        self.unknown: str | None = None
+        """A parameter that is refused by name, as a server does that takes OpenAI's own alone."""
+        self.asked: list[dict] = []
         self.pause = threading.Event()
         self.pause.set()
 
@@ -50,13 +54,18 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(200)
         elif body["model"] not in self.server.models:
             self.refuse(404)
+        elif self.server.unknown in body:
+            self.refuse(400, f"Unrecognized request argument supplied: {self.server.unknown}")
         else:
+            self.server.asked.append(body)
             self.write(body)
 
-    def refuse(self, status: int) -> None:
+    def refuse(self, status: int, reason: str = "") -> None:
+        body = json.dumps({"error": {"message": reason}}).encode() if reason else b""
         self.send_response(status)
-        self.send_header("content-length", "0")
+        self.send_header("content-length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def write(self, body: dict) -> None:
         picture, prompt = body["messages"][0]["content"]
@@ -64,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        words = ["A", " red", " bridge."] if "Describe" in prompt["text"] else WORDS
+        words = ["A", " red", " bridge."] if "Describe" in prompt["text"] else self.server.words
         try:
             for number, word in enumerate(words):
                 chunk = {

@@ -26,7 +26,7 @@ from training.metrics import Comparison, Scores
 from training.recipe import EvaluationSettings
 from training.validity import Fault, find_faults
 
-METHOD = 3
+METHOD = 4
 """Raised whenever the same model would get other numbers than before, so that what was stored is measured anew."""
 
 
@@ -191,7 +191,7 @@ def assess(
     tones = {sample.id: infer_tone(sample.post.caption) for sample in samples}
     written = dict(zip(tones, answers.written, strict=True))
     comparison = Comparison(
-        {key: answer.text for key, answer in written.items()},
+        {key: answer.raw for key, answer in written.items()},
         {sample.id: [render(sample.post)] for sample in everything},
         tones,
     )
@@ -217,7 +217,7 @@ def assess(
                 reference=render(sample.post),
                 tokens=written[sample.id].tokens,
                 cider=comparison.cider[sample.id],
-                faults=find_faults(written[sample.id].text, evaluation_prompt(sample)),
+                faults=find_faults(written[sample.id].raw, evaluation_prompt(sample)),
             )
             for sample in samples
         ),

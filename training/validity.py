@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from snap2caption import hashtags
+from snap2caption.characters import REPLACEMENT
 
 ENOUGH_HASHTAGS = 5
 """A post has enough hashtags with so many valid ones: Instagram shows five at most, and the service picks those."""
@@ -36,6 +37,8 @@ class Fault(StrEnum):
     """More than `MOST_HASHTAGS` on that line."""
     REPEATED_HASHTAG = "repeated_hashtag"
     """The same one, in normal form, twice on that line."""
+    INCOMPLETE_CHARACTER = "incomplete_character"
+    """U+FFFD: bytes that the model began a character with and did not finish, or that are none."""
     SPECIAL_TOKEN = "special_token"  # noqa: S105 - no secret
     """A token or speaker of a chat template is left over."""
     PROMPT_ECHO = "prompt_echo"
@@ -43,10 +46,10 @@ class Fault(StrEnum):
 
 
 def find_faults(text: str, prompt: str) -> tuple[Fault, ...]:
-    """Return what keeps *text*, written on *prompt*, from being a valid post; nothing for a valid one.
+    """Return what keeps *text*, as it was decoded of what a model wrote on *prompt*, from being a valid post; nothing for a valid one.
 
     Valid is a text without any `Fault`: a caption, then, on the last line, 5 to 30 valid hashtags, no two the same, nothing else; at most
-    2,200 characters; no special token, no line of the prompt.
+    2,200 characters; no incomplete character, no special token, no line of the prompt.
     """
     return tuple(_faults(text, prompt))
 
@@ -68,6 +71,8 @@ def _faults(text: str, prompt: str) -> Iterator[Fault]:
             yield Fault.MANY_HASHTAGS
         if len(set(tags)) < len(tags):
             yield Fault.REPEATED_HASHTAG
+    if REPLACEMENT in text:
+        yield Fault.INCOMPLETE_CHARACTER
     if _SPECIAL.search(text):
         yield Fault.SPECIAL_TOKEN
     folded = _fold(text)

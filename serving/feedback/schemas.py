@@ -8,17 +8,18 @@ from pydantic.config import JsonDict
 
 from serving.schemas import Encoded
 from snap2caption import hashtags
+from snap2caption.characters import REPLACEMENT
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS, Reason, Words
 from snap2caption.post import Tone
 
 
 def _plain(text: str) -> str:
-    """Return *text* in its composed form, without control characters but line breaks. Doing it again changes nothing."""
-    text = unicodedata.normalize("NFC", text)
+    """Return *text* in its composed form, without control characters but line breaks, and without incomplete ones. Doing it again changes nothing."""
+    text = unicodedata.normalize("NFC", text.replace(REPLACEMENT, ""))
     return "".join(sign for sign in text if sign == "\n" or unicodedata.category(sign) not in {"Cc", "Cs"}).strip()
 
 
-_VISIBLE: JsonDict = {"pattern": r"[^\s\x00-\x1f\x7f-\x9f]"}
+_VISIBLE: JsonDict = {"pattern": r"[^\s\x00-\x1f\x7f-\x9f\ufffd]"}
 # Counted when they are plain: composing may lengthen a text.
 _Caption = Annotated[str, AfterValidator(_plain), Field(max_length=MAX_CAPTION)]
 _Hashtags = Annotated[list[Annotated[str, StringConstraints(max_length=200)]], Field(max_length=MAX_HASHTAGS)]

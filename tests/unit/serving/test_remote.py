@@ -56,6 +56,30 @@ def test_a_text_grows_piece_by_piece(server: Server, tmp_path: Path) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize("unknown", [None, "min_p"])
+def test_what_is_sampled_is_truncated_where_the_server_can(server: Server, tmp_path: Path, unknown: str | None) -> None:
+    engine = load(server, tmp_path)
+    server.unknown = unknown
+    assert write(engine, [task()])[0].texts == ("Golden hour again.\n#sf #sunset",) * 2
+    asked = sorted((body["temperature"], body.get("top_p"), body.get("min_p")) for body in server.asked)
+    assert asked[2] == (0.8, 0.95, None if unknown else Decoding().min_p)
+    assert [body[1:] for body in asked[:2]] == [(None, None)] * 2
+    engine.close()
+
+
+def test_characters_that_are_not_whole_are_neither_shown_nor_answered(server: Server, tmp_path: Path) -> None:
+    engine, asked = load(server, tmp_path), task(stream=True)
+    server.words = ["Fog", " \ufffd", " \ud83c", "\udf09", " again \ud83d"]
+    engine.add([asked])
+    events = []
+    while not any(isinstance(what, Written) for _, what in events):
+        events += engine.step()
+    pieces = [what.text for _, what in events if isinstance(what, Piece) and what.variant == 0]
+    assert pieces == ["Fog", "Fog", "Fog", "Fog 🌉", "Fog 🌉 again"]
+    assert events[-1][1].texts == ("Fog 🌉 again",) * 2
+    engine.close()
+
+
 def test_a_task_that_nobody_waits_for_hangs_up(server: Server, tmp_path: Path) -> None:
     engine, asked = load(server, tmp_path), task(stream=True)
     server.pause.clear()

@@ -12,6 +12,7 @@ from serving.row import Row
 from serving.rows import Rows
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
+from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, VisionLanguageModel, load, quieten_peft, with_adapter
 
 # LLaVA 1.6 has a backslash too many in its template.
@@ -63,6 +64,19 @@ def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     assert narrow.tokens == greedy.tokens
     assert len({tuple(row.tokens) for row in others}) > 1
     assert all(0 < row.confidence <= 1 for row in (narrow, *others))
+
+
+def test_a_text_that_ends_within_a_character_is_shown_without_it(tmp_path: Path) -> None:
+    vlm = load("demo-base", ROOT / "models")
+    text = "Nebel, 霧の橋, туман 👩‍🚀"
+    tokens = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    rows, shown = Rows(vlm), []
+    for end in range(1, len(tokens) + 1):
+        row = Row(Decoding(end), tokens=tokens[:end])
+        shown.append(rows.text(row))
+        assert text.startswith(shown[-1])
+    assert shown[-1] == text
+    assert len(shown) > len(set(shown))
 
 
 def test_an_adapter_that_can_not_be_left_out_is_refused(tmp_path: Path) -> None:

@@ -85,6 +85,20 @@ def test_a_seed_repeats_a_sampled_answer(vlm):
     assert write(3) != write(4)
 
 
+def test_characters_that_are_not_whole_are_told_and_not_shown(vlm):
+    # Drawn from all tokens alike: bytes in any order.
+    anything = Decoding(max_new_tokens=64, temperature=100.0, top_p=1.0, min_p=0.0, seed=5)
+    (answer,) = vlm.generate([RED], ["Describe this."], anything)
+    assert "\ufffd" in answer.raw
+    assert "\ufffd" not in answer.text
+    assert answer.tokens == 64
+
+
+def test_what_may_be_drawn_is_truncated(vlm):
+    greedy, narrow = Decoding(max_new_tokens=12), Decoding(max_new_tokens=12, temperature=100.0, min_p=1.0)
+    assert vlm.generate([RED], ["Describe this."], narrow) == vlm.generate([RED], ["Describe this."], greedy)
+
+
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone", "no configuration", "other shapes"])
 def test_a_damaged_adapter_is_one_sentence(models_dir, adapter, tmp_path, damage):
     for file in adapter.iterdir():

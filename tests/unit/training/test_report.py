@@ -14,6 +14,7 @@ from snap2caption.vlm import Generated
 from training.evaluate import Answers, Conditions, assess
 from training.recipe import EvaluationSettings
 from training.report import Incumbent, render_report, save_report
+from training.validity import Fault
 
 pytestmark = pytest.mark.unit
 
@@ -75,6 +76,15 @@ class Page(HTMLParser):
             self.heading = data
         elif self.galleries.get(self.heading):
             self.galleries[self.heading][-1] += data
+
+
+def test_a_post_with_an_incomplete_character_is_not_valid_and_is_kept_without_it(samples, good):
+    texts = [render(sample.post).replace("\n", " 😜\ufffd\n") for sample in samples]
+    broken = measured(samples, texts)
+    assert good.overall.format_valid == 1
+    assert broken.overall.format_valid == 0
+    assert all(row.faults == (Fault.INCOMPLETE_CHARACTER,) for row in broken.rows)
+    assert "\ufffd" not in broken.model_dump_json()
 
 
 def test_the_page_is_whole_and_loads_nothing(good, mixed, samples):

@@ -32,6 +32,7 @@ def test_a_post_as_instagram_takes_it_has_no_fault():
         (f"Fog.\n{TAGS} #fog", [Fault.REPEATED_HASHTAG]),
         ("Fog.\n" + " ".join(f"#tag{number}" for number in range(31)), [Fault.MANY_HASHTAGS]),
         (f"Write an  instagram caption and hashtags for this photo.\n{TAGS}", [Fault.PROMPT_ECHO]),
+        (f"Fog. 😜\ufffd\n{TAGS}", [Fault.INCOMPLETE_CHARACTER]),
         (f"Tone: Witty. Fog.\n{TAGS}", [Fault.PROMPT_ECHO]),
     ],
 )

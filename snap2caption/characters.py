@@ -1,0 +1,19 @@
+"""Characters that a model has begun and not finished: a token may hold some bytes of a character, and a text may end between two tokens."""
+
+import regex as re
+
+REPLACEMENT = "\ufffd"
+"""What decoders put where bytes are no character (Unicode's REPLACEMENT CHARACTER)."""
+
+_UTF_16 = "utf-16-le"
+
+_INCOMPLETE = re.compile(rf"(?<=\s){REPLACEMENT}+\s|{REPLACEMENT}+")
+# A joiner that joins nothing, and a flag's first letter without its second.
+_HALF = re.compile(r"(?:\u200D|(?<!\p{RI})(?:\p{RI}{2})*\K\p{RI})+$")
+
+
+def complete(text: str) -> str:
+    """Return *text*, as a model wrote it so far, without the characters and emoji that are not whole, and without white space around it."""
+    # A server may send the two halves of a character in two pieces; what has no other half is none.
+    text = text.encode(_UTF_16, "surrogatepass").decode(_UTF_16, "replace")
+    return str(_HALF.sub("", _INCOMPLETE.sub("", text).strip())).strip()
