@@ -14,6 +14,7 @@ from pycocoevalcap.cider.cider_scorer import CiderScorer
 from pycocoevalcap.rouge.rouge import Rouge
 from pydantic import BaseModel, ConfigDict
 
+from snap2caption.characters import REPLACEMENT
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, Tone, build_prompt, parse
 from snap2caption.segmentation import fold_words
@@ -37,7 +38,7 @@ class Writing(BaseModel):
     distinct_2: float
     """The same of pairs of words. Source: Li et al., "A Diversity-Promoting Objective Function", NAACL 2016."""
     hashtags_valid: float
-    """The share of posts with `ENOUGH_HASHTAGS` valid hashtags, wherever they stand."""
+    """The share of posts with `ENOUGH_HASHTAGS` valid hashtags, wherever they stand, and no incomplete character."""
     format_valid: float
     """The share of posts without a fault (`training.validity`)."""
     tone_adherence: float
@@ -170,7 +171,10 @@ def _written(texts: Sequence[str], tone: Tone) -> _Written:
     return _Written(
         posts=len(texts),
         length=sum(len(fold_words(text)) for text in texts),
-        hashtags_valid=sum(len(post.hashtags) >= ENOUGH_HASHTAGS for post in posts),
+        hashtags_valid=sum(
+            len(post.hashtags) >= ENOUGH_HASHTAGS and REPLACEMENT not in text
+            for post, text in zip(posts, texts, strict=True)
+        ),
         format_valid=sum(not find_faults(text, prompt) for text in texts),
         tone_adherence=sum(_tone(post) is tone for post in posts),
     )

@@ -81,8 +81,8 @@ class Page(HTMLParser):
 def test_a_post_with_an_incomplete_character_is_not_valid_and_is_kept_without_it(samples, good):
     texts = [render(sample.post).replace("\n", " 😜\ufffd\n") for sample in samples]
     broken = measured(samples, texts)
-    assert good.overall.format_valid == 1
-    assert broken.overall.format_valid == 0
+    assert (good.overall.format_valid, good.overall.hashtags_valid) == (1, 1)
+    assert (broken.overall.format_valid, broken.overall.hashtags_valid) == (0, 0)
     assert all(row.faults == (Fault.INCOMPLETE_CHARACTER,) for row in broken.rows)
     assert "\ufffd" not in broken.model_dump_json()
 
