@@ -15,7 +15,10 @@ from snap2caption.errors import UserError
 MAX_CAPTION_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_RATIO = 200
-"""Compressed this much, a member is a bomb: JPEG does not compress, captions do by 2 to 5."""
+"""Compressed this much, a large member is a bomb: JPEG does not compress, captions do by 2 to 5."""
+HARMLESS_CAPTION_BYTES, HARMLESS_IMAGE_BYTES = 16 * 1024, 2 * 1024 * 1024
+"""However well it is compressed, a member that is no larger does no harm: the longest caption that Instagram takes, of one emoji alone; a picture of
+one color, of the most pixels that are taken."""
 
 # No leading dot in a file's name: macOS puts a `._<name>` with its own data beside each file. No file system has names of over 255 bytes.
 _MEMBER = re.compile(
@@ -112,7 +115,9 @@ def _escapes(name: str, mode: int) -> bool:
 def _refusal(entry: Entry, kind: Kind, limit: int) -> Reason | None:
     if entry.encrypted:
         return Reason.ENCRYPTED
-    most = MAX_CAPTION_BYTES if kind is Kind.CAPTION else MAX_IMAGE_BYTES
-    if entry.size > min(most, MAX_RATIO * max(1, entry.compressed)):
+    most, harmless = (
+        (MAX_CAPTION_BYTES, HARMLESS_CAPTION_BYTES) if kind is Kind.CAPTION else (MAX_IMAGE_BYTES, HARMLESS_IMAGE_BYTES)
+    )
+    if entry.size > min(most, max(harmless, MAX_RATIO * entry.compressed)):
         return Reason.OVERSIZED
     return Reason.OUT_OF_BOUNDS if entry.end > limit else None

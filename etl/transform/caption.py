@@ -1,39 +1,68 @@
 """Cleaning a caption."""
 
-import re
+import html
 import unicodedata
 
-from snap2caption import hashtags
+import regex as re
 
-_URL = re.compile(r"(?:https?://|\bwww\.)\S*", re.IGNORECASE)
-# Not an e-mail address's second half, and not a lone @ that stands for "at".
-_MENTION = re.compile(r"(?<![\w@])(?:@\w(?:[\w.]*\w)?)+")
-# What a removed word leaves behind: a space before its full stop.
-_GAP = re.compile(r"[ \t]+([.,!?;:])(?=\s|$)")
+from etl.transform.mojibake import repair
+from snap2caption import hashtags
+from snap2caption.segmentation import UNSPACED
+
+# Not the separators of lines, nor what shows in its neighbours: joiners, selectors, the tags of a flag, fillers of old Korean syllables.
 _UNSEEN = re.compile(
-    r"[\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069\u061c]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]"
+    r"[[\p{Default_Ignorable_Code_Point}\p{Cc}\uFFF9-\uFFFB]"
+    r"--[\t\n\r\x85\u200C\u200D\u115F\u1160\u180B-\u180D\u180F\uFE00-\uFE0F\U000E0020-\U000E007F\U000E0100-\U000E01EF]]",
+    re.VERSION1,
 )
+# Blanks that are letters or symbols to Unicode: of Braille, of Hangul, of notes. They are typed for empty lines.
+_BLANK = re.compile(r"[\u2800\u3164\uFFA0\U0001D159]")
+_SEEN = re.compile(r"[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}]")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+
+# An address ends before another script, as in 詳細はhttps://example.com/abcを見て, unless its host's names are written in that script; what ends a
+# sentence is not its end.
+_OTHER = r"[^\W\p{ASCII}]+"
+_START = rf"@?https?://(?:{_OTHER}(?:\.{_OTHER})+(?:/\S*)?)?|(?<![\p{{Latin}}0-9_])www\."
+_URL = rf"(?i:{_START})[!-~\p{{Latin}}＃]*(?<![.,!?;:)\]\}}'\"])"
+# As Instagram has names: of ASCII alone, and no full stop at an end. Not an e-mail address's second half, and no name with an accent.
+_MENTION = r"(?<![A-Za-z0-9_@])(?>(?:@[A-Za-z0-9_](?:[A-Za-z0-9_.]*[A-Za-z0-9_])?)+)(?![\p{Latin}\p{M}])"
+_REMOVED = re.compile(rf"([ \t]*)(?:{_URL}|{_MENTION})(?:[ \t]*(?:{_URL}|{_MENTION}))*([ \t]*)")
+_WRITES_NO_SPACE = re.compile(f"[{UNSPACED}]")
+_CLOSING = ".,!?;:)]}"
+"""What a removed word left a space before. Spaces that the writer put there, as French has them, stay."""
 
 
 def clean(text: str) -> tuple[str, list[str]]:
     """Return a caption's prose and its hashtags.
 
-    URLs, mentions, invisible and direction-changing characters go; white space is folded; hashtags inside a sentence keep their word
-    (`hashtags.separate`). Emoji stay.
+    Entities of HTML (``&amp;``) and mojibake become what was meant. URLs, mentions, invisible and direction-changing characters go; white
+    space is folded; hashtags inside a sentence keep their word (`hashtags.separate`). Emoji stay. Prose of which nothing is seen is empty.
     """
-    text = _UNSEEN.sub("", unicodedata.normalize("NFC", text))
+    text = _decode(repair(text))
     # Most captions have neither, and looking for the signs alone takes no time.
-    if "://" in text or "www." in text.lower():
-        text = _URL.sub(" ", text)
-    if "@" in text:
-        text = _MENTION.sub(" ", text)
+    if "@" in text or "://" in text or "www." in text.lower():
+        text = _REMOVED.sub(_gap, text)
     prose, tags = hashtags.separate(text)
-    return _GAP.sub(r"\1", prose).strip(), tags
+    return (prose if _SEEN.search(prose) else ""), tags
 
 
-def fingerprint(caption: str) -> str:
-    """Return what two captions that say the same have in common: their letters and digits, case folded."""
-    folded = unicodedata.normalize("NFKC", caption).casefold()
-    words = re.findall(r"\w+", folded)
-    # A caption of emoji alone is compared as it is.
-    return " ".join(words) or folded
+def _decode(text: str) -> str:
+    """Return *text* in its normal form without entities and what is not seen, each of which may be part of the other."""
+    text = unicodedata.normalize("NFC", text)
+    while True:
+        seen = _BLANK.sub(" ", _UNSEEN.sub("", text))
+        decoded = _ENTITY.sub(lambda entity: html.unescape(entity[0]), seen) if "&" in seen else seen
+        if decoded == text:
+            return text
+        text = decoded
+
+
+def _gap(removed: "re.Match[str]") -> str:
+    """Return what stands in place of what was removed: a space, but where its neighbours are written without."""
+    before, after = removed.string[: removed.start()][-1:], removed.string[removed.end() :][:1]
+    if after and after in _CLOSING:
+        return ""
+    if not removed[1] and not removed[2] and any(map(_WRITES_NO_SPACE.match, (before, after))):
+        return ""
+    return " "

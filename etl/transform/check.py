@@ -5,10 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from etl.transform.caption import clean, fingerprint
+from etl.transform.caption import clean
 from etl.transform.member import DamagedError, Member, Pair
 from etl.transform.picture import hash_pictures, look_at
 from etl.transform.reasons import Reason
+from snap2caption.segmentation import fold
+
+_LOST = "\ufffd"
+"""What some program before us put in place of what it could not decode. A model must not learn to write it."""
 
 _BATCH_BYTES = 8 * 1024 * 1024
 """Of photos that are in memory at a time."""
@@ -59,13 +63,15 @@ def _check_batch(archive: BinaryIO, pairs: Sequence[Pair]) -> Iterator[Checked |
             yield next(reason for reason in (found, photo, look) if isinstance(reason, Reason))
         else:
             caption, tags = found
-            yield Checked(caption, tags, _digest(photo), next(hashes), _digest(fingerprint(caption).encode()))
+            yield Checked(caption, tags, _digest(photo), next(hashes), _digest(fold(caption).encode()))
 
 
 def _read_words(archive: BinaryIO, member: Member) -> tuple[str, list[str]] | Reason:
     try:
         caption, tags = clean(member.read(archive).decode("utf-8"))
     except (DamagedError, UnicodeDecodeError):
+        return Reason.UNDECODABLE_CAPTION
+    if _LOST in caption:
         return Reason.UNDECODABLE_CAPTION
     return (caption, tags) if caption else Reason.EMPTY_CAPTION
 

@@ -1,3 +1,4 @@
+import io
 import json
 import stat
 import zipfile
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from demo.corpus.archive import traps_path, write_corpus
 from etl.transform import transform
@@ -156,6 +158,25 @@ def test_hostile_members_are_counted_not_followed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="oversized 2, unsafe_path 3"):
         transform(tmp_path / "hostile.zip", tmp_path / "out")
     assert not list((tmp_path / "out").glob("[!.]*"))
+
+
+def test_what_compresses_well_is_no_bomb(tmp_path: Path) -> None:
+    """A picture of one color shrinks by 320 times, the longest caption of one emoji by 180."""
+    stream = io.BytesIO()
+    Image.new("RGB", (7000, 7000)).save(stream, "JPEG", quality=100, subsampling=0)
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("img_resized_1M/cities_instagram/chicago/1.jpg", stream.getvalue())
+        archive.writestr("captions_resized_1M/cities_instagram/chicago/1.txt", "😂" * 2200)
+    dataset = transform(tmp_path / "corpus.zip", tmp_path / "out", workers=1)
+    assert [(sample.id, sample.post.caption) for _, sample in samples(dataset)] == [("1", "😂" * 2200)]
+
+
+def test_a_caption_that_lost_characters_before_us_is_counted(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        archive.writestr("img_resized_1M/cities_instagram/chicago/1.jpg", b"never read")
+        archive.writestr("captions_resized_1M/cities_instagram/chicago/1.txt", "caf\ufffd at noon")
+    with pytest.raises(UserError, match="undecodable_caption 1"):
+        transform(tmp_path / "corpus.zip", tmp_path / "out", workers=1)
 
 
 @pytest.mark.parametrize(("content", "sentence"), [(None, "There is no corpus"), (b"PK no", "is not a zip")])

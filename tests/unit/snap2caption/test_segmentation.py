@@ -57,6 +57,11 @@ def test_folding_twice_changes_nothing_more(text: str) -> None:
     assert fold_words(" ".join(words)) == words
 
 
+@given(st.text(alphabet="abc ÄÖü!?.✨", min_size=1))
+def test_a_repost_folds_to_the_same(text: str) -> None:
+    assert fold(text) == fold(f"  {text.upper()}!! ") or not any(map(str.isalnum, text))
+
+
 def test_texts_without_words_are_compared_by_their_signs() -> None:
     assert fold("❤️❤️") != fold("❤️") != fold("!")
     assert fold("Good MORNING ❤️") == fold("good morning!")
