@@ -8,10 +8,18 @@ LABEL_STUDIO := $(VENV)/label-studio/migrated/label_studio.sqlite3
 # On Linux, the default index's torch brings CUDA. Without a GPU, take the smaller CPU build:
 #   make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --retries 5
+PIP_OPTIONS := --disable-pip-version-check --progress-bar off --retries 5
+PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
+
+# What installing prints is kept there; the terminal is told of the steps.
+LOG := $(VENV)/install.log
+STEP := ./scripts/step $(LOG)
 
 # Processes that test. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
 WORKERS ?= 2
+
+# Whether an environment is whole: one whose making was killed has Python, and no pip.
+has_pip = $(1)/python -m pip --version >/dev/null 2>&1
 
 .DEFAULT_GOAL := help
 .PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
@@ -23,23 +31,23 @@ install: $(INSTALLED) ## create .venv with everything, and the system packages t
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@./scripts/install-system-packages aria2c:aria2
-	@echo "Installing into $(VENV) (about 2.6 GB, some minutes the first time)" >&2
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
-	@$(PIP) --constraint constraints.txt --editable '.[dev]'
+	@echo "Installing into $(VENV): about 2.6 GB, some minutes the first time" >&2
+	@./scripts/install-system-packages $(LOG) "[1/4] system packages" aria2c:aria2
+	@$(call has_pip,$(BIN)) || $(STEP) "[2/4] virtual environment" $(PYTHON) -m venv $(VENV)
+	@$(STEP) "[3/4] torch" $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
+	@$(STEP) "[4/4] everything else" $(PIP) --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 label-studio: $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own
 
 # Its versions are not ours. An empty database is migrated here, once, for each first start to copy.
 $(LABEL_STUDIO): constraints-label-studio.txt | $(INSTALLED)
-	@echo "Installing Label Studio into $(VENV)/label-studio (about 1 GB, some minutes the first time)" >&2
-	@test -x $(VENV)/label-studio/bin/python || $(PYTHON) -m venv $(VENV)/label-studio
-	@$(VENV)/label-studio/bin/python -m pip install --quiet --disable-pip-version-check --retries 5 --constraint constraints-label-studio.txt label-studio
+	@echo "Installing Label Studio into $(VENV)/label-studio: about 1 GB, some minutes the first time" >&2
+	@$(call has_pip,$(VENV)/label-studio/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/label-studio
+	@$(STEP) "[2/3] Label Studio" $(VENV)/label-studio/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-label-studio.txt label-studio
 	@rm -rf $(@D).draft && mkdir -p $(@D)
 	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft LABEL_STUDIO_LATEST_VERSION_CHECK=false LABEL_STUDIO_SENTRY_DSN= \
-		$(VENV)/label-studio/bin/label-studio version >$(@D).log 2>&1 || { tail -n 5 $(@D).log >&2; exit 1; }
+		$(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
 	@mv $(@D).draft/$(@F) $@ && rm -rf $(@D).draft
 
 demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)
@@ -50,11 +58,12 @@ demo-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the demo with Label Studio: corre
 
 # bitsandbytes, for one test. Apart, because PEFT imports it wherever it finds it.
 $(VENV)/qlora: constraints.txt | $(INSTALLED)
-	@$(PIP) --constraint constraints.txt --no-deps --upgrade --target $@ bitsandbytes
-	@touch $@
+	@rm -rf $@.draft
+	@$(STEP) "[1/1] bitsandbytes" $(PIP) --constraint constraints.txt --no-deps --target $@.draft bitsandbytes
+	@rm -rf $@ && mv $@.draft $@ && touch $@
 
 test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) lint ## every check and every test but the chaos runs
-	@./scripts/install-system-packages fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium
+	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
@@ -65,6 +74,7 @@ lint: $(INSTALLED) ## style, types and import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/shellcheck scripts/*
 
 format: $(INSTALLED) ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only .
