@@ -59,7 +59,8 @@ def show(outcome: Outcome) -> None:
     services = outcome.services
     _line(f"\nAirflow   {services.airflow.url}  ({services.airflow.user} / {services.airflow.password})")
     _line(f"MLflow    {services.mlflow}")
-    _line(f"S3        {services.s3}  (files: {services.environment['SNAP2CAPTION_STORE_CONSOLE_URL']})")
+    console = services.console
+    _line(f"S3        {services.s3}  (files: {console.url}, {console.user} / {console.password})")
     _line(f"Captions  {services.serving}/docs  (model version {outcome.version})")
 
 

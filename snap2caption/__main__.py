@@ -35,6 +35,8 @@ def main() -> None:
     # Before torch is loaded: by default its threads spin while they wait for each other, and where cores are shared (with Airflow, with a
     # browser) each wait lasts until the scheduler takes the spinner off: measured five times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Voices, feedback and photos are personal: what a command or a service writes is its user's alone, whatever the shell's habit.
+    os.umask(0o077)
     log_to_stderr()
     try:
         build_app()()

@@ -14,7 +14,7 @@ from demo.stack.service import Job, ProcessError, Running, Service, check_port, 
 from demo.stack.services.airflow import AirflowAccess, airflow, store_connection
 from demo.stack.services.label_studio import LabelStudioAccess, label_studio, label_studio_webhook
 from demo.stack.services.mlflow import mlflow
-from demo.stack.services.seaweedfs import seaweedfs
+from demo.stack.services.seaweedfs import Console, seaweedfs
 from demo.stack.services.serving import serving
 
 BUCKET = "snap2caption"
@@ -31,6 +31,7 @@ class Services:
     s3: str
     serving: str
     environment: dict[str, str]
+    console: Console
     label_studio: LabelStudioAccess | None = None
 
 
@@ -78,7 +79,7 @@ class Stack:
         }
         serving_service, serving_url = serving({**s3_client, **addresses}, ports)
         addresses["SNAP2CAPTION_SERVING_URL"] = serving_url
-        addresses["SNAP2CAPTION_STORE_CONSOLE_URL"] = console
+        addresses["SNAP2CAPTION_STORE_CONSOLE_URL"] = console.url
         plans, annotating = [s3_service, mlflow_service, serving_service], None
         if annotators:
             label_studio_service, annotating = label_studio(self.state, ports, s3_client)
@@ -89,7 +90,9 @@ class Stack:
         if annotating:
             plans.append(label_studio_webhook(annotating, access))
         environment = {**s3_client, **addresses}
-        services = Services(access, mlflow_url, s3_client["AWS_ENDPOINT_URL"], serving_url, environment, annotating)
+        services = Services(
+            access, mlflow_url, s3_client["AWS_ENDPOINT_URL"], serving_url, environment, console, annotating
+        )
         return services, plans
 
     def start(self, services: Sequence[Service]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import patience
 import pytest
+from open_doors import check_doors
 from PIL import Image
 
 from demo.airflow import AirflowClient
@@ -53,6 +54,10 @@ def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, regi
     with Image.open(captioned.picture) as picture:
         assert picture.width > picture.height > 0
     assert outcome.peak_memory < 8 * 2**30
+
+
+def test_no_port_is_open_to_other_machines_or_to_pages_of_another_origin(outcome: Outcome, state: Path) -> None:
+    assert check_doors(state) >= 9
 
 
 def test_captions_of_held_out_photos_name_what_they_show(outcome: Outcome) -> None:

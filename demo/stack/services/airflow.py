@@ -51,8 +51,6 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         "API__SECRET_KEY": secret["api"],
         "API_AUTH__JWT_SECRET": secret["jwt"],
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        "LOGGING__WORKER_LOG_SERVER_PORT": str(ports.get("airflow-worker-logs")),
-        "LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports.get("airflow-trigger-logs")),
         # Small intervals: on one machine waiting costs more than looking.
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
@@ -66,7 +64,7 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
     }
     service = Service(
         name="airflow",
-        command=(sys.executable, "-m", "airflow", "standalone"),
+        command=(sys.executable, "-m", "demo.stack.services.airflow_standalone"),
         environment={
             **os.environ,
             **client_environment,

@@ -4,22 +4,40 @@ import os
 import secrets
 import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from demo.stack.certificate import Certificate, self_signed
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from snap2caption.errors import UserError
 
+USER = "admin"
 
-def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], str]:
-    """Return how to run the S3 server with its data under *state*, a client's environment, and the page where a person looks into it."""
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The page where a person looks into the store, and how they log in. A path after the URL leads to a bucket or key."""
+
+    url: str
+    user: str
+    password: str
+
+
+def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Console]:
+    """Return how to run the S3 server with its data under *state*, a client's environment, and its console.
+
+    S3 is the one way in that takes requests by itself: signed ones. Master, volume server and filer know no signatures, and the filer answers
+    pages of any origin; they and all gRPC ports ask for the client certificate (mutual TLS) that only the server's own parts have.
+    """
     weed = _find_binary()
     data = state / "seaweedfs"
     data.mkdir(parents=True, exist_ok=True)
-    access, secret = _keys(state / "seaweedfs.keys")
-    port = {name: ports.get(f"seaweedfs-{name}") for name in ("s3", "filer", "master", "volume")}
+    access, secret, password = _keys(state / "seaweedfs.keys")
+    port = {name: ports.get(f"seaweedfs-{name}") for name in ("s3", "filer", "master", "volume", "admin")}
+    url = f"http://{HOST}:{port['s3']}"
     client = {
-        "AWS_ENDPOINT_URL": f"http://{HOST}:{port['s3']}",
+        "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": access,
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -32,22 +50,47 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], str]:
         f"-ip.bind={HOST}",
         *(f"-{name}.port={number}" for name, number in port.items()),
         f"-metricsPort={ports.get('seaweedfs-metrics')}",
+        f"-s3.allowedOrigins={url}",
+        f"-filer.allowedOrigins={url}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        "-admin.ui=false",
+        "-master.telemetry=false",
         "-webdav=false",
         "-volume.preStopSeconds=0",
     )
     service = Service(
         name="seaweedfs",
         command=command,
-        environment={**os.environ, "AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret},
-        ready_url=f"{client['AWS_ENDPOINT_URL']}/",
+        environment={
+            **os.environ,
+            "AWS_ACCESS_KEY_ID": access,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "WEED_ADMIN_USER": USER,
+            "WEED_ADMIN_PASSWORD": password,
+            **_mutual_tls(self_signed(state, "seaweedfs")),
+        },
+        ready_url=f"{url}/",
         # Without a signature it answers 403, which is an answer.
         ready_below=500,
         grace=2.0,
     )
-    return service, client, f"http://{HOST}:{port['filer']}/buckets"
+    return service, client, Console(f"http://{HOST}:{port['admin']}/files?path=/buckets", USER, password)
+
+
+def _mutual_tls(pair: Certificate) -> dict[str, str]:
+    """Return the variables by which SeaweedFS's parts speak TLS to each other and to nobody else (`weed scaffold -config=security`)."""
+    certificate, key = str(pair.certificate), str(pair.key)
+    servers = {
+        f"WEED_HTTPS_{part}_{name}": value
+        for part in ("MASTER", "VOLUME", "FILER", "CLIENT")
+        for name, value in (("CERT", certificate), ("KEY", key), ("CA", certificate))
+    }
+    remote_calls = {
+        f"WEED_GRPC_{part}_{name}": value
+        for part in ("MASTER", "VOLUME", "FILER", "S3", "ADMIN", "WORKER", "CLIENT")
+        for name, value in (("CERT", certificate), ("KEY", key))
+    }
+    return {**servers, "WEED_HTTPS_CLIENT_ENABLED": "true", **remote_calls, "WEED_GRPC_CA": certificate}
 
 
 def _find_binary() -> str:
@@ -58,11 +101,13 @@ def _find_binary() -> str:
     return found
 
 
-def _keys(file: Path) -> tuple[str, str]:
-    """Return the access keys, made once for a state folder: the data outlives the server."""
-    if not file.exists():
+def _keys(file: Path) -> tuple[str, str, str]:
+    """Return the access keys and the console's password, made once for a state folder: the data outlives the server."""
+    lines = file.read_text().split() if file.exists() else [secrets.token_hex(10), secrets.token_hex(20)]
+    if len(lines) < 3:  # a state folder from before the console had a password
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
-        file.write_text(f"{secrets.token_hex(10)}\n{secrets.token_hex(20)}\n")
-    access, secret = file.read_text().split()
-    return access, secret
+        lines = [*lines, secrets.token_hex(16)]
+        file.write_text("".join(f"{line}\n" for line in lines))
+    access, secret, password = lines
+    return access, secret, password

@@ -1,18 +1,23 @@
 """Processes of a stack end with whoever started them, however that ends."""
 
 import os
+import re
+import shlex
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import httpx
 import patience
 import psutil
 import pytest
+from open_doors import check_doors
 from patience import LONGEST, until
 
 from demo.stack import Stack
@@ -120,14 +125,51 @@ def test_leaving_the_stack_ends_everything(tmp_path: Path, born: Path) -> None:
     assert alive(born) == []
 
 
+def test_what_a_service_writes_is_its_users_alone(tmp_path: Path) -> None:
+    """Stores, databases and logs hold photos, voices and passwords."""
+    usual = os.umask(0o022)
+    try:
+        with Stack(tmp_path / "state") as stack:
+            command = ("/bin/sh", "-c", f": >{shlex.quote(str(tmp_path / 'written'))}")
+            running = stack.run(Job(name="writer", command=command, environment=os.environ))
+            until(lambda: running.status() is not None)
+    finally:
+        os.umask(usual)
+    assert stat.S_IMODE((tmp_path / "written").stat().st_mode) == 0o600
+
+
 def test_the_object_store_starts_answers_and_keeps_its_data(tmp_path: Path) -> None:
     for _ in range(2):
         service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
         with Stack(tmp_path) as stack:
             stack.start([service])
             assert patience.get(client["AWS_ENDPOINT_URL"]).status_code == httpx.codes.FORBIDDEN
+            # S3, the console, the metrics, and the server's parts among themselves.
+            assert check_doors(tmp_path) >= 6
         with pytest.raises(httpx.TransportError):
             patience.get(client["AWS_ENDPOINT_URL"])
+
+
+def test_the_console_of_the_object_store_asks_who_is_there(tmp_path: Path) -> None:
+    service, client, console = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    with Stack(tmp_path) as stack, httpx.Client(follow_redirects=True, timeout=LONGEST) as browser:
+        stack.start([service])
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=client["AWS_ENDPOINT_URL"],
+            aws_access_key_id=client["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=client["AWS_SECRET_ACCESS_KEY"],
+            region_name=client["AWS_DEFAULT_REGION"],
+        )
+        s3.create_bucket(Bucket="photos")
+        s3.put_object(Bucket="photos", Key="a/one.txt", Body=b"1")
+        asked = browser.get(f"{console.url}/photos/a")
+        assert asked.url.path == "/login"
+        assert "one.txt" not in asked.text
+        (token,) = re.findall(r'name="csrf_token" value="([0-9a-f]+)"', asked.text)
+        form = {"csrf_token": token, "username": console.user, "password": console.password}
+        assert browser.post(asked.url, data=form).is_success
+        assert "one.txt" in browser.get(f"{console.url}/photos/a").text
 
 
 def test_files_are_served_in_ranges(tmp_path: Path) -> None:

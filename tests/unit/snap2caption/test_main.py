@@ -1,5 +1,7 @@
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from patience import LONGEST
@@ -20,6 +22,7 @@ def test_help_lists_every_stage() -> None:
     assert result.returncode == 0
     for command in (
         "sample-corpus",
+        "--out",
         "extract",
         "transform",
         "transform-plan",
@@ -52,6 +55,15 @@ def test_a_mistake_ends_with_one_sentence_and_status_1() -> None:
     assert result.stderr.startswith("error: ")
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_what_a_command_writes_is_its_users_alone(tmp_path: Path) -> None:
+    corpus = ["sample-corpus", "--out", str(tmp_path / "new" / "corpus.zip"), "--pairs", "4"]
+    command = [sys.executable, "-m", "snap2caption", *corpus]
+    subprocess.run(command, capture_output=True, timeout=120, check=True, umask=0)
+    written = [tmp_path / "new", *(tmp_path / "new").iterdir()]
+    assert len(written) > 1
+    assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in written] == [0] * len(written)
 
 
 def test_a_wrong_call_has_status_2() -> None:

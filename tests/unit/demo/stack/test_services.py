@@ -21,10 +21,19 @@ def test_a_missing_binary_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_keys_outlive_the_server_and_are_private(tmp_path: Path) -> None:
+    service, client, console = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    _, again, console_again = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    assert (again, console_again) == (client, console)
+    for name in ("seaweedfs.keys", "seaweedfs.key", "seaweedfs.crt"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    for secret in (client["AWS_SECRET_ACCESS_KEY"], console.password):
+        assert secret not in " ".join(service.command)
+
+
+def test_keys_from_before_the_console_had_a_password_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "seaweedfs.keys").write_text("access\nsecret\n")
     _, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
-    _, again, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
-    assert again == client
-    assert stat.S_IMODE((tmp_path / "seaweedfs.keys").stat().st_mode) == 0o600
+    assert (client["AWS_ACCESS_KEY_ID"], client["AWS_SECRET_ACCESS_KEY"]) == ("access", "secret")
 
 
 def test_airflow_keeps_its_password_and_gets_its_clients_environment(tmp_path: Path) -> None:

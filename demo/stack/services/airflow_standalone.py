@@ -1,0 +1,28 @@
+"""``python -m demo.stack.services.airflow_standalone``: `airflow standalone` without its log servers.
+
+They hand logs to an API server on another machine and listen on every interface, whatever the API's host; no setting says otherwise. On one
+machine the API server reads the files themselves.
+"""
+
+import sys
+
+from airflow.__main__ import main
+from airflow.cli.commands import standalone_command
+
+_WITH_LOG_SERVER = ("scheduler", "triggerer")
+
+
+class _Part(standalone_command.SubCommand):
+    """One of the commands that `airflow standalone` runs."""
+
+    def __init__(
+        self, parent: standalone_command.StandaloneCommand, name: str, command: list[str], env: dict[str, str]
+    ) -> None:
+        quiet = ["--skip-serve-logs"] if name in _WITH_LOG_SERVER else []
+        super().__init__(parent, name, [*command, *quiet], env)
+
+
+if __name__ == "__main__":
+    standalone_command.SubCommand = _Part
+    sys.argv = ["airflow", "standalone"]
+    main()
