@@ -20,7 +20,7 @@ PARAMS = {
         items={"type": "string", "format": "uri"},
         minItems=1,
         title="URLs",
-        description="Mirrors of the corpus zip, one a line.",
+        description="Mirrors of the corpus zip, one a line. Airflow keeps and shows what is written here: a login belongs into ~/.netrc.",
     ),
     "sha256": Param(
         "",
@@ -67,7 +67,6 @@ PARAMS = {
 def etl() -> None:
     extract = ExtractOperator(
         task_id="extract",
-        urls="{{ params.urls }}",
         sha256="{{ params.sha256 }}",
         size="{{ params.size }}",
         execution_timeout=timedelta(hours=12),
@@ -89,7 +88,6 @@ def etl() -> None:
         merge = MergeOperator(
             task_id="merge",
             work=work,
-            urls="{{ params.urls }}",
             trigger_rule=TriggerRule.NONE_FAILED,
             execution_timeout=timedelta(hours=3),
         )

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -13,7 +13,7 @@ from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode
 from snap2caption.manifest import NAME, File, Manifest, Shard, SplitSummary
 from snap2caption.shards import read_stream
-from snap2caption.store import StoreError
+from snap2caption.store import StoreError, open_store
 
 _PIECE = 1 << 20
 
@@ -38,8 +38,8 @@ class _Content:
 def verify(dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> list[Fault]:
     """Read every file of the version, in parallel and without keeping any, and return what is wrong, in the order of the files' names.
 
-    Checked are digests and sizes, that each photo decodes, that samples, cities and splits are as many as the manifest says, and that no id
-    comes twice.
+    Checked are digests and sizes, that each photo decodes, that samples, cities and splits are as many as the manifest says, that no id
+    comes twice, and that nothing lies there that the manifest does not list.
 
     Args:
         dataset: the version.
@@ -60,6 +60,7 @@ def verify(dataset: Dataset, *, on_progress: Callable[[int, int], None] | None =
             pool.shutdown(cancel_futures=True)
             raise
     found = [Fault(name, fault) for name, content in contents.items() for fault in content.faults]
+    found += _unlisted_faults(dataset, {NAME, *(file.name for file in files)})
     found += _manifest_faults(dataset.manifest)
     found += _city_faults(dataset.manifest, contents)
     found += _duplicate_faults([file.name for file in files], contents)
@@ -122,6 +123,13 @@ def _read_samples(stream: _Digesting, shard: Shard, content: _Content) -> None:
         content.faults.append(f"holds {len(content.ids)} samples; the manifest says {shard.samples}")
     if shard.cities is not None and content.cities != shard.cities:
         content.faults.append(f"holds {_counts(content.cities)}; the manifest says {_counts(shard.cities)}")
+
+
+def _unlisted_faults(dataset: Dataset, listed: Collection[str]) -> Iterator[Fault]:
+    for found in open_store(dataset.uri).list():
+        # Consoles and mounts mark a folder by an empty object.
+        if found.key not in listed and found.key.strip("/") and not (found.key.endswith("/") and found.size == 0):
+            yield Fault(found.key, "is not in the manifest; remove it, or move it elsewhere")
 
 
 def _manifest_faults(manifest: Manifest) -> Iterator[Fault]:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from airflow.plugins_manager import AirflowPlugin
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
+from snap2caption.redaction import redact_url
 from snap2caption.settings import Settings
 
 
@@ -16,7 +17,8 @@ class _ResultLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002
         """Return the address, or an empty string before there is one."""
         result = getattr(operator, "result", None)
-        return self.address(result, Settings()) if result else ""
+        # Airflow keeps it, and shows it to whoever may see the task.
+        return redact_url(self.address(result, Settings())) if result else ""
 
     def address(self, result: Any, settings: Settings) -> str:
         """Return the address that belongs to *result*."""

@@ -6,6 +6,8 @@ import warnings
 
 import structlog
 
+from snap2caption.redaction import redact
+
 
 def log_as_json() -> None:
     """Write what the service and its libraries log as JSON. A field that a call gives as ``extra`` is a field of the object."""
@@ -23,6 +25,7 @@ def log_as_json() -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 structlog.processors.JSONRenderer(ensure_ascii=False),
+                lambda _logger, _method, line: redact(str(line)),
             ],
         )
     )

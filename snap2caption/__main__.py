@@ -4,12 +4,15 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
+from types import TracebackType
 
 import click
 import typer
 
 from snap2caption.console import log_to_stderr, stderr
 from snap2caption.errors import UserError
+from snap2caption.redaction import redact
 
 PARTS = ("demo", "etl", "training", "serving")
 
@@ -38,6 +41,7 @@ def main() -> None:
     # Voices, feedback and photos are personal: what a command or a service writes is its user's alone, whatever the shell's habit.
     os.umask(0o077)
     log_to_stderr()
+    sys.excepthook = _print_traceback
     try:
         build_app()()
     except UserError as error:
@@ -52,6 +56,11 @@ def main() -> None:
         sys.exit(1)
     except click.exceptions.Abort:
         sys.exit(130)
+
+
+def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what Python prints, without the credentials that may be in a library's message."""
+    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from snap2caption.redaction import RedactingFormatter
+
 stderr = Console(stderr=True)
 
 LINE_SECONDS = 10.0
@@ -37,7 +39,9 @@ def print_result(text: str, document: Any = None, *, as_json: bool = False) -> N
 
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send this process's log to standard error."""
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     # Each tells of every request at this level.
     for name in ("httpx", "swiftclient"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -34,11 +34,12 @@ class Dataset:
         """Read the manifest of the dataset version at *where*: ``file://``, ``s3://``, ``swift://``, or a folder, mounted or not.
 
         Raises:
-            UserError: there is no dataset version at *where*.
+            UserError: there is no dataset version at *where*, or another one than its name says.
         """
         store = open_store(where if "://" in where else Path(where).resolve().as_uri())
         with store.get(NAME) as stream:
             manifest = Manifest.parse(stream.read(), f"{store.uri}/{NAME}")
+        manifest.check_place(store.uri)
         return cls(store.uri, manifest)
 
     @contextmanager

@@ -1,12 +1,17 @@
 """Errors that a person can do something about."""
 
+from snap2caption.redaction import redact
+
 
 class UserError(Exception):
     """The work can't be done, for a reason outside the code.
 
     Its message is one clear sentence (or two) that says what is wrong and what to do next. The command line prints it without a traceback
-    and exits with status 1; the service turns it into a problem body.
+    and exits with status 1; the service turns it into a problem body. URLs in it are redacted: it is printed, logged, and sometimes stored.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(redact(str(message)))
 
 
 class StoppedError(UserError):

@@ -1,18 +1,23 @@
 """The manifest of a dataset version: what is in it, where it came from, how it was made."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator
 
 from snap2caption.errors import UserError
+from snap2caption.redaction import redact_url
 
 NAME = "manifest.json"
 """The manifest's file name; it is published last, so where it exists the version is complete."""
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+_VERSION = re.compile(r"[0-9a-f]{12,64}")
+"""What a version is called. A folder of another name (a mount, say) asks for no version in particular."""
 
 
 class _Model(BaseModel):
@@ -24,6 +29,12 @@ class Source(_Model):
 
     urls: tuple[str, ...]
     sha256: str
+
+    @field_validator("urls")
+    @classmethod
+    def _redact(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        # Where it came from, and not the right to fetch it: a manifest goes wherever the version goes.
+        return tuple(map(redact_url, urls))
 
 
 class Shard(_Model):
@@ -89,6 +100,19 @@ class Manifest(_Model):
     withdrawn: datetime | None = None
     """When its photos and words were deleted, as feedback in it had been erased. What models learnt from can still be told."""
 
+    def check_place(self, where: str) -> None:
+        """Make sure that *where*, a path or URI whose last part may be a version's name, is this version's.
+
+        Raises:
+            UserError: it is another version's.
+        """
+        asked = where.rstrip("/").rpartition("/")[2]
+        if _VERSION.fullmatch(asked) and asked != self.version:
+            raise UserError(
+                f"{where} holds the manifest of version {self.version}, not of {asked}; load version {asked} again, "
+                f"or give the place of {self.version}."
+            )
+
     def files(self) -> list[File]:
         """Every file of the version but the manifest itself, shards first."""
         shards = [
@@ -112,7 +136,11 @@ class Manifest(_Model):
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        """Read the manifest at *path*, a file or the folder that holds it."""
+        """Read the manifest at *path*, a file or the folder that holds it.
+
+        Raises:
+            UserError: there is none, it is not readable, or it is another version's.
+        """
         file = path / NAME if path.is_dir() else path
         try:
             data = file.read_bytes()
@@ -120,7 +148,9 @@ class Manifest(_Model):
             raise UserError(
                 f"No dataset at {path} ({error.strerror}); give the folder that `transform` wrote."
             ) from error
-        return cls.parse(data, str(file))
+        manifest = cls.parse(data, str(file))
+        manifest.check_place(str(file.parent.resolve()))
+        return manifest
 
     def dump(self) -> bytes:
         """Return the manifest as the bytes of its file."""

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
 from plugins.hooks.environment import LabelStudioHook, MlflowHook, StoreHook
+from snap2caption.redaction import redact
 
 _AIRFLOWS = ("AIRFLOW__", "_AIRFLOW", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
 
@@ -38,7 +39,7 @@ class CommandOperator(BaseOperator):
             AirflowException: it failed; the message is its last line.
         """
         command = [sys.executable, "-m", "snap2caption", *arguments, "--json"]
-        self.log.info("running %s", " ".join(command[2:]))
+        self.log.info("running %s", redact(" ".join(command[2:])))
         with subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -77,7 +78,8 @@ class CommandOperator(BaseOperator):
 
     def _follow(self, process: "subprocess.Popen[str]", last: list[str]) -> None:
         for line in process.stderr or ():
-            if text := line.rstrip():
+            # Libraries write there, too.
+            if text := redact(line.rstrip()):
                 self.log.info("%s", text)
                 last[:] = [text]
 

@@ -5,6 +5,7 @@ from typing import Any
 from plugins.assets import DATASET
 from plugins.links import DataCardLink, DatasetLink
 from plugins.operators.command import CommandOperator
+from snap2caption.redaction import redact_url
 from snap2caption.settings import Settings
 
 WORK = "work"
@@ -12,21 +13,22 @@ WORK = "work"
 
 
 class ExtractOperator(CommandOperator):
-    """Downloads the corpus zip; returns its path on the machines' shared state folder."""
+    """Downloads the corpus zip from the run's parameter ``urls``; returns its path on the machines' shared state folder."""
 
-    template_fields = ("urls", "sha256", "size")
+    # Not the URLs: Airflow keeps rendered fields and shows them, and there may be a login or a signature in a URL.
+    template_fields = ("sha256", "size")
 
-    def __init__(self, *, urls: Any, sha256: Any, size: Any, **arguments: Any) -> None:
+    def __init__(self, *, sha256: Any, size: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.urls = urls
         self.sha256 = sha256
         self.size = size
 
-    def execute(self, context: Any) -> str:  # noqa: ARG002
+    def execute(self, context: Any) -> str:
         """Download, or go on with a download that was cut off."""
         checks = [("--sha256", self.sha256), ("--size", self.size)]
         asked = [part for name, value in checks if value for part in (name, str(value))]
-        return str(self.run("extract", *self.urls, "--out", str(Settings().state_dir / "downloads"), *asked)["path"])
+        where = ("--out", str(Settings().state_dir / "downloads"))
+        return str(self.run("extract", *context["params"]["urls"], *where, *asked)["path"])
 
 
 class PlanOperator(CommandOperator):
@@ -69,18 +71,17 @@ class SliceOperator(CommandOperator):
 
 
 class MergeOperator(CommandOperator):
-    """Makes a dataset version of the slices; returns the version's folder."""
+    """Makes a dataset version of the slices, and notes the run's parameter ``urls`` in it; returns the version's folder."""
 
-    template_fields = ("work", "urls")
+    template_fields = ("work",)
 
-    def __init__(self, *, work: Any, urls: Any, **arguments: Any) -> None:
+    def __init__(self, *, work: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.work = work
-        self.urls = urls
 
-    def execute(self, context: Any) -> str:  # noqa: ARG002
+    def execute(self, context: Any) -> str:
         """Group, split, write shards."""
-        sources = [part for url in self.urls for part in ("--source-url", url)]
+        sources = [part for url in context["params"]["urls"] for part in ("--source-url", redact_url(url))]
         return str(self.run("transform-merge", str(self.work), *sources)["dataset"])
 
 

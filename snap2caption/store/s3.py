@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.base import ObjectInfo, StoreError, write_uri
 from snap2caption.store.download import Body, Download
 from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
@@ -33,7 +33,7 @@ class S3Store:
         self.bucket = bucket
         self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
-        self.uri = f"s3://{bucket}/{prefix}".rstrip("/")
+        self.uri = write_uri("s3", bucket, prefix)
 
     @cached_property
     def _client(self) -> Any:

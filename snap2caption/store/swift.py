@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.store.account import Account, Result, Work
-from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.base import ObjectInfo, StoreError, write_uri
 from snap2caption.store.download import Body, Download
 from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
@@ -32,7 +32,7 @@ class SwiftStore:
         self.container = container
         self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
-        self.uri = f"swift://{container}/{prefix}".rstrip("/")
+        self.uri = write_uri("swift", container, prefix)
         self._account = Account()
         self._made: set[str] = set()
 

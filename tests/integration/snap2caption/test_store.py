@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 import swiftclient
@@ -191,6 +192,48 @@ def test_wrong_credentials_and_an_absent_server_are_one_sentence(
 def test_what_is_no_store(uri: str) -> None:
     with pytest.raises(StoreError, match="is not a store"):
         open_store(uri)
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        (
+            "s3://b/exp#1",
+            "'s3://b/exp#\\*\\*\\*' has a fragment, which means nothing in a store; write %23 for a # that",
+        ),
+        ("swift://c/exp#", "has a fragment"),
+        ("file:///data/exp#1", "has a fragment"),
+        ("s3://b/exp?versionId=7", "has a query, which means nothing in a store; write %3F for a \\? that"),
+        ("s3://b/exp?", "has a query"),
+        ("file:///data/exp?x", "has a query"),
+        ("s3://key:topsecret@b/exp", "'s3://b/exp' holds a user name; leave it out"),
+        ("swift://user@c/exp", "holds a user name"),
+        ("s3://b:9000/exp", "holds a port; leave it out"),
+        ("s3://key:top/secret@b/exp", "is not a store"),
+        ("s3://b/a/../exp", "is not a store"),
+        ("s3://b/./exp", "is not a store"),
+        ("s3://b/%2e%2e/exp", "is not a store"),
+        ("s3://b/e\tx", "holds a control character"),
+        ("file:///data/%00", "holds a control character"),
+        ("s3://[b/exp", "is not a store"),
+    ],
+)
+def test_a_uri_with_parts_that_mean_nothing_is_refused(uri: str, sentence: str) -> None:
+    with pytest.raises(StoreError, match=sentence) as caught:
+        open_store(uri)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["s3://b/50%25 off%23%3F", "swift://c/a b/é", "s3://b", "s3://b/a:b@c"])
+def test_a_store_names_itself_as_it_was_named(uri: str) -> None:
+    assert open_store(open_store(uri).uri).uri == open_store(uri).uri
+    assert unquote(open_store(uri).uri) == unquote(uri)
+
+
+def test_names_that_are_percent_encoded_are_two_places(tmp_path: Path) -> None:
+    for name in ("1", "2"):
+        open_store(f"{tmp_path.as_uri()}/exp%23{name}").put("x", name.encode(), sha256=digest(name.encode()))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["exp#1", "exp#2"]
 
 
 def test_a_folder_that_empties_goes_and_is_made_again_for_whoever_writes_meanwhile(tmp_path: Path) -> None:

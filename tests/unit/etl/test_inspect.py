@@ -10,8 +10,10 @@ from tiny import write_dataset
 from typer.testing import CliRunner
 
 from etl.cli import register
+from etl.load import load
 from etl.verify import Fault, verify
 from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, Manifest
 
 pytestmark = pytest.mark.unit
@@ -206,6 +208,30 @@ def test_an_id_in_two_splits_is_found(folder: Path) -> None:
     rewrite(folder / "test-000000.tar", lambda _, data: data.replace(b"test-000000-", b"train-000000-"))
     found = verify(Dataset.open(str(folder)))
     assert Fault("test-000000.tar", "holds 3 ids that train-000000.tar holds too, such as train-000000-0") in found
+
+
+def test_what_the_manifest_does_not_list_is_found(folder: Path) -> None:
+    (folder / "train-000009.tar").write_bytes(b"of another run")
+    (folder / "d00000000001").mkdir()
+    (folder / "d00000000001" / NAME).write_bytes(b"{}")
+    assert faults_of(folder) == [
+        ("d00000000001/manifest.json", "is not in the manifest; remove it, or move it elsewhere"),
+        ("train-000009.tar", "is not in the manifest; remove it, or move it elsewhere"),
+    ]
+    assert run(str(folder), "--verify").exit_code == 1
+
+
+def test_another_version_than_was_asked_for_is_not_shown(folder: Path, tmp_path: Path) -> None:
+    asked = folder.rename(tmp_path / "0123456789abcdef")
+    for where in (str(asked), asked.as_uri(), f"{asked.as_uri()}/"):
+        with pytest.raises(
+            UserError, match="holds the manifest of version d00000000000, not of 0123456789abcdef; load"
+        ):
+            Dataset.open(where)
+    with pytest.raises(UserError, match="holds the manifest of version d00000000000"):
+        load(asked, (tmp_path / "store").as_uri())
+    assert not (tmp_path / "store").exists()
+    assert Dataset.open(str(asked.rename(tmp_path / "d00000000000"))).manifest.version == "d00000000000"
 
 
 def test_no_dataset_is_one_sentence(tmp_path: Path) -> None:
