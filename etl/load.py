@@ -53,5 +53,6 @@ def _upload(store: ObjectStore, dataset: Path, file: File) -> None:
         store.put(file.name, path, sha256=file.sha256)
     except SourceError as error:
         raise UserError(
-            f"{path} is missing, or is not what its manifest says; make the dataset again with `transform`."
+            f"{path} is missing, or is not what its manifest says; run `transform` on the corpus again (in Airflow the DAG `etl`), "
+            "which replaces what is damaged."
         ) from error

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from etl.transform import columns
 from etl.transform.card import CARD, Card
 from etl.transform.database import BATCH, batches, open_database, view, write_table
-from etl.transform.files import sync
+from etl.transform.files import digest_of, sync
 from etl.transform.group import group
 from etl.transform.reasons import Reason, nothing_usable
 from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
@@ -221,5 +221,4 @@ def _read(table: Path, name: str) -> Iterator["pa.Array"]:
 def file_of(folder: Path, name: str) -> File:
     """Return a file of a version as its manifest names it."""
     path = folder / name
-    with path.open("rb") as stream:
-        return File(name=name, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), bytes=path.stat().st_size)
+    return File(name=name, sha256=digest_of(path), bytes=path.stat().st_size)

@@ -1,6 +1,5 @@
 """The transform from top to bottom: its three stages, and all of them in turn."""
 
-import hashlib
 import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from typing import NamedTuple
 
 from etl.transform.archive import no_corpus, normalise_city
 from etl.transform.assembly import hash_of, write_version
-from etl.transform.files import written
+from etl.transform.files import digest_of, written
 from etl.transform.group import MAX_DISTANCE
 from etl.transform.pairing import write_members, write_pairs
 from etl.transform.picture import HASH_SIZE
@@ -23,7 +22,7 @@ from etl.transform.versions import Slot, lobby, locked, slot_of
 from etl.transform.work import Plan, Settings, Work
 from etl.transform.workers import Workers, start_workers
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, Manifest, Source
+from snap2caption.manifest import Manifest, Source
 
 DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
 
@@ -46,6 +45,8 @@ class Planned(NamedTuple):
     slices: int
     """How many slices there are to check; 0: the version is there already, and `merge` returns it."""
     pairs: int
+    version: Path | None = None
+    """The version's folder, if it is there already."""
 
 
 def transform(
@@ -62,7 +63,8 @@ def transform(
     """Make a dataset version from the corpus zip: `plan`, `check_slice` for every slice, `merge`.
 
     The version is named by its content and settings, and published by one rename: a killed run leaves nothing under the final name, and the
-    next one goes on where it was. The same input gives the same bytes, whatever the number of workers, slices, or machines.
+    next one goes on where it was. One that is there is returned if all of it is whole; what is damaged of it is made again. The same input
+    gives the same bytes, whatever the number of workers, slices, or machines.
 
     Args:
         corpus: the zip.
@@ -83,6 +85,8 @@ def transform(
     with start_workers(workers) as pool:
         pool.start(load)
         planned = plan(corpus, out, cities=cities, seed=seed, previous=previous)
+        if planned.version is not None:
+            return planned.version
         count = _Count(on_progress, planned.pairs)
         for number in range(planned.slices):
             _check_slice(pool, planned.work, number, count)
@@ -138,8 +142,9 @@ def plan(
         slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
         work = Work(slot.work(slice_pairs))
         with slot.locked():
-            if slot.known() is not None:
-                return Planned(work.folder, 0, 0)
+            if (known := slot.known()) is not None:
+                slot.discard()
+                return Planned(work.folder, 0, 0, known)
             found = work.find_plan()
             if found is None:
                 try:
@@ -237,7 +242,7 @@ def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
     work = work.absolute()
     slot, files = slot_of(work), Work(work)
     with _disk_of(work), slot.locked(shared=True):
-        if slot.known() is not None:
+        if files.find_plan() is None and slot.known() is not None:
             return
         found = files.open_plan()
         if number >= found.slices:
@@ -268,7 +273,7 @@ def _merge(pool: Workers, work: Path, source_urls: Sequence[str]) -> Path:
             )
         source = Source(urls=tuple(sorted(source_urls)), sha256=found.sha256)
         manifest = write_version(files, found, source, pool)
-        return slot.publish(files.draft, manifest.version, {NAME, *(file.name for file in manifest.files())})
+        return slot.publish(files.draft, manifest)
 
 
 @contextmanager
@@ -285,7 +290,6 @@ def _disk_of(folder: Path) -> Iterator[None]:
 
 def _digest(corpus: Path) -> str:
     try:
-        with corpus.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return digest_of(corpus)
     except OSError as error:
         raise no_corpus(corpus, error) from error

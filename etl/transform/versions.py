@@ -5,13 +5,14 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from etl.transform.files import sync
+from etl.transform.files import digest_of, sync
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME
+from snap2caption.manifest import NAME, Manifest
+from snap2caption.threads import in_threads
 
 _WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 
@@ -36,39 +37,78 @@ class Slot:
         return self._out / f".work-{self._name}-{slice_pairs}"
 
     def known(self) -> Path | None:
-        """Return the version that an earlier run made from the same input."""
+        """Return the version that an earlier run made from the same input, if every byte of it is still there."""
         try:
-            version = self._out / self._record.read_text()
+            version = self._record.read_text()
         except FileNotFoundError:
             return None
-        return version if (version / NAME).is_file() else None
+        return self._out / version if _is_whole(self._out / version, self._manifest_record(version)) else None
 
-    def publish(self, draft: Path, version: str, files: Collection[str]) -> Path:
-        """Give the folder *draft* with its *files* its final name, remember it, and remove the input's work."""
-        final = self._out / version
+    def publish(self, draft: Path, manifest: Manifest) -> Path:
+        """Give the folder *draft*, which holds the version of *manifest*, its final name, remember it, and remove the input's work.
+
+        If the version is there already, those of its files that are missing or damaged are replaced, by one rename each: a reader sees the damaged
+        file or the whole one, and what is whole is left alone.
+        """
+        version, files = manifest.version, [*(file.name for file in manifest.files()), NAME]
+        final, record = self._out / version, self._manifest_record(version)
         for file in draft.iterdir():
             if file.name in files:
                 sync(file)
             else:
                 file.unlink()  # half-written by a worker of a run that was killed
         sync(draft)
-        try:
-            draft.rename(final)
-        except OSError:
-            # The same content came from another input (an archive packed anew). Anything else in the way is an error.
-            if not (final / NAME).is_file():
-                raise
-        sync(self._out)
-        part = self._record.with_suffix(".part")
-        part.write_text(version)
-        part.replace(self._record)
+        # Other inputs may have the same content (an archive packed anew).
+        with locked(record.with_suffix(".lock")):
+            if not _is_whole(final, record):
+                _write_record(record, digest_of(draft / NAME))
+                try:
+                    draft.rename(final)
+                except OSError:
+                    if not final.is_dir():
+                        raise
+                    _mend(final, draft, files)
+                sync(self._out)
+        _write_record(self._record, version)
         self.discard()
         return final
+
+    def _manifest_record(self, version: str) -> Path:
+        """Return the file that holds the digest of a version's manifest, and so of all of it."""
+        return self._out / ".inputs" / f"version-{version}"
 
     def discard(self) -> None:
         """Remove the input's work in progress."""
         for folder in self._out.glob(f".work-{self._name}-*"):
             shutil.rmtree(folder)
+
+
+def _is_whole(folder: Path, record: Path) -> bool:
+    """Whether *folder* holds the manifest whose digest is in *record*, and every file as it says."""
+    try:
+        if digest_of(folder / NAME) != record.read_text():
+            return False
+        files = Manifest.read(folder).files()
+        # Lengths first: most damage is told at once.
+        return all((folder / file.name).stat().st_size == file.bytes for file in files) and all(
+            in_threads(lambda file: digest_of(folder / file.name) == file.sha256, files, os.cpu_count() or 1)
+        )
+    except (OSError, UserError):
+        return False
+
+
+def _mend(final: Path, draft: Path, files: Sequence[str]) -> None:
+    """Replace those *files* of the version in *final* that differ from the ones in *draft*; the manifest is the last of them."""
+    for name in files:
+        if not (final / name).is_file() or digest_of(final / name) != digest_of(draft / name):
+            (draft / name).replace(final / name)
+    sync(final)
+
+
+def _write_record(record: Path, text: str) -> None:
+    part = record.with_suffix(".part")
+    part.write_text(text)
+    part.replace(record)
 
 
 @contextmanager

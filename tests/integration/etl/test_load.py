@@ -66,7 +66,7 @@ def test_a_damaged_version_is_refused_before_its_manifest_goes(dataset: Path, tm
     for name, data in content(dataset).items():
         (copy / name).write_bytes(data)
     spoil(copy / Manifest.read(dataset).splits["train"].shards[0].name)
-    with pytest.raises(UserError, match="make the dataset again"):
+    with pytest.raises(UserError, match="run `transform` on the corpus again"):
         load(copy, (tmp_path / "store").as_uri())
     assert not (tmp_path / "store" / dataset.name / NAME).exists()
 

@@ -57,12 +57,26 @@ def test_what_is_done_is_not_done_again(corpus: Path, tmp_path: Path) -> None:
 def test_every_stage_again_after_the_version_is_there_is_harmless(corpus: Path, version: Path) -> None:
     work = plan(corpus, version.parent).work
     before = content(version)
-    assert plan(corpus, version.parent) == (work, 0, 0)
+    assert plan(corpus, version.parent) == (work, 0, 0, version)
     check_slice(work, 0)
     check_slice(work, 99)
     assert merge(work) == version
     assert content(version) == before
     assert [folder.name for folder in version.parent.iterdir()].count(version.name) == 1
+
+
+def test_a_damaged_version_is_made_again(corpus: Path, version: Path) -> None:
+    before = content(version)
+    shard = next(version.glob("train-*.tar"))
+    shard.write_bytes(shard.read_bytes()[:-512])
+    planned = plan(corpus, version.parent)
+    assert (planned.slices, planned.version) == (1, None)
+    check_slice(planned.work, 0, workers=1)
+    for _ in range(2):  # the second time as a retry after the answer was lost
+        assert merge(planned.work, workers=1) == version
+        check_slice(planned.work, 0)
+    assert content(version) == before
+    assert transform(corpus, version.parent) == version
 
 
 def test_a_plan_takes_over_what_a_killed_one_left(corpus: Path, version: Path, tmp_path: Path) -> None:
