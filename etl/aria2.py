@@ -24,8 +24,6 @@ _START_TIMEOUT = 15.0
 _REMOVE_TIMEOUT = 10.0
 
 _OPTIONS = {
-    "split": str(CONNECTIONS),
-    "max-connection-per-server": str(CONNECTIONS),
     "min-split-size": "1M",
     "continue": "true",
     "allow-overwrite": "true",
@@ -36,7 +34,8 @@ _OPTIONS = {
     # The notes of which bytes are there stay when all are: whoever is killed before the file has its final name need not fetch it again.
     "force-save": "true",
     "max-tries": "5",
-    "retry-wait": "1",
+    # With a wait, aria2 asks a server that answers 503 again and again, and does not read how long that asks to be left alone.
+    "retry-wait": "0",
     "connect-timeout": "10",
 }
 
@@ -75,7 +74,9 @@ class Aria2:
         self._call(self._client.get_version)
 
     @contextmanager
-    def download(self, urls: Sequence[str], file: Path, sha256: str | None) -> Iterator[Callable[[], Status]]:
+    def download(
+        self, urls: Sequence[str], file: Path, sha256: str | None, connections: int = CONNECTIONS
+    ) -> Iterator[Callable[[], Status]]:
         """Download one file from all of *urls*, or go on with what is there of it; with a digest, it is verified when complete.
 
         Yields:
@@ -84,6 +85,7 @@ class Aria2:
         # Named by the file: what a killed run of ours left on a daemon's list is found again, and nobody else's is.
         gid = hashlib.sha256(str(file).encode()).hexdigest()[:16]
         options = {**_OPTIONS, "gid": gid, "dir": str(file.parent), "out": file.name, "timeout": str(self._timeout)}
+        options |= dict.fromkeys(("split", "max-connection-per-server"), str(connections))
         if sha256 is not None:
             options["checksum"] = f"sha-256={sha256.lower()}"
         self._call(self._remove, gid)

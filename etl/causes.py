@@ -28,11 +28,23 @@ _SENTENCES = {
 } | dict.fromkeys(_UNWRITABLE, "{out} can't be written to ({message}); give a folder that aria2 may write to")
 
 
+def is_throttled(status: Status) -> bool:
+    """Whether the server asks to be left alone for a while."""
+    return status.code == BUSY or (status.code == REFUSED and "429" in status.message)
+
+
+def name(urls: Sequence[str]) -> str:
+    """Return how to speak of *urls* in a sentence."""
+    return urls[0] if len(urls) == 1 else f"{urls[0]} or one of its {len(urls) - 1} mirrors"
+
+
 def explain(status: Status, urls: Sequence[str], out: Path, sha256: str | None) -> str:
     """Return the sentence for a download of *urls* into the folder *out* that ended with *status*."""
-    url = urls[0] if len(urls) == 1 else f"{urls[0]} or one of its {len(urls) - 1} mirrors"
+    url = name(urls)
     message = status.message.rstrip(".")
     if status.word == "removed":
         return f"Somebody took {url} off the aria2 daemon's list; try again, it goes on from where it was."
+    if is_throttled(status):
+        return _SENTENCES[BUSY].format(url=url, message=message) + "."
     sentence = _SENTENCES.get(status.code, "aria2 failed on {url} (status {code}: {message}); try again")
     return sentence.format(url=url, out=out, sha256=sha256, code=status.code, message=message) + "."

@@ -7,16 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from etl.aria2 import Aria2, Status, open_aria2
-from etl.causes import BAD_DIGEST, MAY_PASS, NO_RANGES, explain
+from etl.aria2 import CONNECTIONS, Aria2, Status, open_aria2
+from etl.causes import BAD_DIGEST, MAY_PASS, NO_RANGES, explain, is_throttled, name
 from etl.landing import Landing, open_landing
+from etl.patience import asked_wait
+from etl.payload import check_zip
 from etl.settings import read_settings
 from snap2caption.errors import UserError
+from snap2caption.redaction import redact_url
 
 _POLL = 0.25
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each new try after a server that has sent something went away; they begin anew when it sends more."""
+
+FIRST_TRIES = 3
+"""How often a server that has sent nothing yet, but 429 or 503, is tried again."""
+
+LONGEST_WAIT = 300.0
+"""Seconds of a Retry-After that are waited for; a server that asks for more is left to the person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +51,12 @@ def extract(
     size: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Download a file into the folder *out*, or go on with a download that was cut off.
+    """Download a zip into the folder *out*, or go on with a download that was cut off.
 
-    The file has its final name only when it is complete and verified. One that is there already, fetched from one of the same URLs
-    or with the right digest, is not fetched again; one that has another digest or size than asked for is removed. Give a digest where there is
-    one: without, a file that changes on the server between two halves of a download is not noticed.
+    The file has its final name only when it is complete, a zip, and verified. One that is there already, fetched from one of the same URLs
+    or with the right digest, is not fetched again; one that we fetched and that has another digest or size than asked for is replaced when the
+    other one has come whole; one that we did not fetch is left alone. Give a digest where there is one: without, a file that changes on the
+    server between two halves of a download is not noticed.
 
     Which aria2 daemon downloads is a setting (`etl.settings`): one that runs already, and shares our file system, or one of our own.
 
@@ -63,24 +73,17 @@ def extract(
     Raises:
         UserError: with one sentence for each cause.
     """
-    name = _check(urls, sha256)
+    filename = _check(urls, sha256)
     settings = read_settings()
-    with open_landing(out, name) as landing:
+    with open_landing(out, filename) as landing:
         if landing.is_there(urls, sha256, size):
             return landing.final
         landing.prepare(urls, sha256)
-        try:
-            with open_aria2(settings, landing.lock) as aria2:
-                _fetch(aria2, urls, landing, sha256, size, on_progress or (lambda _: None))
-            _check_size(landing.part.stat().st_size, size, urls)
-        except _WrongFileError:
-            landing.forget()
-            raise
+        with open_aria2(settings, landing.lock) as aria2:
+            _fetch(aria2, urls, landing, sha256, size, on_progress or (lambda _: None))
+        _check_zip(landing, urls)
+        _check_size(landing.part.stat().st_size, size, urls)
         return landing.publish()
-
-
-class _WrongFileError(UserError):
-    """What comes is not what was asked for."""
 
 
 def _check(urls: Sequence[str], sha256: str | None) -> str:
@@ -91,10 +94,13 @@ def _check(urls: Sequence[str], sha256: str | None) -> str:
         raise UserError(f"{sha256!r} is not a SHA-256 digest; give 64 hexadecimal digits.")
     for url in urls:
         if not _can_be_fetched(url):
-            raise UserError(f"{url!r} is not an address that can be fetched; give a http, https or ftp URL.")
+            raise UserError(
+                f"{redact_url(url)!r} is not an address that can be fetched; give a http, https or ftp URL."
+            )
     # The last part of the path, and nothing in it that could lead out of the folder.
-    name = re.sub(r"[^\w.-]", "_", unquote(urlsplit(urls[0]).path).rsplit("/", 1)[-1]).lstrip(".")
-    return name or "corpus.zip"
+    path = urlsplit(urls[0]).path.rsplit("/", 1)[-1].partition(";")[0]
+    filename = re.sub(r"[^\w.-]", "_", unquote(path).rsplit("/", 1)[-1]).lstrip(".")
+    return filename or "corpus.zip"
 
 
 def _can_be_fetched(url: str) -> bool:
@@ -107,9 +113,18 @@ def _can_be_fetched(url: str) -> bool:
 
 def _check_size(found: int, size: int | None, urls: Sequence[str]) -> None:
     if size not in {None, found}:
-        raise _WrongFileError(
-            f"{urls[0]} has {found} bytes, not {size} as asked for; check the size, or give another mirror."
+        raise UserError(
+            f"{name(urls)} has {found} bytes, not {size} as asked for; check the size, or give another mirror."
         )
+
+
+def _check_zip(landing: Landing, urls: Sequence[str]) -> None:
+    """Make sure that the complete part is a zip; of anything else nothing remains."""
+    try:
+        check_zip(landing.part, name(urls))
+    except UserError:
+        landing.forget()
+        raise
 
 
 def _fetch(
@@ -120,24 +135,44 @@ def _fetch(
     size: int | None,
     report: Callable[[Progress], None],
 ) -> None:
-    """Download into the part. A server that goes away in the middle is given time to come back."""
-    pauses, furthest, answered = iter(PAUSES), 0, False
+    """Download into the part. A server that goes away in the middle, or asks for patience, is given time."""
+    tries, furthest, answered, connections = 0, 0, False, CONNECTIONS
     while True:
-        with aria2.download(urls, landing.part.resolve(), sha256) as ask:
+        with aria2.download(urls, landing.part.resolve(), sha256, connections) as ask:
             status = _follow(ask, landing, size, urls, report)
         if status.word == "complete":
             return
+        if status.code == BAD_DIGEST:
+            _check_zip(landing, urls)  # a web page in place of the file says more than its digest
+            landing.forget()
         answered = answered or status.total > 0
         if status.done > furthest:
-            pauses, furthest = iter(PAUSES), status.done
-        pause = next(pauses, None) if answered and status.code in MAY_PASS else None
-        if pause is None:
-            sentence = explain(status, urls, landing.part.parent, sha256)
-            raise (_WrongFileError if status.code == BAD_DIGEST else UserError)(sentence)
+            tries, furthest = 0, status.done
+        throttled = is_throttled(status)
+        most = len(PAUSES) if answered else FIRST_TRIES if throttled else 0
+        if status.code not in MAY_PASS or tries >= most:
+            raise UserError(explain(status, urls, landing.part.parent, sha256))
+        pause = PAUSES[tries]
+        tries += 1
+        if throttled:
+            connections = max(1, connections // 2)
+            pause = max(pause, _asked_wait(urls))
         if status.code == NO_RANGES:
             landing.forget()  # only the whole file can be had of this server
             landing.prepare(urls, sha256)
         time.sleep(pause)
+
+
+def _asked_wait(urls: Sequence[str]) -> float:
+    """Return how many seconds a server asks to be left alone; aria2 does not tell.
+
+    Raises:
+        UserError: longer than anybody would wait for.
+    """
+    asked = max(map(asked_wait, urls))
+    if asked > LONGEST_WAIT:
+        raise UserError(f"The server at {name(urls)} asks to be left alone for {asked:.0f} s; try again after that.")
+    return asked
 
 
 def _follow(

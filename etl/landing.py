@@ -2,54 +2,73 @@
 
 import fcntl
 import hashlib
-import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
+from pydantic import BaseModel, ValidationError
+
+from etl.payload import is_zip
 from snap2caption.errors import UserError
+from snap2caption.redaction import redact_url
 
 _log = logging.getLogger(__name__)
 
 _SPARE = 1024 * 1024
 """Bytes of a disk that are left for aria2's notes."""
 
+_PASSING = re.compile(r"sig|token|key|secret|pass|pwd|cred|auth|expires|^x-(amz|goog)-", re.IGNORECASE)
+"""Names of parameters of a URL that give the right to fetch, and change when it is given anew."""
+
 
 class Landing:
     """Where the file *name* lands in *folder*. It is locked for as long as it is open.
 
-    A part is ``<name>.part``, with aria2's notes of which bytes it has beside it. ``<name>.source.json`` tells where the part, or the file once
-    there is no part, comes from.
+    A part is ``.<name>.part``, with aria2's notes of which bytes it has and our own of where it comes from beside it. ``<name>.source.json`` tells
+    where the file came from; a file without it is somebody else's.
     """
 
     def __init__(self, folder: Path, name: str, lock: int) -> None:
         self.final = folder / name
-        self.part = folder / f"{name}.part"
+        self.part = folder / f".{name}.part"
         self.lock = lock
-        self._notes = folder / f"{name}.part.aria2"
+        self._notes = folder / f".{name}.part.aria2"
+        self._part_source = folder / f".{name}.part.json"
         self._source = folder / f"{name}.source.json"
 
     def is_there(self, urls: Sequence[str], sha256: str | None, size: int | None) -> bool:
-        """Whether the file under its final name is what is asked for. One that is known to be another is removed."""
+        """Whether the file under its final name is what is asked for. If not, it stays until another one has come whole.
+
+        Raises:
+            UserError: it is not, and was not fetched by us.
+        """
         if not self.final.exists():
             return False
-        length = self.final.stat().st_size
-        if size not in {None, length} or (sha256 is not None and _digest(self.final) != sha256.lower()):
-            self.final.unlink()
-            return False
-        known = self._known_source()
-        return sha256 is not None or (known.get("bytes") == length and not set(urls).isdisjoint(known["urls"]))
+        length, known = self.final.stat().st_size, _read(self._source)
+        is_whole = is_zip(self.final)
+        is_ours = known is not None and (known.bytes == length or not is_whole)
+        is_asked = is_ours and known is not None and known.is_of(urls)
+        fits = is_asked if sha256 is None else _digest(self.final) == sha256.lower()
+        if fits and is_whole and size in {None, length}:
+            return True
+        if not is_ours:
+            raise UserError(
+                f"{self.final} is there and was not fetched from these URLs; move it away, or give another folder with --out."
+            )
+        return False
 
     def prepare(self, urls: Sequence[str], sha256: str | None) -> None:
         """Keep a part that came from one of the same URLs, or belongs to the same digest; of any other nothing must remain."""
-        known = self._known_source()
-        if set(urls).isdisjoint(known["urls"]) and (sha256 is None or known.get("sha256") != sha256.lower()):
+        known = _read(self._part_source)
+        digest = sha256 and sha256.lower()
+        if known is None or not (known.is_of(urls) or (digest is not None and known.sha256 == digest)):
             self.forget()
-        self._write_source({"urls": sorted(urls), "sha256": sha256 and sha256.lower()})
+        _write(self._part_source, _Source.of(urls, digest))
 
     def check_room(self, length: int, done: int) -> None:
         """Make sure that the rest of a file of *length* bytes has room on the disk.
@@ -73,40 +92,69 @@ class Landing:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what nothing can be made of.
+        """Remove what nothing can be made of, and complete what a killed `publish` left undone.
 
         Without notes of which bytes it has, aria2 would take a part for whole as far as it reaches, holes and all.
         """
         if not self._notes.exists() or self._notes.stat().st_size == 0:
             self.part.unlink(missing_ok=True)
-        if not self.part.exists():
-            self._notes.unlink(missing_ok=True)
-            self._notes.with_name(f"{self._notes.name}__temp").unlink(
-                missing_ok=True
-            )  # what aria2 writes them to first
-        if not self.part.exists() and not self.final.exists():
-            self._source.unlink(missing_ok=True)
+        if self.part.exists():
+            return
+        self._notes.unlink(missing_ok=True)
+        self._notes.with_name(f"{self._notes.name}__temp").unlink(missing_ok=True)  # what aria2 writes them to first
+        known = _read(self._part_source)
+        if known is not None and self.final.exists() and known.bytes == self.final.stat().st_size:
+            self._part_source.replace(self._source)
+        self._part_source.unlink(missing_ok=True)
 
     def publish(self) -> Path:
         """Give the complete part its final name. Killed at any point, the next run does the rest, without another download."""
         with self.part.open("rb") as stream:
             os.fsync(stream.fileno())
-        self.final.unlink(missing_ok=True)
-        self._write_source({**self._known_source(), "bytes": self.part.stat().st_size})
+        known = _read(self._part_source) or _Source()
+        _write(self._part_source, known.model_copy(update={"bytes": self.part.stat().st_size}))
         self.part.replace(self.final)
+        self._part_source.replace(self._source)
         return self.final
 
-    def _known_source(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._source.read_text())
-        except (OSError, ValueError):
-            return {"urls": []}
-        return known if isinstance(known, dict) and isinstance(known.get("urls"), list) else {"urls": []}
 
-    def _write_source(self, source: dict[str, Any]) -> None:
-        draft = self._source.with_suffix(".draft")
-        draft.write_text(json.dumps(source))
-        draft.replace(self._source)
+class _Source(BaseModel):
+    """Where a file, or a part of one, comes from: no credentials, but enough to know the same URL again."""
+
+    urls: tuple[str, ...] = ()
+    """Redacted, for people."""
+    digests: tuple[str, ...] = ()
+    """Of what stays of each URL when it is signed anew."""
+    sha256: str | None = None
+    bytes: int | None = None
+    """Of the complete file."""
+
+    @classmethod
+    def of(cls, urls: Sequence[str], sha256: str | None) -> "_Source":
+        return cls(urls=tuple(map(redact_url, urls)), digests=tuple(map(_identify, urls)), sha256=sha256)
+
+    def is_of(self, urls: Sequence[str]) -> bool:
+        return not set(self.digests).isdisjoint(map(_identify, urls))
+
+
+def _identify(url: str) -> str:
+    parts = urlsplit(url)
+    query = [pair for pair in parts.query.split("&") if not _PASSING.search(pair.partition("=")[0])]
+    stays = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(query), fragment="")
+    return hashlib.sha256(stays.geturl().encode()).hexdigest()
+
+
+def _read(file: Path) -> _Source | None:
+    try:
+        return _Source.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _write(file: Path, source: _Source) -> None:
+    draft = file.with_suffix(".draft")
+    draft.write_text(source.model_dump_json(exclude_none=True))
+    draft.replace(file)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import logging
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -43,6 +45,18 @@ class RetryingClient(httpx.Client):
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a Retry-After header asks to wait; None if there is none, or if it names a date."""
-    value = headers.get("retry-after", "")
-    return float(value) if value.isdecimal() else None
+    """Return how many seconds a Retry-After header asks to wait, be it a number or a date (by the server's own clock); None if there is none."""
+    value = headers.get("retry-after", "").strip()
+    if value.isdecimal():
+        return float(value)
+    until = _parse_date(value)
+    now = _parse_date(headers.get("date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def _parse_date(value: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

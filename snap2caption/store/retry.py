@@ -40,7 +40,7 @@ def persistently(call: Callable[[], Result], passing: Passing) -> Result:
 
 
 def seconds(headers: Mapping[str, str]) -> float:
-    """Return what a Retry-After header asks for; 0 if there is none, or if it names a date."""
+    """Return what a Retry-After header asks for; 0 if there is none."""
     return retry_after(headers) or 0.0
 
 

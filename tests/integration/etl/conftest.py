@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,35 @@ class Publisher:
     tells_length: bool = True
     status: int = 0
     """What it answers to everything, if not 0."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    retry_after: int = 0
+    """Seconds that it wants to be left alone for after `throttle`."""
+    in_words: bool = False
+    """Whether it says so by a date."""
+    too_early: int = 0
+    """Requests that came before that."""
     requested: list[str] = field(default_factory=list)
     sent: int = 0
     port: int = 0
+    _throttled: int = 0
+    _until: float = 0.0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def throttle(self, status: int) -> None:
+        """Answer everything by *status* until it has been left alone for as long as it says."""
+        self._throttled, self._until = status, time.monotonic() + self.retry_after
+
+    def refusal(self) -> tuple[int, str]:
+        """Return the status and the Retry-After of an answer; status 0: there is none to give."""
+        if time.monotonic() >= self._until:
+            return 0, ""
+        self.too_early += 1
+        return self._throttled, formatdate(time.time() + self.retry_after, usegmt=True) if self.in_words else str(
+            self.retry_after
+        )
 
     def start(self) -> None:
         """Serve; after a stop at the same address as before."""
@@ -75,8 +98,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         publisher = self.publisher
-        content = publisher.files.get(self.path.lstrip("/"))
+        name = self.path.lstrip("/").partition("?")[0]
+        content = publisher.files.get(name)
         publisher.requested.append(self.path)
+        refused, retry_after = publisher.refusal()
+        if refused or name in publisher.redirects:
+            self.send_response(refused or 302)
+            self.send_header(*(("Retry-After", retry_after) if refused else ("Location", publisher.redirects[name])))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         status = publisher.status or (404 if content is None else 0)
         if status or content is None:
             self.send_error(status)

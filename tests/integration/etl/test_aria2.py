@@ -11,6 +11,7 @@ from pathlib import Path
 import aria2p
 import psutil
 import pytest
+from archives import zip_of
 from patience import until
 
 from demo.stack.ports import Ports
@@ -19,7 +20,7 @@ from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.integration
 
-CONTENT = os.urandom(4 * 1024 * 1024)
+CONTENT = zip_of(os.urandom(4 * 1024 * 1024))
 SECRET = "a secret of the daemon"
 
 

@@ -5,14 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from archives import zip_of
 
 from etl.extract import Progress, extract
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.integration
 
-CONTENT = os.urandom(5 * 1024 * 1024)
-LARGE = os.urandom(12 * 1024 * 1024)
+CONTENT = zip_of(os.urandom(5 * 1024 * 1024))
+LARGE = zip_of(os.urandom(12 * 1024 * 1024))
 
 
 def fill(disk: Path) -> Path:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from archives import zip_of
 
 from etl.extract import extract
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.integration
+
+CONTENT = zip_of(b"content")
 
 NO_SUCH_HOST = "a" * 64 + ".localhost"  # a label is too long to be looked up anywhere
 
@@ -41,6 +44,7 @@ CAUSES = (
     Cause("forbidden", "{server}/a.zip", r"The server refused .* \(.*403\); check the URL", status=403),
     Cause("broken", "{server}/a.zip", r"The server refused .* \(.*500\)", status=500),
     Cause("overloaded", "{server}/a.zip", r"out of service for now \(.*503\); try again later", status=503),
+    Cause("throttled", "{server}/a.zip", r"out of service for now \(.*429\); try again later", status=429),
     Cause("no TLS", "{tls}/a.zip", r"can't be reached \(SSL/TLS handshake failure"),
     Cause("no URL", "nonsense", r"'nonsense' is not an address that can be fetched; give a http, https or ftp URL\."),
     Cause("a local file", "file:///etc/passwd", r"not an address that can be fetched"),
@@ -86,8 +90,9 @@ def silent() -> Iterator[str]:
 def test_a_cause_is_one_sentence(
     publisher, silent: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cause: Cause
 ) -> None:
-    publisher.files, publisher.status = {"a.zip": b"content"}, cause.status
+    publisher.files, publisher.status = {"a.zip": CONTENT}, cause.status
     servers = {"server": publisher.url, "silent": silent, "tls": publisher.url.replace("http:", "https:")}
+    monkeypatch.setattr("etl.extract.PAUSES", (0.01,) * 3)
     for name, value in cause.variables:
         monkeypatch.setenv(name, value.format_map(servers))
     with pytest.raises(UserError, match=cause.sentence) as caught:
@@ -113,11 +118,11 @@ def test_a_login_of_netrc_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
             connection, _ = server.accept()
             with connection:
                 heard.append(connection.recv(65536))
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nzip!")
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(CONTENT), CONTENT))
 
         thread = threading.Thread(target=answer)
         thread.start()
         path = extract([f"http://127.0.0.1:{server.getsockname()[1]}/a.zip"], tmp_path / "out")
         thread.join()
-    assert path.read_bytes() == b"zip!"
+    assert path.read_bytes() == CONTENT
     assert b"Authorization: Basic" in heard[0]

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowException
+from archives import zip_of
 
 from demo.stack import Stack
 from demo.stack.ports import Ports
@@ -10,6 +11,8 @@ from demo.stack.services.files import files
 from plugins.operators.etl import ExtractOperator
 
 pytestmark = pytest.mark.integration
+
+CONTENT = zip_of(b"0123456789")
 
 
 @pytest.fixture
@@ -22,18 +25,18 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("files")
     service, address = files(folder / "corpus", Ports(folder / "ports.json"))
-    (folder / "corpus" / "a.zip").write_bytes(b"0123456789")
+    (folder / "corpus" / "a.zip").write_bytes(CONTENT)
     with Stack(folder) as stack:
         stack.start([service])
         yield f"{address}/a.zip"
 
 
 def test_the_empty_fields_of_the_form_check_nothing(state: Path, url: str) -> None:
-    path = ExtractOperator(task_id="extract", urls=[url], sha256="", size=0).execute({})
+    path = ExtractOperator(task_id="extract", sha256="", size=0).execute({"params": {"urls": [url]}})
     assert Path(path) == state / "downloads" / "a.zip"
-    assert Path(path).read_bytes() == b"0123456789"
+    assert Path(path).read_bytes() == CONTENT
 
 
 def test_the_size_of_the_form_is_checked(state: Path, url: str) -> None:
-    with pytest.raises(AirflowException, match="has 10 bytes, not 11 as asked for"):
-        ExtractOperator(task_id="extract", urls=[url], sha256="", size=11).execute({})
+    with pytest.raises(AirflowException, match="bytes, not 11 as asked for"):
+        ExtractOperator(task_id="extract", sha256="", size=11).execute({"params": {"urls": [url]}})

@@ -61,8 +61,11 @@ def test_a_server_may_ask_for_a_longer_wait_within_reason(
     [
         ({}, 0),
         ({"retry-after": "7"}, 7),
-        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:09 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 9),
+        ({"retry-after": "Wednesday, 21-Oct-26 07:28:09 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 9),
         ({"retry-after": "-1"}, 0),
+        ({"retry-after": "soon"}, 0),
     ],
 )
 def test_retry_after(headers: dict[str, str], expected: float) -> None:
