@@ -33,6 +33,7 @@ from serving.tracing import trace
 from serving.voice import VoiceStore
 from serving.voice_routes import router as voice_routes
 from snap2caption.errors import UserError
+from snap2caption.hashtags.claims import load_claims
 from snap2caption.language import load_names
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
@@ -53,8 +54,9 @@ _CLIENT_LEFT = 499
 def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: None) -> FastAPI:
     """Return the service over the registry's champion. *give_up* is called when only a new start can help."""
     shared = Settings()
-    # A second that nobody is to wait for at the first language that is not in English.
+    # Seconds that nobody is to wait for at the first caption, or at the first language that is not in English.
     load_names()
+    load_claims()
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     models = Models(
         Registry(shared.mlflow_tracking_uri, shared.registered_model),

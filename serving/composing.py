@@ -62,7 +62,7 @@ def plain(written: Sequence[Written], options: Options) -> Draft:
 
 
 def compose(draft: Draft, table: HashtagTable, banned: frozenset[str], options: Options) -> Variant:
-    """Return the draft as an answer shows it, with exactly the hashtags asked for; the part that is not written again stays as it was."""
+    """Return the draft as an answer shows it, with the hashtags asked for, as far as they suit; what is not written again stays as it was."""
     earlier = unique(options.earlier_hashtags)
     caption = draft.caption
     if options.regenerate is Part.CAPTION and earlier:
@@ -70,7 +70,7 @@ def compose(draft: Draft, table: HashtagTable, banned: frozenset[str], options: 
     if options.regenerate is Part.HASHTAGS and options.earlier_caption is not None:
         caption = options.earlier_caption
         banned |= frozenset(earlier)
-    subject = Subject(f"{caption}\n{options.hint or ''}", draft.hashtags, options.location or "")
+    subject = Subject(caption, draft.hashtags, options.location or "", options.hint or "")
     chosen = rank(subject, table, _Unwanted(banned, options.location or ""), options.hashtags)
     return Variant(
         caption=caption,

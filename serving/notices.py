@@ -6,6 +6,7 @@ from serving.models import Served
 from serving.safety import has_list
 from serving.schemas import Options, Part, Variant
 from snap2caption.hashtags import extract, unique
+from snap2caption.hashtags.claims import Kind, claims
 from snap2caption.language import english_name, primary
 from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
 
@@ -24,7 +25,12 @@ def find_notices(
     """
     # Where only the hashtags are written again, no wish about the caption is left open.
     of_model = () if options.regenerate is Part.HASHTAGS else _of_model(options, request, served)
-    return [*of_model, *_of_captions(options, variants, usable=usable), *_of_hashtags(options, variants[0])]
+    return [
+        *of_model,
+        *_of_captions(options, variants, usable=usable),
+        *_of_place(options, variants),
+        *_of_hashtags(options, variants[0]),
+    ]
 
 
 def _of_model(options: Options, request: Request, served: Served) -> Iterator[str]:
@@ -52,6 +58,13 @@ def _of_captions(options: Options, variants: Sequence[Variant], *, usable: bool)
             f"There are {len(variants)} of {options.variants} variants: "
             "the others repeated these, or were not fit to be posted."
         )
+
+
+def _of_place(options: Options, variants: Sequence[Variant]) -> Iterator[str]:
+    named = claims(options.location or "").get(Kind.PLACE)
+    told = [claims(variant.caption).get(Kind.PLACE) for variant in variants]
+    if named and any(places and not places & named for places in told):
+        yield f"A caption names another place than {options.location}, which you gave; the hashtags follow you."
 
 
 def _of_hashtags(options: Options, first: Variant) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Choosing hashtags for a post, and saying why.
 
-Candidates are what the model wrote, words of the caption and the place that the corpus uses as hashtags, and what the corpus uses together
-with these. A candidate's score is its relevance to the photo, times how well it balances reach and competition, times how much it is at
-home in the city. From the best on, each next hashtag is the one with the highest score once what it shares with those chosen already is
-taken off (maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998), so that the first five are the best five together.
+Candidates are what the model wrote, the place, words of the caption that the corpus uses as hashtags, and what the corpus uses together
+with these more than by chance. A candidate's score is its relevance to the photo, times how well it balances reach and competition, times
+how much it is at home in the city. From the best on, each next hashtag is the one with the highest score once what it shares with those
+chosen already is taken off (maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998), so that the first five are the best five
+together. None is chosen that contradicts the caption, the place or one chosen before.
 """
 
 from collections import defaultdict
@@ -13,17 +14,27 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, islice
 
+import regex as re
+
+from snap2caption.hashtags.claims import Claims, Kind, agree, claims, is_name_of_place, merge
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.hashtags.text import normalise, unique
 from snap2caption.segmentation import fold_words
 
 FALLBACK = (
-    "photooftheday", "instagood", "photography", "picoftheday", "travel", "citylife", "instadaily", "explore", "urban", "moment",
-    "street", "city", "view", "weekend", "life", "art", "light", "walk", "today", "wanderlust", "skyline", "outdoors", "memories",
-    "discover", "adventure", "inspiration", "creative", "mood", "goodvibes", "happy", "colors", "perspective", "snapshot", "lifestyle",
-    "beautiful", "everyday", "storytelling", "composition", "details", "scenery",
+    "photooftheday", "instagood", "photography", "picoftheday", "instadaily", "photo", "photographer", "explore", "moment", "inspiration",
+    "creative", "memories", "details", "composition", "storytelling", "perspective", "snapshot", "instamood", "instaphoto", "instapic",
 )  # fmt: skip
 """Fits any photo: used only where nothing better is known, those first that the corpus uses most."""
+
+GENERAL = frozenset(FALLBACK) | frozenset(
+    (
+        "adventure", "art", "beautiful", "bestoftheday", "discover", "exploremore", "follow", "ig", "igers", "instagram", "instatravel", "life",
+        "lifestyle", "like4like", "likeforlike", "love", "moments", "nofilter", "photos", "shotoniphone", "style", "today", "tourist", "travel",
+        "traveler", "travelgram", "travelphotography", "vacation", "view", "visualsoflife", "wanderlust", "weekend",
+    )
+)  # fmt: skip
+"""Says nothing of a photo, whoever writes it: comes after what does."""
 
 _OWN = 0.6
 """How likely a hashtag that the model wrote first suits the photo, before anything else is known."""
@@ -33,6 +44,9 @@ _FADING = 0.85
 
 _SAID = 0.3
 """How likely a word of the caption, or of the place, that is used as a hashtag suits the photo."""
+
+_NAMED = 0.9
+"""How likely the name of the place, as the creator gave it, suits the photo."""
 
 _TRUST = 0.2
 """How far the company of one hashtag is believed: those of a post say much the same, and don't add up as if they did not know of each other."""
@@ -48,6 +62,12 @@ _SHARED = 0.3
 
 _TYPICAL = 1.5
 """How much more often than everywhere a hashtag is used in a city that it is typical of."""
+
+_TELLING = 0.1
+"""How much likelier than by chance a hashtag must be beside one of the post's to be chosen for it: what goes with anything says nothing."""
+
+_PLACE_WORDS = 4
+"""Words of a place's name that is made a hashtag, at most: more are a description."""
 
 _LEAST = 4
 """Letters that a word of the caption must have to be looked up: shorter ones are articles and prepositions."""
@@ -108,17 +128,19 @@ def _describe(reach: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is known of a post in words: its caption, the hashtags that the model wrote, and the place that the creator named."""
+    """What is known of a post in words: its caption, the hashtags that the model wrote, and what the creator named: the place, what to mention."""
 
     caption: str
     written: Sequence[str] = ()
     place: str = ""
+    hint: str = ""
 
 
 def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: int) -> list[Ranked]:
-    """Return *number* hashtags for a post, the best first: valid, none banned, none twice (nor once more in the plural).
+    """Return at most *number* hashtags for a post, the best first: valid, none banned, none twice (nor once more in the plural).
 
-    There are fewer only if nearly all of `FALLBACK` is banned.
+    None contradicts the caption, the place or another one (`snap2caption.hashtags.claims`); those that suit any photo come last. There are
+    fewer where no more are left.
     """
     seeds = _seeds(subject, table)
     relevance, beside = _relevance(seeds, table)
@@ -135,14 +157,16 @@ def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: 
         for tag, likely in relevance.items()
     }
     scores = {tag: _score(one, table, city) for tag, one in candidates.items()}
-    general = [
+    allowed = _Allowed(banned, subject, table)
+    telling = {tag: score for tag, score in scores.items() if tag not in GENERAL}
+    chosen = _pick(telling, table, allowed, number)
+    chosen += _pick({tag: scores[tag] for tag in scores.keys() & GENERAL}, table, allowed, number - len(chosen))
+    general = (
         Ranked(tag, Source.GENERAL, 0.0, table.reach(tag), None, None)
         for tag in sorted(FALLBACK, key=table.reach, reverse=True)
-    ]
-    allowed = _Allowed(banned)
-    chosen = [candidates[tag] for tag in _pick(scores, table, allowed, number)]
-    filled = islice((one for one in general if allowed.take(one.tag)), number - len(chosen))
-    return [*chosen, *filled]
+        if allowed.take(tag)
+    )
+    return [*(candidates[tag] for tag in chosen), *islice(general, number - len(chosen))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,26 +178,44 @@ class _Seed:
 def _seeds(subject: Subject, table: HashtagTable) -> dict[str, _Seed]:
     """Return what is known of the photo before the corpus is asked, and how likely each suits it."""
     seeds = {tag: _Seed(Source.MODEL, _OWN * _FADING**place) for place, tag in enumerate(unique(subject.written))}
-    for source, text in ((Source.PLACE, subject.place), (Source.CAPTION, subject.caption)):
-        for tag in _words(text):
-            if tag in table:
-                seed = seeds.setdefault(tag, _Seed(source, 0.0))
-                # Said as well as written: more likely by what was still open.
-                seeds[tag] = _Seed(seed.source, 1 - (1 - seed.weight) * (1 - _SAID))
+    said = dict.fromkeys(_names(subject.place), _NAMED)
+    for source, text in (
+        (Source.PLACE, subject.place),
+        (Source.CAPTION, subject.caption),
+        (Source.CAPTION, subject.hint),
+    ):
+        said |= {tag: _SAID for tag in _words(text) if tag in table and tag not in said}
+        for tag, likely in said.items():
+            seed = seeds.setdefault(tag, _Seed(source, 0.0))
+            # Said as well as written: more likely by what was still open.
+            seeds[tag] = _Seed(seed.source, 1 - (1 - seed.weight) * (1 - likely))
+        said = {}
     return seeds
+
+
+def _names(place: str) -> list[str]:
+    """Return what the creator calls the place, as hashtags: "Pier 39, San Francisco" is two."""
+    parts = re.split(r"[,;:/|()\[\]–—\n]|\s-\s", place)
+    named = ([re.sub(r"['’]", "", word) for word in part.split()] for part in parts)
+    return unique(re.sub(r"[^\w\p{M}]", "", "".join(words)) for words in named if len(words) <= _PLACE_WORDS)
 
 
 def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[str, float], dict[str, str]]:
     """Return how likely each candidate suits the photo, and which seed speaks for it most.
 
-    A seed speaks for a hashtag by the share of its posts that have it; the seeds are joined as independent causes (noisy or).
+    A seed speaks for a hashtag as far as that is likelier beside it than by chance; the seeds are joined as independent causes (noisy or).
     """
     doubt: defaultdict[str, float] = defaultdict(lambda: 1.0)
     loudest: dict[str, tuple[float, str]] = {}
     for tag, seed in seeds.items():
         doubt[tag] *= 1 - seed.weight
+        is_place = Kind.PLACE in claims(tag)
         for other in table.companions(tag):
-            voice = _TRUST * seed.weight * table.share(tag, other)
+            excess = table.excess(tag, other)
+            # Of what is in a city, nobody knows whether the photo shows it: its name speaks for its other names alone.
+            if excess < _TELLING or (is_place and not is_name_of_place(other)):
+                continue
+            voice = _TRUST * seed.weight * excess
             doubt[other] *= 1 - voice
             loudest[other] = max(loudest.get(other, (0.0, "")), (voice, tag))
     return {tag: 1 - left for tag, left in doubt.items()}, {tag: seed for tag, (_, seed) in loudest.items()}
@@ -200,19 +242,55 @@ def _pick(scores: dict[str, float], table: HashtagTable, allowed: "_Allowed", nu
 
 
 class _Allowed:
-    """Which hashtags may still be taken: not a banned one, and none that was taken before in another number."""
+    """Which hashtags may still be taken: no banned one, none that was taken in another number, none that contradicts what is known by then."""
 
-    def __init__(self, banned: Container[str]) -> None:
+    def __init__(self, banned: Container[str], subject: Subject, table: HashtagTable) -> None:
         self._banned = banned
         self._taken: set[str] = set()
+        self._table = table
+        self._names = frozenset(_names(subject.place))
+        self._known = self._claims_of(subject)
 
     def take(self, tag: str) -> bool:
         """Whether *tag* may be taken; from then on it is."""
         singular = _singular(tag)
         if tag in self._banned or singular in self._taken:
             return False
+        # The place is called as it is called, be it Sunset Boulevard.
+        if tag not in self._names:
+            claimed = self._claims(tag)
+            if not agree(claimed, self._known):
+                return False
+            self._known = {**claimed, **self._known}
         self._taken.add(singular)
         return True
+
+    def _claims_of(self, subject: Subject) -> Claims:
+        """Return what the creator and the caption say: of the place, first what the creator says."""
+        caption = subject.caption
+        if subject.place:
+            # Its name says nothing of the weather, nor of the time.
+            caption = re.sub(re.escape(subject.place), " ", caption, flags=re.IGNORECASE)
+        named = self._home(subject.place)
+        said = claims(caption)
+        return merge(
+            named, merge(self._home(subject.caption), {kind: said[kind] for kind in said.keys() - {Kind.PLACE}})
+        )
+
+    def _home(self, text: str) -> Claims:
+        """Return which place *text* names, by itself or by what the corpus knows of its words."""
+        homes = {home for home in map(self._table.home, _words(text)) if home}
+        places = claims(text).get(Kind.PLACE) or frozenset[str]().union(*map(_city, homes))
+        return {Kind.PLACE: places} if places else {}
+
+    def _claims(self, tag: str) -> Claims:
+        home = self._table.home(tag)
+        return merge(claims(tag), {Kind.PLACE: _city(home)} if home else {})
+
+
+def _city(name: str) -> frozenset[str]:
+    """Return a city of the corpus as `claims` calls it."""
+    return claims(name).get(Kind.PLACE, frozenset({name}))
 
 
 @lru_cache(maxsize=1 << 14)

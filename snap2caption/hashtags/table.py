@@ -18,10 +18,16 @@ _ROWS = 50_000
 """Hashtags of the table that are kept, the most used ones: a million pairs have ten times as many, nearly all of them used once."""
 
 _PRIOR = 5.0
-"""Posts of the whole corpus's mix that are added to each hashtag's own, so that a rare one doesn't count as a city's for one post."""
+"""Posts of the whole corpus's mix that are added to each hashtag's own, so that a rare one tells nothing by one post."""
 
 _DOUBT = 0.5
 """The least that one hashtag speaks for a city: it may be mistaken, and doesn't outvote two others."""
+
+_AT_HOME = 0.9
+"""The share of its uses that a hashtag which belongs to a city has there."""
+
+_ENOUGH = 5
+"""Uses that tell where a hashtag is at home."""
 
 
 class HashtagTable:
@@ -33,7 +39,8 @@ class HashtagTable:
         self._counts = counts
         self._cities = cities
         self._companions = companions
-        self._largest = math.log1p(max(counts.values(), default=1))
+        self._most = max(counts.values(), default=1)
+        self._largest = math.log1p(self._most)
         by_city: Counter[str] = Counter()
         for used in cities.values():
             by_city.update(used)
@@ -98,9 +105,25 @@ class HashtagTable:
         """Return the hashtags that are used with *tag* most."""
         return self._companions.get(tag, {})
 
-    def share(self, tag: str, other: str) -> float:
-        """Return which share of the posts with *tag* have *other* too, as far as the table tells."""
-        return self._together(tag, other) / count if (count := self.count(tag)) else 0.0
+    def excess(self, tag: str, other: str) -> float:
+        """Return how much likelier *other* is in posts with *tag* than in any post, from 0 (not at all) to 1.
+
+        The chance is taken from the most used hashtag, as if all posts had that, and a rare *tag* counts as if it were in some more posts, where
+        *other* is by chance: so what is told is too little rather than too much.
+        """
+        chance = self.count(other) / self._most
+        if chance >= 1:
+            return 0.0
+        share = (self._together(tag, other) + _PRIOR * chance) / (self.count(tag) + _PRIOR)
+        return max(0.0, share - chance) / (1 - chance)
+
+    def home(self, tag: str) -> str | None:
+        """Return the city that *tag* is hardly used outside of, if there is one."""
+        used = self._cities.get(tag, {})
+        city = max(used, key=lambda city: used[city], default=None)
+        total = sum(used.values())
+        at_home = city is not None and total >= _ENOUGH and used[city] >= _AT_HOME * total
+        return city if at_home and len(self._shares) > 1 else None
 
     def likeness(self, tag: str, other: str) -> float:
         """Return how much two hashtags go together, from 0 to 1: the cosine of the posts that they are used in."""

@@ -76,3 +76,10 @@ def test_what_instagram_does_not_take_is_told(notices: Ask) -> None:
     assert "leaves hashtags off" in notices(again, variant("#one1 #two2"))[0]
     assert "shorten it" in notices(again, variant("x" * 2201))[0]
     assert notices(again, variant("We love #Tag0 and #tag1")) == []
+
+
+def test_a_caption_of_another_place_than_the_creators_is_told(notices: Ask) -> None:
+    (told,) = notices(Options(location="Tokyo"), variant("Fog over San Francisco."))
+    assert "another place than Tokyo" in told
+    for location, caption in (("Tokyo", "Fog."), ("Pier 39", "Fog over San Francisco."), ("USA", "Chicago.")):
+        assert notices(Options(location=location), variant(caption)) == []

@@ -1,0 +1,159 @@
+"""What words claim of a photo: the time of day, the weather, the season, the place. Two claims of a kind that share nothing contradict each other.
+
+A hashtag is read like a caption, word by word, so ``#rainydayvibes`` claims rain as "a rainy day" does, and ``#train`` does not. What words
+claim is in ``attributes.txt`` and ``places.txt``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+from importlib import resources
+
+import regex as re
+
+from snap2caption.hashtags.compounds import fold, split_words
+
+
+class Kind(StrEnum):
+    """What a claim is about."""
+
+    TIME = "time"
+    WEATHER = "weather"
+    SEASON = "season"
+    PLACE = "place"
+
+
+Claims = Mapping[Kind, frozenset[str]]
+"""The values that something leaves possible, by kind; a kind that it says nothing of is not there."""
+
+_NEGATIONS = frozenset(
+    ["no", "not", "never", "without", "after", "before", "kein", "keine", "ohne", "sans", "sin", "senza", "sem"]
+)
+_REACH = 2
+"""Words that may stand between a negation and what it denies: "not a cloudy day"."""
+
+_MORE = 2
+"""Words more than it has that a term may be divided into."""
+
+_CLAUSE = re.compile(r"[.!?,;:…。！？、\n]+")
+
+
+def claims(text: str) -> Claims:
+    """Return what a caption, a place or a hashtag claims. Several values of a kind that are said are all possible; what is denied is not claimed."""
+    return _claims(text)
+
+
+def is_name_of_place(tag: str) -> bool:
+    """Whether a hashtag is a place's name and nothing more: ``newyork``, but not ``newyorklife``."""
+    return Kind.PLACE in _lexicon().said.get(fold(tag), {})
+
+
+def merge(said: Claims, other: Claims) -> Claims:
+    """Return *said*, and of the kinds that it says nothing of, *other*."""
+    return {**other, **said}
+
+
+def agree(one: Claims, other: Claims) -> bool:
+    """Whether both can be true of one photo."""
+    return all(one[kind] & other[kind] for kind in one.keys() & other.keys())
+
+
+def load_claims() -> None:
+    """Read the words now, so that nobody waits for them later."""
+    claims("now")
+
+
+@lru_cache(maxsize=1 << 15)
+def _claims(text: str) -> Claims:
+    said: dict[Kind, frozenset[str]] = {}
+    fitting: dict[Kind, frozenset[str]] = {}
+    lexicon = _lexicon()
+    for clause in _CLAUSE.split(text):
+        for term in _terms(clause):
+            for kind, values in lexicon.said.get(term, {}).items():
+                said[kind] = said.get(kind, frozenset()) | values
+            for kind, values in lexicon.fitting.get(term, {}).items():
+                fitting[kind] = fitting.get(kind, values) & values
+    return merge(said, {kind: values for kind, values in fitting.items() if values})
+
+
+def _terms(clause: str) -> Iterator[str]:
+    """Yield the terms in *clause*, of overlapping ones the longest: its words joined, as hashtags join them."""
+    lexicon = _lexicon()
+    words = split_words(clause, lexicon.words)
+    start = 0
+    while start < len(words):
+        # A term may be divided into more words than it is written in.
+        for stop in range(min(len(words), start + lexicon.longest + _MORE), start, -1):
+            term = "".join(words[start:stop])
+            if term in lexicon.terms:
+                if not _NEGATIONS & set(words[max(0, start - _REACH) : start]):
+                    yield term
+                start = stop
+                break
+        else:
+            start += 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Lexicon:
+    """Terms, each as its words joined, and what they claim; those of ``attributes.txt`` and ``places.txt``."""
+
+    said: dict[str, dict[Kind, frozenset[str]]]
+    fitting: dict[str, dict[Kind, frozenset[str]]]
+    terms: frozenset[str]
+    words: frozenset[str]
+    """The words that terms are made of."""
+    longest: int
+    """Words of the longest term."""
+
+
+@cache
+def _lexicon() -> _Lexicon:
+    said: dict[str, dict[Kind, frozenset[str]]] = {}
+    fitting: dict[str, dict[Kind, frozenset[str]]] = {}
+    spelled: list[str] = []
+    for head, terms in map(_split, _lines("attributes.txt")):
+        spelled += terms
+        force, *claimed = head.split()
+        if claimed:
+            kind, *values = claimed
+            for term in terms:
+                (said if force == "says" else fitting).setdefault(_join(term), {})[Kind(kind)] = frozenset(values)
+    for names, cities in _places():
+        spelled += names
+        said |= {_join(name): {Kind.PLACE: cities} for name in names}
+    return _Lexicon(
+        said,
+        fitting,
+        frozenset(map(_join, spelled)),
+        # Shorter ones are words anyway, or would be found within others.
+        frozenset(word for term in spelled for word in term.split() if len(word) > 2),
+        max(len(term.split()) for term in spelled),
+    )
+
+
+def _places() -> Iterator[tuple[list[str], frozenset[str]]]:
+    """Yield the names of a place, with the cities that it leaves possible: a city's itself, a country's all of its own and the rest of it."""
+    for line in _lines("places.txt"):
+        countries, _, listed = line.partition(":")
+        cities = [[fold(name).strip() for name in city.split("=")] for city in listed.split(",")]
+        for names in cities:
+            yield names, frozenset({_join(names[0])})
+        country = [fold(name).strip() for name in countries.split(",")]
+        yield country, frozenset(_join(names[0]) for names in (country, *cities))
+
+
+def _split(line: str) -> tuple[str, list[str]]:
+    head, _, listed = line.partition(":")
+    return head, [fold(term).strip() for term in listed.split(",")]
+
+
+def _lines(file: str) -> list[str]:
+    lines = resources.files(__package__).joinpath(file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("//")]
+
+
+def _join(term: str) -> str:
+    return "".join(term.split())

@@ -1,0 +1,55 @@
+"""Compound words and what they are made of: ``rainydayvibes`` is rainy, day, vibes. English words are those of SymSpell's list."""
+
+import unicodedata
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import regex as re
+
+from snap2caption.segmentation import find_words
+
+if TYPE_CHECKING:
+    from symspellpy import SymSpell
+
+_ENGLISH = re.compile(r"[a-z]{4,}")
+_OFTEN = 100_000_000
+"""Uses of a word in SymSpell's list that count as often: about those of `city`."""
+
+
+def split_words(text: str, known: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the words of *text*, each again divided into those that it is made of: case folded, Latin letters without accents.
+
+    Words of *known* are kept whole: names, and words of other languages.
+    """
+    segmenter = _segmenter(frozenset(known))
+    return tuple(part for word in find_words(fold(text)) for part in _divide(word, segmenter))
+
+
+def fold(text: str) -> str:
+    """Return *text* case folded, its Latin letters without accents."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", letters))
+
+
+@lru_cache(maxsize=1 << 15)
+def _divide(word: str, segmenter: "SymSpell") -> tuple[str, ...]:
+    if not _ENGLISH.fullmatch(word):
+        return (word,)
+    found: str = segmenter.word_segmentation(word, max_edit_distance=0).corrected_string
+    return tuple(found.split())
+
+
+@cache
+def _segmenter(known: frozenset[str]) -> "SymSpell":
+    """Return the divider into English words, by how often each is used (Google's Ngrams and SCOWL), and *known* ones."""
+    from symspellpy import SymSpell
+
+    segmenter = SymSpell(max_dictionary_edit_distance=0)
+    listed = resources.files("symspellpy").joinpath("frequency_dictionary_en_82_765.txt")
+    with resources.as_file(listed) as path:
+        segmenter.load_dictionary(str(path), term_index=0, count_index=1)
+    for word in known:
+        segmenter.create_dictionary_entry(word, _OFTEN)
+    return segmenter
