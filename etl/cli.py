@@ -9,7 +9,7 @@ import typer
 
 from etl.feedback import cli as feedback
 from etl.feedback.label_studio import cli as label_studio
-from snap2caption.console import download_bar, print_result, progress_bar
+from snap2caption.console import download_bar, print_result, progress_bar, stderr
 
 if TYPE_CHECKING:
     from etl.extract import Progress
@@ -144,7 +144,14 @@ def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers =
 
 
 def _print_version(folder: Path, *, as_json: bool) -> None:
-    print_result(str(folder), {"dataset": str(folder), "version": folder.name}, as_json=as_json)
+    from etl.transform.split import find_imbalances
+    from snap2caption.manifest import Manifest
+
+    warnings = find_imbalances(Manifest.read(folder))
+    for sentence in warnings:
+        stderr.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
+    document = {"dataset": str(folder), "version": folder.name, "warnings": warnings}
+    print_result(str(folder), document, as_json=as_json)
 
 
 def load(

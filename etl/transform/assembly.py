@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 _DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
 
 # Of the same image the one stays that an earlier version had, in the most protected split; else the first.
+# Words that tell nothing are like no others.
 _SAMPLES = """
-SELECT id, image_hash, caption_digest, earlier
+SELECT id, dense_rank() OVER (ORDER BY city) - 1 AS city, image_hash, coalesce(caption_digest, unhex(sha256(id))) AS caption_digest, earlier
 FROM (
-    SELECT id, image_hash, caption_digest, image_digest,
+    SELECT id, city, image_hash, caption_digest, image_digest,
         coalesce(list_position(['train', 'validation', 'test'], split) - 1, -1) AS earlier
     FROM checked LEFT JOIN earlier USING (id)
     WHERE reason IS NULL
@@ -58,7 +59,7 @@ ORDER BY sha256(id)
 def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
 
-    In memory are, for each usable pair, 64 bytes of digests and 19 of groups and splits, and what `group` adds; all else is on disk.
+    In memory are, for each usable pair, 64 bytes of digests, 27 of cities, groups and splits, and what `group` and `assign` add; all else is on disk.
 
     Raises:
         UserError: nothing is usable.
@@ -118,7 +119,8 @@ def _assign(work: Work, plan: Plan) -> None:
     """Write which split each sample goes to."""
     earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
     groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
-    splits = assign(_ids(work.samples), groups, plan.settings.seed, earlier)
+    cities = np.concatenate([column.to_numpy() for column in _read(work.samples, "city")])
+    splits = assign(_ids(work.samples), cities, groups, plan.settings.seed, earlier)
     write_table(work.assigned, columns.grouped(), _named(work.samples, splits, groups))
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from etl.transform import columns
 from etl.transform.member import Member
+from etl.transform.split import find_imbalances
 from snap2caption.manifest import Manifest
 from snap2caption.segmentation import find_words
 from snap2caption.shards import read_shard
@@ -99,6 +100,7 @@ class Card:
         tags, counts = _hashtags(folder / manifest.hashtags.name)
         page = self._template.render(
             manifest=manifest,
+            imbalances=find_imbalances(manifest),
             kept=sum(split.samples for split in manifest.splits.values()),
             cities=sorted({city for split in manifest.splits.values() for city in split.cities}),
             thumbnail=_THUMBNAIL,

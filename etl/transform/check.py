@@ -9,10 +9,12 @@ from etl.transform.caption import clean
 from etl.transform.member import DamagedError, Member, Pair
 from etl.transform.picture import hash_pictures, look_at
 from etl.transform.reasons import Reason
-from snap2caption.segmentation import fold
+from snap2caption.segmentation import fold_words
 
 _LOST = "\ufffd"
 """What some program before us put in place of what it could not decode. A model must not learn to write it."""
+
+_TELLING_WORDS, _TELLING_BYTES = 3, 15
 
 _BATCH_BYTES = 8 * 1024 * 1024
 """Of photos that are in memory at a time."""
@@ -27,8 +29,8 @@ class Checked:
     image_digest: bytes
     image_hash: bytes
     """The perceptual hashes, 64 bytes."""
-    caption_digest: bytes
-    """Of the caption's fingerprint."""
+    caption_digest: bytes | None
+    """Of the caption's words, if they tell of one source."""
 
 
 def check(archive: BinaryIO, pairs: Sequence[Pair]) -> Iterator[Checked | Reason]:
@@ -63,7 +65,18 @@ def _check_batch(archive: BinaryIO, pairs: Sequence[Pair]) -> Iterator[Checked |
             yield next(reason for reason in (found, photo, look) if isinstance(reason, Reason))
         else:
             caption, tags = found
-            yield Checked(caption, tags, _digest(photo), next(hashes), _digest(fold(caption).encode()))
+            yield Checked(caption, tags, _digest(photo), next(hashes), digest_words(caption))
+
+
+def digest_words(caption: str) -> bytes | None:
+    """Return what captions that say the same have in common; None for one that is so short that two people may well write it.
+
+    Greetings, places and moods are a word or two; hence three words, and 15 letters (of scripts with more letters fewer, as each tells more: bytes of
+    UTF-8 count). What is longer and yet many people's is told by how many have it (`etl.transform.group`).
+    """
+    words = fold_words(caption)
+    said = "".join(words).encode()
+    return _digest(" ".join(words).encode()) if len(words) >= _TELLING_WORDS and len(said) >= _TELLING_BYTES else None
 
 
 def _read_words(archive: BinaryIO, member: Member) -> tuple[str, list[str]] | Reason:

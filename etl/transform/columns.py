@@ -55,12 +55,13 @@ def checked() -> "pa.Schema":
 
 
 def samples() -> "pa.Schema":
-    """Of what is kept: what samples are compared by, and the number of the split that an earlier version gave each (-1: none)."""
+    """Of what is kept: the number of each one's city, what it is compared by, the number of the split that an earlier version gave it (-1: none)."""
     import pyarrow as pa
 
     return pa.schema(
         [
             ("id", pa.string()),
+            ("city", pa.int64()),
             ("image_hash", pa.binary(HASH_BYTES)),
             ("caption_digest", pa.binary(32)),
             ("earlier", pa.int8()),

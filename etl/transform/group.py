@@ -1,6 +1,12 @@
-"""Grouping samples that must share a split: the same image, nearly the same image, the same words."""
+"""Grouping samples that must share a split: the same image, nearly the same image, the same telling words.
+
+Pictures that are alike always stay together, however many they are. Words join samples only where they tell of one source:
+`etl.transform.check` leaves out captions that anybody may write, and here those that many samples have, or that would make a group large, join
+nothing.
+"""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +22,9 @@ each has a view that differs from one of the original's by at most 48 bits; of t
 Of twelve million pairs of distinct scenes three are as near as that. A false alarm costs little (two samples share a split), a miss is a leak.
 """
 
+MOST_ALIKE = 20
+"""Samples that captions join, at most: what more have is a phrase that people use, or a template. Pictures may make larger groups."""
+
 _TABLES = 32
 _BUCKET_BITS = 16
 _REACH = 32
@@ -23,15 +32,11 @@ _REACH = 32
 
 
 class Groups:
-    """Disjoint sets of the numbers 0 to n - 1 (union by the smaller root, path halving).
+    """Disjoint sets of the numbers 0 to *count* - 1, each a set to begin with (union by the smaller root, path halving)."""
 
-    Args:
-        first: (n,) the first member of each number's set to begin with.
-    """
-
-    def __init__(self, first: npt.NDArray[np.int64]) -> None:
+    def __init__(self, count: int) -> None:
         # A list would take five times the memory, and a NumPy array five times as long for each number.
-        self._parent = array("q", first.tobytes())
+        self._parent = array("q", range(count))
 
     def find(self, item: int) -> int:
         """Return the set's smallest member."""
@@ -45,6 +50,10 @@ class Groups:
         low, high = sorted((self.find(one), self.find(other)))
         self._parent[high] = low
 
+    def all(self) -> npt.NDArray[np.int64]:
+        """Return the smallest member of each number's set: (n,)."""
+        return np.fromiter(map(self.find, range(len(self._parent))), dtype=np.int64, count=len(self._parent))
+
 
 def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the group of each of n samples, named by the position of its first member.
@@ -53,11 +62,25 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
         captions: (n, 32) digests of the captions' fingerprints.
         hashes: (n, 64) perceptual hashes of the images: of the whole, and of its inner part.
     """
-    groups = Groups(first_equal(captions))
+    groups = Groups(len(hashes))
     views = np.concatenate([hashes[:, :VIEW_BYTES], hashes[:, VIEW_BYTES:]])
     for one, other in near_pairs(views, np.tile(np.arange(len(hashes)), VIEWS)):
         groups.join(one, other)
-    return np.fromiter((groups.find(item) for item in range(len(hashes))), dtype=np.int64, count=len(hashes))
+    _join_by_words(groups, first_equal(captions))
+    return groups.all()
+
+
+def _join_by_words(groups: Groups, first: npt.NDArray[np.int64]) -> None:
+    """Join the groups of samples that have the same caption, whose *first* one each names: (n,); no group grows beyond `MOST_ALIKE` by it."""
+    sizes = Counter(groups.all().tolist())
+    uses = np.bincount(first, minlength=len(first))
+    joined = (uses[first] <= MOST_ALIKE) & (first != np.arange(len(first)))
+    # In their order, so that what is joined first, where not all can be, is always the same.
+    for item in np.flatnonzero(joined).tolist():
+        low, high = sorted((groups.find(int(first[item])), groups.find(item)))
+        if low != high and sizes[low] + sizes[high] <= MOST_ALIKE:
+            groups.join(low, high)
+            sizes[low] += sizes.pop(high)
 
 
 def first_equal(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:

@@ -25,7 +25,7 @@ _GROUPS_OF_TWO = """
 WITH pairs AS (SELECT min(id) AS one, max(id) AS other FROM assigned GROUP BY "group" HAVING count(*) = 2)
 SELECT pairs.one, pairs.other
 FROM pairs JOIN checked AS a ON a.id = pairs.one JOIN checked AS b ON b.id = pairs.other
-WHERE (a.caption_digest = b.caption_digest) = $same_words
+WHERE coalesce(a.caption_digest = b.caption_digest, false) = $same_words
 ORDER BY pairs.one LIMIT $most
 """
 

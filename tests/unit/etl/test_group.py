@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etl.transform.group import MAX_DISTANCE, Groups, first_equal, group, near_pairs
+from etl.transform.group import MAX_DISTANCE, MOST_ALIKE, Groups, first_equal, group, near_pairs
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +37,7 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
     rng = np.random.default_rng(0)
     row = rng.integers(0, 256, 32, dtype=np.uint8)
     hashes = np.stack([flip(row, 0, 12, rng) for _ in range(2000)])
-    groups = Groups(np.arange(len(hashes)))
+    groups = Groups(len(hashes))
     pairs = 0
     for one, other in near_pairs(hashes, np.arange(len(hashes))):
         groups.join(one, other)
@@ -67,3 +67,26 @@ def test_groups_are_named_by_their_first_member() -> None:
     hashes[4, :32] = hashes[2, :32]
     hashes[5, :32] = hashes[3, 32:]
     assert group(captions, hashes).tolist() == [0, 1, 1, 3, 1, 3]
+
+
+def random_rows(count: int, width: int) -> np.ndarray:
+    return np.random.default_rng(width).integers(0, 256, (count, width), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("uses", "largest"), [(MOST_ALIKE, MOST_ALIKE), (MOST_ALIKE + 1, 1)])
+def test_words_that_many_use_join_nothing(uses: int, largest: int) -> None:
+    captions = random_rows(100, 32)
+    captions[:uses] = captions[0]
+    assert np.bincount(group(captions, random_rows(100, 64))).max() == largest
+
+
+def test_words_join_no_more_than_a_bounded_group_and_pictures_any() -> None:
+    """Each picture is posted twice, once with the words of the next one: a chain, which words would make one group."""
+    captions, hashes = random_rows(400, 32), random_rows(400, 64)
+    hashes[1::2] = hashes[::2]
+    captions[2::2] = captions[1:-1:2]
+    groups = group(captions, hashes)
+    assert (groups[1::2] == groups[::2]).all()
+    assert MOST_ALIKE - 2 < np.bincount(groups).max() <= MOST_ALIKE
+    hashes[:] = hashes[0]
+    assert (group(captions, hashes) == 0).all()

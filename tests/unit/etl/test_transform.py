@@ -1,10 +1,15 @@
 import io
 import json
+import random
 import stat
+import subprocess
+import sys
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -158,6 +163,42 @@ def test_hostile_members_are_counted_not_followed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="oversized 2, unsafe_path 3"):
         transform(tmp_path / "hostile.zip", tmp_path / "out")
     assert not list((tmp_path / "out").glob("[!.]*"))
+
+
+def test_short_captions_do_not_tie_pictures_together(tmp_path: Path) -> None:
+    """As people post: half of the captions are a word or two, and some pictures come again under any of them."""
+    rng = random.Random(0)
+    everyday = ["NYC", "New York", "❤️", "Good morning", "Sunday", "Mood", "おはよう", "Доброе утро"]
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        for number in range(300):
+            noise = np.random.default_rng(number % 280).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+            stream = io.BytesIO()
+            picture = Image.fromarray(noise).resize((96, 96), Image.Resampling.BICUBIC)
+            picture.save(stream, "JPEG", quality=85 if number < 280 else 50)
+            words = (
+                rng.choice(everyday)
+                if rng.random() < 0.5
+                else f"What we saw on our walk along the river, number {number}"
+            )
+            archive.writestr(f"img_resized_1M/cities_instagram/chicago/{number:03d}.jpg", stream.getvalue())
+            archive.writestr(f"captions_resized_1M/cities_instagram/chicago/{number:03d}.txt", words)
+    dataset = transform(tmp_path / "corpus.zip", tmp_path / "out", workers=1)
+    found = {sample.id: (split, sample.group) for split, sample in samples(dataset)}
+    assert Counter(split for split, _ in found.values()) == {"train": 240, "validation": 30, "test": 30}
+    assert max(Counter(group for _, group in found.values()).values()) == 2
+    assert all(found[f"{number:03d}"] == found[f"{number - 280:03d}"] for number in range(280, 300))
+    assert "warning" not in (dataset / "card.html").read_text().split("</style>")[1]
+
+
+def test_a_split_that_stays_empty_is_told(tmp_path: Path) -> None:
+    """By the command, and by the card."""
+    corpus = write_corpus(tmp_path / "corpus.zip", 4, 3)
+    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus), "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    document = json.loads(done.stdout)
+    assert [sentence for sentence in document["warnings"] if "The split test is empty" in sentence]
+    assert "Warning: The split test is empty" in done.stderr
+    assert '<p class="warning">The split test is empty' in (Path(document["dataset"]) / "card.html").read_text()
 
 
 def test_what_compresses_well_is_no_bomb(tmp_path: Path) -> None:
