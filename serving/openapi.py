@@ -1,6 +1,7 @@
 """What the API's description says beyond what FastAPI finds by itself: the body that may come in two forms, and the keys."""
 
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -52,10 +53,10 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], *, with_keys: bool
             schema["components"]["schemas"][body.__name__] = models
         for path in schema["paths"].values():
             for operation in path.values():
-                # Whatever is asked, a large body is refused first.
-                operation["responses"].setdefault(
-                    "413", {"description": "Content Too Large", "content": {MEDIA_TYPE: {}}}
-                )
+                # Whatever is asked, these come first: a large body, and without keys what a page of another origin asks for.
+                for status in (413,) if with_keys else (403, 413, 421):
+                    refusal = {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
+                    operation["responses"].setdefault(str(status), refusal)
                 for status, answer in operation["responses"].items():
                     # FastAPI describes a problem as plain JSON beside what it is sent as.
                     if int(status) >= 400 and MEDIA_TYPE in answer.get("content", {}):

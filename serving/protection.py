@@ -1,4 +1,4 @@
-"""What stands before the routes of every application of ours: ids and headers, keys, rates, the size and speed of bodies."""
+"""What stands before the routes of every application of ours: ids and headers, origins, keys, rates, the size and speed of bodies."""
 
 from collections.abc import Collection
 
@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from serving.access import KEY_HEADER, KeyGuard
+from serving.cross_site import CrossSiteGuard
 from serving.envelope import Envelope
 from serving.limits import BodyLimit, KeyLimits
 from serving.problems import add_handlers
@@ -29,5 +30,7 @@ def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str]
         allow_headers=["Content-Type", KEY_HEADER, "Idempotency-Key"],
         expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"],
     )
+    if not settings.api_key_hashes:
+        app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(Envelope, counted=counted)
     add_handlers(app)

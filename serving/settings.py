@@ -3,13 +3,36 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 
 _Digest = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern="^[0-9a-fA-F]{64}$")]
+
+_NAME = r"([0-9A-Za-z]([0-9A-Za-z.-]*[0-9A-Za-z])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_Host = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=rf"^{_NAME}$")]
+_Origin = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=rf"^(\*|[A-Za-z][0-9A-Za-z+.-]*://{_NAME})$"),
+    AfterValidator(lambda origin: as_origin(*origin.split("://")) if "://" in origin else origin),
+]
+
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def as_origin(scheme: str, host: str) -> str:
+    """Return the origin of *host*, which may have a port, as browsers write it: without the port that goes without saying."""
+    return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
 class ServingSettings(BaseSettings):
@@ -62,8 +85,10 @@ class ServingSettings(BaseSettings):
     """How many requests a key may send in a minute."""
     requests_at_once: int = Field(default=16, ge=1)
     """How many requests of a key may be under way."""
-    cors_origins: tuple[str, ...] = ()
-    """Web pages that may call the service, as a JSON list of origins such as ``https://app.example.com``."""
+    cors_origins: tuple[_Origin, ...] = ()
+    """Web pages that may call the service, as a JSON list of origins such as ``https://app.example.com``; with keys, ``*`` is all."""
+    allowed_hosts: tuple[_Host, ...] = ()
+    """Without keys, names under which the service answers beside the loopback ones: a JSON list such as ``captions.example.com``, or with a port."""
     traces: bool = False
     """Send traces by OpenTelemetry; wants the extra ``tracing`` and the standard ``OTEL_*`` variables."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
@@ -77,6 +102,13 @@ class ServingSettings(BaseSettings):
     """How many bytes are kept so; the oldest go first."""
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
     """How many bytes may wait for the store; more is refused with 503."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "*" in origins and not info.data.get("api_key_hashes"):
+            raise ValueError("without keys, every page that a browser opens could write here: name each origin")
+        return origins
 
     @property
     def capacity(self) -> int:

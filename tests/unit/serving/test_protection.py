@@ -104,7 +104,7 @@ def test_a_slow_body_is_let_go(served: Served, tmp_path: Path) -> None:
 
         scope = {
             "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "http_version": "1.1",
-            "scheme": "http", "server": ("test", 80), "headers": [(b"content-type", b"application/json")],
+            "scheme": "http", "server": ("test", 80), "headers": [(b"host", b"test"), (b"content-type", b"application/json")],
         }  # fmt: skip
         await app(scope, receive, take)
         return int(str(sent[0]["status"])), bytes(sent[1]["body"])  # type: ignore[call-overload]

@@ -30,6 +30,42 @@ def test_a_wrong_variable_is_one_sentence_that_repeats_no_key(
     assert "hunter2" not in str(caught.value)
 
 
+def test_origins_and_hosts_are_whole_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "SNAP2CAPTION_SERVING_CORS_ORIGINS",
+        '["HTTPS://App.example.com:443", "http://[::1]:80", "capacitor://localhost"]',
+    )
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_ALLOWED_HOSTS", '["Captions.example.com", "[::2]:8000"]')
+    found = read_settings()
+    assert found.cors_origins == ("https://app.example.com", "http://[::1]", "capacitor://localhost")
+    assert found.allowed_hosts == ("captions.example.com", "[::2]:8000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("CORS_ORIGINS", origin)
+            for origin in ("*", "null", "app.example.com", "https://app.example.com/", "https://*.example.com")
+        ),
+        *(
+            ("ALLOWED_HOSTS", host)
+            for host in ("*", "*.example.com", ".example.com", "https://example.com", "example.com:http", "::1")
+        ),
+    ],
+)
+def test_without_keys_no_wildcard_lets_pages_in(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"SNAP2CAPTION_SERVING_{name}", json.dumps([value]))
+    with pytest.raises(UserError, match=f"SNAP2CAPTION_SERVING_{name} is wrong"):
+        read_settings()
+
+
+def test_with_keys_all_pages_may_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_API_KEY_HASHES", json.dumps([DIGEST]))
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_CORS_ORIGINS", '["*"]')
+    assert read_settings().cors_origins == ("*",)
+
+
 def test_without_keys_only_this_machine_is_served() -> None:
     result = CliRunner().invoke(build_app(), ["serve", "--host", "0.0.0.0", "--port", "18099"])  # noqa: S104
     assert isinstance(result.exception, UserError)
