@@ -21,7 +21,7 @@ from snap2caption.segmentation import fold_words
 from snap2caption.tone import infer_tone
 from training.bleu import COUNTS, ORDER, bleu, bleu_counts
 from training.bootstrap import BOOTSTRAP, Interval
-from training.validity import ENOUGH_HASHTAGS, find_faults
+from training.validity import find_faults
 
 Group = TypeVar("Group", bound=str)
 
@@ -38,7 +38,7 @@ class Writing(BaseModel):
     distinct_2: float
     """The same of pairs of words. Source: Li et al., "A Diversity-Promoting Objective Function", NAACL 2016."""
     hashtags_valid: float
-    """The share of posts with `ENOUGH_HASHTAGS` valid hashtags, wherever they stand, and no incomplete character."""
+    """The share of posts with a valid hashtag, wherever it stands, and no incomplete character. The best five are posted."""
     format_valid: float
     """The share of posts without a fault (`training.validity`)."""
     tone_adherence: float
@@ -172,8 +172,7 @@ def _written(texts: Sequence[str], tone: Tone) -> _Written:
         posts=len(texts),
         length=sum(len(fold_words(text)) for text in texts),
         hashtags_valid=sum(
-            len(post.hashtags) >= ENOUGH_HASHTAGS and REPLACEMENT not in text
-            for post, text in zip(posts, texts, strict=True)
+            bool(post.hashtags) and REPLACEMENT not in text for post, text in zip(posts, texts, strict=True)
         ),
         format_valid=sum(not find_faults(text, prompt) for text in texts),
         tone_adherence=sum(_tone(post) is tone for post in posts),

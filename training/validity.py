@@ -1,4 +1,4 @@
-"""Whether what a model wrote can be posted as it is."""
+"""Whether what a model wrote makes a post as Instagram takes it."""
 
 import re
 from collections.abc import Iterator
@@ -6,15 +6,7 @@ from enum import StrEnum
 
 from snap2caption import hashtags
 from snap2caption.characters import REPLACEMENT
-
-ENOUGH_HASHTAGS = 5
-"""A post has enough hashtags with so many valid ones: Instagram shows five at most, and the service picks those."""
-
-MOST_HASHTAGS = 30
-"""More were never taken by Instagram; a model that writes them has lost itself in a list."""
-
-MOST_CHARACTERS = 2200
-"""The longest post that Instagram takes."""
+from snap2caption.post import MOST_CHARACTERS, parse, paste
 
 # The shapes of all families' special tokens and of the names of their speakers: `</s>`, `<|im_end|>`, `<end_of_utterance>`, `[INST]`, `USER:`.
 _SPECIAL = re.compile(
@@ -23,20 +15,16 @@ _SPECIAL = re.compile(
 
 
 class Fault(StrEnum):
-    """Why a text is no post as Instagram takes it."""
+    """Why a text makes no post as Instagram takes it."""
 
     TOO_LONG = "too_long"
-    """More than `MOST_CHARACTERS`, counted in code points."""
+    """More than `snap2caption.post.MOST_CHARACTERS`, counted in code points."""
     NO_CAPTION = "no_caption"
     """Nothing but hashtags, or nothing at all."""
-    NO_HASHTAG_LINE = "no_hashtag_line"
-    """The last line is not hashtags alone, each valid (`snap2caption.hashtags`), with white space between."""
-    FEW_HASHTAGS = "few_hashtags"
-    """Fewer than `ENOUGH_HASHTAGS` different ones on that line."""
-    MANY_HASHTAGS = "many_hashtags"
-    """More than `MOST_HASHTAGS` on that line."""
-    REPEATED_HASHTAG = "repeated_hashtag"
-    """The same one, in normal form, twice on that line."""
+    NO_HASHTAG = "no_hashtag"
+    """No valid one (`snap2caption.hashtags`), or none that the caption leaves room for."""
+    BROKEN_HASHTAGS = "broken_hashtags"
+    """The last line begins as hashtags do and holds something else, such as an invalid one: that would be posted as words of the caption."""
     INCOMPLETE_CHARACTER = "incomplete_character"
     """U+FFFD: bytes that the model began a character with and did not finish, or that are none."""
     SPECIAL_TOKEN = "special_token"  # noqa: S105 - no secret
@@ -46,31 +34,26 @@ class Fault(StrEnum):
 
 
 def find_faults(text: str, prompt: str) -> tuple[Fault, ...]:
-    """Return what keeps *text*, as it was decoded of what a model wrote on *prompt*, from being a valid post; nothing for a valid one.
+    """Return what keeps *text*, as it was decoded of what a model wrote on *prompt*, from making a valid post; nothing for a valid one.
 
-    Valid is a text without any `Fault`: a caption, then, on the last line, 5 to 30 valid hashtags, no two the same, nothing else; at most
-    2,200 characters; no incomplete character, no special token, no line of the prompt.
+    Judged is what is pasted (`snap2caption.post.paste`): a caption and its best hashtags. Valid is a post without any `Fault`: a caption and 1
+    to 5 valid hashtags; at most 2,200 characters; no incomplete character, no special token, no line of the prompt.
     """
     return tuple(_faults(text, prompt))
 
 
 def _faults(text: str, prompt: str) -> Iterator[Fault]:
-    if len(text) > MOST_CHARACTERS:
+    post = parse(text)
+    pasted = paste(post)
+    if len(pasted) > MOST_CHARACTERS:
         yield Fault.TOO_LONG
-    caption, _ = hashtags.separate(text)
-    if not caption:
+    if not post.caption:
         yield Fault.NO_CAPTION
-    words = text.strip().rpartition("\n")[2].split()
-    tags = [hashtags.normalise(word) for word in words if word.startswith("#")]
-    if not words or len(tags) < len(words) or None in tags:
-        yield Fault.NO_HASHTAG_LINE
-    else:
-        if len(set(tags)) < ENOUGH_HASHTAGS:
-            yield Fault.FEW_HASHTAGS
-        if len(tags) > MOST_HASHTAGS:
-            yield Fault.MANY_HASHTAGS
-        if len(set(tags)) < len(tags):
-            yield Fault.REPEATED_HASHTAG
+    if not hashtags.extract(pasted):
+        yield Fault.NO_HASHTAG
+    last = text.strip().rpartition("\n")[2]
+    if last.startswith(("#", "＃")) and hashtags.separate(last)[0]:
+        yield Fault.BROKEN_HASHTAGS
     if REPLACEMENT in text:
         yield Fault.INCOMPLETE_CHARACTER
     if _SPECIAL.search(text):

@@ -91,7 +91,7 @@ def test_hashtags_are_counted_over_the_set():
     assert scores.hashtag_precision == pytest.approx(2 / 6)
     assert scores.hashtag_recall == pytest.approx(2 / 4)
     assert scores.hashtag_f1 == pytest.approx(0.4)
-    assert scores.hashtags_valid == 0.5
+    assert scores.hashtags_valid == 1
 
 
 def test_a_hypothesis_without_a_reference_is_an_error():
@@ -132,7 +132,7 @@ def test_a_tone_is_adhered_to_if_the_answer_shows_it():
 
 def test_posts_are_valid_as_a_whole():
     valid = "Fog over the bridge.\n#chicago #fog #dawn #bridge #citylife"
-    written = {"1": valid, "2": valid.replace("\n", " ")}
+    written = {"1": valid, "2": valid.replace("#fog", "#1")}
     scores = compare(written, {"1": [valid, "Fog."], "2": [valid]}).scores()
     assert (scores.format_valid, scores.hashtags_valid) == (0.5, 1.0)
     # All of the people's posts count.

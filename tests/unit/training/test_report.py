@@ -104,7 +104,7 @@ def test_photos_are_shown_with_the_model_the_champion_and_the_person(mixed, good
         assert text.splitlines()[0] in shown
     assert "champion v3, CIDEr-D" in shown
     assert f"asked to be {row.tone.value}" in shown
-    assert "no hashtag line" in shown
+    assert "no hashtag" in shown
     alone = Page(render_report(mixed, samples))
     assert set(alone.galleries) == {"Best", "Worst", "Random"}
     assert "champion" not in render_report(mixed, samples)

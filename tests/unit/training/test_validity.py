@@ -19,18 +19,14 @@ def test_a_post_as_instagram_takes_it_has_no_fault():
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        (f"{'long ' * 440}\n{TAGS}", [Fault.TOO_LONG]),
+        ("x" * 2201 + f"\n{TAGS}", [Fault.TOO_LONG, Fault.NO_HASHTAG]),
+        ("x" * 2195 + f"\n{TAGS}", [Fault.NO_HASHTAG]),
         (TAGS, [Fault.NO_CAPTION]),
-        ("", [Fault.NO_CAPTION, Fault.NO_HASHTAG_LINE]),
-        ("Fog.", [Fault.NO_HASHTAG_LINE]),
-        (f"Fog. {TAGS}", [Fault.NO_HASHTAG_LINE]),
-        (f"{TAGS}\nFog.", [Fault.NO_HASHTAG_LINE]),
-        ("Fog.\n#chicago #fog #dawn #bridge #1", [Fault.NO_HASHTAG_LINE]),
-        (f"Fog.\n{TAGS.replace(' ', '')}", [Fault.NO_HASHTAG_LINE]),
-        ("Fog.\n#chicago #fog #dawn #bridge", [Fault.FEW_HASHTAGS]),
-        ("Fog.\n#chicago #fog #dawn #bridge #Fog", [Fault.FEW_HASHTAGS, Fault.REPEATED_HASHTAG]),
-        (f"Fog.\n{TAGS} #fog", [Fault.REPEATED_HASHTAG]),
-        ("Fog.\n" + " ".join(f"#tag{number}" for number in range(31)), [Fault.MANY_HASHTAGS]),
+        ("", [Fault.NO_CAPTION, Fault.NO_HASHTAG]),
+        ("Fog.", [Fault.NO_HASHTAG]),
+        ("Fog.\n#1 #2", [Fault.NO_HASHTAG, Fault.BROKEN_HASHTAGS]),
+        ("Fog.\n#chicago #fog #dawn #bridge #1", [Fault.BROKEN_HASHTAGS]),
+        ("Fog.\n#chicago and more", [Fault.BROKEN_HASHTAGS]),
         (f"Write an  instagram caption and hashtags for this photo.\n{TAGS}", [Fault.PROMPT_ECHO]),
         (f"Fog. 😜\ufffd\n{TAGS}", [Fault.INCOMPLETE_CHARACTER]),
         (f"Tone: Witty. Fog.\n{TAGS}", [Fault.PROMPT_ECHO]),
@@ -49,8 +45,18 @@ def test_what_is_left_of_a_chat_template_is_found(token):
     assert find_faults(f"Fog {token} over the bridge.\n{TAGS}", PROMPT) == (Fault.SPECIAL_TOKEN,)
 
 
-def test_the_limits_themselves_are_valid():
-    length = 2200 - len(TAGS) - 1
-    assert find_faults(f"{'x' * length}\n{TAGS}", PROMPT) == ()
-    assert find_faults(f"{'x' * (length + 1)}\n{TAGS}", PROMPT) == (Fault.TOO_LONG,)
-    assert find_faults("Fog.\n" + " ".join(f"#tag{number}" for number in range(30)), PROMPT) == ()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fog.\n#chicago",
+        f"Fog. {TAGS}",
+        f"{TAGS}\nFog.",
+        f"Fog.\n{TAGS} #fog",
+        f"Fog.\n{TAGS.replace(' ', '')}",
+        "Fog.\n" + " ".join(f"#tag{number}" for number in range(31)),
+        "x" * 2190 + f"\n{TAGS}",
+        "We are #1 here.\n#chicago",
+    ],
+)
+def test_what_is_pasted_is_judged_not_how_it_was_written(text):
+    assert find_faults(text, PROMPT) == ()
