@@ -201,13 +201,13 @@ class Captioner:
         TOKENS.inc(tokens)
         DECODE_TOKENS.observe(tokens)
         TOKEN_RATE.observe(tokens / took)
-        descriptions = [alt_text(one.description, options) for one in written]
+        descriptions = [alt_text(one.description, variants, options) for one in written]
         return CaptionAnswer(
             **variants[0].model_dump(),
             alt_text=descriptions[0],
             alt_texts=descriptions,
             variants=variants,
-            notices=find_notices(options, request, served, variants, usable=bool(usable)),
+            notices=find_notices(options, request, served, variants, descriptions, usable=bool(usable)),
             request_id=request_id,
             model_version=served.engine.version,
             confidence=next(iter(written[0].confidences), None),

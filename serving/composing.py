@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from serving.engine import Written
-from serving.finishing import finish
+from serving.finishing import finish, whole_sentences
 from serving.metrics import UNSAFE
 from serving.safety import find_unsafe
-from serving.schemas import Explanation, Options, Part, Variant
+from serving.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Subject, rank
 from snap2caption.hashtags.table import HashtagTable
@@ -19,7 +19,11 @@ from snap2caption.segmentation import fold, fold_words
 _NEUTRAL = "A moment worth keeping."
 """The caption where neither what was written nor the description can be shown."""
 
-_UNDESCRIBED = "A photo."
+UNDESCRIBED = "A photo."
+"""The alt text where there is none."""
+
+_A_SENTENCE = 4
+"""Words that say something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,28 @@ def compose(draft: Draft, table: HashtagTable, banned: frozenset[str], options: 
     )
 
 
-def alt_text(description: str, options: Options) -> str:
-    """Return a photo's description, if it can be shown."""
-    return description if description and _is_safe(description, "alt_text", options) else _UNDESCRIBED
+def alt_text(description: str, variants: Sequence[Variant], options: Options) -> str:
+    """Return a photo's description in at most `MOST_ALT_TEXT` characters; `UNDESCRIBED` if it can't be shown, or a caption says the same."""
+    text = _cut(description, MOST_ALT_TEXT)
+    told = any(_repeats(text, variant.caption) for variant in variants)
+    return text if text and not told and _is_safe(text, "alt_text", options) else UNDESCRIBED
+
+
+def _cut(text: str, most: int) -> str:
+    """Return the sentences of *text* that fit into *most* characters; of a longer first one, its words."""
+    text = text.strip()
+    if len(text) <= most:
+        return text
+    # With what follows: a sentence or a word that ends just there is whole.
+    sentences, words = whole_sentences(text[: most + 1]), text[:most].rpartition(" ")[0]
+    return sentences or f"{words or text[: most - 1]}…"
+
+
+def _repeats(description: str, caption: str) -> bool:
+    """Whether both say the same, or one holds the other whole; a word or two may be in both."""
+    short, long = sorted((fold_words(description), fold_words(caption)), key=len)
+    held = len(short) >= _A_SENTENCE and f" {' '.join(short)} " in f" {' '.join(long)} "
+    return short == long or held
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from serving.composing import UNDESCRIBED
 from serving.models import Served
 from serving.safety import has_list
 from serving.schemas import Options, Part, Variant
@@ -12,7 +13,13 @@ from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
 
 
 def find_notices(
-    options: Options, request: Request, served: Served, variants: Sequence[Variant], *, usable: bool
+    options: Options,
+    request: Request,
+    served: Served,
+    variants: Sequence[Variant],
+    alt_texts: Sequence[str],
+    *,
+    usable: bool,
 ) -> list[str]:
     """Return the notices of an answer.
 
@@ -21,6 +28,7 @@ def find_notices(
         request: what of it, and of what was saved, the model was asked for.
         served: the model.
         variants: what is answered.
+        alt_texts: of the photos.
         usable: whether the model wrote a caption that can be shown.
     """
     # Where only the hashtags are written again, no wish about the caption is left open.
@@ -30,6 +38,7 @@ def find_notices(
         *_of_captions(options, variants, usable=usable),
         *_of_place(options, variants),
         *_of_hashtags(options, variants[0]),
+        *_of_alt_texts(alt_texts),
     ]
 
 
@@ -77,3 +86,8 @@ def _of_hashtags(options: Options, first: Variant) -> Iterator[str]:
             f"The post leaves hashtags off: with those in the caption, Instagram takes {MOST_HASHTAGS}, "
             f"and {MOST_CHARACTERS:,} characters in all."
         )
+
+
+def _of_alt_texts(alt_texts: Sequence[str]) -> Iterator[str]:
+    if UNDESCRIBED in alt_texts:
+        yield "A photo has no alt text of its own, as its description repeats the caption or can't be shown; write one."

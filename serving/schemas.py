@@ -19,6 +19,9 @@ MAX_PHOTOS = 10
 MAX_VOICE = 10
 """Captions to write like that a request may bring."""
 
+MOST_ALT_TEXT = 1000
+"""Characters of an alt text that Instagram's publishing API takes."""
+
 MOST_TOLD = 3
 """Captions to write like that go into the prompt: each costs time, and three tell a voice."""
 
@@ -226,7 +229,10 @@ class Timing(BaseModel):
 class CaptionAnswer(Variant):
     """The first variant, and all of them."""
 
-    alt_text: str = Field(description="For people who can't see the photo; of several photos, the first one's.")
+    alt_text: str = Field(
+        description="For people who can't see the photo; of several photos, the first one's. It does not repeat a caption.",
+        max_length=MOST_ALT_TEXT,
+    )
     alt_texts: list[str] = Field(description="The same of each photo.")
     variants: list[Variant]
     notices: list[str] = Field(

@@ -10,7 +10,7 @@ from types import TracebackType
 import click
 import typer
 
-from snap2caption.console import log_to_stderr, stderr
+from snap2caption.console import log_to_stderr, stderr, write_what_it_can
 from snap2caption.errors import UserError
 from snap2caption.redaction import redact
 
@@ -40,6 +40,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Voices, feedback and photos are personal: what a command or a service writes is its user's alone, whatever the shell's habit.
     os.umask(0o077)
+    write_what_it_can()
     log_to_stderr()
     sys.excepthook = _print_traceback
     try:

@@ -1,5 +1,6 @@
 """What the command line shows: results on standard output, progress on standard error."""
 
+import io
 import json
 import logging
 import sys
@@ -33,8 +34,15 @@ LINE_SECONDS = 10.0
 
 def print_result(text: str, document: Any = None, *, as_json: bool = False) -> None:
     """Print a command's result to standard output: *document* as JSON if asked for, else *text*."""
-    # Not through Rich: a result must reach a pipe unwrapped and unstyled.
-    print(json.dumps(document, ensure_ascii=False, indent=2) if as_json else text)  # noqa: T201
+    # Not through Rich: a result must reach a pipe unwrapped and unstyled. JSON in ASCII: whoever reads it may read in another encoding.
+    print(json.dumps(document, indent=2) if as_json else text)  # noqa: T201
+
+
+def write_what_it_can() -> None:
+    """Let standard output and error write what their encoding lacks, such as emoji, as escapes (``\\U0001f309``): to fail would lose it all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 
+from serving.composing import UNDESCRIBED
 from serving.models import Served
 from serving.notices import find_notices
 from serving.schemas import Options, Part, Variant
@@ -24,10 +25,15 @@ PRETRAINED = ModelCard(frozenset({"en"}), instruction_tuned=False)
 @pytest.fixture
 def notices(served: Served) -> Callable[..., list[str]]:
     def ask(
-        options: Options, *variants: Variant, usable: bool = True, card: ModelCard = NO_CARD, prompts: str = ""
+        options: Options,
+        *variants: Variant,
+        usable: bool = True,
+        card: ModelCard = NO_CARD,
+        prompts: str = "",
+        alt_text: str = "A bridge.",
     ) -> list[str]:
         model = replace(served, card=card, version=replace(served.version, prompts=prompts))
-        return find_notices(options, options.request(), model, variants, usable=usable)
+        return find_notices(options, options.request(), model, variants, [alt_text], usable=usable)
 
     return ask
 
@@ -83,3 +89,8 @@ def test_a_caption_of_another_place_than_the_creators_is_told(notices: Ask) -> N
     assert "another place than Tokyo" in told
     for location, caption in (("Tokyo", "Fog."), ("Pier 39", "Fog over San Francisco."), ("USA", "Chicago.")):
         assert notices(Options(location=location), variant(caption)) == []
+
+
+def test_a_photo_without_an_alt_text_is_told(notices: Ask) -> None:
+    (told,) = notices(Options(), variant(), alt_text=UNDESCRIBED)
+    assert "no alt text" in told
