@@ -20,6 +20,8 @@ from typing import Any
 import aiohttp
 from urllib3.filepost import encode_multipart_formdata
 
+from snap2caption.retrying import retry_after
+
 _PATIENCE = 300.0
 
 
@@ -144,11 +146,16 @@ async def _arrivals(count: int, rate: float, seed: int) -> AsyncIterator[int]:
 
 
 async def _ask(session: aiohttp.ClientSession, url: str, form: _Form) -> float:
+    """Send a photo until it is answered, as a client does that a busy server tells when to come again."""
     started = time.perf_counter()
-    async with session.post(url, **form) as answer:
-        answer.raise_for_status()
-        await answer.read()
-    return time.perf_counter() - started
+    while True:
+        async with session.post(url, **form) as answer:
+            again = retry_after(answer.headers)
+            if answer.status not in {429, 503, 504} or again is None or time.perf_counter() - started > _PATIENCE:
+                answer.raise_for_status()
+                await answer.read()
+                return time.perf_counter() - started
+        await asyncio.sleep(again)
 
 
 async def _first_token(url: str, photo: bytes) -> float:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,19 +173,18 @@ def test_whatever_is_killed_a_second_run_makes_it_whole(pipeline: Pipeline) -> N
     assert pipeline.wholes["load"].found == {f"/{dataset.name}/{name}": found for name, found in tree(dataset).items()}
     rng = random.Random(0)
     each = -(-ROUNDS // len(STAGES))
-    hits: Counter[str] = Counter()
     for number, name in zip(range(ROUNDS), itertools.cycle(STAGES), strict=False):
         whole, place = pipeline.wholes[name], f"{name}-{number}"
         # Each kill has its own part of the stage's time, so together they are spread over all of it.
         idle = pipeline.stages[name].idle
         moment = whole.seconds * (idle + (0.95 - idle) * (number // len(STAGES) + rng.random()) / each)
-        hit = pipeline.kill(name, place, moment)
-        hits[name] += hit
+        # A machine that has become faster may be done by then: earlier, in a place of its own.
+        while not pipeline.kill(name, place, moment):
+            assert pipeline.stages[name].found(place) == whole.found, (name, moment)
+            moment, place = 0.7 * moment, f"{place}-again"
         said = pipeline.run(name, place)
         assert said.get("version") == whole.said.get("version"), (name, moment)
         assert pipeline.stages[name].found(place) == whole.found, (name, moment)
-        print(f"{number + 1}/{ROUNDS} {name}: {'killed' if hit else 'done'} at {moment:.2f} of {whole.seconds:.2f} s")
-    assert hits.total() > ROUNDS / 2
+        print(f"{number + 1}/{ROUNDS} {name}: killed at {moment:.2f} of {whole.seconds:.2f} s")
     assert leftovers(pipeline.mark) == []
     assert pipeline.unfinished_uploads() == []
-    print(f"{hits.total()} of {ROUNDS} kills hit: {dict(hits)}")

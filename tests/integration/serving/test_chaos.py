@@ -149,7 +149,7 @@ class World:
         self.some_answers()
         # It is told, and no reason to send nobody.
         until(lambda: self.readiness()["feedback"]["feedback"] > 0)  # type: ignore[index]
-        assert patience.get(f"{self.url}/readyz").is_success
+        assert httpx.get(f"{self.url}/readyz", timeout=LONGEST).is_success
         assert len(self.load.lost) == lost, self.load.lost[lost:]
         self.store.start()
         self.store.wait()
@@ -158,7 +158,7 @@ class World:
         lost = len(self.load.lost)
         self.registry.kill()
         until(lambda: not self.readiness()["registry"]["reachable"])  # type: ignore[index]
-        assert patience.get(f"{self.url}/readyz").is_success
+        assert httpx.get(f"{self.url}/readyz", timeout=LONGEST).is_success
         self.some_answers()
         assert len(self.load.lost) == lost, self.load.lost[lost:]
         self.registry.start()

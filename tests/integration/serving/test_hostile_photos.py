@@ -96,7 +96,7 @@ def test_each_is_captioned_or_refused_in_so_many_words(guarded: DemoService) -> 
         f"memory {before / 2**20:.0f} MiB before, {peak / 2**20:.0f} at its peak, {(before + limit) / 2**20:.0f} allowed"
     )
     assert peak < before + limit
-    assert patience.get(f"{guarded.url}/readyz").is_success
+    assert httpx.get(f"{guarded.url}/readyz", timeout=patience.LONGEST).is_success
     assert not guarded.faults
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import patience
 import pytest
 from demo_service import DemoService
@@ -32,7 +33,7 @@ def test_the_description_is_true(guarded: DemoService, tmp_path: Path) -> None:
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     print(run.stdout[-600:])
     assert run.returncode == 0, run.stdout + run.stderr
-    assert patience.get(f"{guarded.url}/readyz").is_success
+    assert httpx.get(f"{guarded.url}/readyz", timeout=patience.LONGEST).is_success
     assert not guarded.faults
 
 

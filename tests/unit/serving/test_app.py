@@ -121,6 +121,29 @@ def test_a_full_service_refuses_before_it_reads(
         assert [one.result(LONGEST).status_code for one in waiting] == [200, 200]
 
 
+@pytest.mark.parametrize(("pace", "reason"), [(0.49, ""), (0.51, "queue_full")])
+def test_nobody_is_let_in_who_would_wait_for_more_than_half_the_deadline(
+    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes, pace: float, reason: str
+) -> None:
+    settings = ServingSettings(
+        cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_batch=1, deadline_seconds=LONGEST
+    )
+    engine.go.clear()
+    with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(client.post, "/generate-caption", files={"image": photo})
+        assert engine.started.wait(LONGEST)
+        client.app.state.captioner._batcher._pace.seconds = pace * LONGEST
+        second = pool.submit(client.post, "/generate-caption", files={"image": photo})
+        if reason:
+            assert (second.result(LONGEST).status_code, second.result().json()["reason"]) == (503, reason)
+            assert second.result().headers["retry-after"] == "30"
+        else:
+            until(lambda: client.app.state.captioner.inside == 2)
+        engine.go.set()
+        assert first.result(LONGEST).status_code == 200
+        assert bool(reason) or second.result(LONGEST).status_code == 200
+
+
 def test_probes_are_no_requests_for_captions(served: Served, tmp_path: Path) -> None:
     def counted(client: TestClient) -> list[str]:
         lines = client.get("/metrics").text.splitlines()

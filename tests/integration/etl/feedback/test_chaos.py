@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import json
 import os
 import random
 import shutil
@@ -147,19 +146,24 @@ def test_each_step_can_be_killed_at_any_moment(corpus: Path, tmp_path: Path) -> 
     assert len(expected["collected"]) == len(expected["chosen"]) == len(NUMBERS)
     assert {*expected["collected"].values(), *expected["chosen"].values()} == {1}
 
-    rng = random.Random(0)
-    killed: Counter[str] = Counter()
-    for round_, target in enumerate(targets):
-        place = Place(tmp_path / f"round-{round_}", corpus)
+    def play(place: Place, target: str, moment: float) -> bool:
+        """Do all steps, the target killed after so many seconds, and see that all is as if nothing had been; return whether it was still alive."""
         shutil.copytree(tmp_path / "start", place.folder)
+        killed = False
         for step in STEPS:
             if step == target:
-                # From when Python has loaded its modules, about.
-                killed[step] += place.run(step, kill_after=rng.uniform(0.3, 1.0) * seconds[step]) is None
+                killed = place.run(step, kill_after=moment) is None
             place.call(step)
         # And once more, as a retried task does.
         place.call(target)
-        assert place.result() == expected, f"{target} killed in round {round_}"
+        assert place.result() == expected, f"{target} killed after {moment:.2f} s"
         shutil.rmtree(place.folder)
-    print(json.dumps(killed))
-    assert sum(killed.values()) >= ROUNDS // 2
+        return killed
+
+    rng = random.Random(0)
+    for round_, target in enumerate(targets):
+        # From when Python has loaded its modules, about; earlier, if a machine that has become faster is done by then.
+        moment = rng.uniform(0.3, 1.0) * seconds[target]
+        while not play(Place(tmp_path / f"round-{round_}", corpus), target, moment):
+            moment *= 0.7
+        print(f"{round_ + 1}/{ROUNDS} {target}: killed after {moment:.2f} of {seconds[target]:.2f} s")

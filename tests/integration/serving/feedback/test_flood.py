@@ -37,6 +37,9 @@ pytestmark = pytest.mark.integration
 
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "3"))
 RATE = 1000
+AT_ONCE = 200
+"""How many requests are under way, at most."""
+
 A_MINUTE = 60
 """What a key may send."""
 
@@ -95,7 +98,8 @@ async def flood(url: str, process: psutil.Process) -> Flood:
 
     count, every = int(RATE * SECONDS), max(RATE // 5, 1)
     timeout = aiohttp.ClientTimeout(LONGEST)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=timeout) as session:
+    # A server on a machine that is busy is sent fewer a second: what is held here is that it keeps nothing of them, not how fast it is.
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE), timeout=timeout) as session:
         started, sending = time.perf_counter(), []
         for number in range(count):
             await asyncio.sleep(max(0.0, started + number / RATE - time.perf_counter()))
@@ -103,8 +107,8 @@ async def flood(url: str, process: psutil.Process) -> Flood:
             if number % every == 0:
                 sending.append(asyncio.create_task(send(session, "ben", number, found.others)))
                 found.memory.append(process.memory_info().rss)
-        found.took = time.perf_counter() - started
         await asyncio.gather(*sending)
+        found.took = time.perf_counter() - started
     found.memory.append(process.memory_info().rss)
     found.sent = count
     return found
@@ -158,7 +162,6 @@ def test_one_key_that_sends_a_thousand_a_second_is_refused_at_once_and_others_ge
         assert all(1 <= wait <= 60 for wait in flooded.waits)
         assert len(flooded.others) == len(range(0, flooded.sent, RATE // 5))
         assert flooded.growth < GROWTH
-        assert refused_without_the_body(url)
         spool = tmp_path / "state" / "serving" / "feedback" / "feedback.sqlite"
         check_whole(open_store(tree.as_uri()), [first, *flooded.accepted, *flooded.others], spool, tree)
 
@@ -169,6 +172,18 @@ def send_one(url: str, key: str) -> str:
     )
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
     return str(answer.json()["id"])
+
+
+def test_a_key_beyond_its_rate_is_refused_before_its_body_has_come(tmp_path: Path) -> None:
+    with served(tmp_path, (tmp_path / "store").as_uri(), requests_per_minute="1", **KEYED) as (url, _):
+
+        def refused() -> bool:
+            # On a machine that is busy, a minute may pass between the two.
+            named = headers("ana") | {"Content-Type": "application/json"}
+            httpx.post(f"{url}/v1/feedback", content=BODY, headers=named, timeout=LONGEST)
+            return refused_without_the_body(url)
+
+        until(refused)
 
 
 def refused_without_the_body(url: str) -> bool:
