@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from patience import LONGEST
 
 from demo.stack.leftovers import leftovers
 
@@ -37,7 +38,7 @@ def check_doors(state: Path) -> int:
 def _check_origin(url: str, command: str) -> None:
     for method, path in [("GET", "/"), ("PUT", "/buckets/snap2caption/probe"), ("POST", "/x"), ("DELETE", "/buckets")]:
         try:
-            answer = httpx.request(method, url + path, headers={"Origin": FOREIGN}, content=b"", timeout=60)
+            answer = httpx.request(method, url + path, headers={"Origin": FOREIGN}, content=b"", timeout=LONGEST)
         except httpx.TransportError:
             # It speaks another protocol, or asks for a client certificate.
             continue

@@ -9,7 +9,7 @@ import httpx
 
 from snap2caption.retrying import RetryingClient
 
-LONGEST = 300.0
+LONGEST = 900.0
 """Seconds that anything may take which is sure to happen: for deadlines, time-outs, and what a busy service may ask to wait.
 
 A machine that is idle never waits so long, and one that is busy may; only what never happens is found by it.

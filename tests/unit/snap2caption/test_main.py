@@ -60,7 +60,7 @@ def test_a_mistake_ends_with_one_sentence_and_status_1() -> None:
 def test_what_a_command_writes_is_its_users_alone(tmp_path: Path) -> None:
     corpus = ["sample-corpus", "--out", str(tmp_path / "new" / "corpus.zip"), "--pairs", "4"]
     command = [sys.executable, "-m", "snap2caption", *corpus]
-    subprocess.run(command, capture_output=True, timeout=120, check=True, umask=0)
+    subprocess.run(command, capture_output=True, timeout=LONGEST, check=True, umask=0)
     written = [tmp_path / "new", *(tmp_path / "new").iterdir()]
     assert len(written) > 1
     assert [stat.S_IMODE(path.stat().st_mode) & 0o077 for path in written] == [0] * len(written)
