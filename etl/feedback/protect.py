@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from etl.transform.files import written
 from etl.transform.group import MAX_DISTANCE
-from etl.transform.picture import HASH_BYTES, VIEWS, hash_picture
+from etl.transform.picture import HASH_BYTES, TURN, VIEW_BYTES, VIEWS, hash_picture
 from etl.transform.reasons import Reason
+from etl.transform.turns import TURNS, turned
 from etl.transform.workers import start_workers
 from snap2caption.dataset import Dataset
 from snap2caption.manifest import Shard, Split
@@ -19,21 +20,28 @@ from snap2caption.shards import read_shard
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 """From the less to the more protected."""
 
-_WORDS = HASH_BYTES // 8
-
 
 class HeldOut:
     """The perceptual hashes of a corpus version's photos in the splits that are not learnt from."""
 
-    def __init__(self, hashes: Mapping[Split, npt.NDArray[np.uint64]]) -> None:
-        self._hashes = hashes
+    def __init__(self, hashes: Mapping[Split, npt.NDArray[np.uint8]]) -> None:
+        self._views = {
+            split: np.ascontiguousarray(rows[:, :TURN]).reshape(-1, VIEW_BYTES).view(np.uint64)
+            for split, rows in hashes.items()
+        }
 
     def split_of(self, image_hash: bytes) -> Split | None:
-        """Return the most protected split that holds a photo which is nearly the same, or None. Every photo is compared, so none is missed."""
-        views = np.frombuffer(image_hash, np.uint64).reshape(VIEWS, 1, -1)
+        """Return the most protected split that holds a photo which is nearly the same, or None.
+
+        It may be mirrored or turned there. Every photo is compared in all ways, so none is missed.
+        """
+        lying = np.frombuffer(image_hash, np.uint8)[np.newaxis, :TURN]
+        views = np.concatenate([turned(lying, turn) for turn in TURNS]).reshape(len(TURNS) * VIEWS, 1, VIEW_BYTES)
         for split in reversed(HELD_OUT):
-            held = self._hashes[split].reshape(-1, _WORDS // VIEWS)
-            if bool((np.bitwise_count(held ^ views).sum(axis=2) <= MAX_DISTANCE).any()):
+            if any(
+                bool((np.bitwise_count(self._views[split] ^ view).sum(axis=1) <= MAX_DISTANCE).any())
+                for view in views.view(np.uint64)
+            ):
                 return split
         return None
 
@@ -52,10 +60,10 @@ def read_held_out(corpus: Dataset, cache: Path, workers: int | None) -> HeldOut:
         for shard, hashes in zip(missing, pool.run(_hash_shard, ((corpus, shard) for shard in missing)), strict=True):
             with written(_kept(cache, shard)) as part:
                 part.write_bytes(hashes)
-    found: dict[Split, list[npt.NDArray[np.uint64]]] = {split: [] for split in HELD_OUT}
+    found: dict[Split, list[npt.NDArray[np.uint8]]] = {split: [] for split in HELD_OUT}
     for split, shard in shards:
-        found[split].append(np.frombuffer(_kept(cache, shard).read_bytes(), np.uint64).reshape(-1, _WORDS))
-    empty = np.empty((0, _WORDS), np.uint64)
+        found[split].append(np.frombuffer(_kept(cache, shard).read_bytes(), np.uint8).reshape(-1, HASH_BYTES))
+    empty = np.empty((0, HASH_BYTES), np.uint8)
     return HeldOut({split: np.concatenate([empty, *parts]) for split, parts in found.items()})
 
 

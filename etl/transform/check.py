@@ -28,7 +28,7 @@ class Checked:
     hashtags: list[str]
     image_digest: bytes
     image_hash: bytes
-    """The perceptual hashes, 64 bytes."""
+    """The perceptual hashes, 65 bytes."""
     caption_digest: bytes | None
     """Of the caption's words, if they tell of one source."""
 

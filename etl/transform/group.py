@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from etl.transform.picture import VIEW_BYTES, VIEWS
+from etl.transform.picture import TURN, VIEW_BYTES, VIEWS
+from etl.transform.turns import set_upright
 
 MAX_DISTANCE = 48
 """Bits of 256 by which the hashes of near-duplicates may differ.
@@ -60,11 +61,13 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
 
     Args:
         captions: (n, 32) digests of the captions' fingerprints.
-        hashes: (n, 64) perceptual hashes of the images: of the whole, and of its inner part.
+        hashes: (n, 65) perceptual hashes of the images, as `hash_pictures` returns them. They are compared upright, so that mirrored and turned
+            copies are found.
     """
     groups = Groups(len(hashes))
-    views = np.concatenate([hashes[:, :VIEW_BYTES], hashes[:, VIEW_BYTES:]])
-    for one, other in near_pairs(views, np.tile(np.arange(len(hashes)), VIEWS)):
+    upright, pictures = set_upright(hashes[:, :TURN], hashes[:, TURN])
+    views = np.concatenate([upright[:, :VIEW_BYTES], upright[:, VIEW_BYTES:]])
+    for one, other in near_pairs(views, np.tile(pictures, VIEWS)):
         groups.join(one, other)
     _join_by_words(groups, first_equal(captions))
     return groups.all()

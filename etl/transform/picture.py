@@ -11,6 +11,7 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from etl.transform.reasons import Reason
+from etl.transform.turns import find_turns
 from snap2caption.images import MAX_PIXELS
 
 HASH_SIZE = 16
@@ -21,7 +22,9 @@ INSET = 0.03
 
 VIEWS = 2
 VIEW_BYTES = HASH_SIZE * HASH_SIZE // 8
-HASH_BYTES = VIEWS * VIEW_BYTES
+TURN = VIEWS * VIEW_BYTES
+"""The place, after the views, of the byte that tells how the picture lies (`etl.transform.turns`)."""
+HASH_BYTES = TURN + 1
 """What a picture is compared by."""
 
 _HASHED_SIDE = 4 * HASH_SIZE
@@ -48,7 +51,7 @@ def look_at(data: bytes) -> npt.NDArray[np.float64] | Reason:
 
 
 def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
-    """Return the perceptual hashes of each picture that `look_at` saw: 32 bytes of the whole, and then of its inner part.
+    """Return the perceptual hashes of each picture that `look_at` saw: 32 bytes of the whole, 32 of its inner part, one of how it lies.
 
     256 bits: which of the lowest frequencies are above their median (Zauner, "Implementation and benchmarking of perceptual image hash
     functions", 2010). But for rounding it is the hash that imagehash.phash finds.
@@ -58,7 +61,8 @@ def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
     # Errors of the arithmetic, which differ between processors, must not decide what is above the median in a picture of one colour.
     found = np.stack(looks).reshape(len(looks) * VIEWS, -1).round(3)
     bits = np.packbits(found > np.median(found, axis=1, keepdims=True), axis=1)
-    return [row.tobytes() for row in bits.reshape(len(looks), HASH_BYTES)]
+    turns = find_turns(np.stack([look[0] for look in looks]))
+    return [row.tobytes() for row in np.column_stack([bits.reshape(len(looks), TURN), turns])]
 
 
 def hash_picture(data: bytes) -> bytes | Reason:

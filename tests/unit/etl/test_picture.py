@@ -8,7 +8,7 @@ from PIL import Image
 
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from etl.transform.picture import INSET, VIEW_BYTES, hash_picture, hash_pictures, look_at
+from etl.transform.picture import INSET, TURN, VIEW_BYTES, hash_picture, hash_pictures, look_at
 from etl.transform.reasons import Reason
 from snap2caption.images import ImageError, decode
 
@@ -64,7 +64,7 @@ def hash_of(picture: Image.Image) -> np.ndarray:
     picture.save(stream, "JPEG", quality=95)
     found = hash_picture(stream.getvalue())
     assert isinstance(found, bytes)
-    return np.unpackbits(np.frombuffer(found, dtype=np.uint8))
+    return np.unpackbits(np.frombuffer(found[:TURN], dtype=np.uint8))
 
 
 def test_pictures_of_one_colour_are_alike() -> None:

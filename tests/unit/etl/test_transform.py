@@ -190,6 +190,30 @@ def test_short_captions_do_not_tie_pictures_together(tmp_path: Path) -> None:
     assert "warning" not in (dataset / "card.html").read_text().split("</style>")[1]
 
 
+def test_a_photo_as_a_phone_stores_it_shares_the_group_of_its_upright_copy(tmp_path: Path) -> None:
+    """All eight orientations of EXIF, and mirrored copies."""
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation to the Pillow transposition that stores it
+    with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:
+        for number in range(16):
+            noise = np.random.default_rng(number).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+            picture = Image.fromarray(noise).resize((160, 120), Image.Resampling.BICUBIC)
+            for orientation in range(1, 9):
+                stored, exif, stream = picture, Image.Exif(), io.BytesIO()
+                if orientation > 1:
+                    stored = picture.transpose(Image.Transpose(undo[orientation]))
+                # Half of them say how they lie, the others are mirrored or turned for good.
+                exif[0x0112] = orientation if number % 2 else 1
+                stored.save(stream, "JPEG", quality=88 - orientation, exif=exif)
+                id_ = f"{orientation}{number:02d}"
+                archive.writestr(f"img_resized_1M/cities_instagram/chicago/{id_}.jpg", stream.getvalue())
+                archive.writestr(f"captions_resized_1M/cities_instagram/chicago/{id_}.txt", f"caption {id_}")
+    dataset = transform(tmp_path / "corpus.zip", tmp_path / "out", workers=1)
+    found = {sample.id: (split, sample.group) for split, sample in samples(dataset)}
+    assert len(found) == 128
+    assert all(found[id_] == found[f"1{id_[1:]}"] for id_ in found)
+    assert len({group for _, group in found.values()}) == 16
+
+
 def test_a_split_that_stays_empty_is_told(tmp_path: Path) -> None:
     """By the command, and by the card."""
     corpus = write_corpus(tmp_path / "corpus.zip", 4, 3)
