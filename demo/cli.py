@@ -87,6 +87,10 @@ def _keep_running(*, once: bool) -> None:
         stderr.print("Stopping.")
 
 
+VARIABLES = ("SNAP2CAPTION_STACK", "SNAP2CAPTION_DEMO_FILES")
+"""What the stack tells its own processes by the environment (`demo.stack.leftovers`, `demo.stack.services.files`)."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the demo's commands to *app*."""
     app.command("sample-corpus")(sample_corpus)

@@ -9,6 +9,8 @@ import typer
 
 from etl.feedback import cli as feedback
 from etl.feedback.label_studio import cli as label_studio
+from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
+from etl.settings import Aria2Settings
 from snap2caption.console import download_bar, print_result, progress_bar, stderr
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier vers
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
 Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
+
+SETTINGS = (Aria2Settings, LabelStudioSettings, AirflowSettings)
+"""What the environment's variables can say here."""
 
 _CITIES = "newyork,chicago,sanfrancisco"
 

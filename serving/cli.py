@@ -6,12 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serving.settings import ServingSettings, read_settings
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
 
 if TYPE_CHECKING:
+    import socket
+
     from serving.schemas import CaptionAnswer
+
+
+_KEY = "SNAP2CAPTION_API_KEY"
+
+SETTINGS = (ServingSettings,)
+"""What the environment's variables can say here."""
+
+VARIABLES = (_KEY,)
+"""Those that are read without a class of settings."""
+
+_BACKLOG = 2048
+"""Connections that may wait to be taken, as uvicorn has it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,17 +43,14 @@ def serve(
     import ipaddress
     import socket
 
-    from serving.app import create_app
-    from serving.logs import log_as_json
-    from serving.process import run
-    from serving.settings import read_settings
-
     settings = read_settings()
-    # Bound here, not by uvicorn: a busy port is a sentence, and found before the model is loaded.
+    # Taken here, not by uvicorn, and before torch is loaded: a busy port is a sentence, and found at once.
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            # Two may bind the same port while neither listens.
+            listener.listen(_BACKLOG)
         except OSError as error:
             raise UserError(
                 f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or give another --port."
@@ -47,9 +59,17 @@ def serve(
             raise UserError(
                 f"{host} can be reached from other machines; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the SHA-256 of the keys that may caption."
             )
-        log_as_json()
-        _give_up_early()
-        run(lambda give_up: create_app(settings, give_up), listener)
+        _serve_at(listener, settings)
+
+
+def _serve_at(listener: "socket.socket", settings: ServingSettings) -> None:
+    from serving.app import create_app
+    from serving.logs import log_as_json
+    from serving.process import run
+
+    log_as_json()
+    _give_up_early()
+    run(lambda give_up: create_app(settings, give_up), listener)
 
 
 def caption(
@@ -94,7 +114,7 @@ def caption(
     if url:
         from serving.client import Client, read_photo
 
-        with Client(url, os.environ.get("SNAP2CAPTION_API_KEY")) as client:
+        with Client(url, os.environ.get(_KEY)) as client:
             answer = client.caption(*map(read_photo, photos), options=options)
     else:
         from serving.once import caption_once

@@ -1,5 +1,6 @@
 """The service as a process: it serves until it is told to stop, or until only a new start can help."""
 
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -7,10 +8,31 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from snap2caption.console import stderr
 from snap2caption.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 _LAST_ANSWERS = 10
 """Seconds for those inside when it stops."""
+
+
+class _Server(uvicorn.Server):
+    """Says where it answers, once it does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and listen."""
+        await super().startup(sockets)
+        for listener in sockets or () if self.started else ():
+            logger.info("the service is up at %s", _address(listener))
+            if stderr.is_terminal:
+                # A person looks for it in vain among lines of JSON.
+                stderr.print(f"The service is up at {_address(listener)}; Ctrl-C stops it.", soft_wrap=True)
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket) -> None:
@@ -28,7 +50,7 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket) 
     config = uvicorn.Config(
         make(give_up), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=_LAST_ANSWERS
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     server.run(sockets=[listener])
     if gave_up.is_set():
         raise UserError("The model can't write any more, as the log says; start the service again.")

@@ -11,8 +11,10 @@ import click
 import typer
 
 from snap2caption.console import log_to_stderr, stderr, write_what_it_can
+from snap2caption.environment import find_unknown, variables_of
 from snap2caption.errors import UserError
 from snap2caption.redaction import redact
+from snap2caption.settings import Settings
 
 PARTS = ("demo", "etl", "training", "serving")
 
@@ -33,6 +35,20 @@ def build_app() -> typer.Typer:
     return app
 
 
+def known_variables() -> set[str]:
+    """Return the environment's variables that the installed parts read."""
+    parts = [importlib.import_module(f"{part}.cli") for part in PARTS if importlib.util.find_spec(part) is not None]
+    kinds = [Settings, *(kind for part in parts for kind in getattr(part, "SETTINGS", ()))]
+    more = {name for part in parts for name in getattr(part, "VARIABLES", ())}
+    return more.union(*map(variables_of, kinds))
+
+
+def _warn_of_mistyped_variables() -> None:
+    if any("CAPTION" in name.upper() for name in os.environ):
+        for told in find_unknown(known_variables()):
+            stderr.print(f"warning: {told}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def main() -> None:
     """Run the command line; a mistake of the user's ends with one sentence, never a traceback."""
     # Before torch is loaded: by default its threads spin while they wait for each other, and where cores are shared (with Airflow, with a
@@ -43,6 +59,7 @@ def main() -> None:
     write_what_it_can()
     log_to_stderr()
     sys.excepthook = _print_traceback
+    _warn_of_mistyped_variables()
     try:
         build_app()()
     except UserError as error:

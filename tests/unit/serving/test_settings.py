@@ -1,5 +1,9 @@
 import hashlib
 import json
+import re
+import socket
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -70,3 +74,17 @@ def test_without_keys_only_this_machine_is_served() -> None:
     result = CliRunner().invoke(build_app(), ["serve", "--host", "0.0.0.0", "--port", "18099"])  # noqa: S104
     assert isinstance(result.exception, UserError)
     assert "API_KEY_HASHES" in str(result.exception)
+
+
+def test_a_port_in_use_is_one_sentence_before_anything_heavy_is_loaded() -> None:
+    code = (
+        "import sys\nfrom snap2caption.__main__ import main\nsys.argv = ['snap2caption', 'serve', '--port', sys.argv[1]]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert 'torch' not in sys.modules\n    raise"
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = subprocess.run([sys.executable, "-c", code, str(port)], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert re.fullmatch(rf"error: 127\.0\.0\.1:{port} can't be listened on \(.*\); stop .*\.\n", result.stderr)

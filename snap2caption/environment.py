@@ -1,0 +1,43 @@
+"""The environment's variables: which ones are settings of ours, and which only look so because they are mistyped."""
+
+import difflib
+import os
+from collections.abc import Collection, Iterator, Mapping
+
+from pydantic_settings import BaseSettings
+
+PREFIX = "SNAP2CAPTION_"
+
+_ALIKE = 0.75
+"""How much of a name must be the same for a suggestion, 0 to 1, by `difflib`."""
+
+
+def variables_of(kind: type[BaseSettings]) -> set[str]:
+    """Return the variables that a class of settings reads."""
+    return {f"{kind.model_config['env_prefix']}{name}".upper() for name in kind.model_fields}
+
+
+def find_unknown(known: Collection[str], environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Yield a sentence for each variable that looks like a setting of ours and is none of *known*. Its value is not repeated: it may be a secret."""
+    for variable in sorted(environment):
+        # As the settings read them: in any case.
+        name = variable.upper()
+        if name in known or not _looks_like_ours(name, known):
+            continue
+        nearest = _nearest(name, known)
+        advice = f"did you mean {nearest}?" if nearest else "unset it, or correct its name."
+        yield f"The variable {variable} is no setting of Snap2Caption and is ignored; {advice}"
+
+
+def _looks_like_ours(name: str, known: Collection[str]) -> bool:
+    """Whether *name* begins as ours do, or is misspelt there."""
+    if name.startswith(PREFIX):
+        return True
+    return "CAPTION" in name and bool(difflib.get_close_matches(name, known, 1, cutoff=0.9))
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    # What all names begin with would make all of them alike.
+    by_rest = {one.removeprefix(PREFIX): one for one in known}
+    found = difflib.get_close_matches(name.partition("CAPTION_")[2] or name, by_rest, 1, cutoff=_ALIKE)
+    return by_rest[found[0]] if found else None
