@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from serving.budget import PromptTooLongError
 from serving.engine import Engine, Event, Piece, Task, Written
 from serving.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
 from serving.models import Served, probe
@@ -77,7 +78,7 @@ class Ticket(Future["Done"]):
 
 
 class Batcher:
-    """A bounded queue and the thread that empties it. *choose* returns the model in service for a key; it is asked once a photo.
+    """A bounded queue and the thread that empties it. *choose* returns the model in service for a key; a photo is begun by what it returns then.
 
     A model that fails for a photo must caption a test picture. If it can't, or at a fault of our own, the thread ends: all who wait hear of it,
     nobody is let in any more, and *give_up* is called.
@@ -107,6 +108,15 @@ class Batcher:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
+
+    def check(self, task: Task, key: str = "") -> None:
+        """Check that the model which would answer now can read *task*. It may take some milliseconds.
+
+        Raises:
+            PromptTooLongError: it can't.
+        """
+        if served := self._choose(key):
+            served.engine.fit(task)
 
     def submit(self, task: Task, key: str = "", listener: Listener | None = None) -> Ticket:
         """Queue a task; *listener* hears, in the batcher's thread, how it grows, if the task asks for that.
@@ -276,7 +286,9 @@ class _Running:
             return
         del self.tickets[task]
         if isinstance(what, Exception):
-            MODEL_ERRORS.labels(self.served.engine.version).inc()
+            # Which model it meets is known only now: another may have taken the place of the one that it was checked for.
+            if not isinstance(what, PromptTooLongError):
+                MODEL_ERRORS.labels(self.served.engine.version).inc()
             ticket.fail(what)
             return
         started = ticket.started or ticket.arrived

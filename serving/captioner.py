@@ -14,12 +14,13 @@ from typing import TypeVar
 from PIL.Image import Image
 
 from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError, WorkerEndedError
+from serving.budget import PromptTooLongError
 from serving.composing import alt_text, compose, drafts, plain
 from serving.engine import Task
 from serving.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
 from serving.models import Served
 from serving.moderation import ModerationAwayError, Moderator, load_moderator
-from serving.notices import find_notices
+from serving.notices import Trouble, find_notices
 from serving.problems import ProblemError
 from serving.remote import EngineAwayError
 from serving.schemas import CaptionAnswer, Options, Part, Timing
@@ -27,14 +28,14 @@ from serving.settings import ServingSettings
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.images import ImageError, decode
-from snap2caption.post import Length, build_prompt
+from snap2caption.post import Length, Request
 from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_Write = Callable[[Sequence[Image], str, tuple[Decoding, ...]], Awaitable[list[Done]]]
+_Write = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[Done]]]
 
 _CREATIVE = 0.8
 """The temperature of variants and of captions with a seed."""
@@ -139,7 +140,7 @@ class Captioner:
         photos: Sequence[bytes],
         options: Options,
         request_id: str,
-        saved: tuple[str, ...] = (),
+        saved: tuple[str, ...] | None = (),
         key: str = "",
         listener: Listener | None = None,
     ) -> CaptionAnswer:
@@ -149,7 +150,7 @@ class Captioner:
             photos: encoded, in the post's order.
             options: what the creator asked for.
             request_id: names the answer.
-            saved: the creator's captions, the newest first.
+            saved: the creator's captions, the newest first; None if they can't be read.
             key: requests with the same key get the same model.
             listener: hears, in another thread, what is written so far; of several photos, nothing, as the caption is chosen when all are written.
 
@@ -164,19 +165,18 @@ class Captioner:
             self._inside -= len(photos)
 
     async def _caption(
-        self, photos: Sequence[bytes], options: Options, request_id: str, saved: tuple[str, ...], write: _Write
+        self, photos: Sequence[bytes], options: Options, request_id: str, saved: tuple[str, ...] | None, write: _Write
     ) -> CaptionAnswer:
         started = time.monotonic()
         images = await _all([self._decoded(photo) for photo in photos])
         decoded = time.monotonic()
-        request = options.request(saved)
-        prompt = build_prompt(request)
-        done = await write(images, prompt, self._decodings(options))
+        request = options.request(saved or ())
+        done = await write(images, request, self._decodings(options))
         usable = drafts([one.written for one in done], options)
         waited, took = max(one.waited for one in done), max(one.took for one in done)
         if not usable:
             logger.info("request %s is written again: nothing that can be shown", request_id)
-            done = await write(images, prompt, self._other_decodings(options))
+            done = await write(images, request, self._other_decodings(options))
             usable = drafts([one.written for one in done], options)
             waited += max(one.waited for one in done)
             took += max(one.took for one in done)
@@ -201,13 +201,21 @@ class Captioner:
         TOKENS.inc(tokens)
         DECODE_TOKENS.observe(tokens)
         TOKEN_RATE.observe(tokens / took)
+        met = {
+            Trouble.VOICE_SHORTENED: any(one.voice_shortened for one in written),
+            Trouble.VOICE_AWAY: saved is None,
+            Trouble.GENERAL_HASHTAGS: not len(table) and options.regenerate is not Part.CAPTION,
+        }
+        troubles = [trouble for trouble, is_met in met.items() if is_met]
         descriptions = [alt_text(one.description, variants, options) for one in written]
         return CaptionAnswer(
             **variants[0].model_dump(),
             alt_text=descriptions[0],
             alt_texts=descriptions,
             variants=variants,
-            notices=find_notices(options, request, served, variants, descriptions, usable=bool(usable)),
+            notices=find_notices(
+                options, request, served, variants, descriptions, usable=bool(usable), troubles=troubles
+            ),
             request_id=request_id,
             model_version=served.engine.version,
             confidence=next(iter(written[0].confidences), None),
@@ -261,14 +269,14 @@ class Captioner:
         key: str,
         listener: Listener | None,
         images: Sequence[Image],
-        prompt: str,
+        request: Request,
         decodings: tuple[Decoding, ...],
     ) -> list[Done]:
         """Write about all photos of one post, by the same model even where another takes its place meanwhile."""
         # What is streamed must be what is answered.
         heard = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
         for _ in range(_ROUNDS):
-            tasks = [Task(image, prompt, decodings, stream=heard is not None) for image in images]
+            tasks = [Task(image, request, decodings, stream=heard is not None) for image in images]
             done = await _all([self._written(task, key, heard) for task in tasks])
             if len({one.served.engine.version for one in done}) == 1:
                 return done
@@ -276,7 +284,11 @@ class Captioner:
 
     async def _written(self, task: Task, key: str, listener: Listener | None) -> Done:
         try:
+            # In a thread, and before it takes a place in the queue: counting the tokens of a long prompt takes milliseconds.
+            await asyncio.to_thread(self._batcher.check, task, key)
             ticket = self._batcher.submit(task, key, listener)
+        except PromptTooLongError as error:
+            raise _too_long(error) from error
         except QueueFullError:
             raise self._full() from None
         except WorkerEndedError:
@@ -299,6 +311,8 @@ class Captioner:
             raise no_model() from None
         except WorkerEndedError:
             raise _ended() from None
+        except PromptTooLongError as error:
+            raise _too_long(error) from error
         except EngineAwayError as error:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), 5) from error
         finally:
@@ -313,6 +327,10 @@ async def _all(work: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _too_long(error: PromptTooLongError) -> ProblemError:
+    return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "prompt_too_long", str(error))
 
 
 def _ended() -> ProblemError:

@@ -4,16 +4,22 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
+from PIL import Image
 
-from serving.engine import Engine, LocalEngine
+from serving.budget import PromptTooLongError
+from serving.engine import Engine, Task
 from serving.int8 import quantise
+from serving.local import LocalEngine
 from serving.padded import Padded
 from serving.remote import RemoteEngine
+from serving.schemas import MAX_VARIANTS
 from serving.settings import ServingSettings
 from serving.slots import Slots
+from snap2caption.errors import UserError
+from snap2caption.post import Request
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import Settings
-from snap2caption.vlm import VisionLanguageModel, load, with_adapter
+from snap2caption.vlm import Decoding, VisionLanguageModel, load, with_adapter
 
 
 class Loader(Protocol):
@@ -37,6 +43,8 @@ class LocalLoader:
         self._quantised = settings.precision == "int8"
         self._compile = settings.compile
         self._max_batch = settings.max_batch
+        self._limits = settings.token_limits
+        self._max_new_tokens = settings.max_new_tokens
         # Asked for here, in the main thread: what torch tells other threads is what any thread has set last.
         self._threads = settings.threads or torch.get_num_threads()
         self._base: VisionLanguageModel | None = None
@@ -50,9 +58,23 @@ class LocalLoader:
                 quantise(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
         batch = Slots if self._compile else Padded
-        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch)
+        engine = LocalEngine(
+            vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch, limits=self._limits
+        )
+        self._check_room(engine)
         self._base = base
         return engine
+
+    def _check_room(self, engine: LocalEngine) -> None:
+        """Check that a request for a photo alone, and for all the variants that there may be, fits into the model."""
+        plainest = Task(Image.new("RGB", (300, 300)), Request(), (Decoding(self._max_new_tokens),) * MAX_VARIANTS)
+        try:
+            engine.fit(plainest)
+        except PromptTooLongError as error:
+            raise UserError(
+                f"A photo and a caption of {self._max_new_tokens} tokens do not fit into the context of {engine.version}; "
+                "lower SNAP2CAPTION_SERVING_MAX_NEW_TOKENS, or raise SNAP2CAPTION_SERVING_CACHE_TOKENS."
+            ) from error
 
 
 def _dtype(precision: str) -> str:
@@ -77,6 +99,8 @@ class RemoteLoader:
             base=version.base,
             timeout=self._settings.engine_seconds,
             concurrent=4 * self._settings.max_batch,
+            context=self._settings.engine_context,
+            voice_tokens=self._settings.voice_tokens,
         )
         engine.load(adapter)
         return engine

@@ -16,7 +16,7 @@ from serving.metrics import MODEL, REGISTRY_CONTACT, SWAPS, tell_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.model_card import NO_CARD, ModelCard, read_card
-from snap2caption.post import Request, build_prompt, parse
+from snap2caption.post import Request, parse
 from snap2caption.registry import CHALLENGER, CHAMPION, ModelVersion, Registry
 from snap2caption.vlm import Decoding
 
@@ -44,7 +44,7 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whether the registry answered when it was last asked, and when it last did (`time.monotonic`)."""
+    """Whether another server answered when it was last asked, and when it last did (`time.monotonic`)."""
 
     reachable: bool
     at: float | None
@@ -275,6 +275,6 @@ def probe(engine: Engine) -> None:
     """
     picture = Image.new("RGB", (300, 300), "skyblue")
     ImageDraw.Draw(picture).rectangle((0, 200, 300, 300), fill="seagreen")
-    written = write(engine, [Task(picture, build_prompt(Request()), (Decoding(max_new_tokens=48),))])
+    written = write(engine, [Task(picture, Request(), (Decoding(max_new_tokens=48),))])
     if not parse(written[0].texts[0]).caption:
         raise BrokenModelError("it wrote no caption for a test picture")

@@ -1,6 +1,7 @@
 """Notices: what could not be done as a creator asked, told in plain sentences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from enum import StrEnum
 
 from serving.composing import UNDESCRIBED
 from serving.models import Served
@@ -12,6 +13,14 @@ from snap2caption.language import english_name, primary
 from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
 
 
+class Trouble(StrEnum):
+    """What was not as it should be when an answer was made, as it is told."""
+
+    VOICE_SHORTENED = "The captions to write like are longer than the model in service reads: only the beginning of them was used, the newest first."
+    VOICE_AWAY = "Your saved captions can't be read now, so the caption is in no voice of yours."
+    GENERAL_HASHTAGS = "The corpus's hashtags can't be had now, so general ones stand in for them."
+
+
 def find_notices(
     options: Options,
     request: Request,
@@ -20,6 +29,7 @@ def find_notices(
     alt_texts: Sequence[str],
     *,
     usable: bool,
+    troubles: Collection[Trouble] = (),
 ) -> list[str]:
     """Return the notices of an answer.
 
@@ -30,6 +40,7 @@ def find_notices(
         variants: what is answered.
         alt_texts: of the photos.
         usable: whether the model wrote a caption that can be shown.
+        troubles: what was not as it should be.
     """
     # Where only the hashtags are written again, no wish about the caption is left open.
     of_model = () if options.regenerate is Part.HASHTAGS else _of_model(options, request, served)
@@ -39,6 +50,7 @@ def find_notices(
         *_of_place(options, variants),
         *_of_hashtags(options, variants[0]),
         *_of_alt_texts(alt_texts),
+        *map(str, troubles),
     ]
 
 

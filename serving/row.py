@@ -29,7 +29,8 @@ class Row:
     @property
     def confidence(self) -> float:
         """The mean probability of the tokens, 0 to 1."""
-        return self._sure / len(self.tokens) if self.tokens else 0.0
+        # A mean of probabilities may come out a hair above 1.
+        return min(1.0, self._sure / len(self.tokens)) if self.tokens else 0.0
 
     def draw(self) -> float:
         """Return the next random number, 0 to 1; 0 where nothing is left to chance."""

@@ -6,11 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from serving.adapter import Adapter
-from serving.attention_cache import AttentionCache
 from serving.padded import Padded
+from serving.prefill import Prefill
 from serving.reading import Reading, read
 from serving.row import Joining, Row
 from serving.sampling import sample
@@ -48,6 +47,10 @@ class Batch(Protocol):
         """Leave all rows, and free the memory."""
         ...
 
+    def longest(self, rows: int, memory: int) -> int:
+        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens."""
+        ...
+
 
 MakeBatch = Callable[[Any, Adapter], Batch]
 """Makes a batch for a model, given without PEFT's wrapper, and its adapter."""
@@ -79,6 +82,15 @@ class Rows:
     def __len__(self) -> int:
         return len(self._batch.rows)
 
+    def longest(self, rows: int, memory: int) -> int:
+        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens."""
+        return self._batch.longest(rows, memory)
+
+    def count_prompt(self, prompt: str) -> int:
+        """Return how many tokens are read beside a photo's own, for a prompt in the chat template."""
+        # One stands for the photo.
+        return len(self._tokenizer(self._vlm.chat(prompt), verbose=False)["input_ids"]) - 1
+
     def clear(self) -> None:
         """Leave all rows."""
         self._batch.clear()
@@ -89,44 +101,28 @@ class Rows:
         return self._step_threads < self._threads and self._model.device.type == "cpu"
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def read(
-        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]], *, beside: bool = False
-    ) -> "Joining":
-        """Read photos and prompts, for rows that are merged later.
+    def prefill(
+        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]], *, chunk: int
+    ) -> Prefill:
+        """Look at photos, and return how they are read with their prompts, for rows that are merged later.
 
         Args:
             images: RGB, any size.
             prompts: one an image.
             rows: those of each image. Of one image, all that are written by the same model share the reading.
-            beside: another thread writes meanwhile.
+            chunk: tokens that are read at once.
         """
-        torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
         bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
         with self._reading:
             reading = read(self._vlm, images, prompts, bare)
-        ids, mask = reading.ids, reading.mask
-        features = self._look(reading, bare)
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
-        cache = AttentionCache()
-        with self._adapter.only([number < len(images) for number in range(len(ids))]):
-            logits = self._model(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=[features])},
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
-        described = {number: len(images) + place for place, number in enumerate(bare)}
-        placed = [(described[number] if row.bare else number, row) for number, own in enumerate(rows) for row in own]
-        places = torch.tensor([place for place, _ in placed], device=ids.device)
-        cache.rearrange(places)
-        next_positions = positions[places, -1] + 1
-        return Joining([row for _, row in placed], cache, mask[places], next_positions, logits[places], int(mask.sum()))
+        return Prefill(self._model, self._adapter, reading, self._look(reading, bare), rows, bare, chunk)
+
+    def take_threads(self, *, beside: bool = False) -> None:
+        """Let the calling thread use the cores for reading: all, or those that are left where another thread writes *beside*."""
+        torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def merge(self, joining: "Joining") -> None:
+    def merge(self, joining: Joining) -> None:
         """Write the first token of rows that have been read, and go on with them beside the others."""
         self._batch.join(joining)
         self._choose(joining.logits, joining.rows)

@@ -16,6 +16,9 @@ from snap2caption.tone import infer_tone
 MAX_PHOTOS = 10
 """Photos of one post."""
 
+MAX_VARIANTS = 4
+"""Captions that a request may choose from."""
+
 MAX_VOICE = 10
 """Captions to write like that a request may bring."""
 
@@ -81,7 +84,7 @@ class Options(BaseModel):
         description=f"How many at most; fewer come where no more suit. The best {MOST_HASHTAGS} go into the post, the rest are suggestions.",
     )
     explain: bool = Field(default=False, description="Say of each hashtag why it was chosen.")
-    variants: int = Field(default=1, ge=1, le=4, description="How many captions to choose from.")
+    variants: int = Field(default=1, ge=1, le=MAX_VARIANTS, description="How many captions to choose from.")
     seed: int | None = Field(
         default=None, ge=0, lt=2**31, description="Another seed, another caption; none: the likeliest."
     )
@@ -241,7 +244,14 @@ class CaptionAnswer(Variant):
     )
     request_id: str
     model_version: str = Field(examples=["snap2caption/3"])
-    confidence: float | None = Field(default=None, description="How sure the model is of the first caption, 0 to 1.")
+    confidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="The mean probability that the model gave to the tokens of the first caption as it wrote them; null: not known. It says how "
+        "predictable the text was to the model, not how likely it is true of the photo, and is not calibrated: a wrong caption may have more "
+        "than a right one.",
+    )
     timing: Timing
 
 

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from serving.budget import TokenLimits
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 
@@ -53,12 +54,21 @@ class ServingSettings(BaseSettings):
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_new_tokens: int = Field(default=96, ge=8)
+    """Tokens of a caption at most."""
+    voice_tokens: int = Field(default=TokenLimits.voice, ge=0)
+    """Tokens of a prompt for captions to write like, at most; fewer where the model's context has no room for so many."""
+    prefill_tokens: int = Field(default=TokenLimits.prefill, ge=16)
+    """Tokens of prompts and photos that are read at once, before those that are written about get their next token."""
+    cache_tokens: int = Field(default=TokenLimits.cache, ge=512)
+    """Tokens whose keys and values are kept at a time, of all that is read and written: half a megabyte each with LLaVA 1.5 in 16 bits."""
     poll_seconds: float = Field(default=5.0, gt=0)
     """How often the registry is asked for the champion."""
     engine_url: str | None = Field(default=None, pattern=r"^https?://")
     """An OpenAI-compatible server, such as vLLM, that writes instead of a model in this process."""
     engine_key: SecretStr = SecretStr("")
     """What that server wants as a bearer token."""
+    engine_context: int = Field(default=4096, ge=64)
+    """Tokens that that server's model reads and writes in one sequence, where the server does not say it (``max_model_len``, as vLLM does)."""
     engine_seconds: float = Field(default=30.0, gt=0)
     """How long that server may take for a text."""
     canary_share: float = Field(default=0.0, ge=0, le=1)
@@ -109,6 +119,11 @@ class ServingSettings(BaseSettings):
         if "*" in origins and not info.data.get("api_key_hashes"):
             raise ValueError("without keys, every page that a browser opens could write here: name each origin")
         return origins
+
+    @property
+    def token_limits(self) -> TokenLimits:
+        """How many tokens an engine takes on at once."""
+        return TokenLimits(self.prefill_tokens, self.cache_tokens, self.voice_tokens)
 
     @property
     def capacity(self) -> int:

@@ -157,9 +157,9 @@ class Slots:
         needed = [count + row.decoding.max_new_tokens for row, count in zip(joining.rows, held, strict=True)]
         block = self._block if self._places else None
         slots = _power_of_two(len(self._places) + len(needed))
-        room = self._multiple(max(needed))
+        room = self._multiple(max([*needed, *(place.needed for place in self._places)]))
         if block is None or block.slots < slots or block.room < room:
-            slots, room = (max(slots, block.slots), max(room, block.room)) if block else (slots, room)
+            # No larger than these rows need, in both: the memory is counted by that.
             self._reshape(slots, room, joining)
         block = self._in_use
         taken = {place.slot for place in self._places}
@@ -195,6 +195,10 @@ class Slots:
             logits = self._forward(self._model, block)
         # A copy, which outlives the next step: a recorded one returns the same memory each time.
         return logits[torch.tensor([place.slot for place in self._places], device=logits.device)]
+
+    def longest(self, rows: int, memory: int) -> int:
+        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens: a slot's room, of a power of two of slots."""
+        return memory // _power_of_two(rows) // self._tokens * self._tokens
 
     @property
     def _in_use(self) -> _Block:

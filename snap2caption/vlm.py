@@ -71,6 +71,32 @@ class VisionLanguageModel:
     base: str
     revision: str
 
+    @property
+    def context(self) -> int:
+        """How many tokens a sequence may have: the picture's, the prompt's, and what is written."""
+        positions = self.model.config.get_text_config().max_position_embeddings
+        # A tokenizer that knows no limit names a number beyond all reason.
+        return int(min(positions, self.processor.tokenizer.model_max_length))
+
+    def image_tokens(self, width: int, height: int) -> int:
+        """Return how many tokens stand for a picture of *width* times *height* pixels, marks between its pieces among them."""
+        # What vLLM asks processors for, too; the picture need not be prepared for it.
+        counted = self.processor._get_num_multimodal_tokens(image_sizes=[(height, width)])
+        return int(counted["num_image_tokens"][0])
+
+    def check_room(self, inputs: "Mapping[str, torch.Tensor]", max_new_tokens: int) -> None:
+        """Check that so many tokens can be written after *inputs*.
+
+        Raises:
+            UserError: together they are longer than the model's context.
+        """
+        read = inputs["input_ids"].shape[1]
+        if read + max_new_tokens > self.context:
+            raise UserError(
+                f"{self.base} has a context of {self.context} tokens, but photo and prompt take {read} and the answer may take "
+                f"{max_new_tokens}; lower max_new_tokens to {max(0, self.context - read)} at most."
+            )
+
     def plain(self, text: str) -> str:
         """Return *text* with none of the tokenizer's own tokens: where a person writes `<image>`, there is no picture."""
         for token in self.processor.tokenizer.all_special_tokens:
@@ -114,10 +140,14 @@ class VisionLanguageModel:
             prompts: one an image.
             decoding: how to write.
             without_adapter: let the untouched base answer.
+
+        Raises:
+            UserError: prompt and answer together are longer than the model's context.
         """
         import torch
 
         inputs = self.inputs(images, prompts)
+        self.check_room(inputs, decoding.max_new_tokens)
         sampling: dict[str, Any] = {"do_sample": False}
         if decoding.temperature > 0:
             torch.manual_seed(decoding.seed)

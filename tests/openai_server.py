@@ -30,6 +30,10 @@ class Server(ThreadingHTTPServer):
         self.words = WORDS
         self.unknown: str | None = None
         """A parameter that is refused by name, as a server does that takes OpenAI's own alone."""
+        self.max_model_len: int | None = None
+        """What /v1/models says that the base reads, as vLLM does; None: nothing, as others do."""
+        self.reads: int | None = None
+        """How many characters of a prompt the model really reads."""
         self.asked: list[dict] = []
         self.pause = threading.Event()
         self.pause.set()
@@ -41,6 +45,14 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
+
+    def do_GET(self) -> None:
+        more = {"max_model_len": self.server.max_model_len} if self.server.max_model_len else {}
+        body = json.dumps({"data": [{"id": model, **more} for model in self.server.models]}).encode()
+        self.send_response(200 if self.path == "/v1/models" else 404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -56,6 +68,10 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse(404)
         elif self.server.unknown in body:
             self.refuse(400, f"Unrecognized request argument supplied: {self.server.unknown}")
+        elif self.server.reads is not None and len(body["messages"][0]["content"][1]["text"]) > self.server.reads:
+            self.refuse(
+                400, f"This model's maximum context length is {self.server.reads} tokens. However, you requested more."
+            )
         else:
             self.server.asked.append(body)
             self.write(body)

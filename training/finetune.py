@@ -17,13 +17,14 @@ from safetensors.torch import load_file
 from transformers import set_seed
 
 from snap2caption.errors import StoppedError
+from snap2caption.images import decode
 from snap2caption.post import render
 from snap2caption.shards import Sample
 from snap2caption.store import ObjectStore
 from snap2caption.vlm import VisionLanguageModel
 from training.checkpoints import Checkpoints
 from training.collate import SampleCollator
-from training.data import training_prompt
+from training.data import evaluation_prompt, training_prompt
 from training.features import check_image_tokens
 from training.lora import add_adapter
 from training.order import EpochOrder
@@ -69,6 +70,9 @@ def finetune(
     make_deterministic(settings, ranks.local_size)
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
     check_image_tokens(vlm, collate, validation[0])
+    # Evaluation would find it hours later.
+    photo, prompt = decode(validation[0].photo()), evaluation_prompt(validation[0])
+    vlm.check_room(vlm.inputs([photo], [prompt]), recipe.evaluation.max_new_tokens)
     vlm.model = add_adapter(vlm.model, recipe.model.lora)
     checkpoints = Checkpoints(work_dir, store)
     last = checkpoints.fetch(ranks)

@@ -24,7 +24,8 @@ from benchmarks.training.shapes import build
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from serving.batching import Batcher, Done
-from serving.engine import LocalEngine, Task
+from serving.engine import Task
+from serving.local import LocalEngine
 from serving.models import Served
 from serving.padded import Padded
 from serving.slots import Slots
@@ -182,7 +183,7 @@ def _ask(batcher: Batcher, photo: Image.Image, decoding: Decoding, times: int) -
     answers = []
     for _ in range(times):
         started = time.perf_counter()
-        done = batcher.submit(Task(photo, build_prompt(Request()), (decoding,))).result()
+        done = batcher.submit(Task(photo, Request(), (decoding,))).result()
         answers.append((time.perf_counter() - started, done))
     return answers
 

@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.serving.models import MODELS, load_model
 from demo.stack.ports import HOST
 from serving.app import build_app
-from serving.engine import LocalEngine
+from serving.local import LocalEngine
 from serving.models import Served
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable

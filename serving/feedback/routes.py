@@ -72,8 +72,7 @@ class Counter:
             model_version=answer.model_version,
             tone=options.tone,
             location=options.location,
-            # A mean of probabilities may come out a hair above 1.
-            confidence=None if answer.confidence is None else min(1.0, answer.confidence),
+            confidence=answer.confidence,
         )
         async with self._turns:
             await asyncio.to_thread(self.desk.keep, answer.request_id, creator, content, photo)

@@ -11,7 +11,8 @@ from photos import real_photos
 from web_server import listening
 
 from serving.app import build_app
-from serving.engine import Event, LocalEngine, Task
+from serving.engine import Event, Task
+from serving.local import LocalEngine
 from serving.models import Served
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable

@@ -9,6 +9,7 @@ from PIL import Image
 from serving.engine import Event, Piece, Task, Written
 from serving.models import Served
 from snap2caption.hashtags.table import HashtagTable
+from snap2caption.post import Request, build_prompt
 from snap2caption.registry import ModelVersion
 
 
@@ -31,6 +32,9 @@ class ScriptedEngine:
         self.go.set()
         self.started = threading.Event()
 
+    def fit(self, task: Task) -> Request:
+        return task.request
+
     def add(self, tasks: Sequence[Task]) -> None:
         self.tasks += tasks
 
@@ -38,10 +42,10 @@ class ScriptedEngine:
         self.started.set()
         self.go.wait(LONGEST)
         tasks, self.tasks = self.tasks, []
-        if any(task.prompt == self.poison for task in tasks):
+        if self.poison and any(self.poison in build_prompt(task.request) for task in tasks):
             raise RuntimeError(f"a {self.poison} photo")
         self.batches.append(len(tasks))
-        self.prompts += [task.prompt for task in tasks]
+        self.prompts += [build_prompt(task.request) for task in tasks]
         return [(task, what) for task in tasks for what in self.write(task)]
 
     def write(self, task: Task) -> list[Piece | Written]:

@@ -9,8 +9,14 @@ from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
+from serving.local import LocalEngine
 from serving.models import Served
+from serving.notices import Trouble
 from serving.settings import ServingSettings
+from snap2caption.hashtags.table import HashtagTable
+from snap2caption.registry import ModelVersion
+from snap2caption.settings import ROOT
+from snap2caption.vlm import load
 
 if TYPE_CHECKING:
     from conftest import ScriptedEngine
@@ -39,7 +45,7 @@ def test_multipart_and_json_answer_alike(client: TestClient, photo: bytes) -> No
         assert body["hashtags"][:2] == ["#sf", "#sunset"]
         assert len(body["hashtags"]) == 6
         assert body["post"] == f"Golden hour ✨\n\n{' '.join(body['hashtags'][:5])}"
-        assert body["notices"] == []
+        assert body["notices"] == [Trouble.GENERAL_HASHTAGS], "no table is followed here"
         assert body["alt_text"] == "A red bridge."
         assert body["model_version"] == "test/1"
         assert body["request_id"] == answer.headers["x-request-id"]
@@ -198,3 +204,34 @@ def test_without_a_model_requests_are_refused(tmp_path: Path, photo: bytes) -> N
         answer = client.post("/generate-caption", files={"image": photo})
         assert (answer.status_code, answer.json()["reason"]) == (503, "no_model")
         assert answer.headers["retry-after"]
+
+
+def test_a_voice_that_can_not_be_read_is_told(client: TestClient, photo: bytes, tmp_path: Path) -> None:
+    (tmp_path / "voice.sqlite").write_bytes(b"no database" * 100)
+    for leftover in tmp_path.glob("voice.sqlite-*"):
+        leftover.unlink()
+    answer = client.post("/generate-caption", files={"image": photo})
+    assert answer.status_code == 200
+    assert [notice for notice in answer.json()["notices"] if "saved captions can't be read" in notice]
+    assert "\nsnap2caption_voices_away_total" in client.get("/metrics").text
+
+
+def test_what_the_model_can_not_read_is_refused_by_name_before_it_is_queued(tmp_path: Path, photo: bytes) -> None:
+    engine = LocalEngine(load("demo-base", ROOT / "models"), "demo/1")
+    model = Served(engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere"))
+    settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_new_tokens=16)
+    longest = "朝の光が橋をわたる。" * 140
+    with TestClient(build_app(settings, lambda: model)) as client:
+        again = {"image": base64.b64encode(photo).decode(), "regenerate": "caption", "earlier_caption": longest}
+        for more in ({}, {"stream": True}, {"voice": [longest] * 3}):
+            answer = client.post("/generate-caption", json=again | more)
+            assert (answer.status_code, answer.json()["reason"]) == (422, "prompt_too_long")
+            assert answer.json()["detail"].endswith("shorten earlier_caption.")
+        # A voice is shortened, also one that was saved when another model was in service.
+        client.put("/v1/voice", json={"captions": [longest] * 3})
+        answer = client.post("/generate-caption", files={"image": photo})
+        assert answer.status_code == 200
+        assert [notice for notice in answer.json()["notices"] if "only the beginning" in notice]
+        client.put("/v1/voice", json={"captions": ["Fog, then ferry."]})
+        answer = client.post("/generate-caption", files={"image": photo})
+        assert not [notice for notice in answer.json()["notices"] if "only the beginning" in notice]

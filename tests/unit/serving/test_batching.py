@@ -8,13 +8,14 @@ from PIL import Image
 from serving.batching import Batcher, Done, ExpiredError, NoModelError, QueueFullError
 from serving.engine import Task
 from serving.models import Served
+from snap2caption.post import Request
 from snap2caption.vlm import Decoding
 
 pytestmark = pytest.mark.unit
 
 
-def task(prompt: str = "write") -> Task:
-    return Task(Image.new("RGB", (8, 8)), prompt, (Decoding(8),))
+def task(hint: str | None = None) -> Task:
+    return Task(Image.new("RGB", (8, 8)), Request(hint=hint), (Decoding(8),))
 
 
 def make(served: Served | None, **limits: float) -> Batcher:

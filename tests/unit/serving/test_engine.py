@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from serving.engine import Event, LocalEngine, Piece, Task, Written, whole, write
+from serving.engine import Event, Piece, Task, Written, whole, write
+from serving.local import LocalEngine
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, VisionLanguageModel, load
@@ -13,7 +14,7 @@ from snap2caption.vlm import Decoding, VisionLanguageModel, load
 pytestmark = pytest.mark.unit
 
 SAMPLED = Decoding(24, temperature=0.8, seed=3)
-PROMPT = build_prompt(Request())
+PLAIN = Request()
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def local(vlm: VisionLanguageModel) -> LocalEngine:
     return LocalEngine(vlm, "demo/1")
 
 
-def task(colour: str, *decodings: Decoding, prompt: str = PROMPT, stream: bool = False) -> Task:
-    return Task(Image.new("RGB", (64, 64), colour), prompt, decodings or (Decoding(24),), stream)
+def task(colour: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> Task:
+    return Task(Image.new("RGB", (64, 64), colour), request, decodings or (Decoding(24),), stream)
 
 
 def test_a_seed_gives_the_same_caption_alone_and_in_company(local: LocalEngine) -> None:
@@ -45,8 +46,8 @@ def test_every_task_gets_its_own_variants_and_description(local: LocalEngine) ->
 
 
 def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalEngine) -> None:
-    prompt = build_prompt(Request(tone=Tone.WITTY, location="Pier 39"))
-    tasks = [task("skyblue", Decoding(30)), task("darkred", Decoding(9), prompt=prompt), task("green", Decoding(20))]
+    request = Request(tone=Tone.WITTY, location="Pier 39")
+    tasks = [task("skyblue", Decoding(30)), task("darkred", Decoding(9), request=request), task("green", Decoding(20))]
     events: list[Event] = []
     for one in tasks:
         local.add([one])
@@ -56,7 +57,7 @@ def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalE
         events += local.step()
     written = {done: what for done, what in events if isinstance(what, Written)}
     for one in tasks:
-        caption = vlm.generate([one.image], [one.prompt], one.decodings[0])[0].text
+        caption = vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
         described = vlm.generate([one.image], [DESCRIBE_PROMPT], one.decodings[0])[0].text
         assert (written[one].texts[0], written[one].description) == (caption, described)
 
@@ -73,7 +74,7 @@ def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguage
         assert sum(not row.bare and not row.done for row in engine._rows._batch.rows) <= 2
         written |= {done: what for done, what in engine.step() if isinstance(what, Written)}
     for one in tasks[:3]:
-        assert written[one].texts[0] == vlm.generate([one.image], [one.prompt], one.decodings[0])[0].text
+        assert written[one].texts[0] == vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
     alone = write(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
     assert written[tasks[3]].texts == alone[0].texts
 

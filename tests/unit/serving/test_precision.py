@@ -10,11 +10,12 @@ from peft import LoraConfig, get_peft_model
 from photos import real_photos
 from PIL import Image
 
-from serving.engine import LocalEngine, Task, write
+from serving.engine import Task, write
 from serving.int8 import Int8Linear, quantise
 from serving.loading import LocalLoader
+from serving.local import LocalEngine
 from serving.settings import ServingSettings
-from snap2caption.post import Request, build_prompt
+from snap2caption.post import Request
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, find_revision, load, quieten_peft
@@ -43,7 +44,7 @@ def engine(precision: str, adapter: Path) -> LocalEngine:
 @pytest.fixture(scope="module")
 def tasks() -> list[Task]:
     photos = [Image.open(file).convert("RGB") for file in real_photos()[:24]]
-    return [Task(photo, build_prompt(Request()), (Decoding(24),)) for photo in photos]
+    return [Task(photo, Request(), (Decoding(24),)) for photo in photos]
 
 
 @pytest.fixture(scope="module")

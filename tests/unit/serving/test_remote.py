@@ -5,10 +5,12 @@ import pytest
 from openai_server import Server, openai_server
 from PIL import Image
 
+from serving.budget import PromptTooLongError
 from serving.engine import Engine, Piece, Task, Written, write
 from serving.loading import make_loader
 from serving.remote import EngineAwayError
 from serving.settings import ServingSettings
+from snap2caption.post import Post, Request
 from snap2caption.registry import ModelVersion
 from snap2caption.vlm import Decoding
 
@@ -29,7 +31,7 @@ def load(server: Server, tmp_path: Path, **more: object) -> Engine:
 
 
 def task(*, stream: bool = False) -> Task:
-    return Task(Image.new("RGB", (32, 32), "teal"), "Write.", (Decoding(16), Decoding(16, 0.8)), stream)
+    return Task(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16), Decoding(16, 0.8)), stream)
 
 
 def test_a_server_writes_by_the_adapter_and_describes_by_the_base(server: Server, tmp_path: Path) -> None:
@@ -117,3 +119,46 @@ def test_a_server_that_dawdles_is_given_up(server: Server, tmp_path: Path) -> No
         write(engine, [task()])
     server.pause.set()
     engine.close()
+
+
+def prompts(server: Server) -> list[str]:
+    texts = [body["messages"][0]["content"][1]["text"] for body in server.asked]
+    return [text for text in texts if "Describe" not in text]
+
+
+def speaking(*voice: str, **more: object) -> Task:
+    return Task(Image.new("RGB", (32, 32), "teal"), Request(voice=voice, **more), (Decoding(16),))
+
+
+@pytest.mark.parametrize(("told", "longest"), [(2000, 1984), (None, 4080)])
+def test_a_voice_is_shortened_to_what_the_server_s_model_reads(
+    server: Server, tmp_path: Path, told: int | None, longest: int
+) -> None:
+    server.max_model_len = told
+    engine = load(server, tmp_path, voice_tokens=100_000)
+    (written,) = write(engine, [speaking("霧の橋。" * 500)])
+    engine.close()
+    (prompt,) = prompts(server)
+    # Half is left for the picture, and a token has two bytes at least: of a line, no word more would fit.
+    assert longest - 40 < len(prompt.encode()) <= longest + 1
+    assert written.voice_shortened
+    assert written.texts
+
+
+def test_a_server_that_reads_less_than_was_thought_is_asked_without_the_voice(server: Server, tmp_path: Path) -> None:
+    server.reads = 200
+    engine = load(server, tmp_path)
+    shortened, whole_one = write(engine, [speaking("Fog on the bridge. " * 20), speaking("Fog, then ferry.")])
+    engine.close()
+    assert shortened.voice_shortened
+    assert not whole_one.voice_shortened
+    assert sorted("captions of mine" in prompt for prompt in prompts(server)) == [False, True]
+
+
+def test_what_the_server_s_model_can_not_read_is_refused_by_name(server: Server, tmp_path: Path) -> None:
+    server.reads = 200
+    engine = load(server, tmp_path)
+    with pytest.raises(PromptTooLongError, match=r"shorten earlier_caption\.$") as refused:
+        write(engine, [speaking("Fog.", earlier=Post("Fog on the bridge. " * 100), hint="ferry")])
+    engine.close()
+    assert refused.value.option == "earlier_caption"

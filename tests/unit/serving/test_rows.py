@@ -7,6 +7,7 @@ import torch
 from families import FAMILIES, Family
 from peft import LoraConfig, get_peft_model
 from PIL import Image
+from prefills import read_in
 
 from serving.row import Row
 from serving.rows import Rows
@@ -31,8 +32,10 @@ def adapt(base: VisionLanguageModel, folder: Path, targets: str, **more: object)
     return with_adapter(base, folder, folder.parent)
 
 
+# The second reads pictures and prompts in several chunks, whose edges lie within both.
+@pytest.mark.parametrize("chunk", [4096, 40])
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
-def test_texts_are_those_of_generate(family: Family, tmp_path: Path) -> None:
+def test_texts_are_those_of_generate(family: Family, chunk: int, tmp_path: Path) -> None:
     family.write(tmp_path)
     base = load(family.name, tmp_path)
     vlm = adapt(base, tmp_path / "adapter", f"{family.language}|{family.vision}")
@@ -40,9 +43,9 @@ def test_texts_are_those_of_generate(family: Family, tmp_path: Path) -> None:
     prompts = [build_prompt(Request(tone=tone)) for tone in (None, Tone.WITTY, Tone.MINIMAL)]
     rows = Rows(vlm)
     pairs = [[Row(DECODING), Row(DECODING, bare=True)] for _ in photos]
-    rows.merge(rows.read(photos[:1], prompts[:1], pairs[:1]))
+    rows.merge(read_in(rows, photos[:1], prompts[:1], pairs[:1], chunk))
     rows.step()
-    rows.merge(rows.read(photos[1:], prompts[1:], pairs[1:]))
+    rows.merge(read_in(rows, photos[1:], prompts[1:], pairs[1:], chunk))
     while len(rows):
         rows.step()
     for photo, prompt, (caption, description) in zip(photos, prompts, pairs, strict=True):
@@ -58,7 +61,7 @@ def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     rows, photo = Rows(vlm), Image.new("RGB", (40, 40), "teal")
     narrow, greedy = Row(Decoding(8, temperature=2.0, top_p=1e-6)), Row(Decoding(8))
     others = [Row(Decoding(8, temperature=2.0, top_p=1.0, seed=seed)) for seed in range(4)]
-    rows.merge(rows.read([photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
+    rows.merge(read_in(rows, [photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
     while len(rows):
         rows.step()
     assert narrow.tokens == greedy.tokens

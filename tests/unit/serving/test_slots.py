@@ -11,11 +11,13 @@ import torch
 from families import FAMILIES, Family
 from peft import LoraConfig, get_peft_model
 from PIL import Image
+from prefills import read_in
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from serving.adapter import Adapter
-from serving.engine import LocalEngine, Task, Written, write
+from serving.engine import Task, Written, write
 from serving.loading import LocalLoader
+from serving.local import LocalEngine
 from serving.padded import Padded
 from serving.row import Row
 from serving.rows import MakeBatch, Rows
@@ -93,13 +95,13 @@ def come_and_go(vlm: VisionLanguageModel, batch: MakeBatch) -> tuple[list[list[i
         [Row(Decoding(3), bare=True)],
         [Row(sampled(30, 5)), Row(Decoding(1))],
     ]  # fmt: skip
-    rows.merge(rows.read(photos[:1], prompts[:1], own[:1]))
+    rows.merge(read_in(rows, photos[:1], prompts[:1], own[:1]))
     rows.step()
     rows.step()
-    rows.merge(rows.read(photos[1:3], prompts[1:3], own[1:3]))
+    rows.merge(read_in(rows, photos[1:3], prompts[1:3], own[1:3]))
     for _ in range(12):
         rows.step()
-    rows.merge(rows.read(photos[3:], prompts[3:], own[3:]))
+    rows.merge(read_in(rows, photos[3:], prompts[3:], own[3:]))
     while len(rows):
         rows.step()
     return [row.tokens for many in own for row in many], rows
@@ -138,7 +140,7 @@ def test_compiled_steps_write_the_same(backend: str, tokens: int, tmp_path: Path
 def test_what_was_compiled_goes_with_the_engine(tmp_path: Path) -> None:
     vlm = adapted(FAMILIES["tiny-llava-1.5"], tmp_path)
     rows = Rows(vlm, batch=partial(Slots, backend="eager"))
-    rows.merge(rows.read([Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(4))]]))
+    rows.merge(read_in(rows, [Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(4))]]))
     rows.step()
     assert isinstance(rows._batch, Slots)
     code = rows._batch._forward._torchdynamo_orig_callable.__code__  # type: ignore[attr-defined]
@@ -149,9 +151,8 @@ def test_what_was_compiled_goes_with_the_engine(tmp_path: Path) -> None:
 
 
 def photos_of(engine: LocalEngine) -> list[Written]:
-    prompt = build_prompt(Request())
-    first = Task(Image.new("RGB", (64, 64), "skyblue"), prompt, (Decoding(24), sampled(24, 3), sampled(30, 7)))
-    second = Task(Image.new("RGB", (64, 64), "darkred"), prompt, (sampled(9, 1),))
+    first = Task(Image.new("RGB", (64, 64), "skyblue"), Request(), (Decoding(24), sampled(24, 3), sampled(30, 7)))
+    second = Task(Image.new("RGB", (64, 64), "darkred"), Request(), (sampled(9, 1),))
     engine.add([first])
     written: dict[Task, Written] = {}
     for _ in range(5):
@@ -176,7 +177,7 @@ def test_what_a_broken_row_left_in_its_slot_spoils_nobody_elses(tmp_path: Path) 
     photo, prompt = Image.new("RGB", (40, 60), "teal"), build_prompt(Request())
     alone = Row(Decoding(8))
     rows = Rows(vlm, batch=partial(Slots, compiled=False))
-    rows.merge(rows.read([photo], [prompt], [[alone]]))
+    rows.merge(read_in(rows, [photo], [prompt], [[alone]]))
     while len(rows):
         rows.step()
     batch = rows._batch
@@ -186,7 +187,7 @@ def test_what_a_broken_row_left_in_its_slot_spoils_nobody_elses(tmp_path: Path) 
             with torch.inference_mode():
                 flat.fill_(torch.nan)
     again = Row(Decoding(8))
-    rows.merge(rows.read([photo], [prompt], [[again]]))
+    rows.merge(read_in(rows, [photo], [prompt], [[again]]))
     while len(rows):
         rows.step()
     assert again.tokens == alone.tokens
@@ -195,7 +196,7 @@ def test_what_a_broken_row_left_in_its_slot_spoils_nobody_elses(tmp_path: Path) 
 
 def test_memory_is_free_after_all_rows_are_cleared(tmp_path: Path) -> None:
     rows = Rows(adapted(FAMILIES["tiny-llava-1.5"], tmp_path), batch=partial(Slots, compiled=False))
-    rows.merge(rows.read([Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(8))]]))
+    rows.merge(read_in(rows, [Image.new("RGB", (40, 60), "teal")], [build_prompt(Request())], [[Row(Decoding(8))]]))
     rows.clear()
     assert isinstance(rows._batch, Slots)
     assert len(rows) == 0

@@ -15,7 +15,7 @@ from seeing import sure_loss_by_another_photo
 from tiny import write_dataset
 from training_process import start
 
-from snap2caption.errors import StoppedError
+from snap2caption.errors import StoppedError, UserError
 from training.checkpoints import Checkpoints
 from training.collate import SampleCollator
 from training.data import CachedDataset, Selection, evaluation_prompt, training_prompt
@@ -212,3 +212,10 @@ def test_bfloat16_trains(run, tmp_path):
     losses = []
     run(tmp_path, lambda metrics, _: losses.append(metrics), epochs=1, precision="bfloat16")
     assert all(value == value for metrics in losses for value in metrics.values())
+
+
+def test_answers_that_evaluation_has_no_room_for_are_refused_before_training(load_tiny, dataset, recipe, tmp_path):
+    asked = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"max_new_tokens": 500})})
+    with pytest.raises(UserError, match=r"context of 512 tokens.*lower max_new_tokens to \d+ at most"):
+        finetune(load_tiny(), dataset.samples("train"), dataset.samples("validation"), asked, tmp_path, lambda *_: None)
+    assert not list(tmp_path.glob("checkpoint-*"))

@@ -1,0 +1,104 @@
+"""The token budget of a prompt: what a creator asks for must fit beside the photo and the answer into what the model reads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
+
+import regex as re
+
+from snap2caption.errors import UserError
+from snap2caption.post import Request, build_prompt
+
+_FREE = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
+"""The parts of a request that are as long as their creator likes, and the options that they come from. The voice is apart: it is shortened."""
+
+_WORD_EDGE = re.compile(r"\b", re.WORD)
+"""Where words end by Unicode Standard Annex 29, which finds words in scripts without spaces too."""
+
+
+@dataclass(frozen=True)
+class TokenLimits:
+    """How much an engine takes on at once, in tokens."""
+
+    prefill: int = 2048
+    """Read at once, between two tokens of those that are written about."""
+    cache: int = 32_768
+    """Remembered of all that is read and written at a time: keys and values of every layer."""
+    voice: int = 1024
+    """Of a prompt, for captions to write like, even where the context has room for more: each costs time."""
+
+
+class PromptTooLongError(UserError):
+    """The model can't read what is asked for. *option* is what makes it so long, if it is an option."""
+
+    def __init__(self, detail: str, option: str | None = None) -> None:
+        super().__init__(detail)
+        self.option = option
+
+
+def fit(request: Request, count: Callable[[str], int], *, room: int, voice_room: int) -> Request:
+    """Return *request* with as much of its voice as fits, the first captions first.
+
+    The first one is cut if need be, at the end of a word, or within a word that is longer than that; a further one that does not fit is left out.
+
+    Args:
+        request: what is asked for.
+        count: returns the tokens of a prompt.
+        room: the tokens that a prompt may have.
+        voice_room: the tokens of these that the voice may have.
+
+    Raises:
+        PromptTooLongError: it does not fit even without the voice.
+    """
+    bare = replace(request, voice=())
+    needed = count(build_prompt(bare))
+    if needed > room:
+        raise no_room(room, needed, longest_option(bare, count))
+    most = min(room, needed + voice_room)
+
+    def fits(voice: Sequence[str]) -> bool:
+        return count(build_prompt(replace(bare, voice=tuple(voice)))) <= most
+
+    kept: list[str] = []
+    for caption in request.voice:
+        if fits([*kept, caption]):
+            kept.append(caption)
+        elif not kept:
+            kept = _cut(caption, lambda text: fits([text]))
+    return replace(bare, voice=tuple(kept))
+
+
+def no_room(room: int, needed: int, option: str | None = None) -> PromptTooLongError:
+    """Return the refusal of a prompt that needs so many tokens where there is *room* for fewer; *option* is what makes it so long."""
+    return PromptTooLongError(
+        f"The model in service reads {max(0, room)} tokens beside the photo, and the request has {needed}; "
+        + (f"shorten {option}." if option else "send another photo."),
+        option,
+    )
+
+
+def longest_option(request: Request, count: Callable[[str], int]) -> str | None:
+    """Return the option of *request* that takes most tokens beside its voice; None if it has none."""
+    given = [name for name in _FREE if getattr(request, name)]
+    without: dict[str, Any] = dict.fromkeys(_FREE)
+    alone = {
+        name: count(build_prompt(replace(request, voice=(), **without | {name: getattr(request, name)})))
+        for name in given
+    }
+    return _FREE[max(alone, key=lambda name: alone[name])] if alone else None
+
+
+def _cut(caption: str, fits: Callable[[str], bool]) -> list[str]:
+    """Return the longest beginning of *caption* that fits, in a list; an empty list if nothing does."""
+    graphemes = list(accumulate(len(character) for character in re.findall(r"\X", caption)))
+    edges = {match.start() for match in _WORD_EDGE.finditer(caption)}
+    for ends in ([end for end in graphemes if end in edges], graphemes):
+        # The more of it, the more tokens: so the longest that fits is found by halving.
+        low, high = 0, len(ends)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(caption[: ends[middle - 1]]) else (low, middle - 1)
+        if low and (beginning := caption[: ends[low - 1]].rstrip()):
+            return [beginning]
+    return []
