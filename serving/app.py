@@ -21,6 +21,7 @@ from serving.feedback.schemas import SubmissionBody
 from serving.health import Health
 from serving.intake import BODY, read_request
 from serving.loading import make_loader
+from serving.metrics import VOICES_AWAY
 from serving.models import Models, Served
 from serving.openapi import ALIASES, METRICS_ANSWERS, describe, problems
 from serving.paths import METRICS
@@ -98,7 +99,7 @@ def build_app(
         )
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
-        app.state.health = Health(settings, current, batcher, app.state.captioner, models, desk)
+        app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, desk)
         app.state.voices = voices
         app.state.feedback = Counter(desk) if desk else None
         for follower in followers:
@@ -153,6 +154,7 @@ def build_app(
 
     @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)
     def metrics() -> Response:
+        _health(app).observe()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     describe(
@@ -174,8 +176,8 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     captioner: Captioner = request.app.state.captioner
     captioner.check_room()
     photos, options = await read_request(request)
-    saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else []
-    write = partial(_write, request, photos, options, tuple(saved))
+    saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else ()
+    write = partial(_write, request, photos, options, saved)
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
         streaming.stream(write, options, request.state.request_id) if options.stream else write()
     )
@@ -191,7 +193,11 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
 
 
 async def _write(
-    request: Request, photos: list[bytes], options: Options, saved: tuple[str, ...], listener: Listener | None = None
+    request: Request,
+    photos: list[bytes],
+    options: Options,
+    saved: tuple[str, ...] | None,
+    listener: Listener | None = None,
 ) -> CaptionAnswer:
     """Caption the photos and, if their creator agreed, keep what feedback needs before she has the answer."""
     captioner: Captioner = request.app.state.captioner
@@ -208,14 +214,15 @@ def _key(request: Request, photos: list[bytes]) -> str:
     return creator if creator != NOBODY else hashlib.sha256(photos[0]).hexdigest()
 
 
-def _read_voice(request: Request) -> list[str]:
-    """Return the creator's newest captions; none where they can't be read, as a caption in no voice is better than none."""
+def _read_voice(request: Request) -> tuple[str, ...] | None:
+    """Return the creator's newest captions; None where they can't be read, as a caption in no voice is better than none."""
     voices: VoiceStore = request.app.state.voices
     try:
-        return voices.captions(creator_of(request), MOST_TOLD)
+        return tuple(voices.captions(creator_of(request), MOST_TOLD))
     except UserError as error:
         logger.warning("%s", error)
-        return []
+        VOICES_AWAY.inc()
+        return None
 
 
 async def _left(request: Request) -> None:

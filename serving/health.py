@@ -7,10 +7,12 @@ from http import HTTPStatus
 from serving.batching import Batcher
 from serving.captioner import Captioner, no_model
 from serving.feedback.desk import Desk
-from serving.models import Models, Served
+from serving.metrics import HASHTAGS_KNOWN
+from serving.models import Contact, Models, Served
 from serving.problems import ProblemError
-from serving.schemas import Condition, Following, Queue, Readiness, Waiting, Worker
+from serving.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Waiting, Worker
 from serving.settings import ServingSettings
+from serving.tables import HashtagTables
 
 
 class Health:
@@ -23,6 +25,7 @@ class Health:
         batcher: Batcher,
         captioner: Captioner,
         models: Models | None,
+        tables: HashtagTables | None,
         desk: Desk | None,
     ) -> None:
         self._settings = settings
@@ -30,6 +33,7 @@ class Health:
         self._batcher = batcher
         self._captioner = captioner
         self._models = models
+        self._tables = tables
         self._desk = desk
 
     def check_life(self) -> None:
@@ -60,7 +64,12 @@ class Health:
     def condition(self) -> Condition:
         """Return how the service is, ready or not."""
         silence = self._batcher.silence
+        registry, hashtags = self._registry(), self._hashtags()
         return Condition(
+            degraded=[
+                *([Degraded.REGISTRY] if registry and not registry.reachable else ()),
+                *([Degraded.HASHTAGS] if hashtags and not (hashtags.reachable and hashtags.known) else ()),
+            ],
             worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
             queue=Queue(
                 inside=self._captioner.inside,
@@ -68,19 +77,40 @@ class Health:
                 expected_wait_seconds=round(self._captioner.expected_wait, 3),
                 overloaded=self._captioner.full(),
             ),
-            registry=self._registry(),
+            registry=registry,
+            hashtags=hashtags,
             feedback=self._feedback(),
         )
+
+    def observe(self) -> None:
+        """Set the metrics that tell how it is when they are read."""
+        hashtags = self._hashtags()
+        HASHTAGS_KNOWN.set(hashtags.known if hashtags else 0)
 
     def _registry(self) -> Following | None:
         contact = self._models.contact if self._models else None
         if contact is None:
             return None
-        ago = None if contact.at is None else round(time.monotonic() - contact.at, 3)
-        return Following(reachable=contact.reachable, last_contact_seconds=ago)
+        return Following(reachable=contact.reachable, last_contact_seconds=_seconds_since(contact))
+
+    def _hashtags(self) -> Hashtags | None:
+        served = self._current()
+        contact = self._tables.contact if self._tables else None
+        if served is None or self._tables is None or contact is None:
+            return None
+        return Hashtags(
+            known=len(self._tables.current(served)),
+            version=self._tables.version,
+            reachable=contact.reachable,
+            last_contact_seconds=_seconds_since(contact),
+        )
 
     def _feedback(self) -> Waiting | None:
         depth = self._desk.waiting if self._desk else None
         if depth is None:
             return None
         return Waiting(feedback=depth.feedback, erasures=depth.erasures, oldest_seconds=round(depth.oldest, 3))
+
+
+def _seconds_since(contact: Contact) -> float | None:
+    return None if contact.at is None else round(time.monotonic() - contact.at, 3)

@@ -27,6 +27,14 @@ SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what b
 REGISTRY_CONTACT = Gauge(
     "snap2caption_registry_contact_timestamp_seconds", "When the registry answered last, in seconds of the epoch."
 )
+DATASETS_CONTACT = Gauge(
+    "snap2caption_datasets_contact_timestamp_seconds",
+    "When the newest dataset version's hashtags could last be had, in seconds of the epoch; 0: not since the start.",
+)
+HASHTAGS_KNOWN = Gauge(
+    "snap2caption_hashtags_known", "Hashtags of the table in use; 0: none could be had, and general ones are answered."
+)
+VOICES_AWAY = Counter("snap2caption_voices_away_total", "Requests whose creator's saved captions could not be read.")
 MODEL = Info("snap2caption_model", "The model in service.")
 MODEL_SECONDS = Histogram(
     "snap2caption_model_seconds", "Time to caption a photo, by model version.", ["model"], buckets=_SECONDS

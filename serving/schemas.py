@@ -286,6 +286,17 @@ class Following(BaseModel):
     last_contact_seconds: float | None = Field(description="How long ago it answered last; null: not since the start.")
 
 
+class Hashtags(BaseModel):
+    """The corpus's table that hashtags are chosen by; while its store is away, the last one that was read is used."""
+
+    known: int = Field(description="How many hashtags it has. 0: none could be had, and general ones are answered.")
+    version: str | None = Field(
+        description="The dataset version that it is of; null: that which the model learned from, as no newer one was found."
+    )
+    reachable: bool = Field(description="Whether the newest version's could be had when it was last looked for.")
+    last_contact_seconds: float | None = Field(description="How long ago it last could; null: not since the start.")
+
+
 class Waiting(BaseModel):
     """What waits on the disk for the store of feedback, when it was last looked at."""
 
@@ -294,12 +305,26 @@ class Waiting(BaseModel):
     oldest_seconds: float
 
 
+class Degraded(StrEnum):
+    """What does not work as it should, though captions are written."""
+
+    REGISTRY = "registry"
+    """It is away: new models are not followed."""
+    HASHTAGS = "hashtags"
+    """The store of the datasets is away: no new hashtags are known, or none of the corpus at all."""
+
+
 class Condition(BaseModel):
     """How the service is."""
+
+    degraded: list[Degraded] = Field(
+        description="What does not work as it should, though captions are written: the registry or the hashtags' store is away."
+    )
 
     worker: Worker
     queue: Queue
     registry: Following | None = Field(description="null: no registry is followed.")
+    hashtags: Hashtags | None = Field(description="null: no model is in service, or no datasets are followed.")
     feedback: Waiting | None = Field(description="null: no feedback is taken, or nobody has looked yet.")
 
 

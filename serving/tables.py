@@ -2,8 +2,10 @@
 
 import logging
 import threading
+import time
 
-from serving.models import Served
+from serving.metrics import DATASETS_CONTACT
+from serving.models import Contact, Served
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.manifest import NAME
@@ -22,6 +24,7 @@ class HashtagTables:
         self._poll_seconds = poll_seconds
         self._version: str | None = None
         self._table: HashtagTable | None = None
+        self._contact: Contact | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="hashtags", daemon=True)
 
@@ -38,19 +41,33 @@ class HashtagTables:
         """Return the newest table or, before one was found, that of the dataset that the model in service learned from."""
         return self._table or served.hashtags
 
+    @property
+    def version(self) -> str | None:
+        """The dataset version whose table is in use; None before one was found."""
+        return self._version
+
+    @property
+    def contact(self) -> Contact | None:
+        """Whether the newest table could be had when it was last looked for, and when it last could; None before the first look."""
+        return self._contact
+
     def refresh(self) -> None:
         """Take the newest version's table, if it is another than the one in use. The old one is used until then.
 
         Raises:
             UserError: the store is away, or the table is damaged; the old one stays in use.
         """
+        before = self._contact
+        # Until it is there, it could not be had.
+        self._contact = Contact(reachable=False, at=before.at if before else None)
         version = self._newest()
-        if version is None or version == self._version:
-            return
-        # One assignment: a request sees the old table or the new one.
-        self._table = HashtagTable.read(f"{self._datasets_uri.rstrip('/')}/{version}")
-        self._version = version
-        logger.info("%d hashtags of dataset version %s are in use", len(self._table), version)
+        if version is not None and version != self._version:
+            # One assignment: a request sees the old table or the new one.
+            self._table = HashtagTable.read(f"{self._datasets_uri.rstrip('/')}/{version}")
+            self._version = version
+            logger.info("%d hashtags of dataset version %s are in use", len(self._table), version)
+        self._contact = Contact(reachable=True, at=time.monotonic())
+        DATASETS_CONTACT.set_to_current_time()
 
     def _newest(self) -> str | None:
         # A version's manifest goes last: its time is the version's.

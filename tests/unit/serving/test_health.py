@@ -57,6 +57,8 @@ def test_readiness_tells_how_the_service_is(served: Served, tmp_path: Path, phot
     assert body["worker"]["alive"]
     assert body["queue"] == {"inside": 0, "capacity": 72, "expected_wait_seconds": 0.0, "overloaded": False}
     assert body["registry"] is None, "none is followed here"
+    assert body["hashtags"] is None, "no datasets are followed here"
+    assert body["degraded"] == []
     assert body["feedback"] == {"feedback": 0, "erasures": 0, "oldest_seconds": 0.0}
 
 
@@ -162,8 +164,9 @@ def listening() -> Iterator[socket.socket]:
 
 
 def test_the_process_ends_when_only_a_new_start_can_help(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     break_for_good(engine)
     with listening() as listener, ThreadPoolExecutor(1) as pool:
         serving = pool.submit(
@@ -178,6 +181,7 @@ def test_the_process_ends_when_only_a_new_start_can_help(
                 return False
 
         until(answers)
+        assert f"the service is up at {url}" in caplog.text
         # Who met the fault is answered before it ends.
         assert patience.post(f"{url}/generate-caption", files={"image": photo}).status_code == 500
         with pytest.raises(UserError, match="start the service again"):

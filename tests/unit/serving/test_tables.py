@@ -6,8 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from patience import until
+from starlette.testclient import TestClient
 
+from serving.app import build_app
 from serving.models import Served
+from serving.settings import ServingSettings
 from serving.tables import HashtagTables
 from snap2caption.errors import UserError
 
@@ -50,9 +53,7 @@ def test_a_damaged_table_changes_nothing(tmp_path: Path, served: Served) -> None
     tables = HashtagTables(tmp_path.as_uri(), poll_seconds=60)
     write_version(tmp_path / "a", "good")
     tables.refresh()
-    write_version(tmp_path / "b", "bad", complete=False)
-    (tmp_path / "b" / "hashtags.parquet").write_bytes(b"no table")
-    publish(tmp_path / "b")
+    write_damaged(tmp_path / "b")
     with pytest.raises(UserError, match="can't be read"):
         tables.refresh()
     assert "good" in tables.current(served)
@@ -64,3 +65,42 @@ def test_it_follows_by_itself(tmp_path: Path, served: Served) -> None:
     write_version(tmp_path / "a", "new")
     until(lambda: "new" in tables.current(served))
     tables.close()
+
+
+def write_damaged(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "hashtags.parquet").write_bytes(b"no table")
+    publish(folder)
+
+
+def test_a_table_that_can_not_be_had_is_told_until_it_can(served: Served, tmp_path: Path, photo: bytes) -> None:
+    given = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite")
+    store = tmp_path / "datasets"
+    write_damaged(store / "a")
+    tables = HashtagTables(store.as_uri(), poll_seconds=0.02)
+    with TestClient(build_app(given, lambda: served, tables=tables)) as client:
+
+        def look() -> dict[str, object]:
+            answer = client.get("/readyz")
+            assert answer.status_code == 200
+            return answer.json()
+
+        until(lambda: look()["hashtags"] is not None)
+        assert look()["degraded"] == ["hashtags"]
+        assert look()["hashtags"] == {"known": 0, "version": None, "reachable": False, "last_contact_seconds": None}
+        assert "\nsnap2caption_hashtags_known 0.0\n" in client.get("/metrics").text
+        answer = client.post("/generate-caption", files={"image": photo}).json()
+        assert [notice for notice in answer["notices"] if "general ones" in notice]
+        write_version(store / "b", "new")
+        until(lambda: look()["hashtags"]["version"] == "b")
+        assert look()["degraded"] == []
+        assert look()["hashtags"]["last_contact_seconds"] >= 0
+        metrics = client.get("/metrics").text
+        assert "\nsnap2caption_hashtags_known 1.0\n" in metrics
+        assert "snap2caption_datasets_contact_timestamp_seconds 0.0" not in metrics
+        answer = client.post("/generate-caption", files={"image": photo}).json()
+        assert not [notice for notice in answer["notices"] if "general ones" in notice]
+        # The last table stays in use while the next one can't be had.
+        write_damaged(store / "c")
+        until(lambda: look()["degraded"] == ["hashtags"])
+        assert look()["hashtags"]["known"] == 1
