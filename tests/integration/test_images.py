@@ -133,7 +133,7 @@ def start(world: World, tracking_uri: str) -> Running:
     container = docker("run", "--detach", *health, *world.options(SERVING, tracking_uri), SERVING, *serve)
     running = Running(container, f"http://{HOST}:{port}")
     try:
-        wait_for(running.is_ready, 120, lambda: docker("logs", container))
+        wait_for(running.is_ready, patience.LONGEST, lambda: docker("logs", container))
     except BaseException:
         docker("rm", "--force", container)
         raise
@@ -174,7 +174,7 @@ def test_what_one_image_trained_the_other_serves_and_keeps(world: World, champio
         answer = running.caption()
         assert answer.status_code == httpx.codes.OK, answer.text
         assert answer.json()["model_version"] == f"{world.name}/1"
-        wait_for(lambda: running.health() == "healthy" or None, 60, running.health)
+        wait_for(lambda: running.health() == "healthy" or None, patience.LONGEST, running.health)
     finally:
         docker("rm", "--force", running.container)
     # Another container on the same volume, and no registry: the last good copy.

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx
+import patience
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -68,10 +68,10 @@ class Served:
     """Those that the service gave to a browser, in their order."""
 
     def next_answer(self) -> Answer:
-        return self.answers.get(timeout=60)
+        return self.answers.get(timeout=patience.LONGEST)
 
     def voice(self) -> list[str]:
-        captions: list[str] = httpx.get(f"{self.url}/v1/voice").json()["captions"]
+        captions: list[str] = patience.get(f"{self.url}/v1/voice").json()["captions"]
         return captions
 
 
@@ -102,8 +102,14 @@ def browser() -> Iterator[Browser]:
         )
 
 
-def test_a_page_of_another_origin_writes_nothing(browser: Browser, served: Served) -> None:
+def new_page(browser: Browser) -> Page:
     page = browser.new_page()
+    page.set_default_timeout(1000 * patience.LONGEST)
+    return page
+
+
+def test_a_page_of_another_origin_writes_nothing(browser: Browser, served: Served) -> None:
+    page = new_page(browser)
     page.goto(served.page)
     for mode in ("no-cors", "cors"):
         page.evaluate(WRITE, [served.url, mode, "WRITTEN BY ANOTHER PAGE"])
@@ -119,7 +125,7 @@ def test_a_page_of_another_origin_writes_nothing(browser: Browser, served: Serve
     }
     page.close()
     for html, method in attempts.items():
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(served.page)
         page.set_content(html, wait_until="commit")
         assert served.next_answer() == (method, "/v1/feedback", 403), html
@@ -128,7 +134,7 @@ def test_a_page_of_another_origin_writes_nothing(browser: Browser, served: Serve
 
 
 def test_a_page_under_a_name_that_is_rebound_to_this_machine_reads_nothing(browser: Browser, served: Served) -> None:
-    page = browser.new_page()
+    page = new_page(browser)
     answer = page.goto(f"http://{REBOUND}:{urlsplit(served.url).port}/v1/voice")
     assert answer is not None
     assert (answer.status, answer.json()["reason"]) == (421, "foreign_host")
@@ -137,7 +143,7 @@ def test_a_page_under_a_name_that_is_rebound_to_this_machine_reads_nothing(brows
 
 
 def test_the_services_own_page_and_one_that_is_named_may_write(browser: Browser, served: Served) -> None:
-    page = browser.new_page()
+    page = new_page(browser)
     for address, own in ((f"{served.url}/docs", "By our page"), (served.named, "By a page that is named")):
         page.goto(address)
         assert page.evaluate(WRITE, [served.url, "cors", own]) == 202

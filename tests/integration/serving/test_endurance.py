@@ -117,7 +117,7 @@ def watched(url: str, every: float) -> Iterator[Watch]:
 def refusal_seconds(url: str) -> float:
     """Return how long a refusal takes while nothing else is to be done."""
     times = []
-    with httpx.Client() as client:
+    with httpx.Client(timeout=patience.LONGEST) as client:
         for _ in range(30):
             started = time.perf_counter()
             answer = client.post(f"{url}/generate-caption", content=b"no photo", headers={"content-type": "text/plain"})

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import LONGEST
 
 from snap2caption.__main__ import known_variables
 from snap2caption.environment import find_unknown
@@ -56,6 +57,6 @@ def test_every_variable_that_the_project_itself_names_is_known() -> None:
 def test_commands_say_it_on_standard_error() -> None:
     command = [sys.executable, "-m", "snap2caption", "extract", "--help"]
     environment = {"SNAP2CAPTION_ARIA2_SECRT": "hunter2", "PATH": ""}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=LONGEST)
     assert "did you mean SNAP2CAPTION_ARIA2_SECRET?" in result.stderr
     assert "hunter2" not in result.stderr + result.stdout
