@@ -14,11 +14,12 @@ TURNS = range(8)
 
 _DOUBTS = 3
 """Places by which the bits of what is in doubt stand above those of the turn."""
-_WEAK = 0.03
-"""The share of a picture's slow change (root of the sum of squares of 15 frequencies) below which a sign, or a difference, is in doubt.
+_WEAK = {ACROSS: 0.08, DOWN: 0.08, DIAGONAL: 0.15}
+"""Shares of a picture's slow change (root of the sum of squares of 15 frequencies) below which a sign, or a difference, is in doubt.
 
-Of copies that were cropped by up to 2 % a side one in twenty differs by 0.04 to 0.06, one in a hundred by 0.06 to 0.09; a miss takes twice this
-share, around zero.
+A copy is missed if it lies beyond the share on one side of zero and its original on the other. Of 3,806 copies of photographs and scenes (encoded
+again, scaled, brighter, of more contrast, cropped by up to 5 % a side) none was; with 0.03 for all three, 25 were. Half as many hashes again are
+compared.
 """
 
 _BLOCK = 10_000
@@ -35,7 +36,7 @@ def find_turns(frequencies: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     found = np.zeros(len(frequencies), dtype=np.uint8)
     for bit, value in ((ACROSS, across), (DOWN, down), (DIAGONAL, wider)):
         found |= np.where(value < 0, bit, 0).astype(np.uint8)
-        found |= np.where(np.abs(value) < _WEAK * scale, bit << _DOUBTS, 0).astype(np.uint8)
+        found |= np.where(np.abs(value) < _WEAK[bit] * scale, bit << _DOUBTS, 0).astype(np.uint8)
     return found
 
 
@@ -54,7 +55,7 @@ def set_upright(
     doubts = turns >> _DOUBTS
     found, pictures = [], []
     for doubt in TURNS:
-        # A turn for each set of what is in doubt: m is n and a fifth more.
+        # A turn for each set of what is in doubt.
         these = np.flatnonzero((doubts & doubt) == doubt)
         wanted = (turns[these] ^ doubt) & max(TURNS)
         for turn in TURNS:
