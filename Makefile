@@ -32,7 +32,7 @@ install: $(INSTALLED) ## create .venv with everything, and the system packages t
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about 2.6 GB, some minutes the first time" >&2
-	@./scripts/install-system-packages $(LOG) "[1/4] system packages" aria2c:aria2
+	@./scripts/install-system-packages $(LOG) "[1/4] system packages" aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
 	@$(call has_pip,$(BIN)) || $(STEP) "[2/4] virtual environment" $(PYTHON) -m venv $(VENV)
 	@$(STEP) "[3/4] torch" $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
 	@$(STEP) "[4/4] everything else" $(PIP) --constraint constraints.txt --editable '.[dev]'

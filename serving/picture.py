@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from serving.emoji import can_draw_emoji, draw_emoji, emoji_width, split_emoji
+
 _SIDE, _TEXT, _MARGIN = 600, 620, 36
 _CAPTION_SIZE, _TAGS_SIZE, _FOOTER_SIZE = 30, 22, 15
 _LEADING = 1.5
@@ -40,7 +42,8 @@ class _Paragraph:
 def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer: str, out: Path) -> None:
     """Save *photo* with its caption and hashtags to the right, and *footer* in small below.
 
-    Pillow's own font has the letters of English only: accents are left off in the picture, and emoji and other scripts left out.
+    Pillow's own font has the letters of English only: accents are left off in the picture, and other scripts left out. Emoji are drawn where
+    their font is installed (`serving.emoji`), else left out.
     """
     canvas = Image.new("RGB", (_SIDE + _TEXT, _SIDE), _PAPER)
     canvas.paste(ImageOps.pad(photo, (_SIDE, _SIDE), color=_PAPER), (0, 0))
@@ -49,7 +52,7 @@ def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer:
     for paragraph in _fit(caption, hashtags, _SIDE - 3 * _MARGIN - _FOOTER_SIZE):
         font = ImageFont.load_default(paragraph.size)
         for line in paragraph.lines:
-            draw.text((left, top), line, fill=paragraph.ink, font=font)
+            _draw_line(canvas, (left, top), line, paragraph, font)
             top += paragraph.leading
         top += _MARGIN
     draw.text(
@@ -61,6 +64,23 @@ def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer:
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(out)
+
+
+def _draw_line(canvas: Image.Image, at: tuple[int, int], line: str, paragraph: _Paragraph, font: Font) -> None:
+    left, top = float(at[0]), at[1]
+    draw = ImageDraw.Draw(canvas)
+    for part, is_emoji in split_emoji(line):
+        if is_emoji:
+            picture = draw_emoji(part, paragraph.size)
+            canvas.paste(picture, (round(left), top), picture)
+        else:
+            draw.text((left, top), part, fill=paragraph.ink, font=font)
+        left += _width(part, font, paragraph.size)
+
+
+def _width(text: str, font: Font, size: int) -> float:
+    """Return how many pixels wide *text* is drawn."""
+    return sum(emoji_width(size) if is_emoji else font.getlength(part) for part, is_emoji in split_emoji(text))
 
 
 def _fit(caption: str, hashtags: Sequence[str], room: int) -> tuple[_Paragraph, _Paragraph]:
@@ -79,28 +99,35 @@ def _fit(caption: str, hashtags: Sequence[str], room: int) -> tuple[_Paragraph, 
 
 def _set(text: str, size: int, ink: str) -> _Paragraph:
     font = ImageFont.load_default(size)
-    lines = [line for paragraph in text.splitlines() for line in _wrap(paragraph, font, _TEXT - 2 * _MARGIN)]
+    lines = [line for paragraph in text.splitlines() for line in _wrap(paragraph, font, size, _TEXT - 2 * _MARGIN)]
     return _Paragraph(tuple(lines), size, ink)
 
 
-def _wrap(text: str, font: Font, width: int) -> list[str]:
+def _wrap(text: str, font: Font, size: int, width: int) -> list[str]:
     """Break *text* between words into lines of at most *width* pixels, and within a word that is longer than that."""
     lines, line = [], ""
     for word in text.split():
         longer = f"{line} {word}".strip()
-        if font.getlength(longer) <= width:
+        if _width(longer, font, size) <= width:
             line = longer
             continue
         lines.append(line)
         line = ""
-        for character in word:
-            if font.getlength(line + character) > width:
-                lines.append(line)
-                line = ""
-            line += character
+        for part, is_emoji in split_emoji(word):
+            for piece in [part] if is_emoji else part:
+                if _width(line + piece, font, size) > width:
+                    lines.append(line)
+                    line = ""
+                line += piece
     return [found for found in (*lines, line) if found]
 
 
 def _drawable(text: str) -> str:
-    """Return *text* in the letters that the font has."""
+    """Return *text* in the letters that the font has, and its emoji where they can be drawn."""
+    return "".join(
+        (part if can_draw_emoji() else "") if is_emoji else _in_letters(part) for part, is_emoji in split_emoji(text)
+    )
+
+
+def _in_letters(text: str) -> str:
     return unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()
