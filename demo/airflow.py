@@ -32,7 +32,7 @@ class AirflowClient:
 
     def __init__(self, access: AirflowAccess) -> None:
         self._access = access
-        self._http = httpx.Client(base_url=access.url, timeout=30.0)
+        self._http = httpx.Client(base_url=access.url, timeout=120.0)
         self._login()
 
     def __enter__(self) -> Self:

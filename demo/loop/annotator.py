@@ -14,7 +14,7 @@ def annotate(access: LabelStudioAccess, project: int) -> int:
     """Complete every task of *project* that nobody completed yet, as the habit asks; return how many there were."""
     done = 0
     with httpx.Client(
-        base_url=access.url, headers={"Authorization": f"Token {access.token}"}, timeout=60.0, follow_redirects=True
+        base_url=access.url, headers={"Authorization": f"Token {access.token}"}, timeout=120.0, follow_redirects=True
     ) as client:
         for task in _tasks(client, project):
             if task["total_annotations"]:

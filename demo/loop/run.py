@@ -43,7 +43,7 @@ class Loop:
         """
         photos = [take(10_000 + number).photo for number in range(COMPARED)]
         with self.display, AirflowClient(self.services.airflow) as airflow:
-            wait_for(partial(airflow.knows, _DAG), 120.0, lambda: f"Airflow did not find the DAG {_DAG}.")
+            wait_for(partial(airflow.knows, _DAG), 600.0, lambda: f"Airflow did not find the DAG {_DAG}.")
             airflow.end_unfinished_runs(_DAG)
             airflow.unpause(_DAG)
             with self.display.stage(CREATOR) as stage:

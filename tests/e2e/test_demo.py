@@ -130,7 +130,7 @@ def test_a_tone_changes_what_is_written(outcome: Outcome) -> None:
 
 def test_a_post_of_several_photos_in_her_own_voice(outcome: Outcome) -> None:
     photos = [make_pair(_UNSEEN, number).image for number in range(3)]
-    with Client(outcome.services.serving) as client:
+    with Client(outcome.services.serving, patience=patience.LONGEST) as client:
         client.set_voice(["Who's coming with me? This city made my week! 🎉🤩"])
         post = client.caption(*photos, options=Options(hashtags=5, emoji="none", explain=True))
         client.forget_voice()
