@@ -202,7 +202,9 @@ class Captioner:
         DECODE_TOKENS.observe(tokens)
         TOKEN_RATE.observe(tokens / took)
         met = {
-            Trouble.VOICE_SHORTENED: any(one.voice_shortened for one in written),
+            # Of a model that never met a voice, another notice says that none of it is read.
+            Trouble.VOICE_SHORTENED: any(one.voice_shortened for one in written)
+            and served.card.follows("voice", served.version.prompts),
             Trouble.VOICE_AWAY: saved is None,
             Trouble.GENERAL_HASHTAGS: not len(table) and options.regenerate is not Part.CAPTION,
         }

@@ -1,5 +1,6 @@
 """How a version of the model becomes an engine: loaded in this process, or handed to a server elsewhere."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from serving.schemas import MAX_VARIANTS
 from serving.settings import ServingSettings
 from serving.slots import Slots
 from snap2caption.errors import UserError
+from snap2caption.model_card import read_card
 from snap2caption.post import Request
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import Settings
@@ -58,9 +60,10 @@ class LocalLoader:
                 quantise(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
         batch = Slots if self._compile else Padded
-        engine = LocalEngine(
-            vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch, limits=self._limits
-        )
+        learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
+        # A small model that has never met a voice loses its thread in one: it gets the tone of it alone.
+        limits = self._limits if learned else replace(self._limits, voice=0)
+        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch, limits=limits)
         self._check_room(engine)
         self._base = base
         return engine

@@ -62,12 +62,10 @@ def _of_model(options: Options, request: Request, served: Served) -> Iterator[st
         yield f"The model was trained in {known} alone, so the caption may not be in {request.language}."
     if wanted and not has_list(wanted):
         yield f"There is no list of profanity in {request.language}: only English words are checked."
-    if served.card.instruction_tuned:
-        return
-    learned = served.version.prompts.split(",")
-    if request.voice and "voice" not in learned:
+    learned = served.version.prompts
+    if request.voice and not served.card.follows("voice", learned):
         yield "The model was not trained with a voice: of yours it follows the tone alone."
-    if request.hint and "hint" not in learned:
+    if request.hint and not served.card.follows("hint", learned):
         yield "The model was not trained with hints, so the caption may not follow yours."
 
 

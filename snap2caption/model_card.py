@@ -21,6 +21,10 @@ class ModelCard:
     instruction_tuned: bool = True
     """Whether it follows wishes in words that its training did not name."""
 
+    def follows(self, wish: str, learned: str) -> bool:
+        """Whether a model on this base follows *wish*, if the prompts that its adapter *learned* from named these (with commas between)."""
+        return self.instruction_tuned or wish in learned.split(",")
+
 
 NO_CARD = ModelCard()
 

@@ -1,18 +1,23 @@
 """Fitting requests into what a model reads: on the tokenizer of the model that the project ships."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import regex as re
+from peft import LoraConfig, get_peft_model
 from PIL import Image
 
 from serving.budget import PromptTooLongError, TokenLimits
 from serving.engine import Task, Written, write
+from serving.loading import LocalLoader
 from serving.local import LocalEngine
+from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, build_prompt
+from snap2caption.registry import ModelVersion
 from snap2caption.settings import ROOT
-from snap2caption.vlm import Decoding, VisionLanguageModel, load
+from snap2caption.vlm import Decoding, VisionLanguageModel, find_revision, load, quieten_peft
 
 pytestmark = pytest.mark.unit
 
@@ -180,3 +185,16 @@ def test_what_nobody_waits_for_is_read_no_further(vlm: VisionLanguageModel, thre
     # The company's eight tokens, and the chunks that were read before the client left; all would be 26 and more.
     assert chunks <= 8 + 4
     assert not len(engine._rows)
+
+
+@pytest.mark.parametrize(("learned", "read"), [("tone", ()), ("tone,voice", (NEWEST,))])
+def test_a_model_that_never_met_a_voice_is_given_none(learned: str, read: tuple[str, ...], tmp_path: Path) -> None:
+    models = ROOT / "models"
+    quieten_peft()
+    config = LoraConfig(r=4, target_modules=r".*language_model.*\.(q_proj|v_proj)")
+    get_peft_model(load("demo-base", models).model, config).save_pretrained(tmp_path)
+    version = ModelVersion(
+        1, "run", "demo-base", find_revision("demo-base", models), "data", "file:///nowhere", learned
+    )
+    engine = LocalLoader(ServingSettings(), models).load(version, tmp_path, "demo/1")
+    assert engine.fit(ask(Request(voice=(NEWEST,)))).voice == read
