@@ -31,11 +31,11 @@ PARAMS = {
     ),
     "size": Param(0, type="integer", minimum=0, title="Size", description="The zip's size in bytes; 0: not checked."),
     "cities": Param(
-        ["newyork", "chicago", "sanfrancisco"],
+        [],
         type="array",
         items={"type": "string"},
         title="Cities",
-        description="Which cities to keep.",
+        description="Which cities to keep, or all; empty: newyork, chicago and sanfrancisco, as far as the zip has them.",
     ),
     "seed": Param(0, type="integer", title="Seed", description="Of the split into train, validation and test."),
     "slice_pairs": Param(

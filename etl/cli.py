@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
 Out = Annotated[Path, typer.Option(help="Folder for the version's folder, and for the work in progress.")]
-Cities = Annotated[str, typer.Option(help="Which cities to keep, with commas between.")]
+Cities = Annotated[
+    str | None,
+    typer.Option(
+        help="Which cities to keep, with commas between, or all; by default newyork, chicago and sanfrancisco, as far as the zip has them."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of the split.")]
 Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")]
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
@@ -28,8 +33,6 @@ Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `tra
 
 SETTINGS = (Aria2Settings, LabelStudioSettings, AirflowSettings)
 """What the environment's variables can say here."""
-
-_CITIES = "newyork,chicago,sanfrancisco"
 
 
 def register(app: typer.Typer) -> None:
@@ -74,7 +77,7 @@ def extract(
 def transform(
     corpus: Corpus,
     out: Out,
-    cities: Cities = _CITIES,
+    cities: Cities = None,
     seed: Seed = 0,
     previous: Previous = None,
     source_url: SourceUrl = None,
@@ -89,7 +92,7 @@ def transform(
         folder = stage.transform(
             corpus,
             out,
-            cities=cities.split(","),
+            cities=_split(cities),
             seed=seed,
             previous=previous,
             source_urls=source_url or (),
@@ -102,7 +105,7 @@ def transform(
 def transform_plan(
     corpus: Corpus,
     out: Out,
-    cities: Cities = _CITIES,
+    cities: Cities = None,
     seed: Seed = 0,
     previous: Previous = None,
     slice_pairs: Annotated[
@@ -116,7 +119,7 @@ def transform_plan(
     """
     from etl import transform as stage
 
-    plan = stage.plan(corpus, out, cities=cities.split(","), seed=seed, previous=previous, slice_pairs=slice_pairs)
+    plan = stage.plan(corpus, out, cities=_split(cities), seed=seed, previous=previous, slice_pairs=slice_pairs)
     document = {"work": str(plan.work), "slices": plan.slices, "pairs": plan.pairs}
     print_result(f"{plan.work} {plan.slices}", document, as_json=as_json)
 
@@ -146,6 +149,10 @@ def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers =
     from etl import transform as stage
 
     _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
+
+
+def _split(cities: str | None) -> list[str] | None:
+    return None if cities is None else cities.split(",")
 
 
 def _print_version(folder: Path, *, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from etl.transform import transform
 from etl.transform.archive import normalise_city
 from etl.transform.assembly import file_of, hash_of
 from etl.transform.card import CARD, Card
+from etl.transform.cities import ALL
 from etl.transform.columns import assigned
 from etl.transform.database import write_table
 from etl.transform.picture import hash_picture
@@ -127,7 +128,7 @@ class _Builder:
         made = transform(
             archive,
             self.work / "made",
-            cities=sorted({*self.corpus.manifest.splits["train"].cities, ELSEWHERE}),
+            cities=[ALL],
             seed=self.seed,
             previous=_as_version(self.work / "earlier", earlier),
             source_urls=(source,),

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.transform import columns
+from etl.transform.archive import nothing_usable
 from etl.transform.card import CARD, Card
 from etl.transform.database import BATCH, batches, open_database, view, write_table
 from etl.transform.files import digest_of, sync
 from etl.transform.group import group
-from etl.transform.reasons import Reason, nothing_usable
+from etl.transform.reasons import Reason
 from etl.transform.shards import SAMPLES_PER_SHARD, write_shard
 from etl.transform.split import assign
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags

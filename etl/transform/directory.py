@@ -21,7 +21,9 @@ _LOCATOR = struct.Struct("<4sLQL")  # 4.3.15
 _END_64 = struct.Struct("<4sQ2H2L4Q")  # 4.3.14
 _RECORD = struct.Struct("<4s4x2H4x3L3H4x2L")  # 4.3.12, without versions, date, disk and internal attributes
 _LOCAL_HEADER = 30  # 4.3.7, without the name and the extra field
-_MAX_COMMENT = 0xFFFF
+_TAIL = 1 << 20
+"""Bytes at the end of a file in which the end record is looked for: a comment, at most 64 KiB, and what transfers and disks put after an archive."""
+_WRAP_16, _WRAP_32 = 1 << 16, 1 << 32
 _IN_EXTRA, _ZIP64, _EXTRA_FIELD = 0xFFFFFFFF, 0x0001, struct.Struct("<HH")  # 4.5.3
 _ENCRYPTED, _UTF8 = 1 << 0, 1 << 11  # 4.4.4
 _CHUNK = 1 << 20
@@ -52,6 +54,10 @@ class _Place:
     start: int
     size: int
     members: int
+    shift: int = 0
+    """How much further than they say members lie: what is before the archive (a program that unpacks it), or what does not fit into 32 bits."""
+    wraps: bool = False
+    """Whether numbers that are too large for their fields were cut off, as macOS does it, in place of the records for archives over 4 GB."""
 
 
 class Directory:
@@ -67,10 +73,7 @@ class Directory:
         self._length = stream.seek(0, os.SEEK_END)
         self._place = self._find()
         if self._place.members > MAX_MEMBERS:
-            raise UserError(
-                f"{path} has {self._place.members} members, more than the {MAX_MEMBERS} that a corpus may have; "
-                "check that it is the corpus."
-            )
+            raise self._too_many(self._place.members)
 
     @property
     def start(self) -> int:
@@ -83,7 +86,7 @@ class Directory:
         Raises:
             UserError: it does not have the records that it should have.
         """
-        found, data, at = 0, b"", 0
+        found, data, at, shift, last = 0, b"", 0, self._place.shift, 0
         left = self._place.size
         self._stream.seek(self._place.start)
         while left or at < len(data):
@@ -95,8 +98,14 @@ class Directory:
                 data, at = data[at:] + chunk, 0
             entry, at = self._entry(data, at)
             found += 1
-            yield entry
-        if found != self._place.members:
+            if found > MAX_MEMBERS:
+                raise self._too_many(found)
+            if self._place.wraps and self._length > _WRAP_32:
+                # Such archives list their members in the order in which they lie.
+                shift += _WRAP_32 if entry.offset < last else 0
+                last = entry.offset
+            yield entry._replace(offset=entry.offset + shift, end=entry.end + shift) if shift else entry
+        if found != self._place.members and not (self._place.wraps and (found - self._place.members) % _WRAP_16 == 0):
             raise self._broken()
 
     def _entry(self, data: bytes, at: int) -> tuple[Entry, int]:
@@ -121,42 +130,58 @@ class Directory:
         return entry, end
 
     def _find(self) -> _Place:
-        """Find the end record, the last thing in the file but for a comment, and with it the directory, just before it."""
-        tail_start = max(0, self._length - _END.size - _MAX_COMMENT)
+        """Find the end record, the last thing in the file but for a comment or what came after the archive, and the directory just before it."""
+        tail_start = max(0, self._length - _TAIL)
         tail = self._read(tail_start, self._length - tail_start)
-        at = len(tail)
+        at, is_there = len(tail), False
         while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
             if len(tail) - at < _END.size:
                 continue
+            is_there = True
             _, _, _, _, members, size, start, comment_length = _END.unpack_from(tail, at)
-            if at + _END.size + comment_length == len(tail):
-                break
-        else:
-            raise UserError(f"{self._path} is not a zip, or cut off; fetch it again with `snap2caption extract`.")
-        end = tail_start + at
-        if (place_64 := self._find_64(end - _LOCATOR.size)) is not None:
-            start, size, members, end = place_64
-        if start + size != end:
+            if at + _END.size + comment_length <= len(tail):
+                place = self._place_before(tail_start + at, members, size, start)
+                if place is not None:
+                    return place
+        if is_there:
             raise self._broken()
-        return _Place(start, size, members)
+        raise UserError(f"{self._path} is not a zip, or cut off; fetch it again with `snap2caption extract`.")
+
+    def _place_before(self, end: int, members: int, size: int, start: int) -> _Place | None:
+        """Return where the directory lies that the end record at *end* tells of; None: there is none there."""
+        place_64 = self._find_64(end - _LOCATOR.size)
+        if place_64 is not None:
+            start, size, members, end = place_64
+        found = end - size
+        shift = found - start
+        if shift < 0 or (self._read(found, 4) != b"PK\x01\x02" if size else shift):
+            return None
+        wraps = place_64 is None and shift % _WRAP_32 == 0
+        return _Place(found, size, members, 0 if wraps else shift, wraps)
 
     def _find_64(self, at: int) -> tuple[int, int, int, int] | None:
         """Return the directory's start, size, number of members, and end, as an archive over 4 GB has them; None from a smaller one."""
         locator = self._read(at, _LOCATOR.size)
         if len(locator) < _LOCATOR.size or not locator.startswith(b"PK\x06\x07"):
             return None
-        end = _LOCATOR.unpack(locator)[2]
-        record = self._read(end, _END_64.size)
-        if len(record) < _END_64.size or not record.startswith(b"PK\x06\x06"):
-            raise self._broken()
-        *_, members, size, start = _END_64.unpack(record)
-        return start, size, members, end
+        # Where it says, or just before, if something is before the archive.
+        for end in (_LOCATOR.unpack(locator)[2], at - _END_64.size):
+            record = self._read(end, _END_64.size)
+            if len(record) == _END_64.size and record.startswith(b"PK\x06\x06"):
+                *_, members, size, start = _END_64.unpack(record)
+                return start, size, members, end
+        raise self._broken()
 
     def _read(self, at: int, size: int) -> bytes:
         if not 0 <= at < self._length:
             return b""
         self._stream.seek(at)
         return self._stream.read(size)
+
+    def _too_many(self, members: int) -> UserError:
+        return UserError(
+            f"{self._path} has {members} members, more than the {MAX_MEMBERS} that a corpus may have; check that it is the corpus."
+        )
 
     def _broken(self) -> UserError:
         return UserError(
@@ -186,6 +211,6 @@ def _decode(name: bytes, flags: int) -> str | None:
     if name.isascii():
         return name.decode("ascii")  # in both encodings the same, and five times as fast
     try:
-        return name.decode("utf-8" if flags & _UTF8 else "cp437")
+        return name.decode("utf-8")  # as many programs write it, without saying so
     except UnicodeDecodeError:
-        return None
+        return None if flags & _UTF8 else name.decode("cp437")

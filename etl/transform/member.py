@@ -1,5 +1,7 @@
 """Reading a member of a zip by its place in the file, without the archive's directory: any process can read any member."""
 
+import bz2
+import lzma
 import os
 import struct
 import zipfile
@@ -10,10 +12,17 @@ from typing import BinaryIO
 # APPNOTE.TXT 4.3.7: signature, 22 bytes that the directory has too, and how long the name and the extra field after it are.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _USUAL_HEADER = 512
+_LZMA_HEADER, _LZMA_PROPERTIES = struct.Struct("<2sH"), 5
+
+MAX_DICTIONARY = 64 * 1024 * 1024
+"""Bytes of memory that an LZMA member may ask for; no photo that is taken is larger."""
+
+METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
+"""Compressions that are read. Deflate64, Zstandard, PPMd and the rest are not."""
 
 
 class DamagedError(Exception):
-    """The member can't be read: cut off, changed, or compressed in a way that corpora are not."""
+    """The member can't be read: cut off, changed, or compressed in another way than `METHODS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +57,33 @@ class Member:
         return data
 
     def _inflate(self, data: bytes) -> bytes:
-        if self.method == zipfile.ZIP_STORED:
-            return data
-        if self.method != zipfile.ZIP_DEFLATED:
-            raise DamagedError("an unusual compression")
+        most = self.size + 1
         try:
-            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, self.size + 1)
-        except zlib.error as error:
+            if self.method == zipfile.ZIP_STORED:
+                return data
+            if self.method == zipfile.ZIP_DEFLATED:
+                return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, most)
+            if self.method == zipfile.ZIP_BZIP2:
+                return bz2.BZ2Decompressor().decompress(data, most)
+            if self.method == zipfile.ZIP_LZMA:
+                return _lzma_decompressor(data).decompress(data[_LZMA_HEADER.size + _LZMA_PROPERTIES :], most)
+        except (zlib.error, OSError, lzma.LZMAError, ValueError, struct.error) as error:
             raise DamagedError(str(error)) from error
+        raise DamagedError("an unusual compression")
+
+
+def _lzma_decompressor(data: bytes) -> lzma.LZMADecompressor:
+    """Return what reads the stream after its header (5.8.8): a version, and the properties, here spelled out for liblzma."""
+    _, length = _LZMA_HEADER.unpack_from(data)
+    if length != _LZMA_PROPERTIES:
+        raise ValueError("LZMA properties of another length")
+    packed, dictionary = struct.unpack_from("<BL", data, _LZMA_HEADER.size)
+    rest, literal_context = divmod(packed, 9)
+    position, literal_position = divmod(rest, 5)
+    chosen = {"id": lzma.FILTER_LZMA1, "lc": literal_context, "lp": literal_position, "pb": position}
+    return lzma.LZMADecompressor(
+        lzma.FORMAT_RAW, filters=[{**chosen, "dict_size": max(4096, min(dictionary, MAX_DICTIONARY))}]
+    )
 
 
 @dataclass(frozen=True, slots=True)

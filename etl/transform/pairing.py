@@ -12,6 +12,8 @@ from etl.transform.database import BATCH, batches, open_database, view, write_ta
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_CITIES = "SELECT city, bool_or(kind = 'image') FROM members WHERE kind IS NOT NULL AND city <> '' GROUP BY city"
+
 # A member shares bytes with another if one that starts before it ends after its start, or the next one starts before its end.
 _JUDGED = """
 CREATE TABLE judged AS
@@ -90,6 +92,13 @@ def write_members(corpus: Path, path: Path) -> None:
         UserError: there is no corpus, or it is no zip, cut off, or damaged.
     """
     write_table(path, columns.members(), _in_batches(list_members(corpus)))
+
+
+def find_cities(members: Path) -> dict[str, bool]:
+    """Return each city of the table of all members, and whether it has photos."""
+    with open_database(members.parent) as connection:
+        view(connection, "members", members)
+        return dict(connection.execute(_CITIES).fetchall())
 
 
 def write_pairs(members: Path, path: Path, cities: Sequence[str], slice_pairs: int) -> tuple[int, dict[str, int]]:

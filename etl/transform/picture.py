@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from etl.transform.reasons import Reason
 from etl.transform.turns import find_turns
-from snap2caption.images import MAX_PIXELS
+from snap2caption.images import FORMATS, MAX_PIXELS
 
 HASH_SIZE = 16
 """Bits a side of the perceptual hash: 256 in all."""
@@ -35,7 +35,7 @@ MIN_SIDE, MAX_SIDE, MAX_ASPECT = 64, 10_000, 5.0
 
 
 def look_at(data: bytes) -> npt.NDArray[np.float64] | Reason:
-    """Decode a JPEG completely (a check of its header would miss a truncation).
+    """Decode a picture completely, whatever its file was called (a check of its header would miss a truncation).
 
     Returns:
         (2, 16, 16): the lowest frequencies of the grey picture, and of its inner part (`INSET`), for `hash_pictures`; or what is wrong.
@@ -108,7 +108,7 @@ def _decode(data: bytes) -> npt.NDArray[np.uint8] | Reason:
 def _decode_doubtful(data: bytes) -> npt.NDArray[np.uint8] | Reason:
     """Return the picture if Pillow takes it, with which training decodes; else what is wrong."""
     try:
-        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if _is_odd(*image.size):
                 return Reason.ODD_DIMENSIONS
             image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))

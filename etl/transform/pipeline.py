@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from etl.transform.archive import no_corpus, normalise_city
+from etl.transform.archive import no_corpus, nothing_usable
 from etl.transform.assembly import hash_of, write_version
+from etl.transform.cities import choose_cities
 from etl.transform.files import digest_of, written
 from etl.transform.group import MAX_DISTANCE
-from etl.transform.pairing import write_members, write_pairs
+from etl.transform.pairing import find_cities, write_members, write_pairs
 from etl.transform.picture import HASH_SIZE
-from etl.transform.reasons import nothing_usable
 from etl.transform.shards import SAMPLES_PER_SHARD
 from etl.transform.slices import load, write_slice
 from etl.transform.tables import find_assignments
@@ -24,14 +24,12 @@ from etl.transform.workers import Workers, start_workers
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Source
 
-DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
-
 SLICE_PAIRS = 25_000
 """Pairs of a slice: some seconds of work for a machine, or a minute."""
 MAX_SLICES = 1000
 """Airflow maps a task over no more than 1,024 by default."""
 
-CODE_VERSION = 10
+CODE_VERSION = 11
 """Counted up when the same corpus and settings give other samples than before."""
 
 OnProgress = Callable[[int, int], None]
@@ -53,7 +51,7 @@ def transform(
     corpus: Path,
     out: Path,
     *,
-    cities: Sequence[str] = DEFAULT_CITIES,
+    cities: Sequence[str] | None = None,
     seed: int = 0,
     previous: Path | None = None,
     source_urls: Sequence[str] = (),
@@ -69,7 +67,7 @@ def transform(
     Args:
         corpus: the zip.
         out: where to put the version's folder, and the work in progress.
-        cities: which to keep.
+        cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
         source_urls: where the zip came from, for the record.
@@ -80,7 +78,7 @@ def transform(
         The version's folder, ``out/<version>``.
 
     Raises:
-        UserError: no zip, or nothing usable in it.
+        UserError: no zip, a city that is not in it, or nothing usable.
     """
     with start_workers(workers) as pool:
         pool.start(load)
@@ -97,7 +95,7 @@ def plan(
     corpus: Path,
     out: Path,
     *,
-    cities: Sequence[str] = DEFAULT_CITIES,
+    cities: Sequence[str] | None = None,
     seed: int = 0,
     previous: Path | None = None,
     slice_pairs: int = SLICE_PAIRS,
@@ -107,37 +105,34 @@ def plan(
     Args:
         corpus: the zip.
         out: where to put the version's folder, and the work in progress. Every machine that takes part sees both paths.
-        cities: which to keep.
+        cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
         slice_pairs: how many pairs a slice has. The version does not depend on it.
 
     Raises:
-        UserError: no zip, nothing of the cities in it, no such earlier version, or too many slices.
+        UserError: no zip, a city that is not in it, nothing usable of the cities, no such earlier version, or too many slices.
     """
-    wanted = sorted({normalise_city(city) for city in cities} - {""})
-    if not wanted:
-        raise UserError("No city was given; give at least one, such as --cities newyork.")
     corpus, out = corpus.absolute(), out.absolute()
     try:
         corpus.stat()  # before anything is made in *out*
     except OSError as error:
         raise no_corpus(corpus, error) from error
     earlier = find_assignments(previous) if previous else None
-    settings = Settings(
-        cities=tuple(wanted),
-        seed=seed,
-        previous=Manifest.read(previous).version if previous else None,
-        near_duplicate_bits=MAX_DISTANCE,
-        hash_size=HASH_SIZE,
-        samples_per_shard=SAMPLES_PER_SHARD,
-        code=CODE_VERSION,
-    )
     with _disk_of(out), lobby(out, corpus) as folder, ThreadPoolExecutor(1) as aside:
         # Both read the corpus, each on a core of its own.
         digesting = aside.submit(_digest, corpus)
         members = folder / "members.parquet"
         write_members(corpus, members)
+        settings = Settings(
+            cities=choose_cities(corpus, cities, find_cities(members)),
+            seed=seed,
+            previous=Manifest.read(previous).version if previous else None,
+            near_duplicate_bits=MAX_DISTANCE,
+            hash_size=HASH_SIZE,
+            samples_per_shard=SAMPLES_PER_SHARD,
+            code=CODE_VERSION,
+        )
         digest = digesting.result()
         slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
         work = Work(slot.work(slice_pairs))

@@ -1,10 +1,6 @@
 """Why a sample is not used. A bad sample is a value with a reason, and counted; it is never an exception."""
 
-from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from pathlib import Path
-
-from snap2caption.errors import UserError
 
 
 class Reason(StrEnum):
@@ -21,14 +17,9 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"
     UNSAFE_PATH = "unsafe_path"
     ENCRYPTED = "encrypted"
+    UNSUPPORTED_COMPRESSION = "unsupported_compression"
     OVERSIZED = "oversized"
     OUT_OF_BOUNDS = "out_of_bounds"
     """The archive's directory places it where the archive has no members."""
     OVERLAPPING = "overlapping"
     """It shares bytes with another member, as in a bomb that needs no recursion."""
-
-
-def nothing_usable(corpus: Path, cities: Sequence[str], dropped: Mapping[str, int]) -> UserError:
-    """Return the error that says so, and why."""
-    why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items())) or "it is empty"
-    return UserError(f"Nothing in {corpus} can be used for {', '.join(cities)} ({why}); check the cities and the zip.")

@@ -49,8 +49,9 @@ class PlanOperator(CommandOperator):
     def execute(self, context: Any) -> list[int]:
         """Pair photos and captions."""
         where = ("--out", str(Settings().state_dir / "work"))
-        how = ("--cities", ",".join(self.cities), "--seed", str(self.seed), "--slice-pairs", str(self.slice_pairs))
-        plan = self.run("transform-plan", str(self.corpus), *where, *how)
+        which = ("--cities", ",".join(self.cities)) if self.cities else ()
+        how = ("--seed", str(self.seed), "--slice-pairs", str(self.slice_pairs))
+        plan = self.run("transform-plan", str(self.corpus), *where, *which, *how)
         context["ti"].xcom_push(key=WORK, value=plan["work"])
         return list(range(plan["slices"]))
 

@@ -1,5 +1,6 @@
 import contextlib
 import stat
+import unicodedata
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_each_bad_sample_has_one_reason(tmp_path: Path) -> None:
     assert pairs_of(path) == ([], {"oversized": 1, "encrypted": 1})
 
 
-@pytest.mark.parametrize("name", ["../{}", "/{}", "a/../{}", "C:/{}", "a\\{}"])
+@pytest.mark.parametrize("name", ["../{}", "/{}", "a/../{}", "C:/{}", "..\\{}", "\\{}", "a\\..\\{}", "C:\\{}"])
 def test_members_that_would_escape_are_counted(tmp_path: Path, name: str) -> None:
     pairs, dropped = pair_up(tmp_path / "corpus.zip", {name.format(f"{IMAGES}/chicago/1.jpg"): "photo"})
     assert pairs == []
@@ -115,7 +116,7 @@ def test_a_link_is_counted(tmp_path: Path) -> None:
     assert pairs_of(tmp_path / "corpus.zip") == ([], {"unsafe_path": 1})
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_no_damage_goes_unnoticed(tmp_path: Path, compression: int) -> None:
     path = tmp_path / "corpus.zip"
     text = "a caption with many words, so that it is packed: " + " ".join(map(str, range(200)))
@@ -125,6 +126,8 @@ def test_no_damage_goes_unnoticed(tmp_path: Path, compression: int) -> None:
     ((pair,), _) = pairs_of(path)
     caption = member(pair, "caption")
     whole = path.read_bytes()
+    with path.open("rb") as archive:
+        assert caption.read(archive) == text.encode()
     for at in range(caption.offset, caption.offset + 60 + caption.compressed, 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         # Whole again where a date or the name was hit, which a reader needs not.
@@ -133,3 +136,72 @@ def test_no_damage_goes_unnoticed(tmp_path: Path, compression: int) -> None:
     path.write_bytes(whole[: caption.offset + 20])
     with path.open("rb") as archive, pytest.raises(DamagedError):
         caption.read(archive)
+
+
+@pytest.mark.parametrize(
+    ("image", "caption"),
+    [
+        (f"My corpus (2)/backup/{IMAGES}/chicago/1.jpg", f"My corpus (2)/backup/{CAPTIONS}/chicago/1.txt"),
+        ("holiday/chicago/1.jpg", "holiday/chicago/1.txt"),
+        ("chicago/1.jpg", "chicago/1.txt"),
+        ("photos/chicago/1.jpg", "words/Chicago/1.txt"),
+        ("Training/cities_instagram/chicago/img_resized_1M/1.jpg", "Training/cities_instagram/chicago/captions_resized_1M/1.txt"),
+        (f"{IMAGES}/chicago/1.jpg".replace("/", "\\"), f"{CAPTIONS}/chicago/1.txt".replace("/", "\\")),
+        *((f"{IMAGES}/chicago/1.{kind}", f"{CAPTIONS}/chicago/1.TXT") for kind in ("JPG", "jpeg", "JPE", "jfif", "png", "WebP")),
+    ],
+)  # fmt: skip
+def test_layouts_and_names_of_other_tools_are_read(tmp_path: Path, image: str, caption: str) -> None:
+    path = tmp_path / "corpus.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in ((image, "photo"), (caption, "caption")):
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # as it is: the constructor turns backslashes on Windows
+            archive.writestr(info, text)
+    ((pair,), dropped) = pairs_of(path)
+    assert (pair["id"], pair["city"], dropped) == ("1", "chicago", {})
+    assert (read(path, pair, "image"), read(path, pair, "caption")) == (b"photo", b"caption")
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_names_in_either_normal_form_are_one(tmp_path: Path, *, says_so: bool) -> None:
+    image, caption = (unicodedata.normalize(form, "é") for form in ("NFD", "NFC"))
+    path = tmp_path / "corpus.zip"
+    members = {f"{IMAGES}/chicago/caf{image}.jpg": "photo", f"{CAPTIONS}/chicago/caf{caption}.txt": "caption"}
+    ((pair,), dropped) = pair_up(path, members)
+    if not says_so:  # macOS writes UTF-8 and leaves the flag away
+        data = bytearray(path.read_bytes())
+        for mark, at in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+            place = data.find(mark)
+            while place >= 0:
+                data[place + at] &= ~0x08
+                place = data.find(mark, place + 1)
+        path.write_bytes(data)
+        ((pair,), dropped) = pairs_of(path)
+    assert (pair["id"], dropped) == ("café", {})
+    assert normalise_city(unicodedata.normalize("NFD", "São Paulo")) == normalise_city("são paulo")
+
+
+def test_a_name_in_the_old_encoding_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.zip"
+    pair_up(path, {f"{IMAGES}/chicago/caf@.jpg": "photo", f"{CAPTIONS}/chicago/caf@.txt": "caption"})
+    path.write_bytes(path.read_bytes().replace(b"caf@", "café".encode("cp437")))
+    ((pair,), _) = pairs_of(path)
+    assert pair["id"] == "café"
+
+
+def test_a_compression_that_is_not_read_is_a_reason_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.zip"
+    pair_up(path, {f"{IMAGES}/chicago/1.jpg": "photo", f"{CAPTIONS}/chicago/1.txt": "caption"})
+    set_method(path, 9)
+    assert pairs_of(path) == ([], {"unsupported_compression": 1})
+
+
+def set_method(path: Path, method: int) -> None:
+    """Say that the members are compressed by another *method*."""
+    data = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        place = data.find(mark)
+        while place >= 0:
+            data[place + at] = method
+            place = data.find(mark, place + 1)
+    path.write_bytes(data)

@@ -1,6 +1,7 @@
 """Archives as hostile hands write them, and large ones, byte by byte."""
 
 import io
+import itertools
 import struct
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.unit
 
 CAPTION, IMAGE = (f"{kind}_resized_1M/cities_instagram/chicago/{{}}" for kind in ("captions", "img"))
 LIE = 0xFFFFFFFF
+LARGEST = 1 << 32
 
 
 @dataclass
@@ -227,3 +229,50 @@ def test_a_name_that_is_no_text_is_unsafe(tmp_path: Path) -> None:
 def test_zeros_in_names_are_unsafe(tmp_path: Path) -> None:
     write_zip(tmp_path / "corpus.zip", [Told(IMAGE.format("1.jpg\0.txt")), *pair("2")])
     assert pairs(tmp_path / "corpus.zip") == (["2"], {"unsafe_path": 1})
+
+
+@pytest.mark.parametrize("after", [b"\r\n", bytes(100_000), b"PK\x05\x06"])
+@pytest.mark.parametrize("before", [b"", b"#!/bin/sh\n" * 50])
+@pytest.mark.parametrize("big", [False, True])
+def test_what_lies_before_and_after_an_archive_does_no_harm(
+    tmp_path: Path, *, big: bool, before: bytes, after: bytes
+) -> None:
+    path = tmp_path / "corpus.zip"
+    write_zip(path, [*pair("1"), *pair("2")], big=big, comment=b"a comment")
+    path.write_bytes(before + path.read_bytes() + after)
+    assert pairs(path) == (["1", "2"], {})
+    whole = path.read_bytes()
+    assert [whole[found.offset :].startswith(b"PK\x03\x04") for found in entries(path)] == [True] * 4
+
+
+def test_a_count_that_wraps_as_on_macos_is_read(tmp_path: Path) -> None:
+    count = 0x10000 + 4
+    names = [IMAGE.format(f"{number}.jpg").encode() for number in range(count)]
+    bodies = [
+        struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, 0, 0, 0, len(name), 0) + name for name in names
+    ]
+    offsets = itertools.accumulate(map(len, bodies), initial=0)
+    records = b"".join(
+        struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 20, 20, 0, 0, 0, 0x21, 0, 0, 0, len(name), 0, 0, 0, 0, 0, offset)
+        + name
+        for name, offset in zip(names, offsets, strict=False)
+    )
+    body = b"".join(bodies)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(records), len(body), 0)
+    (tmp_path / "corpus.zip").write_bytes(body + records + end)
+    found = entries(tmp_path / "corpus.zip")
+    assert (len(found), found[-1].name, found[-1].offset) == (count, names[-1].decode(), len(body) - len(bodies[-1]))
+
+
+def test_offsets_that_wrap_as_on_macos_are_read(tmp_path: Path) -> None:
+    path, names = tmp_path / "corpus.zip", ("1", "2", "3")
+    places, records = (100, (4 << 30) + 50, (4 << 30) + 9000), b""
+    with path.open("wb") as archive:
+        for name, place in zip(names, places, strict=True):
+            archive.seek(place)  # a hole: it takes no room on the disk
+            archive.write(struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0x21, 0, 0, 0, 1, 0) + name.encode())
+            numbers = (20, 20, 0, 0, 0, 0x21, 0, 0, 0, 1, 0, 0, 0, 0, 0, place % LARGEST)
+            records += struct.pack("<4s6H3L5H2L", b"PK\x01\x02", *numbers) + name.encode()
+        start = archive.tell()
+        archive.write(records + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 3, 3, len(records), start % LARGEST, 0))
+    assert [(found.name, found.offset) for found in entries(path)] == list(zip(names, places, strict=True))

@@ -58,10 +58,10 @@ def test_the_second_hash_is_that_of_the_inner_part() -> None:
         assert (whole[256:] != inner[:256]).sum() < (whole[:256] != inner[:256]).sum() / 2
 
 
-def hash_of(picture: Image.Image) -> np.ndarray:
+def hash_of(picture: Image.Image, kind: str = "JPEG") -> np.ndarray:
     """The bits of both views."""
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=95)
+    picture.save(stream, kind, quality=95)
     found = hash_picture(stream.getvalue())
     assert isinstance(found, bytes)
     return np.unpackbits(np.frombuffer(found[:TURN], dtype=np.uint8))
@@ -70,3 +70,12 @@ def hash_of(picture: Image.Image) -> np.ndarray:
 def test_pictures_of_one_colour_are_alike() -> None:
     hashes = hash_pictures([look_at(jpeg(width, 100)) for width in (100, 150, 300)])
     assert len(set(hashes)) == 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_picture_of_another_format_is_one_whatever_it_is_called(kind: str) -> None:
+    picture = render(sample_scene(random.Random(1)), 1)
+    assert (hash_of(picture, kind) != hash_of(picture)).mean() < 0.1
+    stream = io.BytesIO()
+    picture.save(stream, kind)
+    assert look_at(stream.getvalue()[:-200]) in {Reason.TRUNCATED_IMAGE, Reason.CORRUPT_IMAGE}
