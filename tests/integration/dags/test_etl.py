@@ -1,7 +1,9 @@
 """The DAG `etl` run task by task, as `airflow dags test` does."""
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,14 @@ PAIRS, SLICE_PAIRS = 60, 25
 
 RUN = """
 import json, sys
+from pathlib import Path
 from airflow.dag_processing.dagbag import DagBag
 
 dag = DagBag(sys.argv[1]).dags["etl"]
 found = []
-for _ in range(2):
+for turn in range(3):
+    if turn == 2:
+        next(Path(merged).glob("train-*.tar")).write_bytes(b"damaged")
     run = dag.test(run_conf=json.loads(sys.argv[2]))
     tasks = sorted((task.task_id, task.map_index, str(task.state)) for task in run.get_task_instances())
     merged = run.get_task_instance("transform.merge").xcom_pull(task_ids="transform.merge", map_indexes=-1)
@@ -39,7 +44,7 @@ def corpus_url(tmp_path: Path) -> Iterator[str]:
     write_corpus(tmp_path / "corpus" / "corpus.zip", PAIRS, 3, traps=True)
     with Stack(tmp_path) as stack:
         stack.start([service])
-        yield f"{address}/corpus.zip"
+        yield f"{address.replace('://', '://anna:topsecret@')}/corpus.zip?X-Amz-Signature=topsecret"
 
 
 def test_the_slices_of_a_run_give_the_version_of_one_process(
@@ -47,7 +52,7 @@ def test_the_slices_of_a_run_give_the_version_of_one_process(
 ) -> None:
     alone = transform(tmp_path / "corpus" / "corpus.zip", tmp_path / "alone", source_urls=[corpus_url])
     state = tmp_path / "state"
-    first, again = run_airflow(
+    first, again, damaged = run_airflow(
         Path(dags.__file__).parent,
         RUN,
         json.dumps({"urls": [corpus_url], "slice_pairs": SLICE_PAIRS}),
@@ -60,9 +65,7 @@ def test_the_slices_of_a_run_give_the_version_of_one_process(
     assert [index for task, index in states if task == "transform.slice"] == [0, 1, 2]
     shared = Path(first["version"])
     assert shared == state / "work" / alone.name
-    assert {file.name: file.read_bytes() for file in shared.iterdir()} == {
-        file.name: file.read_bytes() for file in alone.iterdir()
-    }
+    assert content(shared) == content(alone)
     assert (state / "datasets" / alone.name / "manifest.json").exists()
     assert not list(shared.parent.glob(".work-*"))
 
@@ -71,3 +74,26 @@ def test_the_slices_of_a_run_give_the_version_of_one_process(
     assert states.pop("transform.slice") == "skipped"
     assert set(states.values()) == {"success"}
     assert again["version"] == first["version"]
+
+    # Damaged, the version was made again by an ordinary run.
+    assert {state for _, _, state in damaged["tasks"]} == {"success"}
+    assert damaged["version"] == first["version"]
+    assert content(shared) == content(alone)
+
+    # Of what Airflow and the stages have written, the run's own configuration alone holds what the URL did.
+    written = [
+        file for folder in (state, tmp_path / "airflow" / "logs") for file in folder.rglob("*") if file.is_file()
+    ]
+    assert not [file for file in written if b"topsecret" in file.read_bytes()]
+    assert rows_with("topsecret", tmp_path / "airflow" / "airflow.db") == {"dag_run"}
+
+
+def content(version: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in version.iterdir()}
+
+
+def rows_with(text: str, database: Path) -> set[str]:
+    """Return the tables that have it in a row."""
+    with closing(sqlite3.connect(database)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name for name in tables if text in repr(connection.execute(f'SELECT * FROM "{name}"').fetchall())}  # noqa: S608
