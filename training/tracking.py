@@ -22,6 +22,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Split
+from snap2caption.redaction import redact_url
 from snap2caption.registry import VERDICT as VERDICT  # it is one of the names below
 from training.pyfunc import signature
 from training.recipe import TrackingSettings
@@ -238,7 +239,8 @@ def digest_of(folder: Path) -> str:
 def artifact_page(client: MlflowClient, run_id: str, artifact: str) -> str:
     """Return where MLflow's own pages show a run's artifact."""
     experiment = client.get_run(run_id).info.experiment_id
-    return f"{client.tracking_uri}/#/experiments/{experiment}/runs/{run_id}/artifacts/{artifact}"
+    # Commands print it, and Airflow keeps it.
+    return f"{redact_url(client.tracking_uri)}/#/experiments/{experiment}/runs/{run_id}/artifacts/{artifact}"
 
 
 def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | None:

@@ -34,6 +34,17 @@ def test_a_run_is_found_by_its_id(result: object) -> None:
     assert MlflowRunLink().address(result, SETTINGS) == "http://mlflow:1/#/runs/abc"
 
 
+def test_no_link_holds_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_MLFLOW_TRACKING_URI", "http://anna:topsecret@mlflow:1")
+    operator = Operator({"run_id": "abc", "version": 3, "report": "http://anna:topsecret@mlflow:1/#/runs/abc"})
+    links = [link().get_link(operator, ti_key=None) for link in (MlflowRunLink, ModelVersionLink, ReportLink)]
+    assert links == [
+        "http://mlflow:1/#/runs/abc",
+        "http://mlflow:1/#/models/snap2caption/versions/3",
+        "http://mlflow:1/#/runs/abc",
+    ]
+
+
 def test_an_evaluation_leads_to_its_report() -> None:
     page = "http://mlflow:1/#/experiments/2/runs/abc/artifacts/report.html"
     assert ReportLink().address({"run_id": "abc", "report": page}, SETTINGS) == page
