@@ -2,8 +2,8 @@
 
 import re
 from pathlib import Path
-from statistics import mean
 
+import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -19,6 +19,7 @@ from snap2caption.post import Request
 from snap2caption.registry import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, find_revision, load, quieten_peft
+from training.bootstrap import Bootstrap
 
 pytestmark = pytest.mark.unit
 
@@ -62,8 +63,9 @@ def test_descriptions_stay_close(precision: str, adapter: Path, tasks: list[Task
     described = [written.description for written in write(engine(precision, adapter), tasks)]
     alike = [likeness(*pair) for pair in zip(described, whole, strict=True)]
     strangers = [likeness(one, other) for one, other in zip(whole, [*whole[1:], whole[0]], strict=True)]
-    assert mean(alike) > 0.8
-    assert mean(alike) > mean(strangers) + 0.2
+    bootstrap = Bootstrap(confidence=0.99)
+    assert bootstrap.mean(np.array(alike)).low > 0.7
+    assert bootstrap.mean(np.subtract(alike, strangers)).low > 0.2
 
 
 def held(engine: LocalEngine) -> int:
