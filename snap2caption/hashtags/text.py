@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import regex as re
 
-from snap2caption.segmentation import CHARACTER, EMOJI_MARKS
+from snap2caption.segmentation import CHARACTER, EMOJI_MARKS, UNSPACED
 
 MAX_LENGTH = 100
 """Characters in a hashtag, without the ``#``."""
@@ -23,6 +23,8 @@ _BEFORE = rf"(?<=[\w\p{{M}}])(?<![{EMOJI_MARKS}])"
 _HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{CHARACTER})({_TAG})")
 _WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
 _GLUE = re.compile(rf"[·{EMOJI_MARKS}]$")
+# Summer is #夏 and spring #봄; a single letter of an alphabet is no word.
+_ONE_SAYS_ALL = re.compile(rf"[{UNSPACED}\p{{Hangul}}]")
 _DIVIDERS = " \t·•|"
 _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 
@@ -38,7 +40,12 @@ def _normalise(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
     # Folding may take a text out of its normal form, so once more.
     text = unicodedata.normalize("NFKC", text.casefold())
-    if 2 <= len(text) <= MAX_LENGTH and _WHOLE.fullmatch(text) and _LETTER.search(text):
+    if (
+        (len(text) > 1 or _ONE_SAYS_ALL.match(text))
+        and len(text) <= MAX_LENGTH
+        and _WHOLE.fullmatch(text)
+        and _LETTER.search(text)
+    ):
         return text
     return None
 

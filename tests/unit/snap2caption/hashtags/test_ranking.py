@@ -47,6 +47,12 @@ def test_never_more_than_asked_for_all_valid_unique_and_none_banned(
     assert not BANNED & set(chosen)
 
 
+def test_words_of_a_caption_are_found_in_scripts_without_spaces_too() -> None:
+    table = HashtagTable.from_rows([row("自由女神像", 40, {}), row("दिल्ली", 40, {})])
+    assert tags("和朋友一起看自由女神像的日落", [], 1, table) == ["自由女神像"]
+    assert tags("शाम को दिल्ली में", [], 1, table) == ["दिल्ली"]
+
+
 def test_fewer_hashtags_are_the_best_of_more() -> None:
     assert tags("The golden gate", ["sf"], 5) == tags("The golden gate", ["sf"], 20)[:5]
 
