@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from etl.transform.group import MAX_DISTANCE
-from etl.transform.picture import hash_picture
+from etl.transform.picture import TURN, hash_picture
 
 _JPEG = b"\xff\xd8\xff"
 _DATA_URL = re.compile(rb"data:image/jpeg;base64,([A-Za-z0-9+/=]+)")
@@ -89,4 +89,5 @@ def _hash(picture: bytes) -> bytes:
 
 
 def _distance(one: bytes, other: bytes) -> int:
-    return int(np.bitwise_count(np.frombuffer(one, np.uint64) ^ np.frombuffer(other, np.uint64)).sum())
+    views = (np.frombuffer(looks[:TURN], np.uint8) for looks in (one, other))
+    return int(np.bitwise_count(np.bitwise_xor(*views)).sum())
