@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from airflow.sdk.exceptions import AirflowException
+from archives import zip_of
 from patience import LONGEST, until
 
 from demo.stack import Stack
@@ -18,6 +19,8 @@ from demo.stack.services.files import files
 from plugins.operators.command import CommandOperator
 
 pytestmark = pytest.mark.integration
+
+CONTENT = zip_of(b"0123456789")
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def operator() -> CommandOperator:
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("files")
     service, address = files(folder / "corpus", Ports(folder / "ports.json"))
-    (folder / "corpus" / "a.zip").write_bytes(b"0123456789")
+    (folder / "corpus" / "a.zip").write_bytes(CONTENT)
     with Stack(folder) as stack:
         stack.start([service])
         yield address
@@ -38,7 +41,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_the_result_is_the_commands_document(operator: CommandOperator, address: str, tmp_path: Path) -> None:
     result = operator.run("extract", f"{address}/a.zip", "--out", str(tmp_path))
     assert result == operator.result == {"path": str(tmp_path / "a.zip")}
-    assert (tmp_path / "a.zip").read_bytes() == b"0123456789"
+    assert (tmp_path / "a.zip").read_bytes() == CONTENT
 
 
 def test_a_failure_is_the_commands_sentence(
