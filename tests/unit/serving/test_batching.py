@@ -6,7 +6,9 @@ from patience import LONGEST
 from PIL import Image
 
 from serving.batching import Batcher, Done, ExpiredError, NoModelError, QueueFullError
+from serving.budget import PromptTooLongError
 from serving.engine import Task
+from serving.metrics import MODEL_ERRORS
 from serving.models import Served
 from snap2caption.post import Request
 from snap2caption.vlm import Decoding
@@ -119,3 +121,14 @@ def test_the_pace_is_that_of_answers_for_which_others_wait(served: Served) -> No
     assert 0 < batcher.expected_wait(1) < took
     assert batcher.expected_wait(8) == pytest.approx(8 * batcher.expected_wait(1))
     batcher.close()
+
+
+def test_what_is_too_long_for_the_model_that_begins_it_is_no_fault_of_the_model(served: Served) -> None:
+    served.engine.write = lambda _: [PromptTooLongError("It is too long; shorten hint.", "hint")]
+    faults = MODEL_ERRORS.labels(served.engine.version)
+    before = faults._value.get()
+    batcher = make(served)
+    with pytest.raises(PromptTooLongError):
+        batcher.submit(task("fog")).result(LONGEST)
+    batcher.close()
+    assert faults._value.get() == before

@@ -1,6 +1,7 @@
 """Fitting requests into what a model reads: on the tokenizer of the model that the project ships."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from serving.engine import Task, Written, write
 from serving.loading import LocalLoader
 from serving.local import LocalEngine
 from serving.settings import ServingSettings
+from serving.slots import Slots
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, build_prompt
 from snap2caption.registry import ModelVersion
@@ -198,3 +200,15 @@ def test_a_model_that_never_met_a_voice_is_given_none(learned: str, read: tuple[
     )
     engine = LocalLoader(ServingSettings(), models).load(version, tmp_path, "demo/1")
     assert engine.fit(ask(Request(voice=(NEWEST,)))).voice == read
+
+
+def test_slots_never_take_more_than_the_cache_s_limit(vlm: VisionLanguageModel) -> None:
+    limits = TokenLimits(cache=2048)
+    engine = LocalEngine(vlm, "demo/1", threads=1, batch=partial(Slots, compiled=False), limits=limits)
+    tasks = [ask(Request(voice=voice), Decoding(6)) for voice in ((), (VOICES["English"],), (), (VOICES["English"],))]
+    engine.add(tasks)
+    done: set[Task] = set()
+    while len(done) < len(tasks):
+        done |= {task for task, what in engine.step() if isinstance(what, Written)}
+        assert sum(flat.numel() for flat in engine._rows._batch._storage[0][:1]) <= limits.cache * 192  # type: ignore[attr-defined]
+    assert engine._rows.longest(3, limits.cache) == 512
