@@ -22,7 +22,6 @@ def test_help_lists_every_stage() -> None:
     assert result.returncode == 0
     for command in (
         "sample-corpus",
-        "--out",
         "extract",
         "transform",
         "transform-plan",
