@@ -12,6 +12,7 @@ from etl.feedback.label_studio import cli as label_studio
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
 from etl.settings import Aria2Settings
 from snap2caption.console import download_bar, print_result, progress_bar, stderr
+from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.extract import Progress
@@ -205,7 +206,7 @@ def inspect(
     found = stage.inspect(dataset, 0 if faults else samples).model_copy(
         update={"faults": None if faults is None else tuple(faults)}
     )
-    print_result(stage.draw(found), found.model_dump(mode="json"), as_json=as_json)
+    print_result(stage.draw(found), to_document(found), as_json=as_json)
     if faults:
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ from serving.settings import ServingSettings, read_settings
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
+from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     import socket
@@ -132,7 +133,7 @@ def caption(
             answer.model_version,
             picture,
         )
-    print_result(_as_text(answer), answer.model_dump(mode="json"), as_json=as_json)
+    print_result(_as_text(answer), to_document(answer), as_json=as_json)
 
 
 def _as_text(answer: "CaptionAnswer") -> str:

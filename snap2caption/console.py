@@ -33,9 +33,13 @@ LINE_SECONDS = 10.0
 
 
 def print_result(text: str, document: Any = None, *, as_json: bool = False) -> None:
-    """Print a command's result to standard output: *document* as JSON if asked for, else *text*."""
+    """Print a command's result to standard output: *document* as JSON if asked for, else *text*.
+
+    Raises:
+        ValueError: *document* holds a NaN or an infinity, which JSON has not (RFC 8259): whoever reads it would fail.
+    """
     # Not through Rich: a result must reach a pipe unwrapped and unstyled. JSON in ASCII: whoever reads it may read in another encoding.
-    print(json.dumps(document, indent=2) if as_json else text)  # noqa: T201
+    print(json.dumps(document, indent=2, allow_nan=False) if as_json else text)  # noqa: T201
 
 
 def write_what_it_can() -> None:

@@ -3,10 +3,13 @@
 from pydantic import BaseModel, ConfigDict, computed_field
 
 
-class Rule(BaseModel):
-    """One rule: what was asked, what was found."""
+class _Model(BaseModel):
+    # As a string, a NaN survives in strict JSON, and is a float again once it is read.
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
-    model_config = ConfigDict(frozen=True)
+
+class Rule(_Model):
+    """One rule: what was asked, what was found."""
 
     name: str
     passed: bool
@@ -16,23 +19,19 @@ class Rule(BaseModel):
     """One sentence, for a person."""
 
 
-class Score(BaseModel):
+class Score(_Model):
     """A number of both that no rule asks for."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str
     candidate: float | None
     incumbent: float | None
 
 
-class Verdict(BaseModel):
+class Verdict(_Model):
     """Admitted if every rule passed. ``incumbent`` names what the candidate was compared with (``champion v3``, ``base``).
 
     ``reported`` are scores on the held-out feedback, if the candidate learned from feedback; they decide nothing.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     run_id: str
     dataset_version: str

@@ -1,6 +1,5 @@
 """Commands of training: train, evaluate, score, gate, promote, rollback."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from pydantic import BaseModel
 
 from snap2caption.console import print_result, stderr
 from snap2caption.settings import Settings
+from snap2caption.strict_json import to_document
 from training.recipe import EvaluationSettings, load_recipe
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -39,7 +39,7 @@ def train(
         from training.plan import make_plan
 
         plan = make_plan(recipe, settings)
-        document = {"recipe": recipe.model_dump(mode="json"), **plan.model_dump(mode="json")}
+        document = {"recipe": to_document(recipe), **to_document(plan)}
         print_result(f"{recipe.dump()}\n{plan.describe()}", document, as_json=as_json)
         return
     from training.launch import launch
@@ -88,7 +88,7 @@ def gate(run_id: RunId, as_json: AsJson = False) -> None:
     settings = Settings()
     verdict = gate_run(run_id, settings)
     decision = "admitted" if verdict.admitted else "refused"
-    document = verdict.model_dump(mode="json") | {"report": _report_page(verdict.run_id, settings)}
+    document = to_document(verdict) | {"report": _report_page(verdict.run_id, settings)}
     print_result(f"{verdict.table()}\n{decision}", document, as_json=as_json)
     if not verdict.admitted:
         for reason in verdict.refusals:
@@ -134,4 +134,4 @@ def _report_page(run_id: str, settings: Settings) -> str:
 
 
 def _print_model(model: BaseModel) -> None:
-    print_result("", json.loads(model.model_dump_json()), as_json=True)
+    print_result("", to_document(model), as_json=True)

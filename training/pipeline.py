@@ -17,6 +17,7 @@ from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.shards import Sample
 from snap2caption.store import ObjectStore, open_store
+from snap2caption.strict_json import to_document
 from snap2caption.vlm import find_revision, load
 from training.checkpoints import Checkpoints
 from training.data import PROMPTED, CachedDataset, Selection, mix
@@ -35,6 +36,7 @@ from training.tracking import (
     CANDIDATE,
     FEEDBACK_MANIFEST,
     FINGERPRINT,
+    FORCED,
     RECIPE,
     RunLog,
     connect,
@@ -63,7 +65,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
     Each of several processes that train together calls this, on one machine or many. All train; the first one logs, saves and evaluates.
 
     A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned. One
-    that was killed goes on in its own run, from its last checkpoint.
+    that was killed goes on in its own run, from its last checkpoint; with *force*, if it was started with *force*.
 
     Raises:
         UserError: something that the recipe needs is missing.
@@ -83,10 +85,8 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
         with _alone(folder) if ranks.leads else nullcontext():
             run_id, finished = ranks.lead(lambda: _find_or_start(job, tags, force=force))
             if not finished:
-                # Of runs that were given up.
-                _remove(set(folder.glob("*")) - {folder / run_id}, ranks)
                 _train(job, folder / run_id, run_id, ranks)
-                # The checkpoints are of no use any more: the adapter is in MLflow.
+                # The checkpoints are of no use any more, nor those of runs that were cut off before this one: the adapter is in MLflow.
                 _remove({folder}, ranks)
     return run_id
 
@@ -140,9 +140,9 @@ def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str
     uri, experiment = job.settings.mlflow_tracking_uri, job.recipe.tracking.experiment
     client = connect(uri)
     with explained(uri):
-        known = None if force else find_run(client, experiment, tags[FINGERPRINT])
+        known = find_run(client, experiment, tags[FINGERPRINT], forced=force)
         if known is None:
-            return RunLog.start(client, experiment, tags).run_id, False
+            return RunLog.start(client, experiment, tags | ({FORCED: "true"} if force else {})).run_id, False
         run_id = str(known.info.run_id)
         if is_finished(known):
             logger.info("this recipe was trained on dataset %s before", tags["dataset_version"])
@@ -211,7 +211,7 @@ def _evaluate(job: _Job, adapter: Path, log: RunLog) -> None:
         log.metrics(evaluation.metrics(), 0)
         log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
         rows = choose_rows(evaluation, SAMPLE_CAPTIONS)
-        log.table([row.model_dump(mode="json") for row in rows], "samples/captions.json")
+        log.table([to_document(row) for row in rows], "samples/captions.json")
         samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
         log.picture(draw_grid(rows, samples), "samples/captions.png")
         log.text(render_report(evaluation, samples), REPORT)

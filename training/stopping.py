@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
+from snap2caption.errors import UserError
 from training.ranks import Ranks
 from training.recipe import OptimiserSettings
 
@@ -47,6 +49,37 @@ class StopOnSignal(TrainerCallback):
     def _ask(self, _: int, __: FrameType | None) -> None:
         logger.info("asked to stop: saving a checkpoint")
         self.asked = True
+
+
+class StopAtDivergence(TrainerCallback):
+    """Ends the training after the first step with a loss that is no number, in all processes, before anything of it is saved.
+
+    *losses* are those of the step's batches in this process; they are looked at once a step, since that waits for the device.
+    """
+
+    def __init__(self, ranks: Ranks, losses: list[torch.Tensor]) -> None:
+        self.ranks = ranks
+        self.losses = losses
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Look at the step's losses.
+
+        Raises:
+            UserError: one is infinite or NaN.
+        """
+        finite = bool(torch.stack(self.losses).isfinite().all()) if self.losses else True
+        self.losses.clear()
+        (elsewhere,) = self.ranks.total([float(not finite)])
+        if elsewhere:
+            raise diverged("training", state.global_step)
+
+
+def diverged(what: str, step: int) -> UserError:
+    """Return the error of a training whose *what* loss is no number any more after *step*."""
+    return UserError(
+        f"The {what} loss is not a finite number after step {step}: the training has diverged. Lower optimiser.learning_rate, "
+        "or raise optimiser.warmup; with optimiser.precision=float16, take bfloat16."
+    )
 
 
 class StopEarly(TrainerCallback):

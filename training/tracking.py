@@ -1,6 +1,7 @@
 """What is kept of a run: in MLflow always, in other trackers if the recipe asks for them."""
 
 import hashlib
+import itertools
 import json
 import logging
 import tempfile
@@ -29,6 +30,8 @@ from training.recipe import TrackingSettings
 from training.trackers import MlflowTracker, Tracker, WandbTracker
 
 FINGERPRINT = "fingerprint"
+FORCED = "forced"
+"""The tag of a run that trains again what was trained before."""
 MODEL_URI = "model_uri"
 ADAPTER_DIGEST = "adapter_sha256"
 """Tags of a run: what it is a run of, where its logged model is (``models:/m-…``), and the digest of the adapter in it."""
@@ -78,12 +81,20 @@ def explained(tracking_uri: str) -> Iterator[None]:
         ) from error
 
 
-def find_run(client: MlflowClient, experiment: str, fingerprint: str) -> Any | None:
-    """Return the run with *fingerprint*, a finished one if there is one, or None."""
+def find_run(client: MlflowClient, experiment: str, fingerprint: str, *, forced: bool = False) -> Any | None:
+    """Return the run with *fingerprint* that a training goes on with, or None.
+
+    That is a finished one if there is one, else the newest. If the training is *forced*, it is the newest forced one that was started after
+    all finished ones: it was cut off, as a finished one is what a forced training is not content with.
+    """
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return None
+    # The newest first.
     runs = client.search_runs([found.experiment_id], f"tags.{FINGERPRINT} = '{fingerprint}'")
+    if forced:
+        cut_off = itertools.takewhile(lambda run: not is_finished(run), runs)
+        return next((run for run in cut_off if FORCED in run.data.tags), None)
     return next((run for run in runs if is_finished(run)), runs[0] if runs else None)
 
 

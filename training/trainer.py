@@ -1,5 +1,6 @@
 """transformers' Trainer with what is ours: the loss, the order of the batches, when to measure and save, and several processes."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from training.order import EpochOrder, SharedBatches
 from training.ranks import Ranks
 from training.recipe import OptimiserSettings, Recipe
 from training.rows import Rows
-from training.stopping import LOSS, best_step
+from training.stopping import LOSS, StopAtDivergence, best_step, diverged
 from training.stream import StreamOrder
 
 
@@ -44,6 +45,8 @@ class AnswerTrainer(Trainer):
         self.settings = settings
         # Ours is normalised over the step: the Trainer must not divide it by the accumulation steps again.
         self.model_accepts_loss_kwargs = True
+        self._losses: list[torch.Tensor] = []
+        self.add_callback(StopAtDivergence(ranks, self._losses))
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
 
@@ -56,6 +59,7 @@ class AnswerTrainer(Trainer):
     ) -> torch.Tensor:
         """Return the batch's share of the step's mean loss, times the number of processes: their gradients are averaged."""
         loss, tokens = answer_loss(model, inputs)
+        self._losses.append(loss.detach())
         return loss * self.ranks.size / (tokens if num_items_in_batch is None else num_items_in_batch)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
@@ -70,6 +74,8 @@ class AnswerTrainer(Trainer):
         loss, tokens = self.ranks.total(list(summed_answer_loss(self.model, batches)))
         metrics = {LOSS: loss / tokens}
         self.log(metrics)
+        if not math.isfinite(loss):
+            raise diverged("validation", self.state.global_step)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
@@ -83,6 +89,9 @@ class AnswerTrainer(Trainer):
         )
 
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
+        # A step may leave weights that are no numbers though its loss was one. Going on from there would end the same way, for ever.
+        if not all(weight.isfinite().all() for weight in self.model.parameters() if weight.requires_grad):
+            raise diverged("training", self.state.global_step)
         super()._save_checkpoint(*arguments, **named)
         if self.ranks.leads:
             best = best_step(self.state.log_history) if self.settings.patience else None
@@ -165,6 +174,8 @@ def training_arguments(
         save_strategy="no",
         eval_on_start=measure_first,
         logging_steps=5,
+        # It would log a loss that is no number as 0.
+        logging_nan_inf_filter=False,
         report_to=[],
         remove_unused_columns=False,
         label_names=["labels"],

@@ -10,6 +10,7 @@ import typer
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
+from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.feedback.report import Retraining
@@ -75,7 +76,7 @@ def sample(
     )
     found = step(_store(), shares, seed)
     text = ", ".join(f"{kind} {count}" for kind, count in found.chosen.items()) or "none"
-    print_result(text, found.model_dump(mode="json"), as_json=as_json)
+    print_result(text, to_document(found), as_json=as_json)
 
 
 def push(as_json: AsJson = False) -> None:

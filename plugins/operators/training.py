@@ -9,6 +9,7 @@ from plugins.assets import dataset_uri
 from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
 from plugins.operators.command import CommandOperator
 from snap2caption.settings import Settings
+from snap2caption.strict_json import to_document
 from snap2caption.verdict import Verdict
 
 
@@ -51,7 +52,7 @@ class GateOperator(CommandOperator):
         for rule in verdict.rules:
             self.log.info("%s %s: %s", "passed " if rule.passed else "REFUSED", rule.name, rule.reason)
         self.log.info("%s (compared with %s)", "admitted" if verdict.admitted else "refused", verdict.incumbent)
-        return verdict.model_dump(mode="json")
+        return to_document(verdict)
 
 
 class PromoteOperator(CommandOperator):

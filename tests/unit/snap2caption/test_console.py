@@ -23,3 +23,9 @@ def test_short_work_says_nothing(capfd: pytest.CaptureFixture) -> None:
         task = progress.add_task("checking", total=4)
         progress.advance(task, 4)
     assert capfd.readouterr().err == ""
+
+
+def test_a_result_is_strict_json(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        console.print_result("", {"loss": float("nan")}, as_json=True)
+    assert capsys.readouterr().out == ""

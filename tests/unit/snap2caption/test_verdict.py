@@ -1,7 +1,9 @@
 import json
+import math
 
 import pytest
 
+from snap2caption.strict_json import to_document
 from snap2caption.verdict import Rule, Verdict
 
 pytestmark = pytest.mark.unit
@@ -41,3 +43,11 @@ def test_its_table_reads_as_markdown_and_in_a_terminal():
     ]
     assert verdict(True, False).report().endswith("\n\nRefused: Reason 1.")
     assert verdict(True).report().endswith("\n\nAdmitted.")
+
+
+def test_a_number_that_is_none_survives_strict_json():
+    unusual = Rule(name="loss", passed=False, candidate=math.nan, incumbent=math.inf, reason="Loss: nan.")
+    document = to_document(Verdict(run_id="r", dataset_version="d", incumbent="base", rules=(unusual,)))
+    (rule,) = Verdict.model_validate(json.loads(json.dumps(document, allow_nan=False))).rules
+    assert math.isnan(rule.candidate)
+    assert rule.incumbent == math.inf

@@ -219,3 +219,34 @@ def test_answers_that_evaluation_has_no_room_for_are_refused_before_training(loa
     with pytest.raises(UserError, match=r"context of 512 tokens.*lower max_new_tokens to \d+ at most"):
         finetune(load_tiny(), dataset.samples("train"), dataset.samples("validation"), asked, tmp_path, lambda *_: None)
     assert not list(tmp_path.glob("checkpoint-*"))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_training_that_diverges_stops_with_a_sentence_and_saves_nothing_of_it(run, tmp_path, kept):
+    told: list[float] = []
+    changes = {} if kept else {"feature_cache_gib": 0.0}
+    with pytest.raises(
+        UserError, match=r"loss is not a finite number after step \d+: .* Lower optimiser.learning_rate"
+    ):
+        run(
+            tmp_path / "work",
+            lambda metrics, _: told.extend(metrics.values()),
+            learning_rate=1e30,
+            warmup=0.0,
+            save_every=1,
+            **changes,
+        )
+    assert not (tmp_path / "work" / "adapter").exists()
+    saved = (tmp_path / "work").glob("checkpoint-*/adapter_model.safetensors")
+    assert all(weight.isfinite().all() for file in saved for weight in load_file(file).values())
+    # Nor is it told as a loss of 0.
+    assert 0.0 not in told
+
+
+def test_a_validation_loss_that_is_no_number_ends_the_training(load_tiny, dataset, recipe, tmp_path):
+    vlm = load_tiny()
+    with torch.no_grad():
+        vlm.model.get_output_embeddings().weight.fill_(float("nan"))
+    idle = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"learning_rate": 0.0})})
+    with pytest.raises(UserError, match="loss is not a finite number"):
+        finetune(vlm, dataset.samples("train"), dataset.samples("validation"), idle, tmp_path, lambda *_: None)

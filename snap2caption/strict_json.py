@@ -1,0 +1,15 @@
+"""Strict JSON (RFC 8259): numbers are finite, as Airflow's XCom, PostgreSQL and most parsers ask."""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def to_document(model: BaseModel) -> dict[str, Any]:
+    """Return *model* as what JSON can hold: a NaN or an infinity is a string or null, as its class says (``ser_json_inf_nan``).
+
+    ``model_dump(mode="json")`` leaves it a float, which `json.dumps` writes as the word NaN.
+    """
+    found: dict[str, Any] = json.loads(model.model_dump_json())
+    return found
