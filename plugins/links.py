@@ -18,7 +18,11 @@ class _ResultLink(BaseOperatorLink):
         """Return the address, or an empty string before there is one."""
         result = getattr(operator, "result", None)
         # Airflow keeps it, and shows it to whoever may see the task.
-        return redact_url(self.address(result, Settings())) if result else ""
+        return self.shown(self.address(result, Settings())) if result else ""
+
+    def shown(self, address: str) -> str:
+        """Return *address* as anybody may see it."""
+        return redact_url(address)
 
     def address(self, result: Any, settings: Settings) -> str:
         """Return the address that belongs to *result*."""
@@ -76,6 +80,11 @@ class DatasetLink(_ResultLink):
         parts = urlsplit(result["uri"])
         return f"{settings.store_console_url}/{parts.netloc}{parts.path}/" if settings.store_console_url else ""
 
+    def shown(self, address: str) -> str:
+        """Return *address* without a login. A console may take the path as a parameter, so those stay."""
+        parts = urlsplit(address)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
 
 class DataCardLink(DatasetLink):
     """The page that shows what is in the dataset version."""
@@ -84,8 +93,8 @@ class DataCardLink(DatasetLink):
 
     def address(self, result: Any, settings: Settings) -> str:
         """Return the card's page; *result* holds the version's URI."""
-        folder = super().address(result, settings)
-        return f"{folder}card.html" if folder else ""
+        parts, files = urlsplit(result["uri"]), settings.store_files_url or settings.store_console_url
+        return f"{files}/{parts.netloc}{parts.path}/card.html" if files else ""
 
 
 class LabelStudioLink(_ResultLink):

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """Where the service is, for links."""
     store_console_url: str = ""
     """Where a person looks into the object store; bucket and key are appended. Empty: no link."""
+    store_files_url: str = ""
+    """Where a person gets one object, if the console has another address for that; bucket and key are appended."""
 
     @property
     def shards_dir(self) -> Path:

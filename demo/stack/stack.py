@@ -80,6 +80,7 @@ class Stack:
         serving_service, serving_url = serving({**s3_client, **addresses}, ports)
         addresses["SNAP2CAPTION_SERVING_URL"] = serving_url
         addresses["SNAP2CAPTION_STORE_CONSOLE_URL"] = console.url
+        addresses["SNAP2CAPTION_STORE_FILES_URL"] = console.files
         plans, annotating = [s3_service, mlflow_service, serving_service], None
         if annotators:
             label_studio_service, annotating = label_studio(self.state, ports, s3_client)

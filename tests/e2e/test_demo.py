@@ -1,5 +1,6 @@
 """From a corpus to a captioned photo, through Airflow's REST API."""
 
+import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -155,11 +156,16 @@ def test_tasks_link_to_what_they_made(airflow: AirflowClient, outcome: Outcome, 
         "Service": f"{outcome.services.serving}/docs",
     }
     loaded = airflow.links("etl", airflow.runs("etl")[0], "load")
-    assert patience.get(loaded["Object store"]).status_code == httpx.codes.OK
-    card = patience.get(loaded["Data card"])
-    assert card.status_code == httpx.codes.OK
-    # Shown by a browser, not saved.
+    console = outcome.services.console
+    with patience.client(follow_redirects=True) as browser:
+        asked = browser.get(loaded["Object store"])
+        assert asked.url.path == "/login"
+        (token,) = re.findall(r'name="csrf_token" value="([0-9a-f]+)"', asked.text)
+        browser.post(asked.url, data={"csrf_token": token, "username": console.user, "password": console.password})
+        assert "card.html" in browser.get(loaded["Object store"]).text
+        card = browser.get(loaded["Data card"])
     assert card.headers["content-type"].startswith("text/html")
+    assert "<h1" in card.text
 
 
 def test_a_worse_candidate_is_refused_and_the_champion_stays(

@@ -17,9 +17,10 @@ USER = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The page where a person looks into the store, and how they log in. A path after the URL leads to a bucket or key."""
+    """The page where a person looks into the store, and how they log in. Bucket and key after ``url`` lead to a folder, after ``files`` to a file."""
 
     url: str
+    files: str
     user: str
     password: str
 
@@ -74,7 +75,9 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Conso
         ready_below=500,
         grace=2.0,
     )
-    return service, client, Console(f"http://{HOST}:{port['admin']}/files?path=/buckets", USER, password)
+    admin = f"http://{HOST}:{port['admin']}"
+    console = Console(f"{admin}/files?path=/buckets", f"{admin}/api/files/download?path=/buckets", USER, password)
+    return service, client, console
 
 
 def _mutual_tls(pair: Certificate) -> dict[str, str]:

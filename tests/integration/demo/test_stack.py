@@ -167,9 +167,11 @@ def test_the_console_of_the_object_store_asks_who_is_there(tmp_path: Path) -> No
         assert asked.url.path == "/login"
         assert "one.txt" not in asked.text
         (token,) = re.findall(r'name="csrf_token" value="([0-9a-f]+)"', asked.text)
+        assert browser.get(f"{console.files}/photos/a/one.txt").content != b"1"
         form = {"csrf_token": token, "username": console.user, "password": console.password}
         assert browser.post(asked.url, data=form).is_success
         assert "one.txt" in browser.get(f"{console.url}/photos/a").text
+        assert browser.get(f"{console.files}/photos/a/one.txt").content == b"1"
 
 
 def test_files_are_served_in_ranges(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import gzip
 import hashlib
-import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,9 +18,11 @@ from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.integration
 
-CONTENT = zip_of(os.urandom(6 * 1024 * 1024))
+# The same bytes in each of pytest-xdist's workers: names of tests are made of them.
+_BYTES = random.Random(16)
+CONTENT = zip_of(_BYTES.randbytes(6 * 1024 * 1024))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-OTHER = zip_of(os.urandom(6 * 1024 * 1024))
+OTHER = zip_of(_BYTES.randbytes(6 * 1024 * 1024))
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +156,10 @@ PAGE = b"\r\n<!DOCTYPE html><title>Sign in</title>" + bytes(2000)
             r"is no zip but an XML document; check the URL",
         ),
         (b'{"error": "quota"}', r"is no zip but a JSON document; check the URL"),
-        (gzip.compress(zip_of(b"x")), r"is no zip but compressed with gzip, by whoever packed it or by the server"),
+        (
+            gzip.compress(zip_of(b"x"), mtime=0),
+            r"is no zip but compressed with gzip, by whoever packed it or by the server",
+        ),
         (CONTENT[:-30], r"is no zip but a zip without its end; try again, or give another mirror\."),
         (b"Rar!\x1a\x07\x01\x00", r"is no zip but a RAR archive; pack it as a zip\."),
         (b"17 bytes of something", r"sent is no zip; check the URL, or give another mirror\."),

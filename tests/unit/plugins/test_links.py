@@ -45,6 +45,18 @@ def test_no_link_holds_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_a_console_that_takes_the_path_as_a_parameter_is_linked_without_its_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_STORE_CONSOLE_URL", "http://anna:topsecret@files:3/files?path=/buckets")
+    monkeypatch.setenv("SNAP2CAPTION_STORE_FILES_URL", "http://anna:topsecret@files:3/get?path=/buckets")
+    operator = Operator({"uri": "s3://bucket/datasets/v1"})
+    assert [link().get_link(operator, ti_key=None) for link in (DatasetLink, DataCardLink)] == [
+        "http://files:3/files?path=/buckets/bucket/datasets/v1/",
+        "http://files:3/get?path=/buckets/bucket/datasets/v1/card.html",
+    ]
+
+
 def test_an_evaluation_leads_to_its_report() -> None:
     page = "http://mlflow:1/#/experiments/2/runs/abc/artifacts/report.html"
     assert ReportLink().address({"run_id": "abc", "report": page}, SETTINGS) == page
