@@ -5,24 +5,28 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import mlflow
 import pandas as pd
 import pytest
 import yaml
+from mlflow import MlflowClient
 from tiny import write_dataset
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from snap2caption.post import parse
 from snap2caption.registry import CHAMPION, PREVIOUS
+from snap2caption.settings import Settings
 from snap2caption.tone import infer_tone
 from training.admission import evaluate_model, gate_run
 from training.data import CachedDataset
 from training.evaluate import Evaluation
 from training.pipeline import train
 from training.promotion import open_registry, promote, rollback
-from training.recipe import EvaluationSettings
+from training.recipe import EvaluationSettings, Recipe
 from training.report import REPORT
 from training.tracking import (
     CANDIDATE,
@@ -185,7 +189,36 @@ def test_feedback_is_mixed_in_and_its_content_is_part_of_what_a_training_is(
 
 def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
     recipe = recipe_with(optimiser={"epochs": 3})
-    recipe_file = tmp_path / "recipe.yaml"
+    killed = kill_in_the_middle(recipe, settings, tmp_path)
+    assert [client.get_run(run).info.status for run in runs_of(recipe, client)] == ["RUNNING"]
+    assert train(recipe, settings) == killed
+    assert runs_of(recipe, client) == [killed]
+    whole = train(recipe, settings, force=True)
+    assert repeatable(client.get_run(whole).data.metrics) == repeatable(client.get_run(killed).data.metrics)
+
+
+def test_a_killed_forced_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
+    recipe = recipe_with(optimiser={"epochs": 3})
+    first = train(recipe, settings)
+    killed = kill_in_the_middle(recipe, settings, tmp_path, "--force")
+    # Without --force there is nothing to do, and nothing is taken from the one that was cut off.
+    assert train(recipe, settings) == first
+    assert list(settings.state_dir.glob(f"training/*/{killed}/checkpoint-*"))
+    assert train(recipe, settings, force=True) == killed
+    assert set(runs_of(recipe, client)) == {first, killed}
+    assert repeatable(client.get_run(killed).data.metrics) == repeatable(client.get_run(first).data.metrics)
+    # Once it is finished, the next forced one is another.
+    assert train(recipe, settings, force=True) not in (first, killed)
+
+
+def runs_of(recipe: Recipe, client: MlflowClient) -> list[str]:
+    experiment = client.get_experiment_by_name(recipe.tracking.experiment)
+    return [run.info.run_id for run in client.search_runs([experiment.experiment_id])]
+
+
+def kill_in_the_middle(recipe: Recipe, settings: Settings, folder: Path, *options: str) -> str:
+    """Start a training and end it by SIGKILL as soon as its second checkpoint is begun; return its run's id."""
+    recipe_file = folder / "recipe.yaml"
     recipe_file.write_text(recipe.dump())
     environment = {
         **os.environ,
@@ -194,22 +227,14 @@ def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with,
         "SNAP2CAPTION_MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
     }
     command = [sys.executable, "-c", "import typer, training.cli as c; a = typer.Typer(); c.register(a); a()"]
-    with subprocess.Popen([*command, "train", "--config", str(recipe_file)], env=environment) as process:
-        while process.poll() is None:
-            # As soon as the second checkpoint is begun.
-            if list(settings.state_dir.glob("training/*/*/checkpoint-12")):
-                process.send_signal(signal.SIGKILL)
-                break
+    command += ["train", "--config", str(recipe_file), *options]
+    with subprocess.Popen(command, env=environment) as process:
+        while process.poll() is None and not list(settings.state_dir.glob("training/*/*/checkpoint-12")):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    experiment = client.get_experiment_by_name(recipe.tracking.experiment)
-    (killed,) = client.search_runs([experiment.experiment_id])
-    assert killed.info.status == "RUNNING"
-
-    run_id = train(recipe, settings)
-    assert run_id == killed.info.run_id
-    assert len(client.search_runs([experiment.experiment_id])) == 1
-    whole = train(recipe, settings, force=True)
-    assert repeatable(client.get_run(whole).data.metrics) == repeatable(client.get_run(run_id).data.metrics)
+    (begun,) = settings.state_dir.glob("training/*/*/checkpoint-12")
+    return begun.parent.name
 
 
 def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_with, dataset_dir, tmp_path):
