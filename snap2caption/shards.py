@@ -1,11 +1,12 @@
 """Shards: tar files of samples in the WebDataset convention (``<key>.jpg`` beside ``<key>.json``)."""
 
-import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from snap2caption.errors import UserError
 from snap2caption.post import Post
@@ -79,22 +80,34 @@ def _read(stream: BinaryIO, name: str, stays_in: Path | None) -> Iterator[Sample
                 elif (content := archive.extractfile(member)) is not None:
                     (photos if kind == "jpg" else posts)[key] = content.read()
                 if key in photos and key in posts:
-                    yield _sample(photos.pop(key), json.loads(posts.pop(key)))
-    except (tarfile.TarError, ValueError, KeyError, TypeError) as error:
+                    yield _sample(photos.pop(key), posts.pop(key), f"sample {key} of the shard {name}")
+    except (tarfile.TarError, ValueError) as error:
         raise UserError(f"The shard {name} is not readable ({error}); make the dataset again.") from error
     if photos or posts:
         raise UserError(f"The shard {name} holds half of a sample ({min([*photos, *posts])}); make the dataset again.")
 
 
-def _sample(content: Stored | bytes, row: dict[str, object]) -> Sample:
-    tags = row["hashtags"]
-    if not isinstance(tags, list):
-        raise TypeError("hashtags is not a list")
-    group = row.get("group")
-    return Sample(
-        id=str(row["id"]),
-        city=str(row["city"]),
-        post=Post(caption=str(row["caption"]), hashtags=tuple(map(str, tags))),
-        content=content,
-        group=None if group is None else str(group),
-    )
+class _Row(BaseModel):
+    """A sample's JSON. What else it holds is not ours."""
+
+    model_config = ConfigDict(strict=True)
+
+    id: Annotated[str, Field(min_length=1)]
+    city: Annotated[str, Field(min_length=1)]
+    caption: str
+    # JSON has lists alone.
+    hashtags: Annotated[tuple[str, ...], Field(strict=False)]
+    group: str | None = None
+
+
+def _sample(content: Stored | bytes, row: bytes, where: str) -> Sample:
+    try:
+        read = _Row.model_validate_json(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "JSON"
+        raise UserError(
+            f"The {where} is not as it should be ({place}: {first['msg']}); make the dataset again."
+        ) from error
+    post = Post(caption=read.caption, hashtags=read.hashtags)
+    return Sample(id=read.id, city=read.city, post=post, content=content, group=read.group)

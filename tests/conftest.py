@@ -7,6 +7,7 @@ from patience import LONGEST
 
 # As the command line does (snap2caption/__main__.py), before anything loads torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 # What a service gives up after, in tests that do not say: a machine that is busy must not change their outcome.
 for name in ("DEADLINE", "ENGINE", "STUCK"):

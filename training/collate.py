@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from snap2caption.errors import UserError
-from snap2caption.images import decode
+from snap2caption.images import ImageError, decode
 from snap2caption.post import render
 from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
@@ -67,7 +68,7 @@ class SampleCollator:
         self.tokenizer.padding_side = "right"
         batch = dict(
             self.vlm.processor(
-                images=[decode(sample.photo()) for sample in samples],
+                images=[_photo(sample) for sample in samples],
                 text=[conversation.text for conversation in conversations],
                 return_tensors="pt",
                 padding=True,
@@ -80,6 +81,15 @@ class SampleCollator:
 
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text)["input_ids"])
+
+
+def _photo(sample: Sample) -> Image:
+    try:
+        return decode(sample.photo())
+    except ImageError as error:
+        raise UserError(
+            f"The photo of the sample {sample.id!r} can't be used ({error}); make the dataset again."
+        ) from error
 
 
 def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:

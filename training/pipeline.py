@@ -20,6 +20,7 @@ from snap2caption.store import ObjectStore, open_store
 from snap2caption.strict_json import to_document
 from snap2caption.vlm import find_revision, load
 from training.checkpoints import Checkpoints
+from training.checks import check_data
 from training.data import PROMPTED, CachedDataset, Selection, mix
 from training.evaluate import conditions_of, evaluate
 from training.finetune import finetune, make_deterministic
@@ -80,6 +81,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             find_revision(recipe.model.base, settings.models_dir),
         )
         check_model(recipe, settings)
+        ranks.lead(lambda: check_data(recipe, job.dataset))
         tags = job.tags()
         folder = settings.state_dir / "training" / tags[FINGERPRINT]
         with _alone(folder) if ranks.leads else nullcontext():

@@ -11,6 +11,7 @@ from snap2caption.errors import UserError
 from snap2caption.manifest import Split
 from snap2caption.settings import Settings
 from snap2caption.vlm import VisionLanguageModel, check_4bit, find_revision, load_config, load_processor
+from training.checks import check_data
 from training.collate import IGNORED, SampleCollator
 from training.cost import Batch, ImaginedModel, measure_throughput
 from training.data import CachedDataset, Selection, mixed_in, training_prompt
@@ -120,6 +121,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     dataset = _open(recipe.data.version_uri(), settings)
     feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
     model = check_model(recipe, settings)
+    check_data(recipe, dataset)
     revision = find_revision(recipe.model.base, settings.models_dir)
     counts = _count(recipe, dataset, feedback)
     lengths = _measure(recipe, settings, dataset, revision)

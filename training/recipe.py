@@ -5,10 +5,20 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Split
@@ -34,6 +44,51 @@ Positive = Annotated[int, Field(ge=1)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_own_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take no number for a switch or a text, and no other way round: YAML has a type for each, so that is a slip (``epochs=true``)."""
+        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
+        if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
+            raise ValueError("should be a number")
+        # Numbers may come as text: to YAML 1.1, 1e-3 is one.
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and bool in kinds:
+            raise ValueError("should be true or false")
+        return value
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the plain types that a field may have: of ``Annotated[int, …] | None``, int and None's."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return _kinds(inner[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return {kind for one in inner for kind in _kinds(one)}
+    return {str} if get_origin(annotation) is Literal else {annotation}
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Loads YAML in which no key stands twice in one mapping: the second would silently replace the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping.
+
+        Raises:
+            yaml.constructor.ConstructorError: a key stands twice.
+        """
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call] # types-PyYAML
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _load_yaml(text: str) -> Any:
+    return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 - a safe loader
 
 
 class LoraSettings(_Section):
@@ -276,7 +331,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         UserError: the file is missing or not YAML, or a setting is unknown or has a value that it can't have.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"No recipe at {path} ({error.strerror}); see configs/ for those that exist.") from error
     except yaml.YAMLError as error:
@@ -311,7 +366,7 @@ def _override(content: dict[str, Any], override: str) -> None:
     if not separator or not all(path):
         raise UserError(f"{override!r} is not an override; write section.setting=value, such as optimiser.epochs=2.")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = _load_yaml(value)
     except yaml.YAMLError as error:
         raise UserError(f"The value in {override!r} is not valid YAML; put it in quotes.") from error
     section = content

@@ -19,6 +19,7 @@ from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Shard
 from snap2caption.shards import Sample, read_shard
+from training.checks import check_post
 from training.data import Selection
 
 
@@ -139,6 +140,8 @@ class SampleStream(IterableDataset):
             raise UserError(
                 f"{shard.name} of {self.dataset.uri} does not hold what the manifest says; see `snap2caption inspect {self.dataset.uri} --verify`."
             )
+        for sample in chosen:
+            check_post(sample, shard.name)
         shuffled = random.Random(f"{self.seed}:{self.epoch}:{shard.name}").sample(chosen, len(chosen))  # noqa: S311 - not a secret
         return shuffled[portion.start : portion.stop]
 

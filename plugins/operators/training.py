@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.assets import dataset_uri
 from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
@@ -27,10 +27,18 @@ class TrainOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Train on the dataset of the trigger form, or of the event that started the run."""
-        recipe = Settings().configs_dir / Path(self.config).name
+        recipe = _find_recipe(Settings().configs_dir, self.config)
         uri = dataset_uri(self.dataset_uri, context)
         found = self.run("train", "--config", str(recipe), f"data.uri={uri}", *self.overrides)
         return str(found["run_id"])
+
+
+def _find_recipe(folder: Path, name: str) -> Path:
+    """Return the recipe called *name* in the folder of recipes, or in one below it. Nobody names a file elsewhere by a trigger form."""
+    recipe = (folder / name).resolve()
+    if not recipe.is_relative_to(folder.resolve()) or not recipe.is_file():
+        raise AirflowFailException(f"There is no recipe {name!r} in {folder}; name a file of that folder.")
+    return recipe
 
 
 class GateOperator(CommandOperator):

@@ -41,9 +41,17 @@ def test_samples_come_with_their_photos(write):
     ("members", "message"),
     [
         ([("000.jpg", b"x")], r"holds half of a sample \(000\)"),
-        ([("000.jpg", b"x"), ("000.json", b"{")], "is not readable"),
-        ([("000.jpg", b"x"), ("000.json", b'{"id": 1}')], "is not readable"),
-        ([("000.jpg", b"x"), ("000.json", ROW.replace(b'["lake"]', b'"lake"'))], "hashtags is not a list"),
+        ([("000.jpg", b"x"), ("000.json", b"{")], r"sample 000 of the shard train-000000.tar.*JSON"),
+        ([("000.jpg", b"x"), ("000.json", b'{"id": 1}')], "sample 000 of .*id: Input should be a valid string"),
+        (
+            [("000.jpg", b"x"), ("000.json", ROW.replace(b'["lake"]', b'"lake"'))],
+            "hashtags: Input should be a valid array",
+        ),
+        # It would be learned as the word None.
+        (
+            [("000.jpg", b"x"), ("000.json", b'{"id": "a", "city": "c", "caption": null, "hashtags": []}')],
+            "caption: Input should be",
+        ),
     ],
 )
 def test_a_wrong_shard_is_one_sentence(write, members, message):
