@@ -17,12 +17,18 @@ def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
     """Return *model* with a fresh LoRA adapter; only the adapter's weights are trainable.
 
     Raises:
-        UserError: the targets match no linear layer.
+        UserError: the targets match no linear layer, or anything else.
     """
     pattern = re.compile(settings.targets)
-    if not any(pattern.fullmatch(name) and isinstance(module, nn.Linear) for name, module in model.named_modules()):
+    matched = {name: module for name, module in model.named_modules() if pattern.fullmatch(name)}
+    others = [name or "the whole model" for name, module in matched.items() if not isinstance(module, nn.Linear)]
+    if not matched or len(others) == len(matched):
         raise UserError(
             f"model.lora.targets matches no linear layer of this model; its layers are like {_example(model)}."
+        )
+    if others:
+        raise UserError(
+            f"model.lora.targets matches more than linear layers, such as {others[0]}; name layers like {_example(model)}."
         )
     config = LoraConfig(
         r=settings.rank,

@@ -33,7 +33,8 @@ def training_advice(recipe: Recipe) -> list[str]:
     advice = []
     if settings.batch_size > 1:
         advice.append(
-            f"halve optimiser.batch_size ({settings.batch_size}) and double optimiser.accumulation ({settings.accumulation}), which trains the same"
+            f"halve optimiser.batch_size ({settings.batch_size}) and double optimiser.accumulation ({settings.accumulation}): a step then sees "
+            "as many samples, in other company"
         )
     if not settings.gradient_checkpointing:
         advice.append("set optimiser.gradient_checkpointing=true")

@@ -79,7 +79,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call] # types-PyYAML
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
             if isinstance(key, str):

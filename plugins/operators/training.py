@@ -27,13 +27,13 @@ class TrainOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Train on the dataset of the trigger form, or of the event that started the run."""
-        recipe = _find_recipe(Settings().configs_dir, self.config)
+        recipe = find_recipe(Settings().configs_dir, self.config)
         uri = dataset_uri(self.dataset_uri, context)
         found = self.run("train", "--config", str(recipe), f"data.uri={uri}", *self.overrides)
         return str(found["run_id"])
 
 
-def _find_recipe(folder: Path, name: str) -> Path:
+def find_recipe(folder: Path, name: str) -> Path:
     """Return the recipe called *name* in the folder of recipes, or in one below it. Nobody names a file elsewhere by a trigger form."""
     recipe = (folder / name).resolve()
     if not recipe.is_relative_to(folder.resolve()) or not recipe.is_file():

@@ -44,6 +44,15 @@ def test_a_fresh_adapter_changes_nothing(load_tiny, recipe, dataset):
     assert answer_loss(model, batch)[0].item() == before
 
 
+@pytest.mark.parametrize("targets", [".*", r"model\.vision_tower.*", r".*(norm|q_proj)"])
+def test_targets_that_match_more_than_linear_layers_are_refused(load_tiny, recipe, targets):
+    settings = recipe.model.lora.model_copy(update={"targets": targets})
+    with pytest.raises(
+        UserError, match=r"matches more than linear layers, such as .*; name layers like model.language_model"
+    ):
+        add_adapter(load_tiny().model, settings)
+
+
 def test_targets_that_match_nothing_are_refused(load_tiny, recipe):
     settings = recipe.model.lora.model_copy(update={"targets": "q_proj"})
     with pytest.raises(
