@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ class SwiftStore:
         self.uri = write_uri("swift", container, prefix)
         self._account = Account()
         self._made: set[str] = set()
+        self._making = threading.Lock()
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Upload with the MD5 that Swift compares, as a Static Large Object if it is large. A missing container is made."""
@@ -101,10 +103,13 @@ class SwiftStore:
         """Make the container unless it is there: asked first, since Swift reads a whole object before it misses the container."""
         from swiftclient import head_container, put_container
 
-        if container not in self._made:
-            if self._ask_unless_missing(head_container, container) is None:
-                self._ask(put_container, container)
-            self._made.add(container)
+        # One thread at a time: a proxy remembers for seconds that a container is missing, and an answer to somebody who asked before it was
+        # made may be what it remembers. What is put there then is refused.
+        with self._making:
+            if container not in self._made:
+                if self._ask_unless_missing(head_container, container) is None:
+                    self._ask(put_container, container)
+                self._made.add(container)
 
     @contextmanager
     def get(self, key: str) -> Iterator[BinaryIO]:

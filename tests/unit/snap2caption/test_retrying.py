@@ -81,7 +81,7 @@ def test_the_wait_is_what_the_server_says(refusing: Callable[..., Busy], monkeyp
     ("status", "headers"),
     [
         (503, {}),
-        (503, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}),
+        (503, {"Retry-After": "Wed, 21 Oct 2076 07:28:00 GMT"}),
         (429, {"Retry-After": "61"}),
         (500, AT_ONCE),
         (413, AT_ONCE),

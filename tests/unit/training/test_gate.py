@@ -123,9 +123,9 @@ def test_otherwise_scores_on_feedback_are_reported_and_decide_nothing():
     loss, cider = verdict.reported[:2]
     assert loss == Score(name="feedback: loss", candidate=9.0, incumbent=2.0)
     assert (cider.candidate, cider.incumbent) == (pytest.approx(0.65), pytest.approx(0.85))
-    # Numbers that are none come back as none.
+    # Numbers that are none come back as they were.
     none = verdict.model_copy(update={"reported": (loss.model_copy(update={"candidate": math.nan}),)})
-    assert Verdict.model_validate_json(none.model_dump_json()).reported[0].candidate is None
+    assert math.isnan(Verdict.model_validate_json(none.model_dump_json()).reported[0].candidate)
     assert "| feedback: loss" in verdict.table()
 
 
