@@ -26,7 +26,8 @@ from demo.stack.ports import Ports
 from demo.stack.service import Job, ProcessError, Running
 from demo.stack.services.files import files
 from snap2caption.errors import UserError
-from snap2caption.images import decode
+from snap2caption.formats import TAKEN
+from snap2caption.images import WORKING_SIDE, decode
 
 SERVICES, CORPUS, ETL, TRAINING, SERVING, CAPTION = "services", "corpus", "etl", "training", "serving", "caption"
 _DAGS = ("etl", "training", "rollback")
@@ -57,9 +58,9 @@ class Demo:
     def __init__(self, state: Path, pairs: int, photo: Path | None = None, *, annotators: bool = False) -> None:
         if photo is not None:
             if not photo.is_file():
-                raise UserError(f"There is no photo at {photo}; give the path of a JPEG, PNG or WebP file.")
+                raise UserError(f"There is no photo at {photo}; give the path of a {TAKEN} file.")
             # Better now than after some minutes.
-            decode(photo.read_bytes())
+            decode(photo.read_bytes(), max_side=WORKING_SIDE)
         self.state = state.resolve()
         self.pairs = pairs
         self.photo = photo

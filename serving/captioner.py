@@ -27,7 +27,7 @@ from serving.schemas import CaptionAnswer, Options, Part, Timing
 from serving.settings import ServingSettings
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.images import ImageError, decode
+from snap2caption.images import WORKING_SIDE, ImageError, decode
 from snap2caption.post import Length, Request
 from snap2caption.vlm import Decoding
 
@@ -48,9 +48,6 @@ _AGAIN = 2
 
 _ROUNDS = 3
 """How often the photos of one post are written about before they must all have met the same model."""
-
-_MAX_SIDE = 1344
-"""Photos wait in the queue no larger than this: twice the 672 pixels that the largest LLaVA looks at, and 5 MB instead of 150."""
 
 _FORESEEN = 0.5
 """Of the deadline, as much as a photo may be expected to wait: captions may take twice as long as those before, and who is let in is answered.
@@ -168,7 +165,7 @@ class Captioner:
         self, photos: Sequence[bytes], options: Options, request_id: str, saved: tuple[str, ...] | None, write: _Write
     ) -> CaptionAnswer:
         started = time.monotonic()
-        images = await _all([self._decoded(photo) for photo in photos])
+        images = await _all([self._decoded(photo, name) for photo, name in zip(photos, _names(photos), strict=True)])
         decoded = time.monotonic()
         request = options.request(saved or ())
         done = await write(images, request, self._decodings(options))
@@ -224,9 +221,9 @@ class Captioner:
             timing=Timing(**{stage: round(1000 * seconds, 1) for stage, seconds in timing.items()}),
         )
 
-    async def _decoded(self, data: bytes) -> Image:
+    async def _decoded(self, data: bytes, name: str) -> Image:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, data)
+            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, data, name)
         except ImageError as error:
             status = (
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.reason == "too_large" else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -238,13 +235,13 @@ class Captioner:
                 HTTPStatus.SERVICE_UNAVAILABLE, "moderation", "The photo can't be checked now; try again later.", 10
             ) from error
 
-    def _decode(self, data: bytes) -> Image:
-        photo = decode(data, max_pixels=self._settings.max_pixels, max_side=_MAX_SIDE)
+    def _decode(self, data: bytes, name: str) -> Image:
+        photo = decode(data, max_pixels=self._settings.max_pixels, max_side=WORKING_SIDE, name=name)
         if self._rules.moderator and (reason := self._rules.moderator(photo)):
             raise ProblemError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "image_not_allowed",
-                f"The photo is not captioned ({reason}); send another one.",
+                f"{name} is not captioned ({reason}); send another one.",
             )
         return photo
 
@@ -319,6 +316,13 @@ class Captioner:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), 5) from error
         finally:
             ticket.cancel()
+
+
+def _names(photos: Sequence[bytes]) -> list[str]:
+    """Return what refusals call each photo of a post."""
+    if len(photos) == 1:
+        return ["The photo"]
+    return [f"Photo {number} of {len(photos)}" for number in range(1, len(photos) + 1)]
 
 
 async def _all(work: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:

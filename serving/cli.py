@@ -75,7 +75,8 @@ def _serve_at(listener: "socket.socket", settings: ServingSettings) -> None:
 
 def caption(
     photos: Annotated[
-        list[Path], typer.Argument(help="A JPEG, PNG or WebP file; several are one post.", metavar="PHOTO…")
+        list[Path],
+        typer.Argument(help="A JPEG, PNG, WebP, GIF, HEIC or AVIF file; several are one post.", metavar="PHOTO…"),
     ],
     tone: Annotated[Tone | None, typer.Option(help="The tone of voice.")] = None,
     voice: Annotated[list[str] | None, typer.Option(help="A caption to write like; may be given again.")] = None,
@@ -124,10 +125,10 @@ def caption(
         answer = caption_once(photos, options)
     if picture:
         from serving.picture import draw_post
-        from snap2caption.images import decode
+        from snap2caption.images import WORKING_SIDE, decode
 
         draw_post(
-            decode(photos[0].read_bytes()),
+            decode(photos[0].read_bytes(), max_side=WORKING_SIDE),
             answer.caption,
             answer.hashtags[:MOST_HASHTAGS],
             answer.model_version,

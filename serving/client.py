@@ -48,7 +48,7 @@ class Client:
         self._http.close()
 
     def caption(self, *photos: bytes, options: Options | None = None) -> CaptionAnswer:
-        """Return a post about a photo, or about several photos of one post in their order (JPEG, PNG or WebP)."""
+        """Return a post about a photo, or about several photos of one post in their order (JPEG, PNG, WebP, GIF, HEIC or AVIF)."""
         form = _form(photos, options or Options(), stream=False)
         return CaptionAnswer.model_validate(self._ask("POST", _CAPTION, **form).json())
 

@@ -40,7 +40,7 @@ BODY: dict[str, Any] = {
                         "items": {"type": "string", "format": "binary"},
                         "minItems": 1,
                         "maxItems": MAX_PHOTOS,
-                        "description": "The photo (JPEG, PNG or WebP), or several photos of one post.",
+                        "description": "The photo (JPEG, PNG, WebP, GIF, HEIC or AVIF), or several photos of one post.",
                     },
                     {"required": ["image"], "dependentRequired": {"regenerate": ["earlier_caption"]}},
                 )

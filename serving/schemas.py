@@ -154,7 +154,7 @@ class CaptionRequest(Options):
     )
 
     image: Encoded | None = Field(
-        default=None, description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL."
+        default=None, description="The photo (JPEG, PNG, WebP, GIF, HEIC or AVIF) in base64, or as a data: URL."
     )
     images: list[Encoded] = Field(
         default=[], max_length=MAX_PHOTOS, description="The photos of one post, in place of `image`, in their order."

@@ -3,19 +3,31 @@
 import io
 import struct
 import zlib
+from collections.abc import Collection
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from snap2caption.errors import UserError
-from snap2caption.parts import has_too_many_parts
+from snap2caption.formats import TAKEN, format_of
+from snap2caption.parts import has_separate_scans, has_too_many_parts
 
 MAX_PIXELS = 50_000_000
-"""The most pixels a photo may have; a phone's largest is about 50 megapixels."""
+"""The most pixels that are decoded of a photo. A JPEG that is to be shrunk is decoded at a half, quarter or eighth of its size."""
+
+MAX_REDUCTION = 4
+"""How many times as many pixels a photo may have that is decoded at a reduced size: all are still read. Phones make up to 200 megapixels."""
+
+WORKING_SIDE = 1344
+"""Pixels a side of photos that wait, are kept or are drawn: twice the 672 that the largest LLaVA looks at, and 5 MB instead of 150."""
 
 MAX_ASPECT = 20
 """The longer side over the shorter one. Image processors scale the shorter side to what the model sees: a line of one pixel would fill gigabytes."""
 
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+"""Decoded in this process; those in `snap2caption.isolation`, whose decoders have no limits of their own, are decoded in another."""
+
+_COEFFICIENTS = 1 / 8
+"""What each component of a pixel counts where libjpeg holds the whole photo's coefficients: 2 bytes, of the 16 that a decoded pixel takes at most."""
 
 _SMOOTH = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 """Modes whose colours can be mixed as they are."""
@@ -23,6 +35,9 @@ _SMOOTH = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
 _DAMAGE = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
 )  # fmt: skip
+
+# Pillow's own limit counts the pixels of the file; ours, which are checked before any is decoded, those that are decoded.
+Image.MAX_IMAGE_PIXELS = None
 
 
 class ImageError(UserError):
@@ -34,32 +49,37 @@ class ImageError(UserError):
         self.reason = reason
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = None) -> Image.Image:
+def decode(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = None, name: str = "The photo"
+) -> Image.Image:
     """Decode a photo completely.
 
     Args:
-        data: the encoded photo (JPEG, PNG or WebP; of an animation the first frame).
-        max_pixels: refuse a larger photo before its pixels are decoded.
+        data: the encoded photo (JPEG, PNG, WebP, GIF, HEIC or AVIF; of an animation the first frame).
+        max_pixels: refuse a photo of which more would be decoded, before they are.
         max_side: shrink a photo that is longer or higher than this many pixels; left out, photos keep their size.
+        name: what an error calls it.
 
     Returns:
-        An RGB image, turned upright by its EXIF orientation, that carries no metadata.
+        An RGB image, turned upright by its EXIF orientation or its container's, that carries no metadata.
 
     Raises:
         ImageError: with reason ``unreadable``, ``too_many_parts``, ``too_large``, ``too_narrow`` or ``truncated``.
     """
-    _check_parts(data)
+    from snap2caption.isolation import ISOLATED, decode_isolated
+
+    if format_of(data) in ISOLATED:
+        return decode_isolated(data, max_pixels, max_side, name)
+    return decode_here(data, FORMATS, max_pixels, max_side, name)
+
+
+def decode_here(data: bytes, formats: Collection[str], max_pixels: int, max_side: int | None, name: str) -> Image.Image:
+    """Decode a photo in one of *formats*, as Pillow calls them, in this process; otherwise as `decode`."""
+    label = f"{name} ({format_of(data) or 'of no format that is known'})"
+    _check_parts(data, label)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-            if opened.width * opened.height > max_pixels:
-                size = f"{opened.width}x{opened.height}"
-                raise ImageError("too_large", f"The photo is {size} pixels; {_limit(max_pixels)}")
-            if max(opened.size) > MAX_ASPECT * min(opened.size):
-                size = f"{opened.width}x{opened.height}"
-                raise ImageError("too_narrow", f"The photo is a strip of {size} pixels; crop it, and send it again.")
-            if max_side:
-                # Has a JPEG decoded at a half, quarter or eighth of its size, where that is still large enough; other formats take no notice.
-                opened.draft(None, (max_side, max_side))
+        with Image.open(io.BytesIO(data), formats=tuple(formats)) as opened:
+            _reduce(opened, data, max_pixels, max_side, label)
             opened.load()
             if max_side and opened.mode in _SMOOTH and "transparency" not in opened.info:
                 # Before it is turned and flattened, each of which takes as much memory again.
@@ -67,13 +87,11 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = 
             image = flatten(ImageOps.exif_transpose(opened))
     except ImageError:
         raise
-    except Image.DecompressionBombError as error:
-        raise ImageError("too_large", f"The photo has far too many pixels; {_limit(max_pixels)}") from error
     except UnidentifiedImageError as error:
-        raise ImageError("unreadable", "The file is not a JPEG, PNG or WebP photo; send one of those.") from error
+        raise _unreadable(data, name) from error
     # Pillow's decoders report damaged data by any of these.
     except _DAMAGE as error:
-        raise ImageError("truncated", "The photo is damaged or cut off; send it again.") from error
+        raise ImageError("truncated", f"{label} is damaged or cut off; send it again.") from error
     if max_side:
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return image
@@ -83,25 +101,52 @@ def dimensions(data: bytes) -> tuple[int, int]:
     """Return the width and height that the header of a photo tells, without decoding it.
 
     Raises:
-        ImageError: with reason ``unreadable``, if the header is damaged or of no format that `decode` takes, or ``too_many_parts``.
+        ImageError: with reason ``unreadable``, if the header is damaged or of none of `FORMATS`, or ``too_many_parts``.
     """
-    _check_parts(data)
+    _check_parts(data, "The photo")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             return opened.size
-    except (UnidentifiedImageError, Image.DecompressionBombError, *_DAMAGE) as error:
-        raise ImageError("unreadable", "The file is not a JPEG, PNG or WebP photo; send one of those.") from error
+    except (UnidentifiedImageError, *_DAMAGE) as error:
+        raise _unreadable(data, "The photo") from error
 
 
-def _check_parts(data: bytes) -> None:
+def _reduce(opened: Image.Image, data: bytes, max_pixels: int, max_side: int | None, label: str) -> None:
+    """Have a JPEG decoded at a half, quarter or eighth of its size, where that is large enough; other formats take no notice.
+
+    Raises:
+        ImageError: too much would be decoded all the same.
+    """
+    width, height = opened.size
+    if max(opened.size) > MAX_ASPECT * min(opened.size):
+        raise ImageError("too_narrow", f"{label} is a strip of {width}x{height} pixels; crop it, and send it again.")
+    if max_side:
+        opened.draft(None, _fit(width, height, max_side))
+    decoded: float = opened.width * opened.height
+    if has_separate_scans(data):
+        decoded += width * height * len(opened.getbands()) * _COEFFICIENTS
+    if decoded > max_pixels or width * height > MAX_REDUCTION * max_pixels:
+        allowed = f"{max_pixels // 1_000_000} megapixels"
+        raise ImageError("too_large", f"{label} is {width}x{height} pixels; send one of at most {allowed}.")
+
+
+def _fit(width: int, height: int, max_side: int) -> tuple[int, int]:
+    """Return the size that a photo is shrunk to."""
+    longer = max(width, height, max_side)
+    return max(1, width * max_side // longer), max(1, height * max_side // longer)
+
+
+def _unreadable(data: bytes, name: str) -> ImageError:
+    form = format_of(data)
+    if form in TAKEN.replace(",", "").split():
+        return ImageError("unreadable", f"{name} ({form}) is damaged at its start; send it again.")
+    found = f"is a {form} file" if form else "is of no format that is known"
+    return ImageError("unreadable", f"{name} {found}; send it as {TAKEN}.")
+
+
+def _check_parts(data: bytes, label: str) -> None:
     if has_too_many_parts(data):
-        raise ImageError(
-            "too_many_parts", "The photo's file is made of far too many parts; save it anew, and send that."
-        )
-
-
-def _limit(max_pixels: int) -> str:
-    return f"send one of at most {max_pixels // 1_000_000} megapixels."
+        raise ImageError("too_many_parts", f"{label} is made of far too many parts; save it anew, and send that.")
 
 
 def flatten(image: Image.Image) -> Image.Image:

@@ -8,9 +8,11 @@ MAX_PARTS = 1 << 16
 MAX_SCANS = 50
 """Passes over the pixels of a JPEG. Progressive ones have about ten; each takes the time that the picture's size takes, however few bytes it has."""
 
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_JPEG, _PNG, _GIF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 
 _SCAN, _END = 0xDA, 0xD9
+_FRAMES = frozenset({0xC0, 0xC1, 0xC9})
+_PROGRESSIVE = frozenset({0xC2, 0xCA})
 _BARE = frozenset({0x01, *range(0xD0, 0xDA)})
 """Markers that stand alone, with no segment behind them."""
 
@@ -19,10 +21,49 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def has_too_many_parts(data: bytes) -> bool:
-    """Whether *data* is a JPEG or PNG file of more parts than an honest one has. WebP's are read by one pass of C code."""
+    """Whether *data* is a JPEG, PNG or GIF file of more parts than an honest one has. WebP's are read by one pass of C code."""
     if data.startswith(_JPEG):
         return _is_jpeg_of_parts(data)
+    if data.startswith(_GIF):
+        return _is_gif_of_parts(data)
     return data.startswith(_PNG) and _is_png_of_parts(data)
+
+
+def has_separate_scans(data: bytes) -> bool:
+    """Whether *data* is a JPEG whose pixels come in several scans: progressive, or a component after the other. libjpeg then holds them all."""
+    if not data.startswith(_JPEG):
+        return False
+    at, components = 2, 0
+    while at + 9 < len(data):
+        marker = data[at + 1]
+        if data[at] != 0xFF or marker in {0x00, 0xFF}:
+            at += 1
+            continue
+        if marker == _SCAN:
+            return data[at + 4] < components
+        if marker in _PROGRESSIVE:
+            return True
+        if marker in _FRAMES:
+            components = data[at + 9]
+        at += 2 if marker in _BARE else 2 + int.from_bytes(data[at + 2 : at + 4])
+    return False
+
+
+def _is_gif_of_parts(data: bytes) -> bool:
+    """Count up to the first picture; what follows is not looked at."""
+    flags = data[10] if len(data) > 10 else 0
+    at, blocks = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0), 0
+    while at < len(data) and data[at : at + 1] not in {b",", b";"}:
+        if data[at : at + 1] == b"!":
+            at += 2
+            while at < len(data) and data[at] and blocks <= MAX_PARTS:
+                at += 1 + data[at]
+                blocks += 1
+        at += 1
+        blocks += 1
+        if blocks > MAX_PARTS:
+            return True
+    return False
 
 
 def _is_png_of_parts(data: bytes) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageOps
 
 MAX_PIXELS = 1_000_000
@@ -385,7 +386,8 @@ def no_pixels(rng: random.Random, number: int) -> Made:
     if number % 4 == 1:
         return riff((b"VP8 ", b"\x10\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height) + bytes(40))), DAMAGED
     if number % 4 == 2:
-        return b"GIF89a" + struct.pack("<HH", width, height) + bytes(20), NO_PHOTO, "photo.gif", "image/gif"
+        gif = b"GIF89a" + struct.pack("<HH", width, height) + bytes(20)
+        return gif, DAMAGED | {"image_too_narrow"}, "photo.gif", "image/gif"
     return png_header(width, height) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b""), DAMAGED
 
 
@@ -394,7 +396,7 @@ def no_pixels(rng: random.Random, number: int) -> Made:
 
 @_kind
 def too_many_pixels(rng: random.Random, number: int) -> Made:
-    side = (1001, 20_000, 60_000)[number % 3]
+    side = (2001, 20_000, 60_000)[number % 3]
     if number % 4 == 0:
         return png_header(side, side) + chunk(b"IDAT", zlib.compress(bytes(1000))), TOO_LARGE
     if number % 4 == 1:
@@ -417,7 +419,7 @@ def too_many_pixels_elsewhere(_: random.Random, number: int) -> Made:
         gif = b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\xf0\0\0" + bytes(6)
         return (
             gif + b"," + struct.pack("<4H", 0, 0, 65535, 65535) + b"\0\x02\x02\x44\x01\0;",
-            NO_PHOTO,
+            TOO_LARGE,
             "a.gif",
             "image/gif",
         )
@@ -512,6 +514,14 @@ def too_many_parts(rng: random.Random, number: int) -> Made:
 
 
 @_kind
+def too_many_gif_blocks(rng: random.Random, number: int) -> Made:
+    block = (b"!\xfe\x01x\0", b"!\xff\x01x\0", b"!\xf9\x04\0\0\0\0\0", b"\1")[number % 4]
+    gif = encoded(scene(rng), "GIF")
+    at = 13 + (3 << (gif[10] & 7) + 1)
+    return gif[:at] + block * 80_000 + gif[at:], TOO_MANY_PARTS, "photo.gif", "image/gif"
+
+
+@_kind
 def many_webp_chunks(rng: random.Random, _: int) -> Made:
     chunks = ((b"teSt", b""),) * rng.randrange(1000, 100_000)
     pixels = encoded(scene(rng), "WEBP", lossless=True)
@@ -552,16 +562,64 @@ def svg(_: random.Random, number: int) -> Made:
     return document.encode(), NO_PHOTO, "photo.svg", "image/svg+xml"
 
 
+def heif(image: Image.Image, form: str, **options: object) -> bytes:
+    """A photo as HEIC or AVIF."""
+    if form == "AVIF":
+        return encoded(image, "AVIF", speed=10, **options)
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(image).save(stream, format="HEIF", **options)
+    return stream.getvalue()
+
+
+def _larger_than_it_says(photo: bytes, form: str) -> bytes:
+    """A file whose container says that it is tiny; the codec's own size is another."""
+    at = photo.index(b"ispe") + 8
+    return photo[:at] + struct.pack(">II", 16, 16) + photo[at + 8 :]
+
+
+@cache
+def _flat(form: str, side: int) -> bytes:
+    """Many pixels of one colour in few bytes."""
+    return heif(Image.new("RGB", (side, side), "teal"), form, quality=10)
+
+
 @_kind
-def heic(rng: random.Random, number: int) -> Made:
-    brand = (b"heic", b"heix", b"mif1", b"avif", b"avis", b"jxl ", b"crx ", b"qt  ", b"isom")[number % 9]
+def heif_photo(rng: random.Random, number: int) -> Made:
+    form = ("HEIC", "AVIF")[number % 2]
+    mode = ("RGB", "RGBA", "L")[number % 3]
+    return heif(scene(rng, mode), form), TAKEN, f"IMG_0001.{form}", f"image/{form.lower()}"
+
+
+@_kind
+def damaged_heif(rng: random.Random, number: int) -> Made:
+    form = ("HEIC", "AVIF")[number % 2]
+    photo = bytearray(heif(scene(rng), form))
+    if number % 3 == 0:
+        return bytes(photo[: rng.randrange(8, len(photo))]), ANYTHING
+    reach = len(photo) if number % 3 == 1 else min(len(photo), 500)
+    for _ in range((1, 4, 20)[number // 3 % 3]):
+        photo[rng.randrange(reach)] = rng.choice((0, 0x7F, 0xFF, rng.randrange(256)))
+    return bytes(photo), ANYTHING
+
+
+@_kind
+def heif_of_too_many_pixels(rng: random.Random, number: int) -> Made:
+    form, side = ("HEIC", "AVIF")[number % 2], 3000
+    if number % 4 < 2:
+        return _flat(form, side), TOO_LARGE
+    return _larger_than_it_says(_flat(form, side), form), REFUSED | TAKEN
+
+
+@_kind
+def heif_of_nothing(rng: random.Random, number: int) -> Made:
+    brand = (b"heic", b"heix", b"mif1", b"avif", b"avis", b"msf1", b"crx ", b"qt  ", b"isom")[number % 9]
     box = struct.pack(">I", 24) + b"ftyp" + brand + b"\0\0\0\0" + b"mif1" + brand
-    return box + struct.pack(">I", 300) + b"meta" + rng.randbytes(292), NO_PHOTO, "IMG_0001.HEIC", "image/heic"
+    return box + struct.pack(">I", 300) + b"meta" + rng.randbytes(292), DAMAGED, "IMG_0001.HEIC", "image/heic"
 
 
 @_kind
 def other_format(rng: random.Random, number: int) -> Made:
-    form = ("GIF", "BMP", "TIFF", "ICO", "PPM", "TGA", "PCX", "JPEG2000", "AVIF", "EPS", "DDS", "SGI")[number % 12]
+    form = ("BMP", "TIFF", "ICO", "PPM", "TGA", "PCX", "JPEG2000", "EPS", "DDS", "SGI")[number % 10]
     return encoded(scene(rng), form), NO_PHOTO, f"photo.{form.lower()}", f"image/{form.lower()}"
 
 
@@ -569,12 +627,12 @@ def other_format(rng: random.Random, number: int) -> Made:
 def animated_gif(rng: random.Random, _: int) -> Made:
     image = scene(rng)
     frames = [scene(rng, size=image.size) for _ in range(3)]
-    return encoded(image, "GIF", save_all=True, append_images=frames), NO_PHOTO, "photo.gif", "image/gif"
+    return encoded(image, "GIF", save_all=True, append_images=frames), TAKEN, "photo.gif", "image/gif"
 
 
 @_kind
 def script_in_a_gif(rng: random.Random, _: int) -> Made:
-    return b"GIF89a/*" + rng.randbytes(40) + b"*/=1;alert(1)//;", NO_PHOTO, "photo.gif", "image/gif"
+    return b"GIF89a/*" + rng.randbytes(40) + b"*/=1;alert(1)//;", REFUSED, "photo.gif", "image/gif"
 
 
 @_kind

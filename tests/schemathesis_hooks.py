@@ -18,7 +18,7 @@ def _photo(form: str) -> bytes:
 _BEYOND_A_SCHEMA = {"bad_base64", "image_unreadable", "key_reused", "erased"}
 _NO_LANGUAGE = "is no language"
 
-_PHOTOS = strategies.sampled_from([_photo(form) for form in ("JPEG", "PNG", "WEBP")])
+_PHOTOS = strategies.sampled_from([_photo(form) for form in ("JPEG", "PNG", "WEBP", "GIF")])
 
 schemathesis.openapi.format("binary", _PHOTOS)
 schemathesis.openapi.format("byte", _PHOTOS.map(lambda photo: base64.b64encode(photo).decode()))

@@ -27,7 +27,11 @@ BODY: dict[str, Any] = {
             "multipart/form-data": {
                 "schema": form(
                     Submission,
-                    {"type": "string", "format": "binary", "description": "The photo: JPEG, PNG or WebP."},
+                    {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "The photo: JPEG, PNG, WebP, GIF, HEIC or AVIF.",
+                    },
                     {"allOf": [SAYS_SOMETHING, {"oneOf": [{"required": ["image"]}, {"required": ["request_id"]}]}]},
                 )
             },

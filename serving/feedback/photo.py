@@ -2,10 +2,7 @@
 
 import io
 
-from snap2caption.images import decode
-
-_MAX_SIDE = 1344
-"""Twice the 672 pixels that the largest LLaVA looks at: enough for annotators too."""
+from snap2caption.images import WORKING_SIDE, decode
 
 _QUALITY = 92
 
@@ -17,5 +14,5 @@ def encode_photo(data: bytes, max_pixels: int) -> bytes:
         ImageError: it is none that we take.
     """
     stream = io.BytesIO()
-    decode(data, max_pixels=max_pixels, max_side=_MAX_SIDE).save(stream, "JPEG", quality=_QUALITY)
+    decode(data, max_pixels=max_pixels, max_side=WORKING_SIDE).save(stream, "JPEG", quality=_QUALITY)
     return stream.getvalue()

@@ -95,7 +95,7 @@ class SubmissionBody(Submission):
     model_config = ConfigDict(json_schema_extra={"allOf": [SAYS_SOMETHING, _ONE_SUBJECT]})
 
     image: Encoded | None = Field(
-        default=None, description="The photo (JPEG, PNG or WebP) in base64, or as a data: URL."
+        default=None, description="The photo (JPEG, PNG, WebP, GIF, HEIC or AVIF) in base64, or as a data: URL."
     )
 
 

@@ -4,8 +4,10 @@ import struct
 import zlib
 
 import pytest
+from hostile_photos import UPRIGHT, heif, oriented
 from PIL import Image
 
+from snap2caption import isolation
 from snap2caption.images import ImageError, decode, dimensions
 from snap2caption.parts import MAX_PARTS, MAX_SCANS
 
@@ -80,7 +82,7 @@ def test_what_shines_through_is_white() -> None:
     [
         (b"", "unreadable"),
         (b"GIF89a", "unreadable"),
-        (encoded(Image.new("P", (4, 4)), "GIF"), "unreadable"),
+        (encoded(Image.new("P", (4, 4)), "TIFF"), "unreadable"),
         (encoded(Image.effect_noise((200, 200), 50).convert("RGB"))[:5000], "truncated"),
         (encoded(Image.new("RGB", (2000, 1000)), "PNG"), "too_large"),
         # A few hundred bytes that an image processor would have made gigabytes of.
@@ -94,6 +96,103 @@ def test_what_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError) as caught:
         decode(data, max_pixels=1_000_000)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("size", "options"),
+    [((8160, 6144), {}), ((16382, 3628), {}), ((12000, 9000), {}), ((8160, 6144), {"progressive": True})],
+)
+def test_a_jpeg_counts_what_is_decoded_of_it(size: tuple[int, int], options: dict[str, object]) -> None:
+    photo = encoded(Image.linear_gradient("L").resize(size), **options)
+    assert max(decode(photo, max_side=1344).size) == 1344
+    with pytest.raises(
+        ImageError, match=rf"The photo \(JPEG\) is {size[0]}x{size[1]} pixels; send one of at most 50 megapixels\."
+    ):
+        decode(photo)
+
+
+def test_what_a_jpeg_of_several_scans_makes_the_decoder_hold_counts_too() -> None:
+    # Held are a pixel's three components at two bytes each, of the 16 that count as a decoded pixel.
+    photo = Image.linear_gradient("L").resize((2000, 1500)).convert("RGB")
+    for progressive, allowed in ((False, 750_000), (True, 1_350_000)):
+        data = encoded(photo, progressive=progressive)
+        assert decode(data, max_side=400, max_pixels=allowed).size == (400, 300)
+        with pytest.raises(ImageError) as caught:
+            decode(data, max_side=400, max_pixels=allowed - 100_000)
+        assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            encoded(Image.new("RGB", (9, 9)), "TIFF"),
+            "Photo 2 of 3 is a TIFF or raw file; send it as JPEG, PNG, WebP, GIF, HEIC or AVIF.",
+        ),
+        (
+            b"\0\0\0\x18ftypqt  " + bytes(99),
+            "Photo 2 of 3 is a video file; send it as JPEG, PNG, WebP, GIF, HEIC or AVIF.",
+        ),
+        (b"<!DOCTYPE html><html>", "Photo 2 of 3 is a web page file; send it as JPEG, PNG, WebP, GIF, HEIC or AVIF."),
+        (b"hello", "Photo 2 of 3 is of no format that is known; send it as JPEG, PNG, WebP, GIF, HEIC or AVIF."),
+        (encoded(Image.new("RGB", (99, 99)), "PNG")[:60], "Photo 2 of 3 (PNG) is damaged or cut off; send it again."),
+        (
+            encoded(Image.new("RGB", (99, 2)), "GIF"),
+            "Photo 2 of 3 (GIF) is a strip of 99x2 pixels; crop it, and send it again.",
+        ),
+        (b"\0\0\0\x18ftypheic" + bytes(99), "Photo 2 of 3 (HEIC) is damaged at its start; send it again."),
+    ],
+)
+def test_an_error_names_the_photo_its_format_and_what_to_do(data: bytes, message: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        decode(data, name="Photo 2 of 3")
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
+    first, second = Image.new("RGB", (60, 40), (200, 30, 30)), Image.new("RGB", (60, 40), (30, 30, 200))
+    red, _, blue = decode(encoded(first, kind, save_all=True, append_images=[second])).getpixel((30, 20))
+    assert red > 180
+    assert blue < 60
+
+
+@pytest.mark.parametrize("form", ["HEIC", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_heic_and_avif_are_turned_upright_once(form: str, orientation: int) -> None:
+    upright = Image.new("RGB", (96, 64), "white")
+    upright.paste("red", (0, 0, 32, 32))
+    turn = UPRIGHT[orientation - 1]
+    photo = heif(upright if turn is None else upright.transpose(turn), form, exif=oriented(orientation).tobytes())
+    image = decode(photo)
+    assert image.size == (96, 64)
+    red, green, _ = image.getpixel((12, 12))
+    assert red > 200
+    assert green < 80
+    assert image.info == {}
+
+
+@pytest.mark.parametrize("form", ["HEIC", "AVIF"])
+def test_heic_and_avif_are_kept_to_the_limits(form: str) -> None:
+    photo = heif(Image.linear_gradient("L").resize((1600, 1200)).convert("RGB"), form)
+    assert decode(photo, max_side=400).size == (400, 300)
+    with pytest.raises(
+        ImageError, match=rf"The photo \({form}\) is 1600x1200 pixels; send one of at most 1 megapixels\."
+    ):
+        decode(photo, max_pixels=1_000_000, max_side=400)
+    with pytest.raises(ImageError) as caught:
+        decode(photo[: len(photo) * 2 // 3])
+    assert caught.value.reason in {"truncated", "unreadable"}
+
+
+def test_a_decoder_that_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = heif(Image.new("RGB", (3000, 2000)), "HEIC")
+    assert decode(photo).size == (3000, 2000)
+    monkeypatch.setattr(isolation, "_MEMORY", 100 * 2**20)
+    monkeypatch.setattr(isolation, "_PIXEL", 0)
+    with pytest.raises(ImageError, match="takes too much to decode; save it as JPEG, and send that") as caught:
+        decode(photo)
+    assert caught.value.reason == "truncated"
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -167,6 +266,16 @@ def test_a_jpeg_of_nothing_but_parts_is_refused(part: bytes) -> None:
         with pytest.raises(ImageError) as caught:
             read(photo[:2] + part * (MAX_PARTS + 1) + photo[2:])
         assert caught.value.reason == "too_many_parts"
+
+
+@pytest.mark.parametrize("block", [b"!\xfe\x01x\0", b"!\xf9\x04\0\0\0\0\0", b"\1"])
+def test_a_gif_of_nothing_but_parts_is_refused(block: bytes) -> None:
+    photo = encoded(Image.new("RGB", (20, 20)), "GIF")
+    at = 13 + (3 << (photo[10] & 7) + 1)
+    assert decode(photo[:at] + block * 100 + photo[at:]).size == (20, 20)
+    with pytest.raises(ImageError) as caught:
+        decode(photo[:at] + block * (MAX_PARTS + 1) + photo[at:])
+    assert caught.value.reason == "too_many_parts"
 
 
 def test_a_png_of_nothing_but_parts_is_refused() -> None:
