@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.paths import METRICS, OPEN
+from serving.paths import METRICS, OPEN, route_path
 from serving.problems import ProblemError, refuse
 
 KEY_HEADER = "X-API-Key"
@@ -44,7 +44,7 @@ class KeyGuard:
 
     def _creator(self, scope: Scope) -> str:
         # As the server decoded it, and as the routes compare it: no other spelling of an open path is open.
-        path = scope["path"]
+        path = route_path(scope)
         if path == METRICS:
             self._check_metrics_token(scope)
         if not self.key_hashes or path in OPEN:
@@ -56,6 +56,7 @@ class KeyGuard:
                 HTTPStatus.UNAUTHORIZED,
                 "bad_key",
                 "The API key is missing or wrong; send it once, in the header X-API-Key.",
+                headers={"WWW-Authenticate": f'ApiKey realm="snap2caption", header="{KEY_HEADER}"'},
             )
         return digest
 
@@ -66,7 +67,10 @@ class KeyGuard:
         digest = digest_of(token.encode("latin-1") if scheme.lower() == "bearer" else b"")
         if not is_known(digest, (self.metrics_token_hash,)):
             raise ProblemError(
-                HTTPStatus.UNAUTHORIZED, "bad_token", "The metrics need their token; send it as Authorization: Bearer."
+                HTTPStatus.UNAUTHORIZED,
+                "bad_token",
+                "The metrics need their token; send it as Authorization: Bearer.",
+                headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
             )
 
 

@@ -15,6 +15,7 @@ from serving import streaming
 from serving.batching import Batcher, Listener
 from serving.captioner import Captioner, Rules
 from serving.creators import NOBODY, creator_of
+from serving.documentation import document
 from serving.feedback.desk import Desk, open_desk
 from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
@@ -117,8 +118,8 @@ def build_app(
         version="1",
         summary="Photo in, Instagram-ready caption and ranked hashtags out.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     protect(app, settings, counted=_ROUTES)
     stop_tracing = trace(app) if settings.traces else None
@@ -157,6 +158,7 @@ def build_app(
         _health(app).observe()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    document(app)
     describe(
         app,
         [CaptionRequest, *([SubmissionBody] if desk else [])],

@@ -39,12 +39,13 @@ def register(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    root_path: Annotated[str | None, typer.Option(help="The path under which a proxy has the service.")] = None,
 ) -> None:
     """Serve the registry's champion over HTTP, until stopped. Beyond this machine only to those who have a key."""
     import ipaddress
     import socket
 
-    settings = read_settings()
+    settings = read_settings(**({} if root_path is None else {"root_path": root_path}))
     # Taken here, not by uvicorn, and before torch is loaded: a busy port is a sentence, and found at once.
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,7 +71,7 @@ def _serve_at(listener: "socket.socket", settings: ServingSettings) -> None:
 
     log_as_json()
     _give_up_early()
-    run(lambda give_up: create_app(settings, give_up), listener)
+    run(lambda give_up: create_app(settings, give_up), listener, settings.keep_alive_seconds)
 
 
 def caption(

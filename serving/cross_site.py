@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.paths import DOCS
+from serving.paths import DOCS, route_path
 from serving.problems import ProblemError, refuse
 from serving.settings import as_origin
 
@@ -85,4 +85,4 @@ def _is_cross_site(headers: Headers, scope: Scope) -> bool:
     if headers.get("sec-fetch-site", "none") in _OURS:
         return False
     follows_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-    return not (follows_link and scope["path"] in DOCS)
+    return not (follows_link and route_path(scope) in DOCS)

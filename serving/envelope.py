@@ -12,6 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import REQUESTS
+from serving.paths import route_path
 from serving.problems import broken, refuse
 
 logger = logging.getLogger(__name__)
@@ -23,13 +24,9 @@ _SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-_DOCS_POLICY = (
-    "default-src 'none'; connect-src 'self'; img-src data: https://fastapi.tiangolo.com; "
-    "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net; frame-ancestors 'none'"
-)
-"""Swagger UI comes from where FastAPI's page takes it."""
 
 
 class Envelope:
@@ -60,8 +57,6 @@ class Envelope:
                 headers["X-Request-Id"] = request_id
                 for name, value in _SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                if scope["path"] == "/docs":
-                    headers["Content-Security-Policy"] = _DOCS_POLICY
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -76,7 +71,7 @@ class Envelope:
                 await refuse(broken(request_id), scope, receive, enveloped)
             finally:
                 status = status or HTTPStatus.INTERNAL_SERVER_ERROR
-                if scope["path"] in self.counted:
+                if route_path(scope) in self.counted:
                     REQUESTS.labels(str(int(status))).inc()
                 line = {
                     "method": scope["method"],

@@ -7,13 +7,13 @@ import re
 from http import HTTPStatus
 from textwrap import shorten
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import Request
 from pydantic import ValidationError
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
+from serving.forms import read_form
 from serving.openapi import form
 from serving.problems import ProblemError
 from serving.schemas import MAX_PHOTOS, CaptionRequest, Options
@@ -23,7 +23,11 @@ _FIELDS = ("image", "file")
 _LISTS = frozenset({"voice", "earlier_hashtags"})
 """Options that a form gives by sending a field several times; once and empty is an empty list."""
 
-_MAX_FIELDS = 100
+_DATA_URL = re.compile(r'\s*data:(?:[^,"]++|"[^"]*+")*+,', re.IGNORECASE)
+"""The start of a data: URL, whatever its parameters (``;name=``, ``;charset=``)."""
+
+_STANDARD = str.maketrans("-_", "+/")
+"""From base64's alphabet for URLs to the standard one."""
 
 _LONGEST_NAME = 100
 """Of a field, as a refusal repeats it."""
@@ -84,28 +88,16 @@ def media_type(request: Request) -> str:
     return kind.decode("latin-1")
 
 
-def malformed(why: str) -> ProblemError:
-    """Return the refusal of a form that is none."""
-    return ProblemError(
-        HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({why.rstrip('.')}); send it anew."
-    )
-
-
 async def _read_form(request: Request) -> tuple[list[bytes], Options]:
-    try:
-        async with request.form(max_files=MAX_PHOTOS, max_fields=_MAX_FIELDS, max_part_size=64 * 1024) as form:
-            uploads = [upload for name in _FIELDS for upload in form.getlist(name)]
-            if not uploads or not all(isinstance(upload, UploadFile) for upload in uploads):
-                raise ProblemError(
-                    HTTPStatus.UNPROCESSABLE_ENTITY, "no_image", "There is no photo; send it in the field image."
-                )
-            photos = [await upload.read() for upload in uploads if isinstance(upload, UploadFile)]
-            fields = {name: value for name, value in form.items() if name not in _FIELDS and value != ""}
-            lists = {name: [value for value in form.getlist(name) if value != ""] for name in _LISTS & form.keys()}
-    except HTTPException as error:
-        raise malformed(error.detail) from error
+    form = await read_form(request, _FIELDS, MAX_PHOTOS)
+    if not form.photos:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "no_image", "There is no photo; send it in the field image."
+        )
+    fields = {name: values[-1] for name, values in form.fields.items() if values[-1] != ""}
+    lists = {name: [value for value in form.fields[name] if value != ""] for name in _LISTS & form.fields.keys()}
     with explained():
-        return photos, Options.model_validate(fields | lists)
+        return form.photos, Options.model_validate(fields | lists)
 
 
 async def _read_json(request: Request) -> tuple[list[bytes], Options]:
@@ -116,22 +108,25 @@ async def _read_json(request: Request) -> tuple[list[bytes], Options]:
 def _parse_json(body: bytes) -> tuple[list[bytes], Options]:
     with explained():
         asked = CaptionRequest.model_validate_json(body)
-    return [decode_base64(photo) for photo in asked.photos], asked
+    if asked.image is not None:
+        return [decode_base64(asked.image)], asked
+    return [decode_base64(photo, f"images[{place}]") for place, photo in enumerate(asked.images)], asked
 
 
-def decode_base64(photo: str) -> bytes:
-    """Return the bytes of a photo in base64, or in a data: URL.
+def decode_base64(photo: str, name: str = "image") -> bytes:
+    """Return the bytes of a photo in base64, in either alphabet (RFC 4648) and padded or not, or in a data: URL (RFC 2397).
 
     Raises:
-        ProblemError: it is neither.
+        ProblemError: it is neither; the field is called *name*.
     """
-    # Encoders that follow MIME break the text into lines.
-    encoded = re.sub(r"\s+", "", re.sub(r"^data:[\w/+.;=-]*,", "", photo))
+    encoded = photo[start.end() :] if (start := _DATA_URL.match(photo)) else photo
+    # Encoders that follow MIME break the text into lines; those that make URLs escape some characters of it.
+    encoded = re.sub(r"\s+", "", unquote(encoded) if "%" in encoded else encoded).rstrip("=")
     try:
-        return base64.b64decode(encoded, validate=True)
+        return base64.b64decode(encoded.translate(_STANDARD) + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "bad_base64", "The field image is not base64; encode the photo's bytes."
+            HTTPStatus.UNPROCESSABLE_ENTITY, "bad_base64", f"The field {name} is not base64; encode the photo's bytes."
         ) from error
 
 

@@ -1,6 +1,7 @@
 """Refusals as RFC 9457 problem bodies."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from serving.metrics import REFUSALS
-from serving.paths import PROBES
+from serving.paths import PROBES, route_path
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -36,8 +37,16 @@ class ProblemBody(BaseModel):
 class ProblemError(Exception):
     """A request is refused: *detail* is one sentence that says what to do."""
 
-    def __init__(self, status: HTTPStatus, reason: str, detail: str, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        reason: str,
+        detail: str,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
+        self.headers = dict(headers or {})
         self.status = status
         self.reason = reason
         self.retry_after = retry_after
@@ -48,7 +57,7 @@ class ProblemError(Exception):
 
     def response(self, more: BaseModel | None = None) -> JSONResponse:
         """Return the answer, with the fields of *more* beside its own."""
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        headers = self.headers | ({} if self.retry_after is None else {"Retry-After": str(self.retry_after)})
         content = self.body().model_dump() | (more.model_dump() if more else {})
         return JSONResponse(content, status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -69,7 +78,7 @@ def add_handlers(app: FastAPI) -> None:
     """Answer every refusal with a problem body, and count it by its reason; a probe that finds no model is no refusal."""
 
     def answer(request: Request, problem: ProblemError) -> JSONResponse:
-        if request.url.path not in PROBES:
+        if route_path(request.scope) not in PROBES:
             REFUSALS.labels(problem.reason).inc()
         return problem.response()
 
@@ -108,9 +117,10 @@ def add_handlers(app: FastAPI) -> None:
 
 def _methods(app: FastAPI, scope: Scope) -> set[str]:
     """Return what can be asked of the path in *scope*."""
-    return {
+    methods = {
         method
         for route in app.routes
         if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE
         for method in route.methods or ()
     }
+    return methods | ({"HEAD"} if "GET" in methods else set())

@@ -35,8 +35,10 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket) -> None:
+def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, keep_alive: int) -> None:
     """Serve the application that *make* returns at *listener*. What it calls to give up is *make*'s argument.
+
+    Connections that are idle for *keep_alive* seconds are closed.
 
     Raises:
         UserError: it gave up. Those inside are answered first.
@@ -48,7 +50,12 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket) 
         server.should_exit = True
 
     config = uvicorn.Config(
-        make(give_up), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=_LAST_ANSWERS
+        make(give_up),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        timeout_keep_alive=keep_alive,
+        timeout_graceful_shutdown=_LAST_ANSWERS,
     )
     server = _Server(config)
     server.run(sockets=[listener])

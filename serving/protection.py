@@ -3,12 +3,14 @@
 from collections.abc import Collection
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from serving.access import KEY_HEADER, KeyGuard
+from serving.cors import ProblemCORS
 from serving.cross_site import CrossSiteGuard
 from serving.envelope import Envelope
-from serving.limits import BodyLimit, KeyLimits
+from serving.head import HeadAsGet
+from serving.limits import BodyLimit, KeyLimits, Pace
+from serving.prefix import PathPrefix
 from serving.problems import add_handlers
 from serving.settings import ServingSettings
 
@@ -19,18 +21,22 @@ def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str]
     Requests to the paths in *counted* are counted by status.
     """
     # The last one added is the first that a request meets.
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, seconds=settings.read_seconds)
+    pace = Pace(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, pace=pace)
     if settings.api_key_hashes:
         app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
     app.add_middleware(KeyGuard, key_hashes=settings.api_key_hashes, metrics_token_hash=settings.metrics_token_hash)
     app.add_middleware(
-        CORSMiddleware,
+        ProblemCORS,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "DELETE"],
-        allow_headers=["Content-Type", KEY_HEADER, "Idempotency-Key"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["Content-Type", "Content-Encoding", KEY_HEADER, "Idempotency-Key"],
         expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"],
     )
     if not settings.api_key_hashes:
         app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Envelope, counted=counted)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)
     add_handlers(app)

@@ -50,7 +50,15 @@ class ServingSettings(BaseSettings):
     stuck_seconds: float = Field(default=120.0, gt=0)
     """If the model takes longer for a token, or to read a batch of photos, it counts as stuck: /healthz fails. More than the slowest batch takes."""
     read_seconds: float = Field(default=30.0, gt=0)
-    """A client that takes longer to send its photo is let go."""
+    """How long a client may take to send its photo, and one second more for each `read_rate` bytes; also how long it may send nothing."""
+    read_rate: float = Field(default=1000.0, gt=0)
+    """Bytes a second: slower than that, an upload is given up."""
+    read_seconds_in_all: float = Field(default=600.0, gt=0)
+    """An upload that takes longer is given up, however fast it goes on."""
+    keep_alive_seconds: int = Field(default=75, ge=1)
+    """How long an idle connection is kept: longer than the proxy before it keeps one (60 s is usual), or its next request meets a closed one."""
+    root_path: str = Field(default="", pattern=r"^((/[0-9A-Za-z._~-]+)+)?$")
+    """The path under which a proxy has the service, such as ``/captions``; it may take it off or not."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_new_tokens: int = Field(default=96, ge=8)
@@ -113,6 +121,13 @@ class ServingSettings(BaseSettings):
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
     """How many bytes may wait for the store; more is refused with 503."""
 
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, path: str) -> str:
+        if path.split("/")[1:2] in [[name] for name in ("v1", "feedback", "docs")]:
+            raise ValueError("it must not begin as the service's own paths do: name another one")
+        return path
+
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -131,14 +146,14 @@ class ServingSettings(BaseSettings):
         return self.queue_size + self.max_batch
 
 
-def read_settings() -> ServingSettings:
-    """Read the settings from the environment.
+def read_settings(**given: object) -> ServingSettings:
+    """Read the settings from the environment, but for what is *given*.
 
     Raises:
         UserError: a variable is not what it should be. Its value is not repeated: it may be a key.
     """
     try:
-        return ServingSettings()
+        return ServingSettings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         name = str(first["loc"][0])

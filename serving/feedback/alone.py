@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from serving.documentation import document
 from serving.feedback.desk import Desk
 from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
@@ -30,8 +31,8 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
         version="1",
         summary="What creators say.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     protect(app, settings)
     app.include_router(build_router())
@@ -44,6 +45,7 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
     def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
+    document(app)
     describe(
         app,
         [SubmissionBody],

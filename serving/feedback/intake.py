@@ -6,17 +6,15 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 
 from serving.feedback.schemas import SAYS_SOMETHING, Submission, SubmissionBody
-from serving.intake import decode_base64, explained, malformed, media_type
+from serving.forms import read_form
+from serving.intake import decode_base64, explained, media_type
 from serving.openapi import form
 from serving.problems import ProblemError
 
 _IMAGE = "image"
 _LISTS = ("hashtags", "edited_hashtags")
-_MAX_FIELDS = 100
 _KEY = re.compile(r"[!-~]{1,200}")
 
 BODY: dict[str, Any] = {
@@ -90,21 +88,15 @@ def _parse_json(body: bytes) -> tuple[Submission, bytes | None]:
 
 
 async def _read_form(request: Request) -> tuple[Submission, bytes | None]:
-    try:
-        async with request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=64 * 1024) as form:
-            upload = form.get(_IMAGE)
-            image = await upload.read() if isinstance(upload, UploadFile) else None
-            fields: dict[str, Any] = {name: value for name, value in form.items() if name != _IMAGE and value != ""}
-            # Sent once for each, or all in one field with spaces or commas between them.
-            lists = {name: form.getlist(name) for name in _LISTS if name in fields}
-    except HTTPException as error:
-        raise malformed(error.detail) from error
+    form = await read_form(request, (_IMAGE,), 1)
+    fields: dict[str, Any] = {name: values[-1] for name, values in form.fields.items() if values[-1] != ""}
+    # Sent once for each, or all in one field with spaces or commas between them.
+    lists = {name: form.fields[name] for name in _LISTS if name in fields}
     tags = {
-        name: [tag for value in values for tag in re.split(r"[\s,]+", str(value)) if tag]
-        for name, values in lists.items()
+        name: [tag for value in values for tag in re.split(r"[\s,]+", value) if tag] for name, values in lists.items()
     }
     with explained():
-        return _one_subject(Submission.model_validate(fields | tags), image)
+        return _one_subject(Submission.model_validate(fields | tags), next(iter(form.photos), None))
 
 
 def _one_subject(submission: Submission, image: bytes | None) -> tuple[Submission, bytes | None]:

@@ -58,7 +58,9 @@ def create_app(secret: str, raise_event: Callable[[], None], close: Callable[[],
 
     async def deliver(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
-            return PlainTextResponse("The secret is missing or wrong.", 401)
+            return PlainTextResponse(
+                "The secret is missing or wrong.", 401, {"WWW-Authenticate": f'Secret header="{SECRET_HEADER}"'}
+            )
         body = bytearray()
         async for chunk in request.stream():
             body += chunk

@@ -142,6 +142,28 @@ def test_a_page_under_a_name_that_is_rebound_to_this_machine_reads_nothing(brows
     page.close()
 
 
+def test_the_documentation_asks_nobody_else(browser: Browser, served: Served) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{served.url}/docs")
+    page.locator("#operations-voice-read_voice_v1_voice_get").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table .response-col_status", has_text="200").wait_for()
+    assert complaints == []
+    assert {url.removeprefix(served.url) for url in asked if url.startswith(served.url)} >= {
+        "/docs",
+        "/openapi.json",
+        "/v1/voice",
+    }
+    assert [url for url in asked if not url.startswith((f"{served.url}/", "data:"))] == []
+    page.close()
+
+
 def test_the_services_own_page_and_one_that_is_named_may_write(browser: Browser, served: Served) -> None:
     page = new_page(browser)
     for address, own in ((f"{served.url}/docs", "By our page"), (served.named, "By a page that is named")):

@@ -56,7 +56,7 @@ def test_every_route_is_described(guarded: DemoService) -> None:
 
 def test_a_refused_method_hears_of_all_that_there_are(guarded: DemoService) -> None:
     answer = patience.request("PATCH", f"{guarded.url}/v1/voice", headers={"X-API-Key": "ana"})
-    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PUT")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD, PUT")
 
 
 @pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "unicode_escape", "utf-7", "utf-16", "nonsense"])

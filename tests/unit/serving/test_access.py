@@ -20,7 +20,8 @@ from serving.settings import ServingSettings
 pytestmark = pytest.mark.unit
 
 KEY, OTHER, TOKEN = "the key of Aisha", "the key of Ben", "the token of Prometheus"
-OPEN = {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"}
+PAGE = {"/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"} | PAGE
 
 
 def digest(key: str) -> str:
@@ -58,6 +59,19 @@ def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient, se
     assert {route.path for route in with_feedback.routes} > OPEN | {"/v1/feedback/{identifier}", "/v1/voice"}
 
 
+@pytest.mark.parametrize("prefix", ["", "/captions"])
+def test_under_a_prefix_the_same_routes_are_open(served: Served, tmp_path: Path, prefix: str) -> None:
+    with TestClient(guarded(served, tmp_path, root_path="/captions"), base_url="http://proxy.example") as asking:
+        for path in OPEN:
+            assert asking.get(prefix + path).status_code == 200
+        for path in ("/v1/voice", "/captions/healthz", "/captionshealthz", "/nowhere"):
+            assert asking.get(prefix + path).status_code == (200 if prefix + path == "/captions/healthz" else 401)
+        assert asking.get(f"{prefix}/v1/voice", headers={"X-API-Key": KEY}).status_code == 200
+        assert asking.get(f"{prefix}/openapi.json").json()["servers"] == [{"url": "/captions"}]
+        moved = asking.get(f"{prefix}/v1/voice/", headers={"X-API-Key": KEY}, follow_redirects=False)
+        assert moved.headers["location"] == "http://proxy.example/captions/v1/voice"
+
+
 def test_a_key_captions(client: TestClient, photo: bytes) -> None:
     for key in (KEY, OTHER):
         answer = client.post("/generate-caption", files={"image": photo}, headers={"X-API-Key": key})
@@ -91,6 +105,7 @@ def test_a_key_captions(client: TestClient, photo: bytes) -> None:
 def test_tricks_with_headers_fail(client: TestClient, photo: bytes, headers: list[tuple[str, str | bytes]]) -> None:
     answer = client.post("/generate-caption", files={"image": photo}, headers=headers)
     assert (answer.status_code, answer.json()["reason"]) == (401, "bad_key")
+    assert answer.headers["www-authenticate"] == 'ApiKey realm="snap2caption", header="X-API-Key"'
 
 
 @pytest.mark.parametrize(
@@ -184,4 +199,5 @@ def test_metrics_can_have_a_token(served: Served, tmp_path: Path) -> None:
         for headers in ({}, {"Authorization": TOKEN}, {"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY}):
             answer = client.get("/metrics", headers=headers)
             assert (answer.status_code, answer.json()["reason"]) == (401, "bad_token")
+            assert answer.headers["www-authenticate"] == 'Bearer realm="metrics"'
         assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200

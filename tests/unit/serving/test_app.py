@@ -3,15 +3,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
+from serving.intake import decode_base64
 from serving.local import LocalEngine
 from serving.models import Served
 from serving.notices import Trouble
+from serving.problems import ProblemError
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry import ModelVersion
@@ -64,7 +67,8 @@ def test_variants(client: TestClient, photo: bytes) -> None:
     [
         ({"content": b"x", "headers": {"content-type": "text/plain"}}, 415, "unsupported_media_type"),
         ({"files": {"other": b"x"}}, 422, "no_image"),
-        ({"data": {"image": "text"}, "files": {"x": b"y"}}, 422, "no_image"),
+        ({"data": {"tone": "playful"}, "files": {"image": ("", b"")}}, 422, "no_image"),
+        ({"data": {"image": "text"}, "files": {"file": b"y"}}, 422, "image_unreadable"),
         ({"files": {"image": b"not a photo"}}, 422, "image_unreadable"),
         ({"json": {"image": "%%%"}}, 422, "bad_base64"),
         ({"json": {"image": "AAAA", "tone": "angry"}}, 422, "invalid"),
@@ -87,6 +91,66 @@ def test_refusals_are_problem_bodies(
     body = answer.json()
     assert (answer.status_code, body["status"], body["reason"]) == (status, status, reason)
     assert body["detail"].endswith(".")
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        b'form-data; name="image"',
+        b"form-data; name=image; filename*=UTF-8''%E2%9C%A8.jpg",
+        b'form-data; name="file"; filename="photo.jpg"',
+        b'form-data; name="image"; filename=""',
+    ],
+)
+def test_a_part_is_a_photo_by_its_fields_name(client: TestClient, photo: bytes, disposition: bytes) -> None:
+    part = b"--x\r\nContent-Disposition: " + disposition + b"\r\n\r\n" + photo + b"\r\n"
+    option = b'--x\r\nContent-Disposition: form-data; name="hashtags"; filename="h"\r\n\r\n3\r\n--x--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post("/generate-caption", content=part + option, headers=headers)
+    assert (answer.status_code, len(answer.json()["hashtags"])) == (200, 3), answer.text
+    cut_off = client.post("/generate-caption", content=part, headers=headers)
+    assert (cut_off.status_code, cut_off.json()["reason"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "data:image/jpeg;base64,{}",
+        "DATA:image/jpeg;BASE64,{}",
+        "data:image/jpeg;name=my%20photo.jpg;base64,{}",
+        'data:image/jpeg;name="a,b.jpg";charset=utf-8;base64,{}',
+        "data:;base64,{}",
+        "data:,{}",
+        " \n{}\n",
+    ],
+)
+def test_base64_comes_in_either_alphabet_padded_or_not_alone_or_in_a_url(photo: bytes, wrapped: str) -> None:
+    for data in (photo, photo + b"\xfb\xff\xfe", photo + b"\xff", photo + b"\xff\xfe"):
+        standard, urls = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+        for encoded in (standard, urls, urls.rstrip("="), quote(standard, safe="")):
+            assert decode_base64(wrapped.format(encoded)) == data
+
+
+@pytest.mark.parametrize("text", ["%%%", "AAAAA", "A", "AA=A", "data:image/png;base64", "é" * 8, 'data:;name="a,AAAA'])
+def test_what_is_not_base64_is_refused_by_the_fields_name(text: str) -> None:
+    with pytest.raises(ProblemError, match=r"^The field images\[2\] is not base64; encode the photo's bytes\.$"):
+        decode_base64(text, "images[2]")
+
+
+def test_of_several_photos_the_refused_one_is_named(client: TestClient, photo: bytes) -> None:
+    good, bad = base64.b64encode(photo).decode(), base64.b64encode(b"<html>").decode()
+    answer = client.post("/generate-caption", json={"images": [good, bad]})
+    assert answer.json()["detail"] == "Photo 2 of 2 is a web page file; send it as JPEG, PNG, WebP, GIF, HEIC or AVIF."
+    assert "images[1]" in client.post("/generate-caption", json={"images": [good, "%%"]}).json()["detail"]
+
+
+def test_what_can_be_got_can_be_asked_for_its_headers(client: TestClient) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/voice"):
+        whole, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (whole.status_code, b"")
+        assert head.headers["content-type"] == whole.headers["content-type"]
+    refused = client.head("/generate-caption")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
 
 
 def test_base64_may_be_broken_into_lines(client: TestClient, photo: bytes) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import patience
 import pytest
+import uvicorn
+from fastapi import FastAPI
 from patience import LONGEST, until
 from starlette.testclient import TestClient
 
@@ -163,6 +165,14 @@ def listening() -> Iterator[socket.socket]:
         yield listener
 
 
+def test_idle_connections_are_kept_for_as_long_as_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, **_: kept.append(server.config.timeout_keep_alive))
+    with listening() as listener:
+        run(lambda _: FastAPI(), listener, 75)
+    assert kept == [75]
+
+
 def test_the_process_ends_when_only_a_new_start_can_help(
     engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -170,7 +180,7 @@ def test_the_process_ends_when_only_a_new_start_can_help(
     break_for_good(engine)
     with listening() as listener, ThreadPoolExecutor(1) as pool:
         serving = pool.submit(
-            run, lambda give_up: build_app(settings(tmp_path), lambda: served, give_up=give_up), listener
+            run, lambda give_up: build_app(settings(tmp_path), lambda: served, give_up=give_up), listener, 5
         )
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 

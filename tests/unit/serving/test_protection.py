@@ -1,13 +1,16 @@
 """Limits, headers, logs and traces: what stands around the routes."""
 
 import asyncio
+import base64
+import gzip
 import hashlib
 import http.server
 import io
 import json
 import logging
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +20,13 @@ from fastapi import FastAPI, Request
 from patience import LONGEST
 from pydantic import BaseModel
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
 from serving.app import build_app
+from serving.limits import BodyLimit, Pace
 from serving.logs import log_as_json
 from serving.models import Served
+from serving.problems import ProblemError
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -82,6 +88,61 @@ def test_a_key_has_so_many_requests_at_once(
         assert ask("two") == 200
 
 
+class Clock:
+    """Stands for the time that an upload takes: what it says to wait for is never waited for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "time", lambda _: self.now)
+
+
+async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: Pace) -> int:
+    """Send a piece after each of *gaps* seconds; return how many bytes arrived.
+
+    Raises:
+        ProblemError: it was refused.
+    """
+    read = 0
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        nonlocal read
+        message: Message = {"more_body": True}
+        while message["more_body"]:
+            message = await receive()
+            read += len(message["body"])
+
+    left = list(gaps)
+
+    async def receive() -> Message:
+        clock.now += left.pop(0)
+        # The loop looks at its timers before it goes on here.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": piece, "more_body": bool(left)}
+
+    async def send(_: Message) -> None:
+        pytest.fail("nothing is answered")
+
+    await BodyLimit(app, 10**6, pace)({"type": "http", "headers": []}, receive, send)
+    return read
+
+
+def test_an_upload_may_be_slow_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(seconds=30, rate=1000, most=600)
+    # Each piece pays for the second that the next one takes: two minutes, and ten, but no longer.
+    assert asyncio.run(upload(Clock(monkeypatch), [1.0] * 120, bytes(1000), pace)) == 120_000
+    assert asyncio.run(upload(Clock(monkeypatch), [29.0, 29.0], bytes(40_000), pace)) == 80_000
+    for gaps, piece in (
+        ([31.0], bytes(1)),
+        ([1.0, 31.0], bytes(500_000)),
+        ([10.0] * 5, bytes(100)),
+        ([20.0] * 31, bytes(20_000)),
+    ):
+        with pytest.raises(ProblemError) as caught:
+            asyncio.run(upload(Clock(monkeypatch), gaps, piece, pace))
+        assert (caught.value.status, caught.value.reason) == (408, "slow_body")
+
+
 def test_a_slow_body_is_let_go(served: Served, tmp_path: Path) -> None:
     class Body(BaseModel):
         text: str
@@ -132,7 +193,50 @@ def test_every_answer_has_the_security_headers_and_an_id(served: Served, tmp_pat
             if status >= 400:
                 assert answer.headers["content-type"] == "application/problem+json"
                 assert "nobody may read" not in answer.text
-        assert "cdn.jsdelivr.net" in client.get("/docs").headers["content-security-policy"]
+        assert "script-src 'self'; " in client.get("/docs").headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        ("gzip", gzip.compress),
+        ("GZIP", lambda body: gzip.compress(body[:20]) + gzip.compress(body[20:])),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda body: zlib.compress(body, wbits=-15)),
+        ("identity", bytes),
+    ],
+)
+def test_a_body_may_be_compressed(
+    served: Served, tmp_path: Path, photo: bytes, coded: tuple[str, Callable[[bytes], bytes]]
+) -> None:
+    coding, compress = coded
+    body = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    with TestClient(service(served, tmp_path)) as client:
+        whole = client.post("/generate-caption", content=compress(body), headers=headers)
+        assert whole.status_code == 200, whole.text
+        pieces = [compress(body)[at : at + 7] for at in range(0, len(compress(body)), 7)]
+        assert client.post("/generate-caption", content=iter(pieces), headers=headers).status_code == 200
+
+
+def test_a_compressed_body_is_kept_to_the_limits(served: Served, tmp_path: Path) -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    json_body = gzip.compress(b'{"image": ""}')
+    with TestClient(service(served, tmp_path, max_body_bytes=2**20)) as client:
+        for body, coding, status, reason in (
+            (bomb, "gzip", 413, "body_too_large"),
+            (json_body[:-9], "gzip", 400, "malformed"),
+            (b"{}", "gzip", 400, "malformed"),
+            (json_body, "br", 415, "unsupported_encoding"),
+            (json_body, "gzip, gzip", 415, "unsupported_encoding"),
+        ):
+            headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+            answer = client.post("/generate-caption", content=body, headers=headers)
+            assert (answer.status_code, answer.json()["reason"]) == (status, reason)
+            if status == 415:
+                assert answer.headers["accept-encoding"] == "gzip, deflate"
+                assert repr(coding) in answer.json()["detail"]
 
 
 def test_only_the_pages_that_are_named_may_call(served: Served, tmp_path: Path) -> None:
@@ -143,6 +247,11 @@ def test_only_the_pages_that_are_named_may_call(served: Served, tmp_path: Path) 
         assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, page)
         other = client.options("/generate-caption", headers={**asks, "Origin": "https://evil.example.com"})
         assert "access-control-allow-origin" not in other.headers
+        assert (other.status_code, other.json()["reason"]) == (400, "preflight")
+        assert other.headers["content-type"] == "application/problem+json"
+        assert "Origin" in other.headers["vary"]
+        wrong = client.options("/generate-caption", headers={**asks, "Access-Control-Request-Headers": "X-Other"})
+        assert wrong.json()["detail"].startswith("Pages may not ask so (not allowed: headers); ")
         # So that the page can read why it was refused.
         assert client.post("/generate-caption", headers={"Origin": page}).headers["access-control-allow-origin"] == page
     with TestClient(service(served, tmp_path)) as client:

@@ -64,6 +64,20 @@ def test_without_keys_no_wildcard_lets_pages_in(name: str, value: str, monkeypat
         read_settings()
 
 
+@pytest.mark.parametrize(
+    "path", ["captions", "/captions/", "/", "//captions", "/v1", "/docs/x", "/feedback", "/a b", "/a?b"]
+)
+def test_a_prefix_is_a_path_unlike_the_services_own(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_ROOT_PATH", path)
+    with pytest.raises(UserError, match="SNAP2CAPTION_SERVING_ROOT_PATH is wrong"):
+        read_settings()
+    assert read_settings(root_path="/team/captions").root_path == "/team/captions"
+
+
+def test_an_idle_connection_outlives_a_proxys() -> None:
+    assert read_settings().keep_alive_seconds > 60
+
+
 def test_with_keys_all_pages_may_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_API_KEY_HASHES", json.dumps([DIGEST]))
     monkeypatch.setenv("SNAP2CAPTION_SERVING_CORS_ORIGINS", '["*"]')
