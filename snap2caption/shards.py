@@ -47,14 +47,14 @@ class Sample:
         return replace(self, content=self.photo())
 
 
-def read_shard(shard: Path) -> Iterator[Sample]:
-    """Yield the samples of the shard at *shard*, in its order; their photos stay there.
+def read_shard(shard: Path, name: str | None = None) -> Iterator[Sample]:
+    """Yield the samples of the shard at *shard*, in its order; their photos stay there. *name* is what errors call it, if not by its file's name.
 
     Raises:
         UserError: the file is not a tar, or a member lacks its partner or is not what it should be.
     """
     with shard.open("rb") as stream:
-        yield from _read(stream, shard.name, shard)
+        yield from _read(stream, name or shard.name, shard)
 
 
 def read_stream(stream: BinaryIO, name: str) -> Iterator[Sample]:

@@ -1,22 +1,24 @@
 """Data validation before training: what would end a training hours later, or be learned as it stands, is named by shard and id."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from snap2caption.console import progress_bar
 from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode
 from snap2caption.post import render
-from snap2caption.shards import Sample, Stored
+from snap2caption.shards import Sample, Stored, read_shard
 from training.data import CachedDataset, Selection
 from training.recipe import Recipe
 
 _MARK = ".checked"
-"""Beside a cached shard, which is named by its digest: each of its photos that was selected could be decoded."""
+"""Beside a cached shard, which is named by its digest: each of its photos could be decoded."""
 
 
-def check_data(recipe: Recipe, dataset: CachedDataset) -> None:
+def check_data(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | None = None) -> None:
     """Check what *recipe* takes of *dataset*: every split has samples, every sample a post and a photo, and no id comes twice.
+
+    So is what it learns from of *feedback*, if it mixes that in.
 
     A streamed training split is left to the stream, which checks each shard as it comes. A shard whose photos were decoded before is not
     decoded again.
@@ -24,8 +26,14 @@ def check_data(recipe: Recipe, dataset: CachedDataset) -> None:
     Raises:
         UserError: something is wrong; the sentence names the shard and the sample.
     """
+    _check(dataset, _selections(recipe))
+    if feedback is not None:
+        _check(feedback, [Selection("train")])
+
+
+def _check(dataset: CachedDataset, selections: Iterable[Selection]) -> None:
     seen: dict[str, str] = {}
-    for selection in _selections(recipe):
+    for selection in selections:
         samples = dataset.samples(selection.split, selection.cities, selection.per_city)
         names = {shard.sha256: shard.name for shard in dataset.manifest.splits[selection.split].shards}
         for sample in samples:
@@ -70,14 +78,13 @@ def _selections(recipe: Recipe) -> Iterator[Selection]:
 
 
 def _check_photos(samples: Sequence[Sample], names: dict[str, str]) -> None:
-    files = {_file(sample) for sample in samples}
-    new = {file for file in files if not file.with_suffix(_MARK).exists()}
-    unchecked = [sample for sample in samples if _file(sample) in new]
+    new = sorted({file for sample in samples if not (file := _file(sample)).with_suffix(_MARK).exists()})
     with progress_bar() as progress:
-        for sample in progress.track(unchecked, description="checking photos"):
-            _check_photo(sample, names[_file(sample).stem])
-    for file in new:
-        file.with_suffix(_MARK).touch()
+        for file in progress.track(new, description="checking shards"):
+            # All of them, selected or not: the mark is the whole shard's.
+            for sample in read_shard(file, names[file.stem]):
+                _check_photo(sample, names[file.stem])
+            file.with_suffix(_MARK).touch()
 
 
 def _file(sample: Sample) -> Path:

@@ -84,7 +84,7 @@ class CachedDataset:
         for shard in self.manifest.splits[split].shards if quotas else ():
             if all(taken[city] >= quota for city, quota in quotas.items()):
                 break
-            for sample in read_shard(self.source.fetch(shard, self.cache)):
+            for sample in read_shard(self.source.fetch(shard, self.cache), shard.name):
                 if taken[sample.city] < quotas.get(sample.city, 0):
                     taken[sample.city] += 1
                     samples.append(sample)

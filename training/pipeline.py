@@ -81,7 +81,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             find_revision(recipe.model.base, settings.models_dir),
         )
         check_model(recipe, settings)
-        ranks.lead(lambda: check_data(recipe, job.dataset))
+        ranks.lead(lambda: check_data(recipe, job.dataset, job.feedback))
         tags = job.tags()
         folder = settings.state_dir / "training" / tags[FINGERPRINT]
         with _alone(folder) if ranks.leads else nullcontext():

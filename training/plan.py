@@ -121,7 +121,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     dataset = _open(recipe.data.version_uri(), settings)
     feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
     model = check_model(recipe, settings)
-    check_data(recipe, dataset)
+    check_data(recipe, dataset, feedback)
     revision = find_revision(recipe.model.base, settings.models_dir)
     counts = _count(recipe, dataset, feedback)
     lengths = _measure(recipe, settings, dataset, revision)

@@ -135,7 +135,7 @@ class SampleStream(IterableDataset):
 
     def _fetch(self, portion: Portion, folder: Path) -> list[Sample]:
         shard = portion.share.shard
-        chosen = choose(portion.share, read_shard(self.dataset.fetch(shard, folder)))
+        chosen = choose(portion.share, read_shard(self.dataset.fetch(shard, folder), shard.name))
         if len(chosen) != portion.share.samples:
             raise UserError(
                 f"{shard.name} of {self.dataset.uri} does not hold what the manifest says; see `snap2caption inspect {self.dataset.uri} --verify`."

@@ -73,7 +73,7 @@ def same_ids(members: list[tuple[str, bytes]]) -> None:
     ("change", "told"),
     [
         (with_row(caption=" \n\t ", hashtags=[]), r"sample '.+' of the shard {split}-000000.tar has an empty post"),
-        (with_row(caption=None), r"of the shard .*caption: Input should be a valid string"),
+        (with_row(caption=None), r"of the shard {split}-000000.tar .*caption: Input should be a valid string"),
         (with_row(caption=float("nan")), r"of the shard .*caption"),
         (with_row(hashtags=[1]), r"of the shard .*hashtags.0"),
         (with_photo(b"\xff\xd8not a jpeg"), r"photo of the sample '.+' of the shard {split}-000000.tar can't be used"),
@@ -92,6 +92,26 @@ def test_an_empty_split_is_told(recipe, tmp_path, split):
     write_dataset(tmp_path / "v1", {"train": 12, "validation": 3, "test": 6} | {split: 0})
     with pytest.raises(UserError, match=f"The {split} split of dataset .* is empty"):
         check_data(recipe, CachedDataset.open((tmp_path / "v1").as_uri(), tmp_path / "shards"))
+
+
+def test_a_photo_that_was_not_selected_before_is_checked_too(damaged, recipe):
+    def break_the_last(members):
+        members[:] = [
+            (name, b"" if name == max(found for found, _ in members if found.endswith(".jpg")) else content)
+            for name, content in members
+        ]
+
+    dataset = damaged("train", break_the_last)
+    few = recipe.model_copy(update={"data": recipe.data.model_copy(update={"samples_per_city": 1})})
+    for asked in (few, recipe):
+        with pytest.raises(UserError, match=r"photo of the sample .* of the shard train-000000.tar can't be used"):
+            check_data(asked, dataset)
+
+
+def test_feedback_is_checked_too(damaged, recipe, dataset):
+    feedback = damaged("train", with_row(caption="", hashtags=[]))
+    with pytest.raises(UserError, match=r"shard train-000000\.tar has an empty post"):
+        check_data(recipe, dataset, feedback)
 
 
 def test_what_is_well_is_decoded_once(damaged, recipe, monkeypatch):
