@@ -77,13 +77,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         Raises:
             yaml.constructor.ConstructorError: a key stands twice.
         """
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} stands twice", key_node.start_mark)
-            if isinstance(key, str):
-                seen.add(key)
+        # Before `<<` is resolved: what a mapping takes from another one, it may say otherwise.
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        seen: set[str] = set()
+        for key in keys:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -334,7 +334,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         content = _load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"No recipe at {path} ({error.strerror}); see configs/ for those that exist.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())}); correct it.") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a recipe: it must hold sections such as `model:` and `data:`.")

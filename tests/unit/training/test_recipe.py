@@ -161,3 +161,17 @@ def test_the_command_line_loads_nothing_heavy():
     heavy = "{'torch', 'transformers', 'peft', 'mlflow', 'boto3', 'pandas', 'matplotlib', 'pycocoevalcap'}"
     code = f"import sys, training.cli, training.recipe; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_a_mapping_may_take_from_another_one_and_say_otherwise(write):
+    text = (
+        MINIMAL
+        + "optimiser: &usual {epochs: 2, batch_size: 4}\nlauncher: {<<: {kind: torchrun, processes: 4}, processes: 2}\n"
+    )
+    assert load_recipe(write(text)).launcher.processes == 2
+
+
+def test_what_is_no_text_is_one_sentence(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="is not valid YAML"):
+        load_recipe(tmp_path / "recipe.yaml")
