@@ -66,9 +66,14 @@ class Terminal:
 
     def __init__(self, log: Path, *command: str) -> None:
         ours, its = pty.openpty()
-        self.process = psutil.Popen(
-            [STEP, log, LABEL, *command], stdin=its, stdout=its, stderr=its, start_new_session=True
-        )
+        # A shell starts what runs in the background with SIGINT ignored. That is inherited, and no script can take it back.
+        usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
+        try:
+            self.process = psutil.Popen(
+                [STEP, log, LABEL, *command], stdin=its, stdout=its, stderr=its, start_new_session=True
+            )
+        finally:
+            signal.signal(signal.SIGINT, usual)
         os.close(its)
         self._terminal = ours
 
