@@ -272,6 +272,23 @@ class Registry:
         return {alias: int(version) for alias, version in found.aliases.items()} if found else {}
 
     def _point(self, alias: str, version: int | None) -> None:
+        """Let *alias* name *version*, or nothing.
+
+        Several processes follow the same decision at once. Of two that set a new alias at the same moment the database refuses one, so that one
+        looks whether the alias is as it wants it, and tries again if not.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                self._set_alias(alias, version)
+            except UserError:
+                if self._aliases().get(alias) == version:
+                    return
+                if not left:
+                    raise
+            else:
+                return
+
+    def _set_alias(self, alias: str, version: int | None) -> None:
         if version is not None:
             self._ask(lambda client: client.set_registered_model_alias(self.name, alias, str(version)))
         elif alias in self._aliases():
