@@ -31,11 +31,11 @@ def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> li
     Args:
         text: a caption, or a hashtag.
         language: of the text, as a BCP 47 tag such as ``de``; English counts always.
-        said: what the creator named herself, such as the place: its words pass (``Dick's Diner``).
+        said: what the creator named, such as the place: its words pass (``Dick's Diner``).
     """
     found = _filter(_languages(language)).check_profanity(text)["profane_words"]
-    hers = {part for word in fold_words(said) for part in (word, *word.split("'"))}
-    return [word for word in found if word.casefold() not in hers]
+    named = {part for word in fold_words(said) for part in (word, *word.split("'"))}
+    return [word for word in found if word.casefold() not in named]
 
 
 def settled(text: str, *, language: str | None = None) -> str:

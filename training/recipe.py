@@ -50,8 +50,10 @@ class _Section(BaseModel):
     def _of_its_own_kind(cls, value: Any, info: ValidationInfo) -> Any:
         """Take no number for a switch or a text, and no other way round: YAML has a type for each, so that is a slip (``epochs=true``)."""
         kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
-        if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
-            raise ValueError("should be a number")
+        # Of a mapping, such as launcher.resources, what it maps to.
+        for number in value.values() if isinstance(value, dict) else [value]:
+            if isinstance(number, bool) and bool not in kinds and kinds & {int, float}:
+                raise ValueError("should be a number")
         # Numbers may come as text: to YAML 1.1, 1e-3 is one.
         if isinstance(value, (int, float, str)) and not isinstance(value, bool) and bool in kinds:
             raise ValueError("should be true or false")
@@ -63,6 +65,8 @@ def _kinds(annotation: Any) -> set[Any]:
     inner = get_args(annotation)
     if get_origin(annotation) is Annotated:
         return _kinds(inner[0])
+    if get_origin(annotation) is dict:
+        return _kinds(inner[1])
     if get_origin(annotation) in (Union, UnionType):
         return {kind for one in inner for kind in _kinds(one)}
     return {str} if get_origin(annotation) is Literal else {annotation}
@@ -368,7 +372,10 @@ def _override(content: dict[str, Any], override: str) -> None:
     try:
         parsed = _load_yaml(value)
     except yaml.YAMLError as error:
-        raise UserError(f"The value in {override!r} is not valid YAML; put it in quotes.") from error
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"The value in {override!r} is not valid YAML ({reason}); correct it, or put it in quotes."
+        ) from error
     section = content
     for name in path[:-1]:
         inner = section.setdefault(name, {})

@@ -53,7 +53,8 @@ def test_overrides_reach_any_setting(write):
         (MINIMAL, ["optimiser.epochs=-1"], "optimiser.epochs should be greater than or equal to 1, not -1"),
         (MINIMAL, ["data.stream=1"], "data.stream should be true or false, not 1"),
         (MINIMAL, ["data.stream='no'"], "data.stream should be true or false, not 'no'"),
-        (MINIMAL, ["optimiser={epochs: 1, epochs: 2}"], "is not valid YAML"),
+        (MINIMAL, ["optimiser={epochs: 1, epochs: 2}"], "is not valid YAML (epochs stands twice"),
+        (MINIMAL, ["launcher={kind: ray, resources: {GPU: true}}"], "launcher.resources should be a number"),
         (f"{MINIMAL}optimiser: {{epochs: 2}}\noptimiser: {{batch_size: 4}}\n", [], "optimiser stands twice"),
         (MINIMAL, ["optimiser.learning_rate=.nan"], "optimiser.learning_rate should be a finite number"),
         (
