@@ -1,4 +1,4 @@
-"""Commands of the service: serve, caption."""
+"""Commands of the service: serve, serve-feedback, caption."""
 
 import os
 from pathlib import Path
@@ -8,12 +8,13 @@ import typer
 
 from serving.settings import ServingSettings, read_settings
 from snap2caption.console import print_result
-from snap2caption.errors import UserError
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
 
     from serving.schemas import CaptionAnswer
 
@@ -26,52 +27,53 @@ SETTINGS = (ServingSettings,)
 VARIABLES = (_KEY,)
 """Those that are read without a class of settings."""
 
-_BACKLOG = 2048
-"""Connections that may wait to be taken, as uvicorn has it."""
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+RootPath = Annotated[str | None, typer.Option(help="The path under which a proxy has the service.")]
+_Port = typer.Option(min=1, max=65535, help="Port to listen on.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (serve, caption):
+    for command in (serve, serve_feedback, caption):
         app.command()(command)
 
 
-def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
-    root_path: Annotated[str | None, typer.Option(help="The path under which a proxy has the service.")] = None,
-) -> None:
+def serve(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8000, root_path: RootPath = None) -> None:
     """Serve the registry's champion over HTTP, until stopped. Beyond this machine only to those who have a key."""
-    import ipaddress
-    import socket
+
+    def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":
+        from serving.app import create_app
+
+        _give_up_early()
+        return create_app(settings, give_up)
+
+    _serve(make, host, port, root_path)
+
+
+def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010, root_path: RootPath = None) -> None:
+    """Take feedback over HTTP, without a model, until stopped. Beyond this machine only from those who have a key."""
+
+    def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":  # noqa: ARG001 - no model, no giving up
+        from serving.feedback.alone import create_intake
+
+        return create_intake(settings)
+
+    _serve(make, host, port, root_path)
+
+
+def _serve(
+    make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, root_path: str | None
+) -> None:
+    """Serve what *make* returns: every service of ours listens, logs and ends in the same way."""
+    from serving.listening import open_listener
 
     settings = read_settings(**({} if root_path is None else {"root_path": root_path}))
-    # Taken here, not by uvicorn, and before torch is loaded: a busy port is a sentence, and found at once.
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            # Two may bind the same port while neither listens.
-            listener.listen(_BACKLOG)
-        except OSError as error:
-            raise UserError(
-                f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or give another --port."
-            ) from error
-        if not settings.api_key_hashes and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
-            raise UserError(
-                f"{host} can be reached from other machines; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the SHA-256 of the keys that may caption."
-            )
-        _serve_at(listener, settings)
+    with open_listener(host, port, settings) as listener:
+        from serving.logs import log_as_json
+        from serving.process import run
 
-
-def _serve_at(listener: "socket.socket", settings: ServingSettings) -> None:
-    from serving.app import create_app
-    from serving.logs import log_as_json
-    from serving.process import run
-
-    log_as_json()
-    _give_up_early()
-    run(lambda give_up: create_app(settings, give_up), listener, settings.keep_alive_seconds)
+        log_as_json()
+        run(lambda give_up: make(settings, give_up), listener, settings.keep_alive_seconds)
 
 
 def caption(

@@ -16,7 +16,7 @@ def intake(folder: Path, feedback_uri: str, **settings: str) -> Service:
     }
     return Service(
         name="intake",
-        command=(sys.executable, "-m", "uvicorn", "serving.feedback:app", "--port", str(port)),
+        command=(sys.executable, "-m", "snap2caption", "serve-feedback", "--port", str(port)),
         environment={
             **os.environ,
             "SNAP2CAPTION_STATE_DIR": str(folder / "state"),

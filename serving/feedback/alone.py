@@ -7,13 +7,19 @@ from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving.documentation import document
-from serving.feedback.desk import Desk
+from serving.feedback.desk import Desk, open_desk
 from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.openapi import METRICS_ANSWERS, describe
 from serving.paths import METRICS
 from serving.protection import protect
 from serving.settings import ServingSettings
+from snap2caption.settings import Settings
+
+
+def create_intake(settings: ServingSettings) -> FastAPI:
+    """Return the service over the store that this installation's feedback is kept in."""
+    return build_intake(settings, open_desk(settings, Settings().feedback_uri))
 
 
 def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:

@@ -14,6 +14,7 @@ from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
 
+SERVICES = ("serve", "serve-feedback")
 DIGEST = hashlib.sha256(b"secret").hexdigest()
 
 
@@ -84,15 +85,18 @@ def test_with_keys_all_pages_may_be_let_in(monkeypatch: pytest.MonkeyPatch) -> N
     assert read_settings().cors_origins == ("*",)
 
 
-def test_without_keys_only_this_machine_is_served() -> None:
-    result = CliRunner().invoke(build_app(), ["serve", "--host", "0.0.0.0", "--port", "18099"])  # noqa: S104
+@pytest.mark.parametrize("command", SERVICES)
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104
+def test_without_keys_only_this_machine_is_served(command: str, host: str) -> None:
+    result = CliRunner().invoke(build_app(), [command, "--host", host, "--port", "18099"])
     assert isinstance(result.exception, UserError)
     assert "API_KEY_HASHES" in str(result.exception)
 
 
-def test_a_port_in_use_is_one_sentence_before_anything_heavy_is_loaded() -> None:
+@pytest.mark.parametrize("command", SERVICES)
+def test_a_port_in_use_is_one_sentence_before_anything_heavy_is_loaded(command: str) -> None:
     code = (
-        "import sys\nfrom snap2caption.__main__ import main\nsys.argv = ['snap2caption', 'serve', '--port', sys.argv[1]]\n"
+        f"import sys\nfrom snap2caption.__main__ import main\nsys.argv = ['snap2caption', '{command}', '--port', sys.argv[1]]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert 'torch' not in sys.modules\n    raise"
     )
     with socket.socket() as taken:
