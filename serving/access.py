@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.lockout import Lockout, peer_of
 from serving.paths import METRICS, OPEN, route_path
 from serving.problems import ProblemError, refuse
 
@@ -22,13 +23,17 @@ def digest_of(key: bytes) -> str:
 class KeyGuard:
     """Lets in whoever has a key; without keys, everybody. The creator is then ``request.state.creator``.
 
-    It stands before the routes, and knows but the few paths that are open: a route can't forget to ask. Metrics have a token of their own.
+    It stands before the routes, and knows but the few paths that are open: a route can't forget to ask. Metrics have a token of their own;
+    where there are keys and no such token, nobody reads them. A peer that sends many wrong keys is locked out for a while.
     """
 
-    def __init__(self, app: ASGIApp, key_hashes: Collection[str], metrics_token_hash: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, key_hashes: Collection[str], metrics_token_hash: str | None, failed_per_minute: int
+    ) -> None:
         self.app = app
-        self.key_hashes = tuple(key_hashes)
-        self.metrics_token_hash = metrics_token_hash
+        self._keys = _index(key_hashes)
+        self._tokens = _index([metrics_token_hash] if metrics_token_hash else [])
+        self._lockout = Lockout(failed_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -47,11 +52,11 @@ class KeyGuard:
         path = route_path(scope)
         if path == METRICS:
             self._check_metrics_token(scope)
-        if not self.key_hashes or path in OPEN:
+        if not self._keys or path in OPEN:
             return digest_of(b"")
-        keys = Headers(scope=scope).getlist(KEY_HEADER)
-        digest = digest_of(keys[0].encode("latin-1") if len(keys) == 1 else b"")
-        if not is_known(digest, self.key_hashes):
+        sent = Headers(scope=scope).getlist(KEY_HEADER)
+        digest = digest_of(sent[0].encode("latin-1") if len(sent) == 1 else b"")
+        if not self._is_known(digest, self._keys, scope, sent=bool(sent)):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_key",
@@ -61,19 +66,44 @@ class KeyGuard:
         return digest
 
     def _check_metrics_token(self, scope: Scope) -> None:
-        if self.metrics_token_hash is None:
+        if not self._keys and not self._tokens:
             return
-        scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        sent = Headers(scope=scope).get("authorization", "")
+        scheme, _, token = sent.partition(" ")
         digest = digest_of(token.encode("latin-1") if scheme.lower() == "bearer" else b"")
-        if not is_known(digest, (self.metrics_token_hash,)):
+        if not self._is_known(digest, self._tokens, scope, sent=bool(sent)):
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_token",
-                "The metrics need their token; send it as Authorization: Bearer.",
+                "The metrics need the token of SNAP2CAPTION_SERVING_METRICS_TOKEN_HASH; send it as Authorization: Bearer.",
                 headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
             )
 
+    def _is_known(self, digest: str, known: Mapping[str, str], scope: Scope, *, sent: bool) -> bool:
+        """Whether *digest* is one of *known*. What was *sent* and is wrong counts against the peer.
 
-def is_known(digest: str, known: Collection[str]) -> bool:
-    """Whether *digest* is one of *known*. Each is compared, in constant time: how long it takes tells nothing about how near one came."""
-    return sum(hmac.compare_digest(digest, one) for one in known) > 0
+        Raises:
+            ProblemError: the peer is locked out.
+        """
+        peer = peer_of(scope)
+        if sent:
+            self._lockout.check(peer, digest)
+        if is_known(digest, known):
+            self._lockout.passed(peer, digest)
+            return True
+        if sent:
+            self._lockout.failed(peer)
+        return False
+
+
+_INDEXED = 16
+"""Digits of a digest that it is found by, however many there are: nobody can make a key whose digest begins as they wish it to."""
+
+
+def _index(digests: Collection[str]) -> Mapping[str, str]:
+    return {digest[:_INDEXED]: digest for digest in digests}
+
+
+def is_known(digest: str, known: Mapping[str, str]) -> bool:
+    """Whether *digest* is in the index *known*. One is compared, in constant time: how long it takes tells nothing about how near one came."""
+    return hmac.compare_digest(digest, known.get(digest[:_INDEXED], ""))

@@ -163,7 +163,7 @@ def build_app(
         app,
         [CaptionRequest, *([SubmissionBody] if desk else [])],
         with_keys=bool(settings.api_key_hashes),
-        with_metrics_token=settings.metrics_token_hash is not None,
+        with_metrics_token=bool(settings.api_key_hashes or settings.metrics_token_hash),
     )
     return app
 

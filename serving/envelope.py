@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.metrics import REQUESTS
-from serving.paths import route_path
+from serving.paths import route_path, shown_path
 from serving.problems import broken, refuse
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Envelope:
                     REQUESTS.labels(str(int(status))).inc()
                 line = {
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": shown_path(scope),
                     "status": int(status),
                     "ms": round(1000 * (time.monotonic() - started), 1),
                 }

@@ -34,7 +34,7 @@ def problems(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
 
 METRICS_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The metrics, as text.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-    **problems((401,)),
+    **problems((401, 429)),
 }
 """What the metrics' route answers, for its ``responses``."""
 

@@ -9,9 +9,18 @@ SWAGGER = ("/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css")
 DOCS = frozenset({DOCS_PAGE, "/openapi.json", START, *SWAGGER})
 METRICS = "/metrics"
 OPEN = PROBES | DOCS | {METRICS}
-"""Needs no key, and is not counted against one."""
+"""Needs no key, and is not counted against one. The metrics have a token of their own."""
 
 
 def route_path(scope: Scope) -> str:
     """Return the path that was asked for, without the prefix: by the function that the routes are found by, so that no guard reads it otherwise."""
     return get_route_path(scope)
+
+
+_LONGEST = 200
+
+
+def shown_path(scope: Scope) -> str:
+    """Return the path that was asked for, as a log repeats it: a stranger may ask for one of many kilobytes."""
+    path: str = scope["path"]
+    return path if len(path) <= _LONGEST else f"{path[:_LONGEST]}…"

@@ -25,7 +25,12 @@ def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str]
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, pace=pace)
     if settings.api_key_hashes:
         app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
-    app.add_middleware(KeyGuard, key_hashes=settings.api_key_hashes, metrics_token_hash=settings.metrics_token_hash)
+    app.add_middleware(
+        KeyGuard,
+        key_hashes=settings.api_key_hashes,
+        metrics_token_hash=settings.metrics_token_hash,
+        failed_per_minute=settings.failed_keys_per_minute,
+    )
     app.add_middleware(
         ProblemCORS,
         allow_origins=settings.cors_origins,

@@ -98,7 +98,9 @@ class ServingSettings(BaseSettings):
     api_key_hashes: tuple[_Digest, ...] = ()
     """SHA-256 digests (hex) of the keys that may caption, as a JSON list. None: whoever can reach the service may."""
     metrics_token_hash: _Digest | None = None
-    """SHA-256 digest (hex) of the token that Prometheus must send. None: whoever can reach the service reads its metrics."""
+    """SHA-256 digest (hex) of the token that Prometheus must send. None: with keys nobody reads the metrics, without keys whoever can reach them."""
+    failed_keys_per_minute: int = Field(default=30, ge=1)
+    """How many wrong keys may come from an address in a minute; then only keys that were right from there before are looked at."""
     requests_per_minute: int = Field(default=120, ge=1)
     """How many requests a key may send in a minute."""
     requests_at_once: int = Field(default=16, ge=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.types import Scope
 
-from serving.paths import METRICS, PROBES
+from serving.paths import METRICS, PROBES, shown_path
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,4 +45,4 @@ def trace(app: FastAPI) -> Callable[[], None]:
 
 def _leave_the_query_out(span: "Span", scope: Scope) -> None:
     # Nothing here takes one; what somebody sends in it all the same may be a key.
-    span.set_attribute("http.url", scope["path"])
+    span.set_attribute("http.url", shown_path(scope))

@@ -6,6 +6,8 @@ import io
 from PIL import Image
 
 KEYS = ("ana", "ben")
+TOKEN = "token"
+"""What the metrics want."""
 
 
 def creator(key: str) -> str:
@@ -14,6 +16,10 @@ def creator(key: str) -> str:
 
 def headers(key: str, once: str | None = None) -> dict[str, str]:
     return {"X-API-Key": key} | ({"Idempotency-Key": once} if once else {})
+
+
+def metrics_headers() -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKEN}"}
 
 
 def photo_of(colour: str) -> bytes:

@@ -74,6 +74,7 @@ def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: o
         "cache_dir": cache,
         "api_key_hashes": json.dumps([creator(key) for key in KEYS]),
         "requests_per_minute": 1_000_000,
+        "failed_keys_per_minute": 1_000_000,
         "poll_seconds": 60,
         "max_new_tokens": 8,
         "threads": 1,

@@ -56,6 +56,6 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
         app,
         [SubmissionBody],
         with_keys=bool(settings.api_key_hashes),
-        with_metrics_token=settings.metrics_token_hash is not None,
+        with_metrics_token=bool(settings.api_key_hashes or settings.metrics_token_hash),
     )
     return app

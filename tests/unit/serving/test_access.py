@@ -21,7 +21,7 @@ pytestmark = pytest.mark.unit
 
 KEY, OTHER, TOKEN = "the key of Aisha", "the key of Ben", "the token of Prometheus"
 PAGE = {"/docs", "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"}
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"} | PAGE
+OPEN = {"/healthz", "/readyz", "/openapi.json"} | PAGE
 
 
 def digest(key: str) -> str:
@@ -139,45 +139,73 @@ def test_a_refusal_comes_before_the_body_is_read(client: TestClient) -> None:
     assert client.post("/generate-caption", content=body()).status_code == 401
 
 
-def test_each_digest_is_compared_whatever_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[str] = []
+class Comparisons:
+    """Stands for `hmac`, and tells what was compared."""
 
-    def compare(one: str, other: str) -> bool:
-        compared.append(other)
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def compare_digest(self, one: str, other: str) -> bool:
+        self.seen.append((one, other))
         return hmac.compare_digest(one, other)
 
-    class Watched:
-        compare_digest = staticmethod(compare)
 
-    monkeypatch.setattr(access, "hmac", Watched)
-    known = tuple(digest(str(number)) for number in range(5))
-    for key, expected in (("0", True), ("4", True), ("none", False)):
-        compared.clear()
-        assert is_known(digest(key), known) is expected
-        assert compared == list(known)
-
-
-def test_a_key_is_known_by_its_digest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Whatever is sent, what is compared has one length: neither the length of a key nor how much of it is right shows.
-    compared: list[str] = []
-
-    class Watched:
-        @staticmethod
-        def compare_digest(one: str, other: str) -> bool:
-            compared.append(one)
-            return hmac.compare_digest(one, other)
-
-    monkeypatch.setattr(access, "hmac", Watched)
-    guard = access.KeyGuard(lambda *_: None, (digest(KEY), digest(OTHER)), None)
-    for sent in (b"", KEY[:-1].encode(), KEY.encode(), b"x" * 100_000):
-        compared.clear()
+def test_one_digest_is_compared_however_many_keys_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In constant time; and whatever is sent, it has one length: neither the length of a key nor how much of it is right shows.
+    comparisons = Comparisons()
+    monkeypatch.setattr(access, "hmac", comparisons)
+    keys = tuple(digest(str(number)) for number in range(1000))
+    guard = access.KeyGuard(lambda *_: None, keys, None, 1_000_000)
+    for sent, known in ((b"0", True), (b"999", True), (b"", False), (b"00", False), (b"x" * 100_000, False)):
+        comparisons.seen.clear()
+        found = hashlib.sha256(sent).hexdigest()
         scope = {"type": "http", "path": "/generate-caption", "headers": [(b"x-api-key", sent)]}
-        if sent == KEY.encode():
-            assert guard._creator(scope) == digest(KEY)
+        if known:
+            assert guard._creator(scope) == found
         else:
             with pytest.raises(ProblemError):
                 guard._creator(scope)
-        assert compared == [hashlib.sha256(sent).hexdigest()] * 2
+        assert comparisons.seen == [(found, found if known else "")]
+
+
+def test_the_whole_digest_is_compared() -> None:
+    near = digest(KEY)[:32] + "0" * 32
+    assert not is_known(near, access._index([digest(KEY)]))
+    assert is_known(digest(KEY), access._index([digest(OTHER), digest(KEY)]))
+
+
+def guess(client: TestClient, key: str, path: str = "/v1/voice") -> int:
+    headers = {"Authorization": f"Bearer {key}"} if path == "/metrics" else {"X-API-Key": key}
+    return client.get(path, headers=headers).status_code
+
+
+@pytest.mark.parametrize("path", ["/v1/voice", "/metrics"])
+def test_a_peer_that_sends_many_wrong_keys_is_locked_out(served: Served, tmp_path: Path, path: str) -> None:
+    app = guarded(served, tmp_path, metrics_token_hash=digest(TOKEN), failed_keys_per_minute=3)
+    right = TOKEN if path == "/metrics" else KEY
+    with (
+        TestClient(app) as guessing,
+        TestClient(app, client=("192.0.2.7", 1)) as colleague,
+        TestClient(app, client=("2001:db8::1", 1)) as household,
+        TestClient(app, client=("2001:db8::ffff:1", 1)) as same_household,
+    ):
+        assert guess(colleague, right, path) == 200
+        # Who sends no key guesses nothing.
+        assert {guessing.get("/v1/voice").status_code for _ in range(5)} == {401}
+        assert [guess(guessing, f"guess {number}", path) for number in range(5)] == [401, 401, 401, 429, 429]
+        refused = guessing.get("/v1/voice", headers={"X-API-Key": "one more"})
+        assert refused.json()["reason"] == "wrong_keys"
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+        # Nor does it learn now that it has guessed right. Others are let in, and it is still told whether the service lives.
+        assert guess(guessing, right, path) == 429
+        assert guess(colleague, right, path) == 200
+        assert guessing.get("/healthz").status_code == 200
+        # Who was let in from an address before is let in still, whoever guesses there.
+        assert [guess(colleague, f"guess {number}", path) for number in range(4)] == [401, 401, 401, 429]
+        assert guess(colleague, right, path) == 200
+        # Of IPv6, one household has more addresses than there are guesses.
+        assert [guess(household, f"guess {number}", path) for number in range(3)] == [401, 401, 401]
+        assert guess(same_household, "another guess", path) == 429
 
 
 def test_the_creator_is_the_digest_of_her_key(served: Served, tmp_path: Path) -> None:
@@ -194,10 +222,13 @@ def test_the_creator_is_the_digest_of_her_key(served: Served, tmp_path: Path) ->
     assert creators(keyless, {"X-API-Key": KEY}) == digest("")
 
 
-def test_metrics_can_have_a_token(served: Served, tmp_path: Path) -> None:
-    with TestClient(guarded(served, tmp_path, metrics_token_hash=digest(TOKEN))) as client:
-        for headers in ({}, {"Authorization": TOKEN}, {"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY}):
-            answer = client.get("/metrics", headers=headers)
-            assert (answer.status_code, answer.json()["reason"]) == (401, "bad_token")
-            assert answer.headers["www-authenticate"] == 'Bearer realm="metrics"'
-        assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+def test_with_keys_the_metrics_need_their_token(served: Served, tmp_path: Path) -> None:
+    for more, answers in (({"metrics_token_hash": digest(TOKEN)}, 200), ({}, 401)):
+        with TestClient(guarded(served, tmp_path, **more)) as client:
+            for headers in ({}, {"Authorization": TOKEN}, {"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY}):
+                answer = client.get("/metrics", headers=headers)
+                assert (answer.status_code, answer.json()["reason"]) == (401, "bad_token")
+                assert answer.headers["www-authenticate"] == 'Bearer realm="metrics"'
+            assert client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == answers
+            security = client.get("/openapi.json").json()["paths"]["/metrics"]["get"]["security"]
+            assert security == [{"metrics_token": []}]

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import gzip
-import hashlib
 import http.server
 import io
 import json
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from creators import TOKEN, creator, metrics_headers
 from fastapi import FastAPI, Request
 from patience import LONGEST
 from pydantic import BaseModel
@@ -42,7 +42,7 @@ def service(served: Served, folder: Path, **more: object) -> FastAPI:
 
 
 def with_keys() -> dict[str, object]:
-    return {"api_key_hashes": tuple(hashlib.sha256(key.encode()).hexdigest() for key in KEYS)}
+    return {"api_key_hashes": tuple(map(creator, KEYS)), "metrics_token_hash": creator(TOKEN)}
 
 
 def test_a_key_has_so_many_requests_in_a_minute(served: Served, tmp_path: Path, photo: bytes) -> None:
@@ -64,7 +64,9 @@ def test_a_key_has_so_many_requests_in_a_minute(served: Served, tmp_path: Path, 
         # Nobody pays for another's haste, and who watches the service for nobody's.
         assert ask("two")[0] == 200
         assert {client.get("/healthz").status_code for _ in range(5)} == {200}
-        assert 'snap2caption_refusals_total{reason="rate_limit"}' in client.get("/metrics").text
+        assert (
+            'snap2caption_refusals_total{reason="rate_limit"}' in client.get("/metrics", headers=metrics_headers()).text
+        )
 
 
 def test_a_key_has_so_many_requests_at_once(
@@ -293,6 +295,13 @@ def test_the_log_is_json_with_the_requests_id_and_tells_no_secret(
     assert "test_protection.py" in fault["event"]
     for secret in ("secret", "Golden hour", photo.hex()):
         assert secret not in json.dumps(ours)
+
+
+def test_the_log_repeats_the_beginning_of_a_path(served: Served, tmp_path: Path, log: io.StringIO) -> None:
+    with TestClient(service(served, tmp_path)) as client:
+        client.get("/" + "a" * 60_000)
+    (line,) = [json.loads(line) for line in log.getvalue().splitlines() if '"serving.access"' in line]
+    assert (line["path"], line["status"]) == ("/" + "a" * 199 + "…", 404)
 
 
 def test_traces_are_sent_where_they_are_wanted(

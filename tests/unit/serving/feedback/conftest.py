@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from creators import KEYS, creator
+from creators import KEYS, TOKEN, creator
 from starlette.testclient import TestClient
 
 from serving.app import build_app
@@ -22,6 +22,7 @@ def settings(tmp_path: Path) -> ServingSettings:
         max_pixels=1_000_000,
         max_body_bytes=1_000_000,
         api_key_hashes=tuple(creator(key) for key in KEYS),
+        metrics_token_hash=creator(TOKEN),
     )
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from creators import creator, headers, photo_of
+from creators import creator, headers, metrics_headers, photo_of
 from patience import until
 from PIL import Image
 from starlette.testclient import TestClient
@@ -272,7 +272,7 @@ def test_an_erasure_is_known_on_another_machine(
 def test_ratings_and_edits_are_counted(client: TestClient) -> None:
     client.post("/v1/feedback", json={"request_id": captioned(client), "rating": 5}, headers=headers("ana"))
     client.post("/v1/feedback", json={"rating": 5}, headers=headers("ana"))
-    metrics = client.get("/metrics", headers=headers("ana")).text
+    metrics = client.get("/metrics", headers=metrics_headers()).text
     assert 'snap2caption_feedback_ratings_total{model_version="test/1",rating="5"}' in metrics
     assert 'snap2caption_feedback_verdicts_total{model_version="test/1",tone="witty",verdict="accepted"}' in metrics
     assert 'snap2caption_feedback_edit_distance_count{model_version="test/1"}' in metrics
