@@ -3,10 +3,10 @@
 import difflib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from reprlib import Repr
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -15,13 +15,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Split
+from training import strict_yaml
 
 
 def _regex(pattern: str) -> str:
@@ -38,61 +37,29 @@ def _host_and_port(endpoint: str) -> str:
     return endpoint
 
 
+_WANTED = {
+    "int_type": "should be a whole number, in digits without quotes",
+    "float_type": "should be a number, in digits without quotes",
+    "bool_type": "should be true or false, without quotes",
+    "string_type": "should be a text, in quotes",
+    "tuple_type": "should be a list, such as [one, another]",
+    "dict_type": "should hold names and values",
+    "model_type": "should hold settings",
+}
+"""What a setting of a type takes, in the words of YAML."""
+
+_SHORT = Repr()
+"""Shows what was written, in a sentence's length whatever it is."""
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlevel = 2
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _of_its_own_kind(cls, value: Any, info: ValidationInfo) -> Any:
-        """Take no number for a switch or a text, and no other way round: YAML has a type for each, so that is a slip (``epochs=true``)."""
-        kinds = _kinds(cls.model_fields[str(info.field_name)].annotation)
-        # Of a mapping, such as launcher.resources, what it maps to.
-        for number in value.values() if isinstance(value, dict) else [value]:
-            if isinstance(number, bool) and bool not in kinds and kinds & {int, float}:
-                raise ValueError("should be a number")
-        # Numbers may come as text: to YAML 1.1, 1e-3 is one.
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool) and bool in kinds:
-            raise ValueError("should be true or false")
-        return value
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """Return the plain types that a field may have: of ``Annotated[int, …] | None``, int and None's."""
-    inner = get_args(annotation)
-    if get_origin(annotation) is Annotated:
-        return _kinds(inner[0])
-    if get_origin(annotation) is dict:
-        return _kinds(inner[1])
-    if get_origin(annotation) in (Union, UnionType):
-        return {kind for one in inner for kind in _kinds(one)}
-    return {str} if get_origin(annotation) is Literal else {annotation}
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Loads YAML in which no key stands twice in one mapping: the second would silently replace the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping.
-
-        Raises:
-            yaml.constructor.ConstructorError: a key stands twice.
-        """
-        # Before `<<` is resolved: what a mapping takes from another one, it may say otherwise.
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        seen: set[str] = set()
-        for key in keys:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _load_yaml(text: str) -> Any:
-    return yaml.load(text, _UniqueKeyLoader)  # noqa: S506 - a safe loader
+    # Strict: a number in quotes is a text, and 2.0 is no whole number.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class LoraSettings(_Section):
@@ -146,7 +113,8 @@ class DataSettings(_Section):
 
     uri: str | None = None
     version: str | None = None
-    cities: tuple[str, ...] = ()
+    # YAML has lists alone.
+    cities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     samples_per_city: Positive | None = None
     stream: bool = False
     feedback: FeedbackSettings | None = None
@@ -325,7 +293,7 @@ class Recipe(_Section):
 
     def dump(self) -> str:
         """Return the recipe as YAML, every setting spelt out."""
-        return yaml.safe_dump(json.loads(self.model_dump_json()), sort_keys=False, allow_unicode=True)
+        return strict_yaml.dump(json.loads(self.model_dump_json()))
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -335,7 +303,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         UserError: the file is missing or not YAML, or a setting is unknown or has a value that it can't have.
     """
     try:
-        content = _load_yaml(path.read_text(encoding="utf-8"))
+        content = strict_yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"No recipe at {path} ({error.strerror}); see configs/ for those that exist.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -343,8 +311,11 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a recipe: it must hold sections such as `model:` and `data:`.")
     _spell_out(content)
+    given: dict[tuple[str, ...], str] = {}
     for override in overrides:
-        _override(content, override)
+        names, value = _parse(override)
+        _refuse_twice(given, names, value, override)
+        _override(content, names, value, override)
         _spell_out(content)
     return parse_recipe(content, str(path))
 
@@ -364,25 +335,60 @@ def _spell_out(content: dict[str, Any]) -> None:
         content["launcher"] = {"kind": content["launcher"]}
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def _parse(override: str) -> tuple[tuple[str, ...], Any]:
+    """Return the names of the setting that *override* is about, the outermost section first, and its value."""
     key, separator, value = override.partition("=")
-    path = key.strip().split(".")
-    if not separator or not all(path):
-        raise UserError(f"{override!r} is not an override; write section.setting=value, such as optimiser.epochs=2.")
+    names = tuple(key.strip().split("."))
+    if not separator or not all(names):
+        raise UserError(
+            f"{_SHORT.repr(override)} is not an override; write section.setting=value, such as optimiser.epochs=2."
+        )
     try:
-        parsed = _load_yaml(value)
+        return names, strict_yaml.load(value)
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UserError(
-            f"The value in {override!r} is not valid YAML ({reason}); correct it, or put it in quotes."
+            f"The value in {_SHORT.repr(override)} is not valid YAML ({reason}); correct it, or put it in quotes."
         ) from error
+
+
+def _refuse_twice(given: dict[tuple[str, ...], str], names: tuple[str, ...], value: Any, override: str) -> None:
+    """Add the settings that *override* gives to those that were *given*, each by the override that did.
+
+    Raises:
+        UserError: it would replace one of them, in silence.
+    """
+    value = {"kind": value} if names == ("launcher",) and isinstance(value, str) else value
+    settings = [(*names, *inner) for inner in _settings_in(value)]
+    for known, by in given.items():
+        if known[: len(names)] == names or any(setting[: len(known)] == known for setting in settings):
+            raise UserError(
+                f"{_SHORT.repr(override)} would replace {_SHORT.repr(by)}, as both give {'.'.join(known)}; leave one out."
+                if known in settings
+                else f"{_SHORT.repr(override)} would replace {_SHORT.repr(by)}; give it first, or leave one out."
+            )
+    given |= dict.fromkeys(settings, override)
+
+
+def _settings_in(value: Any) -> Iterator[tuple[str, ...]]:
+    """Yield the names of the settings in a section's *value*; of a setting's, no names."""
+    if not isinstance(value, dict):
+        yield ()
+        return
+    for name, inner in value.items():
+        for names in _settings_in(inner):
+            yield (name, *names)
+
+
+def _override(content: dict[str, Any], names: tuple[str, ...], value: Any, override: str) -> None:
     section = content
-    for name in path[:-1]:
-        inner = section.setdefault(name, {})
+    for name in names[:-1]:
+        # A section may be spelt out as null.
+        inner = section[name] = {} if section.get(name) is None else section[name]
         if not isinstance(inner, dict):
-            raise UserError(f"{override!r} does not name a setting: {name} holds no settings.")
+            raise UserError(f"{_SHORT.repr(override)} does not name a setting: {name} holds no settings.")
         section = inner
-    section[path[-1]] = parsed
+    section[names[-1]] = value
 
 
 def _explain(kind: str, location: tuple[int | str, ...], message: str, value: object) -> str:
@@ -393,10 +399,10 @@ def _explain(kind: str, location: tuple[int | str, ...], message: str, value: ob
         return f"{place} is not a setting; {hint}"
     if kind == "missing":
         return f"{place} is missing; add it."
-    reason = message.removeprefix("Value error, ").removeprefix("Input ")
+    reason = _WANTED.get(kind) or message.removeprefix("Value error, ").removeprefix("Input ")
     if not place:
         return f"{reason}."
-    return f"{place} {reason}, not {value!r}." if reason.startswith("should") else f"{place} {reason}."
+    return f"{place} {reason}, not {_SHORT.repr(value)}." if reason.startswith("should") else f"{place} {reason}."
 
 
 def _settings_at(location: tuple[int | str, ...]) -> list[str]:
