@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
+from plugins.conf import check_conf
 from plugins.hooks.environment import LabelStudioHook, MlflowHook, StoreHook
 from snap2caption.redaction import redact
 
@@ -31,6 +32,10 @@ class CommandOperator(BaseOperator):
         super().__init__(**arguments)
         self.result: Any = None
         self._process: subprocess.Popen[str] | None = None
+
+    def pre_execute(self, context: Any) -> None:
+        """Refuse a run that was triggered with what its DAG does not know, before anything is done."""
+        check_conf(context)
 
     def run(self, *arguments: str) -> Any:
         """Run the command and return its result.

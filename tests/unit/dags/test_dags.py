@@ -22,7 +22,18 @@ FILES = sorted(path.name for path in FOLDER.glob("*_dag.py"))
 
 READ = """
 import json, sys
+from types import SimpleNamespace
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.exceptions import AirflowFailException
+
+def refusals(dag, conf):
+    said = {}
+    for task in dag.roots:
+        try:
+            task.pre_execute({"dag": dag, "dag_run": SimpleNamespace(conf=conf)})
+        except AirflowFailException as error:
+            said[task.task_id] = str(error)
+    return said
 
 FIELDS = ("retries", "retry_delay", "execution_timeout")
 bag = DagBag(sys.argv[1])
@@ -33,6 +44,7 @@ print(json.dumps({
     "dags": {
         dag_id: {
             "params": {name: {"description": param.description, "default": param.value, **param.schema} for name, param in dag.params.items()},
+            "refusals": [refusals(dag, conf) for conf in (None, {name: None for name in dag.params}, {"sed": 1, **dict.fromkeys(dag.params)})],
             "schedule": str(dag.schedule),
             "asset": str(getattr(dag.schedule, "asset_condition", None)),
             "cron": getattr(getattr(dag.schedule, "timetable", None), "expression", None),
@@ -101,6 +113,20 @@ def test_every_task_has_a_time_out_and_retries(read: Read) -> None:
         for task_id, task in dag["tasks"].items():
             assert task["timeout"], f"{dag_id}.{task_id}"
             assert task["retries"] == (1 if dag_id == "rollback" else 2), f"{dag_id}.{task_id}"
+
+
+def test_each_first_task_refuses_a_parameter_that_its_dag_does_not_know(read: Read) -> None:
+    for dag_id, dag in read.dags.items():
+        nothing, known, unknown = dag["refusals"]
+        assert nothing == known == {}
+        hint = (
+            "did you mean 'seed'?"
+            if "seed" in dag["params"]
+            else f"it has {', '.join(sorted(dag['params'])) or 'none'}."
+        )
+        sentence = f"The DAG {dag_id!r} has no parameter 'sed'; {hint} Trigger it again without 'sed'."
+        roots = [task_id for task_id, task in dag["tasks"].items() if not task["upstream"]]
+        assert unknown == dict.fromkeys(roots, sentence)
 
 
 def test_stages_follow_one_another(read: Read) -> None:
