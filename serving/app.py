@@ -26,6 +26,7 @@ from serving.metrics import VOICES_AWAY
 from serving.models import Models, Served
 from serving.openapi import ALIASES, METRICS_ANSWERS, describe, problems
 from serving.paths import METRICS
+from serving.pool import PoolBusyError
 from serving.problems import ProblemError
 from serving.protection import protect
 from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness
@@ -33,6 +34,7 @@ from serving.settings import ServingSettings
 from serving.tables import HashtagTables
 from serving.tracing import trace
 from serving.voice import VoiceStore
+from serving.voice_routes import Voices
 from serving.voice_routes import router as voice_routes
 from snap2caption.errors import UserError
 from snap2caption.hashtags.claims import load_claims
@@ -101,12 +103,15 @@ def build_app(
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
         app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, desk)
-        app.state.voices = voices
-        app.state.feedback = Counter(desk) if desk else None
+        app.state.voices = Voices(voices)
+        app.state.feedback = Counter(desk, settings.feedback_store_seconds) if desk else None
         for follower in followers:
             follower.start()
         yield
         app.state.captioner.close()
+        app.state.voices.close()
+        if desk:
+            app.state.feedback.close()
         await asyncio.to_thread(batcher.close)
         for follower in followers:
             await asyncio.to_thread(follower.close)
@@ -178,7 +183,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     captioner: Captioner = request.app.state.captioner
     captioner.check_room()
     photos, options = await read_request(request)
-    saved = await asyncio.to_thread(_read_voice, request) if options.voice is None else ()
+    saved = await _read_voice(request) if options.voice is None else ()
     write = partial(_write, request, photos, options, saved)
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
         streaming.stream(write, options, request.state.request_id) if options.stream else write()
@@ -216,13 +221,13 @@ def _key(request: Request, photos: list[bytes]) -> str:
     return creator if creator != NOBODY else hashlib.sha256(photos[0]).hexdigest()
 
 
-def _read_voice(request: Request) -> tuple[str, ...] | None:
+async def _read_voice(request: Request) -> tuple[str, ...] | None:
     """Return the creator's newest captions; None where they can't be read, as a caption in no voice is better than none."""
-    voices: VoiceStore = request.app.state.voices
+    voices: Voices = request.app.state.voices
     try:
-        return tuple(voices.captions(creator_of(request), MOST_TOLD))
-    except UserError as error:
-        logger.warning("%s", error)
+        return tuple(await voices.newest(creator_of(request), MOST_TOLD))
+    except (PoolBusyError, UserError) as error:
+        logger.warning("voices can't be read: %s", error)
         VOICES_AWAY.inc()
         return None
 

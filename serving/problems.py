@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.metrics import REFUSALS
 from serving.paths import PROBES, route_path
+from serving.pool import PoolBusyError
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,11 @@ def add_handlers(app: FastAPI) -> None:
         logger.warning("request %s: %s", request.state.request_id, error)
         detail = "What this needs is away for now; try again later."
         return answer(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
+
+    @app.exception_handler(PoolBusyError)
+    async def busy(request: Request, error: PoolBusyError) -> JSONResponse:  # noqa: ARG001 - it says nothing more
+        detail = "The service does too much of this at once; try again in some seconds."
+        return answer(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, 2))
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:

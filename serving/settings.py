@@ -120,6 +120,8 @@ class ServingSettings(BaseSettings):
     """How long photo and caption are kept for feedback, of requests that agreed to it."""
     feedback_keep_bytes: int = Field(default=2**30, ge=2**20)
     """How many bytes are kept so; the oldest go first."""
+    feedback_store_seconds: float = Field(default=5.0, gt=0)
+    """How long a creator waits for the store to say whether a feedback is theirs; then 503."""
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
     """How many bytes may wait for the store; more is refused with 503."""
 

@@ -1,35 +1,66 @@
-"""The routes by which a creator sees, sets and erases her voice."""
+"""The routes by which a creator sees, sets and erases their voice."""
 
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request
 
 from serving.creators import creator_of
+from serving.pool import Pool
 from serving.schemas import Voice
 from serving.voice import VoiceStore
+
+_THREADS, _WAITING = 4, 64
+"""For what is done in the file of voices, and how much of it may wait."""
+
+_SECONDS = 2.0
+"""How long a caption waits for its creator's voice."""
 
 router = APIRouter(prefix="/v1/voice", tags=["voice"])
 
 
+class Voices:
+    """The voices, read and written in threads of their own: a disk that hangs holds up nothing else."""
+
+    def __init__(self, store: VoiceStore) -> None:
+        self.store = store
+        self.pool = Pool("voices", _THREADS, _WAITING)
+
+    async def newest(self, creator: str, number: int) -> list[str]:
+        """Return the creator's newest captions, for a caption that would rather be in no voice than wait for long.
+
+        Raises:
+            PoolBusyError: it would take too long.
+            UserError: the file can't be used.
+        """
+        return await self.pool.run(self.store.captions, creator, number, seconds=_SECONDS)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self.pool.close()
+
+
 @router.get("", summary="The captions that yours are written like")
-def read_voice(request: Request) -> Voice:
+async def read_voice(request: Request) -> Voice:
     """Return the saved captions, the newest first."""
-    return Voice(captions=_voices(request).captions(creator_of(request)))
+    voices = _voices(request)
+    return Voice(captions=await voices.pool.run(voices.store.captions, creator_of(request)))
 
 
 @router.put("", summary="Say what your captions are to be like")
-def write_voice(voice: Voice, request: Request) -> Voice:
+async def write_voice(voice: Voice, request: Request) -> Voice:
     """Keep these captions, the most telling first, in place of all that were saved before."""
-    _voices(request).replace(creator_of(request), voice.captions)
+    voices = _voices(request)
+    await voices.pool.run(voices.store.replace, creator_of(request), voice.captions)
     return voice
 
 
 @router.delete("", status_code=HTTPStatus.NO_CONTENT, summary="Forget your voice")
-def erase_voice(request: Request) -> None:
+async def erase_voice(request: Request) -> None:
     """Erase all saved captions, those that came with feedback among them."""
-    _voices(request).forget(creator_of(request))
+    voices = _voices(request)
+    await voices.pool.run(voices.store.forget, creator_of(request))
 
 
-def _voices(request: Request) -> VoiceStore:
-    voices: VoiceStore = request.app.state.voices
+def _voices(request: Request) -> Voices:
+    voices: Voices = request.app.state.voices
     return voices

@@ -30,6 +30,8 @@ class Fault:
     """Change the last byte of the body."""
     leave: bool = False
     """Refuse every connection from then on."""
+    hang: bool = False
+    """Take the request, and say nothing until the server is away."""
 
 
 @dataclass
@@ -40,9 +42,12 @@ class FaultyProxy:
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple[str, str]] = field(default_factory=list)
     """Method and path of what reached the server whole."""
+    hanging: list[tuple[str, str]] = field(default_factory=list)
+    """Of what got no answer."""
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
+        self._left = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -58,6 +63,7 @@ class FaultyProxy:
 
     def leave(self) -> None:
         """From now on, refuse connections: the server is away for good."""
+        self._left.set()
         # Wakes the thread that waits in accept.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -89,6 +95,10 @@ class FaultyProxy:
             length = int(match[1]) if match else 0
             if fault.leave:
                 self.leave()
+            if fault.hang:
+                self.hanging.append((method.decode(), path.decode()))
+                self._left.wait(LONGEST)
+                return
             if fault.answer:
                 _continue(client, head)
                 _skip(client, length - len(body))

@@ -27,9 +27,10 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.feedback = Counter(desk)
+        app.state.feedback = Counter(desk, settings.feedback_store_seconds)
         desk.start()
         yield
+        app.state.feedback.close()
         desk.close()
 
     app = FastAPI(

@@ -23,7 +23,7 @@ from serving.voice import VoiceStore
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words, owner_of
 from snap2caption.images import ImageError
-from snap2caption.store import ObjectStore, StoreError, open_store
+from snap2caption.store import ObjectStore, Patience, StoreError, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,14 @@ class Taken:
 class Desk:
     """Takes feedback and erasures. Everything here blocks, and may be called from any thread."""
 
-    def __init__(self, settings: ServingSettings, store: ObjectStore, voices: Voices) -> None:
+    def __init__(
+        self, settings: ServingSettings, store: ObjectStore, voices: Voices, lookup: ObjectStore | None = None
+    ) -> None:
+        """Somebody waits for what is asked of *lookup*, the same store with less patience."""
         self._database = Database(settings.feedback_dir / "feedback.sqlite")
         self._spool = Spool(self._database, most=settings.feedback_spool_bytes)
         self._memory = Memory(self._database, seconds=settings.feedback_keep_seconds, most=settings.feedback_keep_bytes)
-        self._store = store
+        self._lookup = lookup or store
         self._voices = voices
         self._learning = Learning(self._spool, voices)
         self._max_pixels = settings.max_pixels
@@ -98,6 +101,11 @@ class Desk:
         FEEDBACK.labels("accepted" if known is None else "repeated").inc()
         return Taken(identifier, known is not None)
 
+    def is_here(self, identifier: str) -> bool:
+        """Whether a feedback is known on this machine: `erase` then asks no store."""
+        with _room():
+            return self._spool.look(identifier) is not None
+
     def erase(self, creator: str, identifier: str) -> None:
         """Erase a creator's feedback here and, as soon as the store is there, in it. Doing it again changes nothing.
 
@@ -135,11 +143,9 @@ class Desk:
 
     def _is_stored(self, creator: str, identifier: str) -> bool:
         try:
-            return archive.is_owned(self._store, creator, identifier)
+            return archive.is_owned(self._lookup, creator, identifier)
         except StoreError as error:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "store_away", "The store of feedback is away; try again later.", 30
-            ) from error
+            raise store_away() from error
 
     def _record(
         self, identifier: str, creator: str, submission: Submission, image: bytes | None
@@ -193,7 +199,14 @@ def open_desk(settings: ServingSettings, feedback_uri: str) -> Desk:
     Raises:
         UserError: the URI is no store's, or a file can't be used.
     """
-    return Desk(settings, open_store(feedback_uri), VoiceStore(settings.voice_file))
+    lookup = open_store(feedback_uri, Patience(seconds=settings.feedback_store_seconds, attempts=1))
+    return Desk(settings, open_store(feedback_uri), VoiceStore(settings.voice_file), lookup)
+
+
+def store_away() -> ProblemError:
+    """Return the refusal of what only the store can tell, while it is away."""
+    detail = "The store of feedback is away; try again later."
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "store_away", detail, 30)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from serving.creators import creator_of
-from serving.feedback.desk import Desk
+from serving.feedback.desk import Desk, store_away
 from serving.feedback.intake import BODY, read_key, read_submission
 from serving.feedback.memory import Content
 from serving.feedback.metrics import REFUSALS
 from serving.feedback.schemas import Accepted, Erased, words
 from serving.openapi import ALIASES, problems
+from serving.pool import Pool, PoolBusyError
 from serving.problems import ProblemError
 from serving.schemas import CaptionAnswer, Options
 
@@ -28,6 +28,12 @@ _MOST_INSIDE = 64
 _AT_ONCE = 2
 """Photos decoded at once. A large one takes up to 800 MB while it is decoded."""
 
+_THREADS, _WAITING = 4, 256
+"""For what is done on the disk, and how much of it may wait."""
+
+_STORE_THREADS = 4
+"""For what must be asked of the store. Nothing waits for them: a store that hangs is told of at once."""
+
 _ERASE_SECONDS = 5.0
 """How long the answer waits for the store to be rid of what was to be erased."""
 
@@ -35,10 +41,16 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 
 class Counter:
-    """Where feedback is handed in: lets `_MOST_INSIDE` in, and `_AT_ONCE` of them have their turn at the desk."""
+    """Where feedback is handed in: lets `_MOST_INSIDE` in, and `_AT_ONCE` of them have their turn at the desk.
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    Whoever asks the store waits for *store_seconds* at most, in threads of their own.
+    """
+
+    def __init__(self, desk: Desk, store_seconds: float) -> None:
+        self._desk = desk
+        self._store_seconds = store_seconds
+        self._disk = Pool("feedback", _THREADS, _WAITING)
+        self._store = Pool("feedback-store", _STORE_THREADS)
         self._inside = 0
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -60,7 +72,7 @@ class Counter:
             key = read_key(request)
             submission, image = await read_submission(request)
             async with self._turns:
-                taken = await asyncio.to_thread(self.desk.take, creator_of(request), submission, image, key)
+                taken = await self._disk.run(self._desk.take, creator_of(request), submission, image, key)
         finally:
             self._inside -= 1
         return taken.id, taken.repeated
@@ -75,7 +87,40 @@ class Counter:
             confidence=answer.confidence,
         )
         async with self._turns:
-            await asyncio.to_thread(self.desk.keep, answer.request_id, creator, content, photo)
+            await self._disk.run(self._desk.keep, answer.request_id, creator, content, photo)
+
+    async def erase(self, creator: str, identifier: str) -> bool:
+        """Erase one feedback of a creator; return whether the store has no copy of it any more.
+
+        Raises:
+            ProblemError: there is none of theirs, or the store, which alone knows of it, is away.
+        """
+        if await self._disk.run(self._desk.is_here, identifier):
+            await self._disk.run(self._desk.erase, creator, identifier)
+        else:
+            try:
+                await self._store.run(self._desk.erase, creator, identifier, seconds=self._store_seconds)
+            except PoolBusyError:
+                raise store_away() from None
+        return await self._wait_for_store(creator, identifier)
+
+    async def erase_all(self, creator: str) -> bool:
+        """Erase all of a creator's feedback; return whether the store has no copy of it any more."""
+        await self._disk.run(self._desk.erase_all, creator)
+        return await self._wait_for_store(creator)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        for pool in (self._disk, self._store):
+            pool.close()
+
+    async def _wait_for_store(self, creator: str, identifier: str | None = None) -> bool:
+        deadline = time.monotonic() + _ERASE_SECONDS
+        while not (erased := await self._disk.run(self._desk.is_erased, creator, identifier)):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.05)
+        return erased
 
 
 def build_router() -> APIRouter:
@@ -121,23 +166,16 @@ async def erase_feedback(identifier: str, request: Request, response: Response) 
     """Erase every copy of one feedback: here, in the store, in your voice, and in what models learn from later."""
     if not _ID.fullmatch(identifier):
         raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", "You have sent no feedback of that id.")
-    desk, creator = _counter(request).desk, creator_of(request)
-    await asyncio.to_thread(desk.erase, creator, identifier)
-    return await _answer(lambda: desk.is_erased(creator, identifier), response)
+    return _answer(await _counter(request).erase(creator_of(request), identifier), response)
 
 
 async def erase_all(request: Request, response: Response) -> Erased:
     """Erase every copy of all the feedback that you sent, your voice, and what was kept of your requests."""
-    desk, creator = _counter(request).desk, creator_of(request)
-    await asyncio.to_thread(desk.erase_all, creator)
-    return await _answer(lambda: desk.is_erased(creator), response)
+    return _answer(await _counter(request).erase_all(creator_of(request)), response)
 
 
-async def _answer(is_erased: Callable[[], bool], response: Response) -> Erased:
+def _answer(erased: bool, response: Response) -> Erased:
     """Answer 200 once it is done; 202 if the store is away, and it is still to be done."""
-    deadline = time.monotonic() + _ERASE_SECONDS
-    while not (erased := await asyncio.to_thread(is_erased)) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
     response.status_code = HTTPStatus.OK if erased else HTTPStatus.ACCEPTED
     return Erased(erased=erased)
 

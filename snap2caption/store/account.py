@@ -9,9 +9,6 @@ from typing import Any, TypeVar
 
 from snap2caption.store.base import StoreError
 
-_TIMEOUT = 60.0
-"""Seconds without a byte after which a connection counts as lost."""
-
 Result = TypeVar("Result")
 
 Work = Callable[[str, str, Any], Result]
@@ -25,7 +22,9 @@ class Account:
     application credential, …). ST_AUTH, ST_USER and ST_KEY log in to a Swift without Keystone (v1).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        """A connection counts as lost after *seconds* without a byte."""
+        self._seconds = seconds
         self._idle: LifoQueue[Any] = LifoQueue()
 
     def run(self, work: Work[Result], connection: Any = None) -> Result:
@@ -62,7 +61,7 @@ class Account:
             insecure=verify is False,
             cert=cert,
             cert_key=key,
-            timeout=_TIMEOUT,
+            timeout=self._seconds,
         )
 
     def _attempt(self, work: Work[Result], connection: Any) -> Result:
@@ -95,20 +94,20 @@ class Account:
     def _login(self) -> tuple[Any, str]:
         """The session, which gets tokens, and the account's address."""
         if "ST_AUTH" in os.environ:
-            return _log_in_without_keystone()
-        return _log_in()
+            return _log_in_without_keystone(self._seconds)
+        return _log_in(self._seconds)
 
 
-def _log_in_without_keystone() -> tuple[Any, str]:
+def _log_in_without_keystone(seconds: float) -> tuple[Any, str]:
     from keystoneauth1.session import Session
     from swiftclient.authv1 import PasswordPlugin
 
     env = os.environ
-    session = Session(PasswordPlugin(env["ST_AUTH"], env.get("ST_USER"), env.get("ST_KEY")), timeout=_TIMEOUT)
+    session = Session(PasswordPlugin(env["ST_AUTH"], env.get("ST_USER"), env.get("ST_KEY")), timeout=seconds)
     return session, session.get_endpoint(service_type="object-store")
 
 
-def _log_in() -> tuple[Any, str]:
+def _log_in(seconds: float) -> tuple[Any, str]:
     from keystoneauth1.exceptions import MissingRequiredOptions, NoMatchingPlugin
     from openstack.config import OpenStackConfig
     from openstack.exceptions import ConfigException
@@ -122,7 +121,7 @@ def _log_in() -> tuple[Any, str]:
         raise StoreError(
             f"No credentials for Swift ({error}); source an openrc file, name a cloud of clouds.yaml in OS_CLOUD, or set ST_AUTH, ST_USER and ST_KEY."
         ) from error
-    session.timeout = session.timeout or _TIMEOUT
+    session.timeout = session.timeout or seconds
     url = cloud.get_session_endpoint("object-store")
     if url is None:
         raise StoreError("The cloud has no object store in this region; check OS_REGION_NAME and the project.")

@@ -16,6 +16,16 @@ from snap2caption.settings import Settings
 _KINDS = "give file:///absolute/path, s3://bucket/prefix or swift://container/prefix"
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a store may keep its caller waiting."""
+
+    seconds: float = 60.0
+    """Without a byte, after which a connection counts as lost."""
+    attempts: int | None = None
+    """How often it is asked; None: as often as `snap2caption.store.retry` says."""
+
+
 class StoreError(UserError):
     """The store refused, is away, or does not hold what was asked for."""
 
@@ -66,8 +76,8 @@ class ObjectStore(Protocol):
         ...
 
 
-def open_store(uri: str) -> ObjectStore:
-    """Return the store that *uri* names. Nothing is contacted before the first call.
+def open_store(uri: str, patience: Patience = Patience()) -> ObjectStore:
+    """Return the store that *uri* names. Nothing is contacted before the first call; then *patience* says how long it may take.
 
     Raises:
         StoreError: the URI is not one of the three kinds, lacks its bucket, container or absolute path, or has parts that mean nothing
@@ -86,11 +96,11 @@ def open_store(uri: str) -> ObjectStore:
     if parts.scheme == "s3" and parts.netloc and is_key:
         from snap2caption.store.s3 import S3Store
 
-        return S3Store(parts.netloc, prefix, piece)
+        return S3Store(parts.netloc, prefix, piece, patience)
     if parts.scheme == "swift" and parts.netloc and is_key:
         from snap2caption.store.swift import SwiftStore
 
-        return SwiftStore(parts.netloc, prefix, piece)
+        return SwiftStore(parts.netloc, prefix, piece, patience)
     raise StoreError(f"{uri!r} is not a store; {_KINDS}.")
 
 

@@ -30,10 +30,11 @@ class Download(io.RawIOBase):
         open_at: Callable[[int], Body],
         passing: Passing,
         explained: Callable[[], AbstractContextManager[None]],
+        attempts: int | None = None,
     ) -> None:
         self._body: Body | None = body
         self._at, self._size = 0, size
-        self._open_at, self._passing, self._explained = open_at, passing, explained
+        self._open_at, self._passing, self._explained, self._attempts = open_at, passing, explained, attempts
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -45,7 +46,7 @@ class Download(io.RawIOBase):
         if not amount:
             return 0
         with self._explained():
-            data = persistently(lambda: self._read(amount), self._passing)
+            data = persistently(lambda: self._read(amount), self._passing, self._attempts)
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)

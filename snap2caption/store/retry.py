@@ -21,8 +21,8 @@ Passing = Callable[[BaseException], float | None]
 """Tells how many seconds a server asked to wait after an error (0: it did not say), or None if the error won't pass by itself."""
 
 
-def persistently(call: Callable[[], Result], passing: Passing) -> Result:
-    """Return what *call* returns; after an error that may pass, call it again, `ATTEMPTS` times in all.
+def persistently(call: Callable[[], Result], passing: Passing, attempts: int | None = None) -> Result:
+    """Return what *call* returns; after an error that may pass, call it again, *attempts* times in all (by default `ATTEMPTS`).
 
     Waits grow exponentially and are random, so that many clients do not come back at the same moment. A server's Retry-After is
     honoured up to `LONGEST_WAIT`.
@@ -31,7 +31,7 @@ def persistently(call: Callable[[], Result], passing: Passing) -> Result:
         Exception: the last attempt's error, as it was.
     """
     return Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
+        stop=stop_after_attempt(attempts or ATTEMPTS),
         retry=retry_if_exception(lambda error: passing(error) is not None),
         wait=_Wait(passing),
         before_sleep=_log,

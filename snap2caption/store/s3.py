@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from snap2caption.store.base import ObjectInfo, StoreError, write_uri
+from snap2caption.store.base import ObjectInfo, Patience, StoreError, write_uri
 from snap2caption.store.download import Body, Download
 from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
@@ -29,8 +29,9 @@ class S3Store:
     The metadata keep an object's digest, and the ETag that S3 should give its bytes.
     """
 
-    def __init__(self, bucket: str, prefix: str, piece: int) -> None:
+    def __init__(self, bucket: str, prefix: str, piece: int, patience: Patience) -> None:
         self.bucket = bucket
+        self._patience = patience
         self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = write_uri("s3", bucket, prefix)
@@ -48,8 +49,8 @@ class S3Store:
             s3={"payload_signing_enabled": False},
             # `persistently` tries again.
             retries={"mode": "standard", "total_max_attempts": 1},
-            connect_timeout=10,
-            read_timeout=60,
+            connect_timeout=min(10.0, self._patience.seconds),
+            read_timeout=self._patience.seconds,
             max_pool_connections=32,
         )
         return boto3.session.Session().client("s3", config=config)
@@ -134,7 +135,7 @@ class S3Store:
                 body = ReadFileChunk(stream, piece.size, piece.start + piece.size)
                 return call(**arguments, Body=body, ContentMD5=b64encode(piece.md5).decode())
 
-        return persistently(attempt, _passing)
+        return persistently(attempt, _passing, self._patience.attempts)
 
     @contextmanager
     def get(self, key: str) -> Iterator[BinaryIO]:
@@ -148,7 +149,14 @@ class S3Store:
             )
             return cast("Body", rest["Body"])
 
-        raw = Download(answer["Body"], answer["ContentLength"], open_at, _passing, lambda: self._explained(key))
+        raw = Download(
+            answer["Body"],
+            answer["ContentLength"],
+            open_at,
+            _passing,
+            lambda: self._explained(key),
+            self._patience.attempts,
+        )
         with io.BufferedReader(raw, 1 << 20) as stream:
             yield stream
 

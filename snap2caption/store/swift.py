@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.store.account import Account, Result, Work
-from snap2caption.store.base import ObjectInfo, StoreError, write_uri
+from snap2caption.store.base import ObjectInfo, Patience, StoreError, write_uri
 from snap2caption.store.download import Body, Download
 from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
@@ -29,12 +29,13 @@ class SwiftStore:
     The metadata keep an object's digest, and the ETag that Swift should give its bytes.
     """
 
-    def __init__(self, container: str, prefix: str, piece: int) -> None:
+    def __init__(self, container: str, prefix: str, piece: int, patience: Patience) -> None:
         self.container = container
+        self._attempts = patience.attempts
         self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = write_uri("swift", container, prefix)
-        self._account = Account()
+        self._account = Account(patience.seconds)
         self._made: set[str] = set()
         self._making = threading.Lock()
 
@@ -130,11 +131,11 @@ class SwiftStore:
 
         with ExitStack() as stack:
             with self._explained(key):
-                connection = persistently(self._account.connect, _passing)
+                connection = persistently(self._account.connect, _passing, self._attempts)
                 stack.callback(connection[1].close)
-                head, body = persistently(lambda: open_with({}), _passing)
+                head, body = persistently(lambda: open_with({}), _passing, self._attempts)
             size = int(head["content-length"])
-            raw = Download(body, size, open_at, _passing, lambda: self._explained(key))
+            raw = Download(body, size, open_at, _passing, lambda: self._explained(key), self._attempts)
             yield stack.enter_context(io.BufferedReader(raw, 1 << 20))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -199,7 +200,7 @@ class SwiftStore:
         )
 
     def _persistently(self, work: Work[Result]) -> Result:
-        return persistently(lambda: self._account.run(work), _passing)
+        return persistently(lambda: self._account.run(work), _passing, self._attempts)
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
