@@ -45,6 +45,12 @@ PARAMS = {
         title="Pairs a slice",
         description="The transform runs as one task a slice; the dataset version does not depend on it.",
     ),
+    "keep_metadata": Param(
+        False,
+        type="boolean",
+        title="Keep metadata",
+        description="Keep EXIF (with the place), XMP and comments in photos. They may tell where people live.",
+    ),
     "datasets_uri": Param(
         "",
         type="string",
@@ -78,6 +84,7 @@ def etl() -> None:
             cities="{{ params.cities }}",
             seed="{{ params.seed }}",
             slice_pairs="{{ params.slice_pairs }}",
+            keep_metadata="{{ params.keep_metadata }}",
             execution_timeout=timedelta(hours=1),
         )
         work = plan.output[WORK]

@@ -28,6 +28,12 @@ Cities = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Of the split.")]
 Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")]
+KeepMetadata = Annotated[
+    bool,
+    typer.Option(
+        "--keep-metadata", help="Keep EXIF (with the place), XMP and comments in photos; by default they are dropped."
+    ),
+]
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
 Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
@@ -81,6 +87,7 @@ def transform(
     cities: Cities = None,
     seed: Seed = 0,
     previous: Previous = None,
+    keep_metadata: KeepMetadata = False,
     source_url: SourceUrl = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -96,6 +103,7 @@ def transform(
             cities=_split(cities),
             seed=seed,
             previous=previous,
+            keep_metadata=keep_metadata,
             source_urls=source_url or (),
             workers=workers,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -109,6 +117,7 @@ def transform_plan(
     cities: Cities = None,
     seed: Seed = 0,
     previous: Previous = None,
+    keep_metadata: KeepMetadata = False,
     slice_pairs: Annotated[
         int, typer.Option(min=1, help="Pairs of a slice; the version does not depend on it.")
     ] = 25_000,
@@ -120,7 +129,15 @@ def transform_plan(
     """
     from etl import transform as stage
 
-    plan = stage.plan(corpus, out, cities=_split(cities), seed=seed, previous=previous, slice_pairs=slice_pairs)
+    plan = stage.plan(
+        corpus,
+        out,
+        cities=_split(cities),
+        seed=seed,
+        previous=previous,
+        keep_metadata=keep_metadata,
+        slice_pairs=slice_pairs,
+    )
     document = {"work": str(plan.work), "slices": plan.slices, "pairs": plan.pairs}
     print_result(f"{plan.work} {plan.slices}", document, as_json=as_json)
 

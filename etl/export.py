@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from etl.transform.metadata import drop_metadata
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import Shard, Split
@@ -46,13 +47,14 @@ def export(dataset_uri: str, uri: str, *, on_progress: Callable[[int, int], None
     """
     dataset, target = Dataset.open(dataset_uri), open_store(uri)
     manifest = dataset.manifest
+    keep_metadata = bool(manifest.settings.get("keep_metadata"))
     _claim(target, manifest.version)
     shards = [(split, shard) for split, summary in manifest.splits.items() for shard in summary.shards]
     total, done = sum(shard.samples for _, shard in shards), 0
     for split, shard in shards:
         mark = f"{_DONE}/{manifest.version}/{shard.name}"
         if not target.exists(mark):
-            _export_shard(dataset, target, split, shard)
+            _export_shard(dataset, target, split, shard, keep_metadata)
             target.put(mark, b"", sha256=hashlib.sha256().hexdigest())
         done += shard.samples
         if on_progress:
@@ -67,21 +69,23 @@ def _claim(target: ObjectStore, version: str) -> None:
             raise UserError(f"{target.uri} holds the files of version {other}; give a place of its own to {version}.")
 
 
-def _export_shard(dataset: Dataset, target: ObjectStore, split: Split, shard: Shard) -> None:
+def _export_shard(dataset: Dataset, target: ObjectStore, split: Split, shard: Shard, keep_metadata: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         samples = read_shard(dataset.fetch(shard, Path(folder)))
-        for _ in in_threads(lambda sample: _put(target, FOLDERS[split], sample), samples, _THREADS):
+        for _ in in_threads(lambda sample: _put(target, FOLDERS[split], sample, keep_metadata), samples, _THREADS):
             pass
 
 
-def _put(target: ObjectStore, folder: str, sample: Sample) -> None:
+def _put(target: ObjectStore, folder: str, sample: Sample, keep_metadata: bool) -> None:
     for name in (sample.city, sample.id):
         if not _SAFE.fullmatch(name):
             raise UserError(f"A sample is called {name!r}, which can't be a file's name; make the dataset again.")
     place = f"{folder}/cities_instagram/{sample.city}"
     text = render(sample.post) + "\n"
+    # Versions from before photos lost their metadata still have it.
+    photo = sample.photo() if keep_metadata else drop_metadata(sample.photo()).photo
     for key, data in (
-        (f"{place}/img_resized_1M/{sample.id}.jpg", sample.photo()),
+        (f"{place}/img_resized_1M/{sample.id}.jpg", photo),
         (f"{place}/captions_resized_1M/{sample.id}.txt", text.encode()),
     ):
         target.put(key, data, sha256=hashlib.sha256(data).hexdigest())

@@ -63,6 +63,16 @@ class File(_Model):
     bytes: int
 
 
+class PhotoMetadata(_Model):
+    """How many of the version's photos came with metadata (EXIF and the like), and how many of these told where they were taken.
+
+    Whether it was dropped says the setting ``keep_metadata``.
+    """
+
+    photos: int
+    located: int
+
+
 class AnnotationOrigin(_Model):
     """An annotation in Label Studio, and who made it, both by their numbers there."""
 
@@ -95,6 +105,7 @@ class Manifest(_Model):
     hashtags: File
     assignments: File | None = None
     card: File | None = None
+    metadata: PhotoMetadata | None = None
     feedback: FeedbackOrigin | None = None
     created: datetime | None = None
     withdrawn: datetime | None = None

@@ -10,13 +10,13 @@ MAX_SCANS = 50
 
 _JPEG, _PNG, _GIF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 
-_SCAN, _END = 0xDA, 0xD9
+SCAN, END = 0xDA, 0xD9
 _FRAMES = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
-_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
+BARE = frozenset({0x01, *range(0xD0, 0xDA)})
 """Markers that stand alone, with no segment behind them."""
 
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """What ends the pixels of a scan."""
 
 
@@ -39,13 +39,13 @@ def has_separate_scans(data: bytes) -> bool:
         if data[at] != 0xFF or marker in {0x00, 0xFF}:
             at += 1
             continue
-        if marker == _SCAN:
+        if marker == SCAN:
             return data[at + 4] < components
         if marker in _PROGRESSIVE:
             return True
         if marker in _FRAMES:
             components = data[at + 9]
-        at += 2 if marker in _BARE else 2 + int.from_bytes(data[at + 2 : at + 4])
+        at += 2 if marker in BARE else 2 + int.from_bytes(data[at + 2 : at + 4])
     return False
 
 
@@ -85,16 +85,16 @@ def _is_jpeg_of_parts(data: bytes) -> bool:
             # Stray bytes and padding are taken one by one as well.
             at += 1
             continue
-        if marker == _END and scans:
+        if marker == END and scans:
             return False
-        at += 2 if marker in _BARE else 2 + int.from_bytes(data[at + 2 : at + 4])
-        if marker != _SCAN:
+        at += 2 if marker in BARE else 2 + int.from_bytes(data[at + 2 : at + 4])
+        if marker != SCAN:
             continue
         scans += 1
         if scans == 1 and data.count(b"\xff\xda", at) < MAX_SCANS:
             # Nearly all files: there can't be too many.
             return False
-        pixels_end = _MARKER.search(data, at)
+        pixels_end = MARKER.search(data, at)
         if pixels_end is None:
             return False
         at = pixels_end.start()

@@ -26,7 +26,7 @@ from etl.transform.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write
 from etl.transform.twins import find_twins
 from etl.transform.work import Plan, Work
 from etl.transform.workers import Workers
-from snap2caption.manifest import NAME, SPLITS, File, Manifest, Shard, Source, Split, SplitSummary
+from snap2caption.manifest import NAME, SPLITS, File, Manifest, PhotoMetadata, Shard, Source, Split, SplitSummary
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,11 +50,14 @@ ORDER BY id
 
 # Cities and days are mixed, so that a shard is a fair sample of its split.
 _POSTS = """
-SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags, named."group"
+SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags, image_metadata, named."group"
 FROM checked JOIN (SELECT id, split, min(id) OVER (PARTITION BY "group") AS "group" FROM assigned) AS named USING (id)
 WHERE split = $split
 ORDER BY sha256(id)
 """
+
+
+_METADATA = "SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned USING (id) WHERE image_metadata > 0"
 
 
 def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Manifest:
@@ -73,8 +76,8 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
     with ThreadPoolExecutor(1) as aside:
         # This process would have nothing to do while the others write shards.
         telling = aside.submit(_tell, work, plan)
-        shards = _write_shards(work, plan.corpus, pool)
-        card = telling.result()
+        shards = _write_shards(work, plan, pool)
+        card, metadata = telling.result()
     summaries = {split: _summarise(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
@@ -83,6 +86,7 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
         dropped,
         {split: summary.model_dump() for split, summary in summaries.items()},
         [hashtags.sha256, assignments.sha256],
+        metadata.model_dump(),
     ]
     manifest = Manifest(
         version=hash_of(content)[:16],
@@ -92,6 +96,7 @@ def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Mani
         splits=summaries,
         hashtags=hashtags,
         assignments=assignments,
+        metadata=metadata,
     )
     card.write(work.draft, manifest)
     manifest = manifest.model_copy(update={"card": file_of(work.draft, CARD)})
@@ -146,24 +151,27 @@ def _write_posts(work: Work, plan: Plan) -> None:
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
 
 
-def _tell(work: Work, plan: Plan) -> Card:
-    """Write the tables of the version, and return its card."""
+def _tell(work: Work, plan: Plan) -> tuple[Card, PhotoMetadata]:
+    """Write the tables of the version; return its card, and how many of its photos came with metadata."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
         write_assignments(connection, work.draft / ASSIGNMENTS)
+        photos, located = connection.execute(_METADATA).fetchall()[0]
         twins = find_twins(connection, plan.corpus)
         # Learned from: the split alone that the model sees, too.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
-    return Card.of_posts(work.posts("train"), plan.corpus, twins)
+    card = Card.of_posts(work.posts("train"), plan.corpus, twins)
+    return card, PhotoMetadata(photos=photos, located=located)
 
 
-def _write_shards(work: Work, corpus: Path, pool: Workers) -> dict[Split, list[Shard]]:
+def _write_shards(work: Work, plan: Plan, pool: Workers) -> dict[Split, list[Shard]]:
     """Write the shards of each split."""
     import pyarrow.parquet as pq
 
+    keep = plan.settings.keep_metadata
     tasks = [
-        (split, (corpus, work.posts(split), number, work.draft / f"{split}-{number:06d}.tar"))
+        (split, (plan.corpus, work.posts(split), number, work.draft / f"{split}-{number:06d}.tar", keep))
         for split in SPLITS
         for number in range(pq.read_metadata(work.posts(split)).num_row_groups)
     ]

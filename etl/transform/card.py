@@ -12,11 +12,12 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from etl.transform import columns
 from etl.transform.member import Member
 from etl.transform.split import find_imbalances
+from snap2caption.images import flatten
 from snap2caption.manifest import Manifest
 from snap2caption.segmentation import find_words
 from snap2caption.shards import read_shard
@@ -159,7 +160,8 @@ def _drawn(shown: Shown) -> dict[str, str]:
     with Image.open(io.BytesIO(shown.photo)) as image:
         image.thumbnail((_THUMBNAIL, _THUMBNAIL))
         stream = io.BytesIO()
-        image.convert("RGB").save(stream, "JPEG", quality=80)
+        # Without metadata, whose comment Pillow would write again.
+        flatten(ImageOps.exif_transpose(image)).save(stream, "JPEG", quality=80)
     return {
         "data": base64.b64encode(stream.getvalue()).decode(),
         "caption": shown.caption,

@@ -46,6 +46,7 @@ def checked() -> "pa.Schema":
             *((name, pa.int64()) for name in places("image")),
             ("caption", pa.string()),
             ("hashtags", pa.list_(pa.string())),
+            ("image_metadata", pa.int8()),
             ("image_digest", digest),
             ("image_hash", pa.binary(HASH_BYTES)),
             ("caption_digest", digest),
@@ -87,5 +88,6 @@ def posts() -> "pa.Schema":
     """Of one split: what its shards are written from. A group goes by the id of its first member."""
     import pyarrow as pa
 
-    kept = [field for field in checked() if field.name in {"id", "city", *places("image"), "caption", "hashtags"}]
+    names = {"id", "city", *places("image"), "caption", "hashtags", "image_metadata"}
+    kept = [field for field in checked() if field.name in names]
     return pa.schema([*kept, ("group", pa.string())])

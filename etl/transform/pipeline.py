@@ -29,7 +29,7 @@ SLICE_PAIRS = 25_000
 MAX_SLICES = 1000
 """Airflow maps a task over no more than 1,024 by default."""
 
-CODE_VERSION = 12
+CODE_VERSION = 13
 """Counted up when the same corpus and settings give other samples than before."""
 
 OnProgress = Callable[[int, int], None]
@@ -54,6 +54,7 @@ def transform(
     cities: Sequence[str] | None = None,
     seed: int = 0,
     previous: Path | None = None,
+    keep_metadata: bool = False,
     source_urls: Sequence[str] = (),
     workers: int | None = None,
     on_progress: OnProgress | None = None,
@@ -70,6 +71,7 @@ def transform(
         cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
+        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.metadata`).
         source_urls: where the zip came from, for the record.
         workers: processes; by default one per processor.
         on_progress: told pairs done and in all.
@@ -82,7 +84,7 @@ def transform(
     """
     with start_workers(workers) as pool:
         pool.start(load)
-        planned = plan(corpus, out, cities=cities, seed=seed, previous=previous)
+        planned = plan(corpus, out, cities=cities, seed=seed, previous=previous, keep_metadata=keep_metadata)
         if planned.version is not None:
             return planned.version
         count = _Count(on_progress, planned.pairs)
@@ -98,6 +100,7 @@ def plan(
     cities: Sequence[str] | None = None,
     seed: int = 0,
     previous: Path | None = None,
+    keep_metadata: bool = False,
     slice_pairs: int = SLICE_PAIRS,
 ) -> Planned:
     """Find the pairs in the corpus zip, and part them into slices.
@@ -108,6 +111,7 @@ def plan(
         cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
+        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.metadata`).
         slice_pairs: how many pairs a slice has. The version does not depend on it.
 
     Raises:
@@ -131,6 +135,7 @@ def plan(
             near_duplicate_bits=MAX_DISTANCE,
             hash_size=HASH_SIZE,
             samples_per_shard=SAMPLES_PER_SHARD,
+            keep_metadata=keep_metadata,
             code=CODE_VERSION,
         )
         digest = digesting.result()
@@ -249,7 +254,8 @@ def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
             if path.exists():
                 count.add(pairs)
             else:
-                write_slice(pool, found.corpus, files.pairs, number, path, count.add)
+                keep = found.settings.keep_metadata
+                write_slice(pool, found.corpus, files.pairs, number, path, count.add, keep_metadata=keep)
 
 
 def _merge(pool: Workers, work: Path, source_urls: Sequence[str]) -> Path:

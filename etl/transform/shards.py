@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from etl.transform import columns
 from etl.transform.files import written
 from etl.transform.member import Member
+from etl.transform.metadata import Metadata, drop_metadata
 from snap2caption.manifest import Shard
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -23,16 +24,22 @@ _BLOCK = 1 << 20
 """Bytes of a shard that are written at a time."""
 
 
-def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
-    """Write the shard *path* of row group *number* of the table *posts*: for each ``<key>.jpg``, the corpus's own bytes, and ``<key>.json``."""
+def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool) -> Shard:
+    """Write the shard *path* of row group *number* of the table *posts*: for each ``<key>.jpg`` and ``<key>.json``.
+
+    Photos are the corpus's own bytes, without their metadata unless *keep_metadata*.
+    """
     import pyarrow.parquet as pq
 
     group = pq.ParquetFile(posts).read_row_group(number)
-    places = zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)
+    places = [
+        Member(*place) for place in zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)
+    ]
+    as_is = [keep_metadata or had == Metadata.NONE for had in group["image_metadata"].to_pylist()]
     rows = group.select(["id", "city", "caption", "hashtags", "group"]).to_pylist()
     digest, size = hashlib.sha256(), 0
     with corpus.open("rb") as archive, written(path, synced=False) as part, part.open("wb", buffering=0) as shard:
-        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places)):
+        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is)):
             digest.update(block)
             size += shard.write(block)
         end = bytes(2 * tarfile.BLOCKSIZE)
@@ -44,11 +51,13 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path) -> Shard:
 
 
 def _parts(
-    archive: BinaryIO, first: int, rows: Sequence[dict[str, Any]], places: Iterable[tuple[int, ...]]
+    archive: BinaryIO, first: int, rows: Sequence[dict[str, Any]], places: Iterable[Member], as_is: Iterable[bool]
 ) -> Iterator[bytes]:
-    """Yield what lies in the tar one after the other; *first* is the number of the first sample."""
-    for number, (row, place) in enumerate(zip(rows, places, strict=True), first):
-        photo, post = Member(*place).read(archive), _ENCODER.encode(row).encode()
+    """Yield what lies in the tar one after the other; *first* is the number of the first sample, *as_is* which photos are kept as they are."""
+    for number, (row, place, whole) in enumerate(zip(rows, places, as_is, strict=True), first):
+        photo, post = place.read(archive), _ENCODER.encode(row).encode()
+        if not whole:
+            photo = drop_metadata(photo).photo
         for kind, data in (("jpg", photo), ("json", post)):
             yield _header(f"{number:09d}.{kind}", len(data))
             yield data

@@ -26,19 +26,27 @@ def load() -> None:
 
 
 def write_slice(
-    pool: Workers, corpus: Path, plan: Path, number: int, path: Path, on_checked: Callable[[int], None]
+    pool: Workers,
+    corpus: Path,
+    plan: Path,
+    number: int,
+    path: Path,
+    on_checked: Callable[[int], None],
+    *,
+    keep_metadata: bool,
 ) -> None:
     """Check the pairs of slice *number* of the *plan*, and write them to *path*, in the plan's order.
 
-    Columns: ``id`` and ``city``; where the photo lies in the archive; ``caption`` and ``hashtags``, cleaned; ``image_digest``, ``image_hash``
-    and ``caption_digest``; or ``reason``, why the pair can't be used. *on_checked* is told how many pairs have been checked.
+    Columns: ``id`` and ``city``; where the photo lies in the archive; ``caption`` and ``hashtags``, cleaned; ``image_metadata``,
+    ``image_digest``, ``image_hash`` and ``caption_digest``; or ``reason``, why the pair can't be used. *on_checked* is told how many pairs
+    have been checked.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = columns.checked()
     rows = pq.read_metadata(plan).row_group(number).num_rows
-    chunks = ((corpus, plan, number, start) for start in range(0, rows, _CHUNK))
+    chunks = ((corpus, plan, number, start, keep_metadata) for start in range(0, rows, _CHUNK))
 
     def checked() -> Iterator["pa.RecordBatch"]:
         for table in pool.run(_check_chunk, chunks):
@@ -49,11 +57,11 @@ def write_slice(
     write_table(path, schema, checked())
 
 
-def _check_chunk(corpus: Path, plan: Path, number: int, start: int) -> dict[str, list[Any]]:
+def _check_chunk(corpus: Path, plan: Path, number: int, start: int, keep_metadata: bool) -> dict[str, list[Any]]:
     """Check some pairs; return columns (in lists: making them Arrow's would have each worker import pandas)."""
     chunk = _read(plan, number).slice(start, _CHUNK)
     with corpus.open("rb") as archive:
-        found = list(check(archive, list(_pairs(chunk))))
+        found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata))
     good = [None if isinstance(one, Reason) else one for one in found]
     reasons = [one if isinstance(one, Reason) else None for one in found]
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}

@@ -24,6 +24,8 @@ class Settings(_Model):
     near_duplicate_bits: int
     hash_size: int
     samples_per_shard: int
+    keep_metadata: bool
+    """Photos are kept with their EXIF and all else that their files tell."""
     code: int
 
 

@@ -37,21 +37,25 @@ class PlanOperator(CommandOperator):
     No numbers: the version is there already.
     """
 
-    template_fields = ("corpus", "cities", "seed", "slice_pairs")
+    template_fields = ("corpus", "cities", "seed", "slice_pairs", "keep_metadata")
 
-    def __init__(self, *, corpus: Any, cities: Any, seed: Any, slice_pairs: Any, **arguments: Any) -> None:
+    def __init__(
+        self, *, corpus: Any, cities: Any, seed: Any, slice_pairs: Any, keep_metadata: Any, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
         self.corpus = corpus
         self.cities = cities
         self.seed = seed
         self.slice_pairs = slice_pairs
+        self.keep_metadata = keep_metadata
 
     def execute(self, context: Any) -> list[int]:
         """Pair photos and captions."""
         where = ("--out", str(Settings().state_dir / "work"))
         which = ("--cities", ",".join(self.cities)) if self.cities else ()
         how = ("--seed", str(self.seed), "--slice-pairs", str(self.slice_pairs))
-        plan = self.run("transform-plan", str(self.corpus), *where, *which, *how)
+        photos = ("--keep-metadata",) if self.keep_metadata else ()
+        plan = self.run("transform-plan", str(self.corpus), *where, *which, *how, *photos)
         context["ti"].xcom_push(key=WORK, value=plan["work"])
         return list(range(plan["slices"]))
 

@@ -183,6 +183,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
         "cities",
         "seed",
         "slice_pairs",
+        "keep_metadata",
         "datasets_uri",
     }
     assert set(read.dags["feedback"]["params"]) == {

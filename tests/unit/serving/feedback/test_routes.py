@@ -62,7 +62,8 @@ def test_feedback_refers_to_a_request_that_was_kept(client: TestClient, store: O
     assert (found.tone, found.location, found.rating, found.verdict) == ("witty", "Pier 39", 3, Verdict.EDITED)
 
 
-def test_photos_are_upright_and_tell_nothing(client: TestClient, store: ObjectStore) -> None:
+def test_photos_are_upright_and_tell_nothing(client: TestClient, store: ObjectStore, tmp_path: Path) -> None:
+    captioned(client)
     for path in ("/feedback", "/store_feedback"):
         answer = client.post(path, files={"image": photo_of("red")}, data={"flag": "true"}, headers=headers("ana"))
         assert answer.status_code == 202, answer.text
@@ -71,7 +72,8 @@ def test_photos_are_upright_and_tell_nothing(client: TestClient, store: ObjectSt
     with store.get(photo_key(first.photo)) as stream:
         data = stream.read()
     assert hashlib.sha256(data).hexdigest() == first.photo
-    assert b"home of Ana" not in data
+    # Neither in the store, nor where feedback and requests wait.
+    assert [file for file in tmp_path.rglob("*") if file.is_file() and b"home of Ana" in file.read_bytes()] == []
     image = Image.open(io.BytesIO(data))
     assert image.size == (48, 64)
     assert not image.getexif()
