@@ -1,7 +1,6 @@
 """Export: a dataset version as plain files, in the corpus's own layout, for readers of a mounted store that know nothing of shards."""
 
 import hashlib
-import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from etl.transform.metadata import drop_metadata
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import Shard, Split
+from snap2caption.names import is_part
 from snap2caption.post import render
 from snap2caption.shards import Sample, read_shard
 from snap2caption.store import ObjectStore, open_store
@@ -22,9 +22,6 @@ _DONE = ".exported"
 
 _THREADS = 16
 """Small files wait for answers, not for bandwidth."""
-
-# Ids and cities come from the names of a corpus's members, or from whoever made the version.
-_SAFE = re.compile(r"[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,199}")
 
 
 def export(dataset_uri: str, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
@@ -77,8 +74,9 @@ def _export_shard(dataset: Dataset, target: ObjectStore, split: Split, shard: Sh
 
 
 def _put(target: ObjectStore, folder: str, sample: Sample, keep_metadata: bool) -> None:
+    # They come from the names of a corpus's members, or from whoever made the version.
     for name in (sample.city, sample.id):
-        if not _SAFE.fullmatch(name):
+        if not is_part(name):
             raise UserError(f"A sample is called {name!r}, which can't be a file's name; make the dataset again.")
     place = f"{folder}/cities_instagram/{sample.city}"
     text = render(sample.post) + "\n"

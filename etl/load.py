@@ -35,7 +35,9 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
     store = open_store(where)
     files = manifest.files()
     report = on_progress or (lambda _done, _total: None)
-    for done, _ in enumerate(in_threads(lambda file: _upload(store, dataset, file), files, _THREADS), start=1):
+    for done, _ in enumerate(
+        in_threads(lambda file: _upload(store, file, manifest.find(file, dataset)), files, _THREADS), start=1
+    ):
         report(done, len(files) + 1)
     content = manifest.dump()
     digest = hashlib.sha256(content).hexdigest()
@@ -45,10 +47,9 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
     return where
 
 
-def _upload(store: ObjectStore, dataset: Path, file: File) -> None:
+def _upload(store: ObjectStore, file: File, path: Path) -> None:
     if store.exists(file.name, file.sha256):
         return
-    path = dataset / file.name
     try:
         store.put(file.name, path, sha256=file.sha256)
     except SourceError as error:

@@ -9,6 +9,7 @@ from serving.models import Contact, Served
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.manifest import NAME
+from snap2caption.names import is_file_name
 from snap2caption.store import open_store
 
 logger = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class HashtagTables:
             (found.modified, version)
             for found in open_store(self._datasets_uri).list()
             for version, _, name in [found.key.partition("/")]
-            if name == NAME
+            if name == NAME and is_file_name(version)
         ]
         return max(versions)[1] if versions else None
 

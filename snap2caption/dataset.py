@@ -74,6 +74,8 @@ class Dataset:
             if path.is_file() and _digest(path) == file.sha256:
                 return path
             partial = path.with_suffix(".partial")
+            # A killed run's, or a link that somebody put there.
+            partial.unlink(missing_ok=True)
             try:
                 self._copy(file, partial)
                 partial.replace(path)
@@ -100,7 +102,7 @@ class Dataset:
     def _copy(self, file: File | Shard, target: Path) -> None:
         logger.info("fetching %s/%s", self.uri, file.name)
         digest = hashlib.sha256()
-        with self.stream(file) as source, target.open("wb") as copy:
+        with self.stream(file) as source, target.open("xb") as copy:
             while piece := source.read(_PIECE):
                 digest.update(piece)
                 try:

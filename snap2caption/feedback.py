@@ -6,6 +6,7 @@ from digests and dates of our own: nothing that a client sends becomes part of o
 
 import hashlib
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -13,6 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from rapidfuzz.distance import Levenshtein
 
+from snap2caption.names import Digest, FeedbackId, is_digest, is_feedback_id, is_file_name
 from snap2caption.post import Tone
 
 MAX_CAPTION = 2200
@@ -23,9 +25,10 @@ MAX_HASHTAGS = 30
 ACCEPTED = 4
 """A caption that was rated so or better, and not edited, was accepted."""
 
-_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-_Id = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-_ID = re.compile(r"[0-9a-f]{32}")
+_RECORD = re.compile(r"records/[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9a-f]{32}\.json")
+
+RecordKey = Annotated[str, StringConstraints(pattern=rf"^{_RECORD.pattern}$")]
+"""The key of a feedback's record, as `record_key` makes it."""
 
 
 class Reason(StrEnum):
@@ -63,13 +66,13 @@ class Feedback(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: _Id
+    id: FeedbackId
     """Made of the creator and her own idempotency key, or at random: the same submission twice is one feedback."""
-    creator: _Digest
+    creator: Digest
     """SHA-256 of the API key that sent it; of the empty string where the service needs none."""
     received: datetime
     """In UTC."""
-    photo: _Digest
+    photo: Digest
     """SHA-256 of the photo as stored: decoded, upright, without metadata, encoded again."""
     shown: Words | None = None
     """What the service had written; None where feedback came with an image of its own and no caption."""
@@ -131,7 +134,7 @@ class Annotation(BaseModel):
 
     id: Annotated[int, Field(ge=1)]
     """Label Studio's own number of the annotation. A corrected annotation keeps it."""
-    feedback: _Id
+    feedback: FeedbackId
     annotator: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
     """Label Studio's number of the person: no name and no address leaves it."""
     completed: datetime
@@ -149,9 +152,9 @@ class Erasure(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: _Id
+    id: FeedbackId
     erased: datetime
-    owner: _Digest
+    owner: Digest
     """Proves to the creator who asks again that it was hers, and names nobody: see `owner_of`."""
 
 
@@ -168,8 +171,8 @@ class Pointer(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    record: Annotated[str, StringConstraints(pattern=r"^records/\d{4}-\d{2}-\d{2}/[0-9a-f]{32}\.json$")]
-    photo: _Digest
+    record: RecordKey
+    photo: Digest
     received: datetime
 
 
@@ -188,8 +191,18 @@ def record_key(feedback: Feedback) -> str:
     return f"records/{feedback.received.astimezone(UTC):%Y-%m-%d}/{feedback.id}.json"
 
 
+def is_record_key(key: str) -> bool:
+    """Whether *key* is one that `record_key` makes."""
+    return _RECORD.fullmatch(key) is not None
+
+
 def photo_key(digest: str) -> str:
-    """Return the key of the photo with *digest*. Photos are shared by the records that refer to them."""
+    """Return the key of the photo with *digest*. Photos are shared by the records that refer to them.
+
+    Raises:
+        ValueError: *digest* is none.
+    """
+    digest = _checked(digest, is_digest, "a digest")
     return f"photos/{digest[:2]}/{digest}.jpg"
 
 
@@ -221,8 +234,12 @@ def pointer_key(creator: str, identifier: str) -> str:
 
 
 def pointers_prefix(creator: str) -> str:
-    """Return what the keys of all pointers to a creator's feedback start with."""
-    return f"creators/{creator}/"
+    """Return what the keys of all pointers to a creator's feedback start with.
+
+    Raises:
+        ValueError: *creator* is no creator's id.
+    """
+    return f"creators/{_checked(creator, is_file_name, 'the id of a creator')}/"
 
 
 def use_key(photo: str, identifier: str) -> str:
@@ -235,8 +252,12 @@ def use_key(photo: str, identifier: str) -> str:
 
 
 def uses_prefix(photo: str) -> str:
-    """Return what the keys of all uses of a photo start with."""
-    return f"uses/{photo}/"
+    """Return what the keys of all uses of a photo start with.
+
+    Raises:
+        ValueError: *photo* is no digest.
+    """
+    return f"uses/{_checked(photo, is_digest, 'a digest')}/"
 
 
 def erasure_key(identifier: str) -> str:
@@ -253,12 +274,7 @@ def departure_key(creator: str) -> str:
     return f"left/{hashlib.sha256(f'left {creator}'.encode()).hexdigest()}.json"
 
 
-def is_id(text: str) -> bool:
-    """Whether *text* is of the form of a feedback's id."""
-    return _ID.fullmatch(text) is not None
-
-
-def _checked(identifier: str) -> str:
-    if not is_id(identifier):
-        raise ValueError(f"{identifier!r} is not the id of a feedback")
-    return identifier
+def _checked(name: str, is_one: Callable[[str], bool] = is_feedback_id, kind: str = "the id of a feedback") -> str:
+    if not is_one(name):
+        raise ValueError(f"{name!r} is not {kind}")
+    return name

@@ -1,13 +1,21 @@
 """The manifest of a dataset version: what is in it, where it came from, how it was made."""
 
-import re
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from snap2caption.errors import UserError
+from snap2caption.names import Digest, FeedbackId, FileName, Version, is_version
 from snap2caption.redaction import redact_url
 
 NAME = "manifest.json"
@@ -15,9 +23,6 @@ NAME = "manifest.json"
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-
-_VERSION = re.compile(r"[0-9a-f]{12,64}")
-"""What a version is called. A folder of another name (a mount, say) asks for no version in particular."""
 
 
 class _Model(BaseModel):
@@ -28,7 +33,7 @@ class Source(_Model):
     """Where the corpus came from."""
 
     urls: tuple[str, ...]
-    sha256: str
+    sha256: Digest
 
     @field_validator("urls")
     @classmethod
@@ -37,11 +42,21 @@ class Source(_Model):
         return tuple(map(redact_url, urls))
 
 
+def _not_the_manifest(name: str) -> str:
+    # Some file systems know no difference between small letters and capital ones.
+    if name.lower() == NAME:
+        raise ValueError("should not be the manifest's own name")
+    return name
+
+
+_Listed = Annotated[FileName, AfterValidator(_not_the_manifest)]
+
+
 class Shard(_Model):
     """One tar file of samples. By ``cities``, its samples of each, a reader can choose among shards without fetching them."""
 
-    name: str
-    sha256: str
+    name: _Listed
+    sha256: Digest
     samples: int
     bytes: int
     cities: dict[str, int] | None = None
@@ -58,8 +73,8 @@ class SplitSummary(_Model):
 class File(_Model):
     """A file of the version that is not a shard."""
 
-    name: str
-    sha256: str
+    name: _Listed
+    sha256: Digest
     bytes: int
 
 
@@ -77,7 +92,7 @@ class AnnotationOrigin(_Model):
     """An annotation in Label Studio, and who made it, both by their numbers there."""
 
     annotation: int
-    annotator: str
+    annotator: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
 
 
 class SampleOrigin(_Model):
@@ -90,14 +105,14 @@ class SampleOrigin(_Model):
 class FeedbackOrigin(_Model):
     """What a version of feedback was made of: its samples, by the feedback's id, and the corpus version whose held-out photos it keeps away from."""
 
-    corpus: str
-    samples: dict[str, SampleOrigin]
+    corpus: Version
+    samples: dict[FeedbackId, SampleOrigin]
 
 
 class Manifest(_Model):
     """A dataset version. ``version`` is derived from content and settings: same input, same version."""
 
-    version: str
+    version: Version
     source: Source
     settings: dict[str, JsonValue]
     dropped: dict[str, int]
@@ -118,7 +133,8 @@ class Manifest(_Model):
             UserError: it is another version's.
         """
         asked = where.rstrip("/").rpartition("/")[2]
-        if _VERSION.fullmatch(asked) and asked != self.version:
+        # A folder of another name (a mount, say) asks for no version in particular.
+        if is_version(asked) and asked != self.version:
             raise UserError(
                 f"{where} holds the manifest of version {self.version}, not of {asked}; load version {asked} again, "
                 f"or give the place of {self.version}."
@@ -132,6 +148,17 @@ class Manifest(_Model):
             for shard in split.shards
         ]
         return shards + [file for file in (self.hashtags, self.assignments, self.card) if file is not None]
+
+    def find(self, file: File, folder: Path) -> Path:
+        """Return where a file of the version lies in the version's *folder*.
+
+        Raises:
+            UserError: a link there leads out of the folder.
+        """
+        path = folder / file.name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{path} is a link that leads out of the version's folder; copy the file itself there.")
+        return path
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> "Manifest":

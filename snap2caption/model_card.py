@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from snap2caption.language import find_language, primary
+from snap2caption.names import is_base_name
 
 _CARD = "README.md"
 _FENCE = "---\n"
@@ -34,6 +35,8 @@ def read_card(base: str, models_dir: Path) -> ModelCard:
 
     A base without a card, or with one that can't be read, has `NO_CARD`: a card is advice, and no reason not to serve.
     """
+    if not is_base_name(base):
+        return NO_CARD
     try:
         text = (models_dir / base / _CARD).read_text(encoding="utf-8")
         metadata = yaml.safe_load(text.split(_FENCE)[1]) if text.startswith(_FENCE) else None

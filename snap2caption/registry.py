@@ -9,9 +9,13 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from snap2caption.errors import UserError
+from snap2caption.names import BaseName, FileName
 from snap2caption.succession import Decision, Succession, create_model
 from snap2caption.verdict import Verdict
 
@@ -32,15 +36,15 @@ _TRIES = 20
 _MOMENT = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@checked_dataclass(frozen=True, slots=True)
 class ModelVersion:
     """A registered model: its version in the registry, the run that made it, and the base that its adapter belongs to."""
 
-    version: int
-    run_id: str
-    base: str
-    base_revision: str
-    dataset_version: str
+    version: Annotated[int, Field(ge=1)]
+    run_id: FileName
+    base: BaseName
+    base_revision: FileName
+    dataset_version: FileName
     dataset_uri: str
     prompts: str = ""
     """The wishes that prompts of its training named, such as ``length,tone``; empty for one that was registered before this was noted."""
@@ -336,4 +340,10 @@ def _read(found: Any) -> ModelVersion:
     except KeyError as error:
         raise UserError(
             f"Version {found.version} of the registered model lacks its tag {error}; register models with `snap2caption promote`."
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"Version {found.version} of the registered model has a {first['loc'][0]} that is none ({first['msg']}); "
+            "register models with `snap2caption promote`."
         ) from error

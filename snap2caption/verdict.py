@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from snap2caption.names import FileName
+
 
 class _Model(BaseModel):
     # As a string, a NaN survives in strict JSON, and is a float again once it is read.
@@ -33,8 +35,8 @@ class Verdict(_Model):
     ``reported`` are scores on the held-out feedback, if the candidate learned from feedback; they decide nothing.
     """
 
-    run_id: str
-    dataset_version: str
+    run_id: FileName
+    dataset_version: FileName
     incumbent: str
     rules: tuple[Rule, ...]
     reported: tuple[Score, ...] = ()

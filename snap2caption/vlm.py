@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from snap2caption.characters import complete
 from snap2caption.errors import UserError
+from snap2caption.names import is_base_name
 
 if TYPE_CHECKING:
     import torch
@@ -207,7 +208,15 @@ def with_adapter(base: VisionLanguageModel, adapter: Path, models_dir: Path) -> 
 
 
 def resolve_base(base: str, models_dir: Path) -> str:
-    """Return where the base model *base* is loaded from: its folder under *models_dir* if it is there, else its name on the hub."""
+    """Return where the base model *base* is loaded from: its folder under *models_dir* if it is there, else its name on the hub.
+
+    Raises:
+        UserError: *base* is no name.
+    """
+    if not is_base_name(base):
+        raise UserError(
+            f"{base!r} is not a base model's name; give the name of a folder in {models_dir}, or owner/name on the model hub."
+        )
     folder = models_dir / base
     return str(folder) if (folder / "config.json").is_file() else base
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Collection, Iterator
@@ -19,6 +20,8 @@ COMPLETE = "complete"
 
 STATE = "trainer_state.json"
 """Where the Trainer keeps its state."""
+
+_STORED = re.compile(r"checkpoint-(0|[1-9][0-9]{0,11})\.tar")
 
 
 class Checkpoints:
@@ -112,7 +115,8 @@ class Checkpoints:
             (scratch / "checkpoint").replace(self.path(step))
 
     def _stored(self) -> list[int]:
-        return [] if self.store is None else [_step(found.key.removesuffix(".tar")) for found in self.store.list()]
+        found = () if self.store is None else self.store.list()
+        return [int(match[1]) for info in found if (match := _STORED.fullmatch(info.key))]
 
     def _delete(self, step: int) -> None:
         assert self.store is not None  # noqa: S101 - nothing is stored otherwise

@@ -14,6 +14,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
+from snap2caption.names import is_file_name
 from snap2caption.settings import Settings
 from snap2caption.shards import Sample
 from snap2caption.store import ObjectStore, open_store
@@ -146,6 +147,10 @@ def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str
         if known is None:
             return RunLog.start(client, experiment, tags | ({FORCED: "true"} if force else {})).run_id, False
         run_id = str(known.info.run_id)
+        if not is_file_name(run_id):
+            raise UserError(
+                f"MLflow at {uri} calls a run {run_id!r}, which can't be a folder's name; look at the server."
+            )
         if is_finished(known):
             logger.info("this recipe was trained on dataset %s before", tags["dataset_version"])
             return run_id, True

@@ -20,6 +20,7 @@ from pydantic import (
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Split
+from snap2caption.names import BaseName, FileName
 from training import strict_yaml
 
 
@@ -78,7 +79,7 @@ class ModelSettings(_Section):
     ``split_images`` a family that looks at a picture and at its pieces (SmolVLM) looks at the picture alone.
     """
 
-    base: Annotated[str, Field(min_length=1)]
+    base: BaseName
     load_in_4bit: bool = False
     split_images: bool = True
     lora: LoraSettings
@@ -112,7 +113,7 @@ class DataSettings(_Section):
     """
 
     uri: str | None = None
-    version: str | None = None
+    version: FileName | None = None
     # YAML has lists alone.
     cities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     samples_per_city: Positive | None = None

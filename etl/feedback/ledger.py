@@ -10,6 +10,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from etl.feedback.kinds import Kind, Shares
+from snap2caption.feedback import RecordKey
+from snap2caption.names import Digest
+from snap2caption.names import Version as VersionName
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import read_object
 
@@ -23,15 +26,15 @@ class _Model(BaseModel):
 class Batch(_Model):
     """Feedback that was collected at one time: the keys of its records."""
 
-    records: tuple[str, ...]
+    records: tuple[RecordKey, ...]
 
 
 class Chosen(_Model):
     """A feedback that annotators shall see, and why. ``twin`` is equal for the same photo with the same caption."""
 
-    record: str
+    record: RecordKey
     kind: Kind
-    twin: str
+    twin: Digest
 
 
 class Sample(_Model):
@@ -47,14 +50,14 @@ class Sample(_Model):
 class Version(_Model):
     """A feedback dataset version: where it is."""
 
-    version: str
+    version: VersionName
     uri: str
 
 
 class Retraining(_Model):
     """A training that was started with a version."""
 
-    version: str
+    version: VersionName
     uri: str
     started: datetime
 

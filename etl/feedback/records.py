@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from snap2caption.feedback import Annotation, Feedback, photo_key
+from snap2caption.feedback import Annotation, Feedback, is_record_key, photo_key
+from snap2caption.names import is_feedback_id
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import read_object
 from snap2caption.threads import in_threads
@@ -19,13 +20,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def erased(store: ObjectStore) -> set[str]:
     """Return the ids of the feedback that was erased."""
-    return {_name(found.key) for found in store.list("erased/")}
+    return {name for found in store.list("erased/") if is_feedback_id(name := _name(found.key))}
 
 
 def record_keys(store: ObjectStore) -> dict[str, str]:
     """Return the keys of the records that are there and were not erased, by feedback."""
     gone = erased(store)
-    keys = {_name(found.key): found.key for found in store.list("records/")}
+    keys = {_name(found.key): found.key for found in store.list("records/") if is_record_key(found.key)}
     return {identifier: keys[identifier] for identifier in sorted(keys.keys() - gone)}
 
 
@@ -33,7 +34,9 @@ def annotation_keys(store: ObjectStore) -> dict[str, list[str]]:
     """Return the keys of the annotations, by feedback."""
     found: dict[str, list[str]] = {}
     for info in store.list("annotations/"):
-        found.setdefault(info.key.split("/")[1], []).append(info.key)
+        feedback = info.key.split("/")[1]
+        if is_feedback_id(feedback):
+            found.setdefault(feedback, []).append(info.key)
     return found
 
 

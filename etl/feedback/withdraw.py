@@ -14,6 +14,7 @@ from etl.feedback.versions import versions_uri, workbench
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME
+from snap2caption.names import is_file_name
 from snap2caption.store import ObjectInfo, ObjectStore, StoreError, open_store
 
 _UNFINISHED = timedelta(days=1)
@@ -67,7 +68,8 @@ def _files(versions: ObjectStore) -> dict[str, dict[str, ObjectInfo]]:
     found: defaultdict[str, dict[str, ObjectInfo]] = defaultdict(dict)
     for info in versions.list():
         version, _, name = info.key.partition("/")
-        found[version][name] = info
+        if is_file_name(version):
+            found[version][name] = info
     return found
 
 

@@ -98,7 +98,7 @@ class Card:
 
     def write(self, folder: Path, manifest: Manifest) -> None:
         """Write the card beside the version's other files, which *manifest* names."""
-        tags, counts = _hashtags(folder / manifest.hashtags.name)
+        tags, counts = _hashtags(manifest.find(manifest.hashtags, folder))
         page = self._template.render(
             manifest=manifest,
             imbalances=find_imbalances(manifest),

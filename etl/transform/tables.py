@@ -130,7 +130,7 @@ def find_assignments(previous: Path) -> Path:
     manifest = Manifest.read(previous)
     if manifest.assignments is None:
         raise UserError(f"The version at {previous} keeps no assignments; give one that `transform` made.")
-    path = (previous if previous.is_dir() else previous.parent) / manifest.assignments.name
+    path = manifest.find(manifest.assignments, previous if previous.is_dir() else previous.parent)
     try:
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -12,6 +12,7 @@ from pathlib import Path
 from etl.transform.files import digest_of, sync
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, Manifest
+from snap2caption.names import is_version
 from snap2caption.threads import in_threads
 
 _WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
@@ -41,6 +42,8 @@ class Slot:
         try:
             version = self._record.read_text()
         except FileNotFoundError:
+            return None
+        if not is_version(version):
             return None
         return self._out / version if _is_whole(self._out / version, self._manifest_record(version)) else None
 
@@ -88,10 +91,11 @@ def _is_whole(folder: Path, record: Path) -> bool:
     try:
         if digest_of(folder / NAME) != record.read_text():
             return False
-        files = Manifest.read(folder).files()
+        manifest = Manifest.read(folder)
+        found = [(file, manifest.find(file, folder)) for file in manifest.files()]
         # Lengths first: most damage is told at once.
-        return all((folder / file.name).stat().st_size == file.bytes for file in files) and all(
-            in_threads(lambda file: digest_of(folder / file.name) == file.sha256, files, os.cpu_count() or 1)
+        return all(path.stat().st_size == file.bytes for file, path in found) and all(
+            in_threads(lambda one: digest_of(one[1]) == one[0].sha256, found, os.cpu_count() or 1)
         )
     except (OSError, UserError):
         return False

@@ -19,6 +19,7 @@ from snap2caption.feedback import (
     use_key,
     uses_prefix,
 )
+from snap2caption.names import is_feedback_id
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document, read_object
 
@@ -106,7 +107,7 @@ def of_creator(store: ObjectStore, creator: str, before: float) -> list[str]:
     """
     keys = [found.key for found in store.list(pointers_prefix(creator))]
     ids = [key.removeprefix(pointers_prefix(creator)).removesuffix(".json") for key in keys]
-    pointers = {identifier: _pointer(store, creator, identifier) for identifier in ids}
+    pointers = {identifier: _pointer(store, creator, identifier) for identifier in ids if is_feedback_id(identifier)}
     return [
         identifier for identifier, pointer in pointers.items() if pointer and pointer.received.timestamp() <= before
     ]

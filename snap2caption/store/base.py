@@ -104,6 +104,17 @@ def open_store(uri: str, patience: Patience = Patience()) -> ObjectStore:
     raise StoreError(f"{uri!r} is not a store; {_KINDS}.")
 
 
+def check_key(key: str) -> str:
+    """Return *key*, if it is one: some stores and proxies would walk dots, and folders do.
+
+    Raises:
+        StoreError: it is none.
+    """
+    if key.startswith("/") or {".", ".."} & set(key.split("/")) or re.search(r"[\x00-\x1f\x7f]", key):
+        raise StoreError(f"{key!r} is not the key of an object; give names with a slash between two.")
+    return key
+
+
 def write_uri(scheme: str, container: str, prefix: str) -> str:
     """Return the URI that `open_store` reads as *container* and *prefix*."""
     quoted = re.sub(r"[%?#\x00-\x20]", lambda match: f"%{ord(match[0]):02X}", prefix)

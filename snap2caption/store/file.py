@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.base import ObjectInfo, StoreError, check_key
 from snap2caption.store.pieces import blocks, check
 
 _PREFIX = ".put-"
@@ -27,7 +27,7 @@ class FileStore:
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Copy, compare, flush to the disk, rename."""
-        path = self.root / key
+        path = self._place(key)
         with self._explained(key):
             # Once a folder: it may hold a hundred thousand files.
             if path.parent not in self._swept:
@@ -43,6 +43,22 @@ class FileStore:
                 os.fsync(stream.fileno())
                 Path(stream.name).replace(path)
 
+    def _place(self, key: str) -> Path:
+        """Return where to put an object: a path whose folders are all inside, whatever links there are."""
+        path = self.root / check_key(key)
+        self._check_inside(path.parent, key)
+        return path
+
+    def _find(self, key: str) -> Path:
+        """Return where an object is, which is no link that leads out."""
+        path = self.root / check_key(key)
+        self._check_inside(path, key)
+        return path
+
+    def _check_inside(self, path: Path, key: str) -> None:
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise StoreError(f"{key} is a link that leads out of {self.uri}; put the file itself there.")
+
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
         try:
@@ -56,7 +72,7 @@ class FileStore:
     def get(self, key: str) -> Iterator[BinaryIO]:
         """Open the file."""
         try:
-            stream = (self.root / key).open("rb")
+            stream = self._find(key).open("rb")
         except OSError as error:
             raise StoreError(f"{self.uri} has no {key} ({error.strerror}); check the URI.") from error
         with stream:
@@ -65,7 +81,8 @@ class FileStore:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folder that *prefix* lies in."""
         # Unlike Path.rglob it does not mind folders that are removed meanwhile.
-        walk = os.walk(self.root / prefix.rpartition("/")[0])
+        folder, _, _ = prefix.rpartition("/")
+        walk = os.walk(self._find(folder) if folder else self.root)
         files = [Path(folder, name) for folder, _, names in walk for name in names if not name.startswith(_PREFIX)]
         keys = {path.relative_to(self.root).as_posix(): path for path in files}
         for key in sorted(keys):
@@ -78,12 +95,12 @@ class FileStore:
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
         """Whether the file is there, with that digest."""
-        path = self.root / key
+        path = self._find(key)
         return path.is_file() and (sha256 is None or _digest(path) == sha256)
 
     def delete(self, key: str) -> None:
         """Unlink the file, what killed runs left beside it, and the folders that are empty then: their names may tell what was in them."""
-        path = self.root / key
+        path = self._place(key)
         try:
             path.unlink(missing_ok=True)
             _remove_leftovers(path.parent)

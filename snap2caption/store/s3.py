@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from snap2caption.store.base import ObjectInfo, Patience, StoreError, write_uri
+from snap2caption.store.base import ObjectInfo, Patience, StoreError, check_key, write_uri
 from snap2caption.store.download import Body, Download
 from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
@@ -126,7 +126,7 @@ class S3Store:
         from s3transfer.utils import ReadFileChunk
 
         call = getattr(self._client, operation)
-        arguments |= {"Bucket": self.bucket} | ({} if key is None else {"Key": self.prefix + key})
+        arguments |= {"Bucket": self.bucket} | ({} if key is None else {"Key": self.prefix + check_key(key)})
 
         def attempt() -> Any:
             if piece is None:

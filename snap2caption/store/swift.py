@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.store.account import Account, Result, Work
-from snap2caption.store.base import ObjectInfo, Patience, StoreError, write_uri
+from snap2caption.store.base import ObjectInfo, Patience, StoreError, check_key, write_uri
 from snap2caption.store.download import Body, Download
 from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
@@ -41,33 +41,34 @@ class SwiftStore:
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Upload with the MD5 that Swift compares, as a Static Large Object if it is large. A missing container is made."""
+        name = self._name(key)
         pieces = cut(source, sha256, self._piece)
         headers = {_SHA256: sha256, _ETAG: _etag(pieces)}
         with self._explained(key):
             self._make_container(self.container)
             if len(pieces) == 1:
-                self._put_piece(self.container, self.prefix + key, source, pieces[0], headers)
+                self._put_piece(self.container, name, source, pieces[0], headers)
             else:
-                self._put_segments(key, source, pieces, headers)
+                self._put_segments(name, source, pieces, headers)
 
-    def _put_segments(self, key: str, source: Path | bytes, pieces: list[Piece], headers: dict[str, str]) -> None:
+    def _put_segments(self, name: str, source: Path | bytes, pieces: list[Piece], headers: dict[str, str]) -> None:
         from swiftclient import put_object
 
-        container, folder = f"{self.container}_segments", f"{self.prefix}{key}"
+        container = f"{self.container}_segments"
         self._make_container(container)
 
         def send(piece: Piece) -> dict[str, Any]:
             # Named by the content: what a run that was cut off has sent is found again.
-            name = f"{folder}/{headers[_SHA256]}/{piece.number:06d}"
-            head = self._head(container, name)
+            segment = f"{name}/{headers[_SHA256]}/{piece.number:06d}"
+            head = self._head(container, segment)
             if head is None or head["etag"] != piece.md5.hex():
-                self._put_piece(container, name, source, piece, {})
-            return {"path": f"/{container}/{name}", "etag": piece.md5.hex(), "size_bytes": piece.size}
+                self._put_piece(container, segment, source, piece, {})
+            return {"path": f"/{container}/{segment}", "etag": piece.md5.hex(), "size_bytes": piece.size}
 
         segments = sorted(in_threads(send, pieces, AT_ONCE), key=lambda segment: cast("str", segment["path"]))
         manifest = {"contents": json.dumps(segments), "query_string": "multipart-manifest=put", "headers": headers}
-        self._ask(put_object, self.container, self.prefix + key, **manifest)
-        self._remove_other_segments(container, folder, {segment["path"] for segment in segments})
+        self._ask(put_object, self.container, name, **manifest)
+        self._remove_other_segments(container, name, {segment["path"] for segment in segments})
 
     def _remove_other_segments(self, container: str, folder: str, used: set[str]) -> None:
         """Remove the segments that an object had before it was replaced."""
@@ -117,9 +118,10 @@ class SwiftStore:
         """Stream the object."""
         from swiftclient import get_object
 
+        name = self._name(key)
+
         def open_with(headers: dict[str, str]) -> tuple[dict[str, str], Body]:
             def ask(url: str, token: str, connection: Any) -> Any:
-                name = self.prefix + key
                 return get_object(
                     url, token, self.container, name, connection, resp_chunk_size=1 << 20, headers=headers
                 )
@@ -160,8 +162,9 @@ class SwiftStore:
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
         """Ask for the object's head; compare the digest that was put with it, and the ETag of what is there with the one that it got."""
+        name = self._name(key)
         with self._explained(key):
-            head = self._head(self.container, self.prefix + key)
+            head = self._head(self.container, name)
         if head is None or sha256 is None:
             return head is not None
         return head.get(_SHA256) == sha256 and head["etag"].strip('"') == head.get(_ETAG)
@@ -170,12 +173,16 @@ class SwiftStore:
         """Delete the object, with its segments if it has any."""
         from swiftclient import delete_object
 
+        name = self._name(key)
         with self._explained(key):
             # Asked to delete the segments of an object that has none, Swift leaves the object alone.
-            head = self._head(self.container, self.prefix + key)
+            head = self._head(self.container, name)
             if head is not None:
                 query = "multipart-manifest=delete" if "x-static-large-object" in head else None
-                self._ask_unless_missing(delete_object, self.container, self.prefix + key, query_string=query)
+                self._ask_unless_missing(delete_object, self.container, name, query_string=query)
+
+    def _name(self, key: str) -> str:
+        return self.prefix + check_key(key)
 
     def _head(self, container: str, name: str) -> dict[str, str] | None:
         from swiftclient import head_object

@@ -12,7 +12,8 @@ import httpx
 from etl.feedback.label_studio.photos import address, keep_storage
 from etl.feedback.label_studio.project import PREFILLED, Project
 from etl.feedback.records import annotation_keys, erased
-from snap2caption.feedback import Feedback, Words, is_id, photo_key
+from snap2caption.feedback import Feedback, Words, photo_key
+from snap2caption.names import is_feedback_id
 from snap2caption.store import ObjectStore
 
 _BATCH, _PAGE = 100, 500
@@ -104,7 +105,7 @@ def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:
 def feedback_of(meta: Any) -> str:
     """Return the id of the feedback that a task's *meta* names; empty for a task that somebody else made, whatever it says there."""
     named = str(meta.get(_META, "")) if isinstance(meta, dict) else ""
-    return named if is_id(named) else ""
+    return named if is_feedback_id(named) else ""
 
 
 def note(feedback: Feedback) -> str:

@@ -87,8 +87,8 @@ def test_another_seed_gives_another_split() -> None:
 def manifest(**cities: tuple[int, int, int]) -> Manifest:
     """A manifest of cities with so many samples in each split."""
     return Manifest(
-        version="v",
-        source=Source(urls=(), sha256=""),
+        version="0123456789ab",
+        source=Source(urls=(), sha256="0" * 64),
         settings={},
         dropped={},
         splits={
@@ -99,7 +99,7 @@ def manifest(**cities: tuple[int, int, int]) -> Manifest:
             )
             for place, name in enumerate(SPLITS)
         },
-        hashtags=File(name="hashtags.parquet", sha256="", bytes=0),
+        hashtags=File(name="hashtags.parquet", sha256="0" * 64, bytes=0),
     )
 
 

@@ -52,7 +52,7 @@ def test_the_revision_is_that_of_the_weights(models_dir):
 def test_a_base_that_is_nowhere_is_one_sentence(models_dir):
     for ask in (load, find_revision):
         with pytest.raises(UserError, match=r"is neither in .* nor on the model hub"):
-            ask("no such base", models_dir)
+            ask("no-such-base", models_dir)
 
 
 def test_a_batch_writes_what_each_photo_alone_would(vlm):

@@ -255,11 +255,11 @@ def test_an_alias_stands_for_what_it_names(write):
 @pytest.mark.parametrize("text", ["no", "1:30", "010", "1e5", "1e-3", "~", "2024-01-01", "0x1", ".nan", "<<", "a: b"])
 def test_a_dumped_text_stays_one_to_every_reader(write, tmp_path, text):
     recipe = load_recipe(write(MINIMAL))
-    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"version": text})})
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"uri": text})})
     path = tmp_path / "dump.yaml"
     path.write_text(recipe.dump())
     assert load_recipe(path) == recipe
-    assert yaml.safe_load(recipe.dump())["data"]["version"] == text
+    assert yaml.safe_load(recipe.dump())["data"]["uri"] == text
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -62,12 +62,12 @@ def planned(sizes: list[int]) -> Dataset:
         for number, size in enumerate(sizes)
     )
     manifest = Manifest(
-        version="v1",
-        source=Source(urls=(), sha256=""),
+        version="0123456789ab",
+        source=Source(urls=(), sha256="0" * 64),
         settings={},
         dropped={},
         splits={"train": SplitSummary(samples=sum(sizes), cities={"chicago": sum(sizes)}, shards=shards)},
-        hashtags=File(name="hashtags.parquet", sha256="", bytes=0),
+        hashtags=File(name="hashtags.parquet", sha256="0" * 64, bytes=0),
     )
     return Dataset("file:///nowhere", manifest)
 
