@@ -21,6 +21,18 @@ WORKERS ?= 2
 # Whether an environment is whole: one whose making was killed has Python, and no pip.
 has_pip = $(1)/python -m pip --version >/dev/null 2>&1
 
+# Usage reporting of what is started below: off, as in snap2caption/telemetry.py.
+export DO_NOT_TRACK := true
+export HF_HUB_DISABLE_TELEMETRY := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export RAY_USAGE_STATS_ENABLED := 0
+export WANDB_ERROR_REPORTING := false
+export AIRFLOW__USAGE_DATA_COLLECTION__ENABLED := False
+export LABEL_STUDIO_COLLECT_ANALYTICS := false
+export LABEL_STUDIO_FRONTEND_SENTRY_DSN :=
+export LABEL_STUDIO_LATEST_VERSION_CHECK := false
+export LABEL_STUDIO_SENTRY_DSN :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
 
@@ -46,8 +58,7 @@ $(LABEL_STUDIO): constraints-label-studio.txt | $(INSTALLED)
 	@$(call has_pip,$(VENV)/label-studio/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/label-studio
 	@$(STEP) "[2/3] Label Studio" $(VENV)/label-studio/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-label-studio.txt label-studio
 	@rm -rf $(@D).draft && mkdir -p $(@D)
-	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft LABEL_STUDIO_LATEST_VERSION_CHECK=false LABEL_STUDIO_SENTRY_DSN= \
-		$(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
+	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft $(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
 	@mv $(@D).draft/$(@F) $@ && rm -rf $(@D).draft
 
 demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)

@@ -54,8 +54,6 @@ def main() -> None:
     # Before torch is loaded: by default its threads spin while they wait for each other, and where cores are shared (with Airflow, with a
     # browser) each wait lasts until the scheduler takes the spinner off: measured five times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Nobody else is told what is done here, and its thread has crashed a training. MLflow looks when it is imported.
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     # Voices, feedback and photos are personal: what a command or a service writes is its user's alone, whatever the shell's habit.
     os.umask(0o077)
     write_what_it_can()

@@ -5,9 +5,10 @@ import os
 from hypothesis import HealthCheck, settings
 from patience import LONGEST
 
+import snap2caption as snap2caption  # it switches the usage reporting of libraries off
+
 # As the command line does (snap2caption/__main__.py), before anything loads torch.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 # What a service gives up after, in tests that do not say: a machine that is busy must not change their outcome.
 for name in ("DEADLINE", "ENGINE", "STUCK"):

@@ -18,12 +18,11 @@ from training.ranks import PATIENCE, LostError, backends
 from training.recipe import Recipe
 
 QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
-"""Variables that keep Ray from reporting to its makers, moving processes to a folder of its own, and doing what is not asked of it."""
+"""Variables that keep Ray from moving processes to a folder of its own, and doing what is not asked of it."""
 
 CARRIED = ("SNAP2CAPTION_", "AWS_", "OS_", "ST_", "MLFLOW_", "OMP_")
 """Beginnings of the names of the variables that processes get from the command: where the services are, and their credentials."""

@@ -60,7 +60,6 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
-        "USAGE_DATA_COLLECTION__ENABLED": "False",
     }
     service = Service(
         name="airflow",

@@ -80,11 +80,6 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
         # All that it talks to is on this machine, which it otherwise takes for an attack.
         "SSRF_PROTECTION_ENABLED": "false",
         "S3_ENDPOINT": s3_client["AWS_ENDPOINT_URL"],
-        # Nobody outside is told anything.
-        "COLLECT_ANALYTICS": "false",
-        "LATEST_VERSION_CHECK": "false",
-        "SENTRY_DSN": "",
-        "FRONTEND_SENTRY_DSN": "",
     }
     inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
     service = Service(

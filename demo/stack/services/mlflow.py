@@ -27,7 +27,7 @@ def mlflow(state: Path, ports: Ports) -> tuple[Service, str]:
             f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}",
             f"--artifacts-destination={(folder / 'artifacts').as_uri()}",
         ),
-        environment={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+        environment={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         ready_url=f"http://{HOST}:{port}/health",
     )
     return service, f"http://{HOST}:{port}"

@@ -17,6 +17,7 @@ from demo.stack import Stack
 from demo.stack.ports import HOST, Ports
 from demo.stack.services.files import files
 from plugins.operators.command import CommandOperator
+from snap2caption.telemetry import LIBRARIES
 
 pytestmark = pytest.mark.integration
 
@@ -90,4 +91,5 @@ def test_the_command_does_not_see_airflows_secrets(monkeypatch: pytest.MonkeyPat
     found = environment()
     assert "secret" not in found.values()
     assert found["AWS_ENDPOINT_URL"] == "http://s3"
+    assert found.items() >= LIBRARIES.items()
     assert found["PATH"] == os.environ["PATH"]

@@ -54,7 +54,6 @@ def production(tmp_path_factory: pytest.TempPathFactory, s3_environment: dict[st
                 **os.environ,
                 **s3_environment,
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
             },
             ready_url=f"http://{HOST}:{port}/health",
         )

@@ -1,0 +1,32 @@
+"""Usage reporting of the libraries and servers that are used here: off, as nobody else is told what is done.
+
+Each of them looks at its variable when it is imported or started, and some have threads that report: MLflow's once crashed a training. So
+importing this package sets the variables, whoever does it: a command, a service, a task of Airflow, a process of a training. What a process starts
+inherits them. Makefile and Dockerfiles have the same lines, for what they start without us; a test compares them.
+"""
+
+import os
+
+LIBRARIES = {
+    # The common wish, https://consoledonottrack.com; MLflow takes no other word for yes.
+    "DO_NOT_TRACK": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+}
+"""What libraries look for: also those that only benchmarks load."""
+
+SERVERS = {
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+    "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
+    "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+    "LABEL_STUDIO_SENTRY_DSN": "",
+}
+"""What the servers look for that are run beside ours. SeaweedFS has an option for it (`demo.stack.services.seaweedfs`)."""
+
+
+def switch_off() -> None:
+    """Set the variables of this process, whatever they were."""
+    os.environ |= LIBRARIES | SERVERS
