@@ -73,7 +73,7 @@ def _serve(
         from serving.process import run
 
         log_as_json()
-        run(lambda give_up: make(settings, give_up), listener, settings.keep_alive_seconds)
+        run(lambda give_up: make(settings, give_up), listener, settings)
 
 
 def caption(

@@ -4,10 +4,8 @@ import ipaddress
 import socket
 
 from serving.settings import ServingSettings
+from snap2caption.connections import BACKLOG
 from snap2caption.errors import UserError
-
-_BACKLOG = 2048
-"""Connections that may wait to be taken, as uvicorn has it."""
 
 
 def open_listener(host: str, port: int, settings: ServingSettings) -> socket.socket:
@@ -27,7 +25,7 @@ def open_listener(host: str, port: int, settings: ServingSettings) -> socket.soc
                 f"{host} can be reached from other machines; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the SHA-256 of the keys that may ask."
             )
         # Two may bind the same port while neither listens.
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise UserError(

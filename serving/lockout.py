@@ -1,6 +1,5 @@
 """Lockout of peers that send wrong keys, as OWASP has it: so many in a minute, and whoever was let in from there before is let in still."""
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -12,12 +11,10 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
 from serving.problems import ProblemError
+from snap2caption.connections import network_of
 
 _REMEMBERED = 10_000
 """Keys, each with a peer that it came from."""
-
-_NETWORK = 64
-"""Bits of an IPv6 address that one household or server has all addresses of."""
 
 
 class Lockout:
@@ -53,14 +50,6 @@ class Lockout:
 
 
 def peer_of(scope: Scope) -> str:
-    """Return the address that a request comes from, of IPv6 the network: nobody has only one address there."""
+    """Return where a request comes from: what a proxy that is trusted says of it, or the address itself."""
     client = scope.get("client")
-    if not client:
-        return ""
-    try:
-        address = ipaddress.ip_address(client[0])
-    except ValueError:
-        return str(client[0])
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((int(address), _NETWORK), strict=False))
+    return network_of(client[0]) if client else ""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 
+from serving.settings import ServingSettings
+from snap2caption.connections import Limits, configure
 from snap2caption.console import stderr
 from snap2caption.errors import UserError
 
@@ -35,13 +37,11 @@ def _address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, keep_alive: int) -> None:
-    """Serve the application that *make* returns at *listener*. What it calls to give up is *make*'s argument.
-
-    Connections that are idle for *keep_alive* seconds are closed.
+def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, settings: ServingSettings) -> None:
+    """Serve the application that *make* returns at *listener*, within *settings*. What it calls to give up is *make*'s argument.
 
     Raises:
-        UserError: it gave up. Those inside are answered first.
+        UserError: it gave up. Those inside are answered first. Or the process may not open enough files.
     """
     gave_up = threading.Event()
 
@@ -49,13 +49,15 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, 
         gave_up.set()
         server.should_exit = True
 
-    config = uvicorn.Config(
-        make(give_up),
-        log_config=None,
-        access_log=False,
-        ws="none",
-        timeout_keep_alive=keep_alive,
-        timeout_graceful_shutdown=_LAST_ANSWERS,
+    limits = Limits(
+        connections=settings.connections,
+        per_peer=settings.connections_per_peer,
+        head_seconds=settings.head_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        write_seconds=settings.write_seconds,
+    )
+    config = configure(
+        make(give_up), limits, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS
     )
     server = _Server(config)
     server.run(sockets=[listener])

@@ -9,7 +9,7 @@ from serving.cors import ProblemCORS
 from serving.cross_site import CrossSiteGuard
 from serving.envelope import Envelope
 from serving.head import HeadAsGet
-from serving.limits import BodyLimit, KeyLimits, Pace
+from serving.limits import BodyLimit, InFlightLimit, KeyLimits, Pace
 from serving.prefix import PathPrefix
 from serving.problems import add_handlers
 from serving.settings import ServingSettings
@@ -40,6 +40,7 @@ def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str]
     )
     if not settings.api_key_hashes:
         app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
+    app.add_middleware(InFlightLimit, most=settings.connections - settings.connections // 10)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Envelope, counted=counted)
     if settings.root_path:

@@ -57,6 +57,14 @@ class ServingSettings(BaseSettings):
     """An upload that takes longer is given up, however fast it goes on."""
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long an idle connection is kept: longer than the proxy before it keeps one (60 s is usual), or its next request meets a closed one."""
+    head_seconds: float = Field(default=10.0, gt=0)
+    """How long a request's line and header fields may take."""
+    write_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may read nothing of an answer that waits for it."""
+    connections: int = Field(default=1000, ge=16)
+    """Connections that may be open; one more takes the place of the one that has waited longest for a request."""
+    connections_per_peer: int = Field(default=250, ge=1)
+    """Of these, how many from one address, or of IPv6 from one network of 64 bits. Behind a proxy, all are from the proxy's."""
     root_path: str = Field(default="", pattern=r"^((/[0-9A-Za-z._~-]+)+)?$")
     """The path under which a proxy has the service, such as ``/captions``; it may take it off or not."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)

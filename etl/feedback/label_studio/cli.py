@@ -83,6 +83,7 @@ def label_studio_webhook(
     from etl.feedback.label_studio.airflow import AssetEvents
     from etl.feedback.label_studio.settings import read_airflow_settings, read_settings
     from etl.feedback.label_studio.webhook import create_app
+    from snap2caption.connections import Limits, configure
     from snap2caption.errors import UserError
 
     secret = read_settings().webhook_secret
@@ -92,7 +93,8 @@ def label_studio_webhook(
         )
     events = AssetEvents(read_airflow_settings())
     app = create_app(secret.get_secret_value(), events.raise_event, events.close)
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+    limits = Limits(connections=100, per_peer=100, head_seconds=10.0, keep_alive_seconds=5, write_seconds=60.0)
+    uvicorn.Server(configure(app, limits, host=host, port=port, log_level="warning")).run()
 
 
 def _read(store: "ObjectStore", key: str) -> "Feedback":

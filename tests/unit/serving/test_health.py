@@ -169,7 +169,7 @@ def test_idle_connections_are_kept_for_as_long_as_is_set(monkeypatch: pytest.Mon
     kept: list[int] = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda server, **_: kept.append(server.config.timeout_keep_alive))
     with listening() as listener:
-        run(lambda _: FastAPI(), listener, 75)
+        run(lambda _: FastAPI(), listener, ServingSettings(keep_alive_seconds=75))
     assert kept == [75]
 
 
@@ -180,7 +180,10 @@ def test_the_process_ends_when_only_a_new_start_can_help(
     break_for_good(engine)
     with listening() as listener, ThreadPoolExecutor(1) as pool:
         serving = pool.submit(
-            run, lambda give_up: build_app(settings(tmp_path), lambda: served, give_up=give_up), listener, 5
+            run,
+            lambda give_up: build_app(settings(tmp_path), lambda: served, give_up=give_up),
+            listener,
+            settings(tmp_path),
         )
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 

@@ -1,0 +1,324 @@
+"""Connections of an HTTP server within limits: how many there are, how large a request's head is, how long each side may take.
+
+uvicorn has none of these for httptools, and of a request's head only its size for h11, which is why h11 is what reads here.
+"""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import resource
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import Any, cast
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from snap2caption.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+LARGEST_HEAD = 16 * 1024
+"""Bytes of a request's line and header fields together, as h11 has it."""
+
+BACKLOG = 256
+"""Connections that may wait to be taken. All of them may be taken before the first is looked at."""
+
+_SPARE_DESCRIPTORS = 256
+"""For what is no connection: files, stores, the registry, photos that are decoded in processes of their own."""
+
+_LINGER = 5.0
+"""Seconds for the rest of a body that was refused: cut off at once, a client would not read why."""
+
+_TINY, _MANY = 64, 1000
+"""Bytes of a chunk, and chunks, from which a body costs more to read than it brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one server. Seconds are those of the event loop."""
+
+    connections: int
+    """At once; one more takes the place of the one that has waited longest for a request."""
+    per_peer: int
+    """Of these, from one address."""
+    head_seconds: float
+    """For a request's line and header fields, from the first byte on; of a new connection, from its beginning."""
+    keep_alive_seconds: int
+    """From an answer to the next request."""
+    write_seconds: float
+    """For a client to read some of what waits for it (48 KiB, or the end)."""
+
+
+_NETWORK = 64
+"""Bits of an IPv6 address that one household or server has all addresses of."""
+
+
+def network_of(host: str) -> str:
+    """Return the address of a peer, of IPv6 its network: nobody has only one address there. What is no address stays as it is."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address), _NETWORK), strict=False))
+
+
+def configure(app: Any, limits: Limits, **more: Any) -> uvicorn.Config:
+    """Return uvicorn's configuration for *app* with connections within *limits*. The process may have as many descriptors then.
+
+    Raises:
+        UserError: it may not.
+    """
+    register = Register(_within_descriptors(limits.connections), limits.per_peer)
+    return uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", partial(Connection, limits=limits, register=register)),
+        ws="none",
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        timeout_keep_alive=limits.keep_alive_seconds,
+        **more,
+    )
+
+
+def _within_descriptors(connections: int) -> int:
+    """Let the process have the descriptors that so many *connections* need; return how many there can be.
+
+    Raises:
+        UserError: there can be none.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + BACKLOG + _SPARE_DESCRIPTORS
+    if resource.RLIM_INFINITY in {soft, hard}:
+        hard = max(needed, soft)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    possible = connections if soft == resource.RLIM_INFINITY else min(connections, soft - needed + connections)
+    if possible < 1:
+        raise UserError(
+            f"The process may open {soft} files, and {needed} are needed; raise the limit (ulimit -n {needed})."
+        )
+    if possible < connections:
+        logger.warning("the process may open %d files: %d connections at most, not %d", soft, possible, connections)
+    return possible
+
+
+@dataclass(slots=True)
+class _Peer:
+    """Connections from one address."""
+
+    count: int = 0
+    waiting: "dict[Connection, None]" = field(default_factory=dict)
+
+
+class Register:
+    """Knows the connections of one server. Where there is no place for a new one, that which has waited longest for a request goes."""
+
+    def __init__(self, most: int, per_peer: int) -> None:
+        self._most = most
+        self._per_peer = per_peer
+        self._all: dict[Connection, str] = {}
+        self._waiting: dict[Connection, None] = {}
+        self._peers: defaultdict[str, _Peer] = defaultdict(_Peer)
+
+    def admit(self, connection: "Connection", peer: str) -> bool:
+        """Take *connection*, which waits for its first request. False: all that have a place are being answered."""
+        known = self._peers[peer]
+        if known.count >= self._per_peer:
+            self._evict(known.waiting)
+        if len(self._all) >= self._most:
+            self._evict(self._waiting)
+        if known.count >= self._per_peer or len(self._all) >= self._most:
+            return False
+        self._all[connection] = peer
+        known.count += 1
+        self.waits(connection)
+        return True
+
+    def waits(self, connection: "Connection") -> None:
+        """Say that *connection* waits for a request from now on."""
+        if connection in self._all:
+            for waiting in (self._waiting, self._peers[self._all[connection]].waiting):
+                waiting.setdefault(connection)
+
+    def answers(self, connection: "Connection") -> None:
+        """Say that *connection* has a request."""
+        if connection in self._all:
+            for waiting in (self._waiting, self._peers[self._all[connection]].waiting):
+                waiting.pop(connection, None)
+
+    def leave(self, connection: "Connection") -> None:
+        """Give *connection*'s place to others."""
+        self.answers(connection)
+        peer = self._all.pop(connection, None)
+        if peer is None:
+            return
+        self._peers[peer].count -= 1
+        if not self._peers[peer].count:
+            del self._peers[peer]
+
+    def _evict(self, waiting: "dict[Connection, None]") -> None:
+        for connection in waiting:
+            self.leave(connection)
+            connection.transport.abort()
+            return
+
+
+class _Parser(h11.Connection):
+    """h11's, which remembers why it refused, and refuses bodies in very many very small chunks: each costs as much as a large one."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, LARGEST_HEAD)
+        self.refused_as = HTTPStatus.BAD_REQUEST
+        self._chunks = self._bytes = 0
+
+    def next_event(self) -> Any:
+        """Return what came next."""
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            self.refused_as = HTTPStatus(error.error_status_hint)
+            raise
+        if isinstance(event, h11.Request):
+            self._chunks = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._chunks += event.chunk_start
+            self._bytes += len(event.data)
+            if self._chunks > _MANY and self._bytes < _TINY * self._chunks:
+                raise h11.RemoteProtocolError("the chunks are too small")
+        return event
+
+
+class Connection(H11Protocol):
+    """One client's connection: uvicorn's own, within *limits*."""
+
+    def __init__(self, *arguments: Any, limits: Limits, register: Register, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.conn: _Parser = _Parser()
+        self._limits = limits
+        self._register = register
+        self._deadline: asyncio.TimerHandle | None = None
+        self._waits_for = ""
+        self._writing: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a place, if there is one."""
+        super().connection_made(transport)
+        if self._register.admit(self, network_of(self.client[0]) if self.client else ""):
+            self._wait_for("head", self._limits.head_seconds)
+        else:
+            self._refuse(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too_many_connections",
+                "Too many connections are open; try again in some seconds.",
+            )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._register.leave(self)
+        for timer in (self._deadline, self._writing):
+            if timer:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, and see what is waited for now."""
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._look()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request."""
+        super().on_response_complete()
+        self._look()
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read, but not for ever."""
+        super().pause_writing()
+        self._writing = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Write on: the client reads."""
+        if self._writing:
+            self._writing.cancel()
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's, which says no more
+        """Refuse what is no HTTP, or more of it than is taken."""
+        if self._is_answering():
+            # The body is wrong. Who would answer hears that the client is gone: the answer is this one.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.refused_as is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            detail = f"The request's line and header fields are longer than {LARGEST_HEAD // 1024} KiB together; send shorter ones."
+            self._refuse(self.conn.refused_as, "head_too_large", detail)
+        else:
+            self._refuse(
+                HTTPStatus.BAD_REQUEST,
+                "malformed",
+                "The request is no HTTP/1.1 that is taken here; check what sends it.",
+            )
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _look(self) -> None:
+        """See what this connection waits for, and set its clock for that."""
+        if self.transport.is_closing():
+            self._wait_for("end", self._limits.write_seconds)
+        elif self._is_answering():
+            self._wait_for("", None)
+        elif self.conn.their_state is h11.SEND_BODY:
+            self._wait_for("body", _LINGER)
+        elif self._waits_for == "head" or self.conn.trailing_data[0]:
+            self._wait_for("head", self._limits.head_seconds)
+        else:
+            self._wait_for("request", self._limits.keep_alive_seconds)
+
+    def _wait_for(self, what: str, seconds: float | None) -> None:
+        """Wait for *what*, from now on unless that is waited for already; after *seconds* it is too late."""
+        if what == self._waits_for:
+            return
+        self._waits_for = what
+        if self._deadline:
+            self._deadline.cancel()
+        if seconds is None:
+            self._register.answers(self)
+        else:
+            self._register.waits(self)
+            self._deadline = self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        if self._waits_for == "head" and self.conn.trailing_data[0]:
+            self._refuse(
+                HTTPStatus.REQUEST_TIMEOUT,
+                "slow_head",
+                "The request's header fields come too slowly; send them at once.",
+            )
+        elif self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
+        """Answer with a problem body (RFC 9457), if it is not too late for that, and close."""
+        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "reason": reason}
+            fields = [("Content-Type", "application/problem+json"), ("Connection", "close")]
+            if status is HTTPStatus.SERVICE_UNAVAILABLE:
+                fields.append(("Retry-After", "10"))
+            for event in (
+                h11.Response(status_code=status, headers=fields, reason=status.phrase),
+                h11.Data(data=json.dumps(body).encode()),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+        self._look()
