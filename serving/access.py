@@ -1,23 +1,24 @@
 """Who may ask: API keys, and the creators behind them."""
 
-import hashlib
 import hmac
-from collections.abc import Collection, Mapping
+import logging
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.creators import NOBODY
+from serving.keys.keyring import Keyring
+from serving.keys.store import digest_of
 from serving.lockout import Lockout, peer_of
 from serving.paths import METRICS, OPEN, route_path
 from serving.problems import ProblemError, refuse
+from snap2caption.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 KEY_HEADER = "X-API-Key"
-
-
-def digest_of(key: bytes) -> str:
-    """Return a key's SHA-256 in hex: what is kept of it, and the creator's name."""
-    return hashlib.sha256(key).hexdigest()
 
 
 class KeyGuard:
@@ -27,12 +28,10 @@ class KeyGuard:
     where there are keys and no such token, nobody reads them. A peer that sends many wrong keys is locked out for a while.
     """
 
-    def __init__(
-        self, app: ASGIApp, key_hashes: Collection[str], metrics_token_hash: str | None, failed_per_minute: int
-    ) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, metrics_token_hash: str | None, failed_per_minute: int) -> None:
         self.app = app
-        self._keys = _index(key_hashes)
-        self._tokens = _index([metrics_token_hash] if metrics_token_hash else [])
+        self._keyring = keyring
+        self._token = metrics_token_hash
         self._lockout = Lockout(failed_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,26 +51,27 @@ class KeyGuard:
         path = route_path(scope)
         if path == METRICS:
             self._check_metrics_token(scope)
-        if not self._keys or path in OPEN:
-            return digest_of(b"")
+        if path in OPEN or not self._keyring.asked:
+            return NOBODY
         sent = Headers(scope=scope).getlist(KEY_HEADER)
         digest = digest_of(sent[0].encode("latin-1") if len(sent) == 1 else b"")
-        if not self._is_known(digest, self._keys, scope, sent=bool(sent)):
+        creator = self._find(self._keyring.creator, digest, scope, sent=bool(sent))
+        if creator is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_key",
-                "The API key is missing or wrong; send it once, in the header X-API-Key.",
+                "The API key is missing, wrong, expired or revoked; send a valid one, once, in the header X-API-Key.",
                 headers={"WWW-Authenticate": f'ApiKey realm="snap2caption", header="{KEY_HEADER}"'},
             )
-        return digest
+        return creator
 
     def _check_metrics_token(self, scope: Scope) -> None:
-        if not self._keys and not self._tokens:
+        if not self._keyring.asked and not self._token:
             return
         sent = Headers(scope=scope).get("authorization", "")
         scheme, _, token = sent.partition(" ")
         digest = digest_of(token.encode("latin-1") if scheme.lower() == "bearer" else b"")
-        if not self._is_known(digest, self._tokens, scope, sent=bool(sent)):
+        if self._find(self._prometheus, digest, scope, sent=bool(sent)) is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_token",
@@ -79,31 +79,26 @@ class KeyGuard:
                 headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
             )
 
-    def _is_known(self, digest: str, known: Mapping[str, str], scope: Scope, *, sent: bool) -> bool:
-        """Whether *digest* is one of *known*. What was *sent* and is wrong counts against the peer.
+    def _prometheus(self, digest: str) -> str | None:
+        return digest if hmac.compare_digest(digest, self._token or "") else None
+
+    def _find(self, look: Callable[[str], str | None], digest: str, scope: Scope, *, sent: bool) -> str | None:
+        """Return what *look* finds by a *digest*. What was *sent* and is wrong counts against the peer.
 
         Raises:
-            ProblemError: the peer is locked out.
+            ProblemError: the peer is locked out, or nobody can look.
         """
         peer = peer_of(scope)
         if sent:
             self._lockout.check(peer, digest)
-        if is_known(digest, known):
+        try:
+            found = look(digest)
+        except UserError as error:
+            logger.error("%s", error)  # noqa: TRY400 - it says all
+            detail = "Keys can't be checked now; try again later."
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10) from error
+        if found is not None:
             self._lockout.passed(peer, digest)
-            return True
-        if sent:
+        elif sent:
             self._lockout.failed(peer)
-        return False
-
-
-_INDEXED = 16
-"""Digits of a digest that it is found by, however many there are: nobody can make a key whose digest begins as they wish it to."""
-
-
-def _index(digests: Collection[str]) -> Mapping[str, str]:
-    return {digest[:_INDEXED]: digest for digest in digests}
-
-
-def is_known(digest: str, known: Mapping[str, str]) -> bool:
-    """Whether *digest* is in the index *known*. One is compared, in constant time: how long it takes tells nothing about how near one came."""
-    return hmac.compare_digest(digest, known.get(digest[:_INDEXED], ""))
+        return found

@@ -167,8 +167,8 @@ def build_app(
     describe(
         app,
         [CaptionRequest, *([SubmissionBody] if desk else [])],
-        with_keys=bool(settings.api_key_hashes),
-        with_metrics_token=bool(settings.api_key_hashes or settings.metrics_token_hash),
+        with_keys=settings.asks_for_keys,
+        with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
     )
     return app
 

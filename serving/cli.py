@@ -1,4 +1,4 @@
-"""Commands of the service: serve, serve-feedback, caption."""
+"""Commands of the service: serve, serve-feedback, caption; those of keys and of feedback are beside them."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serving.feedback import cli as feedback
+from serving.keys import cli as keys
 from serving.settings import ServingSettings, read_settings
 from snap2caption.console import print_result
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
@@ -36,6 +38,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
     for command in (serve, serve_feedback, caption):
         app.command()(command)
+    keys.register(app)
+    feedback.register(app)
 
 
 def serve(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8000, root_path: RootPath = None) -> None:

@@ -1,4 +1,4 @@
-"""Who asks: a creator is the SHA-256 (hex) of her API key, of the empty string where the service needs none."""
+"""Who asks: a creator has an opaque id, whatever keys are theirs; where no key is asked for, all are one."""
 
 import hashlib
 

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.content_coding import CODINGS, CodingError, Inflater
+from serving.creators import NOBODY
 from serving.paths import OPEN, PROBES, route_path
 from serving.problems import ProblemError, refuse
 
@@ -59,7 +60,8 @@ class KeyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or route_path(scope) in OPEN:
+        # Without keys there is nobody to be kept apart from others.
+        if scope["type"] != "http" or route_path(scope) in OPEN or scope["state"]["creator"] == NOBODY:
             await self.app(scope, receive, send)
             return
         creator = scope["state"]["creator"]

@@ -20,9 +20,9 @@ def open_listener(host: str, port: int, settings: ServingSettings) -> socket.soc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        if not settings.api_key_hashes and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
+        if not settings.asks_for_keys and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback:
             raise UserError(
-                f"{host} can be reached from other machines; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the SHA-256 of the keys that may ask."
+                f"{host} can be reached from other machines; make a key by `snap2caption key new`, or set SNAP2CAPTION_SERVING_API_KEY_HASHES."
             )
         # Two may bind the same port while neither listens.
         listener.listen(BACKLOG)

@@ -9,6 +9,7 @@ from serving.cors import ProblemCORS
 from serving.cross_site import CrossSiteGuard
 from serving.envelope import Envelope
 from serving.head import HeadAsGet
+from serving.keys.keyring import Keyring
 from serving.limits import BodyLimit, InFlightLimit, KeyLimits, Pace
 from serving.prefix import PathPrefix
 from serving.problems import add_handlers
@@ -23,11 +24,10 @@ def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str]
     # The last one added is the first that a request meets.
     pace = Pace(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, pace=pace)
-    if settings.api_key_hashes:
-        app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
+    app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
     app.add_middleware(
         KeyGuard,
-        key_hashes=settings.api_key_hashes,
+        keyring=Keyring(settings.api_key_hashes, settings.key_file),
         metrics_token_hash=settings.metrics_token_hash,
         failed_per_minute=settings.failed_keys_per_minute,
     )
@@ -38,7 +38,7 @@ def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str]
         allow_headers=["Content-Type", "Content-Encoding", KEY_HEADER, "Idempotency-Key"],
         expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"],
     )
-    if not settings.api_key_hashes:
+    if not settings.asks_for_keys:
         app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(InFlightLimit, most=settings.connections - settings.connections // 10)
     app.add_middleware(HeadAsGet)

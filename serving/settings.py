@@ -1,5 +1,6 @@
 """Settings of the service, from the environment (``SNAP2CAPTION_SERVING_*``)."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -104,7 +105,9 @@ class ServingSettings(BaseSettings):
     voice_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "voice.sqlite")
     """Where creators' saved captions are kept. Services on one machine may share it."""
     api_key_hashes: tuple[_Digest, ...] = ()
-    """SHA-256 digests (hex) of the keys that may caption, as a JSON list. None: whoever can reach the service may."""
+    """SHA-256 digests (hex) of keys that may ask, as a JSON list, each a creator of its own: for one who needs no more. See `serving.keys`."""
+    key_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "keys.sqlite")
+    """Where `snap2caption key` keeps keys' digests. Neither this file nor hashes: whoever can reach the service may ask."""
     metrics_token_hash: _Digest | None = None
     """SHA-256 digest (hex) of the token that Prometheus must send. None: with keys nobody reads the metrics, without keys whoever can reach them."""
     failed_keys_per_minute: int = Field(default=30, ge=1)
@@ -143,9 +146,14 @@ class ServingSettings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "*" in origins and not info.data.get("api_key_hashes"):
+        if "*" in origins and not _asks_for_keys(info.data.get("api_key_hashes"), info.data.get("key_file")):
             raise ValueError("without keys, every page that a browser opens could write here: name each origin")
         return origins
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether there are keys, and only who has one may ask."""
+        return _asks_for_keys(self.api_key_hashes, self.key_file)
 
     @property
     def token_limits(self) -> TokenLimits:
@@ -156,6 +164,10 @@ class ServingSettings(BaseSettings):
     def capacity(self) -> int:
         """How many photos may be inside at once: those that wait and those that are written about."""
         return self.queue_size + self.max_batch
+
+
+def _asks_for_keys(hashes: Collection[str] | None, file: Path | None) -> bool:
+    return bool(hashes) or (file is not None and file.exists())
 
 
 def read_settings(**given: object) -> ServingSettings:

@@ -35,7 +35,7 @@ DELETE FROM captions WHERE creator = :creator AND id NOT IN (
 
 
 class VoiceStore:
-    """The captions in the file at *path*. A creator is the digest of her API key."""
+    """The captions in the file at *path*. A creator is the id that `serving.access` knows them by."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -79,6 +79,13 @@ class VoiceStore:
         """Erase all captions of the creator."""
         with self._open() as connection:
             connection.execute("DELETE FROM captions WHERE creator = ?", (creator,))
+        self._scrub()
+
+    def move(self, before: str, now: str) -> None:
+        """Give a creator's captions to the id that they have now."""
+        with self._open() as connection:
+            connection.execute("UPDATE OR REPLACE captions SET creator = ? WHERE creator = ?", (now, before))
+            connection.execute(_OLDEST, {"creator": now, "most": MOST})
         self._scrub()
 
     def _insert(self, connection: sqlite3.Connection, creator: str, identifier: str, caption: str) -> None:

@@ -22,6 +22,9 @@ MAX_CAPTION = 2200
 
 MAX_HASHTAGS = 30
 
+ERASURES = "erased/"
+"""What the keys of all erasures' records start with."""
+
 ACCEPTED = 4
 """A caption that was rated so or better, and not edited, was accepted."""
 
@@ -69,7 +72,7 @@ class Feedback(BaseModel):
     id: FeedbackId
     """Made of the creator and her own idempotency key, or at random: the same submission twice is one feedback."""
     creator: Digest
-    """SHA-256 of the API key that sent it; of the empty string where the service needs none."""
+    """The creator's opaque id, whatever key sent it; the SHA-256 of the empty string where the service needs none."""
     received: datetime
     """In UTC."""
     photo: Digest
@@ -266,12 +269,17 @@ def erasure_key(identifier: str) -> str:
     Raises:
         ValueError: *identifier* is not the id of a feedback.
     """
-    return f"erased/{_checked(identifier)}.json"
+    return f"{ERASURES}{_checked(identifier)}.json"
 
 
 def departure_key(creator: str) -> str:
-    """Return the key of the record that a creator had all erased. It names nobody to whom her key is not known."""
+    """Return the key of the record that a creator had all erased. It names nobody to whom the creator's id is not known."""
     return f"left/{hashlib.sha256(f'left {creator}'.encode()).hexdigest()}.json"
+
+
+def is_creator(text: str) -> bool:
+    """Whether *text* is of the form of a creator's id, which is that of a digest."""
+    return is_digest(text)
 
 
 def _checked(name: str, is_one: Callable[[str], bool] = is_feedback_id, kind: str = "the id of a feedback") -> str:

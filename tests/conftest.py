@@ -1,6 +1,8 @@
 """Settings of the test process itself."""
 
 import os
+import tempfile
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from patience import LONGEST
@@ -13,6 +15,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # What a service gives up after, in tests that do not say: a machine that is busy must not change their outcome.
 for name in ("DEADLINE", "ENGINE", "STUCK"):
     os.environ.setdefault(f"SNAP2CAPTION_SERVING_{name}_SECONDS", str(LONGEST))
+
+# Whoever works on this may have keys of their own.
+os.environ["SNAP2CAPTION_SERVING_KEY_FILE"] = str(Path(tempfile.gettempdir(), f"no-keys-{os.getpid()}.sqlite"))
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")

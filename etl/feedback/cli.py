@@ -9,6 +9,7 @@ import typer
 
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
+from snap2caption.groups import open_group
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 
@@ -23,14 +24,10 @@ _Share = typer.Option(min=0, max=1, help="The share of these that annotators see
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    group = typer.Typer(
-        help="What creators corrected: withdraw, collect, sample, push, validate, build, report.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
+    about = "What creators corrected: erase, withdraw, collect, sample, push, validate, build, report."
+    group = open_group(app, "feedback", about)
     for command in (withdraw, collect, sample, push, validate, build, retrained, report):
         group.command()(command)
-    app.add_typer(group, name="feedback")
 
 
 def withdraw(as_json: AsJson = False) -> None:

@@ -56,7 +56,7 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
     describe(
         app,
         [SubmissionBody],
-        with_keys=bool(settings.api_key_hashes),
-        with_metrics_token=bool(settings.api_key_hashes or settings.metrics_token_hash),
+        with_keys=settings.asks_for_keys,
+        with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
     )
     return app

@@ -1,9 +1,11 @@
 """How feedback comes into the store, and out of it: in an order that can be cut off anywhere and done again."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from snap2caption.feedback import (
+    ERASURES,
     Departure,
     Erasure,
     Feedback,
@@ -74,6 +76,47 @@ def _erase_content(store: ObjectStore, pointer: Pointer, identifier: str) -> Non
     _drop_photo(store, pointer.photo)
 
 
+def move(store: ObjectStore, former: Mapping[str, str]) -> int:
+    """Give what is stored of creators to the ids that they have now (*former*: from those that they had); return how much feedback there was.
+
+    A new pointer is put before the record is changed, and the old one goes last: cut off anywhere, it is found and done again.
+    What was to be erased is erased.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    moved = 0
+    for before, now in former.items():
+        left = _departure(store, before)
+        if left is not None:
+            note_departure(store, now, left.timestamp())
+        for identifier in _ids(store, before):
+            _move(store, identifier, before, now)
+            moved += 1
+    for found in list(store.list(ERASURES)):
+        content = read_object(store, found.key)
+        erasure = None if content is None else Erasure.model_validate_json(content)
+        for before, now in former.items():
+            if erasure and erasure.owner == owner_of(erasure.id, before):
+                put_document(store, found.key, erasure.model_copy(update={"owner": owner_of(erasure.id, now)}))
+    return moved
+
+
+def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
+    pointer = _pointer(store, before, identifier)
+    if pointer is None:
+        return
+    put_document(store, pointer_key(now, identifier), pointer)
+    content = read_object(store, pointer.record)
+    record = None if content is None else Feedback.model_validate_json(content)
+    if record is not None and record.creator == before:
+        record = record.model_copy(update={"creator": now})
+        put_document(store, pointer.record, record)
+    store.delete(pointer_key(before, identifier))
+    if store.exists(erasure_key(identifier)) or (record is not None and _is_unwanted(store, record)):
+        erase(store, now, identifier)
+
+
 def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
     """Whether the feedback is, or was until it was erased, the creator's.
 
@@ -99,18 +142,31 @@ def note_departure(store: ObjectStore, creator: str, asked: float) -> None:
         put_document(store, departure_key(creator), Departure(asked=when))
 
 
+def is_known(store: ObjectStore, creator: str) -> bool:
+    """Whether the store has anything of a creator, or the record that they had all erased.
+
+    Raises:
+        StoreError: the store is away or refuses.
+    """
+    return any(True for _ in store.list(pointers_prefix(creator))) or store.exists(departure_key(creator))
+
+
 def of_creator(store: ObjectStore, creator: str, before: float) -> list[str]:
     """Return the ids of all that the store has of a creator, received before that time (of the epoch).
 
     Raises:
         StoreError: the store is away or refuses.
     """
-    keys = [found.key for found in store.list(pointers_prefix(creator))]
-    ids = [key.removeprefix(pointers_prefix(creator)).removesuffix(".json") for key in keys]
-    pointers = {identifier: _pointer(store, creator, identifier) for identifier in ids if is_feedback_id(identifier)}
+    pointers = {identifier: _pointer(store, creator, identifier) for identifier in _ids(store, creator)}
     return [
         identifier for identifier, pointer in pointers.items() if pointer and pointer.received.timestamp() <= before
     ]
+
+
+def _ids(store: ObjectStore, creator: str) -> list[str]:
+    keys = [found.key for found in store.list(pointers_prefix(creator))]
+    ids = (key.removeprefix(pointers_prefix(creator)).removesuffix(".json") for key in keys)
+    return [identifier for identifier in ids if is_feedback_id(identifier)]
 
 
 def _is_unwanted(store: ObjectStore, feedback: Feedback) -> bool:

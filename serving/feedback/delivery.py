@@ -73,7 +73,7 @@ class Delivery:
                 self._wake.clear()
                 try:
                     self._measure()
-                    if _is_ours(lock):
+                    if is_ours(lock):
                         self._learning.catch_up()
                         self._tidy()
                         self._deliver()
@@ -124,7 +124,7 @@ class Delivery:
         SPOOL_OLDEST.set(depth.oldest)
 
 
-def _is_ours(lock: BinaryIO) -> bool:
+def is_ours(lock: BinaryIO) -> bool:
     """Whether this process is the one that delivers; the system drops the lock of one that was killed."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

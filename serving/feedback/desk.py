@@ -136,6 +136,15 @@ class Desk:
         ERASURES.labels("creator").inc()
         self._delivery.wake()
 
+    def is_known(self, creator: str) -> bool:
+        """Whether anything is, or was until it was erased, the creator's, here or in the store.
+
+        Raises:
+            StoreError: nothing is here, and the store is away.
+        """
+        here = self._spool.has(creator) or self._memory.has(creator) or self._voices.captions(creator, 1)
+        return bool(here) or archive.is_known(self._lookup, creator)
+
     def is_erased(self, creator: str, identifier: str | None = None) -> bool:
         """Whether the store has no copy any more of a feedback whose erasure was asked for, or of any of the creator's."""
         with _room():

@@ -21,6 +21,10 @@ class Voices(Protocol):
         """Erase the caption that came with a feedback."""
         ...
 
+    def captions(self, creator: str, number: int) -> list[str]:
+        """Return the creator's newest captions."""
+        ...
+
     def forget(self, creator: str) -> None:
         """Erase all captions of the creator."""
         ...

@@ -59,6 +59,12 @@ class Memory:
             found = connection.execute(wanted, (request, creator, time.time())).fetchone()
         return None if found is None else (Content.model_validate_json(found[0]), found[1])
 
+    def has(self, creator: str) -> bool:
+        """Whether any request of the creator is kept."""
+        with self._database.transaction() as connection:
+            found = connection.execute("SELECT 1 FROM kept WHERE creator = ? LIMIT 1", (creator,)).fetchone()
+        return found is not None
+
     def forget(self, creator: str) -> None:
         """Remove what was kept of the creator's requests."""
         with self._database.transaction() as connection:

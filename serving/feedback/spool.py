@@ -138,6 +138,35 @@ class Spool:
             connection.execute("DELETE FROM unlearnt WHERE creator = ?", (creator,))
             connection.execute("INSERT OR REPLACE INTO leaving VALUES (?, ?)", (creator, now))
 
+    def has(self, creator: str) -> bool:
+        """Whether anything here is the creator's."""
+        wanted = "SELECT EXISTS (SELECT 1 FROM feedback WHERE creator = :creator) OR EXISTS (SELECT 1 FROM leaving WHERE creator = :creator)"
+        with self._database.transaction() as connection:
+            return bool(connection.execute(wanted, {"creator": creator}).fetchone()[0])
+
+    def move(self, before: str, now: str) -> None:
+        """Give what is a creator's in this file, requests that were kept among it, to the id that they have now."""
+        with self._database.transaction() as connection:
+            for table in ("kept", "feedback", "unlearnt"):
+                connection.execute(f"UPDATE {table} SET creator = ? WHERE creator = ?", (now, before))  # noqa: S608
+            connection.execute(
+                "UPDATE feedback SET record = json_set(record, '$.creator', :now) "
+                "WHERE record IS NOT NULL AND json_extract(record, '$.creator') = :before",
+                {"now": now, "before": before},
+            )
+            connection.execute(
+                "INSERT INTO leaving SELECT :now, asked FROM leaving WHERE creator = :before "
+                "ON CONFLICT (creator) DO UPDATE SET asked = max(asked, excluded.asked)",
+                {"now": now, "before": before},
+            )
+            connection.execute("DELETE FROM leaving WHERE creator = ?", (before,))
+            # Of one that was erased, only what proves whose it was is known.
+            erased = connection.execute("SELECT id, creator FROM feedback WHERE state = ?", (State.ERASED,)).fetchall()
+            for identifier, owner in erased:
+                if owner == owner_of(identifier, before):
+                    values = (owner_of(identifier, now), identifier)
+                    connection.execute("UPDATE feedback SET creator = ? WHERE id = ?", values)
+
     def leaving(self) -> list[tuple[str, float]]:
         """Return the creators whose feedback is still to be looked for in the store, and when they asked."""
         with self._database.transaction() as connection:

@@ -1,0 +1,48 @@
+"""The migration of creators whose id was their key's digest: voices, what waits on the disk, and what is stored."""
+
+from dataclasses import dataclass
+
+from serving.feedback import archive
+from serving.feedback.database import Database
+from serving.feedback.delivery import is_ours
+from serving.feedback.spool import Spool
+from serving.keys.store import KeyStore
+from serving.settings import ServingSettings
+from serving.voice import VoiceStore
+from snap2caption.errors import UserError
+from snap2caption.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How many creators have another id, and how much of their feedback was moved in the store this time."""
+
+    creators: int
+    feedback: int
+
+
+def migrate(settings: ServingSettings, feedback_uri: str) -> Moved:
+    """Take in the keys of the settings, and move all that is their creators' to the ids that these have now.
+
+    Every step changes nothing where it was done before, so it can be cut off anywhere and run again, on each machine that serves.
+
+    Raises:
+        UserError: a service delivers feedback from here, or a file or the store can't be used.
+    """
+    keys = KeyStore(settings.key_file)
+    for digest in settings.api_key_hashes:
+        keys.adopt(digest)
+    former = keys.former()
+    database = Database(settings.feedback_dir / "feedback.sqlite")
+    try:
+        with (settings.feedback_dir / "delivery.lock").open("wb") as lock:
+            if not is_ours(lock):
+                raise UserError("A service delivers feedback from here; stop it, run this again, then start it.")
+            voices, spool = VoiceStore(settings.voice_file), Spool(database, most=settings.feedback_spool_bytes)
+            for before, now in former.items():
+                voices.move(before, now)
+                spool.move(before, now)
+            database.scrub()
+            return Moved(len(former), archive.move(open_store(feedback_uri), former))
+    finally:
+        database.close()

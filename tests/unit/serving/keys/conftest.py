@@ -1,0 +1,15 @@
+from pathlib import Path
+
+import pytest
+
+from serving.keys.store import KeyStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "keys.sqlite"
+
+
+@pytest.fixture
+def keys(path: Path) -> KeyStore:
+    return KeyStore(path)

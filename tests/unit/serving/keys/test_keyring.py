@@ -1,0 +1,91 @@
+import hmac
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from serving.keys import keyring
+from serving.keys.keyring import Keyring
+from serving.keys.store import KeyStore, digest_of
+from snap2caption.errors import UserError
+
+pytestmark = pytest.mark.unit
+
+
+def creator(ring: Keyring, key: str) -> str | None:
+    return ring.creator(digest_of(key.encode()))
+
+
+def test_a_key_is_known_as_soon_as_it_is_made_and_no_longer_than_it_is_good(keys: KeyStore, path: Path) -> None:
+    ring = Keyring((), path)
+    secret, key = keys.add("c" * 64)
+    assert creator(ring, secret) == "c" * 64
+    late, _ = keys.add("c" * 64, seconds=-1)
+    assert creator(ring, late) is None
+    keys.revoke(key.id, after=3600)
+    assert creator(ring, secret) == "c" * 64
+    keys.revoke(key.id)
+    assert creator(ring, secret) is None
+    # What is revoked stays so.
+    keys.revoke(key.id, after=3600)
+    assert creator(ring, secret) is None
+
+
+def test_all_keys_of_a_creator_are_theirs_and_wrong_ones_nobodys(keys: KeyStore, path: Path) -> None:
+    ring = Keyring((), path)
+    secrets = [keys.add("c" * 64)[0] for _ in range(3)]
+    assert {creator(ring, secret) for secret in secrets} == {"c" * 64}
+    assert len({*secrets}) == 3
+    for wrong in ("", secrets[0][:-1], secrets[0].upper(), digest_of(secrets[0].encode()), keys.keys()[0].id):
+        assert creator(ring, wrong) is None
+
+
+def test_what_is_revoked_is_so_though_the_environment_has_it_too(keys: KeyStore, path: Path) -> None:
+    digest = digest_of(b"mine")
+    ring = Keyring([digest, digest_of(b"other")], path)
+    assert (creator(ring, "mine"), creator(ring, "other")) == (digest, digest_of(b"other"))
+    keys.adopt(digest)
+    assert creator(ring, "mine") == keys.former()[digest] != digest
+    keys.revoke(keys.keys()[0].id)
+    assert creator(ring, "mine") is None
+
+
+def test_the_first_key_closes_a_service_that_was_open_and_no_loss_of_the_file_opens_it(path: Path) -> None:
+    ring = Keyring((), path)
+    assert not ring.asked
+    assert creator(ring, "") is None
+    secret, _ = KeyStore(path).add("c" * 64)
+    assert ring.asked
+    assert creator(ring, secret) == "c" * 64
+    path.unlink()
+    assert ring.asked
+
+
+def test_a_file_that_can_not_be_read_lets_nobody_in(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(UserError, match="can't be read"):
+        creator(Keyring((), path), "any")
+
+
+def test_one_digest_is_compared_however_many_keys_there_are(
+    keys: KeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[str, str]] = []
+
+    class Watched:
+        @staticmethod
+        def compare_digest(one: str, other: str) -> bool:
+            compared.append((one, other))
+            return hmac.compare_digest(one, other)
+
+    secret = [keys.add(f"{number:064x}")[0] for number in range(50)][7]
+    monkeypatch.setattr(keyring, "hmac", Watched)
+    assert creator(Keyring([digest_of(b"x")], path), secret) == f"{7:064x}"
+    digest = digest_of(secret.encode())
+    assert compared == [(digest, digest)]
+    with closing(sqlite3.connect(path)) as connection:
+        (step,) = connection.execute(f"EXPLAIN QUERY PLAN {keyring._LOOK}", ("",)).fetchall()
+    assert "USING INDEX" in step[3]
+    assert "(digest=?)" in step[3]
