@@ -76,13 +76,13 @@ SHORT = timedelta(minutes=30)
     doc_md=__doc__,
 )
 def feedback() -> None:
-    options = [f"--{name.replace('_', '-')}={{{{ params.{name} }}}}" for name in (*SHARES, "seed")]
+    options = {name: f"{{{{ params.{name} }}}}" for name in (*SHARES, "seed")}
     # What creators erased goes whatever becomes of the rest.
-    StepOperator(task_id="withdraw", step=("feedback", "withdraw"), execution_timeout=SHORT)
-    collect = StepOperator(task_id="collect", step=("feedback", "collect"), execution_timeout=SHORT)
-    sample = StepOperator(task_id="sample", step=("feedback", "sample"), options=options, execution_timeout=SHORT)
-    push = StepOperator(task_id="push", step=("feedback", "push"), execution_timeout=SHORT)
-    pull = StepOperator(task_id="pull", step=("label-studio-pull",), execution_timeout=SHORT)
+    StepOperator(task_id="withdraw", step="feedback withdraw", execution_timeout=SHORT)
+    collect = StepOperator(task_id="collect", step="feedback collect", execution_timeout=SHORT)
+    sample = StepOperator(task_id="sample", step="feedback sample", options=options, execution_timeout=SHORT)
+    push = StepOperator(task_id="push", step="feedback push", execution_timeout=SHORT)
+    pull = StepOperator(task_id="pull", step="label-studio-pull", execution_timeout=SHORT)
     validate = ValidateOperator(task_id="validate", at_least="{{ params.at_least }}", execution_timeout=SHORT)
     build = BuildOperator(
         task_id="build",
@@ -101,8 +101,8 @@ def feedback() -> None:
     # Skipped retraining: a run that was killed here had started it.
     note = StepOperator(
         task_id="note",
-        step=("feedback", "retrained"),
-        options=["{{ ti.xcom_pull(task_ids='build')['uri'] }}"],
+        step="feedback retrained",
+        operands=["{{ ti.xcom_pull(task_ids='build')['uri'] }}"],
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         execution_timeout=SHORT,
     )

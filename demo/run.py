@@ -206,7 +206,7 @@ def _check_space(state: Path) -> None:
 
 
 def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captioned:
-    arguments = (str(photo), "--url", services.serving, "--picture", str(picture), "--json")
+    arguments = (f"--url={services.serving}", f"--picture={picture}", "--json", "--", str(photo))
     command = (sys.executable, "-m", "snap2caption", "caption", *arguments)
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -37,16 +37,21 @@ class CommandOperator(BaseOperator):
         """Refuse a run that was triggered with what its DAG does not know, before anything is done."""
         check_conf(context)
 
-    def run(self, *arguments: str) -> Any:
-        """Run the command and return its result.
+    def run(self, command: str, *operands: str, **options: Any) -> Any:
+        """Run the command (its words, such as ``feedback build``) and return its result.
+
+        Args:
+            command: the words that name it.
+            operands: what it is about, whatever each begins with.
+            options: by name; as `command_line` takes them.
 
         Raises:
             AirflowException: it failed; the message is its last line.
         """
-        command = [sys.executable, "-m", "snap2caption", *arguments, "--json"]
-        self.log.info("running %s", redact(" ".join(command[2:])))
+        line = command_line(command, operands, options)
+        self.log.info("running %s", redact(" ".join(line[2:])))
         with subprocess.Popen(
-            command,
+            line,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -67,7 +72,7 @@ class CommandOperator(BaseOperator):
         # An answer comes with a document; without one the command failed before it had any.
         if process.returncode not in self.answers or not output.strip():
             raise AirflowException(
-                last[-1] if last else f"`snap2caption {arguments[0]}` ended with status {process.returncode}."
+                last[-1] if last else f"`snap2caption {command}` ended with status {process.returncode}."
             )
         self.result = json.loads(output)
         return self.result
@@ -87,6 +92,22 @@ class CommandOperator(BaseOperator):
             if text := redact(line.rstrip()):
                 self.log.info("%s", text)
                 last[:] = [text]
+
+
+def command_line(command: str, operands: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+    """Return the arguments of a process that runs ``snap2caption <command> --json``.
+
+    Operands come from trigger forms and from other tasks. They stand behind ``--``, so that none is taken for an option (POSIX.1, 12.2,
+    guideline 10), and an option's value is part of its own argument. An option that is None, False or empty is left out, one that is True
+    has no value, and a list gives the option once for each of its values.
+    """
+    given = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, values in options.items()
+        for value in (values if isinstance(values, list) else [values])
+        if value is not None and value is not False and value != ""
+    ]
+    return [sys.executable, "-m", "snap2caption", *command.split(), "--json", *given, "--", *map(str, operands)]
 
 
 def environment() -> dict[str, str]:

@@ -25,10 +25,9 @@ class ExtractOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Download, or go on with a download that was cut off."""
-        checks = [("--sha256", self.sha256), ("--size", self.size)]
-        asked = [part for name, value in checks if value for part in (name, str(value))]
-        where = ("--out", str(Settings().state_dir / "downloads"))
-        return str(self.run("extract", *context["params"]["urls"], *where, *asked)["path"])
+        out = Settings().state_dir / "downloads"
+        found = self.run("extract", *context["params"]["urls"], out=out, sha256=self.sha256, size=self.size or None)
+        return str(found["path"])
 
 
 class PlanOperator(CommandOperator):
@@ -51,11 +50,15 @@ class PlanOperator(CommandOperator):
 
     def execute(self, context: Any) -> list[int]:
         """Pair photos and captions."""
-        where = ("--out", str(Settings().state_dir / "work"))
-        which = ("--cities", ",".join(self.cities)) if self.cities else ()
-        how = ("--seed", str(self.seed), "--slice-pairs", str(self.slice_pairs))
-        photos = ("--keep-metadata",) if self.keep_metadata else ()
-        plan = self.run("transform-plan", str(self.corpus), *where, *which, *how, *photos)
+        plan = self.run(
+            "transform-plan",
+            self.corpus,
+            out=Settings().state_dir / "work",
+            cities=",".join(self.cities),
+            seed=self.seed,
+            slice_pairs=self.slice_pairs,
+            keep_metadata=bool(self.keep_metadata),
+        )
         context["ti"].xcom_push(key=WORK, value=plan["work"])
         return list(range(plan["slices"]))
 
@@ -72,7 +75,7 @@ class SliceOperator(CommandOperator):
 
     def execute(self, context: Any) -> None:  # noqa: ARG002
         """Read, clean, decode, hash."""
-        self.run("transform-slice", str(self.work), str(self.number))
+        self.run("transform-slice", self.work, self.number)
 
 
 class MergeOperator(CommandOperator):
@@ -86,8 +89,8 @@ class MergeOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Group, split, write shards."""
-        sources = [part for url in context["params"]["urls"] for part in ("--source-url", redact_url(url))]
-        return str(self.run("transform-merge", str(self.work), *sources)["dataset"])
+        sources = [redact_url(url) for url in context["params"]["urls"]]
+        return str(self.run("transform-merge", self.work, source_url=sources)["dataset"])
 
 
 class LoadOperator(CommandOperator):
@@ -103,6 +106,6 @@ class LoadOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Upload what is not there yet, the manifest last."""
-        uri = str(self.run("load", str(self.dataset), self.uri or Settings().datasets_uri)["uri"])
+        uri = str(self.run("load", self.dataset, self.uri or Settings().datasets_uri)["uri"])
         context["outlet_events"][DATASET].extra = {"uri": uri}
         return uri

@@ -1,6 +1,5 @@
 """The feedback loop: collect, sample, push, pull, validate, build, retrain."""
 
-from collections.abc import Sequence
 from typing import Any
 
 # It loads nothing heavy.
@@ -13,18 +12,19 @@ from plugins.operators.command import CommandOperator
 
 
 class StepOperator(CommandOperator):
-    """Runs one step, a command with *options*, and returns what it says. A step knows from the store what there is to do."""
+    """Runs one step, a command, and returns what it says. A step knows from the store what there is to do."""
 
-    template_fields = ("options",)
+    template_fields = ("operands", "options")
 
-    def __init__(self, *, step: Sequence[str], options: Any = (), **arguments: Any) -> None:
+    def __init__(self, *, step: str, operands: Any = (), options: Any = None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.step = step
-        self.options = options
+        self.operands = operands
+        self.options = options or {}
 
     def execute(self, context: Any) -> Any:  # noqa: ARG002
         """Do what is left to do."""
-        return self.run(*self.step, *map(str, self.options))
+        return self.run(self.step, *self.operands, **self.options)
 
 
 class ValidateOperator(CommandOperator):
@@ -38,7 +38,7 @@ class ValidateOperator(CommandOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
         """Count, and say why annotations were refused."""
-        found: dict[str, Any] = self.run("feedback", "validate")
+        found: dict[str, Any] = self.run("feedback validate")
         if found["new"] < max(1, int(self.at_least)):
             raise AirflowSkipException(
                 f"{found['new']} corrections are new; {self.at_least} are asked for a retraining."
@@ -60,7 +60,7 @@ class BuildOperator(CommandOperator):
     def execute(self, context: Any) -> dict[str, Any]:
         """Build for the corpus version of the trigger form, or the newest."""
         corpus = newest_dataset_uri(self.dataset_uri, context)
-        built: dict[str, Any] = self.run("feedback", "build", corpus, "--seed", str(self.seed))
+        built: dict[str, Any] = self.run("feedback build", corpus, seed=self.seed)
         return built
 
 

@@ -21,8 +21,9 @@ class PushTasksOperator(CommandOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
         """Push the records with these keys; with none, only bring the project into step."""
-        command = ("label-studio-push", *self.records) if self.records else ("label-studio-project",)
-        pushed: dict[str, Any] = self.run(*command)
+        pushed: dict[str, Any] = (
+            self.run("label-studio-push", *self.records) if self.records else self.run("label-studio-project")
+        )
         return pushed
 
 

@@ -29,7 +29,7 @@ class TrainOperator(CommandOperator):
         """Train on the dataset of the trigger form, or of the event that started the run."""
         recipe = find_recipe(Settings().configs_dir, self.config)
         uri = dataset_uri(self.dataset_uri, context)
-        found = self.run("train", "--config", str(recipe), f"data.uri={uri}", *self.overrides)
+        found = self.run("train", f"data.uri={uri}", *self.overrides, config=recipe)
         return str(found["run_id"])
 
 
@@ -90,5 +90,5 @@ class RollbackOperator(CommandOperator):
     def execute(self, context: Any) -> dict[str, Any]:
         """Roll back, or find that an earlier try did."""
         run = context["dag_run"]
-        restored: dict[str, Any] = self.run("rollback", "--request", f"{run.dag_id}/{run.run_id}")
+        restored: dict[str, Any] = self.run("rollback", request=f"{run.dag_id}/{run.run_id}")
         return restored

@@ -40,7 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_result_is_the_commands_document(operator: CommandOperator, address: str, tmp_path: Path) -> None:
-    result = operator.run("extract", f"{address}/a.zip", "--out", str(tmp_path))
+    result = operator.run("extract", f"{address}/a.zip", out=tmp_path)
     assert result == operator.result == {"path": str(tmp_path / "a.zip")}
     assert (tmp_path / "a.zip").read_bytes() == CONTENT
 
@@ -52,7 +52,7 @@ def test_a_failure_is_the_commands_sentence(
         caplog.at_level(logging.INFO),
         pytest.raises(AirflowException, match=r"error: The server has no file at .*b\.zip \(404\)"),
     ):
-        operator.run("extract", f"{address}/b.zip", "--out", str(tmp_path))
+        operator.run("extract", f"{address}/b.zip", out=tmp_path)
 
 
 def test_a_killed_task_takes_its_command_along(operator: CommandOperator, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_killed_task_takes_its_command_along(operator: CommandOperator, tmp_pa
 
     def run(url: str) -> None:
         try:
-            operator.run("extract", url, "--out", str(tmp_path))
+            operator.run("extract", url, out=tmp_path)
         except AirflowException as error:
             failures.append(error)
 
