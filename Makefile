@@ -5,15 +5,18 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LABEL_STUDIO := $(VENV)/label-studio/migrated/label_studio.sqlite3
-# On Linux, the default index's torch brings CUDA. Without a GPU, take the smaller CPU build:
-#   make install TORCH_INDEX=https://download.pytorch.org/whl/cpu
-TORCH_INDEX ?=
+# torch's build, cpu or cuda, which is larger by 4 GB of CUDA libraries.
+TORCH ?= $(if $(wildcard /proc/driver/nvidia/version),cuda,cpu)
 PIP_OPTIONS := --disable-pip-version-check --progress-bar off --retries 5
-PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
+# Takes no file whose hash the lock does not have.
+LOCKED = ./scripts/install-locked $(1)/python $(2) $(PIP_OPTIONS)
 
 # What installing prints is kept there; the terminal is told of the steps.
 LOG := $(VENV)/install.log
 STEP := ./scripts/step $(LOG)
+
+# The image that containers are built on, by torch's build.
+BASE ?= $(shell sed -n 's/^$(TORCH) *//p' images.txt)
 
 # Processes that test. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
 WORKERS ?= 2
@@ -34,29 +37,30 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint lock pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
 install: $(INSTALLED) ## create .venv with everything, and the system packages that are missing
 
-$(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+$(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about 2.6 GB, some minutes the first time" >&2
 	@./scripts/install-system-packages $(LOG) "[1/4] system packages" aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
 	@$(call has_pip,$(BIN)) || $(STEP) "[2/4] virtual environment" $(PYTHON) -m venv $(VENV)
-	@$(STEP) "[3/4] torch" $(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
-	@$(STEP) "[4/4] everything else" $(PIP) --constraint constraints.txt --editable '.[dev]'
+	@$(STEP) "[3/4] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
+	@$(STEP) "[4/4] everything else" sh -c '$(call LOCKED,$(BIN),dev) \
+		&& $(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .'
 	@touch $@
 
 label-studio: $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own
 
 # Its versions are not ours. An empty database is migrated here, once, for each first start to copy.
-$(LABEL_STUDIO): constraints-label-studio.txt | $(INSTALLED)
+$(LABEL_STUDIO): locks/label-studio.txt locks/build.txt | $(INSTALLED)
 	@echo "Installing Label Studio into $(VENV)/label-studio: about 1 GB, some minutes the first time" >&2
 	@$(call has_pip,$(VENV)/label-studio/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/label-studio
-	@$(STEP) "[2/3] Label Studio" $(VENV)/label-studio/bin/python -m pip install $(PIP_OPTIONS) --constraint constraints-label-studio.txt label-studio
+	@$(STEP) "[2/3] Label Studio" sh -c '$(call LOCKED,$(VENV)/label-studio/bin,build) && $(call LOCKED,$(VENV)/label-studio/bin,label-studio) --no-build-isolation'
 	@rm -rf $(@D).draft && mkdir -p $(@D)
 	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft $(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
 	@mv $(@D).draft/$(@F) $@ && rm -rf $(@D).draft
@@ -68,9 +72,9 @@ demo-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the demo with Label Studio: corre
 	@$(BIN)/snap2caption demo-feedback $(if $(ONCE),--once)
 
 # bitsandbytes, for one test. Apart, because PEFT imports it wherever it finds it.
-$(VENV)/qlora: constraints.txt | $(INSTALLED)
+$(VENV)/qlora: locks/qlora.txt | $(INSTALLED)
 	@rm -rf $@.draft
-	@$(STEP) "[1/1] bitsandbytes" $(PIP) --constraint constraints.txt --no-deps --target $@.draft bitsandbytes
+	@$(STEP) "[1/1] bitsandbytes" $(call LOCKED,$(BIN),qlora) --no-deps --target $@.draft
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
 test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) lint ## every check and every test but the chaos runs
@@ -80,12 +84,20 @@ test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) lint ## every check and every t
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
 	@TEST_FEEDBACK= $(BIN)/python -m pytest tests/e2e/test_feedback.py -s
 
-lint: $(INSTALLED) ## style, types and import rules
+lint: $(INSTALLED) ## style, types, import rules, and that locks and pins agree
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/*
+	@$(BIN)/python -m supply_chain check
+
+lock: ## write locks/ anew, with all hashes, after a change of pyproject.toml or constraints (asks the package indexes)
+	@[ -x $(BIN)/uv ] || $(MAKE) --no-print-directory install
+	@$(BIN)/python -m supply_chain lock
+
+pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
+	@$(BIN)/python -m supply_chain pin-images
 
 format: $(INSTALLED) ## rewrite the code in the project's style
 	@$(BIN)/ruff check --fix-only .
@@ -134,13 +146,11 @@ gate-table: $(INSTALLED) ## run the gate's scenarios and write them into docs/ga
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base
 
-image-serving: ## build the serving container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/operations.md)
-	@docker build --file serving/Dockerfile --tag snap2caption-serving \
-		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
+image-serving: ## build the serving container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
+	@docker build --file serving/Dockerfile --tag snap2caption-serving --build-arg BASE=$(BASE) --build-arg TORCH=$(TORCH) .
 
-image-training: ## build the training container with Docker (BASE=image, TORCH_INDEX=url: for a GPU, see docs/training.md)
-	@docker build --file training/Dockerfile --tag snap2caption-training \
-		$(if $(BASE),--build-arg BASE=$(BASE)) $(if $(TORCH_INDEX),--build-arg TORCH_INDEX=$(TORCH_INDEX)) .
+image-training: ## build the training container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
+	@docker build --file training/Dockerfile --tag snap2caption-training --build-arg BASE=$(BASE) --build-arg TORCH=$(TORCH) .
 
 test-images: $(INSTALLED) ## run both containers that were built: one trains and promotes, the other serves; needs Docker
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py

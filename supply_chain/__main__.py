@@ -1,0 +1,59 @@
+"""The command line of the supply chain: ``python -m supply_chain lock | check | pin-images``."""
+
+import sys
+from pathlib import Path
+
+import httpx
+
+from supply_chain import agreement, images, lock
+from supply_chain.requirements import LockError
+
+ROOT = Path(__file__).parents[1]
+
+
+def check() -> int:
+    """Say what disagrees, and which images are known by their tag alone."""
+    found = [*agreement.disagreements(ROOT), *images.disagreements(ROOT)]
+    for sentence in found:
+        print(f"error: {sentence}", file=sys.stderr)
+    if not found and (loose := images.unpinned(ROOT)):
+        names = ", ".join(str(image) for image in loose)
+        print(
+            f"warning: Not pinned by digest: {names}. Run `make pin-images` where their registry can be reached.",
+            file=sys.stderr,
+        )
+    return 1 if found else 0
+
+
+def pin_images() -> int:
+    """Write the images' digests, and say them."""
+    with httpx.Client(follow_redirects=True, timeout=30) as client:
+        for image in images.pin(ROOT, client):
+            print(image)
+    return 0
+
+
+def make_locks() -> int:
+    """Write the locks."""
+    lock.make(ROOT)
+    return 0
+
+
+COMMANDS = {"check": check, "lock": make_locks, "pin-images": pin_images}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return its exit status."""
+    command = COMMANDS.get(arguments[0]) if len(arguments) == 1 else None
+    if command is None:
+        print(f"error: Give one of the commands {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
+    try:
+        return command()
+    except (LockError, images.ImageError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

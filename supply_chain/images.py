@@ -1,0 +1,157 @@
+"""Container images pinned by digest: what ``images.txt`` says, what the Dockerfiles name, and what a registry has."""
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx
+
+DOCKER_HUB = "registry-1.docker.io"
+MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+NAMED = re.compile(
+    r"^\s*(?:ARG\s+BASE=|FROM\s+|-?\s*image:\s*)[\"']?(?P<image>[^\s\"'$]+)", re.MULTILINE | re.IGNORECASE
+)
+"""An image that a Dockerfile or a Compose file names; not one that a variable does."""
+FILES = ("Dockerfile*", "*compose*.yml", "*compose*.yaml")
+OURS = "snap2caption-"
+"""How the images begin that are built here."""
+
+
+class ImageError(ValueError):
+    """An image that is named wrongly or that no registry gives; the message says which."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image by its name as people write it (``python``, ``ghcr.io/owner/name``), its tag and, once looked up, its digest (``sha256:HEX``)."""
+
+    name: str
+    tag: str
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.tag}" + (f"@{self.digest}" if self.digest else "")
+
+    @property
+    def repository(self) -> tuple[str, str]:
+        """The registry's host and the name there."""
+        host, _, rest = self.name.partition("/")
+        if rest and (re.search(r"[.:]", host) or host == "localhost"):
+            return host, rest
+        return DOCKER_HUB, self.name if rest else f"library/{self.name}"
+
+
+def parse(text: str) -> Image:
+    """Return the image that *text* names.
+
+    Raises:
+        ImageError: it has no tag, or one that changes with every release (``latest``), or a digest that is none.
+    """
+    found = re.fullmatch(r"(?P<name>[a-z0-9][\w./:-]*?):(?P<tag>[\w.-]+)(?:@(?P<digest>\S+))?", text)
+    if found is None or found["tag"] == "latest":
+        raise ImageError(f"{text} names no release of an image; write NAME:TAG, or NAME:TAG@sha256:HEX.")
+    if found["digest"] is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", found["digest"]):
+        raise ImageError(f"{text} has a digest that is none; run `make pin-images`.")
+    return Image(found["name"], found["tag"], found["digest"])
+
+
+def listed(root: Path) -> list[Image]:
+    """Return the images of ``images.txt``.
+
+    Raises:
+        ImageError: a line names none.
+    """
+    lines = (line.partition("#")[0].split() for line in (root / "images.txt").read_text(encoding="utf-8").splitlines())
+    return [parse(words[-1]) for words in lines if words]
+
+
+def disagreements(root: Path) -> list[str]:
+    """Return a sentence for every image that a Dockerfile or a Compose file of the project at *root* names otherwise than ``images.txt``."""
+    try:
+        known = {str(image) for image in listed(root)}
+    except ImageError as error:
+        return [f"images.txt: {error}"]
+    return [
+        f"{path.relative_to(root)} names {name}, which images.txt does not have; add it there, by tag and digest."
+        for path in _files(root)
+        for name in _named(path.read_text(encoding="utf-8"))
+        if name not in known
+    ]
+
+
+def unpinned(root: Path) -> list[Image]:
+    """Return the images of ``images.txt`` that are known by their tag alone, which may become another image any day."""
+    return [image for image in listed(root) if image.digest is None]
+
+
+def _files(root: Path) -> list[Path]:
+    folders = [root, *(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))]
+    return sorted(
+        path
+        for folder in folders
+        for pattern in FILES
+        for path in (folder.glob if folder == root else folder.rglob)(pattern)
+    )
+
+
+def _named(text: str) -> list[str]:
+    stages = {"scratch", *re.findall(r"\bAS\s+(\S+)", text, re.IGNORECASE)}
+    found = [match["image"] for match in NAMED.finditer(text)]
+    return [image for image in found if image not in stages and not image.startswith(OURS)]
+
+
+def pin(root: Path, client: httpx.Client) -> list[Image]:
+    """Look up every image of ``images.txt`` by its tag, write its digest there and wherever the image is named, and return what has changed.
+
+    Raises:
+        ImageError: a registry can't be asked, or does not have an image. Nothing is written then.
+    """
+    changed = {str(image): replace(image, digest=digest(image, client)) for image in listed(root)}
+    for path in [root / "images.txt", *_files(root)]:
+        before = after = path.read_text(encoding="utf-8")
+        for old, new in changed.items():
+            after = re.sub(rf"(?<![\w/.:@-]){re.escape(old)}(?![\w.:@-])", str(new), after)
+        if after != before:
+            path.write_text(after, encoding="utf-8")
+    return [new for old, new in changed.items() if old != str(new)]
+
+
+def digest(image: Image, client: httpx.Client) -> str:
+    """Return the digest of what *image*'s tag names now, all platforms together: the SHA-256 of the manifest's own bytes.
+
+    Source: the OCI distribution specification 1.1, "Pulling manifests", and Docker's token authentication.
+
+    Raises:
+        ImageError: the registry can't be asked, does not have it, or says another digest than that of its answer.
+    """
+    host, repository = image.repository
+    scheme = "http" if re.fullmatch(r"(localhost|127\.0\.0\.1)(:\d+)?", host) else "https"
+    url = f"{scheme}://{host}/v2/{repository}/manifests/{image.tag}"
+    headers = {"Accept": MANIFESTS}
+    try:
+        answer = client.get(url, headers=headers)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            answer = client.get(url, headers={**headers, "Authorization": f"Bearer {_token(answer, client)}"})
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        raise ImageError(f"{image} could not be looked up ({error}); try again where {host} can be reached.") from error
+    found = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+    if answer.headers.get("Docker-Content-Digest", found) != found:
+        raise ImageError(f"{host} gave {image} with another digest than its content has; try again, and trust neither.")
+    return found
+
+
+def _token(refusal: httpx.Response, client: httpx.Client) -> str:
+    asked = dict(re.findall(r'(\w+)="([^"]*)"', refusal.headers.get("WWW-Authenticate", "")))
+    if "realm" not in asked:
+        raise ImageError(f"{refusal.url.host} asks for a log-in of a kind that is not known here.")
+    answer = client.get(asked.pop("realm"), params=asked).raise_for_status().json()
+    return str(answer.get("token") or answer.get("access_token"))

@@ -1,0 +1,145 @@
+"""Lock files: each environment's packages with the hashes of their files, resolved from ``pyproject.toml`` under ``constraints.txt``.
+
+torch is locked apart, once for each build: its wheels for processors come from PyTorch's own index, its wheels for GPUs bring the CUDA libraries.
+"""
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote
+
+import httpx
+from packaging.utils import canonicalize_name
+
+from supply_chain.requirements import LockError, Pin, Pins, parse, read, write
+
+HEADER = "Made by `make lock` from {source}: do not edit.\nInstalled by scripts/install-locked, which takes no file with another hash."
+PYPI = "https://pypi.org/simple"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+CPU_WHEEL = re.compile(
+    r"torch-(?P<version>[0-9.]+)(?:\+cpu)?-cp31[123]-cp31[123]-(?:manylinux_2_28_(?:x86_64|aarch64)|macosx_\w+_arm64)\.whl"
+)
+EVERYWHERE = 'python_full_version < "3.14" and (sys_platform == "darwin" or sys_platform == "linux")'
+"""The marker of a package that every environment of ``[tool.uv]`` needs."""
+
+TORCH = canonicalize_name("torch")
+LABEL_STUDIO = "label-studio"
+SOURCE_ONLY = ("attr", "django-ranged-fileresponse", "drf-flex-fields", "drf-generators", "ordered-set")
+"""Packages that Label Studio wants and that have no wheel. The setuptools of ``build.txt`` builds them."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The lock of one extra of ``pyproject.toml``; with a ``base``, of what it needs beyond that other extra."""
+
+    extra: str
+    base: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name in the folder of locks."""
+        return f"{self.extra}.txt"
+
+
+LOCKS = (
+    Lock("dev"),
+    Lock("audit"),
+    Lock("serving"),
+    Lock("training"),
+    Lock("tracing", base="serving"),
+    Lock("qlora", base="training"),
+    Lock("ray", base="training"),
+    Lock("wandb", base="training"),
+)
+
+
+def make(root: Path) -> None:
+    """Write every lock of the project at *root*.
+
+    Raises:
+        LockError: nothing satisfies the requirements, or an index could not be asked.
+    """
+    locks = root / "locks"
+    locks.mkdir(exist_ok=True)
+    constraints = read(root / "constraints.txt")
+    header = HEADER.format(source="pyproject.toml and constraints.txt")
+    with ThreadPoolExecutor() as pool:
+        answers = pool.map(
+            lambda lock: _resolve(root, "constraints.txt", "pyproject.toml", "--extra", lock.extra), LOCKS
+        )
+        resolved = {lock.extra: pins for lock, pins in zip(LOCKS, answers, strict=True)}
+    torch = resolved["dev"][TORCH]
+    gpu = {name: pin for name, pin in resolved["dev"].items() if name not in constraints}
+    write(locks / "torch-cuda.txt", [torch, *gpu.values()], header)
+    write(
+        locks / "torch-cpu.txt", [_cpu_build(torch, locks / "torch-cpu.txt")], header, f"--extra-index-url {CPU_INDEX}"
+    )
+    for lock in LOCKS:
+        left = {torch.name, *gpu} | ({*resolved[lock.base]} if lock.base else set())
+        write(locks / lock.name, [pin for name, pin in resolved[lock.extra].items() if name not in left], header)
+    write(locks / "build.txt", _resolve(root, "constraints.txt", "-", text="setuptools\nwheel\n").values(), header)
+    constrained = "constraints-label-studio.txt"
+    built = [f"--no-binary={name}" for name in SOURCE_ONLY]
+    pins = _resolve(root, constrained, "-", *built, text=LABEL_STUDIO)
+    write(locks / f"{LABEL_STUDIO}.txt", pins.values(), HEADER.format(source=constrained), *built)
+
+
+def _resolve(root: Path, constraints: str, source: str, *options: str, text: str | None = None) -> Pins:
+    """Return what *source* needs, by uv, for every platform and Python of ``[tool.uv]``, wheels only."""
+    uv = str(Path(sys.executable).with_name("uv"))
+    command = [
+        uv,
+        "pip",
+        "compile",
+        source,
+        *options,
+        "--constraint",
+        constraints,
+        "--universal",
+        "--python-version=3.11",
+        "--generate-hashes",
+    ]
+    quiet = ["--quiet", "--no-annotate", "--no-header", "--only-binary=:all:", f"--default-index={PYPI}"]
+    done = subprocess.run([*command, *quiet], cwd=root, input=text, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise LockError(
+            f"The requirements have no answer; change pyproject.toml or {constraints}. uv says: {done.stderr.strip()}"
+        )
+    pins = parse(done.stdout, "uv's answer")
+    return {name: replace(pin, marker="" if pin.marker == EVERYWHERE else pin.marker) for name, pin in pins.items()}
+
+
+def _cpu_build(torch: Pin, path: Path) -> Pin:
+    """Return *torch* with the hashes of its wheels for processors: PyTorch's index has them, or the lock that is there."""
+    try:
+        page = httpx.get(f"{CPU_INDEX}/torch/", follow_redirects=True).raise_for_status().text
+    except httpx.HTTPError as error:
+        kept = read(path)[TORCH] if path.exists() else None
+        if kept is None or kept.version != torch.version:
+            raise LockError(
+                f"torch {torch.version} for processors can't be locked: {CPU_INDEX} could not be asked ({error})."
+            ) from error
+        print(f"{CPU_INDEX} could not be asked; torch's hashes for processors stay as they are.", file=sys.stderr)
+        return kept
+    return replace(torch, hashes=tuple(sorted(cpu_hashes(page, torch.version))))
+
+
+def cpu_hashes(page: str, version: str) -> set[str]:
+    """Return ``sha256:HEX`` of each wheel of torch *version* for processors that *page*, a simple index (PEP 503), links to.
+
+    Raises:
+        LockError: there is none.
+    """
+    found: set[str] = set()
+    for name, digest in re.findall(r"([^\"/]+\.whl)#sha256=([0-9a-f]{64})", page):
+        wheel = CPU_WHEEL.fullmatch(unquote(name))
+        if wheel and wheel["version"] == version:
+            found.add(f"sha256:{digest}")
+    if not found:
+        raise LockError(
+            f"{CPU_INDEX} has no wheel of torch {version}; ask for another version in pyproject.toml and constraints.txt."
+        )
+    return found
