@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from snap2caption import hashtags
+from snap2caption.chat_markup import without_markup
 from snap2caption.segmentation import find_emoji, find_words
 
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
@@ -92,7 +93,7 @@ class Request:
 
 
 def build_prompt(request: Request) -> str:
-    """Return the instruction that goes beside the photo."""
+    """Return the instruction that goes beside the photo. What people wrote fills a line each, and is text: `without_markup`."""
     lines = ["Write an Instagram caption and hashtags for this photo."]
     if request.tone:
         lines.append(f"Tone: {request.tone.value}.")
@@ -101,16 +102,16 @@ def build_prompt(request: Request) -> str:
     if request.emoji:
         lines.append(f"Emoji: {request.emoji.value}.")
     if request.language:
-        lines.append(f"Language: {request.language}.")
+        lines.append(f"Language: {without_markup(request.language)}.")
     if request.location:
-        lines.append(f"Place: {request.location}.")
+        lines.append(f"Place: {without_markup(request.location)}.")
     if request.voice:
         lines.append("Write as in these captions of mine:")
-        lines.extend(f"- {' '.join(caption.split())}" for caption in request.voice)
+        lines.extend(f"- {without_markup(caption)}" for caption in request.voice)
     if request.earlier:
-        lines.append(f"Write something else than: {' '.join(render(request.earlier).split())}")
+        lines.append(f"Write something else than: {without_markup(render(request.earlier))}")
     if request.hint:
-        lines.append(f"Wish: {request.hint}")
+        lines.append(f"Wish: {without_markup(request.hint)}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from serving.safety import find_unsafe, has_list
+from serving.safety import _IN_NAMES, _LISTS, _filter, find_unsafe, has_list
 
 pytestmark = pytest.mark.unit
 
@@ -35,3 +35,45 @@ def test_languages_with_a_list_are_known_by_their_tag() -> None:
 def test_what_the_creator_named_herself_passes() -> None:
     assert find_unsafe("Breakfast at Dick's")
     assert not find_unsafe("Breakfast at Dick's", said="Dick's Diner")
+
+
+@pytest.mark.parametrize(
+    ("place", "language"),
+    [
+        ("Fucking, Upper Austria", None),
+        ("Intercourse, Pennsylvania", None),
+        ("Playboy Mansion", None),
+        ("Plymouth Hoe", None),
+        ("La Concha", "es"),
+        ("Flughafen Kloten", "nl"),
+        ("Cappella Sistina", "it"),
+        ("肥西", "zh"),
+    ],
+)
+def test_places_whose_names_are_on_the_lists_pass_when_they_are_named(place: str, language: str | None) -> None:
+    assert find_unsafe(f"A slow evening at {place} today", language=language, said=place) == []
+
+
+@pytest.mark.parametrize(
+    ("slur", "language"),
+    [
+        *((slur, None) for slur in ("nigger", "nigga", "faggot", "kike", "spic", "paki", "coon", "wetback", "tranny", "retard", "beaner", "raghead")),
+        ("neger", "de"),
+        ("kanake", "de"),
+        ("maricón", "es"),
+        ("frocio", "it"),
+        ("nègre", "fr"),
+        ("ryssä", "fi"),
+        ("flikker", "nl"),
+        ("хохол", "ru"),
+        ("짱깨", "ko"),
+    ],
+)  # fmt: skip
+def test_no_slur_passes_by_being_the_place(slur: str, language: str | None) -> None:
+    for place in (slur, f"{slur}'s Diner", f"The {slur.upper()} Lake"):
+        assert find_unsafe(f"A slow evening at the {slur} lake", language=language, said=place)
+
+
+def test_what_passes_in_names_is_on_a_list() -> None:
+    listed = {word for name in set(_LISTS.values()) for word in _filter((name,)).words}
+    assert listed >= _IN_NAMES
