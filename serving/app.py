@@ -21,6 +21,7 @@ from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.health import Health
 from serving.intake import BODY, read_request
+from serving.key_limits import charge
 from serving.loading import make_loader
 from serving.metrics import VOICES_AWAY
 from serving.models import Models, Served
@@ -181,8 +182,9 @@ def _health(app: FastAPI) -> Health:
 async def generate_caption(request: Request) -> Response | CaptionAnswer:
     """Caption a photo, or several of one post: multipart with the field `image`, once or more, or JSON with photos in base64."""
     captioner: Captioner = request.app.state.captioner
-    captioner.check_room()
+    captioner.check_room(creator_of(request))
     photos, options = await read_request(request)
+    charge(request, len(photos) * options.variants)
     saved = await _read_voice(request) if options.voice is None else ()
     write = partial(_write, request, photos, options, saved)
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
@@ -208,10 +210,11 @@ async def _write(
 ) -> CaptionAnswer:
     """Caption the photos and, if their creator agreed, keep what feedback needs before she has the answer."""
     captioner: Captioner = request.app.state.captioner
-    answer = await captioner.caption(photos, options, request.state.request_id, saved, _key(request, photos), listener)
+    key, creator = _key(request, photos), creator_of(request)
+    answer = await captioner.caption(photos, options, request.state.request_id, saved, key, listener, creator)
     feedback: Counter | None = request.app.state.feedback
     if feedback and options.keep_for_feedback:
-        await feedback.keep(creator_of(request), photos[0], options, answer)
+        await feedback.keep(creator, photos[0], options, answer)
     return answer
 
 

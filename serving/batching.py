@@ -17,6 +17,7 @@ from serving.engine import Engine, Event, Piece, Task, Written
 from serving.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
 from serving.models import Served, probe
 from serving.pace import Pace
+from serving.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -57,10 +58,11 @@ class Done:
 class Ticket(Future["Done"]):
     """A place in the queue. Whoever no longer wants the answer cancels it, at any time: writing stops at the next token."""
 
-    def __init__(self, task: Task, key: str, listener: Listener | None) -> None:
+    def __init__(self, task: Task, key: str, listener: Listener | None, creator: str) -> None:
         super().__init__()
         self.task = task
         self.key = key
+        self.creator = creator
         self.listener = listener
         self.arrived = time.monotonic()
         self.started: float | None = None
@@ -96,7 +98,7 @@ class Batcher:
         self._choose = choose
         self._max_batch = max_batch
         self._deadline = deadline
-        self._queue: queue.Queue[Ticket] = queue.Queue(queue_size)
+        self._queue = Turns[Ticket](queue_size, lambda ticket: ticket.creator)
         # Of a batch that failed: each is tried once more, alone.
         self._again: deque[Ticket] = deque()
         self._beginning: list[Ticket] = []
@@ -118,8 +120,8 @@ class Batcher:
         if served := self._choose(key):
             served.engine.fit(task)
 
-    def submit(self, task: Task, key: str = "", listener: Listener | None = None) -> Ticket:
-        """Queue a task; *listener* hears, in the batcher's thread, how it grows, if the task asks for that.
+    def submit(self, task: Task, key: str = "", listener: Listener | None = None, creator: str = "") -> Ticket:
+        """Queue a task; *listener* hears, in the batcher's thread, how it grows, if the task asks for that. Creators take turns.
 
         Raises:
             QueueFullError: no place is free.
@@ -127,7 +129,7 @@ class Batcher:
         """
         if self._ended:
             raise WorkerEndedError
-        ticket = Ticket(task, key, listener)
+        ticket = Ticket(task, key, listener, creator)
         try:
             self._queue.put_nowait(ticket)
         except queue.Full:

@@ -16,11 +16,13 @@ from PIL.Image import Image
 from serving.batching import Batcher, Done, ExpiredError, Listener, NoModelError, QueueFullError, WorkerEndedError
 from serving.budget import PromptTooLongError
 from serving.composing import alt_text, compose, drafts, plain
+from serving.creators import NOBODY
 from serving.engine import Task
 from serving.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
 from serving.models import Served
 from serving.moderation import ModerationAwayError, Moderator, load_moderator
 from serving.notices import Trouble, find_notices
+from serving.places import Places
 from serving.problems import ProblemError
 from serving.remote import EngineAwayError
 from serving.schemas import CaptionAnswer, Options, Part, Timing
@@ -96,7 +98,7 @@ class Captioner:
         self._rules = rules
         self._table = table
         self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
-        self._inside = 0
+        self._places = Places(settings.capacity)
 
     def close(self) -> None:
         """Stop decoding."""
@@ -105,30 +107,34 @@ class Captioner:
     @property
     def inside(self) -> int:
         """How many photos are inside: decoded, waiting, or written about."""
-        return self._inside
+        return self._places.inside
 
     @property
     def expected_wait(self) -> float:
-        """The seconds that one more photo would wait for its turn. Nobody waits while the batch has a place."""
-        return self._batcher.expected_wait(max(0, self._inside + 1 - self._settings.max_batch))
+        """The seconds that one more photo would wait for its turn after all others. Nobody waits while the batch has a place."""
+        return self._expected(self.inside)
 
-    def check_room(self, photos: int = 1) -> None:
+    def check_room(self, creator: str = NOBODY, photos: int = 1) -> None:
         """Refuse at once where photos would only be read and decoded to be refused later, or would wait for longer than they may.
 
         Raises:
-            ProblemError: the service is full.
+            ProblemError: the service is full, or others are due what room there is.
         """
-        if self.full(photos):
-            raise self._full()
+        if self.full(creator, photos):
+            raise self._full(creator, photos)
 
-    def full(self, photos: int = 1) -> bool:
-        """Whether so many more photos would be refused."""
-        room = self._settings.capacity - self._inside
-        return room < photos or self.expected_wait > _FORESEEN * self._settings.deadline_seconds
+    def full(self, creator: str = NOBODY, photos: int = 1) -> bool:
+        """Whether so many more photos of a creator would be refused."""
+        wait = self._expected(self._places.ahead(creator))
+        return not self._places.has_room(creator, photos) or wait > _FORESEEN * self._settings.deadline_seconds
 
-    def _full(self) -> ProblemError:
-        # By then those who wait now are answered. Nobody is to forget that she wanted to try again.
-        again = min(_LONGEST_RETRY, max(1, math.ceil(self._batcher.expected_wait(self._inside))))
+    def _expected(self, ahead: int) -> float:
+        return self._batcher.expected_wait(max(0, ahead + 1 - self._settings.max_batch))
+
+    def _full(self, creator: str, photos: int = 1) -> ProblemError:
+        # By then those before them are answered. Nobody is to forget that they wanted to try again.
+        again = min(_LONGEST_RETRY, max(1, math.ceil(self._batcher.expected_wait(self._places.ahead(creator)))))
+        self._places.turn_away(creator, photos, 2 * again)
         detail = "Too many photos wait already; try again in some seconds."
         return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", detail, again)
 
@@ -140,6 +146,7 @@ class Captioner:
         saved: tuple[str, ...] | None = (),
         key: str = "",
         listener: Listener | None = None,
+        creator: str = NOBODY,
     ) -> CaptionAnswer:
         """Write one post about one photo or several. If it is cancelled, writing stops at the next token; before its turn, it costs no compute.
 
@@ -150,16 +157,18 @@ class Captioner:
             saved: the creator's captions, the newest first; None if they can't be read.
             key: requests with the same key get the same model.
             listener: hears, in another thread, what is written so far; of several photos, nothing, as the caption is chosen when all are written.
+            creator: who asks; creators share the places, and take turns.
 
         Raises:
             ProblemError: a photo is refused, or nobody can answer now.
         """
-        self.check_room(len(photos))
-        self._inside += len(photos)
+        self.check_room(creator, len(photos))
+        self._places.take(creator, len(photos))
         try:
-            return await self._caption(photos, options, request_id, saved, partial(self._write, options, key, listener))
+            write = partial(self._write, options, key, creator, listener)
+            return await self._caption(photos, options, request_id, saved, write)
         finally:
-            self._inside -= len(photos)
+            self._places.leave(creator, len(photos))
 
     async def _caption(
         self, photos: Sequence[bytes], options: Options, request_id: str, saved: tuple[str, ...] | None, write: _Write
@@ -266,6 +275,7 @@ class Captioner:
         self,
         options: Options,
         key: str,
+        creator: str,
         listener: Listener | None,
         images: Sequence[Image],
         request: Request,
@@ -276,20 +286,20 @@ class Captioner:
         heard = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
         for _ in range(_ROUNDS):
             tasks = [Task(image, request, decodings, stream=heard is not None) for image in images]
-            done = await _all([self._written(task, key, heard) for task in tasks])
+            done = await _all([self._written(task, key, creator, heard) for task in tasks])
             if len({one.served.engine.version for one in done}) == 1:
                 return done
         raise no_model()
 
-    async def _written(self, task: Task, key: str, listener: Listener | None) -> Done:
+    async def _written(self, task: Task, key: str, creator: str, listener: Listener | None) -> Done:
         try:
             # In a thread, and before it takes a place in the queue: counting the tokens of a long prompt takes milliseconds.
             await asyncio.to_thread(self._batcher.check, task, key)
-            ticket = self._batcher.submit(task, key, listener)
+            ticket = self._batcher.submit(task, key, listener, creator)
         except PromptTooLongError as error:
             raise _too_long(error) from error
         except QueueFullError:
-            raise self._full() from None
+            raise self._full(creator) from None
         except WorkerEndedError:
             raise _ended() from None
         answer = asyncio.wrap_future(ticket)

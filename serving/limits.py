@@ -1,22 +1,15 @@
-"""ASGI middleware that keeps requests within limits: how many a key may send, how large a body is, how long it takes to arrive."""
+"""ASGI middleware that keeps requests within limits: how many are under way, how large a body is, how long it takes to arrive."""
 
 import asyncio
-import math
-import time
-from collections import Counter
 from dataclasses import dataclass
 from http import HTTPStatus
 from textwrap import shorten
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.content_coding import CODINGS, CodingError, Inflater
-from serving.creators import NOBODY
-from serving.paths import OPEN, PROBES, route_path
+from serving.paths import PROBES, route_path
 from serving.problems import ProblemError, refuse
 
 
@@ -43,57 +36,6 @@ class InFlightLimit:
             await self.app(scope, receive, send)
         finally:
             self._inside -= 1
-
-
-class KeyLimits:
-    """Keeps each key to so many requests in a minute, and so many at once. It stands behind the guard, which names the creator.
-
-    Answers tell what is left, in the header fields of the IETF's draft (RateLimit, RateLimit-Policy).
-    """
-
-    def __init__(self, app: ASGIApp, per_minute: int, at_once: int) -> None:
-        self.app = app
-        self.at_once = at_once
-        self._rate = RateLimitItemPerMinute(per_minute)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._inside: Counter[str] = Counter()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        # Without keys there is nobody to be kept apart from others.
-        if scope["type"] != "http" or route_path(scope) in OPEN or scope["state"]["creator"] == NOBODY:
-            await self.app(scope, receive, send)
-            return
-        creator = scope["state"]["creator"]
-        if self._inside[creator] >= self.at_once:
-            detail = f"This key has {self.at_once} requests under way already; wait for their answers."
-            await refuse(
-                ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_at_once", detail, 1), scope, receive, send
-            )
-            return
-        within = self._limiter.hit(self._rate, creator)
-        window = self._limiter.get_window_stats(self._rate, creator)
-        wait = max(1, math.ceil(window.reset_time - time.time()))
-        fields = {
-            "RateLimit-Policy": f'"key";q={self._rate.amount};w={self._rate.get_expiry()}',
-            "RateLimit": f'"key";r={window.remaining};t={wait}',
-        }
-
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(fields)
-            await send(message)
-
-        if not within:
-            detail = f"This key may send {self._rate.amount} requests a minute; wait for {wait} s."
-            await refuse(ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "rate_limit", detail, wait), scope, receive, told)
-            return
-        self._inside[creator] += 1
-        try:
-            await self.app(scope, receive, told)
-        finally:
-            self._inside[creator] -= 1
-            self._inside += Counter()  # Forgets the keys with nothing under way.
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from serving.cors import ProblemCORS
 from serving.cross_site import CrossSiteGuard
 from serving.envelope import Envelope
 from serving.head import HeadAsGet
+from serving.key_limits import KeyLimits
 from serving.keys.keyring import Keyring
-from serving.limits import BodyLimit, InFlightLimit, KeyLimits, Pace
+from serving.limits import BodyLimit, InFlightLimit, Pace
 from serving.prefix import PathPrefix
 from serving.problems import add_handlers
 from serving.settings import ServingSettings

@@ -113,9 +113,9 @@ class ServingSettings(BaseSettings):
     failed_keys_per_minute: int = Field(default=30, ge=1)
     """How many wrong keys may come from an address in a minute; then only keys that were right from there before are looked at."""
     requests_per_minute: int = Field(default=120, ge=1)
-    """How many requests a key may send in a minute."""
+    """How many captions a creator may ask for in a minute: a request counts as photos times variants, any other as one."""
     requests_at_once: int = Field(default=16, ge=1)
-    """How many requests of a key may be under way."""
+    """How many requests of a creator may be under way."""
     cors_origins: tuple[_Origin, ...] = ()
     """Web pages that may call the service, as a JSON list of origins such as ``https://app.example.com``; with keys, ``*`` is all."""
     allowed_hosts: tuple[_Host, ...] = ()
@@ -130,11 +130,11 @@ class ServingSettings(BaseSettings):
     feedback_keep_seconds: float = Field(default=24 * 3600, gt=0)
     """How long photo and caption are kept for feedback, of requests that agreed to it."""
     feedback_keep_bytes: int = Field(default=2**30, ge=2**20)
-    """How many bytes are kept so; the oldest go first."""
+    """How many bytes are kept so; of whoever has most, the oldest go first."""
     feedback_store_seconds: float = Field(default=5.0, gt=0)
     """How long a creator waits for the store to say whether a feedback is theirs; then 503."""
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
-    """How many bytes may wait for the store; more is refused with 503."""
+    """How many bytes may wait for the store; more is refused with 503. A creator may take as much as they leave free."""
 
     @field_validator("root_path")
     @classmethod

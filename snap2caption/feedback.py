@@ -6,7 +6,7 @@ from digests and dates of our own: nothing that a client sends becomes part of o
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -86,6 +86,8 @@ class Feedback(BaseModel):
     flagged: bool = False
     """Whether the creator asks for a person to look."""
     request_id: str | None = None
+    variant: Annotated[int, Field(ge=0)] = 0
+    """Which of the request's captions."""
     model_version: str | None = None
     tone: Tone | None = None
     location: str | None = None
@@ -177,6 +179,22 @@ class Pointer(BaseModel):
     record: RecordKey
     photo: Digest
     received: datetime
+
+
+def rated_once(feedback: Iterable[Feedback]) -> list[Feedback]:
+    """Return the feedback with one rating of each creator for a caption, the latest: the earlier ones keep what else they say."""
+    found = list(feedback)
+    latest: dict[tuple[str, str, int], Feedback] = {}
+    for one in sorted(found, key=lambda one: (one.received, one.id)):
+        if one.rating is not None and one.request_id is not None:
+            latest[one.creator, one.request_id, one.variant] = one
+    standing = {one.id for one in latest.values()}
+    return [
+        one
+        if one.rating is None or one.request_id is None or one.id in standing
+        else one.model_copy(update={"rating": None})
+        for one in found
+    ]
 
 
 def distance(one: Words, other: Words) -> float:

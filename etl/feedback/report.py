@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 
 from etl.feedback.records import annotation_keys, read_annotations, read_records, record_keys
-from snap2caption.feedback import Annotation, Feedback, Verdict, distance
+from snap2caption.feedback import Annotation, Feedback, Verdict, distance, rated_once
 from snap2caption.registry import Standing
 from snap2caption.store import ObjectStore
 from snap2caption.verdict import Verdict as GateVerdict
@@ -58,7 +58,7 @@ def write_report(store: ObjectStore, retraining: Retraining, out: Path) -> None:
     from jinja2 import Environment, PackageLoader
 
     keys = record_keys(store)
-    feedback = read_records(store, keys.values())
+    feedback = rated_once(read_records(store, keys.values()))
     there = annotation_keys(store)
     annotations = read_annotations(
         store, [key for identifier in keys.keys() & there.keys() for key in there[identifier]]

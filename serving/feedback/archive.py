@@ -112,9 +112,9 @@ def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
     if record is not None and record.creator == before:
         record = record.model_copy(update={"creator": now})
         put_document(store, pointer.record, record)
-    store.delete(pointer_key(before, identifier))
     if store.exists(erasure_key(identifier)) or (record is not None and _is_unwanted(store, record)):
         erase(store, now, identifier)
+    store.delete(pointer_key(before, identifier))
 
 
 def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:

@@ -18,6 +18,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS kept (
     request TEXT PRIMARY KEY, creator TEXT NOT NULL, until REAL NOT NULL, bytes INTEGER NOT NULL, content TEXT NOT NULL, photo BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS kept_creator ON kept (creator, bytes);
 CREATE TABLE IF NOT EXISTS feedback (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, creator TEXT NOT NULL, submission TEXT NOT NULL, state TEXT NOT NULL,
     since REAL NOT NULL, bytes INTEGER NOT NULL, request TEXT, record TEXT, photo BLOB
@@ -25,8 +26,10 @@ CREATE TABLE IF NOT EXISTS feedback (
 CREATE INDEX IF NOT EXISTS feedback_waiting ON feedback (state, number);
 CREATE INDEX IF NOT EXISTS feedback_creator ON feedback (creator);
 CREATE INDEX IF NOT EXISTS feedback_since ON feedback (state, since);
-CREATE INDEX IF NOT EXISTS feedback_bytes ON feedback (bytes) WHERE bytes > 0;
+CREATE INDEX IF NOT EXISTS feedback_waiting_bytes ON feedback (creator, bytes) WHERE bytes > 0;
+DROP INDEX IF EXISTS feedback_bytes;
 CREATE TABLE IF NOT EXISTS leaving (creator TEXT PRIMARY KEY, asked REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS rated (mark TEXT PRIMARY KEY, since REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS unlearnt (id TEXT PRIMARY KEY, creator TEXT NOT NULL, caption TEXT NOT NULL);
 """
 

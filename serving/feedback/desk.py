@@ -93,7 +93,8 @@ class Desk:
                 feedback, photo = self._record(identifier, creator, submission, image)
                 known = self._spool.add(feedback, photo, submitted)
                 if known is None:
-                    observe(feedback)
+                    if self._counts(feedback):
+                        observe(feedback)
                     self._learning.catch_up()
                     self._delivery.wake()
         if known is not None:
@@ -150,6 +151,12 @@ class Desk:
         with _room():
             return not self._spool.pending(creator, identifier)
 
+    def _counts(self, feedback: Feedback) -> bool:
+        """Whether the metrics count it: of one caption, a creator's first rating; a later one takes its place in the store alone."""
+        if feedback.rating is None or feedback.request_id is None:
+            return True
+        return self._spool.is_first_rating(feedback.creator, feedback.request_id, feedback.variant)
+
     def _is_stored(self, creator: str, identifier: str) -> bool:
         try:
             return archive.is_owned(self._lookup, creator, identifier)
@@ -184,6 +191,7 @@ class Desk:
             reason=submission.reason,
             flagged=submission.flag,
             request_id=submission.request_id,
+            variant=submission.variant,
             model_version=content.model_version if content else None,
             tone=content.tone if content else submission.tone,
             location=content.location if content else submission.location,

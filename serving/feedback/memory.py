@@ -1,6 +1,7 @@
 """What the service wrote, with the photo, kept for a while for those who agreed to it: so that feedback need not send it again."""
 
 import time
+from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,7 +23,7 @@ class Content(BaseModel):
 
 
 class Memory:
-    """Requests for captions, each for *seconds*, and *most* bytes in all: the oldest go first."""
+    """Requests for captions, each for *seconds*, and *most* bytes in all: of whoever has most of them, the oldest go first."""
 
     def __init__(self, database: Database, *, seconds: float, most: int) -> None:
         self._database = database
@@ -30,7 +31,7 @@ class Memory:
         self._most = most
 
     def keep(self, request: str, creator: str, content: Content, photo: bytes) -> None:
-        """Keep a request. Nothing is kept that is larger than all that may be.
+        """Keep a request. What would displace those of creators who have less is not kept, nor what is larger than all that may be.
 
         Raises:
             DiskError: there is no room on the disk.
@@ -42,11 +43,17 @@ class Memory:
         now = time.time()
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM kept WHERE until <= ?", (now,))
-            (there,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM kept").fetchone()
-            while there + size > self._most:
-                oldest, freed = connection.execute("SELECT rowid, bytes FROM kept ORDER BY until, rowid").fetchone()
-                connection.execute("DELETE FROM kept WHERE rowid = ?", (oldest,))
-                there -= freed
+            held = Counter(dict(connection.execute("SELECT creator, sum(bytes) FROM kept GROUP BY creator").fetchall()))
+            held[creator] += size
+            while held.total() > self._most:
+                # Of several who have as much, whoever wants more gives way.
+                most = max(held, key=lambda one: (held[one], one == creator))
+                wanted = "SELECT rowid, bytes FROM kept WHERE creator = ? ORDER BY until, rowid LIMIT 1"
+                oldest = connection.execute(wanted, (most,)).fetchone()
+                if oldest is None:
+                    return
+                connection.execute("DELETE FROM kept WHERE rowid = ?", (oldest[0],))
+                held[most] -= oldest[1]
             connection.execute(
                 "INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?)",
                 (request, creator, now + self._seconds, size, text, photo),

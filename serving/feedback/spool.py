@@ -1,9 +1,11 @@
 """Feedback and erasures on their way to the store: on the disk before anybody is told that they are accepted."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
+from serving.creators import NOBODY
 from serving.feedback.database import Database
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, owner_of
@@ -66,7 +68,10 @@ class Depth:
 
 
 class Spool:
-    """What waits for the store, at most *most* bytes of it, in the order in which it came."""
+    """What waits for the store, at most *most* bytes of it, in the order in which it came.
+
+    A creator may take as much as they leave to others: half of it alone, a third beside another. Where no keys are asked for, all of it.
+    """
 
     def __init__(self, database: Database, *, most: int) -> None:
         self._database = database
@@ -84,8 +89,9 @@ class Spool:
         with self._database.transaction() as connection:
             if known := _known(connection.execute(_LOOK, (feedback.id,)).fetchone()):
                 return known
-            (waiting,) = connection.execute("SELECT coalesce(sum(bytes), 0) FROM feedback WHERE bytes > 0").fetchone()
-            if waiting + size > self._most:
+            waiting = Counter(dict(connection.execute(_WAITING_BYTES).fetchall()))
+            theirs = size if feedback.creator == NOBODY else 2 * size + waiting[feedback.creator]
+            if waiting.total() + theirs > self._most:
                 raise SpoolFullError("Too much feedback waits for the store; send it again later.")
             connection.execute(
                 "INSERT INTO feedback (id, creator, submission, state, since, bytes, request, record, photo) "
@@ -107,6 +113,15 @@ class Spool:
                     "INSERT INTO unlearnt VALUES (?, ?, ?)", (feedback.id, feedback.creator, words.caption)
                 )
         return None
+
+    def is_first_rating(self, creator: str, request: str, variant: int) -> bool:
+        """Whether a creator had not rated that caption of that request before; from now on they have.
+
+        What is kept of it names nobody.
+        """
+        mark = owner_of(f"{request} {variant}", creator)
+        with self._database.transaction() as connection:
+            return connection.execute("INSERT OR IGNORE INTO rated VALUES (?, ?)", (mark, time.time())).rowcount == 1
 
     def unlearnt(self) -> list[Unlearnt]:
         """Return the captions that are still to become their creators' voices, in order."""
@@ -217,14 +232,16 @@ class Spool:
         return Depth(counts.get(State.WAITING, 0), counts.get(State.ERASING, 0), max(0.0, oldest))
 
     def expire(self) -> None:
-        """Forget the ids of what has been done for long."""
+        """Forget the ids of what has been done for long, and what was rated long ago: such requests are kept no longer."""
         with self._database.transaction() as connection:
+            connection.execute("DELETE FROM rated WHERE since < ?", (time.time() - _REMEMBERED,))
             connection.execute(
                 "DELETE FROM feedback WHERE state IN (?, ?) AND since < ?",
                 (State.STORED, State.ERASED, time.time() - _REMEMBERED),
             )
 
 
+_WAITING_BYTES = "SELECT creator, sum(bytes) FROM feedback WHERE bytes > 0 GROUP BY creator"
 _LOOK = "SELECT creator, submission, request, state FROM feedback WHERE id = ?"
 _STORED = """
 UPDATE feedback SET state = 'stored', since = :now, bytes = 0, record = NULL, photo = NULL WHERE id = :id AND state = 'waiting'

@@ -102,6 +102,18 @@ def test_without_a_model_the_answer_is_an_error() -> None:
     batcher.close()
 
 
+def test_creators_take_turns_however_much_one_of_them_has_queued(served: Served) -> None:
+    batcher = make(served, max_batch=1)
+    first, answered = held(batcher, served), []
+    for creator in ("ana", "ana", "ana", "ben", "ana"):
+        ticket = batcher.submit(task(), creator=creator)
+        ticket.add_done_callback(lambda _, creator=creator: answered.append(creator))
+    served.engine.go.set()
+    first.result(LONGEST)
+    batcher.close()
+    assert answered == ["ana", "ben", "ana", "ana", "ana"]
+
+
 def test_closing_answers_what_is_queued(served: Served) -> None:
     batcher = make(served)
     futures = [batcher.submit(task()) for _ in range(5)]

@@ -69,6 +69,33 @@ def test_a_key_has_so_many_requests_in_a_minute(served: Served, tmp_path: Path, 
         )
 
 
+def test_a_request_costs_as_many_captions_as_it_asks_for(
+    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+) -> None:
+    with TestClient(service(served, tmp_path, requests_per_minute=10, **with_keys())) as client:
+
+        def ask(photos: int, variants: int, **more: str) -> "tuple[int, str]":
+            files = [("image", photo)] * photos
+            answer = client.post(
+                "/generate-caption", files=files, data={"variants": str(variants), **more}, headers={"X-API-Key": "one"}
+            )
+            assert answer.status_code == 200 or answer.json()["reason"] == "rate_limit"
+            return answer.status_code, answer.headers["ratelimit"].partition(";t=")[0]
+
+        assert ask(2, 3) == (200, '"key";r=4')
+        written = sum(engine.batches)
+        # What is too much costs the one that it was let in for, and is not written.
+        assert ask(2, 3) == (429, '"key";r=3')
+        assert ask(1, 4, stream="true") == (429, '"key";r=2')
+        assert sum(engine.batches) == written
+        assert ask(1, 2) == (200, '"key";r=0')
+        # Nothing costs more than a minute's: else it could never be asked for.
+        two = {"X-API-Key": "two"}
+        files = [("image", photo)] * 4
+        assert client.post("/generate-caption", files=files, data={"variants": "4"}, headers=two).status_code == 200
+        assert client.post("/generate-caption", files={"image": photo}, headers=two).status_code == 429
+
+
 def test_a_key_has_so_many_requests_at_once(
     engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from creators import KEYS, creator, headers, metrics_headers, photo_of
+from patience import until
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
@@ -15,6 +16,7 @@ from serving.loading import LocalLoader
 from serving.models import Models, Served, _place
 from serving.settings import ServingSettings
 from serving.voice import VoiceStore
+from snap2caption.feedback import Feedback, rated_once
 from snap2caption.registry import Registry
 from snap2caption.store import ObjectStore
 
@@ -113,6 +115,37 @@ def test_champion_and_challenger_are_compared_on_latency_errors_and_ratings(
     assert "errors_total" not in told[CHAMPION]
     assert told[CHALLENGER]["errors_total"] == 1
     assert (told[CHAMPION]["champion"], told[CHALLENGER]["challenger"]) == (1, 1)
+
+
+def test_a_creator_rates_a_caption_once_however_often_they_say_so(
+    client: TestClient, models: TwoModels, store: ObjectStore, bold: str, shy: str
+) -> None:
+    def counted(version: str) -> tuple[float, float]:
+        told = series(client, shy).get(version, {})
+        return told.get("ratings_count", 0), told.get("ratings_sum", 0)
+
+    before = {version: counted(version) for version in (CHAMPION, CHALLENGER)}
+    assert models._challenger
+    models._challenger.engine.texts = ["Blue hour\n#sf", "Blue minute\n#sf"]
+    answer = ask(client, bold, variants="2")
+    for rating in (1, *[5] * 19):
+        rate(client, bold, answer["request_id"], rating)
+    other = {"request_id": answer["request_id"], "variant": 1, "rating": 4}
+    assert client.post("/v1/feedback", json=other, headers=headers(bold)).status_code == 202
+    rate(client, shy, ask(client, shy)["request_id"], 3)
+    # The first of twenty, and that of the other variant.
+    new = {
+        version: (counted(version)[0] - before[version][0], counted(version)[1] - before[version][1])
+        for version in before
+    }
+    assert new == {CHALLENGER: (2, 5), CHAMPION: (1, 3)}
+    until(lambda: len(list(store.list("records/"))) == 22)
+    stored = []
+    for info in list(store.list("records/")):
+        with store.get(info.key) as stream:
+            stored.append(Feedback.model_validate_json(stream.read()))
+    # Of what is stored, the latest stands.
+    assert sorted(one.rating for one in rated_once(stored) if one.rating) == [3, 4, 5]
 
 
 def test_a_rating_that_comes_when_its_model_is_gone_brings_no_series_back(

@@ -10,6 +10,7 @@ import pytest
 from creators import creator, photo_of
 from patience import LONGEST, until
 
+from serving.creators import NOBODY
 from serving.feedback.archive import erase, note_departure
 from serving.feedback.database import Database, DiskError
 from serving.feedback.desk import Desk
@@ -126,9 +127,13 @@ def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
     until(lambda: len(list(store.list("records/"))) == 2)
     desk.erase(ANA, ids[0])
     until(lambda: desk.is_erased(ANA))
-    files = [path.read_bytes() for path in settings.feedback_dir.iterdir()]
-    assert not any(ANA.encode() in data for data in files)
-    assert any(BEN.encode() in data for data in files)
+
+    def holds(creator: str) -> bool:
+        return any(creator.encode() in path.read_bytes() for path in settings.feedback_dir.iterdir())
+
+    # The log is emptied a moment after the erasure is done.
+    until(lambda: not holds(ANA))
+    assert holds(BEN)
     # She may ask again, and nobody else.
     desk.erase(ANA, ids[0])
     with pytest.raises(ProblemError, match="no feedback of that id"):
@@ -213,7 +218,7 @@ def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp
 def test_a_full_spool_refuses_and_keeps_what_it_has(
     settings: ServingSettings, away: ObjectStore, voices: VoiceStore
 ) -> None:
-    small = settings.model_copy(update={"feedback_spool_bytes": 2000})
+    small = settings.model_copy(update={"feedback_spool_bytes": 3000})
     desk = Desk(small, away, voices)
     desk.start()
     taken = desk.take(ANA, SAID, photo_of("red"), "first")
@@ -222,6 +227,49 @@ def test_a_full_spool_refuses_and_keeps_what_it_has(
     assert (refusal.value.status, refusal.value.reason, refusal.value.retry_after) == (503, "spool_full", 60)
     assert desk.take(ANA, SAID, photo_of("red"), "first").id == taken.id
     desk.close()
+
+
+def test_a_creator_leaves_as_much_of_the_spool_to_others_as_they_take(
+    settings: ServingSettings, away: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings.model_copy(update={"feedback_spool_bytes": 40_000}), away, voices)
+
+    def take_all(who: str) -> None:
+        while True:
+            desk.take(who, SAID, photo_of("red"), None)
+
+    for who in (ANA, BEN, NOBODY):
+        with pytest.raises(ProblemError, match="Too much feedback"):
+            take_all(who)
+    with desk._database.transaction() as connection:
+        held = dict(connection.execute("SELECT creator, sum(bytes) FROM feedback GROUP BY creator").fetchall())
+    assert 18_000 < held[ANA] <= 20_000
+    assert 8_000 < held[BEN] <= (40_000 - held[ANA]) / 2
+    # Where no keys are asked for, all are one: nobody is to be left anything.
+    assert sum(held.values()) > 38_000
+    desk.close()
+
+
+def test_nobody_displaces_the_kept_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    memory = Memory(database, seconds=60, most=10_000)
+    memory.keep("b", BEN, content, b"x" * 1000)
+    for number in range(30):
+        memory.keep(f"a{number}", ANA, content, b"x" * 1000)
+    assert memory.find("b", BEN)
+    # The newest of hers, as many as there is room for.
+    kept = [number for number in range(30) if memory.find(f"a{number}", ANA)]
+    assert len(kept) >= 6
+    assert kept == list(range(30))[-len(kept) :]
+    for number in range(30):
+        memory.keep(f"b{number}", BEN, content, b"x" * 1000)
+    assert len([number for number in range(30) if memory.find(f"a{number}", ANA)]) >= 4
+    # Nor does one that is as large as all of theirs.
+    memory.keep("c", "c" * 64, content, b"x" * 9000)
+    assert memory.find("c", "c" * 64) is None
+    assert memory.find("a29", ANA)
+    database.close()
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
