@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from serving.private import make_private
 from snap2caption.errors import UserError
 
 MOST = 50
@@ -39,10 +40,11 @@ class VoiceStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._open() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(_TABLE)
+            make_private(path)
 
     def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
         """Keep a caption that the creator wrote or accepted.

@@ -18,6 +18,8 @@ def owned(state: Path) -> Iterator[None]:
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
+        # Photos, voices and passwords: whatever is in it, from before commands set a umask too, is this user's alone.
+        state.chmod(0o700)
         lock = os.open(state / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UserError(

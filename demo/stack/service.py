@@ -54,7 +54,7 @@ class Running:
     def __init__(self, job: Job, logs: Path) -> None:
         self.name = job.name
         self.log = logs / f"{job.name}.log"
-        logs.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         supervisor = (sys.executable, "-m", "demo.stack.supervisor", str(job.grace), job.stop_signal.name)
         with self.log.open("wb") as log:
             self._supervisor = subprocess.Popen(

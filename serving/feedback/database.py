@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from serving.private import make_private
 from snap2caption.errors import UserError
 
 _BUSY_SECONDS = 10.0
@@ -62,6 +63,7 @@ class Database:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.executescript(_TABLES)
+            make_private(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -12,6 +12,7 @@ import httpx
 import patience
 import pytest
 from confidence import is_less, is_more
+from exposed import exposed
 from open_doors import check_doors
 from PIL import Image
 
@@ -64,6 +65,13 @@ def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, regi
 
 def test_no_port_is_open_to_other_machines_or_to_pages_of_another_origin(outcome: Outcome, state: Path) -> None:
     assert check_doors(state) >= 9
+
+
+def test_what_the_stack_writes_is_its_users_alone(outcome: Outcome, state: Path) -> None:
+    """Volumes of photos, artifacts, the database and the logs of Airflow."""
+    assert state.stat().st_mode & 0o077 == 0
+    for part in ("airflow", "mlflow", "seaweedfs", "serving"):
+        assert exposed(state / part) == []
 
 
 def test_captions_of_held_out_photos_name_what_they_show(outcome: Outcome) -> None:

@@ -110,3 +110,13 @@ def test_no_secret_has_a_place_in_it(part: str) -> None:
 def test_the_service_tells_its_health() -> None:
     (check,) = of(read("serving"), "HEALTHCHECK")
     assert "/healthz" in check
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_written_is_the_users_alone(part: str) -> None:
+    """Its folder, and whatever is in it: the command sets the umask (`tests/unit/snap2caption/test_main.py`), and nothing else is run."""
+    instructions = read(part)
+    (user,) = (run for run in of(instructions, "RUN") if "useradd" in run)
+    assert "install --directory --mode=0700 --owner=snap2caption" in user
+    (entry,) = of(instructions, "ENTRYPOINT")
+    assert entry in {'["python3", "-m", "snap2caption"]', '["snap2caption"]'}

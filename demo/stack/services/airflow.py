@@ -28,7 +28,7 @@ class AirflowAccess:
 def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Service, AirflowAccess]:
     """Return how to run Airflow with its data under *state*, its tasks being clients of the other services, and how to reach it."""
     home = state / "airflow"
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = ports.get("airflow")
     url = f"http://{HOST}:{port}"
     secret = _secrets(home / "secrets.json")

@@ -11,7 +11,7 @@ from demo.stack.service import Service
 def mlflow(state: Path, ports: Ports) -> tuple[Service, str]:
     """Return how to run MLflow with its data under *state*, and its address."""
     folder = state / "mlflow"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = ports.get("mlflow")
     service = Service(
         name="mlflow",

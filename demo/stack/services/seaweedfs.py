@@ -33,7 +33,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Conso
     """
     weed = _find_binary()
     data = state / "seaweedfs"
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
     access, secret, password = _keys(state / "seaweedfs.keys")
     port = {name: ports.get(f"seaweedfs-{name}") for name in ("s3", "filer", "master", "volume", "admin")}
     url = f"http://{HOST}:{port['s3']}"

@@ -17,6 +17,7 @@ import httpx
 import patience
 import psutil
 import pytest
+from exposed import exposed
 from open_doors import check_doors
 from patience import LONGEST, until
 
@@ -146,6 +147,7 @@ def test_the_object_store_starts_answers_and_keeps_its_data(tmp_path: Path) -> N
             assert patience.get(client["AWS_ENDPOINT_URL"]).status_code == httpx.codes.FORBIDDEN
             # S3, the console, the metrics, and the server's parts among themselves.
             assert check_doors(tmp_path) >= 6
+            assert exposed(tmp_path / "seaweedfs") == []
         with pytest.raises(httpx.TransportError):
             patience.get(client["AWS_ENDPOINT_URL"])
 
