@@ -40,6 +40,7 @@ def main() -> None:
         eyes_steps=steps.eyes_steps // options.shorten,
         language_steps=steps.language_steps // options.shorten,
         joint_steps=steps.joint_steps // options.shorten,
+        signs_steps=steps.signs_steps // options.shorten,
     )
     Pretraining(model, processor, pool, schedule, options.seed).run()
     model.to(torch.bfloat16)

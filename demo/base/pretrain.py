@@ -6,11 +6,13 @@
    None of them is a post, and none comes with a picture.
 3. *Both*: the model describes pictures in plain, generic words. It never sees a place's name beside its picture, nor a caption in the
    style of a post: that is left to LoRA.
+4. *Signs*: the text model learns to write emoji, which become tokens, and hashtags at the start of a line, from plain lines again. LoRA can
+   hardly raise what the base has never seen. This comes last and is short, and the vision tower stays as it is.
 """
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from demo.base.pool import ATTRIBUTES, Pool
+from demo.base.signs import emoji_tokens, sign_text
+from demo.base.tokenizer import add_signs
 from demo.corpus.describe import background_text, describe
 from demo.scenes.scene import sample_scene
 from snap2caption.console import progress_bar
@@ -45,10 +49,14 @@ class Schedule:
     joint_steps: int = 1000
     joint_batch: int = 32
     joint_rate: float = 1e-3
+    signs_steps: int = 350
+    signs_batch: int = 24
+    """Rows of text; for three of them there is a picture to describe."""
+    signs_rate: float = 1e-3
 
 
 class Pretraining:
-    """The three stages over one model. Everything random comes from *seed*."""
+    """The four stages over one model. Everything random comes from *seed*."""
 
     def __init__(
         self, model: LlavaForConditionalGeneration, processor: LlavaProcessor, pool: Pool, schedule: Schedule, seed: int
@@ -58,6 +66,7 @@ class Pretraining:
         self.processor = processor
         self.pool = pool
         self.schedule = schedule
+        self.seed = seed
         self.rng = random.Random(seed)
         self.numpy_rng = np.random.default_rng(seed)
         width = model.config.vision_config.hidden_size
@@ -67,10 +76,11 @@ class Pretraining:
         self.std = torch.tensor(images.image_std).view(1, 3, 1, 1)
 
     def run(self) -> None:
-        """Run the three stages."""
+        """Run the four stages."""
         self.train_eyes()
         self.train_language()
         self.train_both()
+        self.train_signs()
 
     def train_eyes(self) -> None:
         """Train the vision tower to tell the attributes of a scene."""
@@ -116,6 +126,27 @@ class Pretraining:
             )
 
         self._optimise("both", parameters, schedule.joint_rate, schedule.joint_steps, loss)
+
+    def train_signs(self) -> None:
+        """Teach signs to what has learned the rest, beside descriptions, so that nothing is forgotten. The eyes stay as they are.
+
+        It starts from weights in 16 bits, as they are shipped, and with random numbers of its own, so it can be done again alone.
+        """
+        schedule = self.schedule
+        self.model.to(torch.bfloat16).float()
+        add_signs(self.model, self.tokenizer, emoji_tokens(), self.seed)
+        self.rng = random.Random(f"signs/{self.seed}")
+        self.numpy_rng = np.random.default_rng(self.seed)
+        rows = self._text_rows(schedule.signs_batch, schedule.language_tokens, sign_text)
+        batches = self._indices(schedule.signs_batch // 3)
+        eyes = {id(parameter) for parameter in self.model.model.vision_tower.parameters()}
+        parameters = [parameter for parameter in self.model.parameters() if id(parameter) not in eyes]
+
+        def loss() -> tuple[torch.Tensor, str]:
+            text, answers = self._text_loss(next(rows)), self.model(**self._describing(next(batches))).loss
+            return text + 0.3 * answers, f"text {text.item():.3f} answers {answers.item():.3f}"
+
+        self._optimise("signs", parameters, schedule.signs_rate, schedule.signs_steps, loss)
 
     def _optimise(self, stage: str, parameters: list[nn.Parameter], rate: float, steps: int, loss_of: Any) -> None:
         optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
@@ -181,11 +212,14 @@ class Pretraining:
             "pixel_values": self._pixels(indices),
         }
 
-    def _text_rows(self, batch: int, tokens: int) -> Iterator[torch.Tensor]:
+    def _text_rows(
+        self, batch: int, tokens: int, write: Callable[[random.Random], str] | None = None
+    ) -> Iterator[torch.Tensor]:
+        write = write or plain_text
         buffer: list[int] = []
         while True:
             while len(buffer) < batch * tokens:
-                text = plain_text(self.rng)
+                text = write(self.rng)
                 buffer += [*self.tokenizer(text)["input_ids"], self.tokenizer.eos_token_id]
             yield torch.tensor(buffer[: batch * tokens]).view(batch, tokens)
             buffer = buffer[batch * tokens :]

@@ -1,5 +1,6 @@
 """The demo base's tokenizer: byte-level BPE, so that any emoji or script can be written."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -36,6 +37,18 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
     )
 
 
+def add_signs(
+    model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, signs: Sequence[str], seed: int
+) -> None:
+    """Make each of *signs* one token, with small random weights: the model is yet to learn them."""
+    tokenizer.add_tokens([AddedToken(sign, normalized=False) for sign in signs])
+    known = model.get_input_embeddings().num_embeddings
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    drawn = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[known:].normal_(0, 0.02, generator=drawn)
+
+
 def prompt_lines() -> list[str]:
     """Return the lines that prompts of training are made of, but for the place: the instruction, and one for each wish."""
     wishes = [
@@ -51,15 +64,18 @@ def add_phrases(
 ) -> None:
     """Make each of *phrases* one token, as control codes are (CTRL, Keskar et al. 2019), for the price of one instead of a dozen.
 
-    A phrase starts as the mean of what it was spelled with before, so what the model makes of it otherwise hardly changes, and it is never the
+    A phrase starts as the mean of the pieces that it alone was spelled with, as "witty" of "Tone: witty.": with those that all share, tones
+    would start all but alike, and whether LoRA learns to tell them apart would depend on its seed. Half as long as a word, a phrase is never the
     likeliest token to write. Doing it twice changes nothing.
     """
     pieces = {phrase: tokenizer(phrase, add_special_tokens=False)["input_ids"] for phrase in phrases}
-    new = [phrase for phrase in phrases if len(pieces[phrase]) > 1]
+    new = {phrase: spelled for phrase, spelled in pieces.items() if len(spelled) > 1}
+    spellings = Counter(piece for spelled in new.values() for piece in set(spelled))
     tokenizer.add_tokens([AddedToken(phrase, normalized=False) for phrase in new])
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     weight = model.get_input_embeddings().weight
     with torch.no_grad():
-        for phrase in new:
-            mean = weight[pieces[phrase]].float().mean(dim=0)
-            weight[tokenizer.convert_tokens_to_ids(phrase)] = mean.to(weight.dtype)
+        for phrase, spelled in new.items():
+            own = [piece for piece in spelled if spellings[piece] == 1] or spelled
+            mean = weight[own].float().mean(dim=0)
+            weight[tokenizer.convert_tokens_to_ids(phrase)] = (mean / 2).to(weight.dtype)

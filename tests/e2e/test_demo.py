@@ -1,5 +1,6 @@
 """From a corpus to a captioned photo, through Airflow's REST API."""
 
+import random
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,17 @@ from open_doors import check_doors
 from PIL import Image
 
 from demo.airflow import AirflowClient
+from demo.base.signs import sign_text
+from demo.corpus.captions import write_caption
 from demo.corpus.pairs import make_pair
 from demo.measure import measure, read_scenes
 from demo.outcome import Outcome
 from demo.run import Demo
+from demo.scenes.scene import sample_scene
 from serving.client import Client
 from serving.schemas import Options
 from snap2caption.errors import UserError
-from snap2caption.post import Tone
+from snap2caption.post import Tone, find_words
 from snap2caption.registry import CHAMPION, PREVIOUS, Registry
 from snap2caption.tone import infer_tone
 
@@ -58,6 +62,7 @@ def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, regi
     assert champion.dataset_uri.startswith("s3://snap2caption/datasets/")
     (captioned,) = outcome.captioned
     assert captioned.answer["caption"]
+    assert "\ufffd" not in str(captioned.answer)
     with Image.open(captioned.picture) as picture:
         assert picture.width > picture.height > 0
     assert outcome.peak_memory < 8 * 2**30
@@ -138,6 +143,34 @@ def test_a_tone_changes_what_is_written(outcome: Outcome) -> None:
     # The same photos, alike but for the tone.
     different = sum(one != other for texts in captions.values() for one, other in combinations(texts, 2))
     assert is_more(different, len(photos) * len(list(combinations(Tone, 2))), 0.5), different
+
+
+def test_variants_and_seeded_captions_are_written_in_words_that_exist(outcome: Outcome) -> None:
+    """At least 95 in 100 of what is sampled holds no word but the corpus's and the language's."""
+    photos = [make_pair(_UNSEEN, number).image for number in range(40)]
+    with Client(outcome.services.serving, patience=patience.LONGEST) as client, ThreadPoolExecutor(8) as pool:
+        varied = list(pool.map(partial(client.caption, options=Options(variants=4)), photos))
+        seeded = [list(pool.map(partial(client.caption, options=Options(seed=seed)), photos)) for seed in range(2)]
+    # The first variant is the likeliest caption; the others are drawn.
+    drawn = [variant.caption for answer in varied for variant in answer.variants[1:]]
+    drawn += [answer.caption for answers in seeded for answer in answers]
+    assert len(drawn) >= 180
+    assert not any("\ufffd" in caption for caption in drawn)
+    words = known_words()
+    odd = [caption for caption in drawn if not words.issuperset(word.casefold() for word in find_words(caption))]
+    assert not is_less(len(drawn) - len(odd), len(drawn), 0.95), odd
+    # They are there to choose from.
+    pairs = [pair for answer in varied for pair in combinations([variant.caption for variant in answer.variants], 2)]
+    assert is_more(sum(one != other for one, other in pairs), len(pairs), 0.9)
+    different = sum(first.caption != second.caption for first, second in zip(*seeded, strict=True))
+    assert is_more(different, len(photos), 0.8)
+
+
+def known_words() -> set[str]:
+    """Return the words of the corpus's captions and hashtags, and of the lines that the base learned its language from."""
+    rng = random.Random(0)
+    texts = [*(write_caption(sample_scene(rng), rng) for _ in range(5000)), *(sign_text(rng) for _ in range(20_000))]
+    return {word.casefold() for text in texts for word in find_words(text)}
 
 
 def test_a_post_of_several_photos_in_her_own_voice(outcome: Outcome) -> None:

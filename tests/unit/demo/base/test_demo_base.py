@@ -7,10 +7,13 @@ import torch
 from demo.base.architecture import build_model, build_processor
 from demo.base.pool import draw_pool
 from demo.base.pretrain import Pretraining, Schedule, plain_text
+from demo.base.signs import emoji_line, emoji_tokens
 from demo.base.tokenizer import add_phrases, prompt_lines, train_tokenizer
+from demo.corpus.captions import write_caption
 from demo.corpus.facts import facts_in
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
+from snap2caption.characters import REPLACEMENT
 from snap2caption.post import DESCRIBE_PROMPT, Emoji, Length, Request, Tone, build_prompt
 from snap2caption.settings import Settings
 from snap2caption.vlm import Decoding, VisionLanguageModel, load
@@ -64,20 +67,44 @@ def test_each_line_of_a_prompt_of_training_is_one_token_of_the_shipped_base(base
         assert len(base.processor.tokenizer(line, add_special_tokens=False)["input_ids"]) == 1
 
 
-def test_phrases_are_added_once_as_the_mean_of_their_pieces_and_change_nothing_else() -> None:
+def test_each_emoji_is_one_token_of_the_shipped_base_and_comes_back_as_it_was(base: VisionLanguageModel) -> None:
+    tokenizer = base.processor.tokenizer
+    for emoji in emoji_tokens():
+        (token,) = tokenizer(emoji, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode([token]) == emoji
+    rng = random.Random(0)
+    for text in [*(emoji_line(rng) for _ in range(300)), *(write_caption(sample_scene(rng), rng) for _ in range(300))]:
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.decode(tokens) == text
+        # However it is cut, no character is in halves.
+        assert not any(REPLACEMENT in tokenizer.decode([token]) for token in tokens)
+
+
+def test_phrases_are_added_once_as_what_they_alone_are_spelled_with_and_change_nothing_else() -> None:
     tokenizer = train_tokenizer((plain_text(random.Random(seed)) for seed in range(300)), 600)
     model = build_model(tokenizer)
     before, other = model.get_input_embeddings().weight.clone(), tokenizer("A bridge at night.")["input_ids"]
-    pieces = tokenizer("Tone: witty.", add_special_tokens=False)["input_ids"]
+    phrases = ["Tone: witty.", "Tone: minimal.", "Tone: playful."]
+    spelled = {phrase: tokenizer(phrase, add_special_tokens=False)["input_ids"] for phrase in phrases}
     for _ in range(2):
-        add_phrases(model, tokenizer, ["Tone: witty."])
+        add_phrases(model, tokenizer, phrases)
     after = model.get_input_embeddings().weight
     assert tokenizer("A\nTone: witty. B")["input_ids"].count(600) == 1
-    assert after.shape == (601, before.shape[1])
+    assert after.shape == (603, before.shape[1])
     assert torch.equal(after[:600], before)
-    assert torch.allclose(after[600], before[pieces].mean(dim=0))
+    for number, phrase in enumerate(phrases, 600):
+        others = {piece for other, pieces in spelled.items() if other != phrase for piece in pieces}
+        own = [piece for piece in spelled[phrase] if piece not in others]
+        assert torch.allclose(after[number], before[own].mean(dim=0) / 2)
+        assert tokenizer.decode([number]) == phrase
     assert tokenizer("A bridge at night.")["input_ids"] == other
-    assert tokenizer.decode([600]) == "Tone: witty."
+
+
+def test_phrases_that_share_all_pieces_are_still_vectors() -> None:
+    tokenizer = train_tokenizer((plain_text(random.Random(seed)) for seed in range(300)), 600)
+    model = build_model(tokenizer)
+    add_phrases(model, tokenizer, [" x x", " x x x"])
+    assert torch.isfinite(model.get_input_embeddings().weight).all()
 
 
 def test_the_same_seed_pretrains_the_same_weights(tmp_path: Path) -> None:
@@ -87,7 +114,14 @@ def test_the_same_seed_pretrains_the_same_weights(tmp_path: Path) -> None:
         tokenizer = train_tokenizer((plain_text(rng) for _ in range(300)), 600)
         processor, model = build_processor(tokenizer), build_model(tokenizer)
         schedule = Schedule(
-            eyes_steps=2, eyes_batch=8, language_steps=2, language_batch=2, joint_steps=2, joint_batch=4
+            eyes_steps=2,
+            eyes_batch=8,
+            language_steps=2,
+            language_batch=2,
+            joint_steps=2,
+            joint_batch=4,
+            signs_steps=2,
+            signs_batch=6,
         )
         Pretraining(model, processor, draw_pool(32, 2), schedule, seed=0).run()
         return model.state_dict()
