@@ -4,6 +4,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+AUDIT := $(VENV)/audit/bin/pip-audit
 LABEL_STUDIO := $(VENV)/label-studio/migrated/label_studio.sqlite3
 # torch's build, cpu or cuda, which is larger by 4 GB of CUDA libraries.
 TORCH ?= $(if $(wildcard /proc/driver/nvidia/version),cuda,cpu)
@@ -37,7 +38,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint lock pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -50,7 +51,7 @@ $(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt
 	@./scripts/install-system-packages $(LOG) "[1/4] system packages" aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
 	@$(call has_pip,$(BIN)) || $(STEP) "[2/4] virtual environment" $(PYTHON) -m venv $(VENV)
 	@$(STEP) "[3/4] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
-	@$(STEP) "[4/4] everything else" sh -c '$(call LOCKED,$(BIN),dev) \
+	@$(STEP) "[4/4] everything else" sh -c '$(call LOCKED,$(BIN),dev) --no-deps \
 		&& $(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .'
 	@touch $@
 
@@ -77,7 +78,7 @@ $(VENV)/qlora: locks/qlora.txt | $(INSTALLED)
 	@$(STEP) "[1/1] bitsandbytes" $(call LOCKED,$(BIN),qlora) --no-deps --target $@.draft
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
-test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) lint ## every check and every test but the chaos runs
+test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) $(AUDIT) lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
@@ -95,6 +96,21 @@ lint: $(INSTALLED) ## style, types, import rules, and that locks and pins agree
 lock: ## write locks/ anew, with all hashes, after a change of pyproject.toml or constraints (asks the package indexes)
 	@[ -x $(BIN)/uv ] || $(MAKE) --no-print-directory install
 	@$(BIN)/python -m supply_chain lock
+
+$(AUDIT): locks/audit.txt | $(INSTALLED)
+	@$(call has_pip,$(VENV)/audit/bin) || $(STEP) "[1/2] an environment for audits" $(PYTHON) -m venv $(VENV)/audit
+	@$(STEP) "[2/2] pip-audit and CycloneDX" $(call LOCKED,$(VENV)/audit/bin,audit)
+	@touch $@
+
+audit: $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV_URL; status 3 where it can't be asked)
+	@$(BIN)/python -m supply_chain audit
+
+sbom: $(AUDIT) ## what each image holds, with hashes, as CycloneDX in build/sbom/
+	@mkdir -p build/sbom
+	@for part in serving training; do \
+		cat locks/torch-$(TORCH).txt locks/$$part.txt | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+			--output-file build/sbom/$$part-$(TORCH).cdx.json - && echo build/sbom/$$part-$(TORCH).cdx.json || exit 1; \
+	done
 
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
 	@$(BIN)/python -m supply_chain pin-images

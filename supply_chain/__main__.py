@@ -1,19 +1,21 @@
-"""The command line of the supply chain: ``python -m supply_chain lock | check | pin-images``."""
+"""The command line of the supply chain: ``python -m supply_chain lock | check | pin-images | audit``."""
 
+import os
 import sys
 from pathlib import Path
 
 import httpx
 
-from supply_chain import agreement, images, lock
+from supply_chain import agreement, audit, images, licenses, lock
 from supply_chain.requirements import LockError
 
 ROOT = Path(__file__).parents[1]
+OSV = "https://api.osv.dev/v1/query"
 
 
 def check() -> int:
     """Say what disagrees, and which images are known by their tag alone."""
-    found = [*agreement.disagreements(ROOT), *images.disagreements(ROOT)]
+    found = [*agreement.disagreements(ROOT), *images.disagreements(ROOT), *licenses.unknown_licenses(ROOT)]
     for sentence in found:
         print(f"error: {sentence}", file=sys.stderr)
     if not found and (loose := images.unpinned(ROOT)):
@@ -33,13 +35,28 @@ def pin_images() -> int:
     return 0
 
 
+def audit_locks() -> int:
+    """Say every known vulnerability. Status 1 if there are some, 3 if the database could not be asked."""
+    try:
+        count, findings = audit.audit(
+            ROOT, Path(sys.prefix) / "audit" / "bin" / "pip-audit", os.environ.get("OSV_URL", OSV)
+        )
+    except audit.AuditError as error:
+        print(f"NOT AUDITED: {error}", file=sys.stderr)
+        return 3
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} known vulnerabilities in {count} locked packages.", file=sys.stderr)
+    return 1 if findings else 0
+
+
 def make_locks() -> int:
     """Write the locks."""
     lock.make(ROOT)
     return 0
 
 
-COMMANDS = {"check": check, "lock": make_locks, "pin-images": pin_images}
+COMMANDS = {"audit": audit_locks, "check": check, "lock": make_locks, "pin-images": pin_images}
 
 
 def main(arguments: list[str]) -> int:

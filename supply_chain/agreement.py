@@ -9,11 +9,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from supply_chain.lock import LABEL_STUDIO, LOCKS, TORCH, Lock
+from supply_chain.lock import LABEL_STUDIO, LOCKS, TOOLS, TORCH, TORCH_BUILDS, Lock
 from supply_chain.requirements import SHA256, LockError, Pins, read
 
 PROJECT = canonicalize_name("snap2caption")
-TORCH_BUILDS = ("torch-cpu.txt", "torch-cuda.txt")
 SERVER = f"{LABEL_STUDIO}.txt"
 REMEDY = "run `make lock`"
 
@@ -34,7 +33,7 @@ def _disagreements(root: Path) -> Iterable[str]:
     declared = {"": project["project"]["dependencies"], **project["project"]["optional-dependencies"]}
     extras = {name: [Requirement(text) for text in texts] for name, texts in declared.items()}
     constraints = read(root / "constraints.txt")
-    names = [*(lock.name for lock in LOCKS), *TORCH_BUILDS, "build.txt"]
+    names = [*(lock.name for lock in LOCKS), *TORCH_BUILDS, *(f"{name}.txt" for name in TOOLS)]
     locks = {name: read(root / "locks" / name) for name in names}
     server = read(root / "locks" / SERVER)
 

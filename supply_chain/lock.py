@@ -46,7 +46,6 @@ class Lock:
 
 LOCKS = (
     Lock("dev"),
-    Lock("audit"),
     Lock("serving"),
     Lock("training"),
     Lock("tracing", base="serving"),
@@ -54,6 +53,12 @@ LOCKS = (
     Lock("ray", base="training"),
     Lock("wandb", base="training"),
 )
+
+TORCH_BUILDS = ("torch-cpu.txt", "torch-cuda.txt")
+TOOLS = {"build": ("setuptools", "wheel"), "audit": ("cyclonedx-bom", "pip-audit")}
+"""Locks of what no part needs: what builds our package, and what audits."""
+IMAGE_LOCKS = (TORCH_BUILDS[0], *(lock.name for lock in LOCKS if lock.extra != "dev"))
+"""What an image may hold."""
 
 
 def make(root: Path) -> None:
@@ -80,7 +85,8 @@ def make(root: Path) -> None:
     for lock in LOCKS:
         left = {torch.name, *gpu} | ({*resolved[lock.base]} if lock.base else set())
         write(locks / lock.name, [pin for name, pin in resolved[lock.extra].items() if name not in left], header)
-    write(locks / "build.txt", _resolve(root, "constraints.txt", "-", text="setuptools\nwheel\n").values(), header)
+    for name, packages in TOOLS.items():
+        write(locks / f"{name}.txt", _resolve(root, "constraints.txt", "-", text="\n".join(packages)).values(), header)
     constrained = "constraints-label-studio.txt"
     built = [f"--no-binary={name}" for name in SOURCE_ONLY]
     pins = _resolve(root, constrained, "-", *built, text=LABEL_STUDIO)

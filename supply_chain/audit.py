@@ -1,0 +1,77 @@
+"""Known vulnerabilities of everything that is locked, asked of an advisory database by pip-audit."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from supply_chain.lock import LABEL_STUDIO, LOCKS, TOOLS, TORCH_BUILDS
+from supply_chain.requirements import Pin, read
+
+SERVERS = (f"{LABEL_STUDIO}.txt",)
+OURS = (*(lock.name for lock in LOCKS), *(f"{name}.txt" for name in TOOLS), *TORCH_BUILDS)
+
+
+class AuditError(RuntimeError):
+    """The database could not be asked, or not about everything, so that nothing is known; the message says why."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One vulnerability of one locked package; ``fixed`` are the releases without it."""
+
+    package: str
+    version: str
+    vulnerability: str
+    fixed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        remedy = f"take {' or '.join(self.fixed)}" if self.fixed else "no release is without it yet"
+        return f"{self.package} {self.version} has {self.vulnerability}: {remedy}."
+
+
+def audit(root: Path, pip_audit: Path, database: str) -> tuple[int, list[Finding]]:
+    """Return how many packages of the locks at *root* were asked about, and what the OSV *database* at that URL knows of them.
+
+    Raises:
+        AuditError: an answer is missing for one of them. An audit of a part is none.
+    """
+    count, findings = 0, []
+    for names in (OURS, SERVERS):  # each may have a version of its own
+        pins = {pin.name: pin for name in names for pin in read(root / "locks" / name).values()}
+        count += len(pins)
+        findings += _ask(pins.values(), pip_audit, database)
+    return count, findings
+
+
+def _ask(pins: Iterable[Pin], pip_audit: Path, database: str) -> list[Finding]:
+    wanted = {pin.name: f"{pin.name}=={pin.version}\n" for pin in pins}
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.writelines(wanted.values())
+        file.flush()
+        options = [
+            "--disable-pip",
+            "--no-deps",
+            "--format=json",
+            "--progress-spinner=off",
+            "--vulnerability-service=osv",
+        ]
+        command = [str(pip_audit), *options, f"--osv-url={database}", f"--requirement={file.name}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        answered = {each["name"]: each for each in json.loads(done.stdout)["dependencies"]}
+    except (ValueError, KeyError) as error:
+        reason = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+        raise AuditError(
+            f"{database} could not be asked, so nothing is known of {len(wanted)} packages: {reason}"
+        ) from error
+    unknown = sorted(name for name in wanted if "vulns" not in answered.get(name, {}))
+    if unknown:
+        raise AuditError(f"{database} has no answer for {', '.join(unknown)}, so the audit is none; try again.")
+    return [
+        Finding(each["name"], each["version"], found["id"], tuple(found["fix_versions"]))
+        for each in answered.values()
+        for found in each["vulns"]
+    ]  # fmt: skip

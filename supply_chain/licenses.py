@@ -1,0 +1,57 @@
+"""Licenses of what the images hold, as the installed packages state them."""
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageMetadata, PackageNotFoundError, metadata
+from pathlib import Path
+
+from supply_chain.lock import IMAGE_LOCKS
+from supply_chain.requirements import read
+
+PERMISSIVE = frozenset(
+    {
+        *("MIT", "MIT License", "MIT-0", "MIT-CMU", "ISC", "ISC License (ISCL)"),
+        *("Apache-2.0", "Apache 2.0", "Apache 2.0 License", "Apache Software License", "LLVM-exception"),
+        *("BSD License", "BSD-2-Clause", "BSD-3-Clause", "3-Clause BSD License", "FreeBSD", "BSL-1.0"),
+        *("PSF-2.0", "Python Software Foundation License", "CNRI-Python"),
+        *("MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"),
+    }
+)
+"""Licenses that ask for notices, and at most, as MPL does, for changes of their own files; by their SPDX names and as packages write them."""
+WEIGHED = {
+    "huey": "MIT, by its repository; the package states none",
+    "skops": "BSD-3-Clause, by its repository; the package says 'OSI Approved'",
+    "pycocoevalcap": "BSD-2-Clause, by its repository; the package says UNKNOWN",
+    "pi-heif": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
+}
+"""Packages whose statement does not tell, and why they are taken."""
+
+
+def unknown_licenses(root: Path) -> list[str]:
+    """Return a sentence for each installed package of an image's lock whose license is neither permissive nor weighed here."""
+    names = sorted({name for lock in IMAGE_LOCKS for name in read(root / "locks" / lock)} - WEIGHED.keys())
+    return [sentence for name in names for sentence in _judge(name)]
+
+
+def _judge(name: str) -> Iterable[str]:
+    try:
+        stated = _stated(metadata(name))
+    except PackageNotFoundError:
+        return
+    words = [word.strip() for word in re.split(r"\b(?:AND|OR|WITH)\b|[|,]", stated)]
+    if not PERMISSIVE.issuperset(words):
+        yield f"{name} has the license {stated or 'none'!r}; read it, then add it to supply_chain/licenses.py, or do without it."
+
+
+def _stated(package: PackageMetadata) -> str:
+    classifiers = [
+        text.rpartition("::")[2].strip()
+        for text in package.get_all("Classifier") or ()
+        if text.startswith("License ::")
+    ]
+    texts = [
+        *(package.get_all("License-Expression") or ()),
+        " | ".join(classifiers),
+        *(package.get_all("License") or ()),
+    ]
+    return next((text for text in texts if text), "")

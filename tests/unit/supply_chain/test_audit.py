@@ -1,0 +1,74 @@
+"""Known vulnerabilities, by the real pip-audit, asked of a database that speaks OSV's protocol."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from web_server import listening
+
+from supply_chain.audit import OURS, SERVERS, AuditError, audit
+
+pytestmark = pytest.mark.unit
+
+PIP_AUDIT = Path(sys.prefix) / "audit" / "bin" / "pip-audit"
+HOLE = {
+    "id": "PYSEC-2026-1",
+    "details": "A hole.",
+    "affected": [
+        {
+            "package": {"name": "holey", "ecosystem": "PyPI"},
+            "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "1.2"}]}],
+            "versions": ["1.1"],
+        }
+    ],
+}
+
+
+async def query(request: Request) -> Response:
+    asked = await request.json()
+    if asked["package"]["name"] == "broken":
+        return Response(status_code=500)
+    return JSONResponse({"vulns": [HOLE]} if (asked["package"]["name"], asked["version"]) == ("holey", "1.1") else {})
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    with listening(Starlette(routes=[Route("/v1/query", query, methods=["POST"])])) as url:
+        yield f"{url}v1/query"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose locks have one package each."""
+    (tmp_path / "locks").mkdir()
+    for name in (*OURS, *SERVERS):
+        lock(tmp_path, name, "sound==2.0")
+    return tmp_path
+
+
+def lock(project: Path, name: str, requirement: str) -> None:
+    (project / "locks" / name).write_text(f"{requirement} --hash=sha256:{'0' * 64}\n")
+
+
+@pytest.mark.parametrize("name", ["dev.txt", "torch-cuda.txt", "label-studio.txt"])
+def test_a_vulnerability_in_any_lock_is_told_with_its_remedy(project: Path, database: str, name: str) -> None:
+    lock(project, name, "holey==1.1")
+    count, (finding,) = audit(project, PIP_AUDIT, database)
+    assert count == (2 if name in SERVERS else 3)
+    assert str(finding) == "holey 1.1 has PYSEC-2026-1: take 1.2."
+
+
+def test_sound_packages_are_told_as_such(project: Path, database: str) -> None:
+    assert audit(project, PIP_AUDIT, database) == (2, [])
+
+
+@pytest.mark.parametrize("trouble", ["away", "broken"])
+def test_a_database_without_an_answer_is_no_clean_bill(project: Path, database: str, trouble: str) -> None:
+    lock(project, "dev.txt", f"{trouble}==1.0")
+    with pytest.raises(AuditError, match="could not be asked, so nothing is known"):
+        audit(project, PIP_AUDIT, "http://127.0.0.1:9/v1/query" if trouble == "away" else database)

@@ -1,0 +1,24 @@
+"""Licenses of what the images hold."""
+
+from pathlib import Path
+
+import pytest
+
+from snap2caption.settings import ROOT
+from supply_chain.licenses import unknown_licenses
+from supply_chain.lock import IMAGE_LOCKS
+
+pytestmark = pytest.mark.unit
+
+
+def test_all_that_images_hold_may_be_passed_on() -> None:
+    assert unknown_licenses(ROOT) == []
+
+
+def test_a_license_that_asks_for_more_is_told(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    for name in IMAGE_LOCKS:
+        # Under the LGPL: for the tests alone.
+        (tmp_path / "locks" / name).write_text("psycopg2-binary==2.9.12\n")
+    (sentence,) = unknown_licenses(tmp_path)
+    assert sentence.startswith("psycopg2-binary has the license 'GNU Library or Lesser General Public License (LGPL)'")
