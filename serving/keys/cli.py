@@ -40,7 +40,7 @@ def new(
     """Make a key, of a new creator or one more of a known one. It is printed once, and can't be shown again."""
     from serving.keys.store import new_creator
 
-    store = _store()
+    store = _store(make=True)
     if creator is not None and not store.keys(_checked(creator)):
         raise UserError(f"No key is {creator}'s; `snap2caption key list` names the creators that there are.")
     _print_new(*store.add(creator or new_creator(), name, None if days is None else days * _DAY), as_json=as_json)
@@ -50,7 +50,11 @@ def list_(
     creator: Annotated[str | None, typer.Option(help="Only this creator's.")] = None, as_json: AsJson = False
 ) -> None:
     """List the keys: their ids, creators, names and times, and never a key."""
-    found = [_document(key) for key in _store().keys(None if creator is None else _checked(creator))]
+    from serving.settings import read_settings
+
+    whose = None if creator is None else _checked(creator)
+    there = read_settings().key_file.exists()
+    found = [_document(key) for key in _store().keys(whose)] if there else []
     lines = ["  ".join(str(value or "-") for value in one.values()) for one in found]
     print_result("\n".join(["  ".join(found[0]), *lines]) if found else "There are no keys.", found, as_json=as_json)
 
@@ -93,11 +97,15 @@ def migrate(as_json: AsJson = False) -> None:
     print_result(text, {"creators": moved.creators, "feedback": moved.feedback}, as_json=as_json)
 
 
-def _store() -> "KeyStore":
+def _store(*, make: bool = False) -> "KeyStore":
+    """Open the key store. It is made only with the first key: once it is there, services ask for keys."""
     from serving.keys.store import KeyStore
     from serving.settings import read_settings
 
-    return KeyStore(read_settings().key_file)
+    path = read_settings().key_file
+    if not make and not path.exists():
+        raise UserError(f"There are no keys in {path}; `snap2caption key new` makes one.")
+    return KeyStore(path)
 
 
 def _checked(creator: str) -> str:

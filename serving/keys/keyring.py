@@ -25,6 +25,7 @@ class Keyring:
         self._hashes = {digest: digest for digest in hashes}
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._there: tuple[int, int] | None = None
         self._asked = bool(hashes)
 
     @property
@@ -49,16 +50,35 @@ class Keyring:
         return key.creator if hmac.compare_digest(same, digest) and valid else None
 
     def _look(self, digest: str) -> tuple[str, Key] | None:
-        if self._connection is None and not self._path.exists():
-            return None
         try:
-            if self._connection is None:
-                # Never to make one: a file that is lost lets nobody in.
-                there = f"{self._path.absolute().as_uri()}?mode=rw"
-                self._connection = sqlite3.connect(
-                    there, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-                )
-            row = self._connection.execute(_LOOK, (digest,)).fetchone()
-        except sqlite3.Error as error:
+            connection = self._opened()
+            row = connection.execute(_LOOK, (digest,)).fetchone() if connection else None
+        except (sqlite3.Error, OSError) as error:
             raise UserError(f"The keys in {self._path} can't be read ({error}); check the file.") from error
         return None if row is None else (row[0], Key(*row[1:]))
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """Return the file that is there now: one that was lost, or that another was put in place of, lets nobody in."""
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._close()
+            return None
+        there = found.st_dev, found.st_ino
+        if there != self._there:
+            self._close()
+            # Never to make one.
+            self._connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._there = there
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._there = None

@@ -27,8 +27,10 @@ def migrate(settings: ServingSettings, feedback_uri: str) -> Moved:
     Every step changes nothing where it was done before, so it can be cut off anywhere and run again, on each machine that serves.
 
     Raises:
-        UserError: a service delivers feedback from here, or a file or the store can't be used.
+        UserError: there is nothing to take in, a service delivers feedback from here, or a file or the store can't be used.
     """
+    if not settings.api_key_hashes and not settings.key_file.exists():
+        raise UserError("No keys are set; set SNAP2CAPTION_SERVING_API_KEY_HASHES as the service has it.")
     keys = KeyStore(settings.key_file)
     for digest in settings.api_key_hashes:
         keys.adopt(digest)

@@ -90,8 +90,17 @@ def test_a_rotated_key_is_good_for_as_long_as_the_one_before(run: Any) -> None:
     assert run("rotate", again["id"], "--days", "90")["expires"] > again["expires"]
 
 
+@pytest.mark.parametrize("command", [("revoke", "none"), ("rotate", "none"), ("migrate",)])
+def test_only_a_key_makes_the_file_that_closes_a_service(run: Any, path: Path, command: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"(There are no keys|No keys are set).*; \S+"):
+        run(*command)
+    assert run("list") == []
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("command", [("revoke", "none"), ("rotate", "none")])
 def test_a_key_that_is_none_is_one_sentence(run: Any, command: tuple[str, ...]) -> None:
+    run("new")
     with pytest.raises(UserError, match="There is no key none"):
         run(*command)
 

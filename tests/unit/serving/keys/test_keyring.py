@@ -60,6 +60,12 @@ def test_the_first_key_closes_a_service_that_was_open_and_no_loss_of_the_file_op
     assert creator(ring, secret) == "c" * 64
     path.unlink()
     assert ring.asked
+    assert creator(ring, secret) is None
+    # What was put in its place counts, and what it was made from no longer.
+    path.with_name("keys.sqlite-wal").unlink(missing_ok=True)
+    path.with_name("keys.sqlite-shm").unlink(missing_ok=True)
+    other, _ = KeyStore(path).add("d" * 64)
+    assert (creator(ring, other), creator(ring, secret)) == ("d" * 64, None)
 
 
 def test_a_file_that_can_not_be_read_lets_nobody_in(path: Path) -> None:
