@@ -104,7 +104,7 @@ def build_app(
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
         app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, desk)
-        app.state.voices = Voices(voices)
+        app.state.voices = Voices(voices, settings.voice_seconds)
         app.state.feedback = Counter(desk, settings.feedback_store_seconds) if desk else None
         for follower in followers:
             follower.start()

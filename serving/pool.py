@@ -38,7 +38,8 @@ class Pool:
                 raise PoolBusyError
             return waiting.result()
         finally:
-            # What has not begun is not done for nobody.
+            # What has not begun is not done for nobody, and its place is free at once.
+            future.cancel()
             waiting.cancel()
 
     def close(self) -> None:

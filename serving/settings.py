@@ -104,6 +104,8 @@ class ServingSettings(BaseSettings):
     """What checks photos before they are captioned: ``package.module:function`` or a URL (`serving.moderation`). Empty: nothing."""
     voice_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "voice.sqlite")
     """Where creators' saved captions are kept. Services on one machine may share it."""
+    voice_seconds: float = Field(default=2.0, gt=0)
+    """How long a caption waits for its creator's saved captions; then it is written in no voice."""
     api_key_hashes: tuple[_Digest, ...] = ()
     """SHA-256 digests (hex) of keys that may ask, as a JSON list, each a creator of its own: for one who needs no more. See `serving.keys`."""
     key_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "keys.sqlite")

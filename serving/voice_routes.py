@@ -12,17 +12,15 @@ from serving.voice import VoiceStore
 _THREADS, _WAITING = 4, 64
 """For what is done in the file of voices, and how much of it may wait."""
 
-_SECONDS = 2.0
-"""How long a caption waits for its creator's voice."""
-
 router = APIRouter(prefix="/v1/voice", tags=["voice"])
 
 
 class Voices:
-    """The voices, read and written in threads of their own: a disk that hangs holds up nothing else."""
+    """The voices, read and written in threads of their own: a disk that hangs holds up nothing else. A caption waits for *seconds*."""
 
-    def __init__(self, store: VoiceStore) -> None:
+    def __init__(self, store: VoiceStore, seconds: float) -> None:
         self.store = store
+        self._seconds = seconds
         self.pool = Pool("voices", _THREADS, _WAITING)
 
     async def newest(self, creator: str, number: int) -> list[str]:
@@ -32,7 +30,7 @@ class Voices:
             PoolBusyError: it would take too long.
             UserError: the file can't be used.
         """
-        return await self.pool.run(self.store.captions, creator, number, seconds=_SECONDS)
+        return await self.pool.run(self.store.captions, creator, number, seconds=self._seconds)
 
     def close(self) -> None:
         """Take nothing more."""
