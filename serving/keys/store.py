@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from serving.private import make_private
 from snap2caption.errors import UserError
 
 PREFIX = "s2c_"
@@ -73,7 +74,7 @@ class KeyStore:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # SQLite gives its log the rights of the file.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            path.chmod(0o600)
+            make_private(path)
         except OSError as error:
             raise UserError(f"The keys in {path} can't be used ({error.strerror}); check its rights.") from error
         with self._open() as connection:
