@@ -20,6 +20,8 @@ OVERRIDABLE = (
     "data.cities",
     "data.samples_per_city",
     "data.stream",
+    "data.max_post_tokens",
+    "data.max_validation_samples",
     # A version's place in the configured store, as the form's own dataset URI is one. A store's URI names no host.
     "data.feedback.uri",
     "data.feedback.share",

@@ -2,19 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Any
 
-import regex as re
-
+from snap2caption.cutting import cut
 from snap2caption.errors import UserError
 from snap2caption.post import Request, build_prompt
 
 _FREE = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
 """The parts of a request that are as long as their creator likes, and the options that they come from. The voice is apart: it is shortened."""
-
-_WORD_EDGE = re.compile(r"\b", re.WORD)
-"""Where words end by Unicode Standard Annex 29, which finds words in scripts without spaces too."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ def fit(request: Request, count: Callable[[str], int], *, room: int, voice_room:
         if fits([*kept, caption]):
             kept.append(caption)
         elif not kept:
-            kept = _cut(caption, lambda text: fits([text]))
+            kept = [beginning] if (beginning := cut(caption, lambda text: fits([text]))) else []
     return replace(bare, voice=tuple(kept))
 
 
@@ -87,18 +82,3 @@ def longest_option(request: Request, count: Callable[[str], int]) -> str | None:
         for name in given
     }
     return _FREE[max(alone, key=lambda name: alone[name])] if alone else None
-
-
-def _cut(caption: str, fits: Callable[[str], bool]) -> list[str]:
-    """Return the longest beginning of *caption* that fits, in a list; an empty list if nothing does."""
-    graphemes = list(accumulate(len(character) for character in re.findall(r"\X", caption)))
-    edges = {match.start() for match in _WORD_EDGE.finditer(caption)}
-    for ends in ([end for end in graphemes if end in edges], graphemes):
-        # The more of it, the more tokens: so the longest that fits is found by halving.
-        low, high = 0, len(ends)
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if fits(caption[: ends[middle - 1]]) else (low, middle - 1)
-        if low and (beginning := caption[: ends[low - 1]].rstrip()):
-            return [beginning]
-    return []

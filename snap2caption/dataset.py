@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, File, Manifest, Shard
@@ -58,6 +58,24 @@ class Dataset:
                     f"{file.name} of {self.uri} can't be read ({error.strerror or error}); check the store, then try again."
                 ) from error
 
+    @contextmanager
+    def verified(self, file: File | Shard) -> Iterator[BinaryIO]:
+        """Read a file of the version as `stream` does; at the end of the block, all that came is compared with the manifest's digest.
+
+        Raises:
+            StoreError: as `stream`.
+            UserError: what came is not what the manifest says.
+        """
+        with self.stream(file) as source:
+            content = _Digested(source)
+            yield cast("BinaryIO", content)
+            while content.read(_PIECE):
+                pass
+        if content.digest.hexdigest() != file.sha256:
+            raise UserError(
+                f"{file.name} of {self.uri} is damaged (its SHA-256 differs from the manifest's); load the version again."
+            )
+
     def fetch(self, file: File | Shard, folder: Path) -> Path:
         """Return a verified copy of a file of the version in *folder*, named by its digest; one that is there is used again.
 
@@ -101,20 +119,28 @@ class Dataset:
 
     def _copy(self, file: File | Shard, target: Path) -> None:
         logger.info("fetching %s/%s", self.uri, file.name)
-        digest = hashlib.sha256()
-        with self.stream(file) as source, target.open("xb") as copy:
+        with self.verified(file) as source, target.open("wb") as copy:
             while piece := source.read(_PIECE):
-                digest.update(piece)
                 try:
                     copy.write(piece)
                 except OSError as error:
                     raise UserError(
                         f"{file.name} can't be kept in {target.parent} ({error.strerror}); make room there, then try again."
                     ) from error
-        if digest.hexdigest() != file.sha256:
-            raise UserError(
-                f"{file.name} of {self.uri} is damaged (its SHA-256 differs from the manifest's); load the version again."
-            )
+
+
+class _Digested:
+    """A stream with the SHA-256 of what was read of it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.digest = hashlib.sha256()
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        """Read on."""
+        piece = self._source.read(size)
+        self.digest.update(piece)
+        return piece
 
 
 def _copy_of(file: File | Shard, folder: Path) -> Path:

@@ -37,6 +37,8 @@ class Sample:
     content: Stored | bytes
     group: str | None = None
     """Names the samples that are not independent of this one (a copy of its photo, its words); None: there are none that is known of."""
+    shard: str | None = None
+    """The name of the shard that it was read from, for errors."""
 
     def photo(self) -> bytes:
         """Return the encoded photo."""
@@ -80,7 +82,7 @@ def _read(stream: BinaryIO, name: str, stays_in: Path | None) -> Iterator[Sample
                 elif (content := archive.extractfile(member)) is not None:
                     (photos if kind == "jpg" else posts)[key] = content.read()
                 if key in photos and key in posts:
-                    yield _sample(photos.pop(key), posts.pop(key), f"sample {key} of the shard {name}")
+                    yield _sample(photos.pop(key), posts.pop(key), name, key)
     except (tarfile.TarError, ValueError) as error:
         raise UserError(f"The shard {name} is not readable ({error}); make the dataset again.") from error
     if photos or posts:
@@ -100,14 +102,14 @@ class _Row(BaseModel):
     group: str | None = None
 
 
-def _sample(content: Stored | bytes, row: bytes, where: str) -> Sample:
+def _sample(content: Stored | bytes, row: bytes, shard: str, key: str) -> Sample:
     try:
         read = _Row.model_validate_json(row)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "JSON"
         raise UserError(
-            f"The {where} is not as it should be ({place}: {first['msg']}); make the dataset again."
+            f"The sample {key} of the shard {shard} is not as it should be ({place}: {first['msg']}); make the dataset again."
         ) from error
     post = Post(caption=read.caption, hashtags=read.hashtags)
-    return Sample(id=read.id, city=read.city, post=post, content=content, group=read.group)
+    return Sample(id=read.id, city=read.city, post=post, content=content, group=read.group, shard=shard)

@@ -1,18 +1,18 @@
 """From samples to the model's training batches: prompt and answer in one sequence, the loss on the answer alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from PIL.Image import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from snap2caption.errors import UserError
-from snap2caption.images import ImageError, decode
-from snap2caption.post import render
+from snap2caption.post import Post, render
 from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
+from training.photos import open_photo
+from training.posts import fits, shorten
 
 IGNORED = -100
 """The label of a position that carries no loss."""
@@ -25,6 +25,8 @@ class Conversation:
     """A sample as text: the prompt and the answer in the family's chat template, ended as the family ends an answer."""
 
     text: str
+    tokens: int
+    """How many tokens it has, one of them for the picture."""
     answer_tokens: int
     """How many of the last tokens are the answer's, its end token among them."""
 
@@ -32,13 +34,32 @@ class Conversation:
 class SampleCollator:
     """Makes batches from samples, with the pictures' pixels: what the family's own processor returns, and labels.
 
-    *prompt_for* writes the instruction that goes beside a sample's photo.
+    *prompt_for* writes the instruction that goes beside a sample's photo. Of a post *max_post_tokens* are learned, and in any case no more than fit
+    into the model's context: see `training.posts.shorten`.
     """
 
-    def __init__(self, vlm: VisionLanguageModel, prompt_for: Callable[[Sample], str]) -> None:
+    def __init__(
+        self, vlm: VisionLanguageModel, prompt_for: Callable[[Sample], str], max_post_tokens: int | None = None
+    ) -> None:
         self.vlm = vlm
         self.tokenizer = vlm.processor.tokenizer
         self.prompt_for = prompt_for
+        self.max_post_tokens = min(max_post_tokens or vlm.context, vlm.context)
+
+    def is_cut(self, post: Post) -> bool:
+        """Whether *post* is longer than what is learned of it, wherever the picture leaves room for that."""
+        return not fits(render(post), self.max_post_tokens, self._count)
+
+    def learned(self, sample: Sample, size: tuple[int, int]) -> Conversation:
+        """Return as text what is learned of *sample*, beside a picture of that width and height."""
+        sample = replace(sample, post=shorten(sample.post, self.max_post_tokens, self._count))
+        conversation = self.converse(sample)
+        beyond = conversation.tokens - 1 + self.vlm.image_tokens(*size) - self.vlm.context
+        if beyond <= 0:
+            return conversation
+        # Some less, as the prompt may then name another length.
+        room = max(1, conversation.answer_tokens - beyond - 8)
+        return self.converse(replace(sample, post=shorten(sample.post, room, self._count)))
 
     def converse(self, sample: Sample) -> Conversation:
         """Return *sample* as text, with the length of its answer."""
@@ -60,15 +81,16 @@ class SampleCollator:
         # Tokenised as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
         # two sequences part.
         common = next((i for i, pair in enumerate(zip(asked, whole, strict=False)) if pair[0] != pair[1]), len(asked))
-        return Conversation(text, len(whole) - common)
+        return Conversation(text, len(whole), len(whole) - common)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the pictures."""
-        conversations = [self.converse(sample) for sample in samples]
+        photos = [open_photo(sample) for sample in samples]
+        conversations = [self.learned(sample, photo.size) for sample, photo in zip(samples, photos, strict=True)]
         self.tokenizer.padding_side = "right"
         batch = dict(
             self.vlm.processor(
-                images=[_photo(sample) for sample in samples],
+                images=photos,
                 text=[conversation.text for conversation in conversations],
                 return_tensors="pt",
                 padding=True,
@@ -79,17 +101,11 @@ class SampleCollator:
         batch["labels"] = label(batch["input_ids"], lengths, answers)
         return batch
 
+    def _count(self, text: str) -> int:
+        return len(self.tokenizer(self.vlm.plain(text), add_special_tokens=False, verbose=False)["input_ids"])
+
     def _ids(self, text: str) -> list[int]:
         return list(self.tokenizer(text)["input_ids"])
-
-
-def _photo(sample: Sample) -> Image:
-    try:
-        return decode(sample.photo())
-    except ImageError as error:
-        raise UserError(
-            f"The photo of the sample {sample.id!r} can't be used ({error}); make the dataset again."
-        ) from error
 
 
 def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:

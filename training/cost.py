@@ -50,10 +50,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """What a batch costs: bytes that are kept for the way back, and floating-point operations: of seeing once, and of reading and learning."""
+    """What a batch costs: bytes that are kept for the way back, and floating-point operations: of seeing once, of reading alone, as validation
+    does, and of reading and learning.
+    """
 
     kept: float
     seeing: float
+    reading: float
     learning: float
 
 
@@ -126,7 +129,7 @@ class ImaginedModel:
         if checkpointing:
             total -= kept.layers * (1 - 1 / len(layers)) - len(layers) * embedded.numel() * self.dtype.itemsize
             learning += forwards
-        return StepCost(total, seeing, learning)
+        return StepCost(total, seeing, forwards, learning)
 
     def _see(self, batch: Batch, *, checkpointing: bool) -> tuple[float, float]:
         """Return a look's operations and what is kept of it: 2 operations a weight and token, and attention (Kaplan et al. 2020, section 2.1)."""

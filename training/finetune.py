@@ -68,7 +68,7 @@ def finetune(
     """
     settings = recipe.optimiser
     make_deterministic(settings, ranks.local_size)
-    collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
+    collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed), recipe.data.max_post_tokens)
     check_image_tokens(vlm, collate, validation[0])
     # Evaluation would find it hours later.
     photo, prompt = decode(validation[0].photo()), evaluation_prompt(validation[0])

@@ -28,12 +28,13 @@ from training.finetune import finetune, make_deterministic
 from training.lora import adapter_parameters
 from training.memory import evaluation_advice, explaining_shortage, training_advice
 from training.pictures import choose_rows, draw_grid
-from training.plan import check_model
+from training.plan import check_model, imagined_collator
 from training.progress import Report
 from training.ranks import Ranks, joined
 from training.recipe import Recipe
 from training.report import REPORT, render_report
 from training.stream import SampleStream
+from training.subset import subset
 from training.tracking import (
     CANDIDATE,
     FEEDBACK_MANIFEST,
@@ -81,16 +82,23 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             open_feedback(recipe, settings),
             find_revision(recipe.model.base, settings.models_dir),
         )
-        check_model(recipe, settings)
-        ranks.lead(lambda: check_data(recipe, job.dataset, job.feedback))
+        model = check_model(recipe, settings)
+        collate = imagined_collator(recipe, settings, model, job.revision)
+        cut = ranks.lead(lambda: check_data(recipe, job.dataset, collate, job.feedback))
         tags = job.tags()
         folder = settings.state_dir / "training" / tags[FINGERPRINT]
         with _alone(folder) if ranks.leads else nullcontext():
             run_id, finished = ranks.lead(lambda: _find_or_start(job, tags, force=force))
             if not finished:
-                _train(job, folder / run_id, run_id, ranks)
+                _train(job, folder / run_id, run_id, ranks, cut)
                 # The checkpoints are of no use any more, nor those of runs that were cut off before this one: the adapter is in MLflow.
                 _remove({folder}, ranks)
+                if cut and ranks.leads:
+                    logger.info(
+                        "%d posts have more than %d tokens (data.max_post_tokens): the ends of their captions were not learned",
+                        cut,
+                        collate.max_post_tokens,
+                    )
     return run_id
 
 
@@ -158,7 +166,7 @@ def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str
     return run_id, False
 
 
-def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks) -> None:
+def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
     """Train together; then the first process evaluates and logs, and the others wait for how that ends."""
     recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
     log = RunLog(MlflowClient(uri), run_id)
@@ -175,13 +183,13 @@ def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks) -> None:
                 log.text(job.feedback.manifest.dump().decode(), FEEDBACK_MANIFEST)
         if not ranks.lead((work_dir / "adapter").is_dir):
             with explaining_shortage(training_advice(recipe)):
-                _fit(job, work_dir, log, ranks, store)
+                _fit(job, work_dir, log, ranks, store, cut)
         ranks.lead(lambda: _evaluate(job, work_dir / "adapter", log))
         if ranks.leads:
             Checkpoints(work_dir, store).discard()
 
 
-def _fit(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None) -> None:
+def _fit(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None, cut: int) -> None:
     recipe = job.recipe
     vlm = load(
         recipe.model.base,
@@ -191,10 +199,11 @@ def _fit(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStor
         load_in_4bit=recipe.model.load_in_4bit,
         split_images=recipe.model.split_images,
     )
+    everything = job.dataset.samples("validation", recipe.data.cities, recipe.data.samples_per_city)
+    validation = subset(everything, recipe.data.max_validation_samples)
     learned_from = _learned_from(job, work_dir / "stream" / str(ranks.rank))
     if ranks.leads:
-        log.parameters({"train_samples": len(learned_from)})
-    validation = job.dataset.samples("validation", recipe.data.cities, recipe.data.samples_per_city)
+        log.parameters({"train_samples": len(learned_from), "validation_samples": len(validation), "cut_posts": cut})
     report: Report = log.metrics if ranks.leads else lambda *_: None
     finetune(vlm, learned_from, validation, recipe, work_dir, report, ranks, store)
 

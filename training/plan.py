@@ -17,6 +17,7 @@ from training.cost import Batch, ImaginedModel, measure_throughput
 from training.data import CachedDataset, Selection, mixed_in, training_prompt
 from training.features import GIB
 from training.recipe import Recipe
+from training.trainer import is_measured
 
 MEASURED_SAMPLES = 32
 """How many samples of the validation split are tokenised to learn how long a sample is."""
@@ -55,6 +56,11 @@ class Plan(BaseModel):
     longest: int
     image_tokens: float
     optimiser_steps: int
+    max_post_tokens: int
+    cut_posts: int
+    validation_samples: int
+    validations: int
+    validation_share: float
     parameters: int
     trainable_parameters: int
     memory_gib: Memory
@@ -77,7 +83,9 @@ class Plan(BaseModel):
             f"dataset {self.dataset_version}, base {self.base_revision}",
             f"samples: {', '.join(f'{split} {count:,}' for split, count in self.samples.items())}{feedback}",
             f"a sample: {self.tokens:.0f} tokens, {self.image_tokens:.0f} of them the picture's; the longest {self.longest}",
+            f"posts: at most {self.max_post_tokens} tokens of each are learned; {self.cut_posts:,} are longer, and lose the end of their caption",
             f"optimiser steps: {self.optimiser_steps:,}",
+            f"validation: {self.validation_samples:,} photos, {self.validations:,} times: {self.validation_share:.0%} of the arithmetic",
             f"trainable parameters: {self.trainable_parameters:,} of {self.parameters + self.trainable_parameters:,}",
             f"memory: {memory.total:.2f} GiB = base {memory.weights:.2f} + adapter {memory.adapter:.2f} + activations {memory.activations:.2f}",
             "  (adapter: 16 bytes a weight, with gradient and AdamW's state in float32; activations: what autograd saves of the longest batch,",
@@ -121,10 +129,11 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     dataset = _open(recipe.data.version_uri(), settings)
     feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
     model = check_model(recipe, settings)
-    check_data(recipe, dataset, feedback)
     revision = find_revision(recipe.model.base, settings.models_dir)
+    collate = imagined_collator(recipe, settings, model, revision)
+    cut = check_data(recipe, dataset, collate, feedback)
     counts = _count(recipe, dataset, feedback)
-    lengths = _measure(recipe, settings, dataset, revision)
+    lengths = _measure(recipe, dataset, collate, cut=cut)
     optimiser, per_epoch = recipe.optimiser, counts.corpus["train"] + counts.feedback
     features = _features(recipe, model, lengths, per_epoch)
     # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
@@ -133,7 +142,14 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     step = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
     looks = 1 if features else optimiser.epochs
     learning = step.learning * lengths.tokens / lengths.longest
-    operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks)
+    steps = -(-per_epoch // (optimiser.batch_size * optimiser.accumulation)) * optimiser.epochs
+    measured = sum(is_measured(number, steps, optimiser) for number in range(1, steps + 1))
+    validation = (
+        counts.validation
+        / share
+        * (step.reading * lengths.tokens / lengths.longest * measured + step.seeing * (1 if features else measured))
+    )
+    operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks) + validation
     if optimiser.threads:
         torch.set_num_threads(optimiser.threads)
     device, speed = measure_throughput(optimiser.precision)
@@ -147,7 +163,12 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
         tokens=lengths.tokens,
         longest=lengths.longest,
         image_tokens=lengths.image,
-        optimiser_steps=-(-per_epoch // (optimiser.batch_size * optimiser.accumulation)) * optimiser.epochs,
+        optimiser_steps=steps,
+        max_post_tokens=collate.max_post_tokens,
+        cut_posts=cut,
+        validation_samples=counts.validation,
+        validations=measured,
+        validation_share=validation / operations,
         parameters=model.parameters,
         trainable_parameters=model.trainable,
         memory_gib=Memory(
@@ -168,6 +189,7 @@ class _Counts:
     corpus: dict[Split, int]
     feedback: int
     feedback_known: int
+    validation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,26 +215,34 @@ def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | Non
     }
     if not corpus.get("train"):
         raise UserError(f"The train split of dataset {dataset.manifest.version} is empty; make a larger dataset.")
+    validation = min(corpus["validation"], data.max_validation_samples or corpus["validation"])
     if feedback is None or data.feedback is None:
-        return _Counts(corpus, 0, 0)
+        return _Counts(corpus, 0, 0, validation)
     known = sum(Selection("train").quotas(feedback.manifest).values())
-    return _Counts(corpus, mixed_in(corpus["train"], data.feedback.share), known)
+    return _Counts(corpus, mixed_in(corpus["train"], data.feedback.share), known, validation)
 
 
-def _measure(recipe: Recipe, settings: Settings, dataset: CachedDataset, revision: str) -> _Lengths:
-    """Tokenise some samples of the validation split, which training reads as well, with the base's own processor."""
-    base, cities = recipe.model.base, recipe.data.cities or tuple(dataset.manifest.splits["validation"].cities)
-    processor = load_processor(base, settings.models_dir, revision=revision, split_images=recipe.model.split_images)
-    collate = SampleCollator(VisionLanguageModel(None, processor, base, revision), partial(training_prompt, seed=0))
+def imagined_collator(recipe: Recipe, settings: Settings, model: ImaginedModel, revision: str) -> SampleCollator:
+    """Return what tokenises as the training will, with the base's own processor, for a *model* without weights."""
+    base, split_images = recipe.model.base, recipe.model.split_images
+    processor = load_processor(base, settings.models_dir, revision=revision, split_images=split_images)
+    vlm = VisionLanguageModel(model.model, processor, base, revision)
+    return SampleCollator(vlm, partial(training_prompt, seed=recipe.optimiser.seed), recipe.data.max_post_tokens)
+
+
+def _measure(recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, *, cut: int) -> _Lengths:
+    """Tokenise some samples of the validation split, which training reads as well. If posts are *cut*, the longest is as long as one may be."""
+    cities = recipe.data.cities or tuple(dataset.manifest.splits["validation"].cities)
     samples = dataset.samples("validation", recipe.data.cities, -(-MEASURED_SAMPLES // len(cities)))
     batches = [collate([sample]) for sample in samples[:MEASURED_SAMPLES]]
     tokens = [batch["input_ids"].shape[1] for batch in batches]
     answers = [int((batch["labels"] != IGNORED).sum()) for batch in batches]
+    longest = max(max(answers), collate.max_post_tokens + 1 if cut else 0)
     return _Lengths(
         tokens=fmean(tokens),
-        image=fmean(int((batch["input_ids"] == processor.image_token_id).sum()) for batch in batches),
-        longest=max(tokens),
-        longest_answer=max(answers),
+        image=fmean(int((batch["input_ids"] == collate.vlm.processor.image_token_id).sum()) for batch in batches),
+        longest=max(tokens) - max(answers) + longest,
+        longest_answer=longest,
         pieces=max(batch["pixel_values"].shape[:-3].numel() for batch in batches),
     )
 

@@ -110,6 +110,10 @@ class DataSettings(_Section):
 
     With ``stream`` the training split is read from the store as it is needed, a few shards on disk at a time. Without, it is fetched first:
     then batches hold captions of like length, and vision features can be kept.
+
+    Of a post ``max_post_tokens`` are learned, and no more than the base's context has room for: a longer one loses the end of its caption. The
+    default is more than twice the 96 tokens that evaluation and serving have written by default. The validation loss is measured on
+    ``max_validation_samples`` of the split, spread over its cities and groups; null: on all of them.
     """
 
     uri: str | None = None
@@ -118,6 +122,8 @@ class DataSettings(_Section):
     cities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     samples_per_city: Positive | None = None
     stream: bool = False
+    max_post_tokens: Annotated[int, Field(ge=16)] = 256
+    max_validation_samples: Positive | None = 2000
     feedback: FeedbackSettings | None = None
 
     def version_uri(self) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import random
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,19 +16,9 @@ from torch.utils.data import IterableDataset, Sampler, get_worker_info
 
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest, Shard
 from snap2caption.shards import Sample, read_shard
-from training.checks import check_post
 from training.data import Selection
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What is selected of a shard: the first so many of each city, or everything."""
-
-    shard: Shard
-    samples: int
-    cities: Mapping[str, int] | None = None
+from training.shares import Share, find_shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +124,7 @@ class SampleStream(IterableDataset):
 
     def _fetch(self, portion: Portion, folder: Path) -> list[Sample]:
         shard = portion.share.shard
-        chosen = choose(portion.share, read_shard(self.dataset.fetch(shard, folder), shard.name))
-        if len(chosen) != portion.share.samples:
-            raise UserError(
-                f"{shard.name} of {self.dataset.uri} does not hold what the manifest says; see `snap2caption inspect {self.dataset.uri} --verify`."
-            )
-        for sample in chosen:
-            check_post(sample, shard.name)
+        chosen = list(portion.share.choose(read_shard(self.dataset.fetch(shard, folder), shard.name), self.dataset.uri))
         shuffled = random.Random(f"{self.seed}:{self.epoch}:{shard.name}").sample(chosen, len(chosen))  # noqa: S311 - not a secret
         return shuffled[portion.start : portion.stop]
 
@@ -196,45 +179,6 @@ class StreamOrder(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.stream)))
-
-
-def find_shares(manifest: Manifest, selection: Selection) -> list[Share]:
-    """Return what *selection* takes of each shard, in their order, by the manifest alone; the same samples as when they are cached.
-
-    Raises:
-        UserError: nothing is selected, or the manifest does not say which cities are in which shard.
-    """
-    left = selection.quotas(manifest)
-    if not any(left.values()):
-        raise UserError(f"The {selection.split} split of dataset {manifest.version} is empty; make a larger dataset.")
-    summary = manifest.splits[selection.split]
-    if left == summary.cities:
-        return [Share(shard, shard.samples) for shard in summary.shards if shard.samples]
-    shares = []
-    for shard in summary.shards:
-        if shard.cities is None:
-            raise UserError(
-                f"The manifest of {manifest.version} does not say which cities are in {shard.name}, so they can't be chosen from a stream; "
-                "make the version again with `transform`, or set data.stream=false."
-            )
-        take = {city: min(count, shard.cities.get(city, 0)) for city, count in left.items()}
-        left = {city: count - take[city] for city, count in left.items()}
-        if any(take.values()):
-            shares.append(Share(shard, sum(take.values()), take))
-    return shares
-
-
-def choose(share: Share, samples: Iterator[Sample]) -> list[Sample]:
-    """Return those of a shard's *samples* that belong to *share*."""
-    if share.cities is None:
-        return list(samples)
-    taken: Counter[str] = Counter()
-    chosen = []
-    for sample in samples:
-        if taken[sample.city] < share.cities.get(sample.city, 0):
-            taken[sample.city] += 1
-            chosen.append(sample)
-    return chosen
 
 
 def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> range:

@@ -8,16 +8,8 @@ import regex as re
 from etl.transform.mojibake import repair
 from snap2caption import hashtags
 from snap2caption.segmentation import UNSPACED
+from snap2caption.visibility import BLANK, UNSEEN, is_seen
 
-# Not the separators of lines, nor what shows in its neighbours: joiners, selectors, the tags of a flag, fillers of old Korean syllables.
-_UNSEEN = re.compile(
-    r"[[\p{Default_Ignorable_Code_Point}\p{Cc}\uFFF9-\uFFFB]"
-    r"--[\t\n\r\x85\u200C\u200D\u115F\u1160\u180B-\u180D\u180F\uFE00-\uFE0F\U000E0020-\U000E007F\U000E0100-\U000E01EF]]",
-    re.VERSION1,
-)
-# Blanks that are letters or symbols to Unicode: of Braille, of Hangul, of notes. They are typed for empty lines.
-_BLANK = re.compile(r"[\u2800\u3164\uFFA0\U0001D159]")
-_SEEN = re.compile(r"[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}]")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 
 # An address ends before another script, as in 詳細はhttps://example.com/abcを見て, unless its host's names are written in that script; what ends a
@@ -44,14 +36,14 @@ def clean(text: str) -> tuple[str, list[str]]:
     if "@" in text or "://" in text or "www." in text.lower():
         text = _REMOVED.sub(_gap, text)
     prose, tags = hashtags.separate(text)
-    return (prose if _SEEN.search(prose) else ""), tags
+    return (prose if is_seen(prose) else ""), tags
 
 
 def _decode(text: str) -> str:
     """Return *text* in its normal form without entities and what is not seen, each of which may be part of the other."""
     text = unicodedata.normalize("NFC", text)
     while True:
-        seen = _BLANK.sub(" ", _UNSEEN.sub("", text))
+        seen = BLANK.sub(" ", UNSEEN.sub("", text))
         decoded = _ENTITY.sub(lambda entity: html.unescape(entity[0]), seen) if "&" in seen else seen
         if decoded == text:
             return text

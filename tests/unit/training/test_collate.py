@@ -63,3 +63,29 @@ def test_labels_by_hand():
     ids = torch.tensor([[5, 6, 7, 8, 0], [5, 6, 7, 8, 9]])
     labels = label(ids, torch.tensor([4, 5]), torch.tensor([2, 1]))
     assert labels.tolist() == [[-100, -100, 7, 8, -100], [-100, -100, -100, -100, 9]]
+
+
+def test_of_a_caption_of_4000_words_as_much_is_learned_as_is_set(load_tiny, dataset):
+    vlm = load_tiny()
+    sample = dataset.samples("test")[0]
+    long = dataclasses.replace(sample, post=Post("the light is kind in chicago today. " * 570, sample.post.hashtags))
+    collate = SampleCollator(vlm, evaluation_prompt, 64)
+    assert collate.is_cut(long.post)
+    assert not collate.is_cut(sample.post)
+    batch = collate([long, sample])
+    (learned, whole) = (row[row != IGNORED] for row in batch["labels"])
+    # With the end token, and a space before the first word.
+    assert 48 < len(learned) <= 64 + 2
+    assert collate.tokenizer.decode(learned).endswith(
+        f"today.\n{' '.join(f'#{tag}' for tag in sample.post.hashtags)}</s>"
+    )
+    assert collate.tokenizer.decode(whole) == f" {render(sample.post)}</s>"
+
+
+def test_whatever_is_set_the_context_is_kept(load_tiny, dataset):
+    vlm = load_tiny()
+    sample = dataset.samples("test")[0]
+    long = dataclasses.replace(sample, post=Post("the light is kind in chicago today. " * 570, sample.post.hashtags))
+    batch = SampleCollator(vlm, evaluation_prompt)([long])
+    assert 0.9 * vlm.context < batch["input_ids"].shape[1] <= vlm.context
+    assert batch["labels"][0, -1] == vlm.processor.tokenizer.eos_token_id

@@ -107,6 +107,36 @@ def test_a_plan_counts_samples_steps_and_tokens(recipe, settings):
     assert plan.hours > 0
 
 
+def test_it_counts_posts_that_are_cut_and_plans_for_the_longest(recipe, settings):
+    whole, cut = (
+        make_plan(with_changes(recipe, model__base="tiny-llava", data__max_post_tokens=most), settings)
+        for most in (256, 16)
+    )
+    assert (whole.cut_posts, cut.cut_posts) == (0, 48)
+    assert (whole.max_post_tokens, cut.max_post_tokens) == (256, 16)
+    assert (
+        "posts: at most 16 tokens of each are learned; 48 are longer, and lose the end of their caption"
+        in cut.describe()
+    )
+    assert cut.longest < whole.longest
+    assert cut.memory_gib.activations < whole.memory_gib.activations
+
+
+def test_validation_is_part_of_what_it_takes(recipe, settings):
+    def plan(**changes):
+        return make_plan(with_changes(recipe, model__base="tiny-llava", **changes), settings)
+
+    all_of_it, some, often = plan(), plan(data__max_validation_samples=3), plan(optimiser__evaluate_every=1)
+    assert (all_of_it.validation_samples, some.validation_samples) == (9, 3)
+    assert (all_of_it.validations, often.validations) == (2, 12)
+    bare = all_of_it.petaflops * (1 - all_of_it.validation_share)
+    assert some.petaflops * (1 - some.validation_share) == pytest.approx(bare)
+    assert some.petaflops - bare == pytest.approx((all_of_it.petaflops - bare) / 3)
+    # Features of the photos are kept, so that only the reading comes again.
+    assert all_of_it.validation_share < often.validation_share < 6 * all_of_it.validation_share
+    assert "validation: 3 photos, 2 times: " in some.describe()
+
+
 def test_it_tells_how_often_feedback_is_repeated(recipe, settings, tmp_path):
     write_dataset(tmp_path / "feedback", {"train": 6, "validation": 3, "test": 3}, seed=9)
     mixed = with_changes(recipe, data__feedback={"uri": str(tmp_path / "feedback"), "share": 0.2})
@@ -129,7 +159,7 @@ def test_weights_in_4_bits_are_a_quarter_but_for_what_sees(families_dir, recipe)
         ({"model__lora__targets": r".*multi_modal_projector\.linear_1"}, "targets trains .*multi_modal_projector.linear_1, so vision features"),
         ({"model__lora__targets": "q_proj"}, "matches no linear layer"),
         ({"optimiser__precision": "float16"}, "float16 needs a GPU"),
-        ({"model__base": "no such base"}, "neither in .* nor on the model hub"),
+        ({"model__base": "no-such-base"}, "neither in .* nor on the model hub"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_the_base_or_the_machine_is_one_sentence(recipe, settings, changes, message):
