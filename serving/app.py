@@ -17,7 +17,7 @@ from serving.captioner import Captioner, Rules
 from serving.creators import NOBODY, creator_of
 from serving.documentation import document
 from serving.feedback.desk import Desk, open_desk
-from serving.feedback.routes import Counter, build_router
+from serving.feedback.routes import PATHS, Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.health import Health
 from serving.intake import BODY, read_request
@@ -28,9 +28,9 @@ from serving.models import Models, Served
 from serving.openapi import ALIASES, METRICS_ANSWERS, describe, problems
 from serving.paths import METRICS
 from serving.pool import PoolBusyError
-from serving.problems import ProblemError
+from serving.problems import CLIENT_LEFT, ProblemError
 from serving.protection import protect
-from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness
+from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
 from serving.settings import ServingSettings
 from serving.tables import HashtagTables
 from serving.tracing import trace
@@ -51,9 +51,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     **_PROBLEMS,
 }
 _ROUTES = ("/generate-caption", "/generate_caption", "/v1/generate-caption")
-
-_CLIENT_LEFT = 499
-"""For the log and the metrics only: nobody is there to read the answer."""
 
 
 def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: None) -> FastAPI:
@@ -127,7 +124,7 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    protect(app, settings, counted=_ROUTES)
+    protect(app, settings, photos=(*_ROUTES, *PATHS), counted=_ROUTES)
     stop_tracing = trace(app) if settings.traces else None
 
     for route in _ROUTES:
@@ -167,7 +164,7 @@ def build_app(
     document(app)
     describe(
         app,
-        [CaptionRequest, *([SubmissionBody] if desk else [])],
+        [CaptionRequest, Voice, *([SubmissionBody] if desk else [])],
         with_keys=settings.asks_for_keys,
         with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
     )
@@ -194,7 +191,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     leaving = asyncio.create_task(_left(request))
     try:
         await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return await writing if writing.done() else Response(status_code=_CLIENT_LEFT)
+        return await writing if writing.done() else Response(status_code=CLIENT_LEFT)
     finally:
         # Servers don't cancel a request whose client has left; a photo that nobody waits for is not captioned.
         writing.cancel()

@@ -1,6 +1,5 @@
 """Forms (multipart/form-data, RFC 7578) as clients really send them: with a file's name, without, or with ``filename*``."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -10,9 +9,10 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from serving.bodies import parsed
 from serving.problems import ProblemError
 
-_MOST_FIELDS = 100
+_MOST_PARTS = 100
 _LONGEST_FIELD = 64 * 1024
 
 
@@ -35,9 +35,8 @@ async def read_form(request: Request, photos: Collection[str], most: int) -> For
     Raises:
         ProblemError: it can't be read.
     """
-    body = await request.body()
-    # Megabytes would hold up everybody else on the event loop.
-    return await asyncio.to_thread(_parse, body, request.headers["content-type"], photos, most)
+    content_type = request.headers["content-type"]
+    return await parsed(request, lambda body: _parse(body, content_type, photos, most))
 
 
 def _parse(body: bytes, content_type: str, photos: Collection[str], most: int) -> Form:
@@ -76,10 +75,16 @@ class _Parts:
         self.finished = False
         self._photos = photos
         self._most = most
-        self._fields = 0
-        self.begin()
+        self._parts = 0
+        self._start()
 
     def begin(self) -> None:
+        self._parts += 1
+        if self._parts > _MOST_PARTS:
+            raise _malformed(f"it has more than {_MOST_PARTS} parts")
+        self._start()
+
+    def _start(self) -> None:
         self._header = bytearray(), bytearray()
         self._disposition = b""
         self._data = bytearray()
@@ -111,9 +116,6 @@ class _Parts:
 
     def end(self) -> None:
         if self._name not in self._photos:
-            self._fields += 1
-            if self._fields > _MOST_FIELDS:
-                raise _malformed(f"it has more than {_MOST_FIELDS} fields")
             self.form.fields[self._name].append(_text(self._data))
         elif self._data or self._filename:
             # Without either, it is what browsers send where no file was chosen.

@@ -1,22 +1,23 @@
 """Reading a request: the photo's bytes and the options, from multipart or JSON."""
 
-import asyncio
-import base64
 import binascii
 import re
 from http import HTTPStatus
 from textwrap import shorten
-from typing import Any
-from urllib.parse import unquote
+from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
+from serving.bodies import parsed
 from serving.forms import read_form
+from serving.json_limits import check_shape
 from serving.openapi import form
 from serving.problems import ProblemError
 from serving.schemas import MAX_PHOTOS, CaptionRequest, Options
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 _FIELDS = ("image", "file")
 
@@ -26,8 +27,14 @@ _LISTS = frozenset({"voice", "earlier_hashtags"})
 _DATA_URL = re.compile(r'\s*data:(?:[^,"]++|"[^"]*+")*+,', re.IGNORECASE)
 """The start of a data: URL, whatever its parameters (``;name=``, ``;charset=``)."""
 
-_STANDARD = str.maketrans("-_", "+/")
+_LONGEST_START = 1000
+"""Of a data: URL."""
+
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 """From base64's alphabet for URLs to the standard one."""
+
+_ESCAPED = {escape: chr(int(escape[1:], 16)) for code in b"+/=-_\r\n " for escape in {f"%{code:02X}", f"%{code:02x}"}}
+"""Characters of base64, and white space, as URLs escape them."""
 
 _LONGEST_NAME = 100
 """Of a field, as a refusal repeats it."""
@@ -66,7 +73,7 @@ async def read_request(request: Request) -> tuple[list[bytes], Options]:
     if kind == "multipart/form-data":
         return await _read_form(request)
     if kind == "application/json":
-        return await _read_json(request)
+        return await parsed(request, _parse_json)
     raise ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
@@ -100,17 +107,24 @@ async def _read_form(request: Request) -> tuple[list[bytes], Options]:
         return form.photos, Options.model_validate(fields | lists)
 
 
-async def _read_json(request: Request) -> tuple[list[bytes], Options]:
-    # Megabytes of JSON and base64 would hold up everybody else on the event loop.
-    return await asyncio.to_thread(_parse_json, await request.body())
-
-
 def _parse_json(body: bytes) -> tuple[list[bytes], Options]:
-    with explained():
-        asked = CaptionRequest.model_validate_json(body)
+    asked = parse_json(CaptionRequest, body)
+    # Without the photos, which would be kept beside their bytes.
+    options = Options.model_validate(asked.model_dump(exclude={"image", "images"}, exclude_unset=True))
     if asked.image is not None:
-        return [decode_base64(asked.image)], asked
-    return [decode_base64(photo, f"images[{place}]") for place, photo in enumerate(asked.images)], asked
+        return [decode_base64(asked.image)], options
+    return [decode_base64(photo, f"images[{place}]") for place, photo in enumerate(asked.images)], options
+
+
+def parse_json(model: type[_Model], body: bytes) -> _Model:
+    """Return what *body* says, as *model* has it.
+
+    Raises:
+        ProblemError: it is no JSON, not what is asked for, or more than anybody would ask for.
+    """
+    check_shape(body)
+    with explained():
+        return model.model_validate_json(body)
 
 
 def decode_base64(photo: str, name: str = "image") -> bytes:
@@ -119,12 +133,14 @@ def decode_base64(photo: str, name: str = "image") -> bytes:
     Raises:
         ProblemError: it is neither; the field is called *name*.
     """
-    encoded = photo[start.end() :] if (start := _DATA_URL.match(photo)) else photo
+    encoded = photo[start.end() :] if (start := _DATA_URL.match(photo, 0, _LONGEST_START)) else photo
     # Encoders that follow MIME break the text into lines; those that make URLs escape some characters of it.
-    encoded = re.sub(r"\s+", "", unquote(encoded) if "%" in encoded else encoded).rstrip("=")
+    for escape, character in _ESCAPED.items() if "%" in encoded else ():
+        encoded = encoded.replace(escape, character)
     try:
-        return base64.b64decode(encoded.translate(_STANDARD) + "=" * (-len(encoded) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
+        plain = encoded.encode("ascii").translate(_STANDARD, b"\t\n\v\f\r ").rstrip(b"=")
+        return binascii.a2b_base64(plain + b"=" * (-len(plain) % 4), strict_mode=True)
+    except ValueError as error:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "bad_base64", f"The field {name} is not base64; encode the photo's bytes."
         ) from error
@@ -139,5 +155,7 @@ class explained:  # noqa: N801 - reads like the function that it stands for
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False, include_input=False)[0]
-            where = shorten(".".join(map(str, first["loc"])), _LONGEST_NAME, placeholder="…") or "The body"
+            # A name may be of megabytes, and of one word each.
+            name = ".".join(str(part)[: 2 * _LONGEST_NAME] for part in first["loc"])
+            where = shorten(name, _LONGEST_NAME, placeholder="…") or "The body"
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}: {first['msg']}.") from error

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
@@ -20,6 +21,9 @@ from snap2caption.errors import UserError
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+CLIENT_LEFT = 499
+"""For the log and the metrics only: nobody is there to read the answer."""
 
 
 class ProblemBody(BaseModel):
@@ -107,6 +111,10 @@ def add_handlers(app: FastAPI) -> None:
         logger.warning("request %s: %s", request.state.request_id, error)
         detail = "What this needs is away for now; try again later."
         return answer(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
+
+    @app.exception_handler(ClientDisconnect)
+    async def left(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - it says nothing
+        return Response(status_code=CLIENT_LEFT)
 
     @app.exception_handler(PoolBusyError)
     async def busy(request: Request, error: PoolBusyError) -> JSONResponse:  # noqa: ARG001 - it says nothing more

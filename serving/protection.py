@@ -5,26 +5,35 @@ from collections.abc import Collection
 from fastapi import FastAPI
 
 from serving.access import KEY_HEADER, KeyGuard
+from serving.bodies import BodyLimit, Pace
+from serving.body_budget import BodyBudget
 from serving.cors import ProblemCORS
 from serving.cross_site import CrossSiteGuard
 from serving.envelope import Envelope
 from serving.head import HeadAsGet
+from serving.in_flight import InFlightLimit
 from serving.key_limits import KeyLimits
 from serving.keys.keyring import Keyring
-from serving.limits import BodyLimit, InFlightLimit, Pace
 from serving.prefix import PathPrefix
 from serving.problems import add_handlers
 from serving.settings import ServingSettings
 
 
-def protect(app: FastAPI, settings: ServingSettings, *, counted: Collection[str] = ()) -> None:
+def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str], counted: Collection[str] = ()) -> None:
     """Let nothing reach *app*'s routes but what *settings* allow, and answer every refusal with a problem body.
 
-    Requests to the paths in *counted* are counted by status.
+    Photos may be sent to the paths in *photos*. Requests to those in *counted* are counted by status.
     """
     # The last one added is the first that a request meets.
     pace = Pace(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, pace=pace)
+    share = max(settings.body_bytes_at_once // 2, settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        paths=photos,
+        largest=settings.max_body_bytes,
+        pace=pace,
+        budget=BodyBudget(settings.body_bytes_at_once, share),
+    )
     app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
     app.add_middleware(
         KeyGuard,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -12,6 +12,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -69,6 +70,9 @@ class ServingSettings(BaseSettings):
     root_path: str = Field(default="", pattern=r"^((/[0-9A-Za-z._~-]+)+)?$")
     """The path under which a proxy has the service, such as ``/captions``; it may take it off or not."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
+    """Of a request that brings photos; others may have 64 KiB."""
+    body_bytes_at_once: int = Field(default=256 * 1024 * 1024, ge=1024)
+    """Bytes of such requests that may be under way at once, half of them of one key. Others wait for some seconds, and are then refused with 503."""
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_new_tokens: int = Field(default=96, ge=8)
     """Tokens of a caption at most."""
@@ -144,6 +148,14 @@ class ServingSettings(BaseSettings):
         if path.split("/")[1:2] in [[name] for name in ("v1", "feedback", "docs")]:
             raise ValueError("it must not begin as the service's own paths do: name another one")
         return path
+
+    @model_validator(mode="after")
+    def _check_room(self) -> Self:
+        if self.body_bytes_at_once < self.max_body_bytes:
+            raise ValueError(
+                "BODY_BYTES_AT_ONCE must be MAX_BODY_BYTES or more: a request of that size would never be read"
+            )
+        return self
 
     @field_validator("cors_origins")
     @classmethod

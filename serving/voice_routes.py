@@ -1,16 +1,29 @@
 """The routes by which a creator sees, sets and erases their voice."""
 
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import APIRouter, Request
 
+from serving.bodies import parsed
 from serving.creators import creator_of
+from serving.intake import media_type, parse_json
 from serving.pool import Pool
+from serving.problems import ProblemError
 from serving.schemas import Voice
 from serving.voice import VoiceStore
 
 _THREADS, _WAITING = 4, 64
 """For what is done in the file of voices, and how much of it may wait."""
+
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Voice"}}},
+    }
+}
+"""What OpenAPI says about the body, which FastAPI would parse on the event loop."""
 
 router = APIRouter(prefix="/v1/voice", tags=["voice"])
 
@@ -44,9 +57,13 @@ async def read_voice(request: Request) -> Voice:
     return Voice(captions=await voices.pool.run(voices.store.captions, creator_of(request)))
 
 
-@router.put("", summary="Say what your captions are to be like")
-async def write_voice(voice: Voice, request: Request) -> Voice:
-    """Keep these captions, the most telling first, in place of all that were saved before."""
+@router.put("", summary="Say what your captions are to be like", openapi_extra=_BODY)
+async def write_voice(request: Request) -> Voice:
+    """Keep these captions, the most telling first, in place of all that were saved before. 64 KiB of JSON at most."""
+    if media_type(request) != "application/json":
+        detail = "Send the captions as application/json."
+        raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    voice = await parsed(request, partial(parse_json, Voice))
     voices = _voices(request)
     await voices.pool.run(voices.store.replace, creator_of(request), voice.captions)
     return voice

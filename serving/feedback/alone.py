@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving.documentation import document
 from serving.feedback.desk import Desk, open_desk
-from serving.feedback.routes import Counter, build_router
+from serving.feedback.routes import PATHS, Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.openapi import METRICS_ANSWERS, describe
 from serving.paths import METRICS
@@ -41,7 +41,7 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    protect(app, settings)
+    protect(app, settings, photos=PATHS)
     app.include_router(build_router())
 
     @app.get("/healthz", summary="Whether the process lives")

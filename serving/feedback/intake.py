@@ -1,15 +1,15 @@
 """Reading feedback from a request: multipart or JSON."""
 
-import asyncio
 import re
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
 
+from serving.bodies import parsed
 from serving.feedback.schemas import SAYS_SOMETHING, Submission, SubmissionBody
 from serving.forms import read_form
-from serving.intake import decode_base64, explained, media_type
+from serving.intake import decode_base64, explained, media_type, parse_json
 from serving.openapi import form
 from serving.problems import ProblemError
 
@@ -55,7 +55,7 @@ async def read_submission(request: Request) -> tuple[Submission, bytes | None]:
     """
     kind = media_type(request)
     if kind == "application/json":
-        return await asyncio.to_thread(_parse_json, await request.body())
+        return await parsed(request, _parse_json)
     if kind == "multipart/form-data":
         return await _read_form(request)
     raise ProblemError(
@@ -81,8 +81,8 @@ def read_key(request: Request) -> str | None:
 
 
 def _parse_json(body: bytes) -> tuple[Submission, bytes | None]:
+    sent = parse_json(SubmissionBody, body)
     with explained():
-        sent = SubmissionBody.model_validate_json(body)
         submission = Submission(**sent.model_dump(exclude={"image"}))
     return _one_subject(submission, None if sent.image is None else decode_base64(sent.image))
 

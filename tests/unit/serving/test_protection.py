@@ -23,7 +23,8 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.app import build_app
-from serving.limits import BodyLimit, Pace
+from serving.bodies import BodyLimit, Pace
+from serving.body_budget import BodyBudget
 from serving.logs import log_as_json
 from serving.models import Served
 from serving.problems import ProblemError
@@ -152,7 +153,8 @@ async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: Pace) 
     async def send(_: Message) -> None:
         pytest.fail("nothing is answered")
 
-    await BodyLimit(app, 10**6, pace)({"type": "http", "headers": []}, receive, send)
+    limit = BodyLimit(app, ["/"], 10**6, pace, BodyBudget(10**6, 10**6))
+    await limit({"type": "http", "path": "/", "headers": [(b"transfer-encoding", b"chunked")]}, receive, send)
     return read
 
 
