@@ -172,7 +172,11 @@ class Register:
 
 
 class _Parser(h11.Connection):
-    """h11's, which remembers why it refused, and refuses bodies in very many very small chunks: each costs as much as a large one."""
+    """h11's, which remembers why it refused, and refuses two things more.
+
+    A length beside chunks: a proxy may believe the other of the two, and take the end of one request for the next one's beginning (request smuggling;
+    RFC 9112, 6.1). And bodies in very many very small chunks: each costs as much as a large one.
+    """
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, LARGEST_HEAD)
@@ -188,6 +192,8 @@ class _Parser(h11.Connection):
             raise
         if isinstance(event, h11.Request):
             self._chunks = self._bytes = 0
+            if {b"content-length", b"transfer-encoding"} <= {name for name, _ in event.headers}:
+                raise h11.RemoteProtocolError("a length beside chunks")
         elif isinstance(event, h11.Data):
             self._chunks += event.chunk_start
             self._bytes += len(event.data)

@@ -184,6 +184,18 @@ def test_what_is_no_http_is_refused_in_so_many_words() -> None:
                 assert problem(rest(connection)) == (400, "malformed")
 
 
+@pytest.mark.parametrize("length", [5, 0, 45])
+def test_a_request_with_two_lengths_is_refused_and_smuggles_no_other(length: int) -> None:
+    hidden = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(PATIENT) as service, service.connect() as connection:
+        connection.sendall(
+            b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+            % length
+            + hidden
+        )
+        assert problem(rest(connection)) == (400, "malformed")
+
+
 def test_one_more_takes_the_place_of_who_has_waited_longest() -> None:
     with serving(replace(PATIENT, connections=4)) as service, ExitStack() as stack:
         busy, *waiting = (stack.enter_context(service.connect(f"127.0.0.{number}")) for number in range(1, 5))
