@@ -14,6 +14,7 @@ from demo.stack.service import Service
 from snap2caption.settings import ROOT
 
 USER = "admin"
+WEBHOOK_USER = "snap2caption-webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class AirflowAccess:
     url: str
     user: str
     password: str
+    webhook_password: str
+    """Of `WEBHOOK_USER`, who may raise events of assets."""
 
 
 def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Service, AirflowAccess]:
@@ -41,7 +44,7 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         "CORE__PARALLELISM": "2",
         "CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "CORE__FERNET_KEY": "",
-        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{WEBHOOK_USER}:viewer",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / "passwords.json"),
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "API__HOST": HOST,
@@ -77,9 +80,9 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         # SIGTERM would end it at once, and leave its parts without the pipes that they log to.
         stop_signal=signal.SIGINT,
         grace=16.0,
-        files={home / "passwords.json": json.dumps({USER: secret["password"]})},
+        files={home / "passwords.json": json.dumps({USER: secret["password"], WEBHOOK_USER: secret["webhook"]})},
     )
-    return service, AirflowAccess(url, USER, secret["password"])
+    return service, AirflowAccess(url, USER, secret["password"], secret["webhook"])
 
 
 def store_connection(client: Mapping[str, str]) -> dict[str, str]:
@@ -94,9 +97,11 @@ def store_connection(client: Mapping[str, str]) -> dict[str, str]:
 
 
 def _secrets(file: Path) -> dict[str, str]:
-    """Return Airflow's secrets, made once for a state folder."""
-    if not file.exists():
+    """Return Airflow's secrets, made once for a state folder; those that one from before lacks are added."""
+    found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    missing = {name for name in ("api", "jwt", "password", "webhook") if name not in found}
+    if missing:
         file.touch(mode=0o600)
-        file.write_text(json.dumps({name: secrets.token_hex(32) for name in ("api", "jwt", "password")}))
-    found: dict[str, str] = json.loads(file.read_text())
+        found |= {name: secrets.token_hex(32) for name in missing}
+        file.write_text(json.dumps(found))
     return found

@@ -1,7 +1,7 @@
-"""``python -m demo.stack.services.airflow_standalone``: `airflow standalone` without its log servers.
+"""``python -m demo.stack.services.airflow_standalone``: `airflow standalone` without its log servers, and with our rights for the webhook's receiver.
 
 They hand logs to an API server on another machine and listen on every interface, whatever the API's host; no setting says otherwise. On one
-machine the API server reads the files themselves.
+machine the API server reads the files themselves. The auth manager is set here, as `airflow standalone` forces its own upon its parts.
 """
 
 import sys
@@ -10,6 +10,7 @@ from airflow.__main__ import main
 from airflow.cli.commands import standalone_command
 
 _WITH_LOG_SERVER = ("scheduler", "triggerer")
+_AUTH_MANAGER = "demo.stack.services.airflow_access.AccessManager"
 
 
 class _Part(standalone_command.SubCommand):
@@ -19,7 +20,7 @@ class _Part(standalone_command.SubCommand):
         self, parent: standalone_command.StandaloneCommand, name: str, command: list[str], env: dict[str, str]
     ) -> None:
         quiet = ["--skip-serve-logs"] if name in _WITH_LOG_SERVER else []
-        super().__init__(parent, name, [*command, *quiet], env)
+        super().__init__(parent, name, [*command, *quiet], {**env, "AIRFLOW__CORE__AUTH_MANAGER": _AUTH_MANAGER})
 
 
 if __name__ == "__main__":

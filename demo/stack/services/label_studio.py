@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
-from demo.stack.services.airflow import AirflowAccess
+from demo.stack.services.airflow import WEBHOOK_USER, AirflowAccess
 from snap2caption.errors import UserError
 
 USER = "admin@example.com"
@@ -116,8 +116,8 @@ def label_studio_webhook(label_studio: LabelStudioAccess, airflow: AirflowAccess
             **os.environ,
             **label_studio.environment,
             "SNAP2CAPTION_AIRFLOW_URL": airflow.url,
-            "SNAP2CAPTION_AIRFLOW_USER": airflow.user,
-            "SNAP2CAPTION_AIRFLOW_PASSWORD": airflow.password,
+            "SNAP2CAPTION_AIRFLOW_USER": WEBHOOK_USER,
+            "SNAP2CAPTION_AIRFLOW_PASSWORD": airflow.webhook_password,
         },
         ready_url=f"{label_studio.webhook_url}healthz",
         grace=3.0,

@@ -63,6 +63,10 @@ class AssetEvents:
 
     def _login(self) -> None:
         self._http.headers.pop("Authorization", None)
+        if self._settings.password is None:
+            raise UserError(
+                "Airflow asks for a login; set SNAP2CAPTION_AIRFLOW_PASSWORD to that of SNAP2CAPTION_AIRFLOW_USER."
+            )
         login = {"username": self._settings.user, "password": self._settings.password.get_secret_value()}
         answer = self._http.post("/auth/token", json=login)
         if not answer.is_success:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from etl.feedback.label_studio.settings import LabelStudioSettings
+from etl.feedback.label_studio.signature import HEADER, RENEWED_SECONDS, age_of, sign
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
     from label_studio_sdk.client import LabelStudio
 
-SECRET_HEADER = "X-Snap2Caption-Secret"  # noqa: S105 - its name, not the secret
-"""What a webhook carries its secret in; and by which we know ours."""
+_FORMER_HEADER = "X-Snap2Caption-Secret"
+"""In what our webhooks from before there were signatures carried the secret itself: they are replaced."""
 
 PREFILLED = "snap2caption"
 """The name of our predictions. Label Studio fills in those of the one version that its project names, so that can't be the model's own;
@@ -132,29 +133,36 @@ def _delete_empty(client: "LabelStudio", project: int) -> None:
 
 
 def _keep_webhook(client: "LabelStudio", project: int, settings: LabelStudioSettings) -> None:
+    """Make sure that the project has the one webhook that the settings want, whose signature is good for a while yet."""
     ours = [
-        webhook for webhook in client.webhooks.list(project=str(project)) if SECRET_HEADER in (webhook.headers or {})
+        webhook
+        for webhook in client.webhooks.list(project=str(project))
+        if {HEADER, _FORMER_HEADER} & (webhook.headers or {}).keys()
     ]
-    wanted: dict[str, Any] | None = None
+    kept = None
     if settings.webhook_url is not None:
         if settings.webhook_secret is None:
             raise UserError(
                 "The webhook has no secret; set SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET, 16 characters or more."
             )
+        secret = settings.webhook_secret.get_secret_value()
         wanted = {
             "url": str(settings.webhook_url),
-            "headers": {SECRET_HEADER: settings.webhook_secret.get_secret_value()},
             "send_payload": True,
             "send_for_all_actions": False,
-            "actions": list(_ACTIONS),
+            "actions": sorted(_ACTIONS),
             "is_active": True,
         }
-    kept = False
+        kept = next((webhook for webhook in ours if _is_good(webhook, wanted, secret)), None)
+        if kept is None:
+            # Before the old one goes, so that nothing is missed.
+            client.webhooks.create(project=project, headers={HEADER: sign(secret)}, **wanted)
     for webhook in ours:
-        current = {name: getattr(webhook, name) for name in wanted or ()} | {"actions": sorted(webhook.actions or ())}
-        if not kept and wanted is not None and current == wanted | {"actions": sorted(_ACTIONS)}:
-            kept = True
-        else:
+        if webhook is not kept:
             client.webhooks.delete(webhook.id)
-    if wanted is not None and not kept:
-        client.webhooks.create(project=project, **wanted)
+
+
+def _is_good(webhook: Any, wanted: dict[str, Any], secret: str) -> bool:
+    current = {name: getattr(webhook, name) for name in wanted} | {"actions": sorted(webhook.actions or ())}
+    age = age_of((webhook.headers or {}).get(HEADER, ""), secret)
+    return current == wanted and set(webhook.headers) == {HEADER} and age is not None and age < RENEWED_SECONDS

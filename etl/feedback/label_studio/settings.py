@@ -30,7 +30,7 @@ class LabelStudioSettings(BaseSettings):
     webhook_url: AnyHttpUrl | None = None
     """Where Label Studio reaches `snap2caption label-studio-webhook`; None: no webhook, and the daily run finds what is new."""
     webhook_secret: SecretStr | None = Field(default=None, min_length=16)
-    """What the webhook must carry."""
+    """What the webhook's signature is made with."""
 
     def read_token(self) -> str:
         """Return the token.
@@ -54,8 +54,9 @@ class AirflowSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_AIRFLOW_", env_ignore_empty=True, extra="ignore")
 
     url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
-    user: str = "admin"
-    password: SecretStr = SecretStr("")
+    user: str = "snap2caption-webhook"
+    """One that may raise events of assets and nothing else; docs/operations.md tells how to make it."""
+    password: SecretStr | None = None
 
 
 def read_settings() -> LabelStudioSettings:

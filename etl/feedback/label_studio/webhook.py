@@ -5,7 +5,6 @@ never came costs a day at most, and one that came five times costs nothing.
 """
 
 import hashlib
-import hmac
 import logging
 import threading
 from collections import OrderedDict
@@ -18,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from etl.feedback.label_studio.project import SECRET_HEADER
+from etl.feedback.label_studio.signature import HEADER, age_of
 from snap2caption.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -49,17 +48,19 @@ class Deliveries:
 
 
 def create_app(secret: str, raise_event: Callable[[], None], close: Callable[[], None]) -> Starlette:
-    """Return the web application: ``POST /`` with the secret in its header; ``GET /healthz``.
+    """Return the web application: ``POST /`` with a signature by the secret in its header; ``GET /healthz``.
 
-    It answers 204 once Airflow has the event, or had it before; 401 without the secret; 413 to a body beyond any of Label Studio's; 503 where
-    Airflow took no event, so that whoever delivers tries again.
+    It answers 204 once Airflow has the event, or had it before; 401 without a signature that is good still; 413 to a body beyond any of
+    Label Studio's; 503 where Airflow took no event, so that whoever delivers tries again.
     """
     deliveries = Deliveries(raise_event)
 
     async def deliver(request: Request) -> Response:
-        if not hmac.compare_digest(request.headers.get(SECRET_HEADER, "").encode(), secret.encode()):
+        if age_of(request.headers.get(HEADER, ""), secret) is None:
             return PlainTextResponse(
-                "The secret is missing or wrong.", 401, {"WWW-Authenticate": f'Secret header="{SECRET_HEADER}"'}
+                "The signature is missing, wrong or too old; `snap2caption label-studio-project` renews it.",
+                401,
+                {"WWW-Authenticate": f'Signature header="{HEADER}"'},
             )
         body = bytearray()
         async for chunk in request.stream():

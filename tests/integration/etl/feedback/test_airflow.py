@@ -9,15 +9,24 @@ import pytest
 
 from demo.airflow import AirflowClient
 from demo.stack.ports import Ports
-from demo.stack.services.airflow import airflow
+from demo.stack.services.airflow import WEBHOOK_USER, airflow
 from demo.stack.services.label_studio import label_studio, label_studio_webhook
 from demo.stack.stack import Stack
-from etl.feedback.label_studio.project import SECRET_HEADER
+from etl.feedback.label_studio.signature import HEADER, sign
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif("CHAOS_LABEL_STUDIO_ROUNDS" not in os.environ, reason="`make chaos-label-studio` runs it"),
 ]
+
+REFUSED = {
+    "dags/listener/dagRuns": {"logical_date": None},
+    "connections": {"connection_id": "theirs", "conn_type": "http", "host": "example.com"},
+    "variables": {"key": "theirs", "value": "theirs"},
+    "pools": {"name": "theirs", "slots": 1},
+    "backfills": {"dag_id": "listener", "from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z"},
+}
+"""What the receiver of the webhook may not do in Airflow."""
 
 DAG = """
 from airflow.sdk import dag, task
@@ -41,7 +50,7 @@ def test_a_delivery_starts_the_dag_that_waits_for_annotations(s3_environment: di
     receiver = label_studio_webhook(label_studio_access, access)
 
     def deliver(body: bytes) -> int:
-        headers = {SECRET_HEADER: label_studio_access.webhook_secret}
+        headers = {HEADER: sign(label_studio_access.webhook_secret)}
         return patience.post(label_studio_access.webhook_url, content=body, headers=headers).status_code
 
     with Stack(tmp_path) as stack:
@@ -55,3 +64,8 @@ def test_a_delivery_starts_the_dag_that_waits_for_annotations(s3_environment: di
             for _ in client.watch("listener", run, patience.LONGEST):
                 pass
             assert client.runs("listener") == [run]
+        login = {"username": WEBHOOK_USER, "password": access.webhook_password}
+        token = patience.post(f"{access.url}/auth/token", json=login).json()["access_token"]
+        allowed = {"Authorization": f"Bearer {token}"}
+        for path, body in REFUSED.items():
+            assert patience.post(f"{access.url}/api/v2/{path}", json=body, headers=allowed).status_code == 403, path

@@ -24,8 +24,9 @@ from etl.feedback.build import build
 from etl.feedback.collect import collect
 from etl.feedback.kinds import Shares
 from etl.feedback.label_studio.annotations import pull
-from etl.feedback.label_studio.project import SECRET_HEADER, Project, open_project
+from etl.feedback.label_studio.project import Project, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
+from etl.feedback.label_studio.signature import HEADER, age_of, sign
 from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
 from etl.feedback.ledger import NEWEST, Version, entry
@@ -55,7 +56,7 @@ class Recorder:
     bodies: list[bytes] = field(default_factory=list)
 
     async def take(self, request: Request) -> Response:
-        assert request.headers[SECRET_HEADER] == SECRET
+        assert age_of(request.headers[HEADER], SECRET) is not None
         self.bodies.append(await request.body())
         return Response(status_code=204)
 
@@ -157,7 +158,7 @@ def test_deliveries_that_come_never_once_and_five_times_have_the_same_effect(
                 installation.store.put(key, data, sha256=hashlib.sha256(data).hexdigest())
             with listening(create_app(SECRET, installation.raise_event, lambda: None)) as receiver:
                 for body in recorder.bodies * times:
-                    answer = patience.post(receiver, content=body, headers={SECRET_HEADER: SECRET})
+                    answer = patience.post(receiver, content=body, headers={HEADER: sign(SECRET)})
                     assert answer.status_code == httpx.codes.NO_CONTENT
             assert installation.events == min(times, 1) * len(NUMBERS)
             # Each event is a run at worst, and each day has one of its own: it finds what none told of.

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from demo.stack.ports import HOST, Ports
-from etl.feedback.label_studio.project import LABELING, SECRET_HEADER, open_project
+from etl.feedback.label_studio.project import _FORMER_HEADER, LABELING, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
+from etl.feedback.label_studio.signature import HEADER, RENEWED_SECONDS, age_of, sign
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.integration
@@ -48,9 +50,33 @@ def test_the_webhook_is_registered_once_follows_its_settings_and_goes_with_them(
         url = f"http://{HOST}:{port}/"
         with open_project(configured(webhook_url=url, webhook_secret=SECRET)) as project:
             (webhook,) = project.client.webhooks.list(project=str(project.id))
-        assert (webhook.url, webhook.headers) == (url, {SECRET_HEADER: SECRET})
+        assert webhook.url == url
+        assert age_of(webhook.headers[HEADER], SECRET) is not None
     with open_project(configured()) as project:
         assert project.client.webhooks.list(project=str(project.id)) == []
+
+
+def test_a_signature_is_renewed_before_it_ends_and_kept_until_then(configured: Configured) -> None:
+    settings = configured(webhook_url="http://receiver.example/", webhook_secret=SECRET)
+    old = [
+        {HEADER: sign(SECRET, time.time() - RENEWED_SECONDS - 60)},
+        {HEADER: sign("another secret of before")},
+        {_FORMER_HEADER: SECRET},
+    ]
+    for headers in old:
+        with open_project(settings) as project:
+            (webhook,) = project.client.webhooks.list(project=str(project.id))
+            project.client.webhooks.update(webhook.id, url=webhook.url, headers=headers)
+        kept = []
+        for _ in range(2):
+            with open_project(settings) as project:
+                (webhook,) = project.client.webhooks.list(project=str(project.id))
+                kept.append((webhook.id, webhook.headers[HEADER]))
+                assert set(webhook.headers) == {HEADER}
+        assert kept[0] == kept[1]
+        age = age_of(kept[0][1], SECRET)
+        assert age is not None
+        assert age < RENEWED_SECONDS
 
 
 def test_a_webhook_without_a_secret_is_refused(configured: Configured) -> None:

@@ -1,6 +1,7 @@
 """Label Studio's webhook, from the annotator's click to the event."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from patience import LONGEST
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,8 +18,9 @@ from starlette.routing import Route
 from web_server import listening
 
 from etl.feedback.label_studio.airflow import AssetEvents
-from etl.feedback.label_studio.project import SECRET_HEADER, open_project
+from etl.feedback.label_studio.project import open_project
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
+from etl.feedback.label_studio.signature import GOOD_SECONDS, HEADER, SKEW_SECONDS, sign
 from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
 from snap2caption.errors import UserError
@@ -46,8 +48,9 @@ class Receiver:
         self.events += 1
         self.came.set()
 
-    def deliver(self, body: bytes, secret: str = SECRET) -> int:
-        return httpx.post(self.url, content=body, headers={SECRET_HEADER: secret}, timeout=LONGEST).status_code
+    def deliver(self, body: bytes, signature: str | None = None) -> int:
+        headers = {HEADER: sign(SECRET) if signature is None else signature}
+        return httpx.post(self.url, content=body, headers=headers, timeout=LONGEST).status_code
 
 
 @pytest.fixture
@@ -64,6 +67,9 @@ def test_what_an_annotator_completes_becomes_an_event(
         push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
         (task,) = project.client.tasks.list(project=project.id, fields="task_only")
         assert receiver.events == 0
+        # What Label Studio holds and sends is no secret.
+        (webhook,) = project.client.webhooks.list(project=str(project.id))
+        assert SECRET not in str(webhook)
         text = {"from_name": "caption", "to_name": "photo", "type": "textarea", "value": {"text": ["Hi"]}}
         made = project.client.annotations.create(id=task.id, result=[text])
         assert receiver.came.wait(LONGEST)
@@ -88,11 +94,32 @@ def test_what_airflow_did_not_take_counts_when_it_comes_again(receiver: Receiver
     assert receiver.events == 1
 
 
-@pytest.mark.parametrize("secret", ["", "wrong", SECRET[:-1], "ö" * 20])
-def test_without_the_secret_nothing_happens(receiver: Receiver, secret: str) -> None:
-    answer = httpx.post(receiver.url, content=b"{}", headers={SECRET_HEADER: secret.encode()}, timeout=LONGEST)
+NOW = time.time()
+
+REFUSED = {
+    "none": "",
+    "the secret itself": SECRET,
+    "another secret's": sign(f"{SECRET}!"),
+    "too old": sign(SECRET, NOW - GOOD_SECONDS - 60),
+    "of the future": sign(SECRET, NOW + SKEW_SECONDS + 3600),
+    "made young": f"t={int(NOW)},{sign(SECRET, NOW - GOOD_SECONDS - 60).partition(',')[2]}",
+    "half": sign(SECRET)[:-1],
+    "no letters": "t=1,v1=\u00e9",
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_without_a_signature_that_is_good_nothing_happens(receiver: Receiver, kind: str) -> None:
+    headers = {HEADER: REFUSED[kind].encode()}
+    answer = httpx.post(receiver.url, content=b"{}", headers=headers, timeout=LONGEST)
     assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert receiver.events == 0
+
+
+def test_a_signature_is_good_for_days(receiver: Receiver) -> None:
+    assert receiver.deliver(b"{}", sign(SECRET, NOW - GOOD_SECONDS + 3600)) == httpx.codes.NO_CONTENT
+    assert receiver.deliver(b"[]", sign(SECRET, NOW + SKEW_SECONDS / 2)) == httpx.codes.NO_CONTENT
+    assert receiver.events == 2
 
 
 def test_a_body_beyond_all_measure_is_refused(receiver: Receiver) -> None:
@@ -105,7 +132,14 @@ def test_what_answers_and_is_not_airflow_is_a_sentence() -> None:
         return PlainTextResponse("<html>Welcome!</html>")
 
     with listening(Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])) as url:
-        events = AssetEvents(AirflowSettings(url=AnyHttpUrl(url)))
+        events = AssetEvents(AirflowSettings(url=AnyHttpUrl(url), password=SecretStr("password")))
         with pytest.raises(UserError, match="is not Airflow; correct SNAP2CAPTION_AIRFLOW_URL"):
             events.raise_event()
         events.close()
+
+
+def test_without_a_password_for_airflow_nobody_is_asked() -> None:
+    events = AssetEvents(AirflowSettings())
+    with pytest.raises(UserError, match="set SNAP2CAPTION_AIRFLOW_PASSWORD"):
+        events.raise_event()
+    events.close()

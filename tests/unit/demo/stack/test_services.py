@@ -56,7 +56,7 @@ def test_label_studio_keeps_its_secrets_and_shows_none_on_its_command_line(tmp_p
     _, again = label_studio(tmp_path, Ports(tmp_path / "ports.json"), client)
     assert again == access
     assert stat.S_IMODE((tmp_path / "label-studio" / "secrets.json").stat().st_mode) == 0o600
-    webhook = label_studio_webhook(access, AirflowAccess("http://airflow", "admin", "password"))
+    webhook = label_studio_webhook(access, AirflowAccess("http://airflow", "admin", "password", "webhook's"))
     for secret in (access.password, access.token, access.webhook_secret):
         assert secret not in " ".join((*service.command, *webhook.command))
     assert service.environment["LABEL_STUDIO_S3_ENDPOINT"] == "http://s3"

@@ -1,0 +1,18 @@
+"""Who may do what in the demo's Airflow."""
+
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+from demo.stack.services.airflow import WEBHOOK_USER
+
+
+class AccessManager(SimpleAuthManager):
+    """Airflow's own for one machine, in which the receiver of the webhook may look, and raise events of assets.
+
+    The least of Airflow's roles there that may raise one (Op) may change connections and variables too.
+    """
+
+    def is_authorized_asset(self, *, method: str, user: SimpleAuthManagerUser, details: object = None) -> bool:
+        """Whether *user* may do that with assets."""
+        allowed: bool = super().is_authorized_asset(method=method, user=user, details=details)
+        return allowed or (user.username == WEBHOOK_USER and method == "POST")
