@@ -41,6 +41,13 @@ PARAMS = {
         title="New corrections",
         description="So many must be new since the last retraining for another one.",
     ),
+    "erased": Param(
+        1,
+        type="integer",
+        minimum=0,
+        title="Erased corrections",
+        description="So many of what the last retraining learned from must be erased for another one without them; 0: never for that.",
+    ),
     "dataset_uri": Param(
         "", type="string", title="Dataset URI", description="The corpus version to mix with; empty: the newest."
     ),
@@ -83,7 +90,9 @@ def feedback() -> None:
     sample = StepOperator(task_id="sample", step="feedback sample", options=options, execution_timeout=SHORT)
     push = StepOperator(task_id="push", step="feedback push", execution_timeout=SHORT)
     pull = StepOperator(task_id="pull", step="label-studio-pull", execution_timeout=SHORT)
-    validate = ValidateOperator(task_id="validate", at_least="{{ params.at_least }}", execution_timeout=SHORT)
+    validate = ValidateOperator(
+        task_id="validate", at_least="{{ params.at_least }}", erased="{{ params.erased }}", execution_timeout=SHORT
+    )
     build = BuildOperator(
         task_id="build",
         dataset_uri="{{ params.dataset_uri }}",

@@ -59,6 +59,15 @@ class Standing:
     decision: int
 
 
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A registered model that learned from a version of feedback, and the aliases that it has."""
+
+    version: ModelVersion
+    feedback_version: str
+    aliases: tuple[str, ...]
+
+
 class Registry:
     """The registered model *name* on the MLflow server at *tracking_uri*."""
 
@@ -121,6 +130,27 @@ class Registry:
 
         created = _read(self._ask(create))
         return self.by_run(run_id) or created
+
+    def learners(self) -> list[Learner]:
+        """Return every version that learned from feedback."""
+        aliases: dict[int, list[str]] = {}
+        for alias, number in sorted(self._aliases().items()):
+            aliases.setdefault(number, []).append(alias)
+        return [
+            Learner(_read(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ())))
+            for found in self._ask(self._search)
+            if found.tags.get("feedback_version")
+        ]
+
+    def _search(self, client: "MlflowClient") -> list[Any]:
+        """Return all versions, page by page."""
+        found: list[Any] = []
+        token: str | None = None
+        while True:
+            page = client.search_model_versions(f"name = '{self.name}'", page_token=token)
+            found += page
+            if not (token := page.token):
+                return found
 
     def challenge(self, version: ModelVersion) -> None:
         """Make *version* the challenger."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snap2caption.console import print_result
+from snap2caption.console import print_result, stderr
 from snap2caption.errors import UserError
 from snap2caption.groups import open_group
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
+    from etl.feedback.learned import Learned
     from etl.feedback.report import Retraining
     from snap2caption.store import ObjectStore
 
@@ -31,12 +32,19 @@ def register(app: typer.Typer) -> None:
 
 
 def withdraw(as_json: AsJson = False) -> None:
-    """Delete the photos and words of dataset versions that hold feedback which was erased since; prints these versions."""
+    """Delete the photos and words of dataset versions that hold feedback which was erased since; prints these versions.
+
+    Names, on standard error and as `models` with --json, the models that learned from erased feedback.
+    """
     from etl.feedback.withdraw import withdraw as step
 
     settings = Settings()
     versions = step(settings.feedback_uri, settings.datasets_uri, settings.state_dir, settings.shards_dir)
-    print_result("\n".join(versions) or "none", {"withdrawn": versions}, as_json=as_json)
+    models, fault = _learned(settings)
+    for told in [*map(str, models), *([fault] if fault else [])]:
+        stderr.print(f"Warning: {told}", markup=False, highlight=False, soft_wrap=True)
+    document = {"withdrawn": versions, "models": [asdict(one) for one in models], "fault": fault}
+    print_result("\n".join(versions) or "none", document, as_json=as_json)
 
 
 def collect(as_json: AsJson = False) -> None:
@@ -91,16 +99,17 @@ def push(as_json: AsJson = False) -> None:
 
 
 def validate(as_json: AsJson = False) -> None:
-    """Judge the annotations; prints how many corrections can be learnt, how many of them are new, and why others can't."""
-    from etl.feedback.retraining import new_since
+    """Judge the annotations; prints how many corrections can be learnt, are new, and were erased since, and why others can't be learnt."""
+    from etl.feedback.retraining import erased_since, new_since
     from etl.feedback.validate import validate as step
 
     store = _store()
     found = step(store)
     new = new_since(store, {(one.feedback.id, one.annotations[0].id) for one in found.corrections})
-    document = {"usable": len(found.corrections), "new": new, "refused": found.refused}
+    gone = erased_since(store)
+    document = {"usable": len(found.corrections), "new": new, "erased": gone, "refused": found.refused}
     why = "".join(f", {reason} {count}" for reason, count in found.refused.items())
-    print_result(f"usable {len(found.corrections)}, new {new}{why}", document, as_json=as_json)
+    print_result(f"usable {len(found.corrections)}, new {new}, erased {gone}{why}", document, as_json=as_json)
 
 
 def build(
@@ -135,6 +144,22 @@ def report(out: Annotated[Path, typer.Option(help="The page to write.")], as_jso
 
     write_report(_store(), _last_retraining(Settings()), out)
     print_result(str(out), {"report": str(out)}, as_json=as_json)
+
+
+def _learned(settings: Settings) -> "tuple[list[Learned], str]":
+    """Return the models that learned from erased feedback; or, where the registry is away, why nobody can tell: what is erased stays erased."""
+    from etl.feedback.learned import find_learned
+    from snap2caption.registry import Registry
+    from snap2caption.store import StoreError
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    try:
+        registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
+        return find_learned(settings.feedback_uri, settings.datasets_uri, registry), ""
+    except StoreError:
+        raise
+    except UserError as error:
+        return [], f"Which models learned from erased feedback can't be told: {error}"
 
 
 def _last_retraining(settings: Settings) -> "Retraining":

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from etl.feedback import ledger
 from etl.feedback.ledger import RETRAININGS, Retraining
+from etl.feedback.records import erased
 from snap2caption.dataset import Dataset
 from snap2caption.manifest import Manifest
 from snap2caption.store import ObjectStore
@@ -15,10 +16,19 @@ Corrected = set[tuple[str, int]]
 
 def new_since(store: ObjectStore, corrected: Corrected) -> int:
     """Return how many of *corrected* are not in the version that the last training was started with."""
+    return len(corrected - _last_learned(store))
+
+
+def erased_since(store: ObjectStore) -> int:
+    """Return how many corrections in the version that the last training was started with were erased since."""
+    return len({identifier for identifier, _ in _last_learned(store)} & erased(store))
+
+
+def _last_learned(store: ObjectStore) -> Corrected:
     last = max(
         (one for _, one in ledger.entries(store, RETRAININGS, Retraining)), key=lambda one: one.started, default=None
     )
-    return len(corrected - (corrected_in(Dataset.open(last.uri).manifest) if last else set()))
+    return corrected_in(Dataset.open(last.uri).manifest) if last else set()
 
 
 def note_retraining(store: ObjectStore, uri: str) -> str:

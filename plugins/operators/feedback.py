@@ -28,20 +28,27 @@ class StepOperator(CommandOperator):
 
 
 class ValidateOperator(CommandOperator):
-    """Judges the annotations; skips what follows while fewer than *at_least* corrections are new since the last retraining."""
+    """Judges the annotations; skips what follows unless *at_least* corrections are new since the last retraining, or *erased* of its own are gone.
 
-    template_fields = ("at_least",)
+    *erased* 0: what was erased starts no retraining.
+    """
 
-    def __init__(self, *, at_least: Any, **arguments: Any) -> None:
+    template_fields = ("at_least", "erased")
+
+    def __init__(self, *, at_least: Any, erased: Any, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.at_least = at_least
+        self.erased = erased
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
         """Count, and say why annotations were refused."""
         found: dict[str, Any] = self.run("feedback validate")
-        if found["new"] < max(1, int(self.at_least)):
+        enough = found["new"] >= max(1, int(self.at_least))
+        too_many = 0 < int(self.erased) <= found["erased"] and found["usable"] > 0
+        if not enough and not too_many:
             raise AirflowSkipException(
-                f"{found['new']} corrections are new; {self.at_least} are asked for a retraining."
+                f"{found['new']} corrections are new, {found['erased']} of the last retraining were erased; {self.at_least} or {self.erased} "
+                "are asked for a retraining."
             )
         return found
 

@@ -194,6 +194,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
         "random",
         "seed",
         "at_least",
+        "erased",
         "dataset_uri",
         "config",
         "overrides",

@@ -6,7 +6,7 @@ import pytest
 from feedbacks import Box, identifier
 
 from etl.feedback.build import Built
-from etl.feedback.retraining import note_retraining
+from etl.feedback.retraining import erased_since, note_retraining
 from etl.feedback.withdraw import withdraw
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
@@ -61,6 +61,12 @@ def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
     before.fetch(first_shard(before), tmp_path / "elsewhere")
     built = make()
     assert built.new == 3
+    # The last training was started with the earlier one.
+    assert erased_since(box.store) == 0
+    note_retraining(box.store, both.uri)
+    assert erased_since(box.store) == 1
+    note_retraining(box.store, built.uri)
+    assert erased_since(box.store) == 0
     assert identifier(5) not in Dataset.open(built.uri).manifest.feedback.samples
     assert call() == []
 

@@ -29,7 +29,7 @@ EVIL = "--out=/tmp/evil"
 RECORDER = """#!{python}
 import json, pathlib, sys
 pathlib.Path({file!r}).write_text(json.dumps(sys.argv[1:]))
-results = {{"path": "", "work": "", "slices": 0, "dataset": "", "uri": "", "run_id": "", "refused": {{}}, "new": 9}}
+results = {{"path": "", "work": "", "slices": 0, "dataset": "", "uri": "", "run_id": "", "refused": {{}}, "new": 9, "erased": 0, "usable": 9}}
 print(json.dumps(results | {{"dataset_version": "", "incumbent": "", "rules": []}}))
 """
 """An interpreter that notes its arguments, and answers what any command might."""
@@ -44,7 +44,7 @@ OPERATORS: dict[type[CommandOperator], dict[str, Any]] = {
     LoadOperator: {"dataset": EVIL, "uri": EVIL},
     StepOperator: {"step": "feedback retrained", "operands": [EVIL]},
     BuildOperator: {"dataset_uri": EVIL, "seed": 0},
-    ValidateOperator: {"at_least": 1},
+    ValidateOperator: {"at_least": 1, "erased": 1},
     PushTasksOperator: {"records": [EVIL, "--json"]},
     PullAnnotationsOperator: {},
     TrainOperator: {"config": "demo.yaml", "overrides": [EVIL, "--force"], "dataset_uri": EVIL},

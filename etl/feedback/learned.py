@@ -1,0 +1,69 @@
+"""Models that learned from feedback which was erased since. A model can't unlearn, so they are named, for operators to replace and delete."""
+
+from dataclasses import dataclass
+
+from etl.feedback.records import erased
+from etl.feedback.versions import versions_uri
+from snap2caption.dataset import Dataset
+from snap2caption.errors import UserError
+from snap2caption.manifest import NAME
+from snap2caption.names import is_file_name
+from snap2caption.registry import Registry
+from snap2caption.store import ObjectStore, StoreError, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A registered model that learned from so many corrections that were erased since."""
+
+    version: int
+    run_id: str
+    aliases: tuple[str, ...]
+    feedback_version: str
+    erased: int
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        roles = f" ({', '.join(self.aliases)})" if self.aliases else ""
+        return (
+            f"Model version {self.version}{roles} learned from {self.erased} corrections that were erased since "
+            f"(feedback {self.feedback_version}, run {self.run_id}); replace it by one that did not, and delete it."
+        )
+
+
+def find_learned(feedback_uri: str, datasets_uri: str, registry: Registry) -> list[Learned]:
+    """Return the models in the registry that learned from erased feedback, the newest first.
+
+    Raises:
+        StoreError: a store refused or is away.
+        UserError: the registry is away.
+    """
+    counts = _count_erased(erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri)))
+    if not counts:
+        return []
+    found = [
+        Learned(
+            one.version.version, one.version.run_id, one.aliases, one.feedback_version, counts[one.feedback_version]
+        )
+        for one in registry.learners()
+        if one.feedback_version in counts
+    ]
+    return sorted(found, key=lambda one: one.version, reverse=True)
+
+
+def _count_erased(gone: set[str], versions: ObjectStore) -> dict[str, int]:
+    """Return the versions of feedback that held erased feedback, withdrawn ones too, with how many samples."""
+    counts = {}
+    for info in versions.list():
+        version, _, name = info.key.partition("/")
+        if name != NAME or not is_file_name(version):
+            continue
+        try:
+            manifest = Dataset.open(f"{versions.uri}/{version}").manifest
+        except StoreError:
+            raise
+        except UserError:
+            continue  # `withdraw` tells of it
+        if manifest.feedback and (lost := gone & manifest.feedback.samples.keys()):
+            counts[version] = len(lost)
+    return counts
