@@ -79,7 +79,7 @@ $(VENV)/qlora: locks/qlora.txt | $(INSTALLED)
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
 test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) $(AUDIT) lint ## every check and every test but the chaos runs
-	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium
+	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
@@ -149,9 +149,9 @@ overload: $(INSTALLED) ## send a server ten times what it can caption for MINUTE
 soak: $(INSTALLED) ## caption REQUESTS=10000 photos on one server, kept for feedback, and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k memory -s
 
-fuzz: $(INSTALLED) ## PHOTOS=2000 broken, hostile and strange photos, and schemathesis with EXAMPLES=100 of each operation, against one server
-	@FUZZ_PHOTOS=$(or $(PHOTOS),2000) FUZZ_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest \
-		tests/integration/serving/test_hostile_photos.py tests/integration/serving/test_openapi.py -s
+fuzz: $(INSTALLED) ## PHOTOS=2000 hostile photos, schemathesis (EXAMPLES=100 of each operation) and FLOODS=10 rounds of slow and endless clients, against one server
+	@FUZZ_PHOTOS=$(or $(PHOTOS),2000) FUZZ_EXAMPLES=$(or $(EXAMPLES),100) FUZZ_FLOODS=$(or $(FLOODS),10) $(BIN)/python -m pytest \
+		tests/integration/serving/test_floods.py tests/integration/serving/test_hostile_photos.py tests/integration/serving/test_openapi.py -s
 
 swaps: $(INSTALLED) ## swap the model SWAPS=20 times under full load; a broken one is refused each time
 	@SWAPS=$(or $(SWAPS),20) $(BIN)/python -m pytest tests/integration/serving/test_service.py -k many_swaps -s
