@@ -142,7 +142,9 @@ def digest(image: Image, client: httpx.Client) -> str:
             answer = client.get(url, headers={**headers, "Authorization": f"Bearer {_token(answer, client)}"})
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        raise ImageError(f"{image} could not be looked up ({error}); try again where {host} can be reached.") from error
+        raise ImageError(
+            f"{image} could not be looked up ({str(error).splitlines()[0]}); try again where {host} can be reached."
+        ) from error
     found = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
     if answer.headers.get("Docker-Content-Digest", found) != found:
         raise ImageError(f"{host} gave {image} with another digest than its content has; try again, and trust neither.")
