@@ -6,8 +6,8 @@ from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode, dimensions
 from snap2caption.shards import Sample
 
-_END = b"\xff\xd9"
-"""What a JPEG ends with."""
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+"""Markers of a JPEG: where a scan of its pixels begins, and where it ends."""
 
 
 def open_photo(sample: Sample) -> Image:
@@ -23,7 +23,7 @@ def open_photo(sample: Sample) -> Image:
 
 
 def glance_at(sample: Sample) -> None:
-    """Check *sample*'s photo by what it begins and ends with, which takes a hundredth of decoding it: no photo at all, and a cut-off one, are found.
+    """Check *sample*'s photo by its beginning and end, a thirtieth of the work of decoding it: what is no photo, or cut off, is found.
 
     Raises:
         UserError: as `open_photo`.
@@ -33,7 +33,8 @@ def glance_at(sample: Sample) -> None:
         dimensions(photo)
     except ImageError as error:
         raise _unusable(sample, error) from error
-    if photo.startswith(b"\xff\xd8") and _END not in photo[-64:]:
+    # A phone may put more after the end, and a small picture before the scan.
+    if photo.startswith(b"\xff\xd8") and photo.rfind(_END) < photo.rfind(_SCAN):
         raise _unusable(sample, "It is cut off.")
 
 

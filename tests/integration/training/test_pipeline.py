@@ -156,13 +156,20 @@ def test_the_same_training_is_not_done_twice(settings, client, recipe_with, data
 
 
 def test_feedback_is_mixed_in_and_its_content_is_part_of_what_a_training_is(
-    settings, client, recipe_with, dataset_dir, tmp_path
+    settings, client, recipe_with, dataset_dir, tmp_path, caplog
 ):
     uri = str(tmp_path / "feedback")
     write_dataset(tmp_path / "feedback", {"train": 6, "validation": 3, "test": 3}, seed=70)
-    with_feedback = recipe_with(data={"feedback": {"uri": uri, "share": 0.2}}, optimiser={"epochs": 1})
-    run = client.get_run(train(with_feedback, settings))
+    data = {"feedback": {"uri": uri, "share": 0.2}, "max_post_tokens": 16, "max_validation_samples": 6}
+    with_feedback = recipe_with(data=data, optimiser={"epochs": 1})
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        run = client.get_run(train(with_feedback, settings))
     assert run.data.params["train_samples"] == "60"
+    assert run.data.params["validation_samples"] == "6"
+    # What is repeated counts once.
+    assert run.data.params["cut_posts"] == "54"
+    assert "54 posts have more than 16 tokens (data.max_post_tokens)" in caplog.text
     assert run.data.tags["feedback_version"] == Manifest.read(tmp_path / "feedback").version
     assert train(with_feedback, settings) == run.info.run_id
     # The gate evaluates both on what was held out of it, and a registered version names it.

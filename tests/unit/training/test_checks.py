@@ -249,6 +249,16 @@ def test_a_photo_that_is_broken_within_is_named_by_shard_and_id_in_the_end(
         collate(list(samples))
 
 
+def test_what_stands_around_a_photo_is_no_fault_of_it(damaged, streamed, collate):
+    def surround(members: list[tuple[str, bytes]]) -> None:
+        index = next(i for i, (name, _) in enumerate(members) if name.endswith(".jpg"))
+        name, photo = members[index]
+        thumbnail = b"\xff\xe1\x00\x06\xff\xda\xff\xd9"
+        members[index] = (name, photo[:2] + thumbnail + photo[2:] + b"a phone's own notes" * 50)
+
+    assert check_data(streamed, damaged("train", surround), collate) == 0
+
+
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_a_dry_run_ends_with_status_1(damaged, recipe, models_dir, tmp_path, stream):
     dataset = damaged("train", with_row(caption=UNSEEN, hashtags=["", " "]))
