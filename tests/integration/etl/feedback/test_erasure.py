@@ -320,6 +320,8 @@ def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
     with running(intake(service.folder, store.uri), installation.folder):
         until(lambda: set(records(store)) == {one.id for one in bens})
         until(lambda: not list(store.list(f"creators/{creator(ANA)}/")))
+        # The service's own file is rid of her a moment after the store is.
+        until(lambda: "service" not in installation.search(creator=creator(ANA).encode()).get("creator", ()))
     installation.server.start()
     installation.clean()
     assert installation.search(first, second, creator=creator(ANA).encode(), key=ANA.encode()) == {}
