@@ -29,12 +29,12 @@ EVIL = "--out=/tmp/evil"
 RECORDER = """#!{python}
 import json, pathlib, sys
 pathlib.Path({file!r}).write_text(json.dumps(sys.argv[1:]))
-results = {{"path": "", "work": "", "slices": 0, "dataset": "", "uri": "", "run_id": "", "refused": {{}}, "new": 9, "erased": 0, "usable": 9}}
-print(json.dumps(results | {{"dataset_version": "", "incumbent": "", "rules": []}}))
+results = {{"path": "", "work": "", "slices": 0, "dataset": "", "uri": "", "run_id": "run", "refused": {{}}, "new": 9, "erased": 0, "usable": 9}}
+print(json.dumps(results | {{"dataset_version": "version", "incumbent": "", "rules": []}}))
 """
 """An interpreter that notes its arguments, and answers what any command might."""
 
-VERDICT = Verdict(run_id=EVIL, dataset_version="", incumbent="", rules=()).model_dump()
+VERDICT = Verdict(run_id="run", dataset_version="version", incumbent="", rules=()).model_dump()
 
 OPERATORS: dict[type[CommandOperator], dict[str, Any]] = {
     ExtractOperator: {"sha256": EVIL, "size": 0},
