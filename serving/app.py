@@ -34,6 +34,7 @@ from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, R
 from serving.settings import ServingSettings
 from serving.tables import HashtagTables
 from serving.tracing import trace
+from serving.trust import Trust
 from serving.voice import VoiceStore
 from serving.voice_routes import Voices
 from serving.voice_routes import router as voice_routes
@@ -66,7 +67,7 @@ def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: 
         settings.cache_dir,
         poll_seconds=settings.poll_seconds,
         threads=settings.threads,
-        models_dir=shared.models_dir,
+        trust=Trust.of(settings, shared.models_dir),
         canary_share=settings.canary_share,
     )
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)

@@ -10,7 +10,7 @@ from serving.feedback.desk import Desk
 from serving.metrics import HASHTAGS_KNOWN
 from serving.models import Contact, Models, Served
 from serving.problems import ProblemError
-from serving.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Waiting, Worker
+from serving.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Refused, Waiting, Worker
 from serving.settings import ServingSettings
 from serving.tables import HashtagTables
 
@@ -64,10 +64,11 @@ class Health:
     def condition(self) -> Condition:
         """Return how the service is, ready or not."""
         silence = self._batcher.silence
-        registry, hashtags = self._registry(), self._hashtags()
+        registry, hashtags, refused = self._registry(), self._hashtags(), self._champion_refused()
         return Condition(
             degraded=[
                 *([Degraded.REGISTRY] if registry and not registry.reachable else ()),
+                *([Degraded.CHAMPION] if refused else ()),
                 *([Degraded.HASHTAGS] if hashtags and not (hashtags.reachable and hashtags.known) else ()),
             ],
             worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
@@ -78,6 +79,7 @@ class Health:
                 overloaded=self._captioner.full(),
             ),
             registry=registry,
+            champion_refused=refused,
             hashtags=hashtags,
             feedback=self._feedback(),
         )
@@ -92,6 +94,10 @@ class Health:
         if contact is None:
             return None
         return Following(reachable=contact.reachable, last_contact_seconds=_seconds_since(contact))
+
+    def _champion_refused(self) -> Refused | None:
+        refused = self._models.refused if self._models else None
+        return Refused(version=refused[0], reason=refused[1]) if refused else None
 
     def _hashtags(self) -> Hashtags | None:
         served = self._current()

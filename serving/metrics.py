@@ -24,6 +24,9 @@ TOKEN_RATE = Histogram(
 TOKENS = Counter("snap2caption_generated_tokens_total", "Tokens written.")
 UNSAFE = Counter("snap2caption_unsafe_total", "Texts of the model that were not shown, by what they were.", ["kind"])
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by what became of them.", ["outcome"])
+CHAMPION_REFUSED = Gauge(
+    "snap2caption_champion_refused", "1 while the registry's champion is not taken into service, by reason.", ["reason"]
+)
 REGISTRY_CONTACT = Gauge(
     "snap2caption_registry_contact_timestamp_seconds", "When the registry answered last, in seconds of the epoch."
 )

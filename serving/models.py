@@ -12,12 +12,13 @@ from PIL import Image, ImageDraw
 from serving.cache import AdapterCache
 from serving.engine import Engine, Task, write
 from serving.loading import Loader
-from serving.metrics import MODEL, REGISTRY_CONTACT, SWAPS, tell_models
+from serving.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, tell_models
+from serving.trust import DistrustedError, Reason, Trust
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.model_card import NO_CARD, ModelCard, read_card
 from snap2caption.post import Request, parse
-from snap2caption.registry import CHALLENGER, CHAMPION, ModelVersion, Registry
+from snap2caption.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, VersionError
 from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)
@@ -57,8 +58,10 @@ class BrokenModelError(UserError):
 class _Refused:
     """A champion that could not be taken into service, and when it is tried again: a download may fail where the model is good."""
 
-    def __init__(self, version: ModelVersion, attempts: int, wait: float) -> None:
+    def __init__(self, number: int, version: ModelVersion | None, reason: Reason, attempts: int, wait: float) -> None:
+        self.number = number
         self.version = version
+        self.reason = reason
         self.attempts = attempts
         self.wait = wait
         self._until = time.monotonic() + wait
@@ -79,7 +82,7 @@ class Models:
         *,
         poll_seconds: float,
         threads: int | None,
-        models_dir: Path,
+        trust: Trust,
         canary_share: float = 0.0,
     ) -> None:
         self._registry = registry
@@ -87,7 +90,7 @@ class Models:
         self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
         self._threads = threads
-        self._models_dir = models_dir
+        self._trust = trust
         self._canary_share = canary_share
         self._served: Served | None = None
         self._previous: Served | None = None
@@ -117,6 +120,12 @@ class Models:
     def contact(self) -> Contact | None:
         """How it stands with the registry; None before it was asked."""
         return self._contact
+
+    @property
+    def refused(self) -> tuple[int, Reason] | None:
+        """The number of the champion that is refused, and why; None: it is in service, or there is none."""
+        refused = self._refused.get(CHAMPION)
+        return (refused.number, refused.reason) if refused else None
 
     def choose(self, key: str) -> Served | None:
         """Return the model that answers a request: the same for the same *key*, the challenger for the share of keys that are its."""
@@ -150,6 +159,7 @@ class Models:
         """
         champion = self._named(CHAMPION)
         if champion is None or (self._served and champion == self._served.version):
+            self._admit(CHAMPION)
             return
         loaded = next((one for one in (self._previous, self._challenger) if one and one.version == champion), None)
         served = loaded or self._take(CHAMPION, champion)
@@ -180,23 +190,45 @@ class Models:
     def _named(self, alias: str) -> ModelVersion | None:
         try:
             version = self._registry.by_alias(alias)
+        except VersionError as error:
+            self._answered()
+            known = self._refused.get(alias)
+            if known is None or known.number != error.number:
+                SWAPS.labels("refused").inc()
+            self._refused[alias] = _Refused(error.number, None, Reason.TAGS, 1, 0)
+            self._tell_refusal()
+            raise
         except UserError:
             self._contact = Contact(reachable=False, at=self._contact.at if self._contact else None)
             raise
+        self._answered()
+        return version
+
+    def _answered(self) -> None:
         self._contact = Contact(reachable=True, at=time.monotonic())
         REGISTRY_CONTACT.set_to_current_time()
-        return version
 
     def _refuse(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
         known = self._refused.get(alias)
         attempts = known.attempts + 1 if known and known.version == version else 1
         wait = min(_LONGEST_WAIT, self._poll_seconds * 2**attempts)
-        self._refused[alias] = _Refused(version, attempts, wait)
+        reason = error.reason if isinstance(error, DistrustedError) else Reason.BROKEN
+        self._refused[alias] = _Refused(version.version, version, reason, attempts, wait)
         SWAPS.labels("refused").inc()
+        self._tell_refusal()
         kept = self._served.engine.version if self._served else "nothing"
         return BrokenModelError(
             f"Version {version.version} was refused ({error}); {kept} stays in service, and it is tried again in {wait:.0f} s."
         )
+
+    def _admit(self, alias: str) -> None:
+        """Forget what was refused under *alias*: it names another version now, or the same one is good after all."""
+        self._refused.pop(alias, None)
+        self._tell_refusal()
+
+    def _tell_refusal(self) -> None:
+        for reason in Reason:
+            CHAMPION_REFUSED.labels(reason).set(self.refused is not None and self.refused[1] is reason)
 
     def _take(self, alias: str, version: ModelVersion) -> Served | None:
         """Fetch, load and check the version that *alias* names; None if it was refused too short a while ago."""
@@ -213,21 +245,22 @@ class Models:
                 raise
         except Exception as error:
             raise self._refuse(alias, version, error) from error
-        self._refused.pop(alias, None)
+        self._admit(alias)
         return served
 
     def _load(self, version: ModelVersion, adapter: Path) -> Served:
+        self._trust.check(version, adapter)
         engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
         probe(engine)
         return Served(
-            engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._models_dir)
+            engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._trust.models_dir)
         )
 
     def _serve(self, served: Served, outcome: str) -> None:
         before, self._previous = self._previous, self._served
         # One assignment: a photo is written about by the old model or the new one, never by half of each.
         self._served = served
-        self._refused.pop(CHAMPION, None)
+        self._admit(CHAMPION)
         SWAPS.labels(outcome).inc()
         MODEL.info({"version": served.engine.version, "dataset": served.version.dataset_version})
         self._retire(before)

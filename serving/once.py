@@ -13,6 +13,7 @@ from serving.models import Models
 from serving.problems import ProblemError
 from serving.schemas import CaptionAnswer, Options
 from serving.settings import read_settings
+from serving.trust import Trust
 from snap2caption.errors import UserError
 from snap2caption.registry import Registry
 from snap2caption.settings import Settings
@@ -35,7 +36,7 @@ def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
         settings.cache_dir,
         poll_seconds=60,
         threads=settings.threads,
-        models_dir=shared.models_dir,
+        trust=Trust.of(settings, shared.models_dir),
     )
     models.refresh()
     if models.current() is None:

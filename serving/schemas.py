@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
+from serving.trust import Reason
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Ranked, Source
@@ -286,6 +287,16 @@ class Following(BaseModel):
     last_contact_seconds: float | None = Field(description="How long ago it answered last; null: not since the start.")
 
 
+class Refused(BaseModel):
+    """The registry's champion, which was not taken into service: another one stays there, and it is tried again."""
+
+    version: int
+    reason: Reason = Field(
+        description="tags: what the registry says of it makes no model; base: its base is not one that may be loaded; digest: its adapter is "
+        "not the one that was promoted; broken: it can't be fetched or loaded, or writes no caption. The log says more."
+    )
+
+
 class Hashtags(BaseModel):
     """The corpus's table that hashtags are chosen by; while its store is away, the last one that was read is used."""
 
@@ -310,6 +321,8 @@ class Degraded(StrEnum):
 
     REGISTRY = "registry"
     """It is away: new models are not followed."""
+    CHAMPION = "champion"
+    """The registry's champion was refused: another model stays in service."""
     HASHTAGS = "hashtags"
     """The store of the datasets is away: no new hashtags are known, or none of the corpus at all."""
 
@@ -318,12 +331,16 @@ class Condition(BaseModel):
     """How the service is."""
 
     degraded: list[Degraded] = Field(
-        description="What does not work as it should, though captions are written: the registry or the hashtags' store is away."
+        description="What does not work as it should, though captions are written: the registry or the hashtags' store is away, or the "
+        "champion was refused."
     )
 
     worker: Worker
     queue: Queue
     registry: Following | None = Field(description="null: no registry is followed.")
+    champion_refused: Refused | None = Field(
+        description="null: the registry's champion is in service, or there is none."
+    )
     hashtags: Hashtags | None = Field(description="null: no model is in service, or no datasets are followed.")
     feedback: Waiting | None = Field(description="null: no feedback is taken, or nobody has looked yet.")
 

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from serving.budget import TokenLimits
 from snap2caption.errors import UserError
+from snap2caption.names import BaseName
 from snap2caption.settings import Settings
 
 _Digest = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern="^[0-9a-fA-F]{64}$")]
@@ -94,6 +95,8 @@ class ServingSettings(BaseSettings):
     """How long that server may take for a text."""
     canary_share: float = Field(default=0.0, ge=0, le=1)
     """Of the requests, how many the challenger answers: always the same creators, or where no keys are set, the same photos."""
+    bases: tuple[BaseName, ...] = ()
+    """Base models that may be fetched from the hub, as a JSON list of owner/name. Those in the models folder always may."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of the model on the CPU; all cores if left out."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from snap2caption.errors import UserError
-from snap2caption.names import BaseName, FileName
+from snap2caption.names import BaseName, Digest, FileName
 from snap2caption.succession import Decision, Succession, create_model
 from snap2caption.verdict import Verdict
 
@@ -32,8 +32,19 @@ ADAPTER_PATH = "artifacts/adapter"
 VERDICT = "verdict.json"
 """The artifact of a run that holds what the gate said of its model."""
 
+ADAPTER_DIGEST = "adapter_sha256"
+"""The tag of a run and of its registered version that holds the digest of the adapter that was evaluated."""
+
 _TRIES = 20
 _MOMENT = 1.0
+
+
+class VersionError(UserError):
+    """What the registry says of version *number* makes no model."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 @checked_dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class ModelVersion:
     dataset_uri: str
     prompts: str = ""
     """The wishes that prompts of its training named, such as ``length,tone``; empty for one that was registered before this was noted."""
+    adapter_sha256: Digest | None = None
+    """Of the adapter that the gate has judged; None for one that was registered before this was noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class Registry:
         return version
 
     def register(self, run_id: str, source: str, tags: dict[str, str]) -> ModelVersion:
-        """Register the run's model, once: a run that is registered already keeps its version.
+        """Register the run's model, once: a run that is registered already keeps its version, and gets the tags that it lacks.
 
         Args:
             run_id: the run.
@@ -121,6 +134,10 @@ class Registry:
             tags: must hold ``base``, ``base_revision``, ``dataset_version`` and ``dataset_uri``.
         """
         if (known := self.by_run(run_id)) is not None:
+            if known.adapter_sha256 is None and ADAPTER_DIGEST in tags:
+                number, digest = str(known.version), tags[ADAPTER_DIGEST]
+                self._ask(lambda client: client.set_model_version_tag(self.name, number, ADAPTER_DIGEST, digest))
+                return self.resolve(number)
             return known
 
         def create(client: "MlflowClient") -> Any:
@@ -365,15 +382,18 @@ def _read(found: Any) -> ModelVersion:
             base_revision=tags["base_revision"],
             dataset_version=tags["dataset_version"],
             dataset_uri=tags["dataset_uri"],
+            adapter_sha256=tags.get(ADAPTER_DIGEST),
             prompts=tags.get("prompts", ""),
         )
     except KeyError as error:
-        raise UserError(
-            f"Version {found.version} of the registered model lacks its tag {error}; register models with `snap2caption promote`."
+        raise VersionError(
+            int(found.version),
+            f"Version {found.version} of the registered model lacks its tag {error}; register models with `snap2caption promote`.",
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(
+        raise VersionError(
+            int(found.version),
             f"Version {found.version} of the registered model has a {first['loc'][0]} that is none ({first['msg']}); "
-            "register models with `snap2caption promote`."
+            "register models with `snap2caption promote`.",
         ) from error

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snap2caption.adapters import check_weights
 from snap2caption.characters import complete
 from snap2caption.errors import UserError
 from snap2caption.names import is_base_name
@@ -254,17 +255,18 @@ def load(
     local = where != base
     found = local_revision(Path(where)) if local else revision or "main"
     if revision is not None and found != revision:
-        raise UserError(
-            f"The base model {base} on disk has revision {found}, but the adapter was trained on {revision}; restore that base model."
-        )
+        raise _another_revision(base, found, revision)
     if not sys.stderr.isatty():
         disable_progress_bar()
-    options: dict[str, Any] = {} if local else {"revision": found}
+    options: dict[str, Any] = {"revision": None if local else found}
     processor = load_processor(base, models_dir, revision=found, adapter=adapter, split_images=split_images)
     if load_in_4bit:
         options["quantization_config"] = _four_bits(getattr(torch, dtype))
     try:
-        model = AutoModelForImageTextToText.from_pretrained(where, dtype=getattr(torch, dtype), **options)
+        # No pickle is read and no code of a model's own is run, whatever the base is.
+        model = AutoModelForImageTextToText.from_pretrained(
+            where, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False, **options
+        )
     except OSError as error:
         raise _missing(base, models_dir, error) from error
     if not local:
@@ -289,7 +291,9 @@ def load_processor(
     if adapter is not None and (adapter / _PROCESSOR).is_file():
         where = str(adapter)
     try:
-        processor = AutoProcessor.from_pretrained(where, **({"revision": revision} if where == base else {}))
+        processor = AutoProcessor.from_pretrained(
+            where, revision=revision if where == base else None, trust_remote_code=False
+        )
     except OSError as error:
         raise _missing(base, models_dir, error) from error
     if not split_images:
@@ -333,6 +337,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     from safetensors import SafetensorError
 
     quieten_peft()
+    check_weights(adapter)
     try:
         return PeftModel.from_pretrained(model, str(adapter))
     # PEFT's, in turn, for a missing or odd configuration, missing or cut-off weights, and weights of other shapes.
@@ -343,30 +348,41 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
         ) from error
 
 
-def load_config(base: str, models_dir: Path) -> Any:
-    """Load a base's configuration alone.
+def load_config(base: str, models_dir: Path, revision: str | None = None) -> Any:
+    """Load a base's configuration alone; from the hub that of *revision*, or of its main branch.
 
     Raises:
         UserError: the base is neither on disk nor on the hub.
     """
     from transformers import AutoConfig
 
+    where = resolve_base(base, models_dir)
     try:
-        return AutoConfig.from_pretrained(resolve_base(base, models_dir))
+        return AutoConfig.from_pretrained(where, revision=revision if where == base else None, trust_remote_code=False)
     except OSError as error:
         raise _missing(base, models_dir, error) from error
 
 
-def find_revision(base: str, models_dir: Path) -> str:
+def find_revision(base: str, models_dir: Path, wanted: str | None = None) -> str:
     """Return the revision that `load` would load: a digest of the weights for a base on disk, a commit for one on the hub.
 
     Raises:
-        UserError: the base is neither on disk nor on the hub.
+        UserError: the base is neither on disk nor on the hub, or is not there at the revision *wanted*.
     """
     where = resolve_base(base, models_dir)
-    if where != base:
-        return local_revision(Path(where))
-    return str(getattr(load_config(base, models_dir), "_commit_hash", None) or "main")
+    if where == base:
+        return str(getattr(load_config(base, models_dir, wanted), "_commit_hash", None) or wanted or "main")
+    found = local_revision(Path(where))
+    if wanted not in {None, found}:
+        raise _another_revision(base, found, wanted)
+    return found
+
+
+def _another_revision(base: str, found: str, wanted: str | None) -> UserError:
+    return UserError(
+        f"The base model {base} on disk has revision {found}, but {wanted} is asked for, as the recipe or the adapter's training has it; "
+        "restore that base model."
+    )
 
 
 def _missing(base: str, models_dir: Path, error: OSError) -> UserError:

@@ -11,6 +11,7 @@ from creators import KEYS, creator
 from service_process import environment, server
 
 from serving.cache import AdapterCache
+from snap2caption.adapters import digest_of
 from snap2caption.registry import ModelVersion, Registry
 from snap2caption.settings import ROOT, Settings
 from snap2caption.vlm import find_revision, load, quieten_peft
@@ -68,7 +69,7 @@ def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: o
     nowhere = (folder / "nowhere").as_uri()
     version = ModelVersion(1, "run", BASE, find_revision(BASE, ROOT / "models"), "data", nowhere)
     adapters = AdapterCache(_Nowhere("", "demo"), cache)
-    adapters.fetch(version)
+    version = replace(version, adapter_sha256=digest_of(adapters.fetch(version)))
     adapters.remember(version, None)
     given = {
         "cache_dir": cache,

@@ -96,7 +96,9 @@ def _compare(
     make_deterministic(recipe.optimiser)
     dataset = open_dataset(client.get_run(candidate.run_id).data.tags["dataset_uri"], settings)
     incumbent = (
-        find_trained(champion.run_id, client, registry) if champion else find_base(candidate.base, settings.models_dir)
+        find_trained(champion.run_id, client, registry)
+        if champion
+        else find_base(candidate.base, settings.models_dir, candidate.revision)
     )
     conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
     evaluator = _Evaluator(client, settings, recipe.optimiser.precision, dataset, conditions)

@@ -73,7 +73,7 @@ class ImaginedModel:
         # Both 16-bit kinds take the same; only this one is autocast to on every processor.
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
         with torch.device("meta"):
-            base = AutoModelForImageTextToText.from_config(config, dtype=self.dtype)
+            base = AutoModelForImageTextToText.from_config(config, dtype=self.dtype, trust_remote_code=False)
             self.parameters = sum(weight.numel() for weight in base.parameters())
             self._language = sum(
                 module.weight.numel()

@@ -11,10 +11,11 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from snap2caption.adapters import check_weights, digest_of
 from snap2caption.errors import UserError
-from snap2caption.registry import ADAPTER_PATH, Registry
+from snap2caption.registry import ADAPTER_DIGEST, ADAPTER_PATH, Registry
 from snap2caption.vlm import Decoding, Generated, VisionLanguageModel, find_revision, load
-from training.tracking import ADAPTER_DIGEST, MODEL_URI, digest_of
+from training.tracking import MODEL_URI
 
 BASE = "base:"
 """Before the name of an untouched base."""
@@ -104,14 +105,16 @@ def load_both(candidate: Model, incumbent: Model, models_dir: Path, dtype: str) 
     if incumbent.adapter is None:
         return mine, Writer(vlm, None)
     with incumbent.downloaded() as adapter:
+        assert adapter is not None  # noqa: S101 - it has one
+        check_weights(adapter)
         vlm.model.load_adapter(str(adapter), "incumbent")
     vlm.model.eval()
     return mine, Writer(vlm, "incumbent")
 
 
-def find_base(base: str, models_dir: Path) -> Model:
-    """Return the untouched base *base*."""
-    return Model(base, find_revision(base, models_dir))
+def find_base(base: str, models_dir: Path, revision: str | None = None) -> Model:
+    """Return the untouched base *base*, as it is now or at *revision*."""
+    return Model(base, find_revision(base, models_dir, revision))
 
 
 def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Model:

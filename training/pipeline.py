@@ -54,6 +54,8 @@ SAMPLE_CAPTIONS = 12
 """How many captions are shown in a run."""
 
 NO_MATTER: Any = {
+    # The one that it comes to is a part of the fingerprint by itself.
+    "model": {"revision"},
     "tracking": True,
     "launcher": True,
     "optimiser": {"save_every"},
@@ -80,7 +82,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             settings,
             open_dataset(recipe.data.version_uri(), settings),
             open_feedback(recipe, settings),
-            find_revision(recipe.model.base, settings.models_dir),
+            find_revision(recipe.model.base, settings.models_dir, recipe.model.revision),
         )
         model = check_model(recipe, settings)
         collate = imagined_collator(recipe, settings, model, job.revision)

@@ -112,7 +112,9 @@ def check_model(recipe: Recipe, settings: Settings) -> ImaginedModel:
         raise UserError(
             "optimiser.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
         )
-    model = ImaginedModel(load_config(base, settings.models_dir), recipe.model.lora, optimiser.precision)
+    model = ImaginedModel(
+        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, optimiser.precision
+    )
     if model.trains_vision and optimiser.feature_cache_gib:
         raise UserError(
             f"model.lora.targets trains {model.trains_vision}, so vision features can't be kept; set optimiser.feature_cache_gib=0."
@@ -129,7 +131,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     dataset = _open(recipe.data.version_uri(), settings)
     feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
     model = check_model(recipe, settings)
-    revision = find_revision(recipe.model.base, settings.models_dir)
+    revision = find_revision(recipe.model.base, settings.models_dir, recipe.model.revision)
     collate = imagined_collator(recipe, settings, model, revision)
     cut = check_data(recipe, dataset, collate, feedback)
     counts = _count(recipe, dataset, feedback)

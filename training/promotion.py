@@ -3,13 +3,22 @@
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
-from snap2caption.registry import ModelVersion, Registry
+from snap2caption.registry import ADAPTER_DIGEST, ModelVersion, Registry
 from snap2caption.settings import Settings
 from snap2caption.verdict import Verdict
 from training.models import Model, find_trained
 from training.tracking import VERDICT, connect, explained, read_artifact
 
-_KEPT = ("base", "base_revision", "dataset_version", "dataset_uri", "feedback_version", "feedback_uri", "prompts")
+_KEPT = (
+    "base",
+    "base_revision",
+    "dataset_version",
+    "dataset_uri",
+    "feedback_version",
+    "feedback_uri",
+    "prompts",
+    ADAPTER_DIGEST,
+)
 """The tags of a run that its registered version has as well."""
 
 

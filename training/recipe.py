@@ -75,11 +75,13 @@ class LoraSettings(_Section):
 class ModelSettings(_Section):
     """The base model (a folder's name under the models directory, or a name on the hub) and the adapter on it.
 
+    ``revision`` pins the base: a commit, tag or branch on the hub, of a folder the digest of its weights; without, what is there now is taken.
     With ``load_in_4bit`` training holds the language model's frozen weights in 4 bits (QLoRA); evaluation and serving hold them whole. Without
     ``split_images`` a family that looks at a picture and at its pieces (SmolVLM) looks at the picture alone.
     """
 
     base: BaseName
+    revision: FileName | None = None
     load_in_4bit: bool = False
     split_images: bool = True
     lora: LoraSettings

@@ -1,6 +1,5 @@
 """What is kept of a run: in MLflow always, in other trackers if the recipe asks for them."""
 
-import hashlib
 import itertools
 import json
 import logging
@@ -21,9 +20,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
+from snap2caption.adapters import digest_of
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Split
 from snap2caption.redaction import redact_url
+from snap2caption.registry import ADAPTER_DIGEST
 from snap2caption.registry import VERDICT as VERDICT  # it is one of the names below
 from training.pyfunc import signature
 from training.recipe import TrackingSettings
@@ -33,8 +34,7 @@ FINGERPRINT = "fingerprint"
 FORCED = "forced"
 """The tag of a run that trains again what was trained before."""
 MODEL_URI = "model_uri"
-ADAPTER_DIGEST = "adapter_sha256"
-"""Tags of a run: what it is a run of, where its logged model is (``models:/m-…``), and the digest of the adapter in it."""
+"""Tags of a run: what it is a run of, and where its logged model is (``models:/m-…``)."""
 
 CANDIDATE = "evaluation/candidate.json"
 INCUMBENT = "evaluation/incumbent.json"
@@ -235,16 +235,6 @@ class RunLog:
             yield
         finally:
             monitor.finish()
-
-
-def digest_of(folder: Path) -> str:
-    """Return the SHA-256 over the names and contents of a folder's files."""
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(file.relative_to(folder).as_posix().encode() + b"\0")
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
 
 
 def artifact_page(client: MlflowClient, run_id: str, artifact: str) -> str:

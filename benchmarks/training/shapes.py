@@ -132,7 +132,9 @@ def build(shape: str, dtype: str) -> VisionLanguageModel:
     config, processor = SHAPES[shape]()
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model: Any = AutoModelForImageTextToText.from_config(config, dtype=getattr(torch, dtype))
+        model: Any = AutoModelForImageTextToText.from_config(
+            config, dtype=getattr(torch, dtype), trust_remote_code=False
+        )
     model.eval()
     return VisionLanguageModel(model=model, processor=processor, base=shape, revision="random")
 

@@ -4,11 +4,13 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import patience
 import pytest
+from mlflow import MlflowClient
 from patience import LONGEST, until
 from photos import real_photos
 from service_process import environment
@@ -16,12 +18,17 @@ from service_process import environment
 from demo.stack.ports import is_free
 from serving.client import Client
 from serving.schemas import CaptionAnswer, Options
+from snap2caption.adapters import WEIGHTS
 from snap2caption.errors import UserError
-from snap2caption.registry import CHAMPION, Registry
+from snap2caption.registry import CHAMPION, ModelVersion, Registry
 from snap2caption.settings import Settings
 from training import promotion
+from training.models import find_trained
+from training.promotion import open_registry
 
 pytestmark = pytest.mark.integration
+
+Train = Callable[[int], str]
 
 SWAPS = int(os.environ.get("SWAPS", "3"))
 """`make swaps` does 20."""
@@ -167,14 +174,29 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
     assert swaps("returned") - returned >= SWAPS - 1
 
 
+@pytest.fixture
+def other(installation: Settings, two_versions: tuple[str, str]) -> Iterator[ModelVersion]:
+    """A version that is not in service; its tags, and who is the champion, are put right afterwards."""
+    registry = Registry(installation.mlflow_tracking_uri, installation.registered_model)
+    good, client = registry.by_alias(CHAMPION), registry.client()
+    other = promotion.register(find_trained(two_versions[1], client, registry), client, registry)
+    assert good is not None
+    assert good != other
+    tags = client.get_model_version(registry.name, str(other.version)).tags
+    yield other
+    client.set_registered_model_alias(registry.name, CHAMPION, str(good.version))
+    for name, value in tags.items():
+        client.set_model_version_tag(registry.name, str(other.version), name, value)
+
+
 def test_a_broken_champion_is_refused_and_the_old_one_stays(
-    url: str, installation: Settings, two_versions: tuple[str, str]
+    url: str, installation: Settings, other: ModelVersion
 ) -> None:
     registry = Registry(installation.mlflow_tracking_uri, installation.registered_model)
     good = registry.by_alias(CHAMPION)
     assert good is not None
     # Its adapter was trained on another base than the one that is here.
-    client, other = registry.client(), registry.resolve(two_versions[1])
+    client = registry.client()
     client.set_model_version_tag(registry.name, str(other.version), "base_revision", "another")
     client.set_registered_model_alias(registry.name, CHAMPION, str(other.version))
     until(lambda: 'snap2caption_model_swaps_total{outcome="refused"}' in patience.get(f"{url}/metrics").text)
@@ -182,6 +204,63 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     answer = patience.post(f"{url}/generate-caption", files={"image": photo}).json()
     assert answer["model_version"] == f"{installation.registered_model}/{good.version}"
     client.set_registered_model_alias(registry.name, CHAMPION, str(good.version))
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "reason"),
+    [
+        ("adapter_sha256", "0" * 64, "digest"),
+        ("adapter_sha256", None, "digest"),
+        ("adapter_sha256", "no digest", "tags"),
+        ("base", "someone/elses-model", "base"),
+        ("base", "../../models/tiny-llava", "tags"),
+        ("base", None, "tags"),
+    ],
+)
+def test_a_champion_that_was_set_past_the_gate_is_refused(
+    url: str, installation: Settings, other: ModelVersion, tag: str, value: str | None, reason: str
+) -> None:
+    client, name, number = (
+        MlflowClient(installation.mlflow_tracking_uri),
+        installation.registered_model,
+        str(other.version),
+    )
+    before = patience.get(f"{url}/readyz").json()["model_version"]
+    if value is None:
+        client.delete_model_version_tag(name, number, tag)
+    else:
+        client.set_model_version_tag(name, number, tag, value)
+    client.set_registered_model_alias(name, CHAMPION, number)
+    until(lambda: patience.get(f"{url}/readyz").json()["champion_refused"] is not None)
+    body = patience.get(f"{url}/readyz").json()
+    assert body["champion_refused"] == {"version": other.version, "reason": reason}
+    assert "champion" in body["degraded"]
+    assert body["model_version"] == before
+    assert f'snap2caption_champion_refused{{reason="{reason}"}} 1.0' in patience.get(f"{url}/metrics").text
+    photo = real_photos()[0].read_bytes()
+    assert patience.post(f"{url}/generate-caption", files={"image": photo}).json()["model_version"] == before
+    client.set_registered_model_alias(name, CHAMPION, before.rpartition("/")[2])
+    until(lambda: patience.get(f"{url}/readyz").json()["champion_refused"] is None)
+
+
+def test_an_adapter_that_was_changed_in_the_store_is_refused(
+    url: str, installation: Settings, train: Train, artifacts_dir: Path, two_versions: tuple[str, str]
+) -> None:
+    registry, client = open_registry(installation), MlflowClient(installation.mlflow_tracking_uri)
+    trained = find_trained(train(3), client, registry)
+    version = promotion.register(trained, client, registry)
+    assert trained.adapter is not None
+    (weights,) = artifacts_dir.rglob(f"{trained.adapter.uri.removeprefix('models:/')}/**/{WEIGHTS}")
+    content = bytearray(weights.read_bytes())
+    # Still safetensors of the right shapes: without the digest it would be served.
+    content[-3] ^= 0x40
+    weights.write_bytes(content)
+    before = patience.get(f"{url}/readyz").json()["model_version"]
+    client.set_registered_model_alias(registry.name, CHAMPION, str(version.version))
+    expected = {"version": version.version, "reason": "digest"}
+    until(lambda: patience.get(f"{url}/readyz").json()["champion_refused"] == expected)
+    assert patience.get(f"{url}/readyz").json()["model_version"] == before
+    client.set_registered_model_alias(registry.name, CHAMPION, before.rpartition("/")[2])
 
 
 def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:

@@ -7,6 +7,7 @@ import pytest
 from serving.loading import LocalLoader
 from serving.models import Models, Served
 from serving.settings import ServingSettings
+from serving.trust import Trust
 from snap2caption.registry import Registry
 
 pytestmark = pytest.mark.unit
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.unit
 def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Served, tmp_path: Path) -> None:
     models = Models(
         Registry("http://127.0.0.1:9", "none"), LocalLoader(ServingSettings(), tmp_path), tmp_path,
-        poll_seconds=1, threads=None, models_dir=tmp_path, canary_share=0.2,
+        poll_seconds=1, threads=None, trust=Trust(tmp_path), canary_share=0.2,
     )  # fmt: skip
     challenger = Served(served.engine, served.hashtags, served.version)
     models._served = served

@@ -45,7 +45,7 @@ def test_the_base_is_found_on_disk_or_named(models_dir):
 def test_the_revision_is_that_of_the_weights(models_dir):
     revision = local_revision(models_dir / BASE)
     assert find_revision(BASE, models_dir) == revision == load(BASE, models_dir).revision
-    with pytest.raises(UserError, match=f"has revision {revision}, but the adapter was trained on older"):
+    with pytest.raises(UserError, match=f"has revision {revision}, but older is asked for"):
         load(BASE, models_dir, revision="older")
 
 
