@@ -249,7 +249,7 @@ class Models:
         return served
 
     def _load(self, version: ModelVersion, adapter: Path) -> Served:
-        self._trust.check(version, adapter)
+        self._trust.check(self._registry.name, version, adapter)
         engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
         probe(engine)
         return Served(

@@ -293,7 +293,8 @@ class Refused(BaseModel):
     version: int
     reason: Reason = Field(
         description="tags: what the registry says of it makes no model; base: its base is not one that may be loaded; digest: its adapter is "
-        "not the one that was promoted; broken: it can't be fetched or loaded, or writes no caption. The log says more."
+        "not the one that was promoted; signature: it is not signed as this version by the key that it must be; broken: it can't be fetched "
+        "or loaded, or writes no caption. The log says more."
     )
 
 

@@ -97,6 +97,10 @@ class ServingSettings(BaseSettings):
     """Of the requests, how many the challenger answers: always the same creators, or where no keys are set, the same photos."""
     bases: tuple[BaseName, ...] = ()
     """Base models that may be fetched from the hub, as a JSON list of owner/name. Those in the models folder always may."""
+    signature_key_file: Path | None = None
+    """The public key (PEM) that signatures of models must fit. None: signatures are not looked at."""
+    require_signatures: bool = False
+    """Whether models without a signature are refused; wants `signature_key_file`."""
     threads: int | None = Field(default=None, ge=1)
     """Threads of the model on the CPU; all cores if left out."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
@@ -171,6 +175,12 @@ class ServingSettings(BaseSettings):
     def asks_for_keys(self) -> bool:
         """Whether there are keys, and only who has one may ask."""
         return _asks_for_keys(self.api_key_hashes, self.key_file)
+
+    @model_validator(mode="after")
+    def _check_signatures(self) -> Self:
+        if self.require_signatures and self.signature_key_file is None:
+            raise ValueError("require_signatures wants a key: name its file in SNAP2CAPTION_SERVING_SIGNATURE_KEY_FILE")
+        return self
 
     @property
     def token_limits(self) -> TokenLimits:

@@ -10,6 +10,7 @@ from serving.settings import ServingSettings
 from snap2caption.adapters import digest_of
 from snap2caption.errors import UserError
 from snap2caption.registry import ModelVersion
+from snap2caption.signatures import SignatureError, verify
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -21,6 +22,8 @@ class Reason(StrEnum):
     """Its base is neither in the models folder nor among the listed ones."""
     TAGS = "tags"
     """What the registry says of it makes no model."""
+    SIGNATURE = "signature"
+    """It is not signed, or not by the key that it must be, or as another version."""
     DIGEST = "digest"
     """Its adapter is another than was promoted."""
     BROKEN = "broken"
@@ -41,21 +44,28 @@ class Trust:
 
     models_dir: Path
     bases: frozenset[str] | None = frozenset()
+    key: Path | None = None
+    """The public key of signatures; None: they are not looked at."""
+    signed: bool = False
+    """Whether there must be one."""
 
     @classmethod
     def of(cls, settings: ServingSettings, models_dir: Path) -> Self:
         """Return what the settings ask for. A server elsewhere has its base already, whatever the registry calls it."""
-        return cls(models_dir, None if settings.engine_url else frozenset(settings.bases))
+        bases = None if settings.engine_url else frozenset(settings.bases)
+        return cls(models_dir, bases, settings.signature_key_file, settings.require_signatures)
 
-    def check(self, version: ModelVersion, adapter: Path) -> None:
+    def check(self, model: str, version: ModelVersion, adapter: Path) -> None:
         """Check a version before anything of it, or of its base, is loaded.
 
         Args:
+            model: the name of the registered model.
             version: as the registry has it.
             adapter: the folder of its adapter, on this machine.
 
         Raises:
             DistrustedError: it is not to be loaded.
+            UserError: the key can't be used, or the extra ``signing`` is not installed.
         """
         self._check_base(version)
         if version.adapter_sha256 is None:
@@ -67,6 +77,13 @@ class Trust:
             raise DistrustedError(
                 Reason.DIGEST, "its adapter is not the one that was promoted; look who writes to MLflow's store"
             )
+        if self.key is not None and (self.signed or version.signature is not None):
+            try:
+                verify(adapter, model, version, self.key)
+            except SignatureError as error:
+                raise DistrustedError(
+                    Reason.SIGNATURE, f"{error}; promote it again with the right SNAP2CAPTION_SIGNING_KEY_FILE"
+                ) from error
 
     def _check_base(self, version: ModelVersion) -> None:
         if self.bases is None or (self.models_dir / version.base / "config.json").is_file():

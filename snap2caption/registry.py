@@ -6,7 +6,7 @@ nobody has promoted yet.
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +35,9 @@ VERDICT = "verdict.json"
 ADAPTER_DIGEST = "adapter_sha256"
 """The tag of a run and of its registered version that holds the digest of the adapter that was evaluated."""
 
+SIGNATURE = "signature"
+"""The tag of a registered version that holds its signature (`snap2caption.signatures`)."""
+
 _TRIES = 20
 _MOMENT = 1.0
 
@@ -61,6 +64,8 @@ class ModelVersion:
     """The wishes that prompts of its training named, such as ``length,tone``; empty for one that was registered before this was noted."""
     adapter_sha256: Digest | None = None
     """Of the adapter that the gate has judged; None for one that was registered before this was noted."""
+    signature: str | None = field(default=None, compare=False, repr=False)
+    """Of all of the above and of the adapter (`snap2caption.signatures`), if somebody signed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,11 @@ class Registry:
             found += page
             if not (token := page.token):
                 return found
+
+    def keep_signature(self, version: ModelVersion, signature: str) -> None:
+        """Keep the signature of a version, in place of another one."""
+        number = str(version.version)
+        self._ask(lambda client: client.set_model_version_tag(self.name, number, SIGNATURE, signature))
 
     def challenge(self, version: ModelVersion) -> None:
         """Make *version* the challenger."""
@@ -383,6 +393,7 @@ def _read(found: Any) -> ModelVersion:
             dataset_version=tags["dataset_version"],
             dataset_uri=tags["dataset_uri"],
             adapter_sha256=tags.get(ADAPTER_DIGEST),
+            signature=tags.get(SIGNATURE),
             prompts=tags.get("prompts", ""),
         )
     except KeyError as error:

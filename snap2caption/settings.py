@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str = "http://127.0.0.1:5000"
     registered_model: str = "snap2caption"
     """The model's name in the MLflow registry."""
+    signing_key_file: Path | None = None
+    """The private key (PEM) that signs what the gate admits and what is promoted. None: nothing is signed."""
     approval: bool = False
     """Whether a person is asked before a model that the gate has admitted is promoted, where a run's form says nothing else."""
     serving_url: str = "http://127.0.0.1:8000"

@@ -19,9 +19,12 @@ PERMISSIVE = frozenset(
 )
 """Licenses that ask for notices, and at most, as MPL does, for changes of their own files; by their SPDX names and as packages write them."""
 WEIGHED = {
+    "blake3": "CC0-1.0 or Apache-2.0, as we choose; ours is Apache-2.0",
+    "email-validator": "The Unlicense, which asks for nothing",
     "huey": "MIT, by its repository; the package states none",
     "skops": "BSD-3-Clause, by its repository; the package says 'OSI Approved'",
     "pycocoevalcap": "BSD-2-Clause, by its repository; the package says UNKNOWN",
+    "sigstore-models": "MIT, by the license in the package; its metadata name none",
     "pi-heif": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
 }
 """Packages whose statement does not tell, and why they are taken."""

@@ -48,6 +48,7 @@ LOCKS = (
     Lock("dev"),
     Lock("serving"),
     Lock("training"),
+    Lock("signing", base="serving"),
     Lock("tracing", base="serving"),
     Lock("qlora", base="training"),
     Lock("ray", base="training"),

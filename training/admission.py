@@ -19,7 +19,7 @@ from training.gate import Pair, judge
 from training.latency import Latency, compare_latency
 from training.models import BASE, Model, find_base, find_trained, load_both
 from training.pipeline import open_dataset
-from training.promotion import label, open_registry, register
+from training.promotion import admit, label, open_registry
 from training.recipe import EvaluationSettings, Recipe, parse_recipe
 from training.report import REPORT, Incumbent, render_report, save_report
 from training.tracking import (
@@ -60,7 +60,7 @@ def gate_run(reference: str, settings: Settings) -> Verdict:
         verdict = _compare(candidate, champion, client, registry, settings)
         _store(verdict, client)
         if verdict.admitted:
-            registry.challenge(register(candidate, client, registry))
+            registry.challenge(admit(candidate, client, registry, settings))
         else:
             registry.withdraw(verdict.run_id)
     return verdict

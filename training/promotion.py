@@ -1,10 +1,13 @@
 """Which model is in service: promote, roll back. The command line and Airflow call these; they load no model."""
 
+from pathlib import Path
+
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
 from snap2caption.registry import ADAPTER_DIGEST, ModelVersion, Registry
 from snap2caption.settings import Settings
+from snap2caption.signatures import sign
 from snap2caption.verdict import Verdict
 from training.models import Model, find_trained
 from training.tracking import VERDICT, connect, explained, read_artifact
@@ -41,8 +44,9 @@ def promote(reference: str, settings: Settings, *, force: bool = False) -> Model
         if not force and (standing.champion is None or standing.champion.run_id != candidate.run_id):
             _check_verdict(client, candidate, standing.champion)
         # Days may have passed since the gate: what goes into service must still be what it saw.
-        with candidate.downloaded():
+        with candidate.downloaded() as adapter:
             version = register(candidate, client, registry)
+            _sign(adapter, version, registry, settings)
         registry.promote(version, standing)
     return version
 
@@ -65,6 +69,20 @@ def register(model: Model, client: MlflowClient, registry: Registry) -> ModelVer
     tags = client.get_run(model.run_id).data.tags
     kept = {name: tags[name] for name in _KEPT if name in tags}
     return registry.register(model.run_id, model.adapter.uri, kept)
+
+
+def admit(model: Model, client: MlflowClient, registry: Registry, settings: Settings) -> ModelVersion:
+    """Register *model*, which the gate has admitted, and sign it if there is a key: it may be served as the challenger."""
+    version = register(model, client, registry)
+    if settings.signing_key_file is not None:
+        with model.downloaded() as adapter:
+            _sign(adapter, version, registry, settings)
+    return version
+
+
+def _sign(adapter: Path | None, version: ModelVersion, registry: Registry, settings: Settings) -> None:
+    if settings.signing_key_file is not None and adapter is not None:
+        registry.keep_signature(version, sign(adapter, registry.name, version, settings.signing_key_file))
 
 
 def label(champion: ModelVersion | None) -> str:

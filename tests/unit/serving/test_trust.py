@@ -35,7 +35,7 @@ def version(adapter: Path, base: str = "demo-base", revision: str = "abc") -> Mo
 
 def reason(trust: Trust, found: ModelVersion, adapter: Path) -> Reason | None:
     try:
-        trust.check(found, adapter)
+        trust.check("snap2caption", found, adapter)
     except DistrustedError as error:
         return error.reason
     return None
