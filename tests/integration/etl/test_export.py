@@ -90,7 +90,7 @@ def test_two_versions_do_not_mix(dataset: Path, tmp_path: Path) -> None:
     for file in dataset.iterdir():
         (other / file.name).write_bytes(file.read_bytes())
     manifest = Manifest.read(dataset)
-    (other / NAME).write_bytes(manifest.model_copy(update={"version": "another"}).dump())
+    (other / NAME).write_bytes(manifest.model_copy(update={"version": "0123456789ab"}).dump())
     with pytest.raises(UserError, match=f"holds the files of version {manifest.version}; give a place of its own"):
         export(other.as_uri(), (tmp_path / "plain").as_uri())
 
