@@ -102,7 +102,7 @@ $(AUDIT): locks/audit.txt | $(INSTALLED)
 	@$(STEP) "[2/2] pip-audit and CycloneDX" $(call LOCKED,$(VENV)/audit/bin,audit)
 	@touch $@
 
-audit: $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV_URL; status 3 where it can't be asked)
+audit: $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV_URL; NOT AUDITED, Error 3, where it can't be asked)
 	@$(BIN)/python -m supply_chain audit
 
 sbom: $(AUDIT) ## what each image holds, with hashes, as CycloneDX in build/sbom/
