@@ -105,7 +105,7 @@ class SampleCollator:
         return len(self.tokenizer(self.vlm.plain(text), add_special_tokens=False, verbose=False)["input_ids"])
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer(text)["input_ids"])
+        return list(self.tokenizer(text, verbose=False)["input_ids"])
 
 
 def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
