@@ -60,7 +60,11 @@ def training() -> None:
         max_active_tis_per_dag=1,
     )
     gate = GateOperator(
-        task_id="gate", run_id=train.output, execution_timeout=timedelta(hours=6), max_active_tis_per_dag=1
+        task_id="gate",
+        run_id=train.output,
+        overrides="{{ params.overrides }}",
+        execution_timeout=timedelta(hours=6),
+        max_active_tis_per_dag=1,
     )
     approve = PromotionApproval(
         task_id="approve",

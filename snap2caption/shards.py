@@ -40,6 +40,11 @@ class Sample:
     shard: str | None = None
     """The name of the shard that it was read from, for errors."""
 
+    @property
+    def cluster(self) -> str:
+        """A name that it shares with the samples that are not independent of it, and with no others."""
+        return self.group or self.id
+
     def photo(self) -> bytes:
         """Return the encoded photo."""
         return self.content if isinstance(self.content, bytes) else self.content.read()

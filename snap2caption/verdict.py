@@ -32,6 +32,7 @@ class Score(_Model):
 class Verdict(_Model):
     """Admitted if every rule passed. ``incumbent`` names what the candidate was compared with (``champion v3``, ``base``).
 
+    ``overrides`` (``gate.margin=0.02``) were put on top of the run's recipe for this one judgment.
     ``reported`` are scores on the held-out feedback, if the candidate learned from feedback; they decide nothing.
     """
 
@@ -40,6 +41,7 @@ class Verdict(_Model):
     incumbent: str
     rules: tuple[Rule, ...]
     reported: tuple[Score, ...] = ()
+    overrides: tuple[str, ...] = ()
 
     @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property
@@ -72,4 +74,5 @@ class Verdict(_Model):
     def report(self) -> str:
         """Return the table and, after it, the decision with its reasons."""
         decision = "Admitted." if self.admitted else f"Refused: {' '.join(self.refusals)}"
-        return f"{self.table()}\n\n{decision}"
+        judged = f"Judged with {', '.join(self.overrides)}. " if self.overrides else ""
+        return f"{self.table()}\n\n{judged}{decision}"

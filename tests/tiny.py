@@ -84,7 +84,7 @@ def write_dataset(folder: Path, sizes: dict[str, int | Sequence[int]], seed: int
     return manifest
 
 
-def write_models(folder: Path) -> None:
+def write_models(folder: Path, base: str = BASE, layers: int = 2) -> None:
     """Write the base into *folder*: LLaVA's architecture with random weights, large enough to learn from by LoRA alone."""
     rng = random.Random(0)
     texts = [render(write_post(city, rng)) for city in CITIES for _ in range(50)] + [build_prompt(Request())] * 20
@@ -96,7 +96,7 @@ def write_models(folder: Path) -> None:
             num_attention_heads=2, projection_dim=32,
         ),
         text_config=LlamaConfig(
-            vocab_size=len(tokenizer), hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
+            vocab_size=len(tokenizer), hidden_size=48, intermediate_size=96, num_hidden_layers=layers, num_attention_heads=2,
             num_key_value_heads=2, max_position_embeddings=512, pad_token_id=tokenizer.pad_token_id,
             bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, initializer_range=0.2,
         ),
@@ -107,8 +107,8 @@ def write_models(folder: Path) -> None:
     model = LlavaForConditionalGeneration(config)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
-    model.save_pretrained(folder / BASE)
-    build_processor(tokenizer).save_pretrained(folder / BASE)
+    model.save_pretrained(folder / base)
+    build_processor(tokenizer).save_pretrained(folder / base)
 
 
 def recipe_content(dataset_uri: str) -> dict[str, object]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
@@ -17,27 +16,28 @@ from training.evaluate import Conditions, Evaluation, conditions_of, evaluate
 from training.finetune import make_deterministic
 from training.gate import Pair, judge
 from training.latency import Latency, compare_latency
-from training.models import BASE, Model, find_base, find_trained, load_both
+from training.models import BASE, Model, find_base, find_trained
 from training.pipeline import open_dataset
 from training.promotion import admit, label, open_registry
-from training.recipe import EvaluationSettings, Recipe, parse_recipe
+from training.recipe import EvaluationSettings, Judging, Precision, Recipe
 from training.report import REPORT, Incumbent, render_report, save_report
+from training.side_by_side import load_both
 from training.tracking import (
     CANDIDATE,
     FEEDBACK_CANDIDATE,
     FEEDBACK_INCUMBENT,
     INCUMBENT,
     LATENCY,
-    RECIPE,
     VERDICT,
     RunLog,
     connect,
     explained,
     read_artifact,
+    read_recipe,
 )
 
 
-def gate_run(reference: str, settings: Settings) -> Verdict:
+def gate_run(reference: str, settings: Settings, overrides: Sequence[str] = ()) -> Verdict:
     """Compare a model with the champion (or the untouched base, if there is none), and store the verdict with its run.
 
     An evaluation made before counts only if it was made on the same dataset version under the same conditions; otherwise it is made
@@ -46,9 +46,10 @@ def gate_run(reference: str, settings: Settings) -> Verdict:
     Args:
         reference: a run id, an alias or a version.
         settings: where MLflow is.
+        overrides: settings of the gate and of evaluations, put on top of those in the run's recipe (`Judging.changed`).
 
     Raises:
-        UserError: there is no such model, or it or the champion is lost or damaged.
+        UserError: there is no such model, or it or the champion is lost or damaged; or an override is wrong.
     """
     client, registry = connect(settings.mlflow_tracking_uri), open_registry(settings)
     with explained(settings.mlflow_tracking_uri):
@@ -57,7 +58,7 @@ def gate_run(reference: str, settings: Settings) -> Verdict:
         if champion is not None and champion.run_id == candidate.run_id:
             # Nothing to compare, and the verdict that let it in is not to be overwritten.
             return _champion_already(champion, client.get_run(champion.run_id).data.tags["dataset_version"])
-        verdict = _compare(candidate, champion, client, registry, settings)
+        verdict = _compare(candidate, champion, client, registry, settings, overrides)
         _store(verdict, client)
         if verdict.admitted:
             registry.challenge(admit(candidate, client, registry, settings))
@@ -67,32 +68,49 @@ def gate_run(reference: str, settings: Settings) -> Verdict:
 
 
 def evaluate_model(
-    reference: str, dataset_uri: str, wanted: EvaluationSettings, settings: Settings, *, report: Path | None = None
+    reference: str,
+    dataset_uri: str,
+    wanted: EvaluationSettings,
+    settings: Settings,
+    *,
+    precision: Precision | None = None,
+    report: Path | None = None,
 ) -> Evaluation:
     """Evaluate the model that a run id, an alias, a version or ``base:<name>`` names, on a split of a dataset version.
 
+    It is loaded in *precision*, by default that of its recipe; an untouched base has none, and is loaded in float32.
     With *report*, a page with its scores and samples of what it wrote is written there.
     """
     if report is not None and not report.parent.is_dir():
         raise UserError(f"There is no folder {report.parent} for the report; make it, or name another file.")
     if reference.startswith(BASE):
         model = find_base(reference.removeprefix(BASE), settings.models_dir)
+        precision = precision or "float32"
     else:
         client = connect(settings.mlflow_tracking_uri)
         with explained(settings.mlflow_tracking_uri):
             model = find_trained(reference, client, open_registry(settings))
+            precision = precision or _recipe(client, model).optimiser.precision
     dataset = open_dataset(dataset_uri, settings)
-    evaluation = evaluate(model.load(settings.models_dir), dataset, conditions_of(dataset, (), wanted), model.name)
+    conditions = conditions_of(dataset, (), wanted, precision)
+    evaluation = evaluate(model.load(settings.models_dir, precision), dataset, conditions, model.name)
     if report is not None:
         save_report(report, render_report(evaluation, dataset.samples(wanted.split)))
     return evaluation
 
 
 def _compare(
-    candidate: Model, champion: ModelVersion | None, client: MlflowClient, registry: Registry, settings: Settings
+    candidate: Model,
+    champion: ModelVersion | None,
+    client: MlflowClient,
+    registry: Registry,
+    settings: Settings,
+    overrides: Sequence[str],
 ) -> Verdict:
     assert candidate.run_id is not None  # noqa: S101 - it was trained
-    recipe = _recipe(client, candidate.run_id)
+    recipe = _recipe(client, candidate)
+    judging = Judging(evaluation=recipe.evaluation, gate=recipe.gate).changed(overrides)
+    recipe = recipe.model_copy(update=dict(judging))
     make_deterministic(recipe.optimiser)
     dataset = open_dataset(client.get_run(candidate.run_id).data.tags["dataset_uri"], settings)
     incumbent = (
@@ -100,8 +118,9 @@ def _compare(
         if champion
         else find_base(candidate.base, settings.models_dir, candidate.revision)
     )
-    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
-    evaluator = _Evaluator(client, settings, recipe.optimiser.precision, dataset, conditions)
+    # Both in the precision that the candidate was trained in.
+    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.optimiser.precision)
+    evaluator = _Evaluator(client, settings, dataset, conditions)
     mine = evaluator.of(candidate, [(candidate.run_id, CANDIDATE)])
     # The incumbent may have been evaluated as a candidate itself, or by an earlier try of this gate.
     earlier = [(candidate.run_id, INCUMBENT)] + ([(incumbent.run_id, CANDIDATE)] if incumbent.run_id else [])
@@ -122,7 +141,8 @@ def _compare(
         on_feedback=on_feedback,
     )
     log.text(render_report(mine, samples, against, verdict.reported), REPORT)
-    return verdict.model_copy(update={"rules": (*verdict.rules, *_history(candidate.run_id, registry))})
+    rules = (*verdict.rules, *_history(candidate.run_id, registry))
+    return verdict.model_copy(update={"rules": rules, "overrides": tuple(overrides)})
 
 
 def _compare_on_feedback(
@@ -148,7 +168,6 @@ class _Evaluator:
 
     client: MlflowClient
     settings: Settings
-    dtype: str
     dataset: CachedDataset
     conditions: Conditions
     beside: Sequence[Sample] = ()
@@ -157,7 +176,12 @@ class _Evaluator:
         """Return one that evaluates on the whole test split of *feedback*, beside the captions of this one's split."""
         wanted = self.conditions.settings.model_copy(update={"split": "test", "max_samples": None})
         beside = self.dataset.samples(self.conditions.split, self.conditions.cities)
-        return replace(self, dataset=feedback, conditions=conditions_of(feedback, (), wanted), beside=beside)
+        return replace(
+            self,
+            dataset=feedback,
+            conditions=conditions_of(feedback, (), wanted, self.conditions.precision),
+            beside=beside,
+        )
 
     def of(self, model: Model, earlier: list[tuple[str, str]]) -> Evaluation:
         """Return *model*'s evaluation: one of *earlier* (run, artifact) if it holds, else a new one."""
@@ -166,14 +190,22 @@ class _Evaluator:
             evaluation = Evaluation.read(stored) if stored else None
             if evaluation and evaluation.model == model.name and evaluation.conditions == self.conditions:
                 return evaluation
-        vlm = model.load(self.settings.models_dir, self.dtype)
+        vlm = model.load(self.settings.models_dir, self.conditions.precision)
         return evaluate(vlm, self.dataset, self.conditions, model.name, self.beside)
 
     def time(self, candidate: Model, incumbent: Model, photos: int) -> Latency:
-        """Measure how long both take for a caption, on the split's first *photos*."""
+        """Measure how fast both write, on the split's first *photos*."""
         samples = self.dataset.samples(self.conditions.split, self.conditions.cities)[:photos]
-        pair = load_both(candidate, incumbent, self.settings.models_dir, self.dtype)
-        return compare_latency(*pair, samples, self.conditions.settings.max_new_tokens, self.conditions.device)
+        precision = self.conditions.precision
+        pair = load_both(candidate, incumbent, self.settings.models_dir, precision)
+        on_gpu = pair[0].vlm.model.device.type != "cpu"
+        return compare_latency(
+            *pair,
+            samples,
+            device=self.conditions.device,
+            precision=precision,
+            clock="wall time" if on_gpu else "processor time",
+        )
 
 
 def _store(verdict: Verdict, client: MlflowClient) -> None:
@@ -191,11 +223,9 @@ def _store(verdict: Verdict, client: MlflowClient) -> None:
     log.describe(f"### Gate\n\n{verdict.report()}")
 
 
-def _recipe(client: MlflowClient, run_id: str) -> Recipe:
-    stored = read_artifact(client, run_id, RECIPE)
-    if stored is None:
-        raise UserError(f"Run {run_id} holds no recipe; train again with --force.")
-    return parse_recipe(yaml.safe_load(stored), f"the recipe of run {run_id}")
+def _recipe(client: MlflowClient, model: Model) -> Recipe:
+    assert model.run_id is not None  # noqa: S101 - it was trained
+    return read_recipe(client, model.run_id)
 
 
 def _champion_already(champion: ModelVersion, dataset_version: str) -> Verdict:

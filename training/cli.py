@@ -7,9 +7,10 @@ import typer
 from pydantic import BaseModel
 
 from snap2caption.console import print_result, stderr
+from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
-from training.recipe import EvaluationSettings, load_recipe
+from training.recipe import EvaluationSettings, Judging, Precision, load_recipe
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
@@ -55,6 +56,9 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 16,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest caption.")] = 96,
     max_samples: Annotated[int | None, typer.Option(min=1, help="So many photos only.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="To load it in; by default the run's, of an untouched base float32.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page to look at, too: scores and sample captions.")
     ] = None,
@@ -66,7 +70,7 @@ def evaluate(
     from training.admission import evaluate_model
 
     evaluation = evaluate_model(
-        model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings(), report=report
+        model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings(), precision=precision, report=report
     )
     _print_model(evaluation)
 
@@ -81,12 +85,27 @@ def score(
     _print_model(score_files(hypotheses, references))
 
 
-def gate(run_id: RunId, as_json: AsJson = False) -> None:
+def gate(
+    run_id: RunId,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Settings of gate or evaluation to judge it by, such as gate.margin=0.02."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
+    try:
+        Judging().changed(overrides or [])
+    except UserError as error:
+        stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        # Not 1, which is a refusal.
+        raise typer.Exit(2) from error
     from training.admission import gate_run
 
     settings = Settings()
-    verdict = gate_run(run_id, settings)
+    verdict = gate_run(run_id, settings, overrides or [])
     decision = "admitted" if verdict.admitted else "refused"
     document = to_document(verdict) | {"report": _report_page(verdict.run_id, settings)}
     print_result(f"{verdict.table()}\n{decision}", document, as_json=as_json)

@@ -23,10 +23,10 @@ from training.collate import SampleCollator
 from training.data import CachedDataset, chunks, evaluation_prompt
 from training.loss import mean_answer_loss
 from training.metrics import Comparison, Scores
-from training.recipe import EvaluationSettings
+from training.recipe import EvaluationSettings, Precision
 from training.validity import Fault, find_faults
 
-METHOD = 5
+METHOD = 6
 """Raised whenever the same model would get other numbers than before, so that what was stored is measured anew."""
 
 
@@ -43,6 +43,8 @@ class Conditions(_Model):
     cities: tuple[str, ...]
     settings: EvaluationSettings
     device: str
+    precision: Precision
+    """That the model was loaded in."""
     method: int = METHOD
 
 
@@ -58,6 +60,8 @@ class Row(_Model):
     tokens: int
     cider: float
     faults: tuple[Fault, ...]
+    group: str
+    """A name that it shares with the photos that are not independent of it, and with no others."""
 
 
 class Evaluation(_Model):
@@ -117,8 +121,10 @@ class Answers:
     batches: list[tuple[int, float]]
 
 
-def conditions_of(dataset: CachedDataset, cities: Sequence[str], settings: EvaluationSettings) -> Conditions:
-    """Return what an evaluation here and now would be measured under."""
+def conditions_of(
+    dataset: CachedDataset, cities: Sequence[str], settings: EvaluationSettings, precision: Precision
+) -> Conditions:
+    """Return what an evaluation here and now, of a model in *precision*, would be measured under."""
     device = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
@@ -128,6 +134,7 @@ def conditions_of(dataset: CachedDataset, cities: Sequence[str], settings: Evalu
         cities=tuple(sorted(cities)),
         settings=settings,
         device=device,
+        precision=precision,
     )
 
 
@@ -194,6 +201,7 @@ def assess(
         {key: answer.raw for key, answer in written.items()},
         {sample.id: [render(sample.post)] for sample in everything},
         tones,
+        {sample.id: sample.cluster for sample in samples},
     )
     tokens = [answer.tokens for answer in answers.written]
     seconds = sum(batch_seconds for _, batch_seconds in answers.batches)
@@ -211,6 +219,7 @@ def assess(
         rows=tuple(
             Row(
                 id=sample.id,
+                group=sample.cluster,
                 city=sample.city,
                 tone=tones[sample.id],
                 hypothesis=written[sample.id].text,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snap2caption.verdict import Rule, Score, Verdict
-from training.bootstrap import Bootstrap
+from training.bootstrap import Bootstrap, Clusters
 from training.evaluate import Evaluation
 from training.latency import Latency
 from training.recipe import FeedbackGateSettings, GateSettings
@@ -40,7 +40,7 @@ def judge(
 
     Args:
         on_corpus: the model that wants to be promoted and the one that it wants to replace, on the corpus's test split.
-        latency: of both, timed in turn; what their evaluations took is not compared, since each had its own moment.
+        latency: of both, timed in turn; what their evaluations took is not compared, since each had its own moment and its own captions.
         settings: the rules.
         run_id: the candidate's run.
         incumbent_name: what to call the incumbent in the verdict.
@@ -70,7 +70,8 @@ def _rules(on_corpus: Pair, latency: Latency, settings: GateSettings, on_feedbac
         yield _at_least(f"CIDEr in {city}", candidate.cities[city].cider, scores.cider, floor)
     valid = incumbent.overall.hashtags_valid
     yield _at_least("valid hashtags", candidate.overall.hashtags_valid, valid, valid - settings.hashtags_tolerance)
-    yield _at_most("seconds a caption", *latency.medians(), settings.latency_tolerance)
+    yield _at_most("time to first token", *latency.to_first_token(), settings.latency_tolerance)
+    yield _at_most("time per output token", *latency.per_output_token(), settings.latency_tolerance)
 
 
 def _reported(pair: Pair) -> Iterator[Score]:
@@ -81,7 +82,8 @@ def _reported(pair: Pair) -> Iterator[Score]:
 
 
 def _better(name: str, pair: Pair, asked: GateSettings | FeedbackGateSettings, resamples: int) -> Rule:
-    confidence = confidence_of_gain(pair.candidate, pair.incumbent, asked.margin, resamples)
+    clusters = Clusters.named([row.group for row in pair.candidate.rows])
+    confidence = confidence_of_gain(pair, asked.margin, resamples, clusters)
     mine, theirs = pair.candidate.overall.cider, pair.incumbent.overall.cider
     passed = bool(mine > theirs + asked.margin) and confidence >= asked.confidence
     return Rule(
@@ -90,21 +92,20 @@ def _better(name: str, pair: Pair, asked: GateSettings | FeedbackGateSettings, r
         candidate=mine,
         incumbent=theirs,
         reason=(
-            f"{name} is {mine:.3f}, the incumbent's {theirs:.3f}: "
-            f"it is better by more than {asked.margin:g} with {confidence:.1%} confidence ({asked.confidence:.1%} asked)."
+            f"{name} is {mine:.3f}, the incumbent's {theirs:.3f}: it is better by more than {asked.margin:g} with {confidence:.1%} confidence "
+            f"({asked.confidence:.1%} asked; {len(clusters)} independent groups of photos)."
         ),
     )
 
 
-def confidence_of_gain(candidate: Evaluation, incumbent: Evaluation, margin: float, resamples: int) -> float:
-    """Return the share of paired bootstrap resamples in which the candidate's mean CIDEr is higher by more than *margin*.
+def confidence_of_gain(pair: Pair, margin: float, resamples: int, clusters: Clusters) -> float:
+    """Return how sure it is that the candidate's mean CIDEr is higher by more than *margin*, by a paired bootstrap of whole *clusters* of photos.
 
-    Source: Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004.
+    Source: Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004; for clusters see `training.bootstrap`.
     """
-    theirs = {row.id: row.cider for row in incumbent.rows}
-    gains = np.array([row.cider - theirs[row.id] for row in candidate.rows])
-    means = Bootstrap(resamples=resamples).sums(gains[:, np.newaxis]) / len(gains)
-    return float((means > margin).mean())
+    theirs = {row.id: row.cider for row in pair.incumbent.rows}
+    gains = np.array([row.cider - theirs[row.id] for row in pair.candidate.rows])
+    return Bootstrap(resamples=resamples).confidence_above(gains, margin, clusters)
 
 
 def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> Rule:

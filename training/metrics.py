@@ -20,7 +20,7 @@ from snap2caption.post import Post, Request, Tone, build_prompt, parse
 from snap2caption.segmentation import fold_words
 from snap2caption.tone import infer_tone
 from training.bleu import COUNTS, ORDER, bleu, bleu_counts
-from training.bootstrap import BOOTSTRAP, Interval
+from training.bootstrap import BOOTSTRAP, Clusters, Interval
 from training.validity import find_faults
 
 Group = TypeVar("Group", bound=str)
@@ -63,12 +63,16 @@ class Scores(Writing):
     people: Writing
     """The same of the references."""
     intervals: dict[str, Interval]
-    """Where the scores of other photos of the kind would lie, by `BOOTSTRAP`; not of chance, and not of distinct words, which don't add up."""
+    """Where the scores of other photos of the kind would lie, by `BOOTSTRAP`; not of chance, and not of distinct words, which don't add up.
+
+    Empty: the photos make fewer groups than an interval takes (`training.bootstrap.FEWEST`).
+    """
 
     def metrics(self) -> dict[str, float]:
-        """Return the scores by name, and the ends of CIDEr's interval."""
+        """Return the scores by name, and the ends of CIDEr's interval, if there is one."""
         found = {name: value for name, value in self if isinstance(value, float)}
-        return found | {f"cider_{end}": value for end, value in self.intervals["cider"]}
+        interval = self.intervals.get("cider")
+        return found | ({f"cider_{end}": value for end, value in interval} if interval else {})
 
 
 class _Written(NamedTuple):
@@ -102,17 +106,23 @@ class Comparison:
         hypotheses: what was written, by photo.
         references: what people wrote, one or more, for those photos and maybe others.
         tones: the tone that was asked for, by photo.
+        groups: a name that each photo shares with those that are not independent of it; none: all are independent.
 
     Raises:
         UserError: a photo has no reference, or no reference holds a word.
     """
 
     def __init__(
-        self, hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]], tones: Mapping[str, Tone]
+        self,
+        hypotheses: Mapping[str, str],
+        references: Mapping[str, Sequence[str]],
+        tones: Mapping[str, Tone],
+        groups: Mapping[str, str] | None = None,
     ) -> None:
         if missing := sorted(hypotheses.keys() - references.keys()):
             raise UserError(f"There is no reference for {missing[0]!r}; give one for each hypothesis.")
         self._position = {key: position for position, key in enumerate(hypotheses)}
+        self._groups = [groups[key] if groups else key for key in hypotheses]
         self._words = [" ".join(fold_words(text)) for text in hypotheses.values()]
         reference_words = {key: [" ".join(fold_words(text)) for text in texts] for key, texts in references.items()}
         self._reference_words = [reference_words[key] for key in hypotheses]
@@ -142,14 +152,19 @@ class Comparison:
         """Return the scores of the posts named by *keys*, at least one, or of all."""
         chosen = list(self._position.values()) if keys is None else [self._position[key] for key in keys]
         rows = self._rows[chosen]
-        resampled = _measures(BOOTSTRAP.sums(rows))
+        clusters = Clusters.named([self._groups[position] for position in chosen])
+        resampled = _measures(BOOTSTRAP.sums(rows, clusters))
         del resampled["tone_chance"]
         return Scores(
             samples=len(chosen),
             **{name: float(value) for name, value in _measures(rows.sum(axis=0)).items()},
             **_distinct(self._words[position] for position in chosen),
             people=self._people_of(chosen),
-            intervals={name: BOOTSTRAP.interval(values) for name, values in resampled.items()},
+            intervals={
+                name: interval
+                for name, values in resampled.items()
+                if (interval := BOOTSTRAP.interval(values, clusters)) is not None
+            },
         )
 
     def scores_by(self, groups: Mapping[str, Group]) -> dict[Group, Scores]:

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from snap2caption.adapters import check_weights, digest_of
+from snap2caption.adapters import digest_of
 from snap2caption.errors import UserError
 from snap2caption.registry import ADAPTER_DIGEST, ADAPTER_PATH, Registry
-from snap2caption.vlm import Decoding, Generated, VisionLanguageModel, find_revision, load
+from snap2caption.vlm import VisionLanguageModel, find_revision, load
 from training.tracking import MODEL_URI
 
 BASE = "base:"
@@ -43,8 +42,8 @@ class Model:
         """What the model is called in an evaluation."""
         return f"run:{self.run_id}" if self.run_id else f"{BASE}{self.base}@{self.revision}"
 
-    def load(self, models_dir: Path, dtype: str = "float32") -> VisionLanguageModel:
-        """Load the model; the adapter is downloaded from MLflow.
+    def load(self, models_dir: Path, dtype: str) -> VisionLanguageModel:
+        """Load the model in the precision *dtype*; the adapter is downloaded from MLflow.
 
         Raises:
             UserError: base or adapter is missing, or the adapter is not what was evaluated when it was logged.
@@ -77,39 +76,6 @@ class Model:
                     f"The adapter of {self.name} was damaged in MLflow's store; train it again with --force."
                 )
             yield adapter
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """A model that writes beside another one: one of its own, or one of two adapters on a base that both share."""
-
-    vlm: VisionLanguageModel
-    adapter: str | None
-
-    def prepare(self) -> None:
-        """Make the shared base use this one's adapter."""
-        if self.adapter is not None:
-            self.vlm.model.set_adapter(self.adapter)
-
-    def write(self, photo: Any, prompt: str, decoding: Decoding) -> list[Generated]:
-        """Caption a photo."""
-        return self.vlm.generate([photo], [prompt], decoding, without_adapter=self.adapter is None)
-
-
-def load_both(candidate: Model, incumbent: Model, models_dir: Path, dtype: str) -> tuple[Writer, Writer]:
-    """Load two models side by side; a base that they share is loaded once."""
-    vlm = candidate.load(models_dir, dtype)
-    mine = Writer(vlm, "default")
-    if (candidate.base, candidate.revision) != (incumbent.base, incumbent.revision):
-        return mine, Writer(incumbent.load(models_dir, dtype), "default" if incumbent.adapter else None)
-    if incumbent.adapter is None:
-        return mine, Writer(vlm, None)
-    with incumbent.downloaded() as adapter:
-        assert adapter is not None  # noqa: S101 - it has one
-        check_weights(adapter)
-        vlm.model.load_adapter(str(adapter), "incumbent")
-    vlm.model.eval()
-    return mine, Writer(vlm, "incumbent")
 
 
 def find_base(base: str, models_dir: Path, revision: str | None = None) -> Model:

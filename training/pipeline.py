@@ -1,15 +1,12 @@
 """From a dataset version to an evaluated model in MLflow: fine-tune, evaluate, log. The command line and Airflow call this."""
 
 import fcntl
-import hashlib
-import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 
@@ -25,13 +22,14 @@ from training.checks import check_data
 from training.data import PROMPTED, CachedDataset, Selection, mix
 from training.evaluate import conditions_of, evaluate
 from training.finetune import finetune, make_deterministic
+from training.fingerprint import fingerprint, settings_of_weights
 from training.lora import adapter_parameters
 from training.memory import evaluation_advice, explaining_shortage, training_advice
 from training.pictures import choose_rows, draw_grid
 from training.plan import check_model, imagined_collator
 from training.progress import Report
 from training.ranks import Ranks, joined
-from training.recipe import Recipe
+from training.recipe import Judging, Recipe
 from training.report import REPORT, render_report
 from training.stream import SampleStream
 from training.subset import subset
@@ -46,6 +44,7 @@ from training.tracking import (
     explained,
     find_run,
     is_finished,
+    read_recipe,
 )
 
 logger = logging.getLogger(__name__)
@@ -53,24 +52,15 @@ logger = logging.getLogger(__name__)
 SAMPLE_CAPTIONS = 12
 """How many captions are shown in a run."""
 
-NO_MATTER: Any = {
-    # The one that it comes to is a part of the fingerprint by itself.
-    "model": {"revision"},
-    "tracking": True,
-    "launcher": True,
-    "optimiser": {"save_every"},
-    "data": {"uri": True, "version": True, "feedback": {"uri"}},
-}
-"""What of a recipe does not change what comes out: where it is done, filed and found, and how much a kill loses."""
-
 
 def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
     """Fine-tune, evaluate and log; return the MLflow run's id.
 
     Each of several processes that train together calls this, on one machine or many. All train; the first one logs, saves and evaluates.
 
-    A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned. One
-    that was killed goes on in its own run, from its last checkpoint; with *force*, if it was started with *force*.
+    A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned, and
+    will be judged as this recipe says (`training.fingerprint` has the settings that make no other training). One that was killed goes on
+    in its own run, from its last checkpoint; with *force*, if it was started with *force*.
 
     Raises:
         UserError: something that the recipe needs is missing.
@@ -130,13 +120,6 @@ class _Job:
         return tags
 
 
-def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
-    """Return what makes two trainings the same: the recipe without what does not matter, the datasets' content, the base's weights."""
-    content = recipe.model_dump(mode="json", exclude=NO_MATTER)
-    parts = json.dumps([content, versions, revision], sort_keys=True)
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
-
-
 def open_dataset(uri: str, settings: Settings) -> CachedDataset:
     """Open the dataset version at *uri*; its shards are kept in the state folder."""
     return CachedDataset.open(uri, settings.shards_dir)
@@ -163,9 +146,21 @@ def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str
             )
         if is_finished(known):
             logger.info("this recipe was trained on dataset %s before", tags["dataset_version"])
+            _judge_as_told(RunLog(client, run_id), job.recipe)
             return run_id, True
         RunLog(client, run_id).resume()
     return run_id, False
+
+
+def _judge_as_told(log: RunLog, recipe: Recipe) -> None:
+    """Let the stored recipe of a finished run say what *recipe* says of how to judge it; the rest stays as it was trained by."""
+    stored = read_recipe(log.client, log.run_id)
+    wanted = stored.model_copy(update={name: getattr(recipe, name) for name in Judging.model_fields})
+    if wanted != stored:
+        logger.info(
+            "its recipe has other settings of %s now; the gate goes by them", " and ".join(Judging.model_fields)
+        )
+        log.text(wanted.dump(), RECIPE)
 
 
 def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
@@ -177,7 +172,7 @@ def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> No
     work_dir.mkdir(parents=True, exist_ok=True)
     with explained(uri), log.recording(recipe.tracking, job.settings.state_dir) if ranks.leads else nullcontext():
         if ranks.leads:
-            log.parameters(recipe.model_dump(mode="json", exclude=NO_MATTER))
+            log.parameters(settings_of_weights(recipe))
             log.tags({"launcher": recipe.launcher.kind, "processes": str(ranks.size)})
             log.text(recipe.dump(), RECIPE)
             log.dataset(job.dataset.manifest, job.dataset.uri, test=recipe.evaluation.split)
@@ -223,7 +218,7 @@ def _evaluate(job: _Job, adapter: Path, log: RunLog) -> None:
             revision=job.revision,
             dtype=recipe.optimiser.precision,
         )
-        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation)
+        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.optimiser.precision)
         with explaining_shortage(evaluation_advice(recipe.evaluation)):
             evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
         log.metrics(evaluation.metrics(), 0)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from reprlib import Repr
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -53,6 +53,8 @@ _SHORT = Repr()
 """Shows what was written, in a sentence's length whatever it is."""
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlevel = 2
+
+_Checked = TypeVar("_Checked", bound="_Section")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -246,7 +248,8 @@ class FeedbackGateSettings(_Section):
 class GateSettings(_Section):
     """What a candidate must show. The tolerances are shares of the incumbent's value, but for the hashtags' (a difference of shares).
 
-    Both models are timed on ``latency_photos`` photos. Without ``feedback``, scores on the feedback's test split are reported alone.
+    Both models are timed on ``latency_photos`` photos; ``latency_tolerance`` is for time to first token and for time per output token.
+    Without ``feedback``, scores on the feedback's test split are reported alone.
     """
 
     margin: Annotated[float, Field(ge=0)] = 0.0
@@ -258,6 +261,31 @@ class GateSettings(_Section):
     latency_tolerance: Annotated[float, Field(ge=0)] = 0.5
     latency_photos: Positive = 5
     feedback: FeedbackGateSettings | None = None
+
+
+class Judging(_Section):
+    """The sections of a recipe that say how a model is judged. They may be changed once it is trained."""
+
+    evaluation: EvaluationSettings = EvaluationSettings()
+    gate: GateSettings = GateSettings()
+
+    def changed(self, overrides: Sequence[str]) -> "Judging":
+        """Return it with *overrides*, as for `load_recipe`, on top.
+
+        Raises:
+            UserError: a setting is unknown, of another section, or has a value that it can't have.
+        """
+        for override in overrides:
+            section = _parse(override)[0][0]
+            if section in Recipe.model_fields and section not in Judging.model_fields:
+                raise UserError(
+                    f"{_SHORT.repr(override)} changes the training, which is over; give settings of {' or '.join(Judging.model_fields)} alone, "
+                    "such as gate.margin=0.02."
+                )
+        # What is None may be a section, and its settings are given one by one.
+        content = self.model_dump(mode="json", exclude_none=True)
+        _apply(content, overrides)
+        return _checked(Judging, content, "the overrides")
 
 
 class Recipe(_Section):
@@ -320,19 +348,18 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a recipe: it must hold sections such as `model:` and `data:`.")
     _spell_out(content)
-    given: dict[tuple[str, ...], str] = {}
-    for override in overrides:
-        names, value = _parse(override)
-        _refuse_twice(given, names, value, override)
-        _override(content, names, value, override)
-        _spell_out(content)
+    _apply(content, overrides)
     return parse_recipe(content, str(path))
 
 
 def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
     """Check a recipe's content; *where* names it in the error."""
+    return _checked(Recipe, content, where)
+
+
+def _checked(kind: type[_Checked], content: dict[str, Any], where: str) -> _Checked:
     try:
-        return Recipe.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         # An unknown setting before all else: a slip of the pen is also why another one is missing.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
@@ -342,6 +369,15 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
 def _spell_out(content: dict[str, Any]) -> None:
     if isinstance(content.get("launcher"), str):
         content["launcher"] = {"kind": content["launcher"]}
+
+
+def _apply(content: dict[str, Any], overrides: Sequence[str]) -> None:
+    given: dict[tuple[str, ...], str] = {}
+    for override in overrides:
+        names, value = _parse(override)
+        _refuse_twice(given, names, value, override)
+        _override(content, names, value, override)
+        _spell_out(content)
 
 
 def _parse(override: str) -> tuple[tuple[str, ...], Any]:

@@ -19,7 +19,7 @@ from snap2caption.images import decode
 from snap2caption.segmentation import fold_words
 from snap2caption.shards import Sample
 from snap2caption.verdict import Score
-from training.bootstrap import Interval
+from training.bootstrap import FEWEST, Clusters, Interval
 from training.evaluate import Evaluation, Row
 from training.metrics import Scores
 
@@ -107,6 +107,8 @@ def render_report(
         incumbent=incumbent,
         on_feedback=on_feedback,
         gain=_gain(evaluation, theirs),
+        groups_of_photos=len({row.group for row in evaluation.rows}),
+        fewest=FEWEST,
         summary=list(_summary(evaluation, other)),
         measures=[(name, _MEASURES[name]) for name in _IN_A_GROUP],
         groups=[
@@ -139,8 +141,11 @@ def save_report(path: Path, page: str) -> None:
 
 def _gain(evaluation: Evaluation, theirs: Mapping[str, Row]) -> Interval | None:
     """Return the interval of the gain in CIDEr, photo by photo, over another model's rows."""
-    gains = [row.cider - theirs[row.id].cider for row in evaluation.rows if row.id in theirs]
-    return evaluation.bootstrap.mean(np.array(gains)) if gains else None
+    rows = [row for row in evaluation.rows if row.id in theirs]
+    if not rows:
+        return None
+    gains = np.array([row.cider - theirs[row.id].cider for row in rows])
+    return evaluation.bootstrap.mean(gains, Clusters.named([row.group for row in rows]))
 
 
 def _summary(evaluation: Evaluation, other: Evaluation | None) -> Iterator[dict[str, Any]]:

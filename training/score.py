@@ -25,11 +25,15 @@ class Hypothesis(_Row):
 
 
 class Reference(_Row):
-    """What people wrote for a photo, the city that it is grouped under, and the tone that was asked for: by default that of the first caption."""
+    """What people wrote for a photo, the city that it is grouped under, and the tone that was asked for: by default that of the first caption.
+
+    Photos with the same ``group`` are not independent of each other, as copies of one picture; one without is independent of all.
+    """
 
     captions: Annotated[list[str], Field(min_length=1)]
     city: str | None = None
     tone: Tone | None = None
+    group: str | None = None
 
     @property
     def asked(self) -> Tone:
@@ -64,7 +68,10 @@ def score_files(hypotheses: Path, references: Path) -> FileScores:
         )
     tones = {key: row.asked for key, row in rows.items()}
     comparison = Comparison(
-        {key: row.caption for key, row in written.items()}, {key: row.captions for key, row in rows.items()}, tones
+        {key: row.caption for key, row in written.items()},
+        {key: row.captions for key, row in rows.items()},
+        tones,
+        {key: f"group {row.group}" if row.group else f"photo {key}" for key, row in rows.items()},
     )
     return FileScores(
         overall=comparison.scores(),

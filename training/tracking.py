@@ -26,8 +26,9 @@ from snap2caption.manifest import Manifest, Split
 from snap2caption.redaction import redact_url
 from snap2caption.registry import ADAPTER_DIGEST
 from snap2caption.registry import VERDICT as VERDICT  # it is one of the names below
+from training import strict_yaml
 from training.pyfunc import signature
-from training.recipe import TrackingSettings
+from training.recipe import Recipe, TrackingSettings, parse_recipe
 from training.trackers import MlflowTracker, Tracker, WandbTracker
 
 FINGERPRINT = "fingerprint"
@@ -251,3 +252,15 @@ def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | N
         return None
     with tempfile.TemporaryDirectory() as scratch:
         return Path(client.download_artifacts(run_id, artifact, scratch)).read_bytes()
+
+
+def read_recipe(client: MlflowClient, run_id: str) -> Recipe:
+    """Return the recipe that a run was trained by.
+
+    Raises:
+        UserError: the run has none, or one that is of no use now.
+    """
+    stored = read_artifact(client, run_id, RECIPE)
+    if stored is None:
+        raise UserError(f"Run {run_id} holds no recipe; train again with --force.")
+    return parse_recipe(strict_yaml.load(stored.decode()), f"the recipe of run {run_id}")

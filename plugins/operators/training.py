@@ -1,5 +1,6 @@
 """Train, gate, promote, roll back."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,20 +42,26 @@ def find_recipe(folder: Path, name: str) -> Path:
     return recipe
 
 
+_JUDGING = ("gate", "evaluation")
+"""Sections of a recipe that say how a model is judged."""
+
+
 class GateOperator(CommandOperator):
     """Puts a run's model before the gate; returns the verdict. A refusal is an answer, not a failure."""
 
-    template_fields = ("run_id",)
+    template_fields = ("run_id", "overrides")
     operator_extra_links = (MlflowRunLink(), ReportLink())
     answers = (0, 1)
 
-    def __init__(self, *, run_id: Any, **arguments: Any) -> None:
+    def __init__(self, *, run_id: Any, overrides: Any = (), **arguments: Any) -> None:
         super().__init__(**arguments)
         self.run_id = run_id
+        self.overrides = overrides
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Compare, and show the verdict rule by rule."""
-        verdict = Verdict.model_validate(self.run("gate", self.run_id))
+        """Compare by the rules of the trigger form, whose other overrides are the training's, and show the verdict rule by rule."""
+        rules = [override for override in self.overrides if re.split("[.=]", override)[0] in _JUDGING]
+        verdict = Verdict.model_validate(self.run("gate", self.run_id, *rules))
         for line in verdict.table().splitlines():
             self.log.info("%s", line)
         for rule in verdict.rules:

@@ -59,7 +59,7 @@ def diverged(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path:
         "tracking": {"experiment": "diverged", "system_metrics": False},
     }
     run_id = train(Recipe.model_validate(content), settings)
-    return World(settings, connect(tracking_uri), artifacts_dir, run_id, run_id, run_id)
+    return World(settings, connect(tracking_uri), artifacts_dir, run_id, run_id, run_id, run_id)
 
 
 def test_a_diverged_model_is_a_rejection(diverged: World, run_airflow: Callable[..., Any], tmp_path: Path) -> None:

@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from gate_world import World, by_chance, one_city_collapsed, raised, with_hashtags
+from gate_world import World, by_chance, by_one_group, one_city_collapsed, raised, with_hashtags
 from patience import LONGEST
-from tiny import recipe_content, write_dataset
+from tiny import BASE, recipe_content, write_dataset, write_models
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS
 from snap2caption.settings import ROOT, Settings
 from training.admission import gate_run
-from training.evaluate import Evaluation
 from training.latency import Latency
 from training.pipeline import train
 from training.promotion import open_registry, promote, rollback
@@ -35,6 +34,7 @@ BEGIN, END = "<!-- scenarios: made by `make gate-table` -->\n", "<!-- end of sce
 
 LEARNS = {"learning_rate": 1e-2, "epochs": 14}
 IDLES = {"learning_rate": 0, "epochs": 1}
+DEEP = "tiny-llava-deep"
 GATE = {"latency_tolerance": 1.0, "latency_photos": 1, "bootstrap_samples": 200}
 
 
@@ -93,18 +93,24 @@ def champion_on_another_dataset(world: World) -> str:
     return outcome
 
 
-def slow(world: World) -> str:
-    """The one that learned nothing does not know when to stop: really several times slower."""
-    better = world.evaluation(world.learned, CANDIDATE)
+def scored_as_better(world: World, run_id: str) -> str:
+    """Return a copy of the run that scores as a better model than `learned` would."""
+    better = raised(0.5)(world.evaluation(world.learned, CANDIDATE))
+    return world.copy(run_id, lambda evaluation: better.model_copy(update={"model": evaluation.model}))
 
-    def alter(evaluation: Evaluation) -> Evaluation:
-        return raised(0.5)(better).model_copy(update={"model": evaluation.model})
 
+def longer(world: World) -> str:
+    """The one that learned nothing does not know when to stop."""
+    lengths = [world.evaluation(run_id, CANDIDATE).tokens for run_id in (world.idle, world.learned)]
+    assert lengths[0] > 3 * lengths[1]
     promote(world.learned, world.settings, force=True)
-    candidate = world.copy(world.idle, alter)
+    candidate = scored_as_better(world, world.idle)
     outcome = judged(world, candidate)
     latency = Latency.model_validate_json(read_artifact(world.client, candidate, LATENCY))
-    assert len(latency.photos) == len(latency.candidate) == len(latency.incumbent) == GATE["latency_photos"]
+    for timing in (latency.candidate, latency.incumbent):
+        assert (
+            len(timing.to_first_token) == len(timing.per_output_token) == len(latency.photos) == GATE["latency_photos"]
+        )
     return outcome
 
 
@@ -210,7 +216,7 @@ SCENARIOS = {
     "worse: it has learned nothing": Scenario(
         REAL,
         against_learned(lambda world: world.copy(world.idle)),
-        f"refused: CIDEr, loss, {EVERY_CITY}, valid hashtags, seconds a caption",
+        f"refused: CIDEr, loss, {EVERY_CITY}, valid hashtags",
     ),
     "better, but by less than the margin": Scenario(
         SCORES.format("CIDEr"),
@@ -237,7 +243,17 @@ SCENARIOS = {
     "better, but four in ten of its posts lost their valid hashtags": Scenario(
         "a real model, its and the champion's stored hashtags altered", fewer_hashtags, "refused: valid hashtags"
     ),
-    "better, but several times slower": Scenario(SCORES.format("scores"), slow, "refused: seconds a caption"),
+    "better, but on a base with twelve times as many layers": Scenario(
+        SCORES.format("scores"),
+        against_learned(lambda world: scored_as_better(world, world.deep)),
+        "refused: time to first token, time per output token",
+    ),
+    "better, and its captions are several times as long": Scenario(SCORES.format("scores"), longer, "admitted"),
+    "better on copies of one photo alone: confidence too low": Scenario(
+        "a real model, its stored CIDEr and groups altered",
+        against_learned(lambda world: world.copy(world.learned, by_one_group)),
+        "refused: CIDEr",
+    ),
     "its CIDEr is no number": Scenario(
         SCORES.format("CIDEr"),
         against_learned(lambda world: world.copy(world.learned, raised(float("nan")))),
@@ -276,6 +292,7 @@ ONE_RULE_EACH = {
     "worse: it has learned nothing",
     "better, but by less than the margin",
     "better on average, by one lucky caption: confidence too low",
+    "better on copies of one photo alone: confidence too low",
     "better overall, but one city collapsed",
     "better, but its test loss rose",
     "better, but four in ten of its posts lost their valid hashtags",
@@ -297,8 +314,11 @@ def world(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path_fac
         state_dir=folder / "state", models_dir=models_dir, mlflow_tracking_uri=tracking_uri, registered_model="nobody"
     )
 
-    def trained(dataset: str, **optimiser: object) -> str:
+    write_models(models_dir, DEEP, layers=24)
+
+    def trained(dataset: str, base: str = BASE, **optimiser: object) -> str:
         content = recipe_content((folder / dataset).as_uri())
+        content["model"] = {**content["model"], "base": base}
         content["optimiser"] = {**content["optimiser"], **optimiser}
         changes = {
             "gate": GATE,
@@ -309,7 +329,13 @@ def world(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path_fac
 
     client = connect(tracking_uri)
     return World(
-        settings, client, artifacts_dir, trained("v1", **LEARNS), trained("v1", **IDLES), trained("v2", **IDLES)
+        settings,
+        client,
+        artifacts_dir,
+        learned=trained("v1", **LEARNS),
+        idle=trained("v1", **IDLES),
+        elsewhere=trained("v2", **IDLES),
+        deep=trained("v1", DEEP, **IDLES),
     )
 
 

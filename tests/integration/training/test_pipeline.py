@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
+import torch
 import yaml
 from mlflow import MlflowClient
 from tiny import write_dataset
@@ -21,9 +22,12 @@ from snap2caption.post import parse
 from snap2caption.registry import CHAMPION, PREVIOUS
 from snap2caption.settings import Settings
 from snap2caption.tone import infer_tone
+from snap2caption.vlm import load
+from training import models
 from training.admission import evaluate_model, gate_run
 from training.data import CachedDataset
 from training.evaluate import Evaluation
+from training.latency import Latency
 from training.pipeline import train
 from training.promotion import open_registry, promote, rollback
 from training.recipe import EvaluationSettings, Recipe
@@ -33,10 +37,13 @@ from training.tracking import (
     FEEDBACK_CANDIDATE,
     FEEDBACK_INCUMBENT,
     FEEDBACK_MANIFEST,
+    INCUMBENT,
+    LATENCY,
     RECIPE,
     VERDICT,
     connect,
     read_artifact,
+    read_recipe,
 )
 
 pytestmark = pytest.mark.integration
@@ -100,10 +107,17 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     again = gate_run(run_id, settings)
     assert (again.admitted, again.incumbent) == (True, "champion v1")
 
-    # A worse one is refused, and the champion stays.
+    # A worse one is refused, and the champion stays; by other rules and other photos, too, which the verdict names.
     worse = train(recipe_with(optimiser={"learning_rate": 0}, gate=ADMITS_BETTER), settings)
+    rules = ("gate.confidence=0.9", "evaluation.max_samples=11")
+    lenient = gate_run(worse, settings, rules)
+    assert lenient.overrides == rules
+    assert "(90.0% asked" in lenient.rules[0].reason
+    incumbent = Evaluation.model_validate_json(read_artifact(client, worse, INCUMBENT))
+    assert len(incumbent.rows) == 11
+    assert "Judged with gate.confidence=0.9, evaluation" in client.get_run(worse).data.tags["mlflow.note.content"]
     refused = gate_run(worse, settings)
-    assert refused.incumbent == "champion v1"
+    assert (refused.incumbent, refused.overrides) == ("champion v1", ())
     assert "CIDEr" in [rule.name for rule in refused.rules if not rule.passed]
     with pytest.raises(UserError, match="The gate refused"):
         promote(worse, settings)
@@ -149,6 +163,10 @@ def test_the_same_training_is_not_done_twice(settings, client, recipe_with, data
     finally:
         moved.rename(dataset_dir)
     assert train(recipe_with(optimiser={"seed": 8}), settings) != run_id
+    # How it is judged is no part of the training, and kept with its run.
+    judged = recipe_with(gate={"margin": 0.25}, evaluation={"max_samples": 4}, optimiser={"save_every": 3})
+    assert train(judged, settings) == run_id
+    assert read_recipe(client, run_id) == judged.model_copy(update={"optimiser": recipe.optimiser})
     forced = train(recipe, settings, force=True)
     assert forced != run_id
     one, two = (client.get_run(each).data.metrics for each in (run_id, forced))
@@ -259,6 +277,35 @@ def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_wit
     for wrong in ("base:no such base", "7", "challenger"):
         with pytest.raises(UserError):
             evaluate_model(wrong, uri, few, settings)
+
+
+def test_models_are_evaluated_in_the_precision_that_they_were_trained_in(
+    settings, client, recipe_with, dataset_dir, monkeypatch
+):
+    once = {"epochs": 1, "learning_rate": 0}
+    half = train(recipe_with(optimiser={**once, "precision": "bfloat16"}), settings)
+    promote(half, settings, force=True)
+    whole = train(recipe_with(optimiser=once), settings)
+    loaded = []
+
+    def load_and_note(*arguments, **options):
+        vlm = load(*arguments, **options)
+        loaded.append(vlm.model.dtype)
+        return vlm
+
+    monkeypatch.setattr(models, "load", load_and_note)
+    few, uri = EvaluationSettings(max_samples=2, max_new_tokens=2), dataset_dir.as_uri()
+    evaluated = [evaluate_model(name, uri, few, settings) for name in (half, whole, "base:tiny-llava")]
+    evaluated += [evaluate_model(half, uri, few, settings, precision="float32")]
+    assert loaded == [torch.bfloat16, torch.float32, torch.float32, torch.float32]
+    assert [found.conditions.precision for found in evaluated] == ["bfloat16", "float32", "float32", "float32"]
+    # The champion's stored evaluation is in another precision, so it is made anew; and both are timed in one.
+    loaded.clear()
+    gate_run(whole, settings, ["gate.latency_photos=1"])
+    assert set(loaded) == {torch.float32}
+    theirs = Evaluation.model_validate_json(read_artifact(client, whole, INCUMBENT))
+    assert (theirs.model, theirs.conditions.precision) == (f"run:{half}", "float32")
+    assert Latency.model_validate_json(read_artifact(client, whole, LATENCY)).precision == "float32"
 
 
 def test_a_lost_adapter_is_one_sentence(settings, client, recipe_with, artifacts_dir, dataset_dir):

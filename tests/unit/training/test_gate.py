@@ -4,16 +4,19 @@ import pytest
 
 from snap2caption.post import Tone
 from snap2caption.verdict import Score, Verdict
+from training.bootstrap import Clusters
 from training.evaluate import Conditions, Evaluation, Row
 from training.gate import Pair, confidence_of_gain, judge
-from training.latency import Latency
+from training.latency import Latency, Timing
 from training.metrics import Scores, Writing
 from training.recipe import EvaluationSettings, FeedbackGateSettings, GateSettings
 
 pytestmark = pytest.mark.unit
 
 CITIES = ("chicago", "newyork")
-CONDITIONS = Conditions(dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="cpu")
+CONDITIONS = Conditions(
+    dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="cpu", precision="float32"
+)
 SETTINGS = GateSettings(margin=0.0, bootstrap_samples=500)
 
 
@@ -27,11 +30,12 @@ def scores(cider, valid=0.9):
     )  # fmt: skip
 
 
-def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITIONS):
-    """An evaluation whose samples, in turns of the two cities, have these CIDErs."""
+def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITIONS, group_size=1):
+    """An evaluation whose samples, in turns of the two cities, have these CIDErs; so many after each other are of one group."""
     rows = tuple(
         Row(
             id=str(number),
+            group=str(number // group_size),
             city=CITIES[number % 2],
             tone=Tone.WITTY,
             hypothesis="",
@@ -49,9 +53,16 @@ def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITION
     )  # fmt: skip
 
 
-def latency(seconds=0.1):
-    """The candidate took so long for the photos, the incumbent 0.1 s."""
-    return Latency(device="cpu", photos=("a", "b"), rounds=1, candidate=(seconds, seconds), incumbent=(0.1, 0.1))
+def timing(first, each):
+    return Timing(to_first_token=(first, first), per_output_token=(each, each))
+
+
+def latency(first=0.2, each=0.1):
+    """The candidate took so long, the incumbent 0.2 s to the first token and 0.1 s for each other."""
+    return Latency(
+        device="cpu", clock="wall time", precision="float32", photos=("a", "b"), rounds=1, tokens=2,
+        candidate=timing(first, each), incumbent=timing(0.2, 0.1),
+    )  # fmt: skip
 
 
 OLD = [0.5, 0.7, 0.6, 0.8] * 10
@@ -79,12 +90,20 @@ def test_scenarios(candidate, settings, refused):
     assert len(verdict.refusals) == len(refused)
 
 
-@pytest.mark.parametrize(("seconds", "admitted"), [(0.14, True), (0.16, False), (math.inf, False), (math.nan, False)])
-def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(seconds, admitted):
+@pytest.mark.parametrize(
+    ("measured", "refused"),
+    [
+        (latency(first=0.29, each=0.14), []),
+        (latency(first=0.31), ["time to first token"]),
+        (latency(each=0.16), ["time per output token"]),
+        (latency(first=math.inf, each=math.nan), ["time to first token", "time per output token"]),
+    ],
+)
+def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(measured, refused):
+    # Its captions take 900 times as long: they are longer, and its evaluation was made at a bad moment.
     candidate, incumbent = evaluation(BETTER, seconds=9.0), evaluation(OLD, seconds=0.01)
-    verdict = judge(Pair(candidate, incumbent), latency(seconds), SETTINGS, run_id="r", incumbent_name="base")
-    assert verdict.admitted is admitted
-    assert verdict.rules[-1].name == "seconds a caption"
+    verdict = judge(Pair(candidate, incumbent), measured, SETTINGS, run_id="r", incumbent_name="base")
+    assert [rule.name for rule in verdict.rules if not rule.passed] == refused
 
 
 def test_different_conditions_cannot_be_compared():
@@ -133,8 +152,30 @@ def test_the_confidence_is_paired():
     # The samples differ far more among themselves than the two models do on each.
     spread = [float(number) for number in range(40)]
     better = [cider + 0.01 for cider in spread]
-    assert confidence_of_gain(evaluation(better), evaluation(spread), 0.0, 200) == 1.0
-    assert confidence_of_gain(evaluation(spread), evaluation(better), 0.0, 200) == 0.0
+    alone = Clusters.single(40)
+    assert confidence_of_gain(Pair(evaluation(better), evaluation(spread)), 0.0, 200, alone) == pytest.approx(1)
+    assert confidence_of_gain(Pair(evaluation(spread), evaluation(better)), 0.0, 200, alone) == 0.0
+
+
+def test_copies_of_a_photo_make_no_one_surer():
+    gains = [0.53, 0.41, -0.23, 0.31, -0.37, 0.19, 0.07, -0.13]
+    once, often = (
+        judge(
+            Pair(
+                evaluation([1 + gain for gain in gains for _ in range(copies)], group_size=copies),
+                evaluation([1.0] * len(gains) * copies, group_size=copies),
+            ),
+            latency(), SETTINGS, run_id="r", incumbent_name="base",
+        ).rules[0]
+        for copies in (1, 20)
+    )  # fmt: skip
+    assert not once.passed
+    assert often.reason == once.reason
+    assert "(95.0% asked; 8 independent groups of photos)" in often.reason
+    # As 160 photos of their own they would show a gain beyond doubt.
+    alone = evaluation([1 + gain for gain in gains for _ in range(20)])
+    rule = judge(Pair(alone, evaluation([1.0] * 160)), latency(), SETTINGS, run_id="r", incumbent_name="base").rules[0]
+    assert rule.passed
 
 
 def test_a_number_that_is_none_survives_being_stored():

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from snap2caption.errors import UserError
-from training.recipe import load_recipe
+from training.recipe import Judging, load_recipe
 
 pytestmark = pytest.mark.unit
 
@@ -323,3 +323,29 @@ def test_what_is_no_text_is_one_sentence(tmp_path):
     (tmp_path / "recipe.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="is not valid YAML"):
         load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_how_a_model_is_judged_may_change_once_it_is_trained():
+    judging = Judging().changed(["gate.margin=0.02", "gate.feedback.margin=0.5", "evaluation.max_samples=9"])
+    assert (judging.gate.margin, judging.gate.feedback.margin, judging.evaluation.max_samples) == (0.02, 0.5, 9)
+    assert judging.gate.confidence == Judging().gate.confidence
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ("optimiser.epochs=2", r"'optimiser.epochs=2' changes the training, which is over; give settings of evaluation or gate"),
+        ("model.base=other", "changes the training"),
+        ("gate.margn=0.02", r"gate.margn is not a setting; did you mean margin\?"),
+        ("gat.margin=0.02", "gat is not a setting"),
+        ("gate.margin=-1", "gate.margin should be greater than or equal to 0"),
+        ("gate.confidence=sure", "gate.confidence should be a number"),
+        ("gate.margin", "is not an override"),
+        ("gate.margin.high=1", "does not name a setting"),
+        ("gate=1", "gate "),
+    ],
+)  # fmt: skip
+def test_an_override_of_the_gate_that_is_none_is_one_sentence(override, reason):
+    with pytest.raises(UserError, match=reason) as caught:
+        Judging().changed([override])
+    assert "\n" not in str(caught.value)

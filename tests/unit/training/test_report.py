@@ -18,7 +18,9 @@ from training.validity import Fault
 
 pytestmark = pytest.mark.unit
 
-CONDITIONS = Conditions(dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="a CPU")
+CONDITIONS = Conditions(
+    dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="a CPU", precision="float32"
+)
 
 
 def samples_of(count, cities=tuple(CITIES)):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from plugins.operators.training import find_recipe
+from plugins.operators.training import GateOperator, find_recipe
 
 pytestmark = pytest.mark.unit
 
@@ -27,3 +27,16 @@ def test_a_recipe_is_found_by_its_whole_path(folder: Path, name: str) -> None:
 def test_no_other_file_is_taken_for_it(folder: Path, name: str) -> None:
     with pytest.raises(AirflowFailException, match="There is no recipe"):
         find_recipe(folder, name)
+
+
+def test_the_gate_goes_by_the_rules_of_the_form_and_leaves_it_the_trainings_settings(monkeypatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(_: GateOperator, *arguments: str) -> dict[str, object]:
+        asked.append(arguments)
+        return {"run_id": "r1", "dataset_version": "d1", "incumbent": "base", "rules": []}
+
+    monkeypatch.setattr(GateOperator, "run", run)
+    overrides = ["optimiser.epochs=2", "gate.margin=0.02", "evaluation.max_samples=50", "data.cities=[gate.x]"]
+    GateOperator(task_id="gate", run_id="r1", overrides=overrides).execute({})
+    assert asked == [("gate", "r1", "gate.margin=0.02", "evaluation.max_samples=50")]
