@@ -15,6 +15,7 @@ from serving.feedback.desk import Desk
 from serving.loading import LocalLoader
 from serving.models import Models, Served, _place
 from serving.settings import ServingSettings
+from serving.trust import Trust
 from serving.voice import VoiceStore
 from snap2caption.feedback import Feedback, rated_once
 from snap2caption.registry import Registry
@@ -55,7 +56,7 @@ def shy() -> str:
 def models(settings: ServingSettings, served: Served, bold: str, tmp_path: Path) -> TwoModels:
     share = _place(creator(bold)) + 1e-9
     models = TwoModels(
-        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, threads=None, models_dir=tmp_path,
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, threads=None, trust=Trust(tmp_path),
         canary_share=share,
     )  # fmt: skip
     served.engine.version = CHAMPION
