@@ -31,12 +31,19 @@ def clean(text: str) -> tuple[str, list[str]]:
     Entities of HTML (``&amp;``) and mojibake become what was meant. URLs, mentions, invisible and direction-changing characters go; white
     space is folded; hashtags inside a sentence keep their word (`hashtags.separate`). Emoji stay. Prose of which nothing is seen is empty.
     """
-    text = _decode(repair(text))
+    text = _restore(text)
     # Most captions have neither, and looking for the signs alone takes no time.
     if "@" in text or "://" in text or "www." in text.lower():
         text = _REMOVED.sub(_gap, text)
     prose, tags = hashtags.separate(text)
     return (prose if is_seen(prose) else ""), tags
+
+
+def _restore(text: str) -> str:
+    """Return *text* without entities, mojibake and what is not seen. Each may hide another, so this goes on until nothing changes."""
+    while (restored := _decode(repair(text))) != text:
+        text = restored
+    return text
 
 
 def _decode(text: str) -> str:
