@@ -132,7 +132,7 @@ chaos-feedback: $(INSTALLED) ## SIGKILL the intake of feedback, its store and th
 	@CHAOS_FEEDBACK_ROUNDS=$(or $(ROUNDS),30) $(BIN)/python -m pytest tests/integration/serving/feedback/test_chaos.py tests/integration/etl/feedback/test_chaos.py -s
 
 chaos-training: $(INSTALLED) ## SIGKILL a training at many moments (ROUNDS=50) and see the same adapter each time; stop one under torchrun
-	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/test_finetune.py tests/integration/training/test_launch.py -k 'killed or stopped' -s
+	@CHAOS_TRAINING_ROUNDS=$(or $(ROUNDS),50) $(BIN)/python -m pytest tests/unit/training/fit/test_finetune.py tests/integration/training/test_launch.py -k 'killed or stopped' -s
 
 chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many moments of a push (ROUNDS=10) and see a task each; a webhook's event in a real Airflow
 	@CHAOS_LABEL_STUDIO_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/etl/feedback -k 'killed or airflow' -s

@@ -1,4 +1,4 @@
-"""An evaluation's captions, in sorted batches as `training.evaluate` writes them, beside a loop over the photos one by one."""
+"""An evaluation's captions, in sorted batches as `training.evaluation.evaluate` writes them, beside a loop over the photos one by one."""
 
 from benchmarks.table import Row, compare
 from demo.corpus.pairs import make_pair
@@ -7,9 +7,9 @@ from snap2caption.post import parse
 from snap2caption.settings import Settings
 from snap2caption.shards import Sample
 from snap2caption.vlm import Decoding, load
-from training.data import evaluation_prompt
-from training.evaluate import write_captions
-from training.recipe import EvaluationSettings
+from training.data.samples import evaluation_prompt
+from training.evaluation.evaluate import write_captions
+from training.recipes.recipe import EvaluationSettings
 
 PHOTOS, BATCH = 48, 16
 

@@ -10,10 +10,10 @@ from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
 from snap2caption.manifest import Shard, Split
 from snap2caption.names import is_part
+from snap2caption.parallel import in_threads
 from snap2caption.post import render
 from snap2caption.shards import Sample, read_shard
 from snap2caption.store import ObjectStore, open_store
-from snap2caption.threads import in_threads
 
 FOLDERS: dict[Split, str] = {"train": "Training", "validation": "Evaluation", "test": "Testing"}
 

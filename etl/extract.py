@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from etl.aria2 import CONNECTIONS, Aria2, Status, open_aria2
-from etl.causes import BAD_DIGEST, MAY_PASS, NO_RANGES, explain, is_throttled, name
-from etl.landing import Landing, open_landing
-from etl.patience import asked_wait
+from etl.aria2_errors import BAD_DIGEST, MAY_PASS, NO_RANGES, explain, is_throttled, name
+from etl.download_files import Landing, open_landing
 from etl.payload import check_zip
+from etl.retry_after import asked_wait
 from etl.settings import read_settings
 from snap2caption.errors import UserError
 from snap2caption.redaction import redact_url

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, File, Manifest
+from snap2caption.parallel import in_threads
 from snap2caption.store import ObjectStore, SourceError, open_store
-from snap2caption.threads import in_threads
 
 _THREADS = 8
 

@@ -11,33 +11,33 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from serving import streaming
-from serving.batching import Batcher, Listener
-from serving.captioner import Captioner, Rules
+from serving.captioning.captioner import Captioner, Rules
+from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import NOBODY, creator_of
-from serving.documentation import document
-from serving.feedback.desk import Desk, open_desk
+from serving.engines.factory import make_loader
 from serving.feedback.routes import PATHS, Counter, build_router
 from serving.feedback.schemas import SubmissionBody
-from serving.health import Health
-from serving.intake import BODY, read_request
-from serving.key_limits import charge
-from serving.loading import make_loader
-from serving.metrics import VOICES_AWAY
-from serving.models import Models, Served
-from serving.openapi import ALIASES, METRICS_ANSWERS, describe, problems
-from serving.paths import METRICS
-from serving.pool import PoolBusyError
-from serving.problems import CLIENT_LEFT, ProblemError
-from serving.protection import protect
-from serving.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
+from serving.feedback.service import Desk, open_desk
+from serving.http import server_sent_events as streaming
+from serving.http.api_docs import document
+from serving.http.openapi import ALIASES, METRICS_ANSWERS, describe, problems
+from serving.http.paths import METRICS
+from serving.http.problems import CLIENT_LEFT, ProblemError
+from serving.http.requests import BODY, read_request
+from serving.http.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
+from serving.middleware.rate_limit import charge
+from serving.middleware.stack import protect
+from serving.models.manager import Models, Served
+from serving.models.trust import Trust
+from serving.observability.health import Health
+from serving.observability.metrics import VOICES_AWAY
+from serving.observability.tracing import trace
+from serving.scheduling.batcher import Batcher, Listener
+from serving.scheduling.thread_pools import PoolBusyError
 from serving.settings import ServingSettings
-from serving.tables import HashtagTables
-from serving.tracing import trace
-from serving.trust import Trust
-from serving.voice import VoiceStore
-from serving.voice_routes import Voices
-from serving.voice_routes import router as voice_routes
+from serving.voice.repository import VoiceStore
+from serving.voice.routes import Voices
+from serving.voice.routes import router as voice_routes
 from snap2caption.errors import UserError
 from snap2caption.hashtags.claims import load_claims
 from snap2caption.language import load_names

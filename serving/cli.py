@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from serving.schemas import CaptionAnswer
+    from serving.http.schemas import CaptionAnswer
 
 
 _KEY = "SNAP2CAPTION_API_KEY"
@@ -58,7 +58,7 @@ def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010,
     """Take feedback over HTTP, without a model, until stopped. Beyond this machine only from those who have a key."""
 
     def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":  # noqa: ARG001 - no model, no giving up
-        from serving.feedback.alone import create_intake
+        from serving.feedback.standalone import create_intake
 
         return create_intake(settings)
 
@@ -69,12 +69,12 @@ def _serve(
     make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, root_path: str | None
 ) -> None:
     """Serve what *make* returns: every service of ours listens, logs and ends in the same way."""
-    from serving.listening import open_listener
+    from serving.listener import open_listener
 
     settings = read_settings(**({} if root_path is None else {"root_path": root_path}))
     with open_listener(host, port, settings) as listener:
-        from serving.logs import log_as_json
-        from serving.process import run
+        from serving.observability.logs import log_as_json
+        from serving.server import run
 
         log_as_json()
         run(lambda give_up: make(settings, give_up), listener, settings)
@@ -102,7 +102,7 @@ def caption(
     """Caption a photo, or several of one post. A server that wants a key finds it in SNAP2CAPTION_API_KEY."""
     from pydantic import ValidationError
 
-    from serving.schemas import Options
+    from serving.http.schemas import Options
 
     try:
         options = Options(
@@ -126,12 +126,12 @@ def caption(
         with Client(url, os.environ.get(_KEY)) as client:
             answer = client.caption(*map(read_photo, photos), options=options)
     else:
-        from serving.once import caption_once
+        from serving.offline.caption import caption_once
 
         _give_up_early()
         answer = caption_once(photos, options)
     if picture:
-        from serving.picture import draw_post
+        from serving.offline.picture import draw_post
         from snap2caption.images import WORKING_SIDE, decode
 
         draw_post(

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from serving.schemas import CaptionAnswer, Options, Readiness, Voice
+from serving.http.schemas import CaptionAnswer, Options, Readiness, Voice
 from snap2caption.errors import UserError
 from snap2caption.retrying import RetryingClient
 

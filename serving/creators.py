@@ -9,5 +9,5 @@ NOBODY = hashlib.sha256(b"").hexdigest()
 
 
 def creator_of(request: Request) -> str:
-    """Return the creator who sent *request*, whom `serving.access` let in."""
+    """Return the creator who sent *request*, whom `serving.middleware.authentication` let in."""
     return str(request.state.creator)

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from serving.budget import TokenLimits
+from serving.captioning.token_budget import TokenLimits
 from snap2caption.errors import UserError
 from snap2caption.names import BaseName
 from snap2caption.settings import Settings
@@ -106,13 +106,13 @@ class ServingSettings(BaseSettings):
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """Of the model: auto is bf16 on a GPU and fp32 on the CPU. int8 holds the language model's weights in 8 bits and computes as auto does."""
     compile: bool = False
-    """Whether steps run compiled, over a cache of few shapes (`serving.slots`); meant for a GPU."""
+    """Whether steps run compiled, over a cache of few shapes (`serving.engines.local.static_batch`); meant for a GPU."""
     banned_hashtags: Path | None = None
     """A file of hashtags that are never used, in place of the shipped ones or on top of them (`snap2caption.hashtags.banned`)."""
     hashtags_poll_seconds: float = Field(default=60.0, gt=0)
     """How often the datasets are asked for a newer version's hashtags."""
     moderation: str = ""
-    """What checks photos before they are captioned: ``package.module:function`` or a URL (`serving.moderation`). Empty: nothing."""
+    """What checks photos before they are captioned: ``package.module:function`` or a URL (`serving.captioning.moderation`). Empty: nothing."""
     voice_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "voice.sqlite")
     """Where creators' saved captions are kept. Services on one machine may share it."""
     voice_seconds: float = Field(default=2.0, gt=0)

@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from snap2caption.decode_limits import has_separate_scans, has_too_many_parts
 from snap2caption.errors import UserError
 from snap2caption.formats import TAKEN, format_of
-from snap2caption.parts import has_separate_scans, has_too_many_parts
 
 MAX_PIXELS = 50_000_000
 """The most pixels that are decoded of a photo. A JPEG that is to be shrunk is decoded at a half, quarter or eighth of its size."""

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from snap2caption.champion_log import Decision, Succession, create_model
 from snap2caption.errors import UserError
 from snap2caption.names import BaseName, Digest, FileName
-from snap2caption.succession import Decision, Succession, create_model
 from snap2caption.verdict import Verdict
 
 if TYPE_CHECKING:

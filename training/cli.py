@@ -10,7 +10,7 @@ from snap2caption.console import print_result, stderr
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
-from training.recipe import EvaluationSettings, Judging, Precision, load_recipe
+from training.recipes.recipe import EvaluationSettings, Judging, Precision, load_recipe
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
@@ -37,13 +37,13 @@ def train(
     recipe = load_recipe(config, overrides or [])
     settings = Settings()
     if dry_run:
-        from training.plan import make_plan
+        from training.recipes.dry_run import make_plan
 
         plan = make_plan(recipe, settings)
         document = {"recipe": to_document(recipe), **to_document(plan)}
         print_result(f"{recipe.dump()}\n{plan.describe()}", document, as_json=as_json)
         return
-    from training.launch import launch
+    from training.launch.launcher import launch
 
     run_id = launch(recipe, settings, force=force)
     print_result(run_id, {"run_id": run_id, "report": _report_page(run_id, settings)}, as_json=as_json)
@@ -67,7 +67,7 @@ def evaluate(
     wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
     if split not in ("train", "validation", "test"):
         raise typer.BadParameter("give train, validation or test", param_hint="--split")
-    from training.admission import evaluate_model
+    from training.gate.runner import evaluate_model
 
     evaluation = evaluate_model(
         model, dataset_uri, EvaluationSettings.model_validate(wanted), Settings(), precision=precision, report=report
@@ -80,7 +80,7 @@ def score(
     references: Annotated[Path, typer.Argument(metavar="REFERENCES.jsonl", help='Rows {"id", "captions": […]}.')],
 ) -> None:
     """Score captions against references: BLEU, ROUGE-L, CIDEr-D, hashtags, format, tone; prints JSON."""
-    from training.score import score_files
+    from training.evaluation.score import score_files
 
     _print_model(score_files(hypotheses, references))
 
@@ -102,7 +102,7 @@ def gate(
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         # Not 1, which is a refusal.
         raise typer.Exit(2) from error
-    from training.admission import gate_run
+    from training.gate.runner import gate_run
 
     settings = Settings()
     verdict = gate_run(run_id, settings, overrides or [])
@@ -121,7 +121,7 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Register a run's model and make it the champion."""
-    from training import promotion
+    from training.gate import promotion
 
     version = promotion.promote(run_id, Settings(), force=force)
     document = {"version": version.version, "run_id": version.run_id}
@@ -135,7 +135,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make the previous champion the champion again."""
-    from training import promotion
+    from training.gate import promotion
 
     version = promotion.rollback(Settings(), request)
     document = {"version": version.version, "run_id": version.run_id}
@@ -144,8 +144,8 @@ def rollback(
 
 def _report_page(run_id: str, settings: Settings) -> str:
     """Return where the report of a run's evaluation is shown, and say so to a person."""
-    from training.report import REPORT
-    from training.tracking import artifact_page, connect
+    from training.evaluation.report import REPORT
+    from training.tracking.runs import artifact_page, connect
 
     page = artifact_page(connect(settings.mlflow_tracking_uri), run_id, REPORT)
     stderr.print(f"report: {page}", markup=False, highlight=False, soft_wrap=True)

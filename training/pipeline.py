@@ -17,23 +17,23 @@ from snap2caption.shards import Sample
 from snap2caption.store import ObjectStore, open_store
 from snap2caption.strict_json import to_document
 from snap2caption.vlm import find_revision, load
-from training.checkpoints import Checkpoints
-from training.checks import check_data
-from training.data import PROMPTED, CachedDataset, Selection, mix
-from training.evaluate import conditions_of, evaluate
-from training.finetune import finetune, make_deterministic
-from training.fingerprint import fingerprint, settings_of_weights
-from training.lora import adapter_parameters
-from training.memory import evaluation_advice, explaining_shortage, training_advice
-from training.pictures import choose_rows, draw_grid
-from training.plan import check_model, imagined_collator
-from training.progress import Report
-from training.ranks import Ranks, joined
-from training.recipe import Judging, Recipe
-from training.report import REPORT, render_report
-from training.stream import SampleStream
-from training.subset import subset
-from training.tracking import (
+from training.data.samples import PROMPTED, CachedDataset, Selection, mix
+from training.data.stream import SampleStream
+from training.data.subset import subset
+from training.data.validation import check_data
+from training.evaluation.evaluate import conditions_of, evaluate
+from training.evaluation.report import REPORT, render_report
+from training.evaluation.sample_pictures import choose_rows, draw_grid
+from training.fit.checkpoints import Checkpoints
+from training.fit.finetune import finetune, make_deterministic
+from training.fit.lora import adapter_parameters
+from training.fit.out_of_memory import evaluation_advice, explaining_shortage, training_advice
+from training.fit.progress import Report
+from training.launch.distributed import Ranks, joined
+from training.recipes.dry_run import check_model, imagined_collator
+from training.recipes.fingerprint import fingerprint, settings_of_weights
+from training.recipes.recipe import Judging, Recipe
+from training.tracking.runs import (
     CANDIDATE,
     FEEDBACK_MANIFEST,
     FINGERPRINT,
@@ -59,7 +59,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
     Each of several processes that train together calls this, on one machine or many. All train; the first one logs, saves and evaluates.
 
     A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned, and
-    will be judged as this recipe says (`training.fingerprint` has the settings that make no other training). One that was killed goes on
+    will be judged as this recipe says (`training.recipes.fingerprint` has the settings that make no other training). One that was killed goes on
     in its own run, from its last checkpoint; with *force*, if it was started with *force*.
 
     Raises:

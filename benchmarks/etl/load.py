@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from tests.faulty_proxy import FaultyProxy
+
 from benchmarks.table import Row, compare
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
@@ -19,7 +21,6 @@ from demo.stack.stack import Stack
 from etl.load import load
 from snap2caption.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
 from tests import swift_server
-from tests.faulty_proxy import FaultyProxy
 
 Kind = Literal["s3", "swift"]
 

@@ -23,12 +23,12 @@ from benchmarks.serving.models import adapted, readable
 from benchmarks.training.shapes import build
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from serving.batching import Batcher, Done
-from serving.engine import Task
-from serving.local import LocalEngine
-from serving.models import Served
-from serving.padded import Padded
-from serving.slots import Slots
+from serving.engines.base import Task
+from serving.engines.local.dynamic_batch import Padded
+from serving.engines.local.engine import LocalEngine
+from serving.engines.local.static_batch import Slots
+from serving.models.manager import Served
+from serving.scheduling.batcher import Batcher, Done
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry import ModelVersion

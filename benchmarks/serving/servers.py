@@ -20,8 +20,8 @@ from PIL import Image
 from benchmarks.serving.models import MODELS, load_model
 from demo.stack.ports import HOST
 from serving.app import build_app
-from serving.local import LocalEngine
-from serving.models import Served
+from serving.engines.local.engine import LocalEngine
+from serving.models.manager import Served
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from snap2caption.vlm import VisionLanguageModel
-from training.collate import IGNORED, Batch
+from training.data.collator import IGNORED, Batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from trl import SFTConfig, SFTTrainer
 from snap2caption.post import render
 from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
-from training.collate import SampleCollator
-from training.data import training_prompt
-from training.lora import add_adapter
-from training.order import EpochOrder
-from training.progress import Report, Reporter
-from training.recipe import OptimiserSettings, Recipe
+from training.data.collator import SampleCollator
+from training.data.samplers import EpochOrder
+from training.data.samples import training_prompt
+from training.fit.lora import add_adapter
+from training.fit.progress import Report, Reporter
+from training.recipes.recipe import OptimiserSettings, Recipe
 
 ROW = Features({"image": Image(), "prompt": Value("string"), "completion": Value("string")})
 
@@ -30,7 +30,7 @@ def finetune(
     work_dir: Path,
     report: Report,
 ) -> Path:
-    """Do what `training.finetune.finetune` does, by TRL's SFTTrainer: same arguments, same result.
+    """Do what `training.fit.finetune.finetune` does, by TRL's SFTTrainer: same arguments, same result.
 
     Rows are a prompt and a completion, so that the loss covers the answer alone. They come in the order in which ours takes them, so that the losses
     can be compared; our adapter and our chat template give both the same weights and tokens to begin with, which is checked.

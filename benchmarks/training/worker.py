@@ -10,10 +10,10 @@ import torch
 
 from benchmarks.training import flops, photos, shapes
 from benchmarks.training.workload import Engine, Measured, Workload
-from training import finetune
-from training.collate import SampleCollator
-from training.data import chunks, training_prompt
-from training.loss import mean_answer_loss
+from training.data.collator import SampleCollator
+from training.data.samples import chunks, training_prompt
+from training.fit import finetune
+from training.fit.loss import mean_answer_loss
 
 
 def main(engine: Engine, workload: Workload) -> Measured:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 Engine = Literal["ours", "trl"]
 

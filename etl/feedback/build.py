@@ -20,11 +20,11 @@ from etl.feedback.versions import versions_uri, workbench
 from etl.load import load
 from etl.transform import transform
 from etl.transform.archive import normalise_city
-from etl.transform.assembly import file_of, hash_of
 from etl.transform.card import CARD, Card
 from etl.transform.cities import ALL
 from etl.transform.columns import assigned
 from etl.transform.database import write_table
+from etl.transform.merge import file_of, hash_of
 from etl.transform.picture import hash_picture
 from etl.transform.reasons import Reason
 from etl.transform.tables import ASSIGNMENTS, HASHTAGS

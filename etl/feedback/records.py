@@ -8,9 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 from snap2caption.feedback import Annotation, Feedback, is_record_key, photo_key
 from snap2caption.names import is_feedback_id
+from snap2caption.parallel import in_threads
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import read_object
-from snap2caption.threads import in_threads
 
 _THREADS = 16
 """Small objects wait for answers, not for bandwidth."""

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etl.transform.archive import no_corpus, nothing_usable
-from etl.transform.assembly import hash_of, write_version
+from etl.transform.check_slice import load, write_slice
 from etl.transform.cities import choose_cities
 from etl.transform.files import digest_of, written
 from etl.transform.group import MAX_DISTANCE
-from etl.transform.pairing import find_cities, write_members, write_pairs
+from etl.transform.merge import hash_of, write_version
 from etl.transform.picture import HASH_SIZE
+from etl.transform.plan import find_cities, write_members, write_pairs
 from etl.transform.shards import SAMPLES_PER_SHARD
-from etl.transform.slices import load, write_slice
 from etl.transform.tables import find_assignments
 from etl.transform.versions import Slot, lobby, locked, slot_of
-from etl.transform.work import Plan, Settings, Work
 from etl.transform.workers import Workers, start_workers
+from etl.transform.workspace import Plan, Settings, Work
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest, Source
 

@@ -13,7 +13,7 @@ from etl.transform.files import digest_of, sync
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, Manifest
 from snap2caption.names import is_version
-from snap2caption.threads import in_threads
+from snap2caption.parallel import in_threads
 
 _WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 

@@ -22,7 +22,7 @@ def erase(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Erase all feedback of a creator, their voice, and what was kept of their requests, whatever keys they have."""
-    from serving.feedback.desk import open_desk
+    from serving.feedback.service import open_desk
     from serving.settings import read_settings
     from snap2caption.settings import Settings
 

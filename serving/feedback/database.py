@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serving.private import make_private
+from serving.private_files import make_private
 from snap2caption.errors import UserError
 
 _BUSY_SECONDS = 10.0

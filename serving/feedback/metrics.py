@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from serving.metrics import observe_rating
+from serving.observability.metrics import observe_rating
 from snap2caption.feedback import Feedback
 
 FEEDBACK = Counter("snap2caption_feedback_total", "Feedback sent, by what became of it.", ["outcome"])

@@ -10,15 +10,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from serving.creators import creator_of
-from serving.feedback.desk import Desk, store_away
-from serving.feedback.intake import BODY, read_key, read_submission
-from serving.feedback.memory import Content
 from serving.feedback.metrics import REFUSALS
+from serving.feedback.request_cache import Content
+from serving.feedback.requests import BODY, read_key, read_submission
 from serving.feedback.schemas import Accepted, Erased, words
-from serving.openapi import ALIASES, problems
-from serving.pool import Pool, PoolBusyError
-from serving.problems import ProblemError
-from serving.schemas import CaptionAnswer, Options
+from serving.feedback.service import Desk, store_away
+from serving.http.openapi import ALIASES, problems
+from serving.http.problems import ProblemError
+from serving.http.schemas import CaptionAnswer, Options
+from serving.scheduling.thread_pools import Pool, PoolBusyError
 
 PATHS = ("/v1/feedback", "/feedback", "/store_feedback")
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from serving.schemas import Encoded
+from serving.http.schemas import Encoded
 from snap2caption import hashtags
 from snap2caption.characters import REPLACEMENT
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS, Reason, Words

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from serving.feedback import archive
+from serving.feedback import repository as archive
 from serving.feedback.database import Database
-from serving.feedback.delivery import is_ours
-from serving.feedback.spool import Spool
+from serving.feedback.outbox import Spool
+from serving.feedback.outbox_worker import is_ours
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
-from serving.voice import VoiceStore
+from serving.voice.repository import VoiceStore
 from snap2caption.errors import UserError
 from snap2caption.store import open_store
 

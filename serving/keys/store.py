@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from serving.private import make_private
+from serving.private_files import make_private
 from snap2caption.errors import UserError
 
 PREFIX = "s2c_"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from snap2caption.store.base import ObjectInfo, StoreError, check_key
-from snap2caption.store.pieces import blocks, check
+from snap2caption.store.upload_parts import blocks, check
 
 _PREFIX = ".put-"
 _MOST_MISSED = 1000

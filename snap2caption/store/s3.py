@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from snap2caption.parallel import in_threads
 from snap2caption.store.base import ObjectInfo, Patience, StoreError, check_key, write_uri
 from snap2caption.store.download import Body, Download
-from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
-from snap2caption.threads import in_threads
+from snap2caption.store.upload_parts import AT_ONCE, Piece, cut, open_piece
 
 _SHA256, _ETAG = "sha256", "etag"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from snap2caption.store.account import Account, Result, Work
+from snap2caption.parallel import in_threads
 from snap2caption.store.base import ObjectInfo, Patience, StoreError, check_key, write_uri
 from snap2caption.store.download import Body, Download
-from snap2caption.store.pieces import AT_ONCE, Piece, cut, open_piece
 from snap2caption.store.retry import persistently, seconds
-from snap2caption.threads import in_threads
+from snap2caption.store.swift_auth import Account, Result, Work
+from snap2caption.store.upload_parts import AT_ONCE, Piece, cut, open_piece
 
 _SHA256, _ETAG = "x-object-meta-sha256", "x-object-meta-etag"
 # 422: what arrived has another MD5 than what was sent. 498 is Swift's own "too many requests".

@@ -26,7 +26,7 @@ from demo.outcome import Outcome
 from demo.run import Demo
 from demo.scenes.scene import sample_scene
 from serving.client import Client
-from serving.schemas import Options
+from serving.http.schemas import Options
 from snap2caption.errors import UserError
 from snap2caption.post import Tone, find_words
 from snap2caption.registry import CHAMPION, PREVIOUS, Registry

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving.app import build_app
-from serving.schemas import CaptionAnswer, Options, Timing
+from serving.http.schemas import CaptionAnswer, Options, Timing
 from serving.settings import ServingSettings
 from snap2caption.images import ImageError
 

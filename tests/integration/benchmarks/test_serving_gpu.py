@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.serving import gpu
 from benchmarks.training.shapes import build
-from serving.slots import Slots
+from serving.engines.local.static_batch import Slots
 
 pytestmark = pytest.mark.integration
 

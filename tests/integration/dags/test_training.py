@@ -12,8 +12,8 @@ from tiny import recipe_content, write_dataset
 
 from snap2caption.settings import Settings
 from training.pipeline import train
-from training.recipe import Recipe
-from training.tracking import connect
+from training.recipes.recipe import Recipe
+from training.tracking.runs import connect
 
 pytestmark = pytest.mark.integration
 

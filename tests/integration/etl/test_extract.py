@@ -321,7 +321,7 @@ def test_a_daemon_that_is_killed_is_one_sentence_and_the_next_goes_on(publisher,
 def test_killed_between_the_last_byte_and_the_final_name_nothing_is_fetched_again(publisher, tmp_path: Path) -> None:
     publisher.files = {"corpus.zip": CONTENT}
     url = f"{publisher.url}/corpus.zip"
-    kill = "import etl.landing, os, signal; etl.landing.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)"
+    kill = "import etl.download_files, os, signal; etl.download_files.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)"
     run = "from pathlib import Path; import etl.extract, sys; etl.extract.extract([sys.argv[1]], Path(sys.argv[2]))"
     process = subprocess.run([sys.executable, "-c", f"{kill}; {run}", url, str(tmp_path)], check=False)
     assert process.returncode == -signal.SIGKILL

@@ -9,8 +9,9 @@ from service_process import environment, server
 from tiny import recipe_content, write_dataset
 
 from snap2caption.settings import Settings
-from training import pipeline, promotion
-from training.recipe import parse_recipe
+from training import pipeline
+from training.gate import promotion
+from training.recipes.recipe import parse_recipe
 
 Train = Callable[[int], str]
 

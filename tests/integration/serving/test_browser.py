@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web_server import listening
 
 from serving.app import build_app
-from serving.feedback.desk import open_desk
+from serving.feedback.service import open_desk
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.integration

@@ -20,12 +20,12 @@ from demo.stack.ports import Ports
 from demo.stack.services.mlflow import mlflow
 from demo.stack.services.seaweedfs import seaweedfs
 from serving.client import Client
-from serving.schemas import CaptionAnswer, Options
+from serving.http.schemas import CaptionAnswer, Options
 from snap2caption.errors import UserError
 from snap2caption.registry import CHAMPION, ModelVersion, Registry
 from snap2caption.settings import Settings
 from snap2caption.store import open_store
-from training import promotion
+from training.gate import promotion
 
 pytestmark = [
     pytest.mark.integration,

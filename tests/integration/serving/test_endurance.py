@@ -30,7 +30,7 @@ from tiny import CITIES, write_photo
 
 from benchmarks.serving.load import Outcome, closed
 from snap2caption.settings import Settings
-from training import promotion
+from training.gate import promotion
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]  # `make soak` runs for as long as its requests take
 

@@ -18,8 +18,8 @@ from demo_service import DemoService
 from hostile_photos import MAKERS, MAX_PIXELS, UPRIGHT, Upload, corpus, encoded, oriented, scene
 from PIL.Image import Image
 
-from serving.captioner import _DECODERS
-from serving.schemas import CaptionAnswer
+from serving.captioning.captioner import _DECODERS
+from serving.http.schemas import CaptionAnswer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]
 

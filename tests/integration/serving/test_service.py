@@ -17,14 +17,14 @@ from service_process import environment
 
 from demo.stack.ports import is_free
 from serving.client import Client
-from serving.schemas import CaptionAnswer, Options
+from serving.http.schemas import CaptionAnswer, Options
 from snap2caption.adapters import WEIGHTS
 from snap2caption.errors import UserError
 from snap2caption.registry import CHAMPION, ModelVersion, Registry
 from snap2caption.settings import Settings
-from training import promotion
-from training.models import find_trained
-from training.promotion import open_registry
+from training.evaluation.candidates import find_trained
+from training.gate import promotion
+from training.gate.promotion import open_registry
 
 pytestmark = pytest.mark.integration
 

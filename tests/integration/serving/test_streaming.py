@@ -11,9 +11,9 @@ from photos import real_photos
 from web_server import listening
 
 from serving.app import build_app
-from serving.engine import Event, Task
-from serving.local import LocalEngine
-from serving.models import Served
+from serving.engines.base import Event, Task
+from serving.engines.local.engine import LocalEngine
+from serving.models.manager import Served
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry import ModelVersion

@@ -5,7 +5,7 @@ import pytest
 from tiny import recipe_content, write_dataset
 
 from snap2caption.settings import Settings
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 
 @pytest.fixture(scope="session")

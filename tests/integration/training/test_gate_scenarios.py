@@ -20,12 +20,12 @@ from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS
 from snap2caption.settings import ROOT, Settings
-from training.admission import gate_run
-from training.latency import Latency
+from training.gate.latency import Latency
+from training.gate.promotion import open_registry, promote, rollback
+from training.gate.runner import gate_run
 from training.pipeline import train
-from training.promotion import open_registry, promote, rollback
-from training.recipe import Recipe
-from training.tracking import CANDIDATE, INCUMBENT, LATENCY, VERDICT, connect, read_artifact
+from training.recipes.recipe import Recipe
+from training.tracking.runs import CANDIDATE, INCUMBENT, LATENCY, VERDICT, connect, read_artifact
 
 pytestmark = pytest.mark.integration
 
@@ -299,7 +299,7 @@ ONE_RULE_EACH = {
     "its CIDEr is no number",
     "its loss is no number",
 }
-"""They differ in a rule that tests/unit/training/test_gate.py tries too; `make gate-table` runs them."""
+"""They differ in a rule that tests/unit/training/gate/test_rules.py tries too; `make gate-table` runs them."""
 WRITING = os.environ.get("GATE_TABLE") == "write"
 CHOSEN = [name for name in SCENARIOS if WRITING or name not in ONE_RULE_EACH]
 

@@ -17,11 +17,11 @@ from tiny import LANGUAGE_LAYERS
 
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
-from training.checkpoints import COMPLETE
-from training.launch import launch
+from training.fit.checkpoints import COMPLETE
+from training.launch.launcher import launch
 from training.pipeline import train
-from training.recipe import LauncherSettings, Recipe
-from training.tracking import connect
+from training.recipes.recipe import LauncherSettings, Recipe
+from training.tracking.runs import connect
 
 pytestmark = pytest.mark.integration
 

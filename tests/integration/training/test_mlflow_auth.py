@@ -17,14 +17,14 @@ from tiny import BASE, LANGUAGE_LAYERS
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from demo.stack.stack import Stack
-from serving.cache import AdapterCache
-from serving.trust import Trust
+from serving.models.adapter_cache import AdapterCache
+from serving.models.trust import Trust
 from snap2caption.errors import UserError
 from snap2caption.registry import CHAMPION, PREVIOUS
 from snap2caption.settings import Settings
 from snap2caption.vlm import load, quieten_peft
-from training.promotion import open_registry, promote, rollback
-from training.tracking import RunLog, connect
+from training.gate.promotion import open_registry, promote, rollback
+from training.tracking.runs import RunLog, connect
 
 pytestmark = pytest.mark.integration
 

@@ -26,11 +26,11 @@ from snap2caption.manifest import Manifest
 from snap2caption.registry import CHAMPION, PREVIOUS, ModelVersion, Registry
 from snap2caption.settings import Settings
 from snap2caption.vlm import load
-from training.lora import add_adapter
-from training.models import find_trained
-from training.promotion import open_registry, promote, rollback
-from training.recipe import LoraSettings
-from training.tracking import RunLog, connect, digest_of, read_artifact
+from training.evaluation.candidates import find_trained
+from training.fit.lora import add_adapter
+from training.gate.promotion import open_registry, promote, rollback
+from training.recipes.recipe import LoraSettings
+from training.tracking.runs import RunLog, connect, digest_of, read_artifact
 
 pytestmark = pytest.mark.integration
 

@@ -23,16 +23,16 @@ from snap2caption.registry import CHAMPION, PREVIOUS
 from snap2caption.settings import Settings
 from snap2caption.tone import infer_tone
 from snap2caption.vlm import load
-from training import models
-from training.admission import evaluate_model, gate_run
-from training.data import CachedDataset
-from training.evaluate import Evaluation
-from training.latency import Latency
+from training.data.samples import CachedDataset
+from training.evaluation import candidates as models
+from training.evaluation.evaluate import Evaluation
+from training.evaluation.report import REPORT
+from training.gate.latency import Latency
+from training.gate.promotion import open_registry, promote, rollback
+from training.gate.runner import evaluate_model, gate_run
 from training.pipeline import train
-from training.promotion import open_registry, promote, rollback
-from training.recipe import EvaluationSettings, Recipe
-from training.report import REPORT
-from training.tracking import (
+from training.recipes.recipe import EvaluationSettings, Recipe
+from training.tracking.runs import (
     CANDIDATE,
     FEEDBACK_CANDIDATE,
     FEEDBACK_INCUMBENT,

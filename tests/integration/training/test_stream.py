@@ -18,9 +18,9 @@ from etl.load import load
 from snap2caption.dataset import Dataset
 from snap2caption.shards import read_shard
 from snap2caption.store import StoreError, retry
-from training.data import Selection
+from training.data.samples import Selection
+from training.data.stream import SampleStream
 from training.pipeline import train
-from training.stream import SampleStream
 
 pytestmark = [
     pytest.mark.integration,

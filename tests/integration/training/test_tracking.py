@@ -12,8 +12,8 @@ from mlflow.data import get_source
 from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from training.pipeline import train
-from training.recipe import TrackingSettings
-from training.tracking import RunLog, connect
+from training.recipes.recipe import TrackingSettings
+from training.tracking.runs import RunLog, connect
 
 pytestmark = pytest.mark.integration
 

@@ -9,11 +9,11 @@ from benchmarks.training import photos, shapes
 from benchmarks.training.flops import count, describe
 from benchmarks.training.gpu import find_peak
 from snap2caption.images import decode
-from training.collate import SampleCollator
-from training.data import evaluation_prompt
-from training.lora import add_adapter
-from training.loss import answer_loss
-from training.recipe import LoraSettings
+from training.data.collator import SampleCollator
+from training.data.samples import evaluation_prompt
+from training.fit.lora import add_adapter
+from training.fit.loss import answer_loss
+from training.recipes.recipe import LoraSettings
 
 pytestmark = pytest.mark.unit
 

@@ -6,8 +6,8 @@ import pytest
 from patience import LONGEST
 from PIL import Image
 
-from serving.engine import Event, Piece, Task, Written
-from serving.models import Served
+from serving.engines.base import Event, Piece, Task, Written
+from serving.models.manager import Served
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry import ModelVersion

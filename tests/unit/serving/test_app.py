@@ -10,11 +10,11 @@ from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.intake import decode_base64
-from serving.local import LocalEngine
-from serving.models import Served
-from serving.notices import Trouble
-from serving.problems import ProblemError
+from serving.captioning.notices import Trouble
+from serving.engines.local.engine import LocalEngine
+from serving.http.problems import ProblemError
+from serving.http.requests import decode_base64
+from serving.models.manager import Served
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry import ModelVersion

@@ -19,9 +19,9 @@ from etl.feedback.withdraw import withdraw
 from etl.load import load
 from etl.transform.tables import find_assignments
 from etl.transform.versions import Slot
-from serving.cache import AdapterCache
-from serving.feedback.archive import of_creator
-from serving.tables import HashtagTables
+from serving.captioning.hashtag_tables import HashtagTables
+from serving.feedback.repository import of_creator
+from serving.models.adapter_cache import AdapterCache
 from snap2caption import feedback, registry
 from snap2caption.dataset import Dataset
 from snap2caption.errors import UserError
@@ -32,8 +32,8 @@ from snap2caption.registry import ModelVersion, Registry
 from snap2caption.store import StoreError, open_store
 from snap2caption.verdict import Verdict
 from snap2caption.vlm import resolve_base
-from training.checkpoints import Checkpoints
-from training.recipe import DataSettings, LoraSettings, ModelSettings
+from training.fit.checkpoints import Checkpoints
+from training.recipes.recipe import DataSettings, LoraSettings, ModelSettings
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
 
+from serving.models.trust import DistrustedError, Reason, Trust
 from serving.settings import ServingSettings
-from serving.trust import DistrustedError, Reason, Trust
 from snap2caption.adapters import WEIGHTS, digest_of
 from snap2caption.errors import UserError
 from snap2caption.registry import ModelVersion

@@ -54,7 +54,9 @@ def entry_points() -> Iterator[Path]:
     for target in declared:
         yield ROOT / f"{target.partition(':')[0].replace('.', '/')}.py"
     yield from ROOT.glob("dags/*_dag.py")
-    yield from (ROOT / "training" / name for name in ("pyfunc.py", "torchrun.py", "ray_cluster.py"))
+    yield from (
+        ROOT / "training" / name for name in ("tracking/pyfunc.py", "launch/torchrun.py", "launch/ray_cluster.py")
+    )
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             if path.name == "__main__.py" or '__name__ == "__main__"' in path.read_text():

@@ -6,8 +6,8 @@ from families import FAMILIES
 from tiny import BASE, recipe_content, write_dataset, write_models
 
 from snap2caption.vlm import VisionLanguageModel, load
-from training.data import CachedDataset
-from training.recipe import Recipe
+from training.data.samples import CachedDataset
+from training.recipes.recipe import Recipe
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ from creators import KEYS, TOKEN, creator
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.desk import Desk
-from serving.models import Served
+from serving.feedback.service import Desk
+from serving.models.manager import Served
 from serving.settings import ServingSettings
-from serving.voice import VoiceStore
+from serving.voice.repository import VoiceStore
 from snap2caption.store import ObjectStore, open_store
 
 

@@ -11,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.desk import Desk
-from serving.loading import LocalLoader
-from serving.models import Models, Served, _place
+from serving.engines.factory import LocalLoader
+from serving.feedback.service import Desk
+from serving.models.manager import Models, Served, _place
+from serving.models.trust import Trust
 from serving.settings import ServingSettings
-from serving.trust import Trust
-from serving.voice import VoiceStore
+from serving.voice.repository import VoiceStore
 from snap2caption.feedback import Feedback, rated_once
 from snap2caption.registry import Registry
 from snap2caption.store import ObjectStore

@@ -13,9 +13,9 @@ from patience import LONGEST, until
 from web_server import listening
 
 from serving.app import build_app
-from serving.feedback.desk import open_desk
 from serving.feedback.routes import _STORE_THREADS
-from serving.models import Served
+from serving.feedback.service import open_desk
+from serving.models.manager import Served
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit

@@ -10,9 +10,9 @@ from patience import until
 from PIL import Image
 from starlette.testclient import TestClient
 
-from serving.feedback.desk import Desk
+from serving.feedback.service import Desk
 from serving.settings import ServingSettings
-from serving.voice import VoiceStore
+from serving.voice.repository import VoiceStore
 from snap2caption.feedback import Erasure, Feedback, Verdict, Words, photo_key
 from snap2caption.store import ObjectStore
 

@@ -12,15 +12,15 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from serving.app import build_app
-from serving.feedback import archive
-from serving.feedback.delivery import is_ours
-from serving.feedback.desk import Desk
+from serving.feedback import repository as archive
+from serving.feedback.outbox_worker import is_ours
 from serving.feedback.schemas import Submission
+from serving.feedback.service import Desk
 from serving.keys.migration import migrate
 from serving.keys.store import KeyStore
-from serving.models import Served
+from serving.models.manager import Served
 from serving.settings import ServingSettings
-from serving.voice import VoiceStore
+from serving.voice.repository import VoiceStore
 from snap2caption.__main__ import build_app as build_commands
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback

@@ -1,0 +1,1 @@
+"""Engines: what generates captions, in this process or on a server that speaks OpenAI's API."""

@@ -1,0 +1,88 @@
+"""ASGI middleware against cross-site requests and DNS rebinding, where no keys tell a creator from a page that their browser has open."""
+
+import ipaddress
+import re
+from collections.abc import Collection
+from http import HTTPStatus
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.http.paths import DOCS, route_path
+from serving.http.problems import ProblemError, refuse
+from serving.settings import as_origin
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]{1,5})?")
+
+_OURS = frozenset({"same-origin", "none"})
+"""What Fetch Metadata says of our own pages, and of what the user typed."""
+
+
+class CrossSiteGuard:
+    """Refuses what a page of another origin makes a browser send, before the body is read.
+
+    The ``Host`` must be a loopback name, the address that the request came in at, or one of *hosts* (with a port: at that port only): a name
+    that an attacker's DNS points here is none. The ``Origin``, or where a browser sends none, its Fetch Metadata, must be this
+    service's own or one of *origins*. Both are compared as a whole; programs send neither ``Origin`` nor Fetch Metadata.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
+        self.app = app
+        self.hosts = frozenset(hosts)
+        self.origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except ProblemError as problem:
+                await refuse(problem, scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        hosts = [host.lower() for host in headers.getlist("host")]
+        if len(hosts) != 1 or not self._is_known(hosts[0], scope):
+            raise ProblemError(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "foreign_host",
+                "Without keys the service has loopback names only; ask for 127.0.0.1, or add the name to SNAP2CAPTION_SERVING_ALLOWED_HOSTS.",
+            )
+        origins = headers.getlist("origin")
+        known = {*self.origins, as_origin(scope["scheme"], hosts[0])}
+        if len(origins) != 1 or origins[0] not in known if origins else _is_cross_site(headers, scope):
+            raise ProblemError(
+                HTTPStatus.FORBIDDEN,
+                "foreign_origin",
+                "Without keys the service takes nothing from pages of other origins; add the page's to SNAP2CAPTION_SERVING_CORS_ORIGINS.",
+            )
+
+    def _is_known(self, host: str, scope: Scope) -> bool:
+        found = _HOST.fullmatch(host)
+        if not found:
+            return False
+        name = found["name"].strip("[]")
+        return _is_loopback(name) or not self.hosts.isdisjoint({host, found["name"]}) or name == _address(scope)
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(scope: Scope) -> str | None:
+    """Return the address that the request came in at, as the server says; it is none that the client can choose."""
+    server = scope.get("server")
+    return str(server[0]).lower() if server else None
+
+
+def _is_cross_site(headers: Headers, scope: Scope) -> bool:
+    """Whether a browser without ``Origin`` says that another site's page made it ask. A link to the documentation is no harm."""
+    if headers.get("sec-fetch-site", "none") in _OURS:
+        return False
+    follows_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return not (follows_link and route_path(scope) in DOCS)

@@ -1,0 +1,58 @@
+"""What stands before the routes of every application of ours: ids and headers, origins, keys, rates, the size and speed of bodies."""
+
+from collections.abc import Collection
+
+from fastapi import FastAPI
+
+from serving.http.problems import add_handlers
+from serving.keys.keyring import Keyring
+from serving.middleware.authentication import KEY_HEADER, KeyGuard
+from serving.middleware.body_budget import BodyBudget
+from serving.middleware.body_limits import BodyLimit, Pace
+from serving.middleware.cors import ProblemCORS
+from serving.middleware.cross_site import CrossSiteGuard
+from serving.middleware.head import HeadAsGet
+from serving.middleware.in_flight import InFlightLimit
+from serving.middleware.rate_limit import KeyLimits
+from serving.middleware.request_context import Envelope
+from serving.middleware.root_path import PathPrefix
+from serving.settings import ServingSettings
+
+
+def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str], counted: Collection[str] = ()) -> None:
+    """Let nothing reach *app*'s routes but what *settings* allow, and answer every refusal with a problem body.
+
+    Photos may be sent to the paths in *photos*. Requests to those in *counted* are counted by status.
+    """
+    # The last one added is the first that a request meets.
+    pace = Pace(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
+    share = max(settings.body_bytes_at_once // 2, settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        paths=photos,
+        largest=settings.max_body_bytes,
+        pace=pace,
+        budget=BodyBudget(settings.body_bytes_at_once, share),
+    )
+    app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
+    app.add_middleware(
+        KeyGuard,
+        keyring=Keyring(settings.api_key_hashes, settings.key_file),
+        metrics_token_hash=settings.metrics_token_hash,
+        failed_per_minute=settings.failed_keys_per_minute,
+    )
+    app.add_middleware(
+        ProblemCORS,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+        allow_headers=["Content-Type", "Content-Encoding", KEY_HEADER, "Idempotency-Key"],
+        expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"],
+    )
+    if not settings.asks_for_keys:
+        app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
+    app.add_middleware(InFlightLimit, most=settings.connections - settings.connections // 10)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Envelope, counted=counted)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)
+    add_handlers(app)

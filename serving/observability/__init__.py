@@ -1,0 +1,1 @@
+"""Observability: probes, metrics, logs and traces."""

@@ -1,0 +1,122 @@
+"""What is true of the service, for those who start it again and those who send it requests."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from serving.captioning.captioner import Captioner, no_model
+from serving.captioning.hashtag_tables import HashtagTables
+from serving.feedback.service import Desk
+from serving.http.problems import ProblemError
+from serving.http.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Refused, Waiting, Worker
+from serving.models.manager import Contact, Models, Served
+from serving.observability.metrics import HASHTAGS_KNOWN
+from serving.scheduling.batcher import Batcher
+from serving.settings import ServingSettings
+
+
+class Health:
+    """Answers the probes. It only looks: nothing here waits for a lock, a disk or another server."""
+
+    def __init__(
+        self,
+        settings: ServingSettings,
+        current: Callable[[], Served | None],
+        batcher: Batcher,
+        captioner: Captioner,
+        models: Models | None,
+        tables: HashtagTables | None,
+        desk: Desk | None,
+    ) -> None:
+        self._settings = settings
+        self._current = current
+        self._batcher = batcher
+        self._captioner = captioner
+        self._models = models
+        self._tables = tables
+        self._desk = desk
+
+    def check_life(self) -> None:
+        """Raise what only a new start can mend. A missing model, a full queue, and other servers that are away are none of it.
+
+        Raises:
+            ProblemError: the model's worker has ended, or does not come back from the model.
+        """
+        if self._batcher.ended:
+            detail = "The model's worker has ended, as the log says; start the service again."
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", detail)
+        if self._batcher.silence > self._settings.stuck_seconds:
+            detail = f"The model has not come back for {self._batcher.silence:.0f} s; start the service again."
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_stuck", detail)
+
+    def readiness(self) -> Readiness:
+        """Return which model answers, and how the service is.
+
+        Raises:
+            ProblemError: requests can't be answered.
+        """
+        self.check_life()
+        served = self._current()
+        if served is None:
+            raise no_model()
+        return Readiness(model_version=served.engine.version, **dict(self.condition()))
+
+    def condition(self) -> Condition:
+        """Return how the service is, ready or not."""
+        silence = self._batcher.silence
+        registry, hashtags, refused = self._registry(), self._hashtags(), self._champion_refused()
+        return Condition(
+            degraded=[
+                *([Degraded.REGISTRY] if registry and not registry.reachable else ()),
+                *([Degraded.CHAMPION] if refused else ()),
+                *([Degraded.HASHTAGS] if hashtags and not (hashtags.reachable and hashtags.known) else ()),
+            ],
+            worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
+            queue=Queue(
+                inside=self._captioner.inside,
+                capacity=self._settings.capacity,
+                expected_wait_seconds=round(self._captioner.expected_wait, 3),
+                overloaded=self._captioner.full(),
+            ),
+            registry=registry,
+            champion_refused=refused,
+            hashtags=hashtags,
+            feedback=self._feedback(),
+        )
+
+    def observe(self) -> None:
+        """Set the metrics that tell how it is when they are read."""
+        hashtags = self._hashtags()
+        HASHTAGS_KNOWN.set(hashtags.known if hashtags else 0)
+
+    def _registry(self) -> Following | None:
+        contact = self._models.contact if self._models else None
+        if contact is None:
+            return None
+        return Following(reachable=contact.reachable, last_contact_seconds=_seconds_since(contact))
+
+    def _champion_refused(self) -> Refused | None:
+        refused = self._models.refused if self._models else None
+        return Refused(version=refused[0], reason=refused[1]) if refused else None
+
+    def _hashtags(self) -> Hashtags | None:
+        served = self._current()
+        contact = self._tables.contact if self._tables else None
+        if served is None or self._tables is None or contact is None:
+            return None
+        return Hashtags(
+            known=len(self._tables.current(served)),
+            version=self._tables.version,
+            reachable=contact.reachable,
+            last_contact_seconds=_seconds_since(contact),
+        )
+
+    def _feedback(self) -> Waiting | None:
+        depth = self._desk.waiting if self._desk else None
+        if depth is None:
+            return None
+        return Waiting(feedback=depth.feedback, erasures=depth.erasures, oldest_seconds=round(depth.oldest, 3))
+
+
+def _seconds_since(contact: Contact) -> float | None:
+    return None if contact.at is None else round(time.monotonic() - contact.at, 3)

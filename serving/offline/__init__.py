@@ -1,0 +1,1 @@
+"""Offline captioning: one photo in this process, without a server."""

@@ -1,0 +1,59 @@
+"""Captioning one photo in this process, without a server."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from serving.captioning.captioner import Captioner, Rules
+from serving.client import read_photo
+from serving.engines.factory import make_loader
+from serving.http.problems import ProblemError
+from serving.http.schemas import CaptionAnswer, Options
+from serving.models.manager import Models
+from serving.models.trust import Trust
+from serving.scheduling.batcher import Batcher
+from serving.settings import read_settings
+from snap2caption.errors import UserError
+from snap2caption.registry import Registry
+from snap2caption.settings import Settings
+
+
+def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
+    """Load the champion, caption the photos of one post, and be done.
+
+    Raises:
+        UserError: no champion, or no photo.
+    """
+    settings, shared = read_settings(), Settings()
+    rules = Rules.read(settings)
+    content = [read_photo(photo) for photo in photos]
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
+    models = Models(
+        registry,
+        make_loader(settings),
+        settings.cache_dir,
+        poll_seconds=60,
+        threads=settings.threads,
+        trust=Trust.of(settings, shared.models_dir),
+    )
+    models.refresh()
+    if models.current() is None:
+        raise UserError(
+            f"There is no champion in the registry at {registry.tracking_uri}; train and promote a model first."
+        )
+    batcher = Batcher(
+        lambda _: models.current(),
+        max_batch=len(photos),
+        queue_size=len(photos),
+        deadline=settings.deadline_seconds,
+    )
+    captioner = Captioner(batcher, settings, rules)
+    try:
+        return asyncio.run(captioner.caption(content, options, uuid.uuid4().hex))
+    except ProblemError as problem:
+        raise UserError(str(problem)) from problem
+    finally:
+        captioner.close()
+        batcher.close()

@@ -1,0 +1,133 @@
+"""A picture of a photo and its caption side by side."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from serving.offline.emoji_font import can_draw_emoji, draw_emoji, emoji_width, split_emoji
+
+_SIDE, _TEXT, _MARGIN = 600, 620, 36
+_CAPTION_SIZE, _TAGS_SIZE, _FOOTER_SIZE = 30, 22, 15
+_LEADING = 1.5
+"""Height of a line over the size of its letters."""
+_SCALES = (1.0, 0.85, 0.7, 0.6, 0.5)
+"""Long captions are set in smaller letters."""
+_INK, _TAGS, _FOOTER, _PAPER = "#222222", "#2a5db0", "#888888", "#fbfaf7"
+
+_PLAIN = str.maketrans(
+    {"“": '"', "”": '"', "‘": "'", "’": "'", "‐": "-", "–": "-", "—": "-", "−": "-", "•": "-", "·": "-"}
+)
+
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+
+@dataclass(frozen=True, slots=True)
+class _Paragraph:
+    lines: tuple[str, ...]
+    size: int
+    ink: str
+
+    @property
+    def leading(self) -> int:
+        return round(self.size * _LEADING)
+
+    @property
+    def height(self) -> int:
+        return self.leading * len(self.lines)
+
+
+def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer: str, out: Path) -> None:
+    """Save *photo* with its caption and hashtags to the right, and *footer* in small below.
+
+    Pillow's own font has the letters of English only: accents are left off in the picture, and other scripts left out. Emoji are drawn where
+    their font is installed (`serving.offline.emoji_font`), else left out.
+    """
+    canvas = Image.new("RGB", (_SIDE + _TEXT, _SIDE), _PAPER)
+    canvas.paste(ImageOps.pad(photo, (_SIDE, _SIDE), color=_PAPER), (0, 0))
+    draw = ImageDraw.Draw(canvas)
+    left, top = _SIDE + _MARGIN, _MARGIN
+    for paragraph in _fit(caption, hashtags, _SIDE - 3 * _MARGIN - _FOOTER_SIZE):
+        font = ImageFont.load_default(paragraph.size)
+        for line in paragraph.lines:
+            _draw_line(canvas, (left, top), line, paragraph, font)
+            top += paragraph.leading
+        top += _MARGIN
+    draw.text(
+        (left, _SIDE - _MARGIN),
+        _drawable(footer),
+        fill=_FOOTER,
+        font=ImageFont.load_default(_FOOTER_SIZE),
+        anchor="ls",
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    canvas.save(out)
+
+
+def _draw_line(canvas: Image.Image, at: tuple[int, int], line: str, paragraph: _Paragraph, font: Font) -> None:
+    left, top = float(at[0]), at[1]
+    draw = ImageDraw.Draw(canvas)
+    for part, is_emoji in split_emoji(line):
+        if is_emoji:
+            picture = draw_emoji(part, paragraph.size)
+            canvas.paste(picture, (round(left), top), picture)
+        else:
+            draw.text((left, top), part, fill=paragraph.ink, font=font)
+        left += _width(part, font, paragraph.size)
+
+
+def _width(text: str, font: Font, size: int) -> float:
+    """Return how many pixels wide *text* is drawn."""
+    return sum(emoji_width(size) if is_emoji else font.getlength(part) for part, is_emoji in split_emoji(text))
+
+
+def _fit(caption: str, hashtags: Sequence[str], room: int) -> tuple[_Paragraph, _Paragraph]:
+    """Set both in the largest letters that fit into *room* pixels of height; a caption that fits in none is cut."""
+    text = "\n".join(" ".join(_drawable(line).split()) for line in caption.splitlines())
+    tags = " ".join(tag for tag in map(_drawable, hashtags) if tag.strip("#"))
+    for scale in _SCALES:
+        above = _set(text, round(_CAPTION_SIZE * scale), _INK)
+        below = _set(tags, round(_TAGS_SIZE * scale), _TAGS)
+        left = room - _MARGIN - below.height
+        if above.height <= left:
+            return above, below
+    kept = above.lines[: max(1, left // above.leading)]
+    return _Paragraph((*kept[:-1], f"{kept[-1]}..."), above.size, above.ink), below
+
+
+def _set(text: str, size: int, ink: str) -> _Paragraph:
+    font = ImageFont.load_default(size)
+    lines = [line for paragraph in text.splitlines() for line in _wrap(paragraph, font, size, _TEXT - 2 * _MARGIN)]
+    return _Paragraph(tuple(lines), size, ink)
+
+
+def _wrap(text: str, font: Font, size: int, width: int) -> list[str]:
+    """Break *text* between words into lines of at most *width* pixels, and within a word that is longer than that."""
+    lines, line = [], ""
+    for word in text.split():
+        longer = f"{line} {word}".strip()
+        if _width(longer, font, size) <= width:
+            line = longer
+            continue
+        lines.append(line)
+        line = ""
+        for part, is_emoji in split_emoji(word):
+            for piece in [part] if is_emoji else part:
+                if _width(line + piece, font, size) > width:
+                    lines.append(line)
+                    line = ""
+                line += piece
+    return [found for found in (*lines, line) if found]
+
+
+def _drawable(text: str) -> str:
+    """Return *text* in the letters that the font has, and its emoji where they can be drawn."""
+    return "".join(
+        (part if can_draw_emoji() else "") if is_emoji else _in_letters(part) for part, is_emoji in split_emoji(text)
+    )
+
+
+def _in_letters(text: str) -> str:
+    return unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()

@@ -1,0 +1,1 @@
+"""Scheduling: dynamic batching, and load shedding by estimated wait."""

@@ -1,0 +1,1 @@
+"""Voices: captions of a creator that later ones imitate."""

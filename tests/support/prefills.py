@@ -1,0 +1,19 @@
+"""Reading photos and prompts to the end, for tests of what is written then."""
+
+from collections.abc import Sequence
+
+from PIL.Image import Image
+
+from serving.engines.local.decoder import Rows
+from serving.engines.local.sequence import Joining, Row
+
+
+def read_in(
+    rows: Rows, images: Sequence[Image], prompts: Sequence[str], own: Sequence[Sequence[Row]], chunk: int = 4096
+) -> Joining:
+    """Return rows that are ready to be merged; *chunk* tokens are read at once."""
+    rows.take_threads()
+    prefill = rows.prefill(images, prompts, own, chunk=chunk)
+    while (joining := prefill.step()) is None:
+        pass
+    return joining

@@ -1,0 +1,89 @@
+"""Rows that are written together, on each family's architecture: the same texts as the model's own generate, adapter and all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from families import FAMILIES, Family
+from peft import LoraConfig, get_peft_model
+from PIL import Image
+from prefills import read_in
+
+from serving.engines.local.decoder import Rows
+from serving.engines.local.sequence import Row
+from snap2caption.errors import UserError
+from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
+from snap2caption.settings import ROOT
+from snap2caption.vlm import Decoding, VisionLanguageModel, load, quieten_peft, with_adapter
+
+# LLaVA 1.6 has a backslash too many in its template.
+pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:.*invalid escape sequence:DeprecationWarning")]
+
+DECODING = Decoding(12)
+SIZES = ((300, 300), (600, 200), (200, 500))
+
+
+def adapt(base: VisionLanguageModel, folder: Path, targets: str, **more: object) -> VisionLanguageModel:
+    """Return *base* with a random adapter, large enough to change what is written; it goes through the disk, as in life."""
+    quieten_peft()
+    torch.manual_seed(1)
+    config = LoraConfig(r=4, lora_alpha=16, target_modules=targets, init_lora_weights=False, **more)
+    get_peft_model(load(base.base, folder.parent).model, config).save_pretrained(folder)
+    return with_adapter(base, folder, folder.parent)
+
+
+# The second reads pictures and prompts in several chunks, whose edges lie within both.
+@pytest.mark.parametrize("chunk", [4096, 40])
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+def test_texts_are_those_of_generate(family: Family, chunk: int, tmp_path: Path) -> None:
+    family.write(tmp_path)
+    base = load(family.name, tmp_path)
+    vlm = adapt(base, tmp_path / "adapter", f"{family.language}|{family.vision}")
+    photos = [Image.effect_noise(size, 90).convert("RGB") for size in SIZES]
+    prompts = [build_prompt(Request(tone=tone)) for tone in (None, Tone.WITTY, Tone.MINIMAL)]
+    rows = Rows(vlm)
+    pairs = [[Row(DECODING), Row(DECODING, bare=True)] for _ in photos]
+    rows.merge(read_in(rows, photos[:1], prompts[:1], pairs[:1], chunk))
+    rows.step()
+    rows.merge(read_in(rows, photos[1:], prompts[1:], pairs[1:], chunk))
+    while len(rows):
+        rows.step()
+    for photo, prompt, (caption, description) in zip(photos, prompts, pairs, strict=True):
+        assert rows.text(caption) == vlm.generate([photo], [prompt], DECODING)[0].text
+        # The base shares its weights with the adapted model, and is untouched by it.
+        assert rows.text(description) == base.generate([photo], [DESCRIBE_PROMPT], DECODING)[0].text
+
+
+def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
+    family = FAMILIES["tiny-llava-1.5"]
+    family.write(tmp_path)
+    vlm = load(family.name, tmp_path)
+    rows, photo = Rows(vlm), Image.new("RGB", (40, 40), "teal")
+    narrow, greedy = Row(Decoding(8, temperature=2.0, top_p=1e-6)), Row(Decoding(8))
+    others = [Row(Decoding(8, temperature=2.0, top_p=1.0, seed=seed)) for seed in range(4)]
+    rows.merge(read_in(rows, [photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
+    while len(rows):
+        rows.step()
+    assert narrow.tokens == greedy.tokens
+    assert len({tuple(row.tokens) for row in others}) > 1
+    assert all(0 < row.confidence <= 1 for row in (narrow, *others))
+
+
+def test_a_text_that_ends_within_a_character_is_shown_without_it(tmp_path: Path) -> None:
+    vlm = load("demo-base", ROOT / "models")
+    text = "Nebel, 霧の橋, туман 👩‍🚀"
+    tokens = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    rows, shown = Rows(vlm), []
+    for end in range(1, len(tokens) + 1):
+        row = Row(Decoding(end), tokens=tokens[:end])
+        shown.append(rows.text(row))
+        assert text.startswith(shown[-1])
+    assert shown[-1] == text
+    assert len(shown) > len(set(shown))
+
+
+def test_an_adapter_that_can_not_be_left_out_is_refused(tmp_path: Path) -> None:
+    family = FAMILIES["tiny-llava-1.5"]
+    family.write(tmp_path)
+    with pytest.raises(UserError, match="plain LoRA"):
+        Rows(adapt(load(family.name, tmp_path), tmp_path / "adapter", family.language, use_dora=True))

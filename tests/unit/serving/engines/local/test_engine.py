@@ -1,0 +1,131 @@
+"""The local engine on the small real model that the project ships."""
+
+from itertools import pairwise
+
+import pytest
+from PIL import Image
+
+from serving.engines.base import Event, Piece, Task, Written, whole, write
+from serving.engines.local.engine import LocalEngine
+from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
+from snap2caption.settings import ROOT
+from snap2caption.vlm import Decoding, VisionLanguageModel, load
+
+pytestmark = pytest.mark.unit
+
+SAMPLED = Decoding(24, temperature=0.8, seed=3)
+PLAIN = Request()
+
+
+@pytest.fixture(scope="module")
+def vlm() -> VisionLanguageModel:
+    return load("demo-base", ROOT / "models")
+
+
+@pytest.fixture
+def local(vlm: VisionLanguageModel) -> LocalEngine:
+    return LocalEngine(vlm, "demo/1")
+
+
+def task(colour: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> Task:
+    return Task(Image.new("RGB", (64, 64), colour), request, decodings or (Decoding(24),), stream)
+
+
+def test_a_seed_gives_the_same_caption_alone_and_in_company(local: LocalEngine) -> None:
+    alone = write(local, [task("skyblue", SAMPLED)])[0]
+    with_others = write(local, [task("darkred", SAMPLED), task("skyblue", SAMPLED), task("green")])[1]
+    assert alone.texts == with_others.texts
+
+
+def test_every_task_gets_its_own_variants_and_description(local: LocalEngine) -> None:
+    written = write(local, [task("skyblue", Decoding(24), SAMPLED), task("darkred")])
+    assert [len(one.texts) for one in written] == [2, 1]
+    assert written[0].texts[0] != written[0].texts[1]
+    assert all(one.description and one.tokens for one in written)
+    assert all(0 < confidence <= 1 for one in written for confidence in one.confidences)
+
+
+def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalEngine) -> None:
+    request = Request(tone=Tone.WITTY, location="Pier 39")
+    tasks = [task("skyblue", Decoding(30)), task("darkred", Decoding(9), request=request), task("green", Decoding(20))]
+    events: list[Event] = []
+    for one in tasks:
+        local.add([one])
+        for _ in range(4):
+            events += local.step()
+    while sum(isinstance(what, Written) for _, what in events) < len(tasks):
+        events += local.step()
+    written = {done: what for done, what in events if isinstance(what, Written)}
+    for one in tasks:
+        caption = vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
+        described = vlm.generate([one.image], [DESCRIBE_PROMPT], one.decodings[0])[0].text
+        assert (written[one].texts[0], written[one].description) == (caption, described)
+
+
+def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguageModel) -> None:
+    engine = LocalEngine(vlm, "demo/1", max_batch=2, threads=2)
+    assert engine.reads_ahead
+    tasks = [task("skyblue", Decoding(30)), task("darkred"), task("green", Decoding(9)), task("white", SAMPLED)]
+    engine.add(tasks[:2])
+    engine.add(tasks[2:3])
+    engine.add(tasks[3:])
+    written: dict[Task, Written] = {}
+    while len(written) < len(tasks):
+        assert sum(not row.bare and not row.done for row in engine._rows._batch.rows) <= 2
+        written |= {done: what for done, what in engine.step() if isinstance(what, Written)}
+    for one in tasks[:3]:
+        assert written[one].texts[0] == vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
+    alone = write(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
+    assert written[tasks[3]].texts == alone[0].texts
+
+
+def test_a_photo_that_can_not_be_read_beside_ends_the_step_and_nothing_stays(
+    vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LocalEngine(vlm, "demo/1", threads=2)
+    engine.add([task("skyblue", Decoding(200))])
+    with monkeypatch.context() as broken:
+        broken.setattr("serving.engines.local.decoder.image_features", _fail)
+        engine.add([task("darkred")])
+        with pytest.raises(MemoryError):
+            write_on(engine)
+    assert not engine.step()
+    assert write(engine, [task("green")])[0].description
+
+
+def write_on(engine: LocalEngine) -> None:
+    while engine._begun:
+        engine.step()
+
+
+def _fail(*_: object) -> None:
+    raise MemoryError
+
+
+def test_a_text_grows_piece_by_piece(local: LocalEngine) -> None:
+    asked = task("skyblue", stream=True)
+    local.add([asked, task("darkred")])
+    pieces: list[str] = []
+    while True:
+        events = local.step()
+        pieces += [what.text for about, what in events if isinstance(what, Piece) and about is asked]
+        if any(isinstance(what, Written) and about is asked for about, what in events):
+            break
+    assert len(pieces) > 5
+    assert all(len(before) <= len(after) for before, after in pairwise(pieces))
+
+
+def test_what_nobody_waits_for_is_not_written(local: LocalEngine) -> None:
+    wanted, unwanted = task("skyblue"), task("darkred", Decoding(200))
+    local.add([wanted, unwanted])
+    local.drop(unwanted)
+    events: list[Event] = []
+    while not events:
+        events = local.step()
+    assert [about for about, _ in events] == [wanted]
+    assert len(local._rows) == 0
+
+
+def test_a_hashtag_that_the_limit_may_have_cut_is_left_out() -> None:
+    assert whole("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
+    assert whole("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"

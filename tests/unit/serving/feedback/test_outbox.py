@@ -1,0 +1,392 @@
+import multiprocessing
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from creators import creator, photo_of
+from patience import LONGEST, until
+
+from serving.creators import NOBODY
+from serving.feedback.database import Database, DiskError
+from serving.feedback.outbox import Spool
+from serving.feedback.repository import erase, note_departure
+from serving.feedback.request_cache import Content, Memory
+from serving.feedback.schemas import Submission
+from serving.feedback.service import Desk
+from serving.http.problems import ProblemError
+from serving.settings import ServingSettings
+from serving.voice.repository import VoiceStore
+from snap2caption.feedback import (
+    Departure,
+    Feedback,
+    Pointer,
+    Words,
+    photo_key,
+    pointer_key,
+    record_key,
+    use_key,
+)
+from snap2caption.store import ObjectStore, open_store, retry
+from snap2caption.store.documents import put_document
+
+pytestmark = pytest.mark.unit
+
+ANA, BEN = creator("ana"), creator("ben")
+SAID = Submission(rating=2, caption="seen", edited_caption="mine")
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A store where nobody listens."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    return open_store("s3://bucket/feedback")
+
+
+def test_what_came_while_the_store_was_away_comes_in_order_later(
+    settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
+) -> None:
+    desk = Desk(settings, away, voices)
+    desk.start()
+    ids = [desk.take(ANA, SAID, photo_of(colour), colour).id for colour in ("red", "blue", "green")]
+    desk.erase(ANA, ids[1])
+    assert not desk.is_erased(ANA, ids[1])
+    desk.close()
+    again = Desk(settings, store, voices)
+    again.start()
+    # The same submission, after all that.
+    assert again.take(ANA, SAID, photo_of("red"), "red").repeated
+    until(lambda: len(list(store.list("records/"))) == 2 and again.is_erased(ANA))
+    again.close()
+    records = [tmp_path / "store" / info.key for info in store.list("records/")]
+    records.sort(key=lambda path: path.stat().st_mtime_ns)
+    assert [path.stem for path in records] == [ids[0], ids[2]]
+    assert [info.key for info in store.list("erased/")] == [f"erased/{ids[1]}.json"]
+
+
+def test_all_that_a_creator_sent_is_erased_when_the_store_is_back(
+    settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.start()
+    desk.take(ANA, SAID, photo_of("red"), None)
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    # Asked for on another machine, which never heard of it.
+    other = settings.model_copy(update={"feedback_dir": tmp_path / "other"})
+    desk = Desk(other, away, voices)
+    desk.start()
+    desk.erase_all(ANA)
+    desk.close()
+    desk = Desk(other, store, voices)
+    assert not desk.is_erased(ANA)
+    desk.start()
+    until(lambda: desk.is_erased(ANA))
+    desk.close()
+    assert {info.key.split("/")[0] for info in store.list()} == {"erased", "left"}
+
+
+def test_what_waited_on_another_machine_when_all_was_erased_is_not_stored_later(
+    settings: ServingSettings, store: ObjectStore, away: ObjectStore, voices: VoiceStore, tmp_path: Path
+) -> None:
+    desk = Desk(settings, away, voices)
+    desk.take(ANA, SAID, photo_of("red"), "before")
+    desk.take(BEN, SAID, photo_of("red"), "bens")
+    desk.close()
+    other = Desk(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
+    other.start()
+    other.erase_all(ANA)
+    until(lambda: other.is_erased(ANA))
+    other.close()
+    again = Desk(settings, store, voices)
+    again.start()
+    later = again.take(ANA, SAID, photo_of("red"), "after")
+    until(lambda: len(list(store.list("records/"))) == 2)
+    again.close()
+    assert {info.key.split("/")[1] for info in store.list("creators/")} == {ANA, BEN}
+    assert [info.key.rpartition("/")[2] for info in store.list(f"creators/{ANA}/")] == [f"{later.id}.json"]
+    # Asked for earlier, and heard of later, as by a machine whose store was away: the later one counts.
+    note_departure(store, ANA, 1.0)
+    (record,) = store.list("left/")
+    with store.get(record.key) as stream:
+        assert Departure.model_validate_json(stream.read()).asked.year > 1970
+
+
+def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.start()
+    ids = [desk.take(key, SAID, photo_of("red"), "one").id for key in (ANA, BEN)]
+    until(lambda: len(list(store.list("records/"))) == 2)
+    desk.erase(ANA, ids[0])
+    until(lambda: desk.is_erased(ANA))
+
+    def holds(creator: str) -> bool:
+        return any(creator.encode() in path.read_bytes() for path in settings.feedback_dir.iterdir())
+
+    # The log is emptied a moment after the erasure is done.
+    until(lambda: not holds(ANA))
+    assert holds(BEN)
+    # She may ask again, and nobody else.
+    desk.erase(ANA, ids[0])
+    with pytest.raises(ProblemError, match="no feedback of that id"):
+        desk.erase(BEN, ids[0])
+    with pytest.raises(ProblemError, match="was erased"):
+        desk.take(ANA, SAID, photo_of("red"), "one")
+    desk.close()
+
+
+def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    file = settings.feedback_dir / "feedback.sqlite"
+    desk, log = Desk(settings, store, voices), file.with_name("feedback.sqlite-wal")
+    desk.take(ANA, SAID, photo_of("red"), "one")
+    # Killed before the log was emptied: what it holds stays, as this reader keeps it.
+    other = Database(file)
+    Spool(other, most=10**6).leave(ANA)
+    assert ANA.encode() in log.read_bytes()
+    desk.start()
+    until(lambda: desk.is_erased(ANA) and ANA.encode() not in log.read_bytes())
+    desk.close()
+    other.close()
+
+
+def test_a_record_of_a_newer_version_is_not_lost_and_ends_no_thread(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.take(ANA, SAID, photo_of("red"), "one")
+    database = Database(settings.feedback_dir / "feedback.sqlite")
+    rename = "UPDATE feedback SET record = replace(record, ?, ?)"
+    with database.transaction() as connection:
+        connection.execute(rename, ("rating", "of_a_newer_version"))
+    desk.start()
+    until(lambda: "feedback can't be brought to the store" in caplog.text)
+    assert not list(store.list())
+    with database.transaction() as connection:
+        connection.execute(rename, ("of_a_newer_version", "rating"))
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    database.close()
+
+
+def test_an_erasure_waits_since_it_was_asked_for_and_not_since_the_feedback_came(
+    tmp_path: Path,
+) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    spool = Spool(database, most=10**6)
+    feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
+    spool.add(feedback, b"photo", "digest")
+    with database.transaction() as connection:
+        connection.execute("UPDATE feedback SET since = since - 1000")
+    assert spool.depth().oldest >= 1000
+    spool.erase(feedback.id, ANA)
+    assert spool.depth().oldest < 1000
+    with database.transaction() as connection:
+        connection.execute("UPDATE feedback SET since = since - 1000")
+    # Asked for again, it has waited as long.
+    spool.erase(feedback.id, ANA)
+    spool.leave(ANA)
+    assert spool.depth().oldest >= 1000
+    database.close()
+
+
+def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp_path: Path) -> None:
+    feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
+    keys = (record_key(feedback), photo_key(feedback.photo), pointer_key(ANA, feedback.id))
+    for cut_off in range(3):
+        # Killed while the pointer was written; or while the photo and, in another folder, the record were.
+        put_document(store, use_key(feedback.photo, feedback.id), feedback)
+        if cut_off:
+            pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
+            put_document(store, pointer_key(ANA, feedback.id), pointer)
+        draft = (tmp_path / "store" / keys[cut_off - 1]).with_name(".put-0123")
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(b"words and pixels")
+        erase(store, ANA, feedback.id)
+        assert not draft.exists()
+
+
+def test_a_full_spool_refuses_and_keeps_what_it_has(
+    settings: ServingSettings, away: ObjectStore, voices: VoiceStore
+) -> None:
+    small = settings.model_copy(update={"feedback_spool_bytes": 3000})
+    desk = Desk(small, away, voices)
+    desk.start()
+    taken = desk.take(ANA, SAID, photo_of("red"), "first")
+    with pytest.raises(ProblemError) as refusal:
+        desk.take(ANA, SAID, photo_of("red"), "second")
+    assert (refusal.value.status, refusal.value.reason, refusal.value.retry_after) == (503, "spool_full", 60)
+    assert desk.take(ANA, SAID, photo_of("red"), "first").id == taken.id
+    desk.close()
+
+
+def test_a_creator_leaves_as_much_of_the_spool_to_others_as_they_take(
+    settings: ServingSettings, away: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings.model_copy(update={"feedback_spool_bytes": 40_000}), away, voices)
+
+    def take_all(who: str) -> None:
+        while True:
+            desk.take(who, SAID, photo_of("red"), None)
+
+    for who in (ANA, BEN, NOBODY):
+        with pytest.raises(ProblemError, match="Too much feedback"):
+            take_all(who)
+    with desk._database.transaction() as connection:
+        held = dict(connection.execute("SELECT creator, sum(bytes) FROM feedback GROUP BY creator").fetchall())
+    assert 18_000 < held[ANA] <= 20_000
+    assert 8_000 < held[BEN] <= (40_000 - held[ANA]) / 2
+    # Where no keys are asked for, all are one: nobody is to be left anything.
+    assert sum(held.values()) > 38_000
+    desk.close()
+
+
+def test_nobody_displaces_the_kept_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    memory = Memory(database, seconds=60, most=10_000)
+    memory.keep("b", BEN, content, b"x" * 1000)
+    for number in range(30):
+        memory.keep(f"a{number}", ANA, content, b"x" * 1000)
+    assert memory.find("b", BEN)
+    # The newest of hers, as many as there is room for.
+    kept = [number for number in range(30) if memory.find(f"a{number}", ANA)]
+    assert len(kept) >= 6
+    assert kept == list(range(30))[-len(kept) :]
+    for number in range(30):
+        memory.keep(f"b{number}", BEN, content, b"x" * 1000)
+    assert len([number for number in range(30) if memory.find(f"a{number}", ANA)]) >= 4
+    # Nor does one that is as large as all of theirs.
+    memory.keep("c", "c" * 64, content, b"x" * 9000)
+    assert memory.find("c", "c" * 64) is None
+    assert memory.find("a29", ANA)
+    database.close()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    memory = Memory(database, seconds=60, most=10**9)
+    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    with database.transaction() as connection:
+        # SQLite then says the same as where the disk is full.
+        connection.execute("PRAGMA max_page_count = 30")
+    memory.keep("1", ANA, content, b"x" * 1000)
+    with pytest.raises(DiskError) as error:
+        memory.keep("2", ANA, content, b"x" * 10**6)
+    assert error.value.full
+    assert memory.find("1", ANA) is not None
+    assert memory.find("2", ANA) is None
+    database.close()
+
+
+def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
+    database = Database(tmp_path / "feedback.sqlite")
+    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    memory = Memory(database, seconds=60, most=2500)
+    for request in ("1", "2", "3"):
+        memory.keep(request, ANA, content, b"x" * 1000)
+    memory.keep("4", ANA, content, b"x" * 3000)
+    assert [memory.find(request, ANA) is not None for request in ("1", "2", "3", "4")] == [False, True, True, False]
+    assert memory.find("3", BEN) is None
+    brief = Memory(database, seconds=0.001, most=2500)
+    brief.keep("5", ANA, content, b"y")
+    time.sleep(0.01)
+    assert brief.find("5", ANA) is None
+    brief.expire()
+    with database.transaction() as connection:
+        assert connection.execute("SELECT count(*) FROM kept WHERE request = '5'").fetchone() == (0,)
+    # What made room is nowhere on the disk once the log is tidied, as it is every minute.
+    memory.keep("6", ANA, content, b"z" * 1000)
+    memory.keep("7", ANA, content, b"z" * 1000)
+    memory.keep("8", ANA, content, b"z" * 1000)
+    assert b"x" * 100 in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    database.tidy()
+    assert b"x" * 100 not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    database.close()
+
+
+def test_many_at_once_from_one_key_stay_correct(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings, store, voices)
+    desk.start()
+    photo = photo_of("red")
+
+    def send(number: int) -> str:
+        return desk.take(ANA, SAID, photo, str(number % 50)).id
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(send, range(200)))
+    assert len(set(ids)) == 50
+    until(lambda: len(list(store.list("records/"))) == 50)
+    desk.close()
+    assert len(list(store.list("photos/"))) == 1
+
+
+class Dying(VoiceStore):
+    """Voices whose process is killed when it adds a caption: before it is written, or after."""
+
+    after = False
+
+    def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
+        if self.after:
+            super().add(creator, caption, identifier)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingLater(Dying):
+    after = True
+
+
+def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> None:
+    Desk(settings, store, kind(settings.voice_file)).take(ANA, SAID, photo_of("red"), "once")
+
+
+@pytest.mark.parametrize("kind", [Dying, DyingLater])
+def test_a_voice_that_a_kill_cut_off_is_learnt_once_by_whoever_comes_next(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, kind: type[Dying]
+) -> None:
+    voices.add(ANA, "earlier")
+    process = multiprocessing.get_context("spawn").Process(target=_take, args=(settings, store, kind))
+    process.start()
+    process.join(LONGEST)
+    assert process.exitcode == -signal.SIGKILL
+    desk = Desk(settings, store, voices)
+    desk.start()
+    until(lambda: voices.captions(ANA) == ["mine", "earlier"])
+    # She forgets her voice: it does not come back from what was sent before.
+    until(lambda: len(list(store.list("records/"))) == 1)
+    desk.close()
+    voices.forget(ANA)
+    again = Desk(settings, store, voices)
+    again.start()
+    assert again.take(ANA, SAID, photo_of("red"), "once").repeated
+    again.take(BEN, SAID, photo_of("red"), None)
+    until(lambda: len(list(store.list("records/"))) == 2)
+    again.close()
+    assert (voices.captions(ANA), voices.captions(BEN)) == ([], ["mine"])
+
+
+def test_voices_whose_file_fails_come_when_it_works_again_but_for_those_erased_meanwhile(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore
+) -> None:
+    desk = Desk(settings, store, voices)
+    kept = settings.voice_file.read_bytes()
+    settings.voice_file.write_bytes(b"no database" * 500)
+    first = desk.take(ANA, SAID, photo_of("red"), None)
+    desk.take(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
+    with pytest.raises(ProblemError, match="disk fails"):
+        desk.erase(ANA, first.id)
+    settings.voice_file.write_bytes(kept)
+    desk.start()
+    until(lambda: voices.captions(ANA) == ["mine too"])
+    desk.close()

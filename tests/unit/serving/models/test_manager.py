@@ -1,0 +1,38 @@
+"""Which model answers which request; how models come and go is tested against the real registry."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.engines.factory import LocalLoader
+from serving.models.manager import Models, Served
+from serving.models.trust import Trust
+from serving.settings import ServingSettings
+from snap2caption.registry import Registry
+
+pytestmark = pytest.mark.unit
+
+
+def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Served, tmp_path: Path) -> None:
+    models = Models(
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(ServingSettings(), tmp_path), tmp_path,
+        poll_seconds=1, threads=None, trust=Trust(tmp_path), canary_share=0.2,
+    )  # fmt: skip
+    challenger = Served(served.engine, served.hashtags, served.version)
+    models._served = served
+    keys = [f"creator {number}" for number in range(2000)]
+    assert all(models.choose(key) is served for key in keys)
+    models._challenger = challenger
+    chosen = {key for key in keys if models.choose(key) is challenger}
+    assert 0.16 < len(chosen) / len(keys) < 0.24
+    assert {key for key in keys if models.choose(key) is challenger} == chosen
+
+
+def test_metrics_tell_of_loaded_models_alone() -> None:
+    from serving.observability.metrics import MODEL_ERRORS, tell_models
+
+    for number in range(5):
+        MODEL_ERRORS.labels(f"forgotten/{number}").inc()
+    tell_models({"forgotten/3": "champion"})
+    models = {sample.labels["model"] for family in MODEL_ERRORS.collect() for sample in family.samples}
+    assert models == {"forgotten/3"}

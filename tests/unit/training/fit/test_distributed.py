@@ -1,0 +1,100 @@
+"""Processes that train together, on the processor. Under the launchers: tests/integration/training/test_launch.py."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from patience import LONGEST, until
+from safetensors.torch import load_file
+from tiny import recipe_content, write_dataset
+from training_process import reports, start, start_together
+
+from demo.stack.ports import Ports
+from training.recipes.recipe import Recipe
+
+pytestmark = pytest.mark.unit
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def odd_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A dataset whose last batch of eight has a single sample: one of two processes has nothing of it."""
+    folder = tmp_path_factory.mktemp("datasets") / "odd"
+    write_dataset(folder, {"train": [20, 21], "validation": 9, "test": 3})
+    return folder.as_uri()
+
+
+@pytest.fixture
+def write_recipe(odd_dataset: str):
+    def write(
+        data: dict[str, object] | None = None, dropout: float = 0.0, checkpoints: str | None = None, **optimiser: object
+    ) -> str:
+        content = recipe_content(odd_dataset)
+        content["data"] = {**content["data"], **(data or {})}
+        content["model"]["lora"]["dropout"] = dropout
+        content["launcher"] = {"checkpoints": checkpoints}
+        content["optimiser"] = {**content["optimiser"], "learning_rate": 2e-3, **optimiser}
+        return Recipe.model_validate(content).dump()
+
+    return write
+
+
+def free_port(folder: Path) -> int:
+    return Ports(folder / "ports.json").get("together")
+
+
+def train_in(work_dirs: list[Path], recipe: str, models_dir: Path) -> list[tuple[int, dict[str, float]]]:
+    """Train to the end in a process for each of *work_dirs*; return what the first one reported."""
+    started = (
+        [start(recipe, models_dir, work_dirs[0])]
+        if len(work_dirs) == 1
+        else start_together(recipe, models_dir, work_dirs, free_port(work_dirs[0].parent))
+    )
+    for process in started:
+        process.join(LONGEST)
+    assert [process.exitcode for process in started] == [0] * len(work_dirs)
+    return reports(work_dirs[0])
+
+
+@pytest.mark.parametrize(
+    ("data", "optimiser"),
+    [
+        pytest.param({}, {}, id="features"),
+        pytest.param({"stream": True}, {"accumulation": 2, "epochs": 4}, id="stream, accumulated"),
+    ],
+)
+def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_path, data, optimiser):
+    # Without dropout, which draws other masks on other processes.
+    recipe = write_recipe(data, **optimiser)
+    one, two = (train_in([tmp_path / str(size)] * size, recipe, models_dir) for size in (1, 2))
+    assert [(step, set(metrics)) for step, metrics in one] == [(step, set(metrics)) for step, metrics in two]
+    curves = [
+        [(name, metrics[name]) for _, metrics in told for name in ("train/loss", "validation/loss") if name in metrics]
+        for told in (one, two)
+    ]
+    assert len(curves[0]) > 3
+    for (name, alone), (_, together) in zip(*curves, strict=True):
+        assert together == pytest.approx(alone, abs=1e-4), name
+    weights = [load_file(tmp_path / work / "adapter" / WEIGHTS) for work in ("1", "2")]
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-3) for name in weights[0])
+
+
+def test_a_lost_machine_ends_the_others_and_the_same_again_ends_as_if_none_had_been(write_recipe, models_dir, tmp_path):
+    # With dropout: each process's random numbers go on from where they were.
+    settings = {"dropout": 0.1, "epochs": 3, "save_every": 2}
+    train_in([tmp_path / "whole"] * 2, write_recipe(**settings), models_dir)
+    store = tmp_path / "store"
+    recipe = write_recipe(checkpoints=store.as_uri(), **settings)
+    machines = [tmp_path / name / "work" for name in ("one", "other", "third")]
+    first, second = start_together(recipe, models_dir, machines[:2], free_port(tmp_path))
+    until(lambda: not first.is_alive() or list(store.glob("checkpoint-*.tar")))
+    assert first.is_alive()
+    second.kill()
+    first.join(LONGEST)
+    assert first.exitcode == 1
+    # On one that has none of it, and another one's place.
+    train_in([machines[2], machines[0]], recipe, models_dir)
+    assert len(list(store.iterdir())) == 2
+    weights = [load_file(folder / "adapter" / WEIGHTS) for folder in (machines[2], tmp_path / "whole")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

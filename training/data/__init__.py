@@ -1,0 +1,1 @@
+"""Training data: selection, validation, streaming, sampling and collation."""

@@ -1,0 +1,106 @@
+"""Vision features computed once: while vision tower and projector are frozen, each picture looks the same in every epoch."""
+
+import inspect
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from snap2caption.console import progress_bar
+from snap2caption.errors import UserError
+from snap2caption.images import decode
+from snap2caption.shards import Sample
+from snap2caption.vlm import VisionLanguageModel, image_features
+from training.data.collator import Batch, Encoded, SampleCollator
+from training.data.samples import chunks
+
+logger = logging.getLogger(__name__)
+
+GIB = 1 << 30
+
+
+def with_features(batch: Batch) -> Batch:
+    """Return the model's arguments for *batch*: features computed earlier take the pictures' place."""
+    if "image_features" not in batch:
+        return batch
+    features = batch["image_features"]
+    rest = {name: value for name, value in batch.items() if name != "image_features"}
+    return rest | {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=[features])}}
+
+
+def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> None:
+    """Check that the processor writes as many image tokens as the model sees, also where that depends on a picture's shape.
+
+    *sample*'s photo is tried, and what it would be if it were wide or tall; those only if the processor writes another number for them.
+
+    Raises:
+        UserError: processor and model disagree, so that the model would see shifted pictures or none.
+    """
+    tried = set()
+    for shape in (None, (600, 200), (200, 600), (301, 173)):
+        batch = collate([sample if shape is None else _reshaped(sample, shape)])
+        written = int((batch["input_ids"] == vlm.model.config.image_token_id).sum())
+        if written in tried:
+            continue
+        tried.add(written)
+        with torch.no_grad():
+            seen = len(image_features(vlm.model, batch))
+        if written != seen:
+            raise UserError(
+                f"The processor of {vlm.base} writes {written} image tokens where the model sees {seen}; correct its "
+                "processor_config.json (LLaVA: patch_size, vision_feature_select_strategy, num_additional_image_tokens; SmolVLM: image_seq_len)."
+            )
+
+
+def _reshaped(sample: Sample, size: tuple[int, int]) -> Sample:
+    stream = io.BytesIO()
+    decode(sample.photo()).resize(size).save(stream, "JPEG")
+    return replace(sample, content=stream.getvalue())
+
+
+def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], limit_gib: float) -> bool:
+    """Whether the features of *samples* can be computed once: the family takes them, nothing before them is trained, and they fit."""
+    base = vlm.model.get_base_model()
+    if not limit_gib or "mm_encoder_outputs" not in inspect.signature(base.forward).parameters:
+        return False
+    reading = {id(weight) for weight in base.get_decoder().parameters()}
+    if any(weight.requires_grad and id(weight) not in reading for weight in base.parameters()):
+        return False
+    # Photos of different shapes may have different numbers of tokens: some of them stand for all.
+    some = samples[:: max(1, len(samples) // 16)]
+    tokens = sum(int((collate([sample])["input_ids"] == vlm.model.config.image_token_id).sum()) for sample in some)
+    embedding = base.get_input_embeddings().weight[0]
+    size = tokens / len(some) * len(samples) * embedding.numel() * embedding.element_size()
+    if size > limit_gib * GIB:
+        logger.info(
+            "vision features would take %.1f GiB: pictures go through the vision tower in each epoch", size / GIB
+        )
+        return False
+    return True
+
+
+def encode(
+    vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], batch_size: int
+) -> list[Encoded]:
+    """Return *samples* with their pictures' features."""
+    token = vlm.model.config.image_token_id
+    encoded: list[Encoded] = []
+    with progress_bar() as progress, torch.no_grad():
+        task = progress.add_task("looking at the photos", total=len(samples))
+        for chunk in chunks(samples, batch_size):
+            batch = collate(chunk)
+            features = image_features(vlm.model, batch).cpu()
+            counts = (batch["input_ids"] == token).sum(dim=1).tolist()
+            lengths = batch["attention_mask"].sum(dim=1).tolist()
+            for row, (length, picture) in enumerate(zip(lengths, features.split(counts), strict=True)):
+                # Cloned: a view would keep the whole padded batch in memory.
+                encoded.append(
+                    Encoded(
+                        batch["input_ids"][row, :length].clone(), batch["labels"][row, :length].clone(), picture.clone()
+                    )
+                )
+            progress.update(task, advance=len(chunk))
+    return encoded

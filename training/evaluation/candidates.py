@@ -1,0 +1,110 @@
+"""The models that can be evaluated: an untouched base, or the adapter of a run."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from snap2caption.adapters import digest_of
+from snap2caption.errors import UserError
+from snap2caption.registry import ADAPTER_DIGEST, ADAPTER_PATH, Registry
+from snap2caption.vlm import VisionLanguageModel, find_revision, load
+from training.tracking.runs import MODEL_URI
+
+BASE = "base:"
+"""Before the name of an untouched base."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """What a run has trained: where it is, and the digest of what was evaluated when it was logged."""
+
+    uri: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A base at a revision and, if a run trained one on it, the adapter."""
+
+    base: str
+    revision: str
+    run_id: str | None = None
+    adapter: Adapter | None = None
+
+    @property
+    def name(self) -> str:
+        """What the model is called in an evaluation."""
+        return f"run:{self.run_id}" if self.run_id else f"{BASE}{self.base}@{self.revision}"
+
+    def load(self, models_dir: Path, dtype: str) -> VisionLanguageModel:
+        """Load the model in the precision *dtype*; the adapter is downloaded from MLflow.
+
+        Raises:
+            UserError: base or adapter is missing, or the adapter is not what was evaluated when it was logged.
+        """
+        with self.downloaded() as adapter:
+            return load(self.base, models_dir, adapter=adapter, revision=self.revision, dtype=dtype)
+
+    @contextmanager
+    def downloaded(self) -> Iterator[Path | None]:
+        """Download the adapter, and yield its folder; None for an untouched base.
+
+        Raises:
+            UserError: it is missing, or is not what was evaluated when it was logged.
+        """
+        if self.adapter is None:
+            yield None
+            return
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                folder = mlflow.artifacts.download_artifacts(self.adapter.uri, dst_path=scratch)
+            except (MlflowException, OSError) as error:
+                raise UserError(
+                    f"The adapter of {self.name} can't be downloaded ({error}); see MLflow's log."
+                ) from error
+            adapter = Path(folder) / ADAPTER_PATH
+            if not adapter.is_dir():
+                raise UserError(f"The adapter of {self.name} is gone from MLflow; train it again with --force.")
+            if digest_of(adapter) != self.adapter.digest:
+                raise UserError(
+                    f"The adapter of {self.name} was damaged in MLflow's store; train it again with --force."
+                )
+            yield adapter
+
+
+def find_base(base: str, models_dir: Path, revision: str | None = None) -> Model:
+    """Return the untouched base *base*, as it is now or at *revision*."""
+    return Model(base, find_revision(base, models_dir, revision))
+
+
+def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Model:
+    """Return the model of the run that a run id, an alias or a version number names.
+
+    Raises:
+        UserError: there is none, or its run did not end well.
+    """
+    run_id = reference
+    if reference.isdigit() or not _is_run(client, reference):
+        run_id = registry.resolve(reference).run_id
+    tags = client.get_run(run_id).data.tags
+    if not {MODEL_URI, ADAPTER_DIGEST} <= tags.keys():
+        raise UserError(
+            f"Run {run_id} holds no complete model; give the same `train` command again to go on, with --force if the run is finished."
+        )
+    return Model(tags["base"], tags["base_revision"], run_id, Adapter(tags[MODEL_URI], tags[ADAPTER_DIGEST]))
+
+
+def _is_run(client: MlflowClient, reference: str) -> bool:
+    try:
+        client.get_run(reference)
+    except MlflowException as error:
+        if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+            return False
+        raise
+    return True

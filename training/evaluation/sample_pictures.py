@@ -1,0 +1,63 @@
+"""Sample captions to look at: photos with what the model wrote, as one picture."""
+
+import io
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
+
+from snap2caption.images import decode
+from snap2caption.shards import Sample
+from training.data.samples import chunks
+from training.evaluation.evaluate import Evaluation, Row
+
+PHOTO, WIDTH, MARGIN, COLUMNS = 200, 640, 12, 2
+"""Pixels: a photo's side, a cell's width, the space around; and cells in a row."""
+
+# It comes with matplotlib, and has Latin, Greek, Cyrillic and some emoji.
+FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+
+
+def choose_rows(evaluation: Evaluation, count: int) -> list[Row]:
+    """Return *count* rows from the best to the worst by CIDEr, evenly spaced, so that nobody can pick the pretty ones."""
+    ranked = sorted(evaluation.rows, key=lambda row: (-row.cider, row.id))
+    count = min(count, len(ranked))
+    return [ranked[index * (len(ranked) - 1) // max(1, count - 1)] for index in range(count)]
+
+
+def draw_grid(rows: Sequence[Row], samples: Sequence[Sample]) -> bytes:
+    """Return a PNG: each row's photo with the model's caption and the reference beside it."""
+    photos = {sample.id: sample for sample in samples}
+    font = ImageFont.truetype(str(FONT), 13)
+    texts = [
+        _drawable(f"MODEL (CIDEr {row.cider:.2f})\n{_wrap(row.hypothesis)}\n\nPERSON\n{_wrap(row.reference)}")
+        for row in rows
+    ]
+    ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    heights = [max(PHOTO, math.ceil(ruler.multiline_textbbox((0, 0), text, font=font)[3])) for text in texts]
+    tops = [0]
+    for line in chunks(heights, COLUMNS):
+        tops.append(tops[-1] + max(line) + 2 * MARGIN)
+    grid = Image.new("RGB", (WIDTH * COLUMNS, tops[-1]), "white")
+    draw = ImageDraw.Draw(grid)
+    for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
+        left, top = index % COLUMNS * WIDTH + MARGIN, tops[index // COLUMNS] + MARGIN
+        grid.paste(decode(photos[row.id].photo()).resize((PHOTO, PHOTO)), (left, top))
+        draw.multiline_text((left + PHOTO + MARGIN, top), text, fill="black", font=font)
+    stream = io.BytesIO()
+    grid.save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _wrap(text: str) -> str:
+    return "\n".join(part for line in text.splitlines() for part in textwrap.wrap(line, 52))
+
+
+def _drawable(text: str) -> str:
+    """Leave out what the font can't draw, most emoji: it would be drawn as a box."""
+    known = FT2Font(str(FONT)).get_charmap()
+    return "".join(character for character in text if character == "\n" or ord(character) in known)

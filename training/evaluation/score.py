@@ -1,0 +1,106 @@
+"""Scoring captions in files."""
+
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from snap2caption.errors import UserError
+from snap2caption.post import Tone, parse
+from snap2caption.tone import infer_tone
+from training.evaluation.bootstrap import BOOTSTRAP, Bootstrap
+from training.evaluation.metrics import Comparison, Scores
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    id: str
+
+
+class Hypothesis(_Row):
+    """What was written for a photo; a model may have written nothing."""
+
+    caption: str
+
+
+class Reference(_Row):
+    """What people wrote for a photo, the city that it is grouped under, and the tone that was asked for: by default that of the first caption.
+
+    Photos with the same ``group`` are not independent of each other, as copies of one picture; one without is independent of all.
+    """
+
+    captions: Annotated[list[str], Field(min_length=1)]
+    city: str | None = None
+    tone: Tone | None = None
+    group: str | None = None
+
+    @property
+    def asked(self) -> Tone:
+        """The tone that was asked for."""
+        return self.tone or infer_tone(parse(self.captions[0]).caption)
+
+
+class FileScores(BaseModel):
+    """The scores of all captions, of each tone's and, where the references name cities, of each city's."""
+
+    overall: Scores
+    cities: dict[str, Scores]
+    tones: dict[Tone, Scores]
+    bootstrap: Bootstrap = BOOTSTRAP
+
+
+Row = TypeVar("Row", bound=_Row)
+
+
+def score_files(hypotheses: Path, references: Path) -> FileScores:
+    """Score the rows of a file of `Hypothesis` against those of a file of `Reference`, one JSON object a line.
+
+    Raises:
+        UserError: a file is missing, a row is not as it should be, or the two don't hold the same ids.
+    """
+    written = _read(hypotheses, Hypothesis, '{"id", "caption"}')
+    rows = _read(references, Reference, '{"id", "captions": […]}')
+    # Leaving out a hard photo must not raise a score.
+    if missing := sorted(rows.keys() - written.keys()):
+        raise UserError(
+            f"{hypotheses} lacks {len(missing)} of {len(rows)} captions (the first: {missing[0]!r}); add them."
+        )
+    tones = {key: row.asked for key, row in rows.items()}
+    comparison = Comparison(
+        {key: row.caption for key, row in written.items()},
+        {key: row.captions for key, row in rows.items()},
+        tones,
+        {key: f"group {row.group}" if row.group else f"photo {key}" for key, row in rows.items()},
+    )
+    return FileScores(
+        overall=comparison.scores(),
+        cities=comparison.scores_by({key: row.city for key, row in rows.items() if row.city is not None}),
+        tones=comparison.scores_by(tones),
+    )
+
+
+def _read(path: Path, kind: type[Row], shape: str) -> dict[str, Row]:
+    try:
+        content = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} can't be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8; write it as UTF-8.") from error
+    rows: dict[str, Row] = {}
+    # Not splitlines(): it also cuts at separators that JSON allows inside a text.
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = kind.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
+            raise UserError(f"{path}, line {number}, is not a row {shape} ({reason}); correct it.") from error
+        if row.id in rows:
+            raise UserError(f"{path}, line {number}, is the second with the id {row.id!r}; leave one.")
+        rows[row.id] = row
+    if not rows:
+        raise UserError(f"{path} holds no captions.")
+    return rows

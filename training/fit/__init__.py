@@ -1,0 +1,1 @@
+"""Fine-tuning: transformers' Trainer, loss, LoRA, callbacks and checkpoints."""

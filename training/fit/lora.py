@@ -1,0 +1,57 @@
+"""The adapter: LoRA on exactly the modules that a recipe names."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file
+from torch import nn
+
+from snap2caption.errors import UserError
+from snap2caption.vlm import quieten_peft
+from training.recipes.recipe import LoraSettings
+
+
+def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
+    """Return *model* with a fresh LoRA adapter; only the adapter's weights are trainable.
+
+    Raises:
+        UserError: the targets match no linear layer, or anything else.
+    """
+    pattern = re.compile(settings.targets)
+    matched = {name: module for name, module in model.named_modules() if pattern.fullmatch(name)}
+    others = [name or "the whole model" for name, module in matched.items() if not isinstance(module, nn.Linear)]
+    if not matched or len(others) == len(matched):
+        raise UserError(
+            f"model.lora.targets matches no linear layer of this model; its layers are like {_example(model)}."
+        )
+    if others:
+        raise UserError(
+            f"model.lora.targets matches more than linear layers, such as {others[0]}; name layers like {_example(model)}."
+        )
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        # A string is matched against the whole path. A list of names would match ends of paths, and so the vision tower as well.
+        target_modules=settings.targets,
+        task_type="CAUSAL_LM",
+    )
+    quieten_peft()
+    return get_peft_model(model, config)
+
+
+def trainable_parameters(model: nn.Module) -> int:
+    """Return how many numbers training changes."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def adapter_parameters(adapter: Path) -> int:
+    """Return how many numbers the saved *adapter* holds: all that training changed."""
+    return sum(weight.numel() for weight in load_file(adapter / "adapter_model.safetensors").values())
+
+
+def _example(model: nn.Module) -> str:
+    names = [str(name) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return next((name for name in names if name.endswith("q_proj") and "vision" not in name), names[-1])

@@ -1,0 +1,52 @@
+"""The loss over the answers' tokens."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from training.data.collator import IGNORED, Batch
+from training.data.vision_features import with_features
+
+
+def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
+    """Return the cross-entropy summed over the answers' tokens of *batch*, padded on the right, and how many they are.
+
+    Logits are computed from the first answer on only: the prompt with its image tokens is most of a sequence, and the vocabulary is wide.
+    """
+    batch = with_features(batch)
+    labels = batch["labels"]
+    counts = (labels != IGNORED).any(dim=0)
+    # Without any answer, the last position stands for it, and counts nothing.
+    counts[-1] = True
+    first = max(1, int(counts.nonzero()[0]))
+    targets = labels[:, first:]
+    # The token at `first` is predicted at the position before it.
+    # Attention looks back and padding comes last, so no mask is needed; without one, attention is left to kernels that skip what lies ahead.
+    inputs = {name: value for name, value in batch.items() if name not in {"labels", "attention_mask"}}
+    # A cache for generation would copy every layer's keys and values.
+    logits = model(**inputs, logits_to_keep=targets.shape[1] + 1, use_cache=False).logits[:, :-1]
+    loss = functional.cross_entropy(
+        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return loss, int((targets != IGNORED).sum())
+
+
+def summed_answer_loss(model: Any, batches: Iterable[Batch]) -> tuple[float, int]:
+    """Return the cross-entropy summed over the answers' tokens of all *batches*, in nats, with dropout off, and how many they are."""
+    training = model.training
+    model.eval()
+    total, tokens = 0.0, 0
+    with torch.no_grad():
+        for batch in batches:
+            loss, count = answer_loss(model, {name: value.to(model.device) for name, value in batch.items()})
+            total, tokens = total + loss.item(), tokens + count
+    model.train(training)
+    return total, tokens
+
+
+def mean_answer_loss(model: Any, batches: Iterable[Batch]) -> float:
+    """Return the mean cross-entropy of an answer's token over all *batches*, in nats, with dropout off."""
+    total, tokens = summed_answer_loss(model, batches)
+    return total / tokens

@@ -1,0 +1,50 @@
+"""What to say when memory runs out."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from snap2caption.errors import UserError
+from training.recipes.recipe import EvaluationSettings, Recipe
+
+
+@contextmanager
+def explaining_shortage(advice: Sequence[str]) -> Iterator[None]:
+    """Turn what torch raises when memory runs out, the GPU's or the machine's, into one sentence.
+
+    Raises:
+        UserError: memory ran out; *advice* says what may help, one of several.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"The GPU's memory ran out: {', or '.join(advice)}.") from error
+    except (MemoryError, RuntimeError) as error:
+        # The processor's allocator has no exception of its own.
+        if not isinstance(error, MemoryError) and "DefaultCPUAllocator: " not in str(error):
+            raise
+        raise UserError(f"The machine's memory ran out: {', or '.join(advice)}.") from error
+
+
+def training_advice(recipe: Recipe) -> list[str]:
+    """Return which settings of *recipe* to change so that training takes less memory, the harmless ones first."""
+    settings = recipe.optimiser
+    advice = []
+    if settings.batch_size > 1:
+        advice.append(
+            f"halve optimiser.batch_size ({settings.batch_size}) and double optimiser.accumulation ({settings.accumulation}): a step then sees "
+            "as many samples, in other company"
+        )
+    if not settings.gradient_checkpointing:
+        advice.append("set optimiser.gradient_checkpointing=true")
+    if settings.feature_cache_gib:
+        advice.append(f"lower optimiser.feature_cache_gib ({settings.feature_cache_gib:g})")
+    if settings.precision == "float32":
+        advice.append("set optimiser.precision=bfloat16")
+    return [*advice, f"lower model.lora.rank ({recipe.model.lora.rank})"]
+
+
+def evaluation_advice(settings: EvaluationSettings) -> list[str]:
+    """Return which settings to change so that evaluation takes less memory."""
+    return [f"lower evaluation.batch_size ({settings.batch_size})"]

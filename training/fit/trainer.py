@@ -1,0 +1,184 @@
+"""transformers' Trainer with what is ours: the loss, the order of the batches, when to measure and save, and several processes."""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from training.data.collator import Batch
+from training.data.dataset import Rows
+from training.data.samplers import EpochOrder, SharedBatches
+from training.data.stream import StreamOrder
+from training.fit.callbacks import LOSS, StopAtDivergence, best_step, diverged
+from training.fit.checkpoints import Checkpoints
+from training.fit.loss import answer_loss, summed_answer_loss
+from training.launch.distributed import Ranks
+from training.recipes.recipe import OptimiserSettings, Recipe
+
+
+class AnswerTrainer(Trainer):
+    """A Trainer whose loss is the mean over the answers' tokens of a whole optimiser step, however it is cut into batches and processes."""
+
+    # The Trainer's own.
+    control: Any
+
+    def __init__(
+        self,
+        *,
+        rows: Rows,
+        order: EpochOrder | StreamOrder,
+        checkpoints: Checkpoints,
+        ranks: Ranks,
+        settings: OptimiserSettings,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(train_dataset=rows.train, data_collator=rows.collate, **arguments)
+        self.rows = rows
+        self.order = order
+        self.checkpoints = checkpoints
+        self.ranks = ranks
+        self.settings = settings
+        # Ours is normalised over the step: the Trainer must not divide it by the accumulation steps again.
+        self.model_accepts_loss_kwargs = True
+        self._losses: list[torch.Tensor] = []
+        self.add_callback(StopAtDivergence(ranks, self._losses))
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Batch,
+        return_outputs: bool = False,  # noqa: ARG002 - the Trainer's own signature
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the batch's share of the step's mean loss, times the number of processes: their gradients are averaged."""
+        loss, tokens = answer_loss(model, inputs)
+        self._losses.append(loss.detach())
+        return loss * self.ranks.size / (tokens if num_items_in_batch is None else num_items_in_batch)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Measure the validation loss; each process takes some of the batches."""
+        batches = DataLoader(
+            self.rows.validation,
+            batch_sampler=SharedBatches(range(len(self.rows.validation)), self.settings.batch_size, self.ranks),
+            collate_fn=self.data_collator,
+            # Its own, as it would draw from the training's random numbers otherwise.
+            generator=torch.Generator(),
+        )
+        loss, tokens = self.ranks.total(list(summed_answer_loss(self.model, batches)))
+        metrics = {LOSS: loss / tokens}
+        self.log(metrics)
+        if not math.isfinite(loss):
+            raise diverged("validation", self.state.global_step)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Return this process's share of the batches of an epoch."""
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=SharedBatches(self.order, self.settings.batch_size, self.ranks),
+            collate_fn=self.data_collator,
+            generator=torch.Generator(),
+        )
+
+    def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
+        # A step may leave weights that are no numbers though its loss was one. Going on from there would end the same way, for ever.
+        if not all(weight.isfinite().all() for weight in self.model.parameters() if weight.requires_grad):
+            raise diverged("training", self.state.global_step)
+        super()._save_checkpoint(*arguments, **named)
+        if self.ranks.leads:
+            best = best_step(self.state.log_history) if self.settings.patience else None
+            self.checkpoints.complete(self.state.global_step, keep=() if best is None else (best,))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Save every process's random state with the first one's checkpoint: on other machines it would lie alone."""
+        with tempfile.TemporaryDirectory() as scratch:
+            super()._save_rng_state(scratch)
+            (own,) = Path(scratch).iterdir()
+            states = self.ranks.gather((own.name, own.read_bytes()))
+        if self.ranks.leads:
+            for name, content in states:
+                (Path(output_dir) / name).write_bytes(content)
+
+
+class MeasureAndSave(TrainerCallback):
+    """Says after which steps the validation loss is measured and a checkpoint saved."""
+
+    def __init__(self, settings: OptimiserSettings) -> None:
+        self.settings = settings
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
+        """Look whether the step is one of those."""
+        if is_measured(state.global_step, state.max_steps, self.settings):
+            control.should_evaluate = control.should_save = True
+        if self.settings.save_every and state.global_step % self.settings.save_every == 0:
+            control.should_save = True
+        return control
+
+
+class ReorderEpochs(TrainerCallback):
+    """Gives each epoch its own order. Other random numbers, dropout's, go on from the state that a checkpoint holds."""
+
+    def __init__(self, order: EpochOrder | StreamOrder) -> None:
+        self.order = order
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        """Set the order by the number of the epoch."""
+        self.order.epoch = int(state.epoch)
+
+
+def is_measured(step: int, steps: int, settings: OptimiserSettings) -> bool:
+    """Whether the validation loss is measured after *step* of so many *steps*: at the end of an epoch, and as often as the settings say."""
+    return step % (steps // settings.epochs) == 0 or (
+        settings.evaluate_every is not None and step % settings.evaluate_every == 0
+    )
+
+
+def training_arguments(
+    recipe: Recipe, work_dir: Path, ranks: Ranks, *, measure_first: bool, some_unused: bool
+) -> TrainingArguments:
+    """Return the Trainer's own settings for *recipe*.
+
+    Args:
+        recipe: how to train.
+        work_dir: where the checkpoints are.
+        ranks: the processes that train together.
+        measure_first: measure the validation loss before the first step.
+        some_unused: the loss may not depend on all trainable weights.
+    """
+    settings = recipe.optimiser
+    return TrainingArguments(
+        output_dir=str(work_dir),
+        per_device_train_batch_size=recipe.share_of_batch(ranks.size),
+        gradient_accumulation_steps=settings.accumulation,
+        learning_rate=settings.learning_rate,
+        num_train_epochs=settings.epochs,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type="cosine",
+        use_cpu=not torch.cuda.is_available(),
+        bf16=settings.precision == "bfloat16",
+        fp16=settings.precision == "float16",
+        activation_checkpointing=settings.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        seed=settings.seed,
+        # `MeasureAndSave` says when.
+        eval_strategy="no",
+        save_strategy="no",
+        eval_on_start=measure_first,
+        logging_steps=5,
+        # It would log a loss that is no number as 0.
+        logging_nan_inf_filter=False,
+        report_to=[],
+        remove_unused_columns=False,
+        label_names=["labels"],
+        ddp_find_unused_parameters=some_unused,
+        disable_tqdm=True,
+    )

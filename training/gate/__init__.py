@@ -1,0 +1,1 @@
+"""The promotion gate: rules, runner and promotion."""

@@ -1,0 +1,131 @@
+"""The gate: whether a candidate may take the incumbent's place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from snap2caption.verdict import Rule, Score, Verdict
+from training.evaluation.bootstrap import Bootstrap, Clusters
+from training.evaluation.evaluate import Evaluation
+from training.gate.latency import Latency
+from training.recipes.recipe import FeedbackGateSettings, GateSettings
+
+_REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
+"""Of the feedback's test split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The evaluations of both models on the same samples."""
+
+    candidate: Evaluation
+    incumbent: Evaluation
+
+    def __post_init__(self) -> None:
+        if self.candidate.conditions != self.incumbent.conditions:
+            raise ValueError("candidate and incumbent were evaluated under different conditions")
+
+
+def judge(
+    on_corpus: Pair,
+    latency: Latency,
+    settings: GateSettings,
+    *,
+    run_id: str,
+    incumbent_name: str,
+    on_feedback: Pair | None = None,
+) -> Verdict:
+    """Compare two evaluations on the same samples, rule by rule. A number that is not finite fails its rule.
+
+    Args:
+        on_corpus: the model that wants to be promoted and the one that it wants to replace, on the corpus's test split.
+        latency: of both, timed in turn; what their evaluations took is not compared, since each had its own moment and its own captions.
+        settings: the rules.
+        run_id: the candidate's run.
+        incumbent_name: what to call the incumbent in the verdict.
+        on_feedback: both on the held-out test split of the feedback that the candidate learned from, if it did.
+    """
+    return Verdict(
+        run_id=run_id,
+        dataset_version=on_corpus.candidate.conditions.dataset_version,
+        incumbent=incumbent_name,
+        rules=tuple(_rules(on_corpus, latency, settings, on_feedback)),
+        reported=tuple(_reported(on_feedback)) if on_feedback else (),
+    )
+
+
+def _rules(on_corpus: Pair, latency: Latency, settings: GateSettings, on_feedback: Pair | None) -> Iterator[Rule]:
+    candidate, incumbent = on_corpus.candidate, on_corpus.incumbent
+    if settings.feedback is not None and on_feedback is not None:
+        asked, resamples = settings.feedback, settings.bootstrap_samples
+        yield _better("CIDEr on feedback", on_feedback, asked, resamples)
+        before = incumbent.overall.cider
+        yield _at_least("CIDEr", candidate.overall.cider, before, before * (1 - asked.cider_tolerance))
+    else:
+        yield _better("CIDEr", on_corpus, settings, settings.bootstrap_samples)
+    yield _at_most("loss", candidate.loss, incumbent.loss, settings.loss_tolerance)
+    for city, scores in incumbent.cities.items():
+        floor = scores.cider * (1 - settings.city_tolerance)
+        yield _at_least(f"CIDEr in {city}", candidate.cities[city].cider, scores.cider, floor)
+    valid = incumbent.overall.hashtags_valid
+    yield _at_least("valid hashtags", candidate.overall.hashtags_valid, valid, valid - settings.hashtags_tolerance)
+    yield _at_most("time to first token", *latency.to_first_token(), settings.latency_tolerance)
+    yield _at_most("time per output token", *latency.per_output_token(), settings.latency_tolerance)
+
+
+def _reported(pair: Pair) -> Iterator[Score]:
+    yield Score(name="feedback: loss", candidate=pair.candidate.loss, incumbent=pair.incumbent.loss)
+    for name in _REPORTED:
+        mine, theirs = getattr(pair.candidate.overall, name), getattr(pair.incumbent.overall, name)
+        yield Score(name=f"feedback: {name}", candidate=mine, incumbent=theirs)
+
+
+def _better(name: str, pair: Pair, asked: GateSettings | FeedbackGateSettings, resamples: int) -> Rule:
+    clusters = Clusters.named([row.group for row in pair.candidate.rows])
+    confidence = confidence_of_gain(pair, asked.margin, resamples, clusters)
+    mine, theirs = pair.candidate.overall.cider, pair.incumbent.overall.cider
+    passed = bool(mine > theirs + asked.margin) and confidence >= asked.confidence
+    return Rule(
+        name=name,
+        passed=passed,
+        candidate=mine,
+        incumbent=theirs,
+        reason=(
+            f"{name} is {mine:.3f}, the incumbent's {theirs:.3f}: it is better by more than {asked.margin:g} with {confidence:.1%} confidence "
+            f"({asked.confidence:.1%} asked; {len(clusters)} independent groups of photos)."
+        ),
+    )
+
+
+def confidence_of_gain(pair: Pair, margin: float, resamples: int, clusters: Clusters) -> float:
+    """Return how sure it is that the candidate's mean CIDEr is higher by more than *margin*, by a paired bootstrap of whole *clusters* of photos.
+
+    Source: Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004; for clusters see `training.evaluation.bootstrap`.
+    """
+    theirs = {row.id: row.cider for row in pair.incumbent.rows}
+    gains = np.array([row.cider - theirs[row.id] for row in pair.candidate.rows])
+    return Bootstrap(resamples=resamples).confidence_above(gains, margin, clusters)
+
+
+def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> Rule:
+    ceiling = theirs * (1 + tolerance)
+    passed = bool(np.isfinite(mine) and mine <= ceiling)
+    return Rule(
+        name=name,
+        passed=passed,
+        candidate=mine,
+        incumbent=theirs,
+        reason=f"{name.capitalize()}: {mine:.3g}, the incumbent's {theirs:.3g}; at most {ceiling:.3g} is tolerated.",
+    )
+
+
+def _at_least(name: str, mine: float, theirs: float, floor: float) -> Rule:
+    passed = bool(np.isfinite(mine) and mine >= floor)
+    return Rule(
+        name=name,
+        passed=passed,
+        candidate=mine,
+        incumbent=theirs,
+        reason=f"{name[0].upper()}{name[1:]}: {mine:.3f}, the incumbent's {theirs:.3f}; at least {floor:.3f} is asked.",
+    )

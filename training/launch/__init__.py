@@ -1,0 +1,1 @@
+"""Launchers: one process, torchrun, or Ray Train."""

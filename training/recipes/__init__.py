@@ -1,0 +1,1 @@
+"""Training recipes: validation, dry runs and cost estimates."""

@@ -1,0 +1,263 @@
+"""What a recipe would do: samples, steps, what is trained, and about how much memory and time that takes. No weights are loaded."""
+
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from snap2caption.errors import UserError
+from snap2caption.manifest import Split
+from snap2caption.settings import Settings
+from snap2caption.vlm import VisionLanguageModel, check_4bit, find_revision, load_config, load_processor
+from training.data.collator import IGNORED, SampleCollator
+from training.data.samples import CachedDataset, Selection, mixed_in, training_prompt
+from training.data.validation import check_data
+from training.data.vision_features import GIB
+from training.fit.trainer import is_measured
+from training.recipes.estimate import Batch, ImaginedModel, measure_throughput
+from training.recipes.recipe import Recipe
+
+MEASURED_SAMPLES = 32
+"""How many samples of the validation split are tokenised to learn how long a sample is."""
+
+USUAL_SHARE = 0.5
+"""The share of a bare matrix product's speed that training usually reaches; 0.3 to 0.7 have been seen, small models less."""
+
+
+class Memory(BaseModel):
+    """Memory of a device, which each process has its own of, at its peak, in GiB."""
+
+    model_config = ConfigDict(frozen=True)
+
+    weights: float
+    adapter: float
+    activations: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.weights + self.adapter + self.activations
+
+
+class Plan(BaseModel):
+    """What would be done. ``hours`` is of training alone, if one ``device`` did all of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset_version: str
+    feedback_version: str | None
+    base_revision: str
+    samples: dict[Split, int]
+    feedback_samples: int
+    feedback_repeats: float
+    tokens: float
+    longest: int
+    image_tokens: float
+    optimiser_steps: int
+    max_post_tokens: int
+    cut_posts: int
+    validation_samples: int
+    validations: int
+    validation_share: float
+    parameters: int
+    trainable_parameters: int
+    memory_gib: Memory
+    features_gib: float
+    petaflops: float
+    device: str
+    teraflops_per_second: float
+    hours: float
+
+    def describe(self) -> str:
+        """Return it as lines of comment, to stand under the recipe."""
+        memory = self.memory_gib
+        feedback = (
+            f"; {self.feedback_samples:,} of feedback {self.feedback_version} in each epoch, each {self.feedback_repeats:.1f} times"
+            if self.feedback_version
+            else ""
+        )
+        seen = f"kept in {self.features_gib:.2f} GiB of memory" if self.features_gib else "computed in each epoch"
+        lines = [
+            f"dataset {self.dataset_version}, base {self.base_revision}",
+            f"samples: {', '.join(f'{split} {count:,}' for split, count in self.samples.items())}{feedback}",
+            f"a sample: {self.tokens:.0f} tokens, {self.image_tokens:.0f} of them the picture's; the longest {self.longest}",
+            f"posts: at most {self.max_post_tokens} tokens of each are learned; {self.cut_posts:,} are longer, and lose the end of their caption",
+            f"optimiser steps: {self.optimiser_steps:,}",
+            f"validation: {self.validation_samples:,} photos, {self.validations:,} times: {self.validation_share:.0%} of the arithmetic",
+            f"trainable parameters: {self.trainable_parameters:,} of {self.parameters + self.trainable_parameters:,}",
+            f"memory: {memory.total:.2f} GiB = base {memory.weights:.2f} + adapter {memory.adapter:.2f} + activations {memory.activations:.2f}",
+            "  (adapter: 16 bytes a weight, with gradient and AdamW's state in float32; activations: what autograd saves of the longest batch,",
+            "  counted on tensors without content. On top: a GPU's own context and gaps between tensors, 1 GiB and a tenth; on a processor, what the",
+            "  allocator does not give back at once, up to as much as the activations again)",
+            f"vision features: {seen}",
+            f"arithmetic: {self.petaflops:,.3g} PFLOP",
+            f"time: {_duration(self.hours)} of training on one device like this machine's ({self.device}: {self.teraflops_per_second:.3g} TFLOP/s "
+            "in a matrix product, of which training gets about half; good to a factor of two, small models take longer)",
+        ]
+        return "\n".join(f"# {line}" for line in lines)
+
+
+def check_model(recipe: Recipe, settings: Settings) -> ImaginedModel:
+    """Check that the recipe fits its base and this machine, before any weights are loaded; return the base with its adapter, imagined.
+
+    Raises:
+        UserError: it does not.
+    """
+    base, optimiser = recipe.model.base, recipe.optimiser
+    if recipe.model.load_in_4bit:
+        check_4bit()
+    if optimiser.precision == "float16" and not torch.cuda.is_available():
+        raise UserError(
+            "optimiser.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
+        )
+    model = ImaginedModel(
+        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, optimiser.precision
+    )
+    if model.trains_vision and optimiser.feature_cache_gib:
+        raise UserError(
+            f"model.lora.targets trains {model.trains_vision}, so vision features can't be kept; set optimiser.feature_cache_gib=0."
+        )
+    return model
+
+
+def make_plan(recipe: Recipe, settings: Settings) -> Plan:
+    """Work out what training by *recipe* would do and take.
+
+    Raises:
+        UserError: the recipe does not fit its base or this machine, or names a dataset that is not there or too small.
+    """
+    dataset = _open(recipe.data.version_uri(), settings)
+    feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
+    model = check_model(recipe, settings)
+    revision = find_revision(recipe.model.base, settings.models_dir, recipe.model.revision)
+    collate = imagined_collator(recipe, settings, model, revision)
+    cut = check_data(recipe, dataset, collate, feedback)
+    counts = _count(recipe, dataset, feedback)
+    lengths = _measure(recipe, dataset, collate, cut=cut)
+    optimiser, per_epoch = recipe.optimiser, counts.corpus["train"] + counts.feedback
+    features = _features(recipe, model, lengths, per_epoch)
+    # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
+    share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
+    longest = Batch(share, lengths.longest, lengths.longest_answer, lengths.pieces)
+    step = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
+    looks = 1 if features else optimiser.epochs
+    learning = step.learning * lengths.tokens / lengths.longest
+    steps = -(-per_epoch // (optimiser.batch_size * optimiser.accumulation)) * optimiser.epochs
+    measured = sum(is_measured(number, steps, optimiser) for number in range(1, steps + 1))
+    validation = (
+        counts.validation
+        / share
+        * (step.reading * lengths.tokens / lengths.longest * measured + step.seeing * (1 if features else measured))
+    )
+    operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks) + validation
+    if optimiser.threads:
+        torch.set_num_threads(optimiser.threads)
+    device, speed = measure_throughput(optimiser.precision)
+    return Plan(
+        dataset_version=dataset.manifest.version,
+        feedback_version=feedback.manifest.version if feedback else None,
+        base_revision=revision,
+        samples=counts.corpus,
+        feedback_samples=counts.feedback,
+        feedback_repeats=counts.feedback / counts.feedback_known if feedback else 0.0,
+        tokens=lengths.tokens,
+        longest=lengths.longest,
+        image_tokens=lengths.image,
+        optimiser_steps=steps,
+        max_post_tokens=collate.max_post_tokens,
+        cut_posts=cut,
+        validation_samples=counts.validation,
+        validations=measured,
+        validation_share=validation / operations,
+        parameters=model.parameters,
+        trainable_parameters=model.trainable,
+        memory_gib=Memory(
+            weights=model.weight_bytes(in_4bit=recipe.model.load_in_4bit) / GIB,
+            adapter=model.training_bytes() / GIB,
+            activations=step.kept / GIB,
+        ),
+        features_gib=features / GIB,
+        petaflops=operations / 1e15,
+        device=device,
+        teraflops_per_second=speed / 1e12,
+        hours=operations / (speed * USUAL_SHARE) / 3600,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    corpus: dict[Split, int]
+    feedback: int
+    feedback_known: int
+    validation: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Lengths:
+    """Tokens of a sample and of its picture; of the longest sample and answer; and in how many pieces the picture is seen."""
+
+    tokens: float
+    image: float
+    longest: int
+    longest_answer: int
+    pieces: int
+
+
+def _open(uri: str, settings: Settings) -> CachedDataset:
+    return CachedDataset.open(uri, settings.shards_dir)
+
+
+def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | None) -> _Counts:
+    data = recipe.data
+    corpus = {
+        split: sum(Selection(split, data.cities, data.samples_per_city).quotas(dataset.manifest).values())
+        for split in dataset.manifest.splits
+    }
+    if not corpus.get("train"):
+        raise UserError(f"The train split of dataset {dataset.manifest.version} is empty; make a larger dataset.")
+    validation = min(corpus["validation"], data.max_validation_samples or corpus["validation"])
+    if feedback is None or data.feedback is None:
+        return _Counts(corpus, 0, 0, validation)
+    known = sum(Selection("train").quotas(feedback.manifest).values())
+    return _Counts(corpus, mixed_in(corpus["train"], data.feedback.share), known, validation)
+
+
+def imagined_collator(recipe: Recipe, settings: Settings, model: ImaginedModel, revision: str) -> SampleCollator:
+    """Return what tokenises as the training will, with the base's own processor, for a *model* without weights."""
+    base, split_images = recipe.model.base, recipe.model.split_images
+    processor = load_processor(base, settings.models_dir, revision=revision, split_images=split_images)
+    vlm = VisionLanguageModel(model.model, processor, base, revision)
+    return SampleCollator(vlm, partial(training_prompt, seed=recipe.optimiser.seed), recipe.data.max_post_tokens)
+
+
+def _measure(recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, *, cut: int) -> _Lengths:
+    """Tokenise some samples of the validation split, which training reads as well. If posts are *cut*, the longest is as long as one may be."""
+    cities = recipe.data.cities or tuple(dataset.manifest.splits["validation"].cities)
+    samples = dataset.samples("validation", recipe.data.cities, -(-MEASURED_SAMPLES // len(cities)))
+    batches = [collate([sample]) for sample in samples[:MEASURED_SAMPLES]]
+    tokens = [batch["input_ids"].shape[1] for batch in batches]
+    answers = [int((batch["labels"] != IGNORED).sum()) for batch in batches]
+    longest = max(max(answers), collate.max_post_tokens + 1 if cut else 0)
+    return _Lengths(
+        tokens=fmean(tokens),
+        image=fmean(int((batch["input_ids"] == collate.vlm.processor.image_token_id).sum()) for batch in batches),
+        longest=max(tokens) - max(answers) + longest,
+        longest_answer=longest,
+        pieces=max(batch["pixel_values"].shape[:-3].numel() for batch in batches),
+    )
+
+
+def _features(recipe: Recipe, model: ImaginedModel, lengths: _Lengths, samples: int) -> float:
+    """Return the bytes of the vision features that are kept: none if the pictures are streamed, trained on, or too many."""
+    width = model.config.get_text_config().hidden_size
+    size = lengths.image * samples * width * model.dtype.itemsize
+    kept = not recipe.data.stream and size <= recipe.optimiser.feature_cache_gib * GIB
+    return size if kept else 0.0
+
+
+def _duration(hours: float) -> str:
+    if hours < 1 / 60:
+        return f"{hours * 3600:.0f} s"
+    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:,.1f} h"

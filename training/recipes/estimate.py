@@ -1,0 +1,223 @@
+"""What training costs, without weights: the model is built and stepped with fake tensors, which have shapes and no content.
+
+So memory and arithmetic are those of the very modules, adapter and precision of a recipe, counted and not looked up in a table.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from transformers import AutoModelForImageTextToText
+
+from snap2caption.vlm import SEEING
+from training.fit.lora import add_adapter, trainable_parameters
+from training.recipes.recipe import LoraSettings, Precision
+
+_BYTES_IN_4BIT = 0.5 + 0.127 / 8
+"""Bytes a weight takes in NF4 with its block's scale, itself quantised (Dettmers et al. 2023, QLoRA, section 3: 0.127 bits a weight)."""
+
+_BYTES_OF_TRAINING = 16
+"""Bytes that a trained weight takes: itself, its gradient and AdamW's two moments, each in float32."""
+
+_BYTES_OF_VISION = 17
+"""Numbers that a trained vision layer keeps, per token and unit of width (Korthikanti et al. 2022, equation 2: 34 bytes in 16 bits)."""
+
+# What attention comes down to on the CPU, where fake tensors live: torch counts it on GPUs alone.
+_ON_CPU = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda *shapes, **_: sdpa_flop_count(*shapes[:3]),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *shapes, **_: sdpa_backward_flop_count(
+        *shapes[:4]
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The shape of a batch: samples, tokens of each, how many of those are answer, and pictures or pieces of pictures of each."""
+
+    samples: int
+    tokens: int
+    answer_tokens: int
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What a batch costs: bytes that are kept for the way back, and floating-point operations: of seeing once, of reading alone, as validation
+    does, and of reading and learning.
+    """
+
+    kept: float
+    seeing: float
+    reading: float
+    learning: float
+
+
+class ImaginedModel:
+    """A base with its adapter, as shapes without content: built in a second, whatever its size."""
+
+    def __init__(self, config: Any, lora: LoraSettings, precision: Precision) -> None:
+        """Build it.
+
+        Raises:
+            UserError: the adapter's targets match no linear layer.
+        """
+        self.config = config
+        # Both 16-bit kinds take the same; only this one is autocast to on every processor.
+        self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
+        with torch.device("meta"):
+            base = AutoModelForImageTextToText.from_config(config, dtype=self.dtype, trust_remote_code=False)
+            self.parameters = sum(weight.numel() for weight in base.parameters())
+            self._language = sum(
+                module.weight.numel()
+                for name, module in base.get_decoder().named_modules()
+                if isinstance(module, torch.nn.Linear)
+            )
+            self.model = add_adapter(base, lora)
+        self.trainable = trainable_parameters(self.model)
+        self._vision = sum(weight.numel() for name, weight in self.model.named_parameters() if sees(name))
+        self._fake = FakeTensorMode()
+        with self._fake:
+            _bring_to_processor(self.model)
+        trained = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
+        self.trains_vision = next((name.partition(".lora_")[0] for name in trained if sees(name)), None)
+
+    def weight_bytes(self, *, in_4bit: bool) -> float:
+        """Return what the base's weights take."""
+        whole: float = self.parameters * self.dtype.itemsize
+        return whole - self._language * (self.dtype.itemsize - _BYTES_IN_4BIT) if in_4bit else whole
+
+    def training_bytes(self) -> float:
+        """Return what the adapter takes with its gradients and the optimiser's state."""
+        return self.trainable * _BYTES_OF_TRAINING
+
+    def step(self, batch: Batch, *, checkpointing: bool) -> StepCost:
+        """Return what one batch costs, forwards and backwards.
+
+        What is kept for the way back is what autograd saves. With *checkpointing* a layer's input alone is kept, and one layer at a time
+        computed again.
+        """
+        layers = list(self.model.get_base_model().get_decoder().layers)
+        kept = _Kept({weight.untyped_storage()._cdata for weight in self.model.parameters()})
+        counter = FlopCounterMode(display=False, custom_mapping=_ON_CPU)
+        autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16)
+        self.model.train()
+        with self._fake, counter, kept.inside(layers):
+            embedded = torch.empty(
+                batch.samples, batch.tokens, self.config.get_text_config().hidden_size, dtype=self.dtype
+            ).requires_grad_(self.trains_vision is not None)
+            targets = torch.empty(batch.samples * batch.answer_tokens, dtype=torch.long)
+            with saved_tensors_hooks(kept.save, _same):
+                with autocast:
+                    logits = self.model(
+                        inputs_embeds=embedded, logits_to_keep=batch.answer_tokens, use_cache=False
+                    ).logits
+                loss = functional.cross_entropy(logits.flatten(0, 1).float(), targets)
+            forwards = counter.get_total_flops()
+            loss.backward()
+            learning = counter.get_total_flops()
+        seeing, bytes_of_seeing = self._see(batch, checkpointing=checkpointing)
+        # The gradient of the logits, in float32, is as large as they are and comes when all else is still there.
+        total = kept.outside + kept.layers + logits.numel() * 4 + bytes_of_seeing
+        if checkpointing:
+            total -= kept.layers * (1 - 1 / len(layers)) - len(layers) * embedded.numel() * self.dtype.itemsize
+            learning += forwards
+        return StepCost(total, seeing, forwards, learning)
+
+    def _see(self, batch: Batch, *, checkpointing: bool) -> tuple[float, float]:
+        """Return a look's operations and what is kept of it: 2 operations a weight and token, and attention (Kaplan et al. 2020, section 2.1)."""
+        vision = self.config.vision_config
+        tokens, pieces = (vision.image_size // vision.patch_size) ** 2, batch.samples * batch.pieces
+        attention = 4 * tokens**2 * vision.hidden_size * vision.num_hidden_layers
+        once = pieces * (2 * tokens * self._vision + attention)
+        if self.trains_vision is None:
+            return once, 0.0
+        kept = pieces * tokens * vision.hidden_size * vision.num_hidden_layers * self.dtype.itemsize
+        # Back again through frozen weights costs as much as forwards; their own gradients are not computed.
+        return once * (3 if checkpointing else 2), kept * (1 if checkpointing else _BYTES_OF_VISION)
+
+
+def sees(path: str) -> bool:
+    """Whether the module or weight at *path* comes before the language model."""
+    return not set(SEEING).isdisjoint(path.split("."))
+
+
+def measure_throughput(precision: Precision) -> tuple[str, float]:
+    """Return this machine's device and its operations a second in matrix products of *precision*, measured for half a second."""
+    on_gpu = torch.cuda.is_available()
+    dtype = torch.float32 if precision == "float32" else torch.bfloat16
+    side = 8192 if on_gpu else 1024
+    left, right = (torch.ones(side, side, dtype=dtype, device="cuda" if on_gpu else "cpu") for _ in range(2))
+    name = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
+    # The first product pays for what is set up once.
+    _ = left @ right
+    products, start = 0, time.perf_counter()
+    while time.perf_counter() - start < 0.5:
+        # Its end is waited for: a GPU's answers come later.
+        (left @ right)[0, 0].item()
+        products += 1
+    return name, products * 2 * side**3 / (time.perf_counter() - start)
+
+
+class _Kept:
+    """Counts the bytes that autograd saves, each storage once and the model's weights not at all: within the layers, and outside them."""
+
+    def __init__(self, weights: set[int]) -> None:
+        self.layers = self.outside = 0
+        self._known = weights
+        self._within = False
+        # Kept alive: the place of one that is freed would be taken by another, and that not be counted.
+        self._saved: list[torch.Tensor] = []
+
+    def save(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Count a tensor that is saved."""
+        storage = tensor.untyped_storage()
+        if storage._cdata not in self._known:
+            self._known.add(storage._cdata)
+            self._saved.append(tensor)
+            self.layers += storage.nbytes() if self._within else 0
+            self.outside += 0 if self._within else storage.nbytes()
+        return tensor
+
+    @contextmanager
+    def inside(self, layers: list[torch.nn.Module]) -> Iterator[None]:
+        """Tell the layers from the rest while they run."""
+        hooks = [layer.register_forward_pre_hook(self._enter) for layer in layers]
+        hooks += [layer.register_forward_hook(self._leave) for layer in layers]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _enter(self, *_: Any) -> None:
+        self._within = True
+
+    def _leave(self, *_: Any) -> None:
+        self._within = False
+
+
+def _bring_to_processor(model: torch.nn.Module) -> None:
+    """Replace what is on the meta device by fake tensors of the processor's: only there is there autocast."""
+    replaced: dict[int, torch.Tensor] = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None:
+                    continue
+                if id(tensor) not in replaced:
+                    fake = torch.empty(tensor.shape, dtype=tensor.dtype)
+                    is_weight = isinstance(tensor, torch.nn.Parameter)
+                    replaced[id(tensor)] = torch.nn.Parameter(fake, tensor.requires_grad) if is_weight else fake
+                tensors[name] = replaced[id(tensor)]
+
+
+def _same(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor

@@ -1,0 +1,81 @@
+"""Fingerprint of a training: the settings that the trained weights depend on, apart from where it is done and how the model is judged.
+
+Each setting of a recipe is in `WEIGHTS` or in `ELSEWHERE`, by itself or with its whole section; `COUNT_WITH_PATIENCE` says of some that they matter
+only beside another one.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from training.recipes.recipe import Recipe
+
+WEIGHTS = frozenset(
+    {
+        "model.base",
+        "model.load_in_4bit",
+        "model.split_images",
+        "model.lora",
+        "data.cities",
+        "data.samples_per_city",
+        "data.stream",
+        "data.max_post_tokens",
+        "data.max_validation_samples",
+        "data.feedback.share",
+        "optimiser.batch_size",
+        "optimiser.accumulation",
+        "optimiser.learning_rate",
+        "optimiser.epochs",
+        "optimiser.warmup",
+        "optimiser.weight_decay",
+        "optimiser.precision",
+        "optimiser.seed",
+        "optimiser.threads",
+        "optimiser.patience",
+        "optimiser.evaluate_every",
+        "optimiser.min_improvement",
+    }
+)
+"""Settings that other weights come of. So do other ``threads``, as sums round in another order."""
+
+ELSEWHERE = frozenset(
+    {
+        "model.revision",
+        "data.uri",
+        "data.version",
+        "data.feedback.uri",
+        "optimiser.gradient_checkpointing",
+        "optimiser.feature_cache_gib",
+        "optimiser.save_every",
+        "launcher",
+        "tracking",
+        "evaluation",
+        "gate",
+    }
+)
+"""Settings of where it is done, found and filed, of memory for time, of how much a kill loses, and of how the model is judged. The content of
+base and datasets counts by their versions."""
+
+COUNT_WITH_PATIENCE = frozenset(
+    {"data.max_validation_samples", "optimiser.evaluate_every", "optimiser.min_improvement"}
+)
+"""Without patience all epochs are trained and the last step's adapter is kept, however often the validation loss is looked at, and on whatever."""
+
+
+def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
+    """Return what makes two trainings the same: the settings that matter, the datasets' content, the base's weights."""
+    parts = json.dumps([settings_of_weights(recipe), versions, revision], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def settings_of_weights(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe's settings that the weights depend on, nested as in the recipe."""
+    content: dict[str, Any] = recipe.model_dump(mode="json")
+    for name in ELSEWHERE | (frozenset() if recipe.optimiser.patience else COUNT_WITH_PATIENCE):
+        *sections, last = name.split(".")
+        section: Any = content
+        for inner in sections:
+            section = section[inner] or {}
+        section.pop(last, None)
+    return content

@@ -1,0 +1,1 @@
+"""Experiment tracking: MLflow, and other trackers that a recipe names."""

@@ -1,0 +1,266 @@
+"""What is kept of a run: in MLflow always, in other trackers if the recipe asks for them."""
+
+import itertools
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, RunStatus
+from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
+from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
+
+from snap2caption.adapters import digest_of
+from snap2caption.errors import UserError
+from snap2caption.manifest import Manifest, Split
+from snap2caption.redaction import redact_url
+from snap2caption.registry import ADAPTER_DIGEST
+from snap2caption.registry import VERDICT as VERDICT  # it is one of the names below
+from training.recipes import strict_yaml
+from training.recipes.recipe import Recipe, TrackingSettings, parse_recipe
+from training.tracking.backends import MlflowTracker, Tracker, WandbTracker
+from training.tracking.pyfunc import signature
+
+FINGERPRINT = "fingerprint"
+FORCED = "forced"
+"""The tag of a run that trains again what was trained before."""
+MODEL_URI = "model_uri"
+"""Tags of a run: what it is a run of, and where its logged model is (``models:/m-…``)."""
+
+CANDIDATE = "evaluation/candidate.json"
+INCUMBENT = "evaluation/incumbent.json"
+FEEDBACK_CANDIDATE = "evaluation/feedback-candidate.json"
+FEEDBACK_INCUMBENT = "evaluation/feedback-incumbent.json"
+LATENCY = "evaluation/latency.json"
+MANIFEST = "manifest.json"
+FEEDBACK_MANIFEST = "feedback-manifest.json"
+RECIPE = "recipe.yaml"
+"""Names of a run's artifacts."""
+
+PYFUNC = Path(__file__).with_name("pyfunc.py")
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """Return a client of the MLflow server at *tracking_uri*.
+
+    Raises:
+        UserError: no server answers there.
+    """
+    try:
+        httpx.get(f"{tracking_uri}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"MLflow at {tracking_uri} does not answer ({error}); start it, or set SNAP2CAPTION_MLFLOW_TRACKING_URI."
+        ) from error
+    # Standard output is for results, and a log file is no place for a progress bar.
+    MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
+    MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    return MlflowClient(tracking_uri, tracking_uri)
+
+
+@contextmanager
+def explained(tracking_uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into one sentence."""
+    try:
+        yield
+    except MlflowException as error:
+        raise UserError(
+            f"MLflow at {tracking_uri} refused or did not answer ({error.message}); see its log, then do the same again."
+        ) from error
+
+
+def find_run(client: MlflowClient, experiment: str, fingerprint: str, *, forced: bool = False) -> Any | None:
+    """Return the run with *fingerprint* that a training goes on with, or None.
+
+    That is a finished one if there is one, else the newest. If the training is *forced*, it is the newest forced one that was started after
+    all finished ones: it was cut off, as a finished one is what a forced training is not content with.
+    """
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return None
+    # The newest first.
+    runs = client.search_runs([found.experiment_id], f"tags.{FINGERPRINT} = '{fingerprint}'")
+    if forced:
+        cut_off = itertools.takewhile(lambda run: not is_finished(run), runs)
+        return next((run for run in cut_off if FORCED in run.data.tags), None)
+    return next((run for run in runs if is_finished(run)), runs[0] if runs else None)
+
+
+def is_finished(run: Any) -> bool:
+    """Whether the run ended well, with everything logged."""
+    return bool(run.info.status == RunStatus.to_string(RunStatus.FINISHED))
+
+
+class RunLog:
+    """One run, being written. What is told here reaches each of its trackers."""
+
+    def __init__(self, client: MlflowClient, run_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+        self._trackers: list[Tracker] = [MlflowTracker(client, run_id)]
+
+    @classmethod
+    def start(cls, client: MlflowClient, experiment: str, tags: dict[str, str]) -> "RunLog":
+        """Start a run with *tags* in *experiment*, which is made if it does not exist."""
+        found = client.get_experiment_by_name(experiment)
+        experiment_id = found.experiment_id if found else client.create_experiment(experiment)
+        return cls(client, client.create_run(experiment_id, tags=tags).info.run_id)
+
+    def parameters(self, settings: dict[str, Any]) -> None:
+        """Log nested settings under dotted names. Doing it again with the same values changes nothing."""
+        for tracker in self._trackers:
+            tracker.parameters(settings)
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Log metrics as of an optimiser step."""
+        for tracker in self._trackers:
+            tracker.metrics(values, step)
+
+    def text(self, content: str, artifact: str) -> None:
+        """Log a text file."""
+        for tracker in self._trackers:
+            tracker.text(content, artifact)
+
+    def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
+        """Log a table, a column a key."""
+        for tracker in self._trackers:
+            tracker.table(rows, artifact)
+
+    def picture(self, png: bytes, artifact: str) -> None:
+        """Log a picture."""
+        for tracker in self._trackers:
+            tracker.picture(png, artifact)
+
+    def tags(self, values: dict[str, str]) -> None:
+        """Set tags."""
+        for name, value in values.items():
+            self.client.set_tag(self.run_id, name, value)
+
+    def dataset(self, manifest: Manifest, uri: str, *, test: Split) -> None:
+        """Log a dataset version as the run's input: its manifest, and which split is used for what; *test* is the one to evaluate on."""
+        self.text(manifest.dump().decode(), MANIFEST)
+        scheme = urlsplit(uri).scheme
+        contexts: dict[Split, str] = {"train": "training", "validation": "validation", test: "test"}
+        inputs = []
+        for split, context in contexts.items():
+            summary = manifest.splits[split]
+            # A name for each split: MLflow takes one name and digest for one and the same input.
+            dataset = Dataset(
+                name=f"snap2caption-{split}",
+                digest=manifest.version,
+                source_type="local" if scheme == "file" else scheme,
+                source=json.dumps({"uri": uri}),
+                profile=json.dumps({"samples": summary.samples, **summary.cities}),
+            )
+            inputs.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)]))
+        self.client.log_inputs(self.run_id, inputs)
+
+    def describe(self, text: str) -> None:
+        """Show *text* (Markdown) on the run's page in MLflow."""
+        self.tags({MLFLOW_RUN_NOTE: text})
+
+    def model(self, adapter: Path, base: str, revision: str) -> None:
+        """Log the adapter as a model that ``mlflow.pyfunc`` loads; the base is named, not stored."""
+        with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings():
+            # An example would make MLflow load the base and caption it.
+            warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(PYFUNC),
+                artifacts={"adapter": str(adapter)},
+                model_config={"base": base, "base_revision": revision},
+                signature=signature(),
+                # Named, because finding them out would load the model in another process.
+                pip_requirements=["snap2caption[training]"],
+            )
+            # Within the block, whose end marks the run as finished; the digest first, as a model without one is none.
+            self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
+
+    def resume(self) -> None:
+        """Mark the run as running."""
+        self.client.update_run(self.run_id, status=RunStatus.to_string(RunStatus.RUNNING))
+
+    @contextmanager
+    def recording(self, settings: TrackingSettings, state_dir: Path) -> Iterator[None]:
+        """Record the run while the block runs, in every tracker that *settings* name, with what the machine does meanwhile.
+
+        It ends as ``FINISHED`` if the block ends well, else as ``FAILED``. What trackers keep on disk lies under *state_dir*.
+        """
+        with self._ending(), ExitStack() as stack:
+            if settings.wandb is not None:
+                stack.enter_context(self._told_to_wandb(settings.wandb, state_dir))
+            if settings.system_metrics:
+                stack.enter_context(self._machine_watched())
+            yield
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.client.set_terminated(self.run_id, RunStatus.to_string(RunStatus.FAILED))
+            raise
+        self.client.set_terminated(self.run_id, RunStatus.to_string(RunStatus.FINISHED))
+
+    @contextmanager
+    def _told_to_wandb(self, project: str, state_dir: Path) -> Iterator[None]:
+        tracker = WandbTracker(project, self.run_id, state_dir)
+        self._trackers.append(tracker)
+        well = False
+        try:
+            yield
+            well = True
+        finally:
+            self._trackers.remove(tracker)
+            tracker.finish(well=well)
+
+    @contextmanager
+    def _machine_watched(self) -> Iterator[None]:
+        """Log the use of processors, memory, disk, network and GPUs every ten seconds, in a thread, as ``system/…``."""
+        monitor = SystemMetricsMonitor(self.run_id, resume_logging=True, tracking_uri=self.client.tracking_uri)
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
+
+
+def artifact_page(client: MlflowClient, run_id: str, artifact: str) -> str:
+    """Return where MLflow's own pages show a run's artifact."""
+    experiment = client.get_run(run_id).info.experiment_id
+    # Commands print it, and Airflow keeps it.
+    return f"{redact_url(client.tracking_uri)}/#/experiments/{experiment}/runs/{run_id}/artifacts/{artifact}"
+
+
+def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | None:
+    """Return the content of a run's artifact, or None if the run has none of that name."""
+    folder, _, _ = artifact.rpartition("/")
+    if all(found.path != artifact for found in client.list_artifacts(run_id, folder or None)):
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        return Path(client.download_artifacts(run_id, artifact, scratch)).read_bytes()
+
+
+def read_recipe(client: MlflowClient, run_id: str) -> Recipe:
+    """Return the recipe that a run was trained by.
+
+    Raises:
+        UserError: the run has none, or one that is of no use now.
+    """
+    stored = read_artifact(client, run_id, RECIPE)
+    if stored is None:
+        raise UserError(f"Run {run_id} holds no recipe; train again with --force.")
+    return parse_recipe(strict_yaml.load(stored.decode()), f"the recipe of run {run_id}")
