@@ -66,7 +66,6 @@ def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: 
         make_loader(settings),
         settings.cache_dir,
         poll_seconds=settings.poll_seconds,
-        threads=settings.threads,
         trust=Trust.of(settings, shared.models_dir),
         canary_share=settings.canary_share,
     )

@@ -81,7 +81,6 @@ class Models:
         cache_dir: Path,
         *,
         poll_seconds: float,
-        threads: int | None,
         trust: Trust,
         canary_share: float = 0.0,
     ) -> None:
@@ -89,7 +88,6 @@ class Models:
         self._loader = loader
         self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
-        self._threads = threads
         self._trust = trust
         self._canary_share = canary_share
         self._served: Served | None = None
@@ -133,10 +131,6 @@ class Models:
         return challenger if challenger and _place(key) < self._canary_share else self._served
 
     def _follow(self) -> None:
-        if self._threads:
-            import torch
-
-            torch.set_num_threads(self._threads)
         while not self._stop.is_set():
             for refresh in (self.refresh, self._refresh_challenger):
                 try:

@@ -35,7 +35,6 @@ def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
         make_loader(settings),
         settings.cache_dir,
         poll_seconds=60,
-        threads=settings.threads,
         trust=Trust.of(settings, shared.models_dir),
     )
     models.refresh()

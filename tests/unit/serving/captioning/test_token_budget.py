@@ -11,8 +11,8 @@ from PIL import Image
 
 from serving.captioning.token_budget import PromptTooLongError, TokenLimits
 from serving.engines.base import Task, Written, write
-from serving.engines.factory import LocalLoader
 from serving.engines.local.engine import LocalEngine
+from serving.engines.local.loader import LocalLoader
 from serving.engines.local.static_batch import Slots
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +48,32 @@ def test_a_server_writes_by_the_adapter_and_describes_by_the_base(server: Server
         assert written.first_token > 0
     engine.close()
     assert server.models == {"base"}
+
+
+GATEWAY = """
+import sys
+from pathlib import Path
+from PIL import Image
+import serving.app
+from serving.engines.base import Task, write
+from serving.engines.factory import make_loader
+from serving.settings import ServingSettings
+from snap2caption.post import Request
+from snap2caption.registry import ModelVersion
+from snap2caption.vlm import Decoding
+
+url, folder = sys.argv[1], Path(sys.argv[2])
+settings = ServingSettings(cache_dir=folder, engine_url=url, engine_key="secret", threads=1)
+engine = make_loader(settings).load(ModelVersion(3, "run", "base", "rev", "data", "file:///nowhere"), folder, "snap2caption/3")
+[written] = write(engine, [Task(Image.new("RGB", (32, 32)), Request(), (Decoding(16),))])
+print(written.description, sorted({"torch", "transformers", "peft"} & set(sys.modules)))
+"""
+
+
+def test_a_gateway_needs_no_torch(server: Server, tmp_path: Path) -> None:
+    command = (sys.executable, "-c", GATEWAY, server.url, str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "A red bridge. []\n", done.stderr
 
 
 def test_a_text_grows_piece_by_piece(server: Server, tmp_path: Path) -> None:

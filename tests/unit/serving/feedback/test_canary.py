@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.engines.factory import LocalLoader
+from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import Desk
 from serving.models.manager import Models, Served, _place
 from serving.models.trust import Trust
@@ -56,7 +56,7 @@ def shy() -> str:
 def models(settings: ServingSettings, served: Served, bold: str, tmp_path: Path) -> TwoModels:
     share = _place(creator(bold)) + 1e-9
     models = TwoModels(
-        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, threads=None, trust=Trust(tmp_path),
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, trust=Trust(tmp_path),
         canary_share=share,
     )  # fmt: skip
     served.engine.version = CHAMPION

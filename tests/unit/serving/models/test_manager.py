@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.engines.factory import LocalLoader
+from serving.engines.local.loader import LocalLoader
 from serving.models.manager import Models, Served
 from serving.models.trust import Trust
 from serving.settings import ServingSettings
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.unit
 def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Served, tmp_path: Path) -> None:
     models = Models(
         Registry("http://127.0.0.1:9", "none"), LocalLoader(ServingSettings(), tmp_path), tmp_path,
-        poll_seconds=1, threads=None, trust=Trust(tmp_path), canary_share=0.2,
+        poll_seconds=1, trust=Trust(tmp_path), canary_share=0.2,
     )  # fmt: skip
     challenger = Served(served.engine, served.hashtags, served.version)
     models._served = served

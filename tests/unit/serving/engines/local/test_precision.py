@@ -11,8 +11,8 @@ from photos import real_photos
 from PIL import Image
 
 from serving.engines.base import Task, write
-from serving.engines.factory import LocalLoader
 from serving.engines.local.engine import LocalEngine
+from serving.engines.local.loader import LocalLoader
 from serving.engines.local.quantization import Int8Linear, quantise
 from serving.settings import ServingSettings
 from snap2caption.post import Request

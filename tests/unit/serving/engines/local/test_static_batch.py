@@ -15,10 +15,10 @@ from prefills import read_in
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from serving.engines.base import Task, Written, write
-from serving.engines.factory import LocalLoader
 from serving.engines.local.decoder import MakeBatch, Rows
 from serving.engines.local.dynamic_batch import Padded
 from serving.engines.local.engine import LocalEngine
+from serving.engines.local.loader import LocalLoader
 from serving.engines.local.lora import Adapter
 from serving.engines.local.sequence import Row
 from serving.engines.local.static_batch import Slots

@@ -1,0 +1,72 @@
+"""Loading of models into this process, as engines."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from serving.captioning.token_budget import PromptTooLongError
+from serving.engines.base import Engine, Task
+from serving.engines.local.dynamic_batch import Padded
+from serving.engines.local.engine import LocalEngine
+from serving.engines.local.quantization import quantise
+from serving.engines.local.static_batch import Slots
+from serving.http.schemas import MAX_VARIANTS
+from serving.settings import ServingSettings
+from snap2caption.errors import UserError
+from snap2caption.model_card import read_card
+from snap2caption.post import Request
+from snap2caption.registry import ModelVersion
+from snap2caption.vlm import Decoding, VisionLanguageModel, load, with_adapter
+
+
+class LocalLoader:
+    """Loads models into this process. Versions of one base share its weights."""
+
+    def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
+        self._models_dir = models_dir
+        self._dtype = _dtype(settings.precision)
+        self._quantised = settings.precision == "int8"
+        self._compile = settings.compile
+        self._max_batch = settings.max_batch
+        self._limits = settings.token_limits
+        self._max_new_tokens = settings.max_new_tokens
+        # Asked for here, in the main thread: what torch tells other threads is what any thread has set last.
+        self._threads = settings.threads or torch.get_num_threads()
+        self._base: VisionLanguageModel | None = None
+
+    def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
+        """Load the base, if the last version had another one, and the adapter."""
+        torch.set_num_threads(self._threads)  # of this thread, which also tries the model out
+        base = self._base
+        if base is None or (base.base, base.revision) != (version.base, version.base_revision):
+            base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
+            if self._quantised:
+                quantise(base.model)
+        vlm = with_adapter(base, adapter, self._models_dir)
+        batch = Slots if self._compile else Padded
+        learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
+        # A small model that has never met a voice loses its thread in one: it gets the tone of it alone.
+        limits = self._limits if learned else replace(self._limits, voice=0)
+        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch, limits=limits)
+        self._check_room(engine)
+        self._base = base
+        return engine
+
+    def _check_room(self, engine: LocalEngine) -> None:
+        """Check that a request for a photo alone, and for all the variants that there may be, fits into the model."""
+        plainest = Task(Image.new("RGB", (300, 300)), Request(), (Decoding(self._max_new_tokens),) * MAX_VARIANTS)
+        try:
+            engine.fit(plainest)
+        except PromptTooLongError as error:
+            raise UserError(
+                f"A photo and a caption of {self._max_new_tokens} tokens do not fit into the context of {engine.version}; "
+                "lower SNAP2CAPTION_SERVING_MAX_NEW_TOKENS, or raise SNAP2CAPTION_SERVING_CACHE_TOKENS."
+            ) from error
+
+
+def _dtype(precision: str) -> str:
+    if precision in {"fp32", "bf16"}:
+        return {"fp32": "float32", "bf16": "bfloat16"}[precision]
+    return "bfloat16" if torch.cuda.is_available() else "float32"
