@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from snap2caption.decode_limits import BARE, END, MARKER, SCAN
 from snap2caption.formats import format_of
 from snap2caption.images import FORMATS
+from snap2caption.images.parts import BARE, END, MARKER, SCAN
 
 
 class Metadata(IntEnum):

@@ -7,13 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from snap2caption.errors import UserError
-from snap2caption.redaction import redact_url
-from snap2caption.settings import Settings
-
-_KINDS = "give file:///absolute/path, s3://bucket/prefix or swift://container/prefix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +71,6 @@ class ObjectStore(Protocol):
         ...
 
 
-def open_store(uri: str, patience: Patience = Patience()) -> ObjectStore:
-    """Return the store that *uri* names. Nothing is contacted before the first call; then *patience* says how long it may take.
-
-    Raises:
-        StoreError: the URI is not one of the three kinds, lacks its bucket, container or absolute path, or has parts that mean nothing
-            here: a user name, a port, a query, a fragment.
-    """
-    parts = _split(uri)
-    piece = Settings().store_piece_mib << 20
-    path = unquote(parts.path)
-    prefix = path.strip("/")
-    if parts.scheme == "file" and not parts.netloc and path.startswith("/"):
-        from snap2caption.store.file import FileStore
-
-        return FileStore(Path(path))
-    # Not a path that is walked: a store would take dots for a name, and a proxy before it may not.
-    is_key = not {".", ".."} & set(prefix.split("/"))
-    if parts.scheme == "s3" and parts.netloc and is_key:
-        from snap2caption.store.s3 import S3Store
-
-        return S3Store(parts.netloc, prefix, piece, patience)
-    if parts.scheme == "swift" and parts.netloc and is_key:
-        from snap2caption.store.swift import SwiftStore
-
-        return SwiftStore(parts.netloc, prefix, piece, patience)
-    raise StoreError(f"{uri!r} is not a store; {_KINDS}.")
-
-
 def check_key(key: str) -> str:
     """Return *key*, if it is one: some stores and proxies would walk dots, and folders do.
 
@@ -119,27 +86,3 @@ def write_uri(scheme: str, container: str, prefix: str) -> str:
     """Return the URI that `open_store` reads as *container* and *prefix*."""
     quoted = re.sub(r"[%?#\x00-\x20]", lambda match: f"%{ord(match[0]):02X}", prefix)
     return f"{scheme}://{container}/{quoted}".rstrip("/")
-
-
-def _split(uri: str) -> SplitResult:
-    """Split a URI, all of which must mean something: what is ignored would have two URIs name one place."""
-    try:
-        parts = urlsplit(uri)
-        login = parts.username is not None
-        port = parts.port is not None
-    except ValueError:
-        raise StoreError(f"{redact_url(uri)!r} is not a store; {_KINDS}.") from None
-    if login:
-        raise StoreError(
-            f"{uri!r} holds a user name; leave it out: credentials come from the variables of the store's own tools (AWS_*, OS_*, ST_*)."
-        )
-    if port:
-        raise StoreError(f"{uri!r} holds a port; leave it out: the server's address comes from AWS_ENDPOINT_URL.")
-    for character, name in (("#", "fragment"), ("?", "query")):
-        if character in uri:
-            raise StoreError(
-                f"{uri!r} has a {name}, which means nothing in a store; write %{ord(character):02X} for a {character} that is part of the name."
-            )
-    if re.search(r"[\x00-\x1f\x7f]", unquote(uri)):
-        raise StoreError(f"{uri!r} holds a control character; {_KINDS}.")
-    return parts

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("snap2caption", "etl", "training", "serving", "demo", "plugins", "dags", "benchmarks")
 
 STARTED = {
-    "snap2caption/isolation.py": "arguments by place, all of them ours but the photo's name, which is one of them",
+    "snap2caption/images/isolation.py": "arguments by place, all of them ours but the photo's name, which is one of them",
     "etl/aria2.py": "options of ours; URLs go by RPC",
     "plugins/operators/command.py": "operands behind `--` (tests/unit/plugins/operators/test_command_line.py)",
     "demo/run.py": "the photo's path behind `--` (tests/unit/demo/test_run.py)",

@@ -7,9 +7,8 @@ import pytest
 from hostile_photos import UPRIGHT, heif, oriented
 from PIL import Image
 
-from snap2caption import isolation
-from snap2caption.decode_limits import MAX_PARTS, MAX_SCANS
-from snap2caption.images import ImageError, decode, dimensions
+from snap2caption.images import ImageError, decode, dimensions, isolation
+from snap2caption.images.parts import MAX_PARTS, MAX_SCANS
 
 pytestmark = pytest.mark.unit
 

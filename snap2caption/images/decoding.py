@@ -1,4 +1,4 @@
-"""Decoding photos that strangers sent: within limits, upright, and without their metadata."""
+"""Image decoding with Pillow, in this process."""
 
 import io
 import struct
@@ -7,9 +7,9 @@ from collections.abc import Collection
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snap2caption.decode_limits import has_separate_scans, has_too_many_parts
-from snap2caption.errors import UserError
 from snap2caption.formats import TAKEN, format_of
+from snap2caption.images.errors import ImageError
+from snap2caption.images.parts import has_separate_scans, has_too_many_parts
 
 MAX_PIXELS = 50_000_000
 """The most pixels that are decoded of a photo. A JPEG that is to be shrunk is decoded at a half, quarter or eighth of its size."""
@@ -24,7 +24,7 @@ MAX_ASPECT = 20
 """The longer side over the shorter one. Image processors scale the shorter side to what the model sees: a line of one pixel would fill gigabytes."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-"""Decoded in this process; those in `snap2caption.isolation`, whose decoders have no limits of their own, are decoded in another."""
+"""Decoded in this process; those in `snap2caption.images.isolation`, whose decoders have no limits of their own, are decoded in another."""
 
 _COEFFICIENTS = 1 / 8
 """What each component of a pixel counts where libjpeg holds the whole photo's coefficients: 2 bytes, of the 16 that a decoded pixel takes at most."""
@@ -40,41 +40,8 @@ _DAMAGE = (
 Image.MAX_IMAGE_PIXELS = None
 
 
-class ImageError(UserError):
-    """The bytes are not a photo that we take; ``reason`` is a short word for counting."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Keep *reason* beside the message."""
-        super().__init__(message)
-        self.reason = reason
-
-
-def decode(
-    data: bytes, *, max_pixels: int = MAX_PIXELS, max_side: int | None = None, name: str = "The photo"
-) -> Image.Image:
-    """Decode a photo completely.
-
-    Args:
-        data: the encoded photo (JPEG, PNG, WebP, GIF, HEIC or AVIF; of an animation the first frame).
-        max_pixels: refuse a photo of which more would be decoded, before they are.
-        max_side: shrink a photo that is longer or higher than this many pixels; left out, photos keep their size.
-        name: what an error calls it.
-
-    Returns:
-        An RGB image, turned upright by its EXIF orientation or its container's, that carries no metadata.
-
-    Raises:
-        ImageError: with reason ``unreadable``, ``too_many_parts``, ``too_large``, ``too_narrow`` or ``truncated``.
-    """
-    from snap2caption.isolation import ISOLATED, decode_isolated
-
-    if format_of(data) in ISOLATED:
-        return decode_isolated(data, max_pixels, max_side, name)
-    return decode_here(data, FORMATS, max_pixels, max_side, name)
-
-
 def decode_here(data: bytes, formats: Collection[str], max_pixels: int, max_side: int | None, name: str) -> Image.Image:
-    """Decode a photo in one of *formats*, as Pillow calls them, in this process; otherwise as `decode`."""
+    """Decode a photo in one of *formats*, as Pillow calls them, in this process; otherwise as `snap2caption.images.decode`."""
     label = f"{name} ({format_of(data) or 'of no format that is known'})"
     _check_parts(data, label)
     try:
