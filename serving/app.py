@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from serving.captioning import server_sent_events as streaming
 from serving.captioning.captioner import Captioner, Rules
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import NOBODY, creator_of
@@ -18,7 +19,7 @@ from serving.engines.factory import make_loader
 from serving.feedback.routes import PATHS, Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import Desk, open_desk
-from serving.http import server_sent_events as streaming
+from serving.health import Health
 from serving.http.api_docs import document
 from serving.http.openapi import ALIASES, METRICS_ANSWERS, describe, problems
 from serving.http.paths import METRICS
@@ -27,11 +28,10 @@ from serving.http.requests import BODY, read_request
 from serving.http.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
 from serving.middleware.rate_limit import charge
 from serving.middleware.stack import protect
+from serving.middleware.tracing import trace
 from serving.models.manager import Models, Served
 from serving.models.trust import Trust
-from serving.observability.health import Health
 from serving.observability.metrics import VOICES_AWAY
-from serving.observability.tracing import trace
 from serving.scheduling.batcher import Batcher, Listener
 from serving.scheduling.thread_pools import PoolBusyError
 from serving.settings import ServingSettings

@@ -58,7 +58,7 @@ def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010,
     """Take feedback over HTTP, without a model, until stopped. Beyond this machine only from those who have a key."""
 
     def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":  # noqa: ARG001 - no model, no giving up
-        from serving.feedback.standalone import create_intake
+        from serving.feedback_app import create_intake
 
         return create_intake(settings)
 

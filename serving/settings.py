@@ -1,6 +1,7 @@
 """Settings of the service, from the environment (``SNAP2CAPTION_SERVING_*``)."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,7 +17,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from serving.captioning.token_budget import TokenLimits
 from snap2caption.errors import UserError
 from snap2caption.names import BaseName
 from snap2caption.settings import Settings
@@ -37,6 +37,18 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 def as_origin(scheme: str, host: str) -> str:
     """Return the origin of *host*, which may have a port, as browsers write it: without the port that goes without saying."""
     return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
+
+
+@dataclass(frozen=True)
+class TokenLimits:
+    """How much an engine takes on at once, in tokens."""
+
+    prefill: int = 2048
+    """Read at once, between two tokens of those that are written about."""
+    cache: int = 32_768
+    """Remembered of all that is read and written at a time: keys and values of every layer."""
+    voice: int = 1024
+    """Of a prompt, for captions to write like, even where the context has room for more: each costs time."""
 
 
 class ServingSettings(BaseSettings):

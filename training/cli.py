@@ -37,7 +37,7 @@ def train(
     recipe = load_recipe(config, overrides or [])
     settings = Settings()
     if dry_run:
-        from training.recipes.dry_run import make_plan
+        from training.planning.dry_run import make_plan
 
         plan = make_plan(recipe, settings)
         document = {"recipe": to_document(recipe), **to_document(plan)}

@@ -21,6 +21,7 @@ from training.data.samples import PROMPTED, CachedDataset, Selection, mix
 from training.data.stream import SampleStream
 from training.data.subset import subset
 from training.data.validation import check_data
+from training.distributed import Ranks, joined
 from training.evaluation.evaluate import conditions_of, evaluate
 from training.evaluation.report import REPORT, render_report
 from training.evaluation.sample_pictures import choose_rows, draw_grid
@@ -29,8 +30,7 @@ from training.fit.finetune import finetune, make_deterministic
 from training.fit.lora import adapter_parameters
 from training.fit.out_of_memory import evaluation_advice, explaining_shortage, training_advice
 from training.fit.progress import Report
-from training.launch.distributed import Ranks, joined
-from training.recipes.dry_run import check_model, imagined_collator
+from training.planning.dry_run import check_model, imagined_collator
 from training.recipes.fingerprint import fingerprint, settings_of_weights
 from training.recipes.recipe import Judging, Recipe
 from training.tracking.runs import (

@@ -16,10 +16,10 @@ from PIL.Image import Image
 from serving.captioning.moderation import ModerationAwayError, Moderator, load_moderator
 from serving.captioning.notices import Trouble, find_notices
 from serving.captioning.post_processing import alt_text, compose, drafts, plain
-from serving.captioning.token_budget import PromptTooLongError
 from serving.creators import NOBODY
 from serving.engines.base import Task
 from serving.engines.openai import EngineAwayError
+from serving.engines.token_budget import PromptTooLongError
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options, Part, Timing
 from serving.models.manager import Served

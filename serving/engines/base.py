@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+MAX_VARIANTS = 4
+"""Captions that a request may choose from."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One photo to write about: what is asked for, and a way of decoding for each variant. No two tasks are equal."""

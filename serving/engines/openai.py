@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 from PIL.Image import Image
 
-from serving.captioning.token_budget import PromptTooLongError, fit, longest_option
 from serving.engines.base import Event, Piece, Task, Written, describing, whole
+from serving.engines.token_budget import PromptTooLongError, fit, longest_option
 from snap2caption.characters import complete
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt

@@ -9,9 +9,9 @@ from fastapi import Request
 from serving.feedback.schemas import SAYS_SOMETHING, Submission, SubmissionBody
 from serving.http.forms import read_form
 from serving.http.openapi import form
+from serving.http.parsing import parsed
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64, explained, media_type, parse_json
-from serving.middleware.body_limits import parsed
 
 _IMAGE = "image"
 _LISTS = ("hashtags", "edited_hashtags")

@@ -9,8 +9,8 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from serving.http.parsing import parsed
 from serving.http.problems import ProblemError
-from serving.middleware.body_limits import parsed
 
 _MOST_PARTS = 100
 _LONGEST_FIELD = 64 * 1024

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from serving.http.paths import METRICS, OPEN
 from serving.http.problems import MEDIA_TYPE, ProblemBody
-from serving.middleware.authentication import KEY_HEADER
+
+KEY_HEADER = "X-API-Key"
 
 _REFERENCE = "#/components/schemas/{model}"
 

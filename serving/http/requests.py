@@ -13,9 +13,9 @@ from python_multipart.multipart import parse_options_header
 from serving.http.forms import read_form
 from serving.http.json_limits import check_shape
 from serving.http.openapi import form
+from serving.http.parsing import parsed
 from serving.http.problems import ProblemError
 from serving.http.schemas import MAX_PHOTOS, CaptionRequest, Options
-from serving.middleware.body_limits import parsed
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
+from serving.engines.base import MAX_VARIANTS
 from serving.models.trust import Reason
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags import unique
@@ -16,9 +17,6 @@ from snap2caption.tone import infer_tone
 
 MAX_PHOTOS = 10
 """Photos of one post."""
-
-MAX_VARIANTS = 4
-"""Captions that a request may choose from."""
 
 MAX_VOICE = 10
 """Captions to write like that a request may bring."""

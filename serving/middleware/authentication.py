@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.creators import NOBODY
+from serving.http.openapi import KEY_HEADER
 from serving.http.paths import METRICS, OPEN, route_path
 from serving.http.problems import ProblemError, refuse
 from serving.keys.keyring import Keyring
@@ -17,8 +18,6 @@ from serving.middleware.lockout import Lockout, peer_of
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
-
-KEY_HEADER = "X-API-Key"
 
 
 class KeyGuard:

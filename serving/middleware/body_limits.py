@@ -1,13 +1,11 @@
 """Request bodies: how large each may be, how fast it must arrive, how many are in memory; read without holding up the event loop."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from textwrap import shorten
-from typing import TypeVar
 
-from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,18 +14,12 @@ from serving.http.paths import route_path
 from serving.http.problems import ProblemError, refuse
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.content_coding import CODINGS, CodingError, Inflater
-from serving.scheduling.thread_pools import Pool
-
-_Found = TypeVar("_Found")
 
 SMALL = 64 * 1024
 """Bytes of a body that brings no photo. Such a one needs no room in the budget."""
 
 _WAIT = 5.0
 """Seconds that a body may wait for room."""
-
-_PARSERS = Pool("parsing", threads=2, waiting=10_000)
-"""Megabytes of JSON, base64 or forms would hold up everybody on the event loop; and each takes several times its size while it is parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +190,3 @@ def _declares_more(length: str, limit: int) -> bool:
 
 def _size(count: int) -> str:
     return f"{count // 2**20} MiB" if count >= 2**20 else f"{count // 2**10} KiB"
-
-
-async def parsed(request: Request, parse: Callable[[bytes], _Found]) -> _Found:
-    """Return what *parse* makes of the body, in a thread. The body is kept no longer.
-
-    Raises:
-        ProblemError: it can't be read.
-    """
-    pieces = [piece async for piece in request.stream()]
-    body = b"".join(pieces)
-    pieces.clear()
-    return await _PARSERS.run(parse, body)

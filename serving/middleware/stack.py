@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from fastapi import FastAPI
 
+from serving.http.openapi import KEY_HEADER
 from serving.http.problems import add_handlers
 from serving.keys.keyring import Keyring
-from serving.middleware.authentication import KEY_HEADER, KeyGuard
+from serving.middleware.authentication import KeyGuard
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.body_limits import BodyLimit, Pace
 from serving.middleware.cors import ProblemCORS

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from serving.captioning.token_budget import PromptTooLongError
 from serving.engines.base import Engine, Event, Piece, Task, Written
+from serving.engines.token_budget import PromptTooLongError
 from serving.models.manager import Served, probe
 from serving.observability.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
 from serving.scheduling.fair_queue import Turns

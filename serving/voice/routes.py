@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from serving.creators import creator_of
+from serving.http.parsing import parsed
 from serving.http.problems import ProblemError
 from serving.http.requests import media_type, parse_json
 from serving.http.schemas import Voice
-from serving.middleware.body_limits import parsed
 from serving.scheduling.thread_pools import Pool
 from serving.voice.repository import VoiceStore
 

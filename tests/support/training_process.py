@@ -45,8 +45,8 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
     from snap2caption.vlm import load
     from training.data.samples import CachedDataset, Selection
     from training.data.stream import SampleStream
+    from training.distributed import joined
     from training.fit.finetune import finetune
-    from training.launch.distributed import joined
     from training.recipes.recipe import parse_recipe
 
     parsed = parse_recipe(yaml.safe_load(recipe), "recipe")

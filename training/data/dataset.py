@@ -10,7 +10,7 @@ from training.data.collator import IGNORED, Batch, Encoded, EncodedCollator, Sam
 from training.data.samplers import share
 from training.data.samples import chunks
 from training.data.vision_features import cacheable, encode
-from training.launch.distributed import Ranks
+from training.distributed import Ranks
 from training.recipes.recipe import OptimiserSettings
 
 

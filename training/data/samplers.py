@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import Sampler
 
 from training.data.samples import chunks
-from training.launch.distributed import Ranks
+from training.distributed import Ranks
 
 Item = TypeVar("Item")
 

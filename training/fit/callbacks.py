@@ -11,7 +11,7 @@ import torch
 from transformers import TrainerCallback
 
 from snap2caption.errors import UserError
-from training.launch.distributed import Ranks
+from training.distributed import Ranks
 from training.recipes.recipe import OptimiserSettings
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 
 from snap2caption.errors import UserError
 from snap2caption.store import ObjectStore
-from training.launch.distributed import Ranks
+from training.distributed import Ranks
 
 COMPLETE = "complete"
 """The file that marks a checkpoint as wholly written."""

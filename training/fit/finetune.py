@@ -28,12 +28,12 @@ from training.data.samplers import EpochOrder
 from training.data.samples import evaluation_prompt, training_prompt
 from training.data.stream import ByPosition, SampleStream, StreamOrder
 from training.data.vision_features import check_image_tokens
+from training.distributed import ALONE, Ranks
 from training.fit.callbacks import StopEarly, StopOnSignal, best_step, is_over, measured
 from training.fit.checkpoints import Checkpoints
 from training.fit.lora import add_adapter
 from training.fit.progress import ProgressBar, Report, Reporter
 from training.fit.trainer import AnswerTrainer, MeasureAndSave, ReorderEpochs, is_measured, training_arguments
-from training.launch.distributed import ALONE, Ranks
 from training.recipes.recipe import OptimiserSettings, Recipe
 
 

@@ -14,10 +14,10 @@ from training.data.collator import Batch
 from training.data.dataset import Rows
 from training.data.samplers import EpochOrder, SharedBatches
 from training.data.stream import StreamOrder
+from training.distributed import Ranks
 from training.fit.callbacks import LOSS, StopAtDivergence, best_step, diverged
 from training.fit.checkpoints import Checkpoints
 from training.fit.loss import answer_loss, summed_answer_loss
-from training.launch.distributed import Ranks
 from training.recipes.recipe import OptimiserSettings, Recipe
 
 

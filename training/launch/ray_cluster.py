@@ -14,7 +14,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from snap2caption.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
 from snap2caption.settings import Settings
-from training.launch.distributed import PATIENCE, LostError, backends
+from training.distributed import PATIENCE, LostError, backends
 from training.recipes.recipe import Recipe
 
 QUIET = {

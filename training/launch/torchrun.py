@@ -16,7 +16,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from snap2caption.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
 from snap2caption.settings import Settings
-from training.launch.distributed import LostError
+from training.distributed import LostError
 from training.recipes.recipe import Recipe
 
 SAVING_SECONDS = 60

@@ -8,13 +8,14 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from serving.captioning.token_budget import PromptTooLongError, TokenLimits, fit, no_room
 from serving.engines.base import Event, Piece, Task, Written, describing, whole
 from serving.engines.local.chunked_prefill import Prefill
 from serving.engines.local.decoder import MakeBatch, Rows
 from serving.engines.local.dynamic_batch import Padded
 from serving.engines.local.sequence import Joining, Row
+from serving.engines.token_budget import PromptTooLongError, fit, no_room
 from serving.observability.metrics import PREFILL_TOKENS, STAGE
+from serving.settings import TokenLimits
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.vlm import VisionLanguageModel
 

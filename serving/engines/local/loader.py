@@ -6,13 +6,12 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from serving.captioning.token_budget import PromptTooLongError
-from serving.engines.base import Engine, Task
+from serving.engines.base import MAX_VARIANTS, Engine, Task
 from serving.engines.local.dynamic_batch import Padded
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.quantization import quantise
 from serving.engines.local.static_batch import Slots
-from serving.http.schemas import MAX_VARIANTS
+from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.model_card import read_card

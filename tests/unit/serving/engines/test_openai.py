@@ -8,10 +8,10 @@ import pytest
 from openai_server import Server, openai_server
 from PIL import Image
 
-from serving.captioning.token_budget import PromptTooLongError
 from serving.engines.base import Engine, Piece, Task, Written, write
 from serving.engines.factory import make_loader
 from serving.engines.openai import EngineAwayError
+from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
 from snap2caption.post import Post, Request
 from snap2caption.registry import ModelVersion

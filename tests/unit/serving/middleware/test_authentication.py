@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import Desk, open_desk
-from serving.feedback.standalone import build_intake
+from serving.feedback_app import build_intake
 from serving.models.manager import Served
 from serving.settings import ServingSettings
 

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import open_desk
-from serving.feedback.standalone import build_intake
+from serving.feedback_app import build_intake
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit

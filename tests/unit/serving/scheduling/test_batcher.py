@@ -5,8 +5,8 @@ import pytest
 from patience import LONGEST
 from PIL import Image
 
-from serving.captioning.token_budget import PromptTooLongError
 from serving.engines.base import Task
+from serving.engines.token_budget import PromptTooLongError
 from serving.models.manager import Served
 from serving.observability.metrics import MODEL_ERRORS
 from serving.scheduling.batcher import Batcher, Done, ExpiredError, NoModelError, QueueFullError

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from training.data.samplers import EpochOrder, SharedBatches
 from training.data.samples import chunks
-from training.launch.distributed import ALONE, Ranks
+from training.distributed import ALONE, Ranks
 
 pytestmark = pytest.mark.unit
 

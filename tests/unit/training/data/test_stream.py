@@ -18,7 +18,7 @@ from snap2caption.manifest import File, Manifest, Shard, Source, SplitSummary
 from training.data.samplers import SharedBatches
 from training.data.samples import CachedDataset, Selection
 from training.data.stream import ByPosition, SampleStream, StreamOrder
-from training.launch.distributed import Ranks
+from training.distributed import Ranks
 
 pytestmark = [
     pytest.mark.unit,

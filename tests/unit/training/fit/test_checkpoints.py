@@ -7,8 +7,8 @@ import pytest
 
 from snap2caption.errors import UserError
 from snap2caption.store import open_store
+from training.distributed import ALONE, Ranks
 from training.fit.checkpoints import COMPLETE, STATE, Checkpoints
-from training.launch.distributed import ALONE, Ranks
 
 pytestmark = pytest.mark.unit
 

@@ -16,7 +16,7 @@ from training.data.samples import CachedDataset, Selection, mixed_in, training_p
 from training.data.validation import check_data
 from training.data.vision_features import GIB
 from training.fit.trainer import is_measured
-from training.recipes.estimate import Batch, ImaginedModel, measure_throughput
+from training.planning.estimate import Batch, ImaginedModel, measure_throughput
 from training.recipes.recipe import Recipe
 
 MEASURED_SAMPLES = 32

@@ -9,12 +9,12 @@ import regex as re
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
-from serving.captioning.token_budget import PromptTooLongError, TokenLimits
 from serving.engines.base import Task, Written, write
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
 from serving.engines.local.static_batch import Slots
-from serving.settings import ServingSettings
+from serving.engines.token_budget import PromptTooLongError
+from serving.settings import ServingSettings, TokenLimits
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, build_prompt
 from snap2caption.registry import ModelVersion

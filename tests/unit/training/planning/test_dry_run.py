@@ -14,8 +14,8 @@ from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.vlm import load, load_config
 from training.fit.lora import add_adapter, trainable_parameters
-from training.recipes.dry_run import check_model, make_plan
-from training.recipes.estimate import Batch, ImaginedModel, measure_throughput
+from training.planning.dry_run import check_model, make_plan
+from training.planning.estimate import Batch, ImaginedModel, measure_throughput
 from training.recipes.recipe import Recipe
 
 # Jinja, about the `<\s>` of LLaVA 1.6's template.

@@ -1,7 +1,7 @@
 """The token budget of a prompt: what a creator asks for must fit beside the photo and the answer into what the model reads."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from snap2caption.cutting import cut
@@ -10,18 +10,6 @@ from snap2caption.post import Request, build_prompt
 
 _FREE = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
 """The parts of a request that are as long as their creator likes, and the options that they come from. The voice is apart: it is shortened."""
-
-
-@dataclass(frozen=True)
-class TokenLimits:
-    """How much an engine takes on at once, in tokens."""
-
-    prefill: int = 2048
-    """Read at once, between two tokens of those that are written about."""
-    cache: int = 32_768
-    """Remembered of all that is read and written at a time: keys and values of every layer."""
-    voice: int = 1024
-    """Of a prompt, for captions to write like, even where the context has room for more: each costs time."""
 
 
 class PromptTooLongError(UserError):

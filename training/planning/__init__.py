@@ -1,0 +1,1 @@
+"""Planning: dry runs, and estimates of memory and time."""
