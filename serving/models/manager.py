@@ -67,8 +67,9 @@ class _Refused:
         self._until = time.monotonic() + wait
 
     def holds(self, version: ModelVersion) -> bool:
-        """Whether it is too early to try *version* again."""
-        return version == self.version and time.monotonic() < self._until
+        """Whether it is too early to try *version* again. One that was signed since is tried at once."""
+        signed = self.version is not None and version.signature != self.version.signature
+        return version == self.version and not signed and time.monotonic() < self._until
 
 
 class Models:

@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import ValidationError
+from signing_keys import write_keys
 
 from serving.models.trust import DistrustedError, Reason, Trust
 from serving.settings import ServingSettings
@@ -17,16 +16,6 @@ from snap2caption.registry import ModelVersion
 from snap2caption.signatures import SignatureError, sign, verify
 
 pytestmark = pytest.mark.unit
-
-
-def write_keys(folder: Path, name: str) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
-    plain = serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, spki))
-    return private, public
 
 
 class Signed:
