@@ -17,7 +17,7 @@ EXAMPLES = os.environ.get("FUZZ_EXAMPLES")
 
 PHASES = "examples,coverage,fuzzing,stateful" if EXAMPLES else "examples,fuzzing,stateful"
 
-TESTS = Path(__file__).parents[2]
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
 def test_the_description_is_true(guarded: DemoService, tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_the_description_is_true(guarded: DemoService, tmp_path: Path) -> None:
         *("--checks", "all", "--exclude-checks", "negative_data_rejection,positive_data_acceptance"),
         *("--continue-on-failure", "--request-timeout", str(patience.LONGEST)),
     ]
-    environment = os.environ | {"PYTHONPATH": str(TESTS), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
+    environment = os.environ | {"PYTHONPATH": str(SUPPORT), "SCHEMATHESIS_HOOKS": "schemathesis_hooks"}
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     print(run.stdout[-600:])
     assert run.returncode == 0, run.stdout + run.stderr
