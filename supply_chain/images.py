@@ -17,9 +17,13 @@ MANIFESTS = ", ".join(
     )
 )
 NAMED = re.compile(
-    r"^\s*(?:ARG\s+BASE=|FROM\s+|-?\s*image:\s*)[\"']?(?P<image>[^\s\"'$]+)", re.MULTILINE | re.IGNORECASE
+    r"""(?:^\s*(?:ARG\s+(?P<variable>\w+)=|FROM\s+(?:--\S+\s+)*|COPY\s+(?:--\S+\s+)*?--from=|-?\s*image:\s*)|--mount=\S*?\bfrom=)
+    ["']?(?:\$\{\w+:?-)?(?P<image>[^\s"',$}]+)""",
+    re.MULTILINE | re.IGNORECASE | re.VERBOSE,
 )
-"""An image that a Dockerfile or a Compose file names; not one that a variable does."""
+"""An image that a Dockerfile or a Compose file names, or the default of a variable that may name one."""
+CHOSEN = re.compile(r"^\s*FROM\s[^\n]*?\$\{?(\w+)", re.MULTILINE | re.IGNORECASE)
+"""A variable that names an image of a Dockerfile."""
 FILES = ("Dockerfile*", "*compose*.yml", "*compose*.yaml")
 OURS = "snap2caption-"
 """How the images begin that are built here."""
@@ -103,9 +107,14 @@ def _files(root: Path) -> list[Path]:
 
 
 def _named(text: str) -> list[str]:
-    stages = {"scratch", *re.findall(r"\bAS\s+(\S+)", text, re.IGNORECASE)}
-    found = [match["image"] for match in NAMED.finditer(text)]
-    return [image for image in found if image not in stages and not image.startswith(OURS)]
+    text = text.replace("\\\n", " ")
+    stages = {"scratch", *(name.lower() for name in re.findall(r"\bAS\s+(\S+)", text, re.IGNORECASE))}
+    chosen = {None, *CHOSEN.findall(text)}
+    found = [match["image"] for match in NAMED.finditer(text) if match["variable"] in chosen]
+    # A stage may go by its number, too.
+    return [
+        image for image in found if image.lower() not in stages and not image.isdigit() and not image.startswith(OURS)
+    ]
 
 
 def pin(root: Path, client: httpx.Client) -> list[Image]:
@@ -155,5 +164,9 @@ def _token(refusal: httpx.Response, client: httpx.Client) -> str:
     asked = dict(re.findall(r'(\w+)="([^"]*)"', refusal.headers.get("WWW-Authenticate", "")))
     if "realm" not in asked:
         raise ImageError(f"{refusal.url.host} asks for a log-in of a kind that is not known here.")
-    answer = client.get(asked.pop("realm"), params=asked).raise_for_status().json()
-    return str(answer.get("token") or answer.get("access_token"))
+    answer = client.get(asked.pop("realm"), params=asked).raise_for_status()
+    try:
+        given = answer.json()
+        return str(given.get("token") or given["access_token"])
+    except (ValueError, AttributeError, KeyError) as error:
+        raise ImageError(f"{answer.url.host} gave no token for {refusal.url.host}; try again later.") from error

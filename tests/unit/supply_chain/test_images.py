@@ -23,7 +23,7 @@ DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
 
 def manifest(request: Request) -> Response:
     if request.headers.get("Authorization") != "Bearer of-library/base":
-        realm = request.url_for("token")
+        realm = request.url_for("page" if request.path_params["tag"] == "tokenless" else "token")
         return Response(status_code=401, headers={"WWW-Authenticate": f'Bearer realm="{realm}",scope="library/base"'})
     assert "application/vnd.oci.image.index.v1+json" in request.headers["Accept"]
     if request.path_params["tag"] == "gone":
@@ -36,12 +36,15 @@ def token(request: Request) -> Response:
     return JSONResponse({"token": f"of-{request.query_params['scope']}"})
 
 
+def page(_: Request) -> Response:
+    return Response("<p>Under maintenance.</p>", media_type="text/html")
+
+
 @pytest.fixture(scope="module")
 def registry() -> Iterator[str]:
     """The host and port of a registry that has ``library/base``."""
-    with listening(
-        Starlette(routes=[Route("/v2/library/base/manifests/{tag}", manifest), Route("/token", token)])
-    ) as url:
+    routes = [Route("/v2/library/base/manifests/{tag}", manifest), Route("/token", token), Route("/page", page)]
+    with listening(Starlette(routes=routes)) as url:
         yield url.removeprefix("http://").strip("/")
 
 
@@ -67,7 +70,10 @@ def test_a_tag_becomes_a_digest_wherever_it_is_named(registry: str, tmp_path: Pa
     assert disagreements(tmp_path) == []
 
 
-@pytest.mark.parametrize(("tag", "told"), [("gone", "404"), ("false", "another digest than its content")])
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [("gone", "404"), ("false", "another digest than its content"), ("tokenless", "gave no token")],
+)
 def test_what_a_registry_does_not_give_is_written_nowhere(registry: str, tmp_path: Path, tag: str, told: str) -> None:
     image = f"{registry}/library/base:{tag}"
     write_project(tmp_path, image)
@@ -110,6 +116,29 @@ def test_an_image_that_is_not_listed_is_told(tmp_path: Path, other: str) -> None
     (tmp_path / "compose.yaml").write_text(f"services:\n  store:\n    image: {other}\n")
     (sentence,) = disagreements(tmp_path)
     assert sentence.startswith(f"compose.yaml names {other}, which images.txt does not have")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("FROM --platform=linux/amd64 base:1.3 AS other", "base:1.3"),
+        ("FROM \\\n    base:1.3", "base:1.3"),
+        ("FROM ${OTHER:-base:1.3}", "base:1.3"),
+        ("ARG OTHER=base:1.3\nFROM $OTHER", "base:1.3"),
+        ("COPY --from=base:1.3 /bin/sh /bin/sh", "base:1.3"),
+        ("COPY --chown=10001 --from=base:1.3 /bin/sh /bin/sh", "base:1.3"),
+        ("RUN --mount=type=bind,from=base:1.3,target=/mnt true", "base:1.3"),
+        ("COPY --from=BUILD /opt /opt", None),
+        ("COPY --from=0 /opt /opt", None),
+        ("ARG TORCH=cpu\nRUN install torch-${TORCH}", None),
+    ],
+)
+def test_an_image_is_found_however_a_dockerfile_names_it(tmp_path: Path, line: str, named: str | None) -> None:
+    write_project(tmp_path, "base:1.2")
+    with (tmp_path / "serving" / "Dockerfile").open("a") as dockerfile:
+        dockerfile.write(f"{line}\n")
+    told = [f"serving/Dockerfile names {named}, which images.txt does not have; add it there, by tag and digest."]
+    assert disagreements(tmp_path) == (told if named else [])
 
 
 def test_the_projects_images_are_listed_with_their_tags() -> None:
