@@ -2,7 +2,6 @@
 
 import datetime as dt
 import ipaddress
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from demo.stack.ports import HOST
+from demo.stack.secret_files import write_secret
 
 _LIFE = dt.timedelta(days=3650)
 
@@ -46,15 +46,7 @@ def self_signed(folder: Path, name: str) -> Certificate:
             .sign(key, hashes.SHA256())
         )
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-        _write(found.key, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+        write_secret(found.key, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
         # The certificate last: where it is, its key is.
-        _write(found.certificate, certificate.public_bytes(pem))
+        write_secret(found.certificate, certificate.public_bytes(pem))
     return found
-
-
-def _write(path: Path, content: bytes) -> None:
-    draft = path.with_suffix(f"{path.suffix}.draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    draft.replace(path)

@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 from demo.stack.leftovers import MARK, end_leftovers
 from demo.stack.ownership import owned
 from demo.stack.ports import Ports
+from demo.stack.secret_files import write_secret
 from demo.stack.service import Job, ProcessError, Running, Service, check_port, wait_until_ready
 from demo.stack.services.airflow import AirflowAccess, airflow, store_connection
 from demo.stack.services.label_studio import LabelStudioAccess, label_studio, label_studio_webhook
@@ -106,8 +107,7 @@ class Stack:
             check_port(service)
             for path, content in service.files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch(mode=0o600)
-                path.write_text(content)
+                write_secret(path, content.encode())
         wait_until_ready([(service, self.run(service)) for service in services])
 
     def run(self, job: Job) -> Running:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demo.stack.ports import HOST, Ports
+from demo.stack.secret_files import keep_secrets
 from demo.stack.service import Service
 from snap2caption.settings import ROOT
 
@@ -34,7 +34,7 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = ports.get("airflow")
     url = f"http://{HOST}:{port}"
-    secret = _secrets(home / "secrets.json")
+    secret = keep_secrets(home / "secrets.json", ("api", "jwt", "password", "webhook"), 32)
     settings = {
         "CORE__DAGS_FOLDER": str(ROOT / "dags"),
         # Airflow imports every file of that folder under its bare name, which would hide our packages; ours is an entry point.
@@ -94,14 +94,3 @@ def store_connection(client: Mapping[str, str]) -> dict[str, str]:
         "extra": {"endpoint_url": client["AWS_ENDPOINT_URL"], "region_name": client["AWS_DEFAULT_REGION"]},
     }
     return {"AIRFLOW_CONN_SNAP2CAPTION_STORE": json.dumps(connection)}
-
-
-def _secrets(file: Path) -> dict[str, str]:
-    """Return Airflow's secrets, made once for a state folder; those that one from before lacks are added."""
-    found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
-    missing = {name for name in ("api", "jwt", "password", "webhook") if name not in found}
-    if missing:
-        file.touch(mode=0o600)
-        found |= {name: secrets.token_hex(32) for name in missing}
-        file.write_text(json.dumps(found))
-    return found

@@ -1,8 +1,6 @@
 """Label Studio on SQLite, from an environment of its own: it pins other versions than ours."""
 
-import json
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Mapping
@@ -11,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from demo.stack.ports import HOST, Ports
+from demo.stack.secret_files import keep_secrets
 from demo.stack.service import Service
 from demo.stack.services.airflow import WEBHOOK_USER, AirflowAccess
 from snap2caption.errors import UserError
@@ -66,7 +65,8 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
         draft.replace(database)
     port = ports.get("label-studio")
     url = f"http://{HOST}:{port}"
-    secret = _secrets(data / "secrets.json")
+    # Its database outlives the server. A token of Label Studio's has 40 digits.
+    secret = keep_secrets(data / "secrets.json", ("password", "token", "webhook"), 20)
     settings = {
         "BASE_DATA_DIR": str(data),
         "HOST": url,
@@ -129,13 +129,3 @@ def _find_environment() -> Path:
     if not (home / _MIGRATED / _DATABASE).is_file():
         raise UserError("Label Studio's server is not installed; run `make label-studio`.")
     return home
-
-
-def _secrets(file: Path) -> dict[str, str]:
-    """Return the password, the token and the webhook's secret, made once for a state folder: the database outlives the server."""
-    if not file.exists():
-        file.touch(mode=0o600)
-        # A token of Label Studio's has 40 digits.
-        file.write_text(json.dumps({name: secrets.token_hex(20) for name in ("password", "token", "webhook")}))
-    found: dict[str, str] = json.loads(file.read_text())
-    return found

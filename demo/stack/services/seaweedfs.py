@@ -9,6 +9,7 @@ from pathlib import Path
 
 from demo.stack.certificate import Certificate, self_signed
 from demo.stack.ports import HOST, Ports
+from demo.stack.secret_files import write_secret
 from demo.stack.service import Service
 from snap2caption.errors import UserError
 
@@ -106,11 +107,9 @@ def _find_binary() -> str:
 
 def _keys(file: Path) -> tuple[str, str, str]:
     """Return the access keys and the console's password, made once for a state folder: the data outlives the server."""
-    lines = file.read_text().split() if file.exists() else [secrets.token_hex(10), secrets.token_hex(20)]
-    if len(lines) < 3:  # a state folder from before the console had a password
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        lines = [*lines, secrets.token_hex(16)]
-        file.write_text("".join(f"{line}\n" for line in lines))
+    lines = file.read_text().split() if file.exists() else []
+    if len(lines) < 3:  # in a state folder from before the console had a password there are two
+        lines += [secrets.token_hex(length) for length in (10, 20, 16)[len(lines) :]]
+        write_secret(file, "".join(f"{line}\n" for line in lines).encode())
     access, secret, password = lines
     return access, secret, password

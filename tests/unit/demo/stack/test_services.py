@@ -36,6 +36,13 @@ def test_keys_from_before_the_console_had_a_password_are_kept(tmp_path: Path) ->
     assert (client["AWS_ACCESS_KEY_ID"], client["AWS_SECRET_ACCESS_KEY"]) == ("access", "secret")
 
 
+def test_keys_that_an_earlier_version_was_killed_before_it_wrote_are_made(tmp_path: Path) -> None:
+    (tmp_path / "seaweedfs.keys").touch()
+    _, client, console = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    assert [len(one) for one in (client["AWS_ACCESS_KEY_ID"], client["AWS_SECRET_ACCESS_KEY"])] == [20, 40]
+    assert len(console.password) == 32
+
+
 def test_airflow_keeps_its_password_and_gets_its_clients_environment(tmp_path: Path) -> None:
     service, access = airflow(tmp_path, Ports(tmp_path / "ports.json"), {"AWS_ENDPOINT_URL": "http://s3"})
     _, again = airflow(tmp_path, Ports(tmp_path / "ports.json"), {})
