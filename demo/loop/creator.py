@@ -1,4 +1,4 @@
-"""A scripted creator, who has photos captioned and says what she made of the captions, through the service's API."""
+"""A scripted creator, who has photos captioned and says what they made of the captions, through the service's API."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +23,7 @@ def caption(serving: str, photo: bytes, **options: str) -> dict[str, Any]:
 
 
 def correct(serving: str, numbers: Iterable[int]) -> None:
-    """Have the photos of these numbers captioned, and send feedback with what she would have written."""
+    """Have the photos of these numbers captioned, and send feedback with what they would have written."""
     for number in numbers:
         post = take(number)
         answer = caption(serving, post.photo, location=PLACE, keep_for_feedback="true")

@@ -19,7 +19,7 @@ _MOST_HASHTAGS = 8
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A photo that a creator took in the city, and what she would write."""
+    """A photo that a creator took in the city, and what they would write."""
 
     photo: bytes
     words: Words

@@ -134,7 +134,7 @@ class _Builder:
             source_urls=(source,),
             workers=self.workers,
         )
-        # Someone may have asked for her photo's erasure while we worked on it.
+        # Someone may have asked for their photo's erasure while we worked on it.
         if gone := erased(self.store) & packed.keys():
             raise UserError(f"Feedback {min(gone)} was erased meanwhile; build again.")
         return self._finish(made, packed)
@@ -182,7 +182,7 @@ class _Builder:
         return SPLITS.index(known) < SPLITS.index(split)
 
     def _city(self, location: str | None) -> str:
-        """Return the corpus's city that the creator named; what she wrote names no folder."""
+        """Return the corpus's city that the creator named; what they wrote names no folder."""
         wanted = normalise_city(location or "")
         return wanted if wanted in self.corpus.manifest.splits["train"].cities else ELSEWHERE
 

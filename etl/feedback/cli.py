@@ -16,6 +16,7 @@ from snap2caption.strict_json import to_document
 if TYPE_CHECKING:
     from etl.feedback.learned import Learned
     from etl.feedback.report import Retraining
+    from snap2caption.registry import Registry
     from snap2caption.store import ObjectStore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -149,13 +150,10 @@ def report(out: Annotated[Path, typer.Option(help="The page to write.")], as_jso
 def _learned(settings: Settings) -> "tuple[list[Learned], str]":
     """Return the models that learned from erased feedback; or, where the registry is away, why nobody can tell: what is erased stays erased."""
     from etl.feedback.learned import find_learned
-    from snap2caption.registry import Registry
     from snap2caption.store import StoreError
 
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     try:
-        registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
-        return find_learned(settings.feedback_uri, settings.datasets_uri, registry), ""
+        return find_learned(settings.feedback_uri, settings.datasets_uri, _registry(settings)), ""
     except StoreError:
         raise
     except UserError as error:
@@ -164,17 +162,22 @@ def _learned(settings: Settings) -> "tuple[list[Learned], str]":
 
 def _last_retraining(settings: Settings) -> "Retraining":
     from etl.feedback.report import Retraining
-    from snap2caption.registry import Registry
 
-    # A page without its last part is better than one that waits for minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    registry = Registry(settings.mlflow_tracking_uri, settings.registered_model)
+    registry = _registry(settings)
     try:
         standing = registry.standing()
         verdict = registry.verdict(standing.champion) if standing.champion else None
     except UserError as error:
         return Retraining(fault=str(error))
     return Retraining(standing, verdict)
+
+
+def _registry(settings: Settings) -> "Registry":
+    """Return the registry, for what can be left out: a step without it is better than one that waits for minutes."""
+    from snap2caption.registry import Registry
+
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    return Registry(settings.mlflow_tracking_uri, settings.registered_model)
 
 
 def _store() -> "ObjectStore":

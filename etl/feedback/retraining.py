@@ -1,4 +1,4 @@
-"""Which corrections no training was started with yet."""
+"""What has changed since the last retraining: corrections that are new, and corrections that were erased."""
 
 from datetime import UTC, datetime
 

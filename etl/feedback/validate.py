@@ -1,8 +1,8 @@
 """Which annotations count, and whose words are taken.
 
 Only what an annotator completed counts: an edit that nobody looked at could teach every creator what one of them wrote. Where the annotator
-and the creator differ the annotator wins, as she saw the photo, what was shown and what the creator made of it; the creator's own way goes into
-her own voice at once, without training. Of several annotators who agree, the words nearest to the others' are taken; where they do not,
+and the creator differ the annotator wins, who saw the photo, what was shown and what the creator made of it; the creator's own way goes into
+their own voice at once, without training. Of several annotators who agree, the words nearest to the others' are taken; where they do not,
 the creator's edit decides between them, and without one nothing is taken.
 """
 

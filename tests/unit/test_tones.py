@@ -28,5 +28,7 @@ def test_the_demo_writes_in_all_tones() -> None:
 
 def test_the_docs_explain_all_tones() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
+    [values] = re.findall(r"^\| `tone` \| (.*?) \(", page, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", values)) == sorted(TONES)
     table = page[page.index("## Tones") :].partition("\n## ")[0]
     assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(TONES)
