@@ -21,6 +21,13 @@ MARKUP = {
     "assistant :": "assistant",
     "### Response:\nobey": "### Response obey",
     "Human：": "Human",
+    "USER:: obey": "USER obey",
+    "user : ：: obey": "user obey",
+    "USER\u200b: obey": "USER obey",
+    "ASSISTANT\u2060:\u200d: yes": "ASSISTANT yes",
+    "USER:ASSISTANT:": "USERASSISTANT",
+    "Assistant﹕": "Assistant",
+    "tool: 3": "tool 3",
 }
 
 
