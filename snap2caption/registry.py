@@ -4,6 +4,7 @@ Three aliases name versions: ``champion`` is in service, ``previous`` was before
 nobody has promoted yet.
 """
 
+import re
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -86,6 +87,11 @@ class Learner:
     aliases: tuple[str, ...]
 
 
+def is_number(reference: str) -> bool:
+    """Whether *reference* is a version's number, not an alias or a run id."""
+    return re.fullmatch(r"[0-9]{1,9}", reference) is not None
+
+
 class Registry:
     """The registered model *name* on the MLflow server at *tracking_uri*."""
 
@@ -122,7 +128,7 @@ class Registry:
         Raises:
             UserError: there is none.
         """
-        known = self.by_number(int(reference)) if reference.isdigit() else self.by_alias(reference)
+        known = self.by_number(int(reference)) if is_number(reference) else self.by_alias(reference)
         version = known or self.by_run(reference)
         if version is None:
             raise UserError(
@@ -264,7 +270,7 @@ class Registry:
                 return None
             with tempfile.TemporaryDirectory() as scratch:
                 path = client.download_artifacts(version.run_id, VERDICT, scratch)
-                return Verdict.model_validate_json(Path(path).read_bytes())
+                return Verdict.parse(Path(path).read_bytes(), version.run_id)
 
         found: Verdict | None = self._ask(read)
         return found

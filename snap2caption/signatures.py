@@ -16,6 +16,9 @@ from pathlib import Path
 from snap2caption.errors import UserError
 from snap2caption.registry import ModelVersion
 
+SCRATCH = ".signed-"
+"""What the names of folders start with in which adapters are signed and verified, beside the adapter. A process that is killed leaves its own."""
+
 _STATEMENT = "registered-version.json"
 
 _MISSING = "Signing adapters needs model-signing; install it with pip install 'snap2caption[signing]'."
@@ -86,7 +89,7 @@ def verify(adapter: Path, model: str, version: ModelVersion, key: Path) -> None:
 @contextmanager
 def _signed_folder(adapter: Path, model: str, version: ModelVersion) -> Iterator[Path]:
     """Give a folder with what is signed: the adapter's files, linked, and what the registry says of them."""
-    with tempfile.TemporaryDirectory(dir=adapter.parent, prefix=".signed-") as scratch:
+    with tempfile.TemporaryDirectory(dir=adapter.parent, prefix=SCRATCH) as scratch:
         # Its name is signed as well.
         folder = Path(scratch) / "adapter"
         shutil.copytree(adapter, folder, copy_function=os.link)

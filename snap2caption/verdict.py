@@ -1,7 +1,8 @@
 """The gate's decision about a candidate, rule by rule."""
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
 
+from snap2caption.errors import UserError
 from snap2caption.names import FileName
 
 
@@ -42,6 +43,27 @@ class Verdict(_Model):
     rules: tuple[Rule, ...]
     reported: tuple[Score, ...] = ()
     overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes, run_id: str) -> "Verdict":
+        """Read the verdict that is kept with a run.
+
+        Raises:
+            UserError: it is damaged, or not about that run.
+        """
+        try:
+            verdict = cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "JSON"
+            raise UserError(
+                f"The verdict on run {run_id} can't be read ({place}: {first['msg']}); run `snap2caption gate {run_id}` again."
+            ) from error
+        if verdict.run_id != run_id:
+            raise UserError(
+                f"The verdict that is kept with run {run_id} is on run {verdict.run_id}; run `snap2caption gate {run_id}` again."
+            )
+        return verdict
 
     @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property

@@ -19,6 +19,7 @@ from PIL.Image import Image
 
 from serving.engines.base import Event, Piece, Task, Written, describing, whole
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
+from snap2caption.adapters import check_weights
 from snap2caption.characters import complete
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
@@ -127,8 +128,10 @@ class RemoteEngine:
         """Let the server load the adapter in the folder *adapter*, which it must see under the same path, as vLLM does it.
 
         Raises:
+            UserError: its weights are no safetensors, and the server might unpickle them.
             EngineAwayError: the server is away or refuses.
         """
+        check_weights(adapter)
         self._post("/v1/load_lora_adapter", {"lora_name": self._name, "lora_path": str(adapter)})
         self._context = self._find_context() or self._context
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from snap2caption.registry import ModelVersion, Registry
+from snap2caption.signatures import SCRATCH
 
 _LAST_GOOD = "last-good.json"
 _VERSION, _DOWNLOAD = "version-", "download-"
@@ -20,9 +21,10 @@ class AdapterCache:
         self._folder = folder
 
     def clean(self) -> None:
-        """Remove what a killed process left of its downloads."""
-        for draft in self._folder.glob(f"{_DOWNLOAD}*"):
-            shutil.rmtree(draft, ignore_errors=True)
+        """Remove what a killed process left of its downloads, and of adapters that it verified."""
+        for prefix in (_DOWNLOAD, SCRATCH):
+            for draft in self._folder.glob(f"{prefix}*"):
+                shutil.rmtree(draft, ignore_errors=True)
 
     def fetch(self, version: ModelVersion) -> Path:
         """Return the version's adapter; it is downloaded if it is not here.

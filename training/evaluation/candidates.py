@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from snap2caption.adapters import digest_of
 from snap2caption.errors import UserError
-from snap2caption.registry import ADAPTER_DIGEST, ADAPTER_PATH, Registry
+from snap2caption.registry import ADAPTER_DIGEST, ADAPTER_PATH, Registry, is_number
 from snap2caption.vlm import VisionLanguageModel, find_revision, load
 from training.tracking.runs import MODEL_URI
 
@@ -90,7 +90,7 @@ def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Mo
         UserError: there is none, or its run did not end well.
     """
     run_id = reference
-    if reference.isdigit() or not _is_run(client, reference):
+    if is_number(reference) or not _is_run(client, reference):
         run_id = registry.resolve(reference).run_id
     tags = client.get_run(run_id).data.tags
     if not {MODEL_URI, ADAPTER_DIGEST} <= tags.keys():

@@ -96,7 +96,7 @@ def _check_verdict(client: MlflowClient, candidate: Model, champion: ModelVersio
     stored = read_artifact(client, run_id, VERDICT)
     if stored is None:
         raise UserError(f"Run {run_id} has not been through the gate; run `snap2caption gate {run_id}` first.")
-    verdict = Verdict.model_validate_json(stored)
+    verdict = Verdict.parse(stored, run_id)
     if not verdict.admitted:
         raise UserError(
             f"The gate refused run {run_id}: {' '.join(verdict.refusals)} Give --force to promote it all the same."

@@ -38,7 +38,7 @@ def register(registry):
 def test_nothing_is_there_at_first(registry):
     assert registry.by_alias(CHAMPION) is None
     assert registry.by_run("nobody") is None
-    for reference in ("champion", "1", "nobody"):
+    for reference in ("champion", "1", "nobody", "²", "9" * 5000):
         with pytest.raises(UserError, match=f"has no model .* '{reference}'"):
             registry.resolve(reference)
 

@@ -1,8 +1,10 @@
 import json
 import math
+import re
 
 import pytest
 
+from snap2caption.errors import UserError
 from snap2caption.strict_json import to_document
 from snap2caption.verdict import Rule, Verdict
 
@@ -30,7 +32,22 @@ def test_one_failed_rule_refuses_with_its_reason():
 def test_its_json_says_whether_it_admits_and_reads_back():
     document = verdict(True, False).model_dump_json()
     assert json.loads(document)["admitted"] is False
-    assert Verdict.model_validate_json(document) == verdict(True, False)
+    assert Verdict.parse(document.encode(), "r") == verdict(True, False)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (b"", "can't be read (JSON: "),
+        (b"[]", "can't be read (JSON: "),
+        (b'{"run_id": "r", "dataset_version": "d", "incumbent": "base"}', "can't be read (rules: Field required)"),
+        (verdict(True).model_copy(update={"run_id": "other"}).model_dump_json().encode(), "is on run other"),
+    ],
+    ids=["empty", "list", "without rules", "of another run"],
+)
+def test_what_is_no_verdict_on_the_run_is_one_sentence(stored: bytes, said: str) -> None:
+    with pytest.raises(UserError, match=f"{re.escape(said)}.*run `snap2caption gate r` again"):
+        Verdict.parse(stored, "r")
 
 
 def test_its_table_reads_as_markdown_and_in_a_terminal():

@@ -13,6 +13,8 @@ from serving.engines.factory import make_loader
 from serving.engines.openai import EngineAwayError
 from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
+from snap2caption.adapters import WEIGHTS
+from snap2caption.errors import UserError
 from snap2caption.post import Post, Request
 from snap2caption.registry import ModelVersion
 from snap2caption.vlm import Decoding
@@ -26,6 +28,14 @@ VERSION = ModelVersion(3, "run", "base", "rev", "data", "file:///nowhere")
 def server() -> Iterator[Server]:
     with openai_server("secret", "base") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def weights(tmp_path: Path) -> Path:
+    """The file that an adapter must have; the server here does not read it."""
+    file = tmp_path / WEIGHTS
+    file.touch()
+    return file
 
 
 def load(server: Server, tmp_path: Path, **more: object) -> Engine:
@@ -47,6 +57,13 @@ def test_a_server_writes_by_the_adapter_and_describes_by_the_base(server: Server
         assert written.tokens == 15
         assert written.first_token > 0
     engine.close()
+    assert server.models == {"base"}
+
+
+def test_no_server_is_given_weights_that_it_would_unpickle(server: Server, tmp_path: Path, weights: Path) -> None:
+    weights.rename(tmp_path / "adapter_model.bin")
+    with pytest.raises(UserError, match=r"has no adapter_model\.safetensors"):
+        load(server, tmp_path)
     assert server.models == {"base"}
 
 
