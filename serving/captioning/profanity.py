@@ -3,18 +3,19 @@
 Whole words are compared, also with letters exchanged (``sh1t``) or spaced (``f u c k``), so Scunthorpe, Cockfosters and Penistone pass.
 """
 
-import re
 from functools import cache
 from typing import get_args
 
+import regex as re
 from glin_profanity import Filter
 from glin_profanity.types.types import Language
 
 from snap2caption.language import find_language, primary
-from snap2caption.segmentation import fold_words
+from snap2caption.segmentation import UNSPACED, fold_words
 
 _ENGLISH = "english"
 _NORWEGIAN = ("nb", "nn")
+_LETTER = rf"[[\w\p{{M}}]--[_{UNSPACED}]]"
 _LISTS = {find_language(name): str(name) for name in get_args(Language)}
 _LISTS |= dict.fromkeys(_NORWEGIAN, _LISTS["no"])
 """The lists' names by their language's tag."""
@@ -53,8 +54,7 @@ def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> li
         said: what the creator named, such as the place: of its words those pass that names are made of (``Dick's Diner``), and no slur does.
     """
     found = _filter(_languages(language)).check_profanity(text)["profane_words"]
-    named = said.casefold()
-    return [word for word in found if word.casefold() not in _IN_NAMES or word.casefold() not in named]
+    return [word for word in found if word.casefold() not in _IN_NAMES or not _is_word_of(said, word)]
 
 
 def settled(text: str, *, language: str | None = None) -> str:
@@ -79,6 +79,12 @@ def settled(text: str, *, language: str | None = None) -> str:
             begin = earlier
             break
     return text[: words[begin].start()].rstrip() if words else ""
+
+
+def _is_word_of(text: str, word: str) -> bool:
+    """Whether *word* is a whole word of *text*, as Massachusetts has no ``ass``; in scripts without spaces, whether it is in it."""
+    whole = rf"(?<!{_LETTER}){re.escape(word.casefold())}(?!{_LETTER})"
+    return re.search(whole, text.casefold(), re.VERSION1) is not None
 
 
 def _languages(language: str | None) -> tuple[str, ...]:

@@ -32,9 +32,24 @@ def test_languages_with_a_list_are_known_by_their_tag() -> None:
     assert not has_list("eu")
 
 
-def test_what_the_creator_named_herself_passes() -> None:
+def test_what_the_creator_named_passes() -> None:
     assert find_unsafe("Breakfast at Dick's")
     assert not find_unsafe("Breakfast at Dick's", said="Dick's Diner")
+    assert not find_unsafe("Breakfast at Dick’s", said="DICK’S_DINER")
+
+
+@pytest.mark.parametrize(
+    ("word", "place"),
+    [
+        ("ass", "Massachusetts"),
+        ("sex", "Essex"),
+        ("tits", "Titsey"),
+        ("cock", "Cockfosters"),
+        ("dick", "Dickinson Park"),
+    ],
+)
+def test_what_is_only_a_part_of_a_place_s_word_does_not_pass(word: str, place: str) -> None:
+    assert find_unsafe(f"{word} in {place}", said=place) == [word]
 
 
 @pytest.mark.parametrize(
