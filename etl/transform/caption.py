@@ -10,6 +10,9 @@ from snap2caption import hashtags
 from snap2caption.segmentation import UNSPACED
 from snap2caption.visibility import BLANK, UNSEEN, is_seen
 
+_LAYERS = 16
+"""Programs that a caption came through, one after the other, each of which may have written entities for it or mistaken its characters."""
+
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 
 # An address ends before another script, as in 詳細はhttps://example.com/abcを見て, unless its host's names are written in that script; what ends a
@@ -40,21 +43,28 @@ def clean(text: str) -> tuple[str, list[str]]:
 
 
 def _restore(text: str) -> str:
-    """Return *text* without entities, mojibake and what is not seen. Each may hide another, so this goes on until nothing changes."""
-    while (restored := _decode(repair(text))) != text:
+    """Return *text* without entities, mojibake and what is not seen. Each may hide another, so this goes on until nothing changes.
+
+    What hides under more than `_LAYERS` is empty: nobody wrote it, and to unfold it takes time that grows by the square of its length.
+    """
+    for _ in range(_LAYERS):
+        restored = _decode(repair(text))
+        if restored == text:
+            return text
         text = restored
-    return text
+    return ""
 
 
 def _decode(text: str) -> str:
     """Return *text* in its normal form without entities and what is not seen, each of which may be part of the other."""
     text = unicodedata.normalize("NFC", text)
-    while True:
+    for _ in range(_LAYERS):
         seen = BLANK.sub(" ", UNSEEN.sub("", text))
         decoded = _ENTITY.sub(lambda entity: html.unescape(entity[0]), seen) if "&" in seen else seen
         if decoded == text:
             return text
         text = decoded
+    return ""
 
 
 def _gap(removed: "re.Match[str]") -> str:

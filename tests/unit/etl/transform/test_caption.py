@@ -104,6 +104,18 @@ def test_mojibake_twice_over_is_undone() -> None:
     assert clean("sÃÂ£o paulo")[0] == "são paulo"
 
 
+@pytest.mark.parametrize("layer", ["amp;", "#38;", "#x26;"])
+def test_layers_of_entities_are_taken_off(layer: str) -> None:
+    assert clean(f"fog &{layer * 12} sun") == ("fog & sun", [])
+
+
+@pytest.mark.parametrize("layer", ["amp;", "#38;", "#x26;"])
+def test_what_hides_under_thousands_of_layers_is_nothing_that_anybody_wrote(layer: str) -> None:
+    # A pass over all of it for each of its layers, to find that, would take a quarter of a minute.
+    assert clean(f"fog &{layer * 16_000} sun") == ("", [])
+    assert clean(f"fog &{f'&{layer}' * 10_000} sun")[0].startswith("fog &&&")
+
+
 @given(st.text() | TEXTS)
 @example("Ü\x08¯")  # mojibake only once the control character is gone
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
