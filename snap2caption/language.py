@@ -89,7 +89,9 @@ def _english_names() -> dict[str, str]:
 def _own_names() -> dict[str, str]:
     from babel import Locale, localedata
 
-    codes = [code for code in localedata.locale_identifiers() if "_" not in code and code not in _NONE]
+    # Babel has locales of languages that it has no English name for, and prompts call languages by that.
+    known = Locale("en").languages.keys() - _NONE
+    codes = [code for code in localedata.locale_identifiers() if "_" not in code and code in known]
     names = {code: Locale(code).languages.get(code) for code in codes}
     return {_fold(str(name)): code for code, name in names.items() if name}
 

@@ -1,6 +1,6 @@
 import pytest
 
-from snap2caption.language import english_name, find_language
+from snap2caption.language import _english_names, _own_names, english_name, find_language
 
 pytestmark = pytest.mark.unit
 
@@ -54,3 +54,17 @@ def test_what_is_no_language_is_none(text: str) -> None:
 )  # fmt: skip
 def test_prompts_call_it_by_its_english_name(tag: str, name: str) -> None:
     assert english_name(tag) == name
+
+
+def test_every_name_that_is_taken_has_a_tag_that_is_taken_and_an_english_name() -> None:
+    for name, tag in (_english_names() | _own_names()).items():
+        # An older tag is read as today's: fat (Fanti) as ak.
+        again = find_language(tag)
+        assert again, name
+        assert english_name(tag), name
+        assert find_language(again) == again, name
+
+
+@pytest.mark.parametrize("text", ["Ladin", "سرائیکی"])
+def test_a_language_without_an_english_name_is_none(text: str) -> None:
+    assert find_language(text) is None
