@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from serving.keys.store import Key, KeyStore
 
 _DAY = 24 * 3600.0
+_MOST_DAYS = 36_500
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `key list` names it.")]
-Days = Annotated[int | None, typer.Option(min=1, help="How long the key is valid.")]
+Days = Annotated[int | None, typer.Option(min=1, max=_MOST_DAYS, help="How long the key is valid.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +63,9 @@ def list_(
 def rotate(
     key_id: KeyId,
     days: Days = None,
-    overlap_hours: Annotated[float, typer.Option(min=0, help="How long the old key is good beside it.")] = 24.0,
+    overlap_hours: Annotated[
+        float, typer.Option(min=0, max=24 * _MOST_DAYS, help="How long the old key is good beside it.")
+    ] = 24.0,
     as_json: AsJson = False,
 ) -> None:
     """Make a key in place of another, of the same creator and for as long. The old one is revoked after an overlap."""

@@ -105,6 +105,21 @@ def test_a_key_that_is_none_is_one_sentence(run: Any, command: tuple[str, ...]) 
         run(*command)
 
 
+@pytest.mark.parametrize("days", ["0", "36501", "999999999"])
+def test_no_key_outlives_the_calendar(app: typer.Typer, run: Any, days: str) -> None:
+    key = run("new", "--days", "36500")
+    for command in (["new"], ["rotate", key["id"]]):
+        assert CliRunner().invoke(app, ["key", *command, "--days", days]).exit_code == 2
+    assert run("list") == [{name: value for name, value in key.items() if name != "key"}]
+
+
+@pytest.mark.parametrize("hours", ["-1", "nan", "inf", "1e15"])
+def test_an_overlap_is_a_time_that_ends(app: typer.Typer, run: Any, hours: str) -> None:
+    key = run("new")
+    assert CliRunner().invoke(app, ["key", "rotate", key["id"], "--overlap-hours", hours]).exit_code == 2
+    assert [one["state"] for one in run("list")] == ["valid"]
+
+
 def test_a_revoked_key_is_not_rotated(run: Any) -> None:
     key = run("new")
     run("revoke", key["id"])
