@@ -54,8 +54,8 @@ def describe(app: FastAPI, bodies: Sequence[type[BaseModel]], *, with_keys: bool
             schema["components"]["schemas"][body.__name__] = models
         for path in schema["paths"].values():
             for operation in path.values():
-                # Whatever is asked, these come first: a large body, and without keys what a page of another origin asks for.
-                for status in (413,) if with_keys else (403, 413, 421):
+                # Before the routes: a body that is too large, and without keys what a page of another origin asks for.
+                for status in (*((413,) if "requestBody" in operation else ()), *(() if with_keys else (403, 421))):
                     refusal = {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
                     operation["responses"].setdefault(str(status), refusal)
                 for status, answer in operation["responses"].items():

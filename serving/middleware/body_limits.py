@@ -39,7 +39,9 @@ class Pace:
 
 
 class BodyLimit:
-    """Refuses a body of more bytes than its path may have: by its declared length at once, else as soon as it has grown too large.
+    """Refuses a body of more bytes than its path may have: by its declared length before any of it is read, else as soon as it has grown too large.
+
+    A body that nobody reads is not refused: for a path that does not exist, 404 tells more than 413.
 
     To *paths* photos are sent, of *largest* bytes with all that comes with them; bodies for others are `SMALL`. One that arrives slower than *pace*
     is refused too. What comes in a content coding is decoded, and counts as what it decodes to. What is larger than `SMALL`, or does not say how
@@ -85,11 +87,11 @@ class _Body:
         self._started = asyncio.get_running_loop().time()
         self._arrived = self._read = self._room = 0
         self._whole = self._entered = False
-        if _declares_more(headers.get("content-length", "0"), limit):
-            raise self._too_large()
+        length = headers.get("content-length", "0")
+        self._declares_more = _declares_more(length, limit)
         # What does not say how large it is may be as large as any.
-        says = not self._inflater and "transfer-encoding" not in headers
-        self._size = int(headers.get("content-length", "0")) if says else limit
+        says = not self._inflater and not self._declares_more and "transfer-encoding" not in headers
+        self._size = int(length) if says else limit
 
     async def receive(self) -> Message:
         """Return the next piece, decoded.
@@ -126,6 +128,8 @@ class _Body:
 
     async def _enter(self) -> None:
         self._entered = True
+        if self._declares_more:
+            raise self._too_large()
         if self._size > SMALL:
             try:
                 await self._budget.take(self._creator, self._size, _WAIT)

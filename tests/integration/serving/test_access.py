@@ -92,7 +92,8 @@ def test_nobody_upgrades_past_the_guard(guarded: DemoService) -> None:
 
 @pytest.mark.parametrize("length", [b"9" * 5000, b"99999999999", b"-1", b"\xb2", b"0x10", b"1e9", b"4, 5"])
 def test_a_body_of_an_odd_length_is_refused(guarded: DemoService, length: bytes) -> None:
-    status, _ = ask(guarded, b"/generate-caption", b"X-API-Key: ana", b"Content-Length: " + length, method=b"POST")
+    fields = b"X-API-Key: ana", b"Content-Type: application/json", b"Content-Length: " + length
+    status, _ = ask(guarded, b"/generate-caption", *fields, method=b"POST")
     assert status in {400, 413}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from creators import KEYS, TOKEN, creator, headers, metrics_headers
+from creators import KEYS, TOKEN, creator, headers
 from patience import LONGEST, until
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -64,15 +64,30 @@ def test_each_route_takes_as_much_as_it_has_use_for(client: TestClient) -> None:
     for route in client.app.routes:
         assert isinstance(route, Route)
         path = route.path.replace("{identifier}", "0" * 32)
-        for method in (route.methods or set()) - {"HEAD"}:
+        for method in (route.methods or set()) & {"POST", "PUT", "PATCH"}:
             for size in (SMALL + 1, LARGEST + 1):
-                sent = headers("ana") | metrics_headers() | {"Content-Length": str(size)}
+                sent = headers("ana") | {"Content-Length": str(size), "Content-Type": "application/json"}
                 answer = client.request(method, path, headers=sent, content=b"{")
                 too_large = size > LARGEST or path not in photos
                 assert (answer.status_code == 413) == too_large, (method, path, size)
                 assert not too_large or answer.json()["reason"] == "body_too_large"
                 photos_seen |= {path} & photos
     assert photos_seen == photos
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/generate-caption/", 307), ("/v1/feedback/", 307), ("/caption", 404), ("/v1/captions", 404)]
+)
+def test_a_photo_that_went_to_a_wrong_path_is_not_called_too_large(client: TestClient, path: str, status: int) -> None:
+    answer = client.post(path, content=b"x" * LARGEST * 2, headers=headers("ana"), follow_redirects=False)
+    assert answer.status_code == status, answer.text
+
+
+def test_routes_that_read_a_body_say_that_it_may_be_too_large(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    assert all("413" in operation["responses"] for operation in operations if "requestBody" in operation)
+    assert "413" not in paths["/healthz"]["get"]["responses"]
 
 
 def wide(number: int) -> bytes:
