@@ -16,13 +16,12 @@ from serving.captioning.captioner import Captioner, Rules
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import NOBODY, creator_of
 from serving.engines.factory import make_loader
-from serving.feedback.routes import PATHS, Counter, build_router
+from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import Desk, open_desk
 from serving.health import Health
 from serving.http.api_docs import document
 from serving.http.openapi import ALIASES, METRICS_ANSWERS, describe, problems
-from serving.http.paths import METRICS
 from serving.http.problems import CLIENT_LEFT, ProblemError
 from serving.http.requests import BODY, read_request
 from serving.http.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
@@ -32,6 +31,7 @@ from serving.middleware.tracing import trace
 from serving.models.manager import Models, Served
 from serving.models.trust import Trust
 from serving.observability.metrics import VOICES_AWAY
+from serving.paths import CAPTIONS, FEEDBACK, METRICS
 from serving.scheduling.batcher import Batcher, Listener
 from serving.scheduling.thread_pools import PoolBusyError
 from serving.settings import ServingSettings
@@ -51,7 +51,6 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {streaming.MEDIA_TYPE: {"schema": streaming.SCHEMA}}},
     **_PROBLEMS,
 }
-_ROUTES = ("/generate-caption", "/generate_caption", "/v1/generate-caption")
 
 
 def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: None) -> FastAPI:
@@ -124,17 +123,17 @@ def build_app(
         docs_url=None,
         redoc_url=None,
     )
-    protect(app, settings, photos=(*_ROUTES, *PATHS), counted=_ROUTES)
+    protect(app, settings, photos=(*CAPTIONS, *FEEDBACK), counted=CAPTIONS)
     stop_tracing = trace(app) if settings.traces else None
 
-    for route in _ROUTES:
+    for route in CAPTIONS:
         app.post(
             route,
             response_model=CaptionAnswer,
             responses=_ANSWERS,
             openapi_extra=BODY,
             operation_id=route.strip("/").replace("/", "_"),
-            tags=["captions"] if route == _ROUTES[0] else [ALIASES],
+            tags=["captions"] if route == CAPTIONS[0] else [ALIASES],
         )(generate_caption)
 
     app.include_router(voice_routes, responses=_PROBLEMS)
@@ -205,7 +204,7 @@ async def _write(
     saved: tuple[str, ...] | None,
     listener: Listener | None = None,
 ) -> CaptionAnswer:
-    """Caption the photos and, if their creator agreed, keep what feedback needs before she has the answer."""
+    """Caption the photos and, if their creator agreed, keep what feedback needs before they have the answer."""
     captioner: Captioner = request.app.state.captioner
     key, creator = _key(request, photos), creator_of(request)
     answer = await captioner.caption(photos, options, request.state.request_id, saved, key, listener, creator)

@@ -1,18 +1,19 @@
 """The intake of feedback as a service of its own, without a model."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from serving.feedback.routes import PATHS, Counter, build_router
+from serving.feedback.routes import Counter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import Desk, open_desk
 from serving.http.api_docs import document
 from serving.http.openapi import METRICS_ANSWERS, describe
-from serving.http.paths import METRICS
 from serving.middleware.stack import protect
+from serving.paths import FEEDBACK, METRICS
 from serving.settings import ServingSettings
 from snap2caption.settings import Settings
 
@@ -31,7 +32,7 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
         desk.start()
         yield
         app.state.feedback.close()
-        desk.close()
+        await asyncio.to_thread(desk.close)
 
     app = FastAPI(
         title="Snap2Caption feedback",
@@ -41,11 +42,12 @@ def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    protect(app, settings, photos=PATHS)
+    protect(app, settings, photos=FEEDBACK)
     app.include_router(build_router())
 
+    # Not in a thread: it is answered as long as the event loop runs.
     @app.get("/healthz", summary="Whether the process lives")
-    def healthz() -> dict[str, str]:
+    async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from serving.paths import FIRST_SEGMENTS
 from snap2caption.errors import UserError
 from snap2caption.names import BaseName
 from snap2caption.settings import Settings
@@ -164,7 +165,7 @@ class ServingSettings(BaseSettings):
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, path: str) -> str:
-        if path.split("/")[1:2] in [[name] for name in ("v1", "feedback", "docs")]:
+        if path.partition("/")[2].partition("/")[0] in FIRST_SEGMENTS:
             raise ValueError("it must not begin as the service's own paths do: name another one")
         return path
 

@@ -18,9 +18,8 @@ from serving.feedback.service import Desk, store_away
 from serving.http.openapi import ALIASES, problems
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
+from serving.paths import FEEDBACK
 from serving.scheduling.thread_pools import Pool, PoolBusyError
-
-PATHS = ("/v1/feedback", "/feedback", "/store_feedback")
 
 _MOST_INSIDE = 64
 """Feedback that is read or waits for its turn at once; more is refused, so that memory is bounded."""
@@ -127,8 +126,8 @@ def build_router() -> APIRouter:
     """Return the routes. The application's state holds the `Counter` under ``feedback``."""
     router = APIRouter()
     erased: dict[int | str, dict[str, Any]] = {202: {"model": Erased, "description": "The store is away: later."}}
-    for path in PATHS:
-        tags: list[str | Enum] = ["feedback"] if path == PATHS[0] else [ALIASES]
+    for path in FEEDBACK:
+        tags: list[str | Enum] = ["feedback"] if path == FEEDBACK[0] else [ALIASES]
         router.post(
             path,
             status_code=HTTPStatus.ACCEPTED,

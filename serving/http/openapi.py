@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from serving.http.paths import METRICS, OPEN
 from serving.http.problems import MEDIA_TYPE, ProblemBody
+from serving.paths import METRICS, OPEN
 
 KEY_HEADER = "X-API-Key"
 

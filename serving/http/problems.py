@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from serving.http.paths import PROBES, route_path
 from serving.observability.metrics import REFUSALS
+from serving.paths import PROBES, route_path
 from serving.scheduling.thread_pools import PoolBusyError
 from snap2caption.errors import UserError
 

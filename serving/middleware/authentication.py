@@ -10,11 +10,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.creators import NOBODY
 from serving.http.openapi import KEY_HEADER
-from serving.http.paths import METRICS, OPEN, route_path
 from serving.http.problems import ProblemError, refuse
 from serving.keys.keyring import Keyring
 from serving.keys.store import digest_of
 from serving.middleware.lockout import Lockout, peer_of
+from serving.paths import METRICS, OPEN, route_path
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)

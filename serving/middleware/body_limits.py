@@ -10,10 +10,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.creators import NOBODY
-from serving.http.paths import route_path
 from serving.http.problems import ProblemError, refuse
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.content_coding import CODINGS, CodingError, Inflater
+from serving.paths import route_path
 
 SMALL = 64 * 1024
 """Bytes of a body that brings no photo. Such a one needs no room in the budget."""

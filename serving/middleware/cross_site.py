@@ -8,8 +8,8 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.http.paths import DOCS, route_path
 from serving.http.problems import ProblemError, refuse
+from serving.paths import DOCS, route_path
 from serving.settings import as_origin
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]{1,5})?")

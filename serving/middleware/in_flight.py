@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.http.paths import PROBES, route_path
 from serving.http.problems import ProblemError, refuse
+from serving.paths import PROBES, route_path
 
 
 class InFlightLimit:

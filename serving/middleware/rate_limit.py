@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.creators import NOBODY
-from serving.http.paths import OPEN, route_path
 from serving.http.problems import ProblemError, refuse
+from serving.paths import OPEN, route_path
 
 
 class KeyLimits:

@@ -11,9 +11,9 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.paths import route_path, shown_path
 from serving.http.problems import broken, refuse
 from serving.observability.metrics import REQUESTS
+from serving.paths import route_path, shown_path
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("serving.access")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.types import Scope
 
-from serving.http.paths import METRICS, PROBES, shown_path
+from serving.paths import METRICS, PROBES, shown_path
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:

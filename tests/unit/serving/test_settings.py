@@ -66,8 +66,10 @@ def test_without_keys_no_wildcard_lets_pages_in(name: str, value: str, monkeypat
 
 
 @pytest.mark.parametrize(
-    "path", ["captions", "/captions/", "/", "//captions", "/v1", "/docs/x", "/feedback", "/a b", "/a?b"]
-)
+    "path",
+    ["captions", "/captions/", "/", "//captions", "/a b", "/a?b", "/v1", "/docs/x", "/feedback", "/store_feedback",
+     "/generate-caption", "/generate_caption/x", "/healthz", "/readyz", "/metrics", "/openapi.json"],
+)  # fmt: skip
 def test_a_prefix_is_a_path_unlike_the_services_own(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_ROOT_PATH", path)
     with pytest.raises(UserError, match="SNAP2CAPTION_SERVING_ROOT_PATH is wrong"):

@@ -1,7 +1,11 @@
-"""The paths that need no key, and what a request's path is."""
+"""The service's paths, those of them that need no key, and what a request's path is."""
 
 from starlette._utils import get_route_path
 from starlette.types import Scope
+
+CAPTIONS = ("/generate-caption", "/generate_caption", "/v1/generate-caption")
+FEEDBACK = ("/v1/feedback", "/feedback", "/store_feedback")
+"""Photos may be sent to these. Of each, the first is the one that is described, and the others are aliases."""
 
 PROBES = frozenset({"/healthz", "/readyz"})
 DOCS_PAGE, START = "/docs", "/docs/start.js"
@@ -10,6 +14,9 @@ DOCS = frozenset({DOCS_PAGE, "/openapi.json", START, *SWAGGER})
 METRICS = "/metrics"
 OPEN = PROBES | DOCS | {METRICS}
 """Needs no key, and is not counted against one. The metrics have a token of their own."""
+
+FIRST_SEGMENTS = frozenset(path.split("/")[1] for path in (*CAPTIONS, *FEEDBACK, *OPEN))
+"""What a path of the service begins with."""
 
 
 def route_path(scope: Scope) -> str:
