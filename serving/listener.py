@@ -29,7 +29,7 @@ def open_listener(host: str, port: int, settings: ServingSettings) -> socket.soc
     except OSError as error:
         listener.close()
         raise UserError(
-            f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or give another --port."
+            f"{host}:{port} can't be listened on ({error.strerror}); stop what listens there, or give another --host or --port."
         ) from error
     except UserError:
         listener.close()

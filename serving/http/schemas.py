@@ -115,7 +115,7 @@ class Options(BaseModel):
     def request(self, saved: tuple[str, ...] = ()) -> Request:
         """Return what goes into the prompt; *saved* are the creator's captions, the newest first."""
         voice = (saved if self.voice is None else tuple(self.voice))[:MOST_TOLD]
-        # Who asks for no tone means that of her captions.
+        # Who asks for no tone means that of their captions.
         tones = Counter(map(infer_tone, voice)).most_common(1)
         earlier = Post(self.earlier_caption) if self.earlier_caption and self.regenerate is Part.CAPTION else None
         return Request(

@@ -256,7 +256,7 @@ class Batcher:
             del self._running[engine]
 
     def _failed(self, running: "_Running", error: Exception) -> None:
-        """Nobody fails for his company: it may be one photo's fault, or too large a batch for the memory."""
+        """Try each of a batch that failed once more, alone: it may be one photo's fault, or too large a batch for the memory."""
         tickets = list(running.tickets.values())
         if len(tickets) > 1:
             self._again.extend(tickets)
