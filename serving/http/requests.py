@@ -1,6 +1,7 @@
 """Reading a request: the photo's bytes and the options, from multipart or JSON."""
 
 import binascii
+import codecs
 import re
 from http import HTTPStatus
 from textwrap import shorten
@@ -122,6 +123,8 @@ def parse_json(model: type[_Model], body: bytes) -> _Model:
     Raises:
         ProblemError: it is no JSON, not what is asked for, or more than anybody would ask for.
     """
+    # Windows puts a byte order mark before UTF-8; a parser may ignore it (RFC 8259, 8.1).
+    body = body.removeprefix(codecs.BOM_UTF8)
     check_shape(body)
     with explained():
         return model.model_validate_json(body)

@@ -1,4 +1,5 @@
 import base64
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -227,6 +228,16 @@ def test_probes_are_no_requests_for_captions(served: Served, tmp_path: Path) -> 
         before = counted(client)
         assert client.get("/readyz").status_code == 503
         assert counted(client) == before
+
+
+def test_json_may_begin_with_a_byte_order_mark(client: TestClient, photo: bytes) -> None:
+    for method, path, body in (
+        ("POST", "/generate-caption", {"image": base64.b64encode(photo).decode()}),
+        ("PUT", "/v1/voice", {"captions": ["Fog ✨"]}),
+    ):
+        text = json.dumps(body, ensure_ascii=False).encode("utf-8-sig")
+        answer = client.request(method, path, content=text, headers={"content-type": "application/json"})
+        assert answer.status_code == 200, answer.text
 
 
 def test_a_body_that_hides_its_length_is_cut_off(client: TestClient) -> None:
