@@ -6,8 +6,8 @@ either, in any family's template, is taken apart.
 
 import regex as re
 
-_TOKEN = re.compile(r"<(?=[^<>\s]{1,80}>)|\[(?=/?[A-Z][A-Z_]+\])|<(?=<SYS>>|</SYS>>)")
-"""The first character of ``<image>``, ``</s>``, ``<|im_start|>``, ``<start_of_turn>``, ``[INST]``, ``<<SYS>>``."""
+_TOKEN = re.compile(r"<(?=[^<>\s]{1,80}>)|\[(?=/?(?:g?[A-Z][0-9A-Z_]+|control_[0-9]+)\])|<(?=<SYS>>|</SYS>>)")
+"""The first character of ``<image>``, ``</s>``, ``<|im_start|>``, ``<start_of_turn>``, ``[INST]``, ``[gMASK]``, ``<<SYS>>``."""
 
 _ROLE = re.compile(
     r"\b(user|human|assistant|system|developer|tool|function|model|bot|ai|gpt|instruction|response|input|output)"
