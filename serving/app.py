@@ -16,9 +16,9 @@ from serving.captioning.captioner import Captioner, Rules
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import NOBODY, creator_of
 from serving.engines.factory import make_loader
-from serving.feedback.routes import Counter, build_router
+from serving.feedback.routes import Intake, build_router
 from serving.feedback.schemas import SubmissionBody
-from serving.feedback.service import Desk, open_desk
+from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.health import Health
 from serving.http.api_docs import document
 from serving.http.openapi import ALIASES, METRICS_ANSWERS, describe, problems
@@ -69,7 +69,9 @@ def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: 
         canary_share=settings.canary_share,
     )
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
-    return build_app(settings, models.current, models, tables, open_desk(settings, shared.feedback_uri), give_up)
+    return build_app(
+        settings, models.current, models, tables, open_feedback_service(settings, shared.feedback_uri), give_up
+    )
 
 
 def build_app(
@@ -77,15 +79,15 @@ def build_app(
     current: Callable[[], Served | None],
     models: Models | None = None,
     tables: HashtagTables | None = None,
-    desk: Desk | None = None,
+    feedback_service: FeedbackService | None = None,
     give_up: Callable[[], None] = lambda: None,
 ) -> FastAPI:
     """Return the service over the model that *current* names; the others, if given, are started and stopped with it.
 
-    Without *desk* it takes no feedback. *give_up* is called, in another thread, when only a new start can help.
+    Without *feedback_service* it takes no feedback. *give_up* is called, in another thread, when only a new start can help.
     """
     rules, voices = Rules.read(settings), VoiceStore(settings.voice_file)
-    followers = [follower for follower in (models, tables, desk) if follower is not None]
+    followers = [follower for follower in (models, tables, feedback_service) if follower is not None]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -99,15 +101,15 @@ def build_app(
         )
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
-        app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, desk)
+        app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, feedback_service)
         app.state.voices = Voices(voices, settings.voice_seconds)
-        app.state.feedback = Counter(desk, settings.feedback_store_seconds) if desk else None
+        app.state.feedback = Intake(feedback_service, settings.feedback_store_seconds) if feedback_service else None
         for follower in followers:
             follower.start()
         yield
         app.state.captioner.close()
         app.state.voices.close()
-        if desk:
+        if feedback_service:
             app.state.feedback.close()
         await asyncio.to_thread(batcher.close)
         for follower in followers:
@@ -138,7 +140,7 @@ def build_app(
 
     app.include_router(voice_routes, responses=_PROBLEMS)
 
-    if desk:
+    if feedback_service:
         app.include_router(build_router())
 
     # Not in a thread: these are answered as long as the event loop runs.
@@ -163,7 +165,7 @@ def build_app(
     document(app)
     describe(
         app,
-        [CaptionRequest, Voice, *([SubmissionBody] if desk else [])],
+        [CaptionRequest, Voice, *([SubmissionBody] if feedback_service else [])],
         with_keys=settings.asks_for_keys,
         with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
     )
@@ -208,7 +210,7 @@ async def _write(
     captioner: Captioner = request.app.state.captioner
     key, creator = _key(request, photos), creator_of(request)
     answer = await captioner.caption(photos, options, request.state.request_id, saved, key, listener, creator)
-    feedback: Counter | None = request.app.state.feedback
+    feedback: Intake | None = request.app.state.feedback
     if feedback and options.keep_for_feedback:
         await feedback.keep(creator, photos[0], options, answer)
     return answer

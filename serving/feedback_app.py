@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from serving.feedback.routes import Counter, build_router
+from serving.feedback.routes import Intake, build_router
 from serving.feedback.schemas import SubmissionBody
-from serving.feedback.service import Desk, open_desk
+from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.http.api_docs import document
 from serving.http.openapi import METRICS_ANSWERS, describe
 from serving.middleware.stack import protect
@@ -20,19 +20,19 @@ from snap2caption.settings import Settings
 
 def create_intake(settings: ServingSettings) -> FastAPI:
     """Return the service over the store that this installation's feedback is kept in."""
-    return build_intake(settings, open_desk(settings, Settings().feedback_uri))
+    return build_intake(settings, open_feedback_service(settings, Settings().feedback_uri))
 
 
-def build_intake(settings: ServingSettings, desk: Desk) -> FastAPI:
+def build_intake(settings: ServingSettings, feedback_service: FeedbackService) -> FastAPI:
     """Return the service. It may share its folder with the one that captions, and knows the requests that were kept there."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.feedback = Counter(desk, settings.feedback_store_seconds)
-        desk.start()
+        app.state.feedback = Intake(feedback_service, settings.feedback_store_seconds)
+        feedback_service.start()
         yield
         app.state.feedback.close()
-        await asyncio.to_thread(desk.close)
+        await asyncio.to_thread(feedback_service.close)
 
     app = FastAPI(
         title="Snap2Caption feedback",

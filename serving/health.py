@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from serving.captioning.captioner import Captioner, no_model
 from serving.captioning.hashtag_tables import HashtagTables
-from serving.feedback.service import Desk
+from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
 from serving.http.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Refused, Waiting, Worker
 from serving.models.manager import Contact, Models, Served
@@ -26,7 +26,7 @@ class Health:
         captioner: Captioner,
         models: Models | None,
         tables: HashtagTables | None,
-        desk: Desk | None,
+        feedback_service: FeedbackService | None,
     ) -> None:
         self._settings = settings
         self._current = current
@@ -34,7 +34,7 @@ class Health:
         self._captioner = captioner
         self._models = models
         self._tables = tables
-        self._desk = desk
+        self._feedback_service = feedback_service
 
     def check_life(self) -> None:
         """Raise what only a new start can mend. A missing model, a full queue, and other servers that are away are none of it.
@@ -112,7 +112,7 @@ class Health:
         )
 
     def _feedback(self) -> Waiting | None:
-        depth = self._desk.waiting if self._desk else None
+        depth = self._feedback_service.waiting if self._feedback_service else None
         if depth is None:
             return None
         return Waiting(feedback=depth.feedback, erasures=depth.erasures, oldest_seconds=round(depth.oldest, 3))

@@ -70,7 +70,7 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: FeedbackId
-    """Made of the creator and her own idempotency key, or at random: the same submission twice is one feedback."""
+    """Made of the creator and their own idempotency key, or at random: the same submission twice is one feedback."""
     creator: Digest
     """The creator's opaque id, whatever key sent it; the SHA-256 of the empty string where the service needs none."""
     received: datetime
@@ -101,7 +101,7 @@ class Feedback(BaseModel):
 
     @property
     def verdict(self) -> Verdict | None:
-        """What she made of it; None: she did not say."""
+        """What they made of it; None: they did not say."""
         if self.is_edited:
             return Verdict.EDITED
         if self.rating is None:
@@ -117,7 +117,7 @@ class Feedback(BaseModel):
 
     @property
     def own_words(self) -> Words | None:
-        """The words that tell how the creator writes: her edit, or what she accepted as it was."""
+        """The words that tell how the creator writes: their edit, or what they accepted as it was."""
         if self.is_edited:
             return self.edited
         return self.shown if self.verdict is Verdict.ACCEPTED and not self.flagged else None
@@ -133,7 +133,7 @@ class Unusable(StrEnum):
 
 
 class Annotation(BaseModel):
-    """What an annotator made of a feedback when she completed it in Label Studio."""
+    """What an annotator made of a feedback when they completed it in Label Studio."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -160,11 +160,11 @@ class Erasure(BaseModel):
     id: FeedbackId
     erased: datetime
     owner: Digest
-    """Proves to the creator who asks again that it was hers, and names nobody: see `owner_of`."""
+    """Proves to the creator who asks again that it was theirs, and names nobody: see `owner_of`."""
 
 
 class Departure(BaseModel):
-    """The record that a creator had all that she had sent erased: what still waits on some machine from before is not stored any more."""
+    """The record that a creator had all that they had sent erased: what still waits on some machine from before is not stored any more."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -172,7 +172,7 @@ class Departure(BaseModel):
 
 
 class Pointer(BaseModel):
-    """Where a creator's feedback lies, so that all of hers is found without reading anybody's."""
+    """Where a creator's feedback lies, so that all of theirs is found without reading anybody's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -203,7 +203,7 @@ def distance(one: Words, other: Words) -> float:
 
 
 def owner_of(identifier: str, creator: str) -> str:
-    """Return what an erasure keeps of the creator: a digest of her and of this one feedback, which no two erasures share."""
+    """Return what an erasure keeps of the creator: a digest of them and of this one feedback, which no two erasures share."""
     return hashlib.sha256(f"{identifier} {creator}".encode()).hexdigest()
 
 

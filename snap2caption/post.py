@@ -85,7 +85,7 @@ class Request:
     length: Length | None = None
     emoji: Emoji | None = None
     voice: tuple[str, ...] = ()
-    """Captions of hers to write like, the most telling first."""
+    """Captions of theirs to write like, the most telling first."""
     hint: str | None = None
     """What to mention or to change."""
     earlier: Post | None = None

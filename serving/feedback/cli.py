@@ -22,21 +22,21 @@ def erase(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Erase all feedback of a creator, their voice, and what was kept of their requests, whatever keys they have."""
-    from serving.feedback.service import open_desk
+    from serving.feedback.service import open_feedback_service
     from serving.settings import read_settings
     from snap2caption.settings import Settings
 
-    desk = open_desk(read_settings(), Settings().feedback_uri)
+    service = open_feedback_service(read_settings(), Settings().feedback_uri)
     try:
-        if not (is_creator(creator) and desk.is_known(creator)):
+        if not (is_creator(creator) and service.is_known(creator)):
             raise UserError(f"Nothing is known of a creator {creator}; `snap2caption key list` names creators.")
-        desk.start()
-        desk.erase_all(creator)
+        service.start()
+        service.erase_all(creator)
         deadline = time.monotonic() + seconds
-        while not (erased := desk.is_erased(creator)) and time.monotonic() < deadline:
+        while not (erased := service.is_erased(creator)) and time.monotonic() < deadline:
             time.sleep(0.05)
     finally:
-        desk.close()
+        service.close()
     if not erased:
         raise UserError(
             "Nothing is left on this machine, but the store can't be reached; run this again, or let a service run over this folder."

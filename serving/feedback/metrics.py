@@ -11,8 +11,8 @@ ERASURES = Counter("snap2caption_feedback_erasures_total", "Erasures asked for, 
 DELIVERIES = Counter(
     "snap2caption_feedback_deliveries_total", "What was done in the store of feedback, or failed there.", ["outcome"]
 )
-SPOOL_DEPTH = Gauge("snap2caption_feedback_spool", "What waits for the store of feedback.", ["what"])
-SPOOL_OLDEST = Gauge("snap2caption_feedback_spool_oldest_seconds", "How long the oldest of it has waited.")
+OUTBOX_DEPTH = Gauge("snap2caption_feedback_spool", "What waits for the store of feedback.", ["what"])
+OUTBOX_OLDEST = Gauge("snap2caption_feedback_spool_oldest_seconds", "How long the oldest of it has waited.")
 KEEP_FAILURES = Counter(
     "snap2caption_feedback_keep_failures_total", "Requests that could not be kept for feedback: the disk."
 )

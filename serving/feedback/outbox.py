@@ -23,7 +23,7 @@ class State(StrEnum):
     ERASED = "erased"
 
 
-class SpoolFullError(UserError):
+class OutboxFullError(UserError):
     """As much waits for the store as may."""
 
 
@@ -32,7 +32,7 @@ class Known:
     """A feedback that came here: whose, the digest of what was submitted, the request that it is about, and where it is."""
 
     creator: str
-    """Of one that was erased only what an erasure keeps of her: see `owner_of`."""
+    """Of one that was erased only what an erasure keeps of them: see `owner_of`."""
     submission: str
     request: str | None
     state: State
@@ -51,7 +51,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Unlearnt:
-    """A caption of a creator's own that is not known to be her voice yet, and the feedback that it came with."""
+    """A caption of a creator's own that is not known to be their voice yet, and the feedback that it came with."""
 
     id: str
     creator: str
@@ -67,7 +67,7 @@ class Depth:
     oldest: float
 
 
-class Spool:
+class Outbox:
     """What waits for the store, at most *most* bytes of it, in the order in which it came.
 
     A creator may take as much as they leave to others: half of it alone, a third beside another. Where no keys are asked for, all of it.
@@ -81,7 +81,7 @@ class Spool:
         """Have a feedback wait for the store; if one of its id came before, change nothing and return what is known of that.
 
         Raises:
-            SpoolFullError: too much waits already.
+            OutboxFullError: too much waits already.
             DiskError: there is no room on the disk.
         """
         record, words = feedback.model_dump_json(), feedback.own_words
@@ -92,7 +92,7 @@ class Spool:
             waiting = Counter(dict(connection.execute(_WAITING_BYTES).fetchall()))
             theirs = size if feedback.creator == NOBODY else 2 * size + waiting[feedback.creator]
             if waiting.total() + theirs > self._most:
-                raise SpoolFullError("Too much feedback waits for the store; send it again later.")
+                raise OutboxFullError("Too much feedback waits for the store; send it again later.")
             connection.execute(
                 "INSERT INTO feedback (id, creator, submission, state, since, bytes, request, record, photo) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -146,7 +146,7 @@ class Spool:
             connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
 
     def leave(self, creator: str) -> None:
-        """Erase all of a creator's, here and, once the store is there, what it has of hers from before now."""
+        """Erase all of a creator's, here and, once the store is there, what it has of theirs from before now."""
         now = time.time()
         with self._database.transaction() as connection:
             connection.execute(_ERASE_ALL, {"creator": creator, "now": now})
@@ -188,7 +188,7 @@ class Spool:
             return connection.execute("SELECT creator, asked FROM leaving ORDER BY asked").fetchall()
 
     def left(self, creator: str, asked: float) -> None:
-        """Note that all of the creator's that the store had when she asked is now to be erased by id."""
+        """Note that all of the creator's that the store had when they asked is now to be erased by id."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM leaving WHERE creator = ? AND asked = ?", (creator, asked))
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from serving.feedback.database import Database, DiskError
-from serving.feedback.metrics import DELIVERIES, SPOOL_DEPTH, SPOOL_OLDEST
-from serving.feedback.outbox import Depth, Spool, Waiting
+from serving.feedback.metrics import DELIVERIES, OUTBOX_DEPTH, OUTBOX_OLDEST
+from serving.feedback.outbox import Depth, Outbox, Waiting
 from serving.feedback.repository import deliver, erase, note_departure, of_creator
-from serving.feedback.request_cache import Memory
-from serving.feedback.voice_sync import Learning
+from serving.feedback.request_cache import RequestCache
+from serving.feedback.voice_sync import VoiceSync
 from snap2caption.store import ObjectStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -29,16 +29,22 @@ _TIDY_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 
 
-class Delivery:
-    """Does in *store* what waits in *spool*, and removes what has expired."""
+class OutboxWorker:
+    """Does in *store* what waits in *outbox*, and removes what has expired."""
 
     def __init__(
-        self, database: Database, spool: Spool, memory: Memory, learning: Learning, store: ObjectStore, lock: Path
+        self,
+        database: Database,
+        outbox: Outbox,
+        request_cache: RequestCache,
+        voice_sync: VoiceSync,
+        store: ObjectStore,
+        lock: Path,
     ) -> None:
         self._database = database
-        self._spool = spool
-        self._memory = memory
-        self._learning = learning
+        self._outbox = outbox
+        self._request_cache = request_cache
+        self._voice_sync = voice_sync
         self._store = store
         self._lock = lock
         self._wake = threading.Event()
@@ -74,7 +80,7 @@ class Delivery:
                 try:
                     self._measure()
                     if is_ours(lock):
-                        self._learning.catch_up()
+                        self._voice_sync.catch_up()
                         self._tidy()
                         self._deliver()
                     wait = _TICK
@@ -89,12 +95,12 @@ class Delivery:
                     logger.exception("feedback can't be brought to the store; trying again in %.0f s", wait)
 
     def _deliver(self) -> None:
-        for creator, asked in self._spool.leaving():
+        for creator, asked in self._outbox.leaving():
             note_departure(self._store, creator, asked)
             for identifier in of_creator(self._store, creator, asked):
-                self._spool.erase(identifier, creator)
-            self._spool.left(creator, asked)
-        while not self._stopped.is_set() and (waiting := self._spool.waiting(_AT_ONCE)):
+                self._outbox.erase(identifier, creator)
+            self._outbox.left(creator, asked)
+        while not self._stopped.is_set() and (waiting := self._outbox.waiting(_AT_ONCE)):
             for one in waiting:
                 self._do(one)
             if any(one.feedback is None for one in waiting):
@@ -106,22 +112,22 @@ class Delivery:
             erase(self._store, one.creator, one.id)
         else:
             deliver(self._store, one.feedback, one.photo)
-        self._spool.done(one)
+        self._outbox.done(one)
         DELIVERIES.labels("erased" if one.feedback is None else "stored").inc()
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:
             return
         self._tidied = time.monotonic()
-        self._spool.expire()
-        self._memory.expire()
+        self._outbox.expire()
+        self._request_cache.expire()
         self._database.tidy()
 
     def _measure(self) -> None:
-        self.depth = depth = self._spool.depth()
-        SPOOL_DEPTH.labels("feedback").set(depth.feedback)
-        SPOOL_DEPTH.labels("erasure").set(depth.erasures)
-        SPOOL_OLDEST.set(depth.oldest)
+        self.depth = depth = self._outbox.depth()
+        OUTBOX_DEPTH.labels("feedback").set(depth.feedback)
+        OUTBOX_DEPTH.labels("erasure").set(depth.erasures)
+        OUTBOX_OLDEST.set(depth.oldest)
 
 
 def is_ours(lock: BinaryIO) -> bool:

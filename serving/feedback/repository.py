@@ -130,9 +130,9 @@ def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
 
 
 def note_departure(store: ObjectStore, creator: str, asked: float) -> None:
-    """Note that a creator wanted all erased that she had sent until then (seconds of the epoch).
+    """Note that a creator wanted all erased that they had sent until then (seconds of the epoch).
 
-    From then on nobody puts any of it. So this comes before looking for what the store has of hers.
+    From then on nobody puts any of it. So this comes before looking for what the store has of theirs.
 
     Raises:
         StoreError: the store is away or refuses.
@@ -170,7 +170,7 @@ def _ids(store: ObjectStore, creator: str) -> list[str]:
 
 
 def _is_unwanted(store: ObjectStore, feedback: Feedback) -> bool:
-    """Whether its creator had the feedback erased, alone or with all of hers."""
+    """Whether its creator had the feedback erased, alone or with all of theirs."""
     if store.exists(erasure_key(feedback.id)):
         return True
     left = _departure(store, feedback.creator)

@@ -22,7 +22,7 @@ class Content(BaseModel):
     confidence: float | None = None
 
 
-class Memory:
+class RequestCache:
     """Requests for captions, each for *seconds*, and *most* bytes in all: of whoever has most of them, the oldest go first."""
 
     def __init__(self, database: Database, *, seconds: float, most: int) -> None:

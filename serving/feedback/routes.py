@@ -14,7 +14,7 @@ from serving.feedback.metrics import REFUSALS
 from serving.feedback.request_cache import Content
 from serving.feedback.requests import BODY, read_key, read_submission
 from serving.feedback.schemas import Accepted, Erased, words
-from serving.feedback.service import Desk, store_away
+from serving.feedback.service import FeedbackService, store_away
 from serving.http.openapi import ALIASES, problems
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
@@ -39,14 +39,14 @@ _ERASE_SECONDS = 5.0
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Counter:
-    """Where feedback is handed in: lets `_MOST_INSIDE` in, and `_AT_ONCE` of them have their turn at the desk.
+class Intake:
+    """The intake of feedback: lets `_MOST_INSIDE` in, and `_AT_ONCE` of them have their turn.
 
     Whoever asks the store waits for *store_seconds* at most, in threads of their own.
     """
 
-    def __init__(self, desk: Desk, store_seconds: float) -> None:
-        self._desk = desk
+    def __init__(self, service: FeedbackService, store_seconds: float) -> None:
+        self._service = service
         self._store_seconds = store_seconds
         self._disk = Pool("feedback", _THREADS, _WAITING)
         self._store = Pool("feedback-store", _STORE_THREADS)
@@ -71,7 +71,7 @@ class Counter:
             key = read_key(request)
             submission, image = await read_submission(request)
             async with self._turns:
-                taken = await self._disk.run(self._desk.take, creator_of(request), submission, image, key)
+                taken = await self._disk.run(self._service.take, creator_of(request), submission, image, key)
         finally:
             self._inside -= 1
         return taken.id, taken.repeated
@@ -86,7 +86,7 @@ class Counter:
             confidence=answer.confidence,
         )
         async with self._turns:
-            await self._disk.run(self._desk.keep, answer.request_id, creator, content, photo)
+            await self._disk.run(self._service.keep, answer.request_id, creator, content, photo)
 
     async def erase(self, creator: str, identifier: str) -> bool:
         """Erase one feedback of a creator; return whether the store has no copy of it any more.
@@ -94,18 +94,18 @@ class Counter:
         Raises:
             ProblemError: there is none of theirs, or the store, which alone knows of it, is away.
         """
-        if await self._disk.run(self._desk.is_here, identifier):
-            await self._disk.run(self._desk.erase, creator, identifier)
+        if await self._disk.run(self._service.is_here, identifier):
+            await self._disk.run(self._service.erase, creator, identifier)
         else:
             try:
-                await self._store.run(self._desk.erase, creator, identifier, seconds=self._store_seconds)
+                await self._store.run(self._service.erase, creator, identifier, seconds=self._store_seconds)
             except PoolBusyError:
                 raise store_away() from None
         return await self._wait_for_store(creator, identifier)
 
     async def erase_all(self, creator: str) -> bool:
         """Erase all of a creator's feedback; return whether the store has no copy of it any more."""
-        await self._disk.run(self._desk.erase_all, creator)
+        await self._disk.run(self._service.erase_all, creator)
         return await self._wait_for_store(creator)
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class Counter:
 
     async def _wait_for_store(self, creator: str, identifier: str | None = None) -> bool:
         deadline = time.monotonic() + _ERASE_SECONDS
-        while not (erased := await self._disk.run(self._desk.is_erased, creator, identifier)):
+        while not (erased := await self._disk.run(self._service.is_erased, creator, identifier)):
             if time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.05)
@@ -123,7 +123,7 @@ class Counter:
 
 
 def build_router() -> APIRouter:
-    """Return the routes. The application's state holds the `Counter` under ``feedback``."""
+    """Return the routes. The application's state holds the `Intake` under ``feedback``."""
     router = APIRouter()
     erased: dict[int | str, dict[str, Any]] = {202: {"model": Erased, "description": "The store is away: later."}}
     for path in FEEDBACK:
@@ -152,7 +152,7 @@ def build_router() -> APIRouter:
 async def take_feedback(request: Request, response: Response) -> Accepted:
     """Take a creator's word on a caption. Once answered it is on the disk; sent again with its key, it is taken once."""
     try:
-        identifier, repeated = await _counter(request).take(request)
+        identifier, repeated = await _intake(request).take(request)
     except ProblemError as problem:
         REFUSALS.labels(problem.reason).inc()
         raise
@@ -165,12 +165,12 @@ async def erase_feedback(identifier: str, request: Request, response: Response) 
     """Erase every copy of one feedback: here, in the store, in your voice, and in what models learn from later."""
     if not _ID.fullmatch(identifier):
         raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", "You have sent no feedback of that id.")
-    return _answer(await _counter(request).erase(creator_of(request), identifier), response)
+    return _answer(await _intake(request).erase(creator_of(request), identifier), response)
 
 
 async def erase_all(request: Request, response: Response) -> Erased:
     """Erase every copy of all the feedback that you sent, your voice, and what was kept of your requests."""
-    return _answer(await _counter(request).erase_all(creator_of(request)), response)
+    return _answer(await _intake(request).erase_all(creator_of(request)), response)
 
 
 def _answer(erased: bool, response: Response) -> Erased:
@@ -179,6 +179,6 @@ def _answer(erased: bool, response: Response) -> Erased:
     return Erased(erased=erased)
 
 
-def _counter(request: Request) -> Counter:
-    counter: Counter = request.app.state.feedback
-    return counter
+def _intake(request: Request) -> Intake:
+    intake: Intake = request.app.state.feedback
+    return intake

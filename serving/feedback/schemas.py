@@ -47,7 +47,7 @@ _ONE_SUBJECT: dict[str, Any] = {
 
 
 class Submission(BaseModel):
-    """One creator's word on one caption: of a request that the service kept (``keep_for_feedback``), or of a photo of her own."""
+    """One creator's word on one caption: of a request that the service kept (``keep_for_feedback``), or of a photo of their own."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -74,11 +74,11 @@ class Submission(BaseModel):
 
     @property
     def shown(self) -> Words | None:
-        """What was shown beside a photo of her own."""
+        """What was shown beside a photo of their own."""
         return None if self.caption is None else words(self.caption, self.hashtags)
 
     def edited(self, shown: Words | None) -> Words | None:
-        """Return what she made of *shown*; None where she changed nothing."""
+        """Return what they made of *shown*; None where they changed nothing."""
         if self.edited_caption is None and self.edited_hashtags is None:
             return None
         before = shown or Words(caption="")

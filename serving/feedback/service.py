@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from serving.feedback import repository as archive
+from serving.feedback import repository
 from serving.feedback.database import Database, DiskError
 from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, observe
-from serving.feedback.outbox import Depth, Known, Spool, SpoolFullError, State
-from serving.feedback.outbox_worker import Delivery
+from serving.feedback.outbox import Depth, Known, Outbox, OutboxFullError, State
+from serving.feedback.outbox_worker import OutboxWorker
 from serving.feedback.photo import encode_photo
-from serving.feedback.request_cache import Content, Memory
+from serving.feedback.request_cache import Content, RequestCache
 from serving.feedback.schemas import Submission
-from serving.feedback.voice_sync import Learning, Voices
+from serving.feedback.voice_sync import Voices, VoiceSync
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
@@ -34,7 +34,7 @@ class Taken:
     repeated: bool
 
 
-class Desk:
+class FeedbackService:
     """Takes feedback and erasures. Everything here blocks, and may be called from any thread."""
 
     def __init__(
@@ -42,34 +42,41 @@ class Desk:
     ) -> None:
         """Somebody waits for what is asked of *lookup*, the same store with less patience."""
         self._database = Database(settings.feedback_dir / "feedback.sqlite")
-        self._spool = Spool(self._database, most=settings.feedback_spool_bytes)
-        self._memory = Memory(self._database, seconds=settings.feedback_keep_seconds, most=settings.feedback_keep_bytes)
+        self._outbox = Outbox(self._database, most=settings.feedback_spool_bytes)
+        self._request_cache = RequestCache(
+            self._database, seconds=settings.feedback_keep_seconds, most=settings.feedback_keep_bytes
+        )
         self._lookup = lookup or store
         self._voices = voices
-        self._learning = Learning(self._spool, voices)
+        self._voice_sync = VoiceSync(self._outbox, voices)
         self._max_pixels = settings.max_pixels
-        self._delivery = Delivery(
-            self._database, self._spool, self._memory, self._learning, store, settings.feedback_dir / "delivery.lock"
+        self._worker = OutboxWorker(
+            self._database,
+            self._outbox,
+            self._request_cache,
+            self._voice_sync,
+            store,
+            settings.feedback_dir / "delivery.lock",
         )
 
     def start(self) -> None:
         """Begin to bring what waits to the store."""
-        self._delivery.start()
+        self._worker.start()
 
     def close(self) -> None:
         """Stop; what waits stays on the disk."""
-        self._delivery.close()
+        self._worker.close()
         self._database.close()
 
     @property
     def waiting(self) -> Depth | None:
         """What waited for the store when that was last looked at."""
-        return self._delivery.depth
+        return self._worker.depth
 
     def keep(self, request_id: str, creator: str, content: Content, photo: bytes) -> None:
         """Keep a request for feedback. Without room it is not kept, and that is counted: the caption is what was asked for."""
         try:
-            self._memory.keep(request_id, creator, content, encode_photo(photo, self._max_pixels))
+            self._request_cache.keep(request_id, creator, content, encode_photo(photo, self._max_pixels))
         except DiskError:
             KEEP_FAILURES.inc()
 
@@ -78,8 +85,8 @@ class Desk:
 
         Args:
             creator: who sent it.
-            submission: what she said.
-            image: the encoded photo of her own, if it refers to no request.
+            submission: what they said.
+            image: the encoded photo of their own, if it refers to no request.
             key: the client's own idempotency key: the same one twice is one feedback.
 
         Raises:
@@ -88,15 +95,15 @@ class Desk:
         identifier = uuid.uuid4().hex if key is None else _digest(f"{creator} {key}".encode())[:32]
         submitted = _digest(submission.model_dump_json().encode() + b" " + _digest(image or b"").encode())
         with _room():
-            known = None if key is None else self._spool.look(identifier)
+            known = None if key is None else self._outbox.look(identifier)
             if known is None:
                 feedback, photo = self._record(identifier, creator, submission, image)
-                known = self._spool.add(feedback, photo, submitted)
+                known = self._outbox.add(feedback, photo, submitted)
                 if known is None:
                     if self._counts(feedback):
                         observe(feedback)
-                    self._learning.catch_up()
-                    self._delivery.wake()
+                    self._voice_sync.catch_up()
+                    self._worker.wake()
         if known is not None:
             _check_same(known, submitted)
         FEEDBACK.labels("accepted" if known is None else "repeated").inc()
@@ -105,37 +112,37 @@ class Desk:
     def is_here(self, identifier: str) -> bool:
         """Whether a feedback is known on this machine: `erase` then asks no store."""
         with _room():
-            return self._spool.look(identifier) is not None
+            return self._outbox.look(identifier) is not None
 
     def erase(self, creator: str, identifier: str) -> None:
         """Erase a creator's feedback here and, as soon as the store is there, in it. Doing it again changes nothing.
 
         Raises:
-            ProblemError: there is no such feedback of hers, or nobody can tell now.
+            ProblemError: there is no such feedback of theirs, or nobody can tell now.
         """
         with _room():
-            known = self._spool.look(identifier)
+            known = self._outbox.look(identifier)
             # What was erased is known by its owner's digest alone.
             owners = {creator, owner_of(identifier, creator)}
             if not (known.creator in owners if known else self._is_stored(creator, identifier)):
                 raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", "You have sent no feedback of that id.")
-            self._spool.erase(identifier, creator)
+            self._outbox.erase(identifier, creator)
             if known and known.request:
-                self._memory.forget_request(creator, known.request)
+                self._request_cache.forget_request(creator, known.request)
             self._voices.remove(creator, identifier)
             self._database.scrub()
         ERASURES.labels("feedback").inc()
-        self._delivery.wake()
+        self._worker.wake()
 
     def erase_all(self, creator: str) -> None:
-        """Erase all of a creator's feedback, her voice, and what was kept of her requests."""
+        """Erase all of a creator's feedback, their voice, and what was kept of their requests."""
         with _room():
-            self._spool.leave(creator)
-            self._memory.forget(creator)
+            self._outbox.leave(creator)
+            self._request_cache.forget(creator)
             self._voices.forget(creator)
             self._database.scrub()
         ERASURES.labels("creator").inc()
-        self._delivery.wake()
+        self._worker.wake()
 
     def is_known(self, creator: str) -> bool:
         """Whether anything is, or was until it was erased, the creator's, here or in the store.
@@ -143,23 +150,23 @@ class Desk:
         Raises:
             StoreError: nothing is here, and the store is away.
         """
-        here = self._spool.has(creator) or self._memory.has(creator) or self._voices.captions(creator, 1)
-        return bool(here) or archive.is_known(self._lookup, creator)
+        here = self._outbox.has(creator) or self._request_cache.has(creator) or self._voices.captions(creator, 1)
+        return bool(here) or repository.is_known(self._lookup, creator)
 
     def is_erased(self, creator: str, identifier: str | None = None) -> bool:
         """Whether the store has no copy any more of a feedback whose erasure was asked for, or of any of the creator's."""
         with _room():
-            return not self._spool.pending(creator, identifier)
+            return not self._outbox.pending(creator, identifier)
 
     def _counts(self, feedback: Feedback) -> bool:
         """Whether the metrics count it: of one caption, a creator's first rating; a later one takes its place in the store alone."""
         if feedback.rating is None or feedback.request_id is None:
             return True
-        return self._spool.is_first_rating(feedback.creator, feedback.request_id, feedback.variant)
+        return self._outbox.is_first_rating(feedback.creator, feedback.request_id, feedback.variant)
 
     def _is_stored(self, creator: str, identifier: str) -> bool:
         try:
-            return archive.is_owned(self._lookup, creator, identifier)
+            return repository.is_owned(self._lookup, creator, identifier)
         except StoreError as error:
             raise store_away() from error
 
@@ -168,7 +175,7 @@ class Desk:
     ) -> tuple[Feedback, bytes]:
         """Return the feedback with its photo as it is to be stored."""
         if submission.request_id is not None:
-            found = self._memory.find(submission.request_id, creator)
+            found = self._request_cache.find(submission.request_id, creator)
             if found is None or submission.variant >= len(found[0].variants):
                 raise ProblemError(
                     HTTPStatus.NOT_FOUND,
@@ -210,14 +217,14 @@ class Desk:
             raise ProblemError(status, f"image_{error.reason}", str(error)) from error
 
 
-def open_desk(settings: ServingSettings, feedback_uri: str) -> Desk:
-    """Return the desk over the store at *feedback_uri*, with the voices that the service writes in.
+def open_feedback_service(settings: ServingSettings, feedback_uri: str) -> FeedbackService:
+    """Return the service over the store at *feedback_uri*, with the voices that captions are written in.
 
     Raises:
         UserError: the URI is no store's, or a file can't be used.
     """
     lookup = open_store(feedback_uri, Patience(seconds=settings.feedback_store_seconds, attempts=1))
-    return Desk(settings, open_store(feedback_uri), VoiceStore(settings.voice_file), lookup)
+    return FeedbackService(settings, open_store(feedback_uri), VoiceStore(settings.voice_file), lookup)
 
 
 def store_away() -> ProblemError:
@@ -228,10 +235,10 @@ def store_away() -> ProblemError:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """Tell the client that the disk or the spool is full, or that the disk fails."""
+    """Tell the client that the disk or the outbox is full, or that the disk fails."""
     try:
         yield
-    except SpoolFullError as error:
+    except OutboxFullError as error:
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "spool_full", str(error), 60) from error
     except DiskError as error:
         if error.full:

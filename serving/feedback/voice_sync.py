@@ -4,7 +4,7 @@ import logging
 import threading
 from typing import Protocol
 
-from serving.feedback.outbox import Spool, State, Unlearnt
+from serving.feedback.outbox import Outbox, State, Unlearnt
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,11 @@ class Voices(Protocol):
         ...
 
 
-class Learning:
-    """Brings captions from *spool*, where they are written down together with their feedback, to *voices*."""
+class VoiceSync:
+    """Brings captions from *outbox*, where they are written down together with their feedback, to *voices*."""
 
-    def __init__(self, spool: Spool, voices: Voices) -> None:
-        self._spool = spool
+    def __init__(self, outbox: Outbox, voices: Voices) -> None:
+        self._outbox = outbox
         self._voices = voices
         self._turn = threading.Lock()
 
@@ -45,7 +45,7 @@ class Learning:
         """
         with self._turn:
             try:
-                for one in self._spool.unlearnt():
+                for one in self._outbox.unlearnt():
                     self._learn(one)
             except UserError as error:
                 logger.warning("a caption did not become its creator's voice yet (%s)", error)
@@ -53,7 +53,7 @@ class Learning:
     def _learn(self, one: Unlearnt) -> None:
         self._voices.add(one.creator, one.caption, one.id)
         # An erasure that came between must not be outlived.
-        known = self._spool.look(one.id)
+        known = self._outbox.look(one.id)
         if known is not None and known.state in {State.ERASING, State.ERASED}:
             self._voices.remove(one.creator, one.id)
-        self._spool.learnt(one.id)
+        self._outbox.learnt(one.id)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from serving.feedback import repository as archive
+from serving.feedback import repository
 from serving.feedback.database import Database
-from serving.feedback.outbox import Spool
+from serving.feedback.outbox import Outbox
 from serving.feedback.outbox_worker import is_ours
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
@@ -40,11 +40,11 @@ def migrate(settings: ServingSettings, feedback_uri: str) -> Moved:
         with (settings.feedback_dir / "delivery.lock").open("wb") as lock:
             if not is_ours(lock):
                 raise UserError("A service delivers feedback from here; stop it, run this again, then start it.")
-            voices, spool = VoiceStore(settings.voice_file), Spool(database, most=settings.feedback_spool_bytes)
+            voices, outbox = VoiceStore(settings.voice_file), Outbox(database, most=settings.feedback_spool_bytes)
             for before, now in former.items():
                 voices.move(before, now)
-                spool.move(before, now)
+                outbox.move(before, now)
             database.scrub()
-            return Moved(len(former), archive.move(open_store(feedback_uri), former))
+            return Moved(len(former), repository.move(open_store(feedback_uri), former))
     finally:
         database.close()

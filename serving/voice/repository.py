@@ -1,4 +1,4 @@
-"""Voices: captions of each creator that her later ones are written like, in one SQLite file.
+"""Voices: captions of each creator that their later ones are written like, in one SQLite file.
 
 Several processes may share the file: SQLite's write-ahead log lets them read while one writes. What is removed is overwritten.
 """

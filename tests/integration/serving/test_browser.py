@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from web_server import listening
 
 from serving.app import build_app
-from serving.feedback.service import open_desk
+from serving.feedback.service import open_feedback_service
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.integration
@@ -83,9 +83,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with listening(pages) as page, listening(pages) as named:
         files = {"cache_dir": folder, "voice_file": folder / "voice.sqlite", "feedback_dir": folder / "feedback"}
         settings = ServingSettings(**files, cors_origins=(named.rstrip("/"),))
-        desk = open_desk(settings, (folder / "store").as_uri())
+        feedback_service = open_feedback_service(settings, (folder / "store").as_uri())
         answers: queue.Queue[Answer] = queue.Queue()
-        with listening(recording(build_app(settings, lambda: None, desk=desk), answers)) as url:
+        with listening(recording(build_app(settings, lambda: None, feedback_service=feedback_service), answers)) as url:
             yield Served(url.rstrip("/"), page, named, answers)
 
 

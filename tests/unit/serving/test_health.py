@@ -15,7 +15,7 @@ from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.service import open_desk
+from serving.feedback.service import open_feedback_service
 from serving.models.manager import Served
 from serving.server import run
 from serving.settings import ServingSettings
@@ -50,8 +50,8 @@ def break_for_good(engine: "ScriptedEngine") -> None:
 
 def test_readiness_tells_how_the_service_is(served: Served, tmp_path: Path, photo: bytes) -> None:
     given = settings(tmp_path)
-    desk = open_desk(given, (tmp_path / "store").as_uri())
-    with TestClient(build_app(given, lambda: served, desk=desk)) as client:
+    feedback_service = open_feedback_service(given, (tmp_path / "store").as_uri())
+    with TestClient(build_app(given, lambda: served, feedback_service=feedback_service)) as client:
         client.post("/generate-caption", files={"image": photo})
         until(lambda: client.get("/readyz").json()["feedback"] is not None)
         body = client.get("/readyz").json()

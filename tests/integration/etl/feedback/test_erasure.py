@@ -1,4 +1,4 @@
-"""Erasure, checked by searching every place afterwards: store, dataset versions, spool, voices, Label Studio, logs, temporary files."""
+"""Erasure, checked by searching every place afterwards: store, dataset versions, outbox, voices, Label Studio, logs, temporary files."""
 
 import io
 import json
@@ -207,7 +207,7 @@ def away(folder: Path) -> Iterator[None]:
 
 
 def kept(said: list[Said], found: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return what was *found* of some of it, where it is to stay: dataset versions are withdrawn as a whole, and spools and logs are no place to."""
+    """Return what was *found* of some of it, where it is to stay: dataset versions are withdrawn as a whole, and no outbox or log may hold it."""
     wanted = {str(one.number) for one in said}
     return {
         name: places & {"store", "label studio"} for name, places in found.items() if name.partition(" ")[0] in wanted
@@ -320,7 +320,7 @@ def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
     with running(intake(service.folder, store.uri), installation.folder):
         until(lambda: set(records(store)) == {one.id for one in bens})
         until(lambda: not list(store.list(f"creators/{creator(ANA)}/")))
-        # The service's own file is rid of her a moment after the store is.
+        # The service's own file is rid of them a moment after the store is.
         until(lambda: "service" not in installation.search(creator=creator(ANA).encode()).get("creator", ()))
     installation.server.start()
     installation.clean()

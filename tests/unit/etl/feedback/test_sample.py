@@ -26,7 +26,7 @@ def test_what_was_collected_is_not_collected_again(box: Box) -> None:
     box.send(2)
     assert collect(box.store) == 2
     assert collect(box.store) == 0
-    # From the spool: older than what is there.
+    # From the outbox: older than what is there.
     box.send(0)
     assert collect(box.store) == 1
 

@@ -6,7 +6,7 @@ from creators import KEYS, TOKEN, creator
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.service import Desk
+from serving.feedback.service import FeedbackService
 from serving.models.manager import Served
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
@@ -38,6 +38,6 @@ def voices(settings: ServingSettings) -> VoiceStore:
 
 @pytest.fixture
 def client(settings: ServingSettings, store: ObjectStore, voices: VoiceStore, served: Served) -> Iterator[TestClient]:
-    app = build_app(settings, lambda: served, desk=Desk(settings, store, voices))
+    app = build_app(settings, lambda: served, feedback_service=FeedbackService(settings, store, voices))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client

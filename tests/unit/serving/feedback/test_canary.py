@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
-from serving.feedback.service import Desk
+from serving.feedback.service import FeedbackService
 from serving.models.manager import Models, Served, _place
 from serving.models.trust import Trust
 from serving.settings import ServingSettings
@@ -69,7 +69,7 @@ def models(settings: ServingSettings, served: Served, bold: str, tmp_path: Path)
 def client(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore, models: TwoModels
 ) -> Iterator[TestClient]:
-    app = build_app(settings, models.current, models, desk=Desk(settings, store, voices))
+    app = build_app(settings, models.current, models, feedback_service=FeedbackService(settings, store, voices))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
 

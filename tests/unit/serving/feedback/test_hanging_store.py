@@ -14,7 +14,7 @@ from web_server import listening
 
 from serving.app import build_app
 from serving.feedback.routes import _STORE_THREADS
-from serving.feedback.service import open_desk
+from serving.feedback.service import open_feedback_service
 from serving.models.manager import Served
 from serving.settings import ServingSettings
 
@@ -38,7 +38,9 @@ def over_a_hanging_store(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{proxy.address}")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        with listening(build_app(settings, lambda: served, desk=open_desk(settings, "s3://feedback"))) as url:
+        with listening(
+            build_app(settings, lambda: served, feedback_service=open_feedback_service(settings, "s3://feedback"))
+        ) as url:
             yield url, proxy
 
 

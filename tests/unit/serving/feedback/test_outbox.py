@@ -12,11 +12,11 @@ from patience import LONGEST, until
 
 from serving.creators import NOBODY
 from serving.feedback.database import Database, DiskError
-from serving.feedback.outbox import Spool
+from serving.feedback.outbox import Outbox
 from serving.feedback.repository import erase, note_departure
-from serving.feedback.request_cache import Content, Memory
+from serving.feedback.request_cache import Content, RequestCache
 from serving.feedback.schemas import Submission
-from serving.feedback.service import Desk
+from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
@@ -52,13 +52,13 @@ def away(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
 def test_what_came_while_the_store_was_away_comes_in_order_later(
     settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
-    desk = Desk(settings, away, voices)
-    desk.start()
-    ids = [desk.take(ANA, SAID, photo_of(colour), colour).id for colour in ("red", "blue", "green")]
-    desk.erase(ANA, ids[1])
-    assert not desk.is_erased(ANA, ids[1])
-    desk.close()
-    again = Desk(settings, store, voices)
+    feedback_service = FeedbackService(settings, away, voices)
+    feedback_service.start()
+    ids = [feedback_service.take(ANA, SAID, photo_of(colour), colour).id for colour in ("red", "blue", "green")]
+    feedback_service.erase(ANA, ids[1])
+    assert not feedback_service.is_erased(ANA, ids[1])
+    feedback_service.close()
+    again = FeedbackService(settings, store, voices)
     again.start()
     # The same submission, after all that.
     assert again.take(ANA, SAID, photo_of("red"), "red").repeated
@@ -73,38 +73,38 @@ def test_what_came_while_the_store_was_away_comes_in_order_later(
 def test_all_that_a_creator_sent_is_erased_when_the_store_is_back(
     settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
-    desk = Desk(settings, store, voices)
-    desk.start()
-    desk.take(ANA, SAID, photo_of("red"), None)
+    feedback_service = FeedbackService(settings, store, voices)
+    feedback_service.start()
+    feedback_service.take(ANA, SAID, photo_of("red"), None)
     until(lambda: len(list(store.list("records/"))) == 1)
-    desk.close()
+    feedback_service.close()
     # Asked for on another machine, which never heard of it.
     other = settings.model_copy(update={"feedback_dir": tmp_path / "other"})
-    desk = Desk(other, away, voices)
-    desk.start()
-    desk.erase_all(ANA)
-    desk.close()
-    desk = Desk(other, store, voices)
-    assert not desk.is_erased(ANA)
-    desk.start()
-    until(lambda: desk.is_erased(ANA))
-    desk.close()
+    feedback_service = FeedbackService(other, away, voices)
+    feedback_service.start()
+    feedback_service.erase_all(ANA)
+    feedback_service.close()
+    feedback_service = FeedbackService(other, store, voices)
+    assert not feedback_service.is_erased(ANA)
+    feedback_service.start()
+    until(lambda: feedback_service.is_erased(ANA))
+    feedback_service.close()
     assert {info.key.split("/")[0] for info in store.list()} == {"erased", "left"}
 
 
 def test_what_waited_on_another_machine_when_all_was_erased_is_not_stored_later(
     settings: ServingSettings, store: ObjectStore, away: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
-    desk = Desk(settings, away, voices)
-    desk.take(ANA, SAID, photo_of("red"), "before")
-    desk.take(BEN, SAID, photo_of("red"), "bens")
-    desk.close()
-    other = Desk(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
+    feedback_service = FeedbackService(settings, away, voices)
+    feedback_service.take(ANA, SAID, photo_of("red"), "before")
+    feedback_service.take(BEN, SAID, photo_of("red"), "bens")
+    feedback_service.close()
+    other = FeedbackService(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
     other.start()
     other.erase_all(ANA)
     until(lambda: other.is_erased(ANA))
     other.close()
-    again = Desk(settings, store, voices)
+    again = FeedbackService(settings, store, voices)
     again.start()
     later = again.take(ANA, SAID, photo_of("red"), "after")
     until(lambda: len(list(store.list("records/"))) == 2)
@@ -121,12 +121,12 @@ def test_what_waited_on_another_machine_when_all_was_erased_is_not_stored_later(
 def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
-    desk = Desk(settings, store, voices)
-    desk.start()
-    ids = [desk.take(key, SAID, photo_of("red"), "one").id for key in (ANA, BEN)]
+    feedback_service = FeedbackService(settings, store, voices)
+    feedback_service.start()
+    ids = [feedback_service.take(key, SAID, photo_of("red"), "one").id for key in (ANA, BEN)]
     until(lambda: len(list(store.list("records/"))) == 2)
-    desk.erase(ANA, ids[0])
-    until(lambda: desk.is_erased(ANA))
+    feedback_service.erase(ANA, ids[0])
+    until(lambda: feedback_service.is_erased(ANA))
 
     def holds(creator: str) -> bool:
         return any(creator.encode() in path.read_bytes() for path in settings.feedback_dir.iterdir())
@@ -135,46 +135,46 @@ def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
     until(lambda: not holds(ANA))
     assert holds(BEN)
     # She may ask again, and nobody else.
-    desk.erase(ANA, ids[0])
+    feedback_service.erase(ANA, ids[0])
     with pytest.raises(ProblemError, match="no feedback of that id"):
-        desk.erase(BEN, ids[0])
+        feedback_service.erase(BEN, ids[0])
     with pytest.raises(ProblemError, match="was erased"):
-        desk.take(ANA, SAID, photo_of("red"), "one")
-    desk.close()
+        feedback_service.take(ANA, SAID, photo_of("red"), "one")
+    feedback_service.close()
 
 
 def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
     file = settings.feedback_dir / "feedback.sqlite"
-    desk, log = Desk(settings, store, voices), file.with_name("feedback.sqlite-wal")
-    desk.take(ANA, SAID, photo_of("red"), "one")
+    feedback_service, log = FeedbackService(settings, store, voices), file.with_name("feedback.sqlite-wal")
+    feedback_service.take(ANA, SAID, photo_of("red"), "one")
     # Killed before the log was emptied: what it holds stays, as this reader keeps it.
     other = Database(file)
-    Spool(other, most=10**6).leave(ANA)
+    Outbox(other, most=10**6).leave(ANA)
     assert ANA.encode() in log.read_bytes()
-    desk.start()
-    until(lambda: desk.is_erased(ANA) and ANA.encode() not in log.read_bytes())
-    desk.close()
+    feedback_service.start()
+    until(lambda: feedback_service.is_erased(ANA) and ANA.encode() not in log.read_bytes())
+    feedback_service.close()
     other.close()
 
 
 def test_a_record_of_a_newer_version_is_not_lost_and_ends_no_thread(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = Desk(settings, store, voices)
-    desk.take(ANA, SAID, photo_of("red"), "one")
+    feedback_service = FeedbackService(settings, store, voices)
+    feedback_service.take(ANA, SAID, photo_of("red"), "one")
     database = Database(settings.feedback_dir / "feedback.sqlite")
     rename = "UPDATE feedback SET record = replace(record, ?, ?)"
     with database.transaction() as connection:
         connection.execute(rename, ("rating", "of_a_newer_version"))
-    desk.start()
+    feedback_service.start()
     until(lambda: "feedback can't be brought to the store" in caplog.text)
     assert not list(store.list())
     with database.transaction() as connection:
         connection.execute(rename, ("of_a_newer_version", "rating"))
     until(lambda: len(list(store.list("records/"))) == 1)
-    desk.close()
+    feedback_service.close()
     database.close()
 
 
@@ -182,20 +182,20 @@ def test_an_erasure_waits_since_it_was_asked_for_and_not_since_the_feedback_came
     tmp_path: Path,
 ) -> None:
     database = Database(tmp_path / "feedback.sqlite")
-    spool = Spool(database, most=10**6)
+    outbox = Outbox(database, most=10**6)
     feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
-    spool.add(feedback, b"photo", "digest")
+    outbox.add(feedback, b"photo", "digest")
     with database.transaction() as connection:
         connection.execute("UPDATE feedback SET since = since - 1000")
-    assert spool.depth().oldest >= 1000
-    spool.erase(feedback.id, ANA)
-    assert spool.depth().oldest < 1000
+    assert outbox.depth().oldest >= 1000
+    outbox.erase(feedback.id, ANA)
+    assert outbox.depth().oldest < 1000
     with database.transaction() as connection:
         connection.execute("UPDATE feedback SET since = since - 1000")
     # Asked for again, it has waited as long.
-    spool.erase(feedback.id, ANA)
-    spool.leave(ANA)
-    assert spool.depth().oldest >= 1000
+    outbox.erase(feedback.id, ANA)
+    outbox.leave(ANA)
+    assert outbox.depth().oldest >= 1000
     database.close()
 
 
@@ -215,89 +215,89 @@ def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp
         assert not draft.exists()
 
 
-def test_a_full_spool_refuses_and_keeps_what_it_has(
+def test_a_full_outbox_refuses_and_keeps_what_it_has(
     settings: ServingSettings, away: ObjectStore, voices: VoiceStore
 ) -> None:
     small = settings.model_copy(update={"feedback_spool_bytes": 3000})
-    desk = Desk(small, away, voices)
-    desk.start()
-    taken = desk.take(ANA, SAID, photo_of("red"), "first")
+    feedback_service = FeedbackService(small, away, voices)
+    feedback_service.start()
+    taken = feedback_service.take(ANA, SAID, photo_of("red"), "first")
     with pytest.raises(ProblemError) as refusal:
-        desk.take(ANA, SAID, photo_of("red"), "second")
+        feedback_service.take(ANA, SAID, photo_of("red"), "second")
     assert (refusal.value.status, refusal.value.reason, refusal.value.retry_after) == (503, "spool_full", 60)
-    assert desk.take(ANA, SAID, photo_of("red"), "first").id == taken.id
-    desk.close()
+    assert feedback_service.take(ANA, SAID, photo_of("red"), "first").id == taken.id
+    feedback_service.close()
 
 
-def test_a_creator_leaves_as_much_of_the_spool_to_others_as_they_take(
+def test_a_creator_leaves_as_much_of_the_outbox_to_others_as_they_take(
     settings: ServingSettings, away: ObjectStore, voices: VoiceStore
 ) -> None:
-    desk = Desk(settings.model_copy(update={"feedback_spool_bytes": 40_000}), away, voices)
+    feedback_service = FeedbackService(settings.model_copy(update={"feedback_spool_bytes": 40_000}), away, voices)
 
     def take_all(who: str) -> None:
         while True:
-            desk.take(who, SAID, photo_of("red"), None)
+            feedback_service.take(who, SAID, photo_of("red"), None)
 
     for who in (ANA, BEN, NOBODY):
         with pytest.raises(ProblemError, match="Too much feedback"):
             take_all(who)
-    with desk._database.transaction() as connection:
+    with feedback_service._database.transaction() as connection:
         held = dict(connection.execute("SELECT creator, sum(bytes) FROM feedback GROUP BY creator").fetchall())
     assert 18_000 < held[ANA] <= 20_000
     assert 8_000 < held[BEN] <= (40_000 - held[ANA]) / 2
     # Where no keys are asked for, all are one: nobody is to be left anything.
     assert sum(held.values()) > 38_000
-    desk.close()
+    feedback_service.close()
 
 
 def test_nobody_displaces_the_kept_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
     content = Content(variants=(Words(caption="hi"),), model_version="m/1")
-    memory = Memory(database, seconds=60, most=10_000)
-    memory.keep("b", BEN, content, b"x" * 1000)
+    cache = RequestCache(database, seconds=60, most=10_000)
+    cache.keep("b", BEN, content, b"x" * 1000)
     for number in range(30):
-        memory.keep(f"a{number}", ANA, content, b"x" * 1000)
-    assert memory.find("b", BEN)
-    # The newest of hers, as many as there is room for.
-    kept = [number for number in range(30) if memory.find(f"a{number}", ANA)]
+        cache.keep(f"a{number}", ANA, content, b"x" * 1000)
+    assert cache.find("b", BEN)
+    # The newest of theirs, as many as there is room for.
+    kept = [number for number in range(30) if cache.find(f"a{number}", ANA)]
     assert len(kept) >= 6
     assert kept == list(range(30))[-len(kept) :]
     for number in range(30):
-        memory.keep(f"b{number}", BEN, content, b"x" * 1000)
-    assert len([number for number in range(30) if memory.find(f"a{number}", ANA)]) >= 4
+        cache.keep(f"b{number}", BEN, content, b"x" * 1000)
+    assert len([number for number in range(30) if cache.find(f"a{number}", ANA)]) >= 4
     # Nor does one that is as large as all of theirs.
-    memory.keep("c", "c" * 64, content, b"x" * 9000)
-    assert memory.find("c", "c" * 64) is None
-    assert memory.find("a29", ANA)
+    cache.keep("c", "c" * 64, content, b"x" * 9000)
+    assert cache.find("c", "c" * 64) is None
+    assert cache.find("a29", ANA)
     database.close()
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
-    memory = Memory(database, seconds=60, most=10**9)
+    cache = RequestCache(database, seconds=60, most=10**9)
     content = Content(variants=(Words(caption="hi"),), model_version="m/1")
     with database.transaction() as connection:
         # SQLite then says the same as where the disk is full.
         connection.execute("PRAGMA max_page_count = 30")
-    memory.keep("1", ANA, content, b"x" * 1000)
+    cache.keep("1", ANA, content, b"x" * 1000)
     with pytest.raises(DiskError) as error:
-        memory.keep("2", ANA, content, b"x" * 10**6)
+        cache.keep("2", ANA, content, b"x" * 10**6)
     assert error.value.full
-    assert memory.find("1", ANA) is not None
-    assert memory.find("2", ANA) is None
+    assert cache.find("1", ANA) is not None
+    assert cache.find("2", ANA) is None
     database.close()
 
 
 def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
     content = Content(variants=(Words(caption="hi"),), model_version="m/1")
-    memory = Memory(database, seconds=60, most=2500)
+    cache = RequestCache(database, seconds=60, most=2500)
     for request in ("1", "2", "3"):
-        memory.keep(request, ANA, content, b"x" * 1000)
-    memory.keep("4", ANA, content, b"x" * 3000)
-    assert [memory.find(request, ANA) is not None for request in ("1", "2", "3", "4")] == [False, True, True, False]
-    assert memory.find("3", BEN) is None
-    brief = Memory(database, seconds=0.001, most=2500)
+        cache.keep(request, ANA, content, b"x" * 1000)
+    cache.keep("4", ANA, content, b"x" * 3000)
+    assert [cache.find(request, ANA) is not None for request in ("1", "2", "3", "4")] == [False, True, True, False]
+    assert cache.find("3", BEN) is None
+    brief = RequestCache(database, seconds=0.001, most=2500)
     brief.keep("5", ANA, content, b"y")
     time.sleep(0.01)
     assert brief.find("5", ANA) is None
@@ -305,9 +305,9 @@ def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     with database.transaction() as connection:
         assert connection.execute("SELECT count(*) FROM kept WHERE request = '5'").fetchone() == (0,)
     # What made room is nowhere on the disk once the log is tidied, as it is every minute.
-    memory.keep("6", ANA, content, b"z" * 1000)
-    memory.keep("7", ANA, content, b"z" * 1000)
-    memory.keep("8", ANA, content, b"z" * 1000)
+    cache.keep("6", ANA, content, b"z" * 1000)
+    cache.keep("7", ANA, content, b"z" * 1000)
+    cache.keep("8", ANA, content, b"z" * 1000)
     assert b"x" * 100 in b"".join(path.read_bytes() for path in tmp_path.iterdir())
     database.tidy()
     assert b"x" * 100 not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -317,18 +317,18 @@ def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
 def test_many_at_once_from_one_key_stay_correct(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
-    desk = Desk(settings, store, voices)
-    desk.start()
+    feedback_service = FeedbackService(settings, store, voices)
+    feedback_service.start()
     photo = photo_of("red")
 
     def send(number: int) -> str:
-        return desk.take(ANA, SAID, photo, str(number % 50)).id
+        return feedback_service.take(ANA, SAID, photo, str(number % 50)).id
 
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(send, range(200)))
     assert len(set(ids)) == 50
     until(lambda: len(list(store.list("records/"))) == 50)
-    desk.close()
+    feedback_service.close()
     assert len(list(store.list("photos/"))) == 1
 
 
@@ -348,7 +348,7 @@ class DyingLater(Dying):
 
 
 def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> None:
-    Desk(settings, store, kind(settings.voice_file)).take(ANA, SAID, photo_of("red"), "once")
+    FeedbackService(settings, store, kind(settings.voice_file)).take(ANA, SAID, photo_of("red"), "once")
 
 
 @pytest.mark.parametrize("kind", [Dying, DyingLater])
@@ -360,14 +360,14 @@ def test_a_voice_that_a_kill_cut_off_is_learnt_once_by_whoever_comes_next(
     process.start()
     process.join(LONGEST)
     assert process.exitcode == -signal.SIGKILL
-    desk = Desk(settings, store, voices)
-    desk.start()
+    feedback_service = FeedbackService(settings, store, voices)
+    feedback_service.start()
     until(lambda: voices.captions(ANA) == ["mine", "earlier"])
     # She forgets her voice: it does not come back from what was sent before.
     until(lambda: len(list(store.list("records/"))) == 1)
-    desk.close()
+    feedback_service.close()
     voices.forget(ANA)
-    again = Desk(settings, store, voices)
+    again = FeedbackService(settings, store, voices)
     again.start()
     assert again.take(ANA, SAID, photo_of("red"), "once").repeated
     again.take(BEN, SAID, photo_of("red"), None)
@@ -379,14 +379,14 @@ def test_a_voice_that_a_kill_cut_off_is_learnt_once_by_whoever_comes_next(
 def test_voices_whose_file_fails_come_when_it_works_again_but_for_those_erased_meanwhile(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
-    desk = Desk(settings, store, voices)
+    feedback_service = FeedbackService(settings, store, voices)
     kept = settings.voice_file.read_bytes()
     settings.voice_file.write_bytes(b"no database" * 500)
-    first = desk.take(ANA, SAID, photo_of("red"), None)
-    desk.take(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
+    first = feedback_service.take(ANA, SAID, photo_of("red"), None)
+    feedback_service.take(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
     with pytest.raises(ProblemError, match="disk fails"):
-        desk.erase(ANA, first.id)
+        feedback_service.erase(ANA, first.id)
     settings.voice_file.write_bytes(kept)
-    desk.start()
+    feedback_service.start()
     until(lambda: voices.captions(ANA) == ["mine too"])
-    desk.close()
+    feedback_service.close()

@@ -10,7 +10,7 @@ from patience import until
 from PIL import Image
 from starlette.testclient import TestClient
 
-from serving.feedback.service import Desk
+from serving.feedback.service import FeedbackService
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.feedback import Erasure, Feedback, Verdict, Words, photo_key
@@ -259,13 +259,13 @@ def test_an_erasure_is_known_on_another_machine(
         "/v1/feedback", files={"image": photo_of("red")}, data={"rating": "2"}, headers=headers("ana")
     ).json()["id"]
     stored(store)
-    desk = Desk(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
-    desk.start()
-    desk.erase(creator("ana"), mine)
-    until(lambda: desk.is_erased(creator("ana"), mine))
-    desk.close()
+    feedback_service = FeedbackService(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
+    feedback_service.start()
+    feedback_service.erase(creator("ana"), mine)
+    until(lambda: feedback_service.is_erased(creator("ana"), mine))
+    feedback_service.close()
     assert not records(store)
-    again = Desk(settings.model_copy(update={"feedback_dir": tmp_path / "third"}), store, voices)
+    again = FeedbackService(settings.model_copy(update={"feedback_dir": tmp_path / "third"}), store, voices)
     again.start()
     again.erase(creator("ana"), mine)
     again.close()

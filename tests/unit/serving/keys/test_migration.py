@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from serving.app import build_app
-from serving.feedback import repository as archive
+from serving.feedback import repository
 from serving.feedback.outbox_worker import is_ours
 from serving.feedback.schemas import Submission
-from serving.feedback.service import Desk
+from serving.feedback.service import FeedbackService
 from serving.keys.migration import migrate
 from serving.keys.store import KeyStore
 from serving.models.manager import Served
@@ -52,16 +52,16 @@ def uri(tmp_path: Path) -> str:
 def before(settings: ServingSettings, uri: str) -> dict[str, str]:
     """What there was under the keys' digests: of Ana one feedback stored, one erased, one that waits; of Ben one stored. By what it is, its id."""
     store, ids = open_store(uri), {}
-    desk = Desk(settings, store, VoiceStore(settings.voice_file))
-    desk.start()
+    feedback_service = FeedbackService(settings, store, VoiceStore(settings.voice_file))
+    feedback_service.start()
     for name, who in (("stored", ANA), ("erased", ANA), ("theirs", BEN)):
         said = Submission(rating=5, caption=f"Words of {name}")
-        ids[name] = desk.take(who, said, photo_of("red"), name).id
+        ids[name] = feedback_service.take(who, said, photo_of("red"), name).id
     until(lambda: len(list(store.list("records/"))) == 3)
-    desk.erase(ANA, ids["erased"])
-    until(lambda: desk.is_erased(ANA))
-    desk.close()
-    waiting = Desk(settings, store, VoiceStore(settings.voice_file))
+    feedback_service.erase(ANA, ids["erased"])
+    until(lambda: feedback_service.is_erased(ANA))
+    feedback_service.close()
+    waiting = FeedbackService(settings, store, VoiceStore(settings.voice_file))
     ids["waits"] = waiting.take(ANA, Submission(rating=5, caption="Words of waits"), photo_of("blue"), None).id
     waiting._database.close()
     return ids
@@ -81,8 +81,8 @@ def check_moved(settings: ServingSettings, uri: str, served: Served, before: dic
     former = KeyStore(settings.key_file).former()
     store = open_store(uri)
     keyless = settings.model_copy(update={"api_key_hashes": ()})
-    desk = Desk(keyless, store, VoiceStore(settings.voice_file))
-    with TestClient(build_app(keyless, lambda: served, desk=desk)) as client:
+    feedback_service = FeedbackService(keyless, store, VoiceStore(settings.voice_file))
+    with TestClient(build_app(keyless, lambda: served, feedback_service=feedback_service)) as client:
         until(lambda: len(records(store)) == 3)
         found = records(store)
         assert {name: found[before[name]].creator for name in ("stored", "waits", "theirs")} == {
@@ -92,7 +92,7 @@ def check_moved(settings: ServingSettings, uri: str, served: Served, before: dic
         }
         voice = client.get("/v1/voice", headers=headers("ana")).json()["captions"]
         assert sorted(voice) == ["Words of stored", "Words of waits"]
-        # What was erased is still known to be hers, and nobody else's.
+        # What was erased is still known to be theirs, and nobody else's.
         assert client.delete(f"/v1/feedback/{before['erased']}", headers=headers("ana")).json() == {"erased": True}
         assert client.delete(f"/v1/feedback/{before['erased']}", headers=headers("ben")).status_code == 404
         names = [str(path) for path in (tmp_path / "store").rglob("*")]
@@ -163,11 +163,11 @@ def test_what_all_was_to_be_erased_of_is_not_brought_back(
     settings: ServingSettings, uri: str, before: dict[str, str]
 ) -> None:
     store = open_store(uri)
-    archive.note_departure(store, ANA, 4e9)
+    repository.note_departure(store, ANA, 4e9)
     migrate(settings, uri)
     assert {one.id for one in records(store).values()} == {before["theirs"]}
     now = KeyStore(settings.key_file).former()[ANA]
-    assert archive.is_known(store, now)
+    assert repository.is_known(store, now)
 
 
 def test_it_does_not_move_what_a_service_delivers(settings: ServingSettings, uri: str, before: dict[str, str]) -> None:

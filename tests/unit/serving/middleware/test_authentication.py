@@ -8,7 +8,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.service import Desk, open_desk
+from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.feedback_app import build_intake
 from serving.models.manager import Served
 from serving.settings import ServingSettings
@@ -29,8 +29,8 @@ def settings(folder: Path, **more: object) -> ServingSettings:
     return ServingSettings(**files, api_key_hashes=(digest(OTHER), digest(KEY)), **more)
 
 
-def guarded(served: Served, folder: Path, desk: Desk | None = None, **more: object) -> FastAPI:
-    return build_app(settings(folder, **more), lambda: served, desk=desk)
+def guarded(served: Served, folder: Path, feedback_service: FeedbackService | None = None, **more: object) -> FastAPI:
+    return build_app(settings(folder, **more), lambda: served, feedback_service=feedback_service)
 
 
 @pytest.fixture
@@ -40,8 +40,10 @@ def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
 
 
 def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient, served: Served, tmp_path: Path) -> None:
-    with_feedback = guarded(served, tmp_path, desk=open_desk(settings(tmp_path), (tmp_path / "store").as_uri()))
-    alone = build_intake(settings(tmp_path), open_desk(settings(tmp_path), (tmp_path / "store").as_uri()))
+    with_feedback = guarded(
+        served, tmp_path, feedback_service=open_feedback_service(settings(tmp_path), (tmp_path / "store").as_uri())
+    )
+    alone = build_intake(settings(tmp_path), open_feedback_service(settings(tmp_path), (tmp_path / "store").as_uri()))
     for app in (client.app, with_feedback, alone):
         # Nothing is mounted, and nothing speaks another protocol: what is walked is all that there is.
         assert all(isinstance(route, Route) for route in app.routes)

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.service import open_desk
+from serving.feedback.service import open_feedback_service
 from serving.http.json_limits import DEEPEST, LONGEST_GAP, LONGEST_LITERAL, MOST_VALUES, check_shape
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
@@ -46,8 +46,8 @@ def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
         body_bytes_at_once=LARGEST,
         requests_per_minute=1000,
     )
-    desk = open_desk(settings, (tmp_path / "store").as_uri())
-    with TestClient(build_app(settings, lambda: served, desk=desk)) as client:
+    feedback_service = open_feedback_service(settings, (tmp_path / "store").as_uri())
+    with TestClient(build_app(settings, lambda: served, feedback_service=feedback_service)) as client:
         yield client
 
 
@@ -212,7 +212,7 @@ def test_room_is_given_in_turn() -> None:
             asyncio.create_task(take(*turn))
             for turn in (
                 ("first", "ana", 4),
-                ("beyond her share", "ana", 3),
+                ("beyond their share", "ana", 3),
                 ("second", "ben", 5),
                 ("no room", "cem", 2),
                 ("small, but later", "dia", 1),
@@ -222,7 +222,7 @@ def test_room_is_given_in_turn() -> None:
         budget.give_back("ben", 5)
         assert await settled() == ["first", "second", "no room", "small, but later"]
         budget.give_back("ana", 4)
-        assert (await settled())[-1] == "beyond her share"
+        assert (await settled())[-1] == "beyond their share"
         with pytest.raises(TimeoutError):
             await budget.take("eve", 6, 0.01)
         # Who waits no longer holds up nobody, and who has no name has no share.

@@ -5,7 +5,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.feedback.service import open_desk
+from serving.feedback.service import open_feedback_service
 from serving.feedback_app import build_intake
 from serving.settings import ServingSettings
 
@@ -25,8 +25,12 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """A service without keys at 127.0.0.1:8000."""
     folder = tmp_path_factory.mktemp("service")
     ours = settings(folder, cors_origins=(PAGE,), allowed_hosts=("captions.example.com", "other.example.com:8443"))
-    desk = open_desk(ours, (folder / "store").as_uri())
-    app = build_intake(ours, desk) if request.param == "feedback alone" else build_app(ours, lambda: None, desk=desk)
+    feedback_service = open_feedback_service(ours, (folder / "store").as_uri())
+    app = (
+        build_intake(ours, feedback_service)
+        if request.param == "feedback alone"
+        else build_app(ours, lambda: None, feedback_service=feedback_service)
+    )
     with TestClient(app, base_url=HERE) as client:
         yield client
 
