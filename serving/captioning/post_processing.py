@@ -10,6 +10,7 @@ from serving.captioning.trimming import finish, whole_sentences
 from serving.engines.base import Written
 from serving.http.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
 from serving.observability.metrics import UNSAFE
+from snap2caption.cutting import cut
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Subject, rank
 from snap2caption.hashtags.table import HashtagTable
@@ -95,9 +96,8 @@ def _cut(text: str, most: int) -> str:
     text = text.strip()
     if len(text) <= most:
         return text
-    # With what follows: a sentence or a word that ends just there is whole.
-    sentences, words = whole_sentences(text[: most + 1]), text[:most].rpartition(" ")[0]
-    return sentences or f"{words or text[: most - 1]}…"
+    # With what follows: a sentence that ends just there is whole.
+    return whole_sentences(text[: most + 1]) or f"{cut(text, lambda beginning: len(beginning) < most)}…"
 
 
 def _repeats(description: str, caption: str) -> bool:

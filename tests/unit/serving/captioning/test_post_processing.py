@@ -17,6 +17,7 @@ def described(description: str, *captions: str) -> str:
         ("A bridge.", "A bridge."),
         ("y" * 1000, "y" * 1000),
         ("y" * 1001, "y" * 999 + "…"),
+        ("y" * 995 + "👩‍👩‍👧‍👦" + "y" * 9, "y" * 995 + "…"),
         ("A bridge. " + "word " * 300, "A bridge."),
         ("Fog. " * 300, ("Fog. " * 200).strip()),
         ("word " * 300, ("word " * 200).strip() + "…"),
