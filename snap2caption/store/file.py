@@ -56,7 +56,11 @@ class FileStore:
         return path
 
     def _check_inside(self, path: Path, key: str) -> None:
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except RuntimeError:  # a link that leads to itself
+            inside = False
+        if not inside:
             raise StoreError(f"{key} is a link that leads out of {self.uri}; put the file itself there.")
 
     @contextmanager
@@ -91,6 +95,8 @@ class FileStore:
                     found = keys[key].stat()
                 except FileNotFoundError:
                     continue
+                except OSError as error:
+                    raise StoreError(f"{key} in {self.uri} can't be read ({error.strerror}); remove it.") from error
                 yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def exists(self, key: str, sha256: str | None = None) -> bool:

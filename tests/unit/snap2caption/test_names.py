@@ -330,6 +330,10 @@ def test_a_folder_of_links_is_no_way_out_of_a_store(tmp_path: Path) -> None:
             act()
     # The link itself is inside.
     store.put("file", b"", sha256=empty)
+    (root / "loop").symlink_to(root / "loop")
+    for act in (lambda: store.get("loop").__enter__(), lambda: store.exists("loop"), lambda: list(store.list())):
+        with pytest.raises(StoreError, match="loop"):
+            act()
     assert [path.name for path in outside.iterdir()] == ["victim"]
     assert (outside / "victim").read_text() == "precious"
 
