@@ -22,7 +22,8 @@ _START = rf"@?https?://(?:{_OTHER}(?:\.{_OTHER})+(?:/\S*)?)?|(?<![\p{{Latin}}0-9
 _URL = rf"(?i:{_START})[!-~\p{{Latin}}＃]*(?<![.,!?;:)\]\}}'\"])"
 # As Instagram has names: of ASCII alone, and no full stop at an end. Not an e-mail address's second half, and no name with an accent.
 _MENTION = r"(?<![A-Za-z0-9_@])(?>(?:@[A-Za-z0-9_](?:[A-Za-z0-9_.]*[A-Za-z0-9_])?)+)(?![\p{Latin}\p{M}])"
-_REMOVED = re.compile(rf"([ \t]*)(?:{_URL}|{_MENTION})(?:[ \t]*(?:{_URL}|{_MENTION}))*([ \t]*)")
+# A run of blanks is looked at once, from its beginning: not from each of its blanks, nor for each shorter run.
+_REMOVED = re.compile(rf"(?<![ \t])([ \t]*+)(?:{_URL}|{_MENTION})(?:[ \t]*+(?:{_URL}|{_MENTION}))*([ \t]*+)")
 _WRITES_NO_SPACE = re.compile(f"[{UNSPACED}]")
 _CLOSING = ".,!?;:)]}"
 """What a removed word left a space before. Spaces that the writer put there, as French has them, stay."""

@@ -116,6 +116,12 @@ def test_what_hides_under_thousands_of_layers_is_nothing_that_anybody_wrote(laye
     assert clean(f"fog &{f'&{layer}' * 10_000} sun")[0].startswith("fog &&&")
 
 
+@pytest.mark.parametrize("blank", [" ", "\t", "&nbsp;", "&#9;"])
+def test_blanks_without_end_beside_a_sign_take_no_time(blank: str) -> None:
+    # Looked at from each of them to the end, they would take a quarter of an hour.
+    assert clean(f"fog @{blank * 60_000}sun") == ("fog @ sun", [])
+
+
 @given(st.text() | TEXTS)
 @example("Ü\x08¯")  # mojibake only once the control character is gone
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
