@@ -118,8 +118,6 @@ class ServingSettings(BaseSettings):
     """Threads of the model on the CPU; all cores if left out."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """Of the model: auto is bf16 on a GPU and fp32 on the CPU. int8 holds the language model's weights in 8 bits and computes as auto does."""
-    compile: bool = False
-    """Whether steps run compiled, over a cache of few shapes (`serving.engines.local.static_batch`); meant for a GPU."""
     banned_hashtags: Path | None = None
     """A file of hashtags that are never used, in place of the shipped ones or on top of them (`snap2caption.hashtags.banned`)."""
     hashtags_poll_seconds: float = Field(default=60.0, gt=0)

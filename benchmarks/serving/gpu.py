@@ -1,8 +1,7 @@
 """Our engine on one GPU, on a model of LLaVA-1.5-7B's shape with random weights, in bfloat16: latency, and tokens a second beside what memory allows.
 
 ``python -m benchmarks.serving.gpu``; ``--tiny --device cpu --bandwidth 10`` tries the script out on a machine without a GPU. Photos go through the
-batcher as requests do, without HTTP. No model hub is needed. Each is measured as the CPU runs it, over a batch that is as large as its rows, and as a
-GPU does, in slots of few shapes whose steps are compiled (``--compile on`` or ``off`` measures one of them).
+batcher as requests do, without HTTP. No model hub is needed.
 
 To write a token of each row, a step reads all weights of the language model once, and of each row what it remembers. Rows × bandwidth / bytes is
 therefore as many tokens a second as the card can write, were there no pictures to look at and no prompts to read.
@@ -24,9 +23,7 @@ from benchmarks.training.shapes import build
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from serving.engines.base import Task
-from serving.engines.local.dynamic_batch import Padded
 from serving.engines.local.engine import LocalEngine
-from serving.engines.local.static_batch import Slots
 from serving.models.manager import Served
 from serving.scheduling.batcher import Batcher, Done
 from snap2caption.hashtags.table import HashtagTable
@@ -53,10 +50,9 @@ CONCURRENT = (1, 4, 16)
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What so many clients saw, each of whom asks again as soon as she is answered."""
+    """What so many clients saw, each of whom asks again as soon as they are answered."""
 
     clients: int
-    compiled: bool
     p50: float
     """Seconds to an answer: caption and description."""
     p90: float
@@ -75,9 +71,6 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--tokens", type=int, default=64, help="of each text; random weights never stop earlier")
     parser.add_argument("--rounds", type=int, default=8, help="answers that each client asks for")
-    parser.add_argument(
-        "--compile", choices=["on", "off"], help="whether steps are compiled; both are measured, if left out"
-    )
     parser.add_argument("--bandwidth", type=float, help="of the memory in GB/s, where the table does not know the card")
     asked = parser.parse_args()
     if asked.device == "cuda" and not torch.cuda.is_available():
@@ -91,27 +84,13 @@ def main() -> None:
         f"{shape}, {vlm.model.dtype}, {asked.tokens} tokens a text, two texts a photo, on {device}, torch {torch.__version__}; memory "
         f"{'unknown' if bandwidth is None else f'{bandwidth:.0f} GB/s'}\n"
     )
-    print(
-        table(
-            [
-                measure(vlm, clients, asked.tokens, asked.rounds, bandwidth, compiled=compiled)
-                for compiled in (False, True)
-                if asked.compile in {None, "on" if compiled else "off"}
-                for clients in CONCURRENT
-            ]
-        )
-    )
+    print(table([measure(vlm, clients, asked.tokens, asked.rounds, bandwidth) for clients in CONCURRENT]))
 
 
-def measure(
-    vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, bandwidth: float | None, *, compiled: bool
-) -> Measured:
-    """Let so many *clients* ask *rounds* times each for texts of so many *tokens*; *bandwidth* in GB/s.
-
-    What warms up is not measured. A shape that comes up only later is compiled while it is measured, which shows in the latencies: measure once more.
-    """
+def measure(vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, bandwidth: float | None) -> Measured:
+    """Let so many *clients* ask *rounds* times each for texts of so many *tokens*, after one to warm up; *bandwidth* in GB/s."""
     version = ModelVersion(1, "run", vlm.base, vlm.revision, "data", "file:///nowhere")
-    engine = LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients, batch=Slots if compiled else Padded)
+    engine = LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients)
     served = Served(engine, HashtagTable.from_rows([]), version)
     batcher = Batcher(lambda _: served, max_batch=clients, queue_size=2 * clients, deadline=3600)
     photos = [render(sample_scene(random.Random(number)), number) for number in range(clients)]
@@ -123,8 +102,7 @@ def measure(
                 one for many in pool.map(lambda photo: _ask(batcher, photo, decoding, times), photos) for one in many
             ]
 
-        # To warm up: one answer each, or all once before, since each shape that comes up is compiled.
-        ask(rounds if compiled else 1)
+        ask(1)
         started = time.perf_counter()
         answers = ask(rounds)
         took = time.perf_counter() - started
@@ -134,7 +112,6 @@ def measure(
     written = sum(done.written.tokens for _, done in answers)
     return Measured(
         clients=clients,
-        compiled=compiled,
         p50=_quantile(latencies, 0.5),
         p90=_quantile(latencies, 0.9),
         captions=len(answers) / took,
@@ -167,14 +144,13 @@ def step_bytes(model: nn.Module) -> int:
 def table(results: Sequence[Measured]) -> str:
     """Return the results as a Markdown table."""
     lines = [
-        "| concurrent | compiled | P50 | P90 | captions/s | tokens/s | the memory's limit | of the limit |",
-        "|---|---|---|---|---|---|---|---|",
+        "| concurrent | P50 | P90 | captions/s | tokens/s | the memory's limit | of the limit |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in results:
         bound = "- | -" if one.limit is None else f"{one.limit:.0f} | {one.tokens / one.limit:.1%}"
-        how = "on" if one.compiled else "off"
         lines.append(
-            f"| {one.clients} | {how} | {one.p50:.3f} s | {one.p90:.3f} s | {one.captions:.2f} | {one.tokens:.0f} | {bound} |"
+            f"| {one.clients} | {one.p50:.3f} s | {one.p90:.3f} s | {one.captions:.2f} | {one.tokens:.0f} | {bound} |"
         )
     return "\n".join(lines)
 

@@ -1,9 +1,9 @@
 """Writing rows together, one token a step: rows join and leave between two tokens, each with its own way of decoding."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,44 +23,11 @@ _NARROW = 512
 """A language model that is less wide than this writes with one thread: to wake another takes as long as its share of so small a product."""
 
 
-class Batch(Protocol):
-    """Rows under way in one model, with what they remember (`serving.engines.local.dynamic_batch`, `serving.engines.local.static_batch`)."""
-
-    @property
-    def rows(self) -> list[Row]:
-        """Those that are in. One that is done may stay for a while."""
-        ...
-
-    def join(self, joining: Joining) -> None:
-        """Go on with rows that have been read beside the others; their first tokens are written from what the reading gave."""
-        ...
-
-    def settle(self) -> None:
-        """Let rows go that are done, if that pays now; all, if all are done."""
-        ...
-
-    def step(self) -> torch.Tensor:
-        """Read the last token of each row. Return logits of shape (rows, vocabulary), in the order of `rows`, of which there must be some."""
-        ...
-
-    def clear(self) -> None:
-        """Leave all rows, and free the memory."""
-        ...
-
-    def longest(self, rows: int, memory: int) -> int:
-        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens."""
-        ...
-
-
-MakeBatch = Callable[[Any, Adapter], Batch]
-"""Makes a batch for a model, given without PEFT's wrapper, and its adapter."""
-
-
 class Rows:
     """The rows that are being written by one model. One thread writes; another may `read` meanwhile."""
 
-    def __init__(self, vlm: VisionLanguageModel, threads: int | None = None, batch: MakeBatch = Padded) -> None:
-        """Take the model, how many threads it may use on the CPU (as many as torch does now, if left out), and how rows are batched.
+    def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
+        """Take the model, and how many threads it may use on the CPU (as many as torch does now, if left out).
 
         Raises:
             UserError: its adapter is of a kind that can't be left out for some rows of a batch.
@@ -77,14 +44,14 @@ class Rows:
         self._tokenizer = deepcopy(vlm.processor.tokenizer)
         self._reading = threading.Lock()
         self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
-        self._batch = batch(self._model, self._adapter)
+        self._batch = Padded(self._model, self._adapter)
 
     def __len__(self) -> int:
         return len(self._batch.rows)
 
     def longest(self, rows: int, memory: int) -> int:
-        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens."""
-        return self._batch.longest(rows, memory)
+        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens: all are as wide as the longest."""
+        return memory // rows
 
     def count_prompt(self, prompt: str) -> int:
         """Return how many tokens are read beside a photo's own, for a prompt in the chat template."""

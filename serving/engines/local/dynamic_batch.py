@@ -63,10 +63,6 @@ class Padded:
         self._positions = self._positions + 1
         return logits
 
-    def longest(self, rows: int, memory: int) -> int:
-        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens: all are as wide as the longest."""
-        return memory // rows
-
     def _leave(self) -> None:
         """Let rows go that are done, and the columns that only they needed."""
         kept = [number for number, row in enumerate(self.rows) if not row.done]

@@ -10,8 +10,7 @@ from functools import lru_cache
 
 from serving.engines.base import Event, Piece, Task, Written, describing, whole
 from serving.engines.local.chunked_prefill import Prefill
-from serving.engines.local.decoder import MakeBatch, Rows
-from serving.engines.local.dynamic_batch import Padded
+from serving.engines.local.decoder import Rows
 from serving.engines.local.sequence import Joining, Row
 from serving.engines.token_budget import PromptTooLongError, fit, no_room
 from serving.observability.metrics import PREFILL_TOKENS, STAGE
@@ -113,7 +112,6 @@ class LocalEngine:
         *,
         max_batch: int | None = None,
         threads: int | None = None,
-        batch: MakeBatch = Padded,
         limits: TokenLimits | None = None,
     ) -> None:
         """Take the model.
@@ -123,7 +121,6 @@ class LocalEngine:
             version: its name and version.
             max_batch: how many photos are written about at once; others are read, and wait for a place. No limit, if left out.
             threads: how many it may use on the CPU; as many as torch does now, if left out.
-            batch: how rows are batched: `serving.engines.local.dynamic_batch.Padded`, or `static_batch.Slots`, whose steps are compiled.
             limits: how many tokens it takes on at once; the default ones, if left out.
 
         Raises:
@@ -131,7 +128,7 @@ class LocalEngine:
         """
         self.version = version
         self._vlm = vlm
-        self._rows = Rows(vlm, threads, batch)
+        self._rows = Rows(vlm, threads)
         self.reads_ahead = self._rows.overlaps
         self._max_batch = max_batch
         self._limits = limits or TokenLimits()

@@ -7,10 +7,8 @@ import torch
 from PIL import Image
 
 from serving.engines.base import MAX_VARIANTS, Engine, Task
-from serving.engines.local.dynamic_batch import Padded
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.quantization import quantise
-from serving.engines.local.static_batch import Slots
 from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
@@ -27,7 +25,6 @@ class LocalLoader:
         self._models_dir = models_dir
         self._dtype = _dtype(settings.precision)
         self._quantised = settings.precision == "int8"
-        self._compile = settings.compile
         self._max_batch = settings.max_batch
         self._limits = settings.token_limits
         self._max_new_tokens = settings.max_new_tokens
@@ -44,11 +41,10 @@ class LocalLoader:
             if self._quantised:
                 quantise(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
-        batch = Slots if self._compile else Padded
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
         # A small model that has never met a voice loses its thread in one: it gets the tone of it alone.
         limits = self._limits if learned else replace(self._limits, voice=0)
-        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, batch=batch, limits=limits)
+        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, limits=limits)
         self._check_room(engine)
         self._base = base
         return engine

@@ -17,8 +17,6 @@ class Adapter:
     def __init__(self, model: nn.Module) -> None:
         self.sees = False
         """Whether it changes what is seen of a picture."""
-        self.traced: torch.Tensor | None = None
-        """What a compiled step multiplies by, of shape (rows, 1, 1): changed in place, since what is compiled reads no context."""
         # Each thread has its own: one may read photos while another writes.
         self._local = threading.local()
         for name, module in model.named_modules():
@@ -38,13 +36,7 @@ class Adapter:
             return _Only(self, None if rows else torch.zeros(()))
         return _Only(self, None if all(rows) else torch.tensor(rows)[:, None, None])
 
-    def by(self, share: torch.Tensor) -> "_Only":
-        """Within this context, what the adapter adds is multiplied by *share*, of shape (rows, 1, 1)."""
-        return _Only(self, share)
-
     def _scale(self, _: nn.Module, __: object, added: torch.Tensor) -> torch.Tensor | None:
-        if torch.compiler.is_dynamo_compiling():
-            return added if self.traced is None else added * self.traced
         share: torch.Tensor | None = getattr(self._local, "share", None)
         return None if share is None else added * share.to(added)
 

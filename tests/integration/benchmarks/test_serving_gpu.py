@@ -1,13 +1,11 @@
 """The script that times the engine on one GPU, tried out on the processor with a tiny model."""
 
 import sys
-from functools import partial
 
 import pytest
 
 from benchmarks.serving import gpu
 from benchmarks.training.shapes import build
-from serving.engines.local.static_batch import Slots
 
 pytestmark = pytest.mark.integration
 
@@ -15,20 +13,18 @@ pytestmark = pytest.mark.integration
 def test_it_tells_latency_and_how_near_to_the_memorys_limit_it_writes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Uncompiled slots stand for compiled ones: what the compiler makes is tested where slots are.
-    monkeypatch.setattr(gpu, "Slots", partial(Slots, compiled=False))
     arguments = ["--tiny", "--device", "cpu", "--tokens", "8", "--rounds", "2", "--bandwidth", "10"]
     monkeypatch.setattr(sys, "argv", ["gpu", *arguments])
     gpu.main()
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    rows = {(int(clients), compiled): values for clients, compiled, *values in lines[2:]}
-    assert set(rows) == {(clients, compiled) for clients in (1, 4, 16) for compiled in ("on", "off")}
+    rows = {int(clients): values for clients, *values in lines[2:]}
+    assert set(rows) == {1, 4, 16}
     for p50, p90, captions, tokens, limit, share in rows.values():
         assert 0 < float(p50.removesuffix(" s")) <= float(p90.removesuffix(" s"))
         # A random model writes all tokens that it may, of two texts a photo.
         assert float(tokens) == pytest.approx(16 * float(captions), rel=0.05)
         assert float(share.rstrip("%")) == pytest.approx(100 * float(tokens) / float(limit), abs=0.6)
-    assert float(rows[1, "on"][4]) < float(rows[4, "on"][4]) < float(rows[16, "on"][4])
+    assert float(rows[1][4]) < float(rows[4][4]) < float(rows[16][4])
 
 
 def test_without_a_gpu_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """Fitting requests into what a model reads: on the tokenizer of the model that the project ships."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from PIL import Image
 from serving.engines.base import Task, Written, write
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
-from serving.engines.local.static_batch import Slots
 from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings, TokenLimits
 from snap2caption.errors import UserError
@@ -124,7 +122,7 @@ def test_who_has_to_wait_for_the_cache_waits_and_is_written_about(vlm: VisionLan
     while len(written) < len(tasks):
         written |= {task: what for task, what in engine.step() if isinstance(what, Written)}
         rows = engine._rows._batch.rows
-        held = engine._rows._batch._mask.shape[-1]  # type: ignore[attr-defined]
+        held = engine._rows._batch._mask.shape[-1]
         assert len(rows) * held <= limits.cache
     alone = write(LocalEngine(vlm, "demo/1"), [tasks[0], tasks[-1]])
     assert [written[tasks[0]].texts, written[tasks[-1]].texts] == [one.texts for one in alone]
@@ -200,15 +198,3 @@ def test_a_model_that_never_met_a_voice_is_given_none(learned: str, read: tuple[
     )
     engine = LocalLoader(ServingSettings(), models).load(version, tmp_path, "demo/1")
     assert engine.fit(ask(Request(voice=(NEWEST,)))).voice == read
-
-
-def test_slots_never_take_more_than_the_cache_s_limit(vlm: VisionLanguageModel) -> None:
-    limits = TokenLimits(cache=2048)
-    engine = LocalEngine(vlm, "demo/1", threads=1, batch=partial(Slots, compiled=False), limits=limits)
-    tasks = [ask(Request(voice=voice), Decoding(6)) for voice in ((), (VOICES["English"],), (), (VOICES["English"],))]
-    engine.add(tasks)
-    done: set[Task] = set()
-    while len(done) < len(tasks):
-        done |= {task for task, what in engine.step() if isinstance(what, Written)}
-        assert sum(flat.numel() for flat in engine._rows._batch._storage[0][:1]) <= limits.cache * 192  # type: ignore[attr-defined]
-    assert engine._rows.longest(3, limits.cache) == 512
