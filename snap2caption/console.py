@@ -54,8 +54,8 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
-    # Each tells of every request at this level.
-    for name in ("httpx", "swiftclient"):
+    # At this level httpx and swiftclient report each request, and botocore where it found the credentials.
+    for name in ("botocore", "httpx", "swiftclient"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -1,4 +1,8 @@
+import subprocess
+import sys
+
 import pytest
+from patience import LONGEST
 
 from snap2caption import console
 
@@ -29,3 +33,12 @@ def test_a_result_is_strict_json(capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(ValueError, match="JSON"):
         console.print_result("", {"loss": float("nan")}, as_json=True)
     assert capsys.readouterr().out == ""
+
+
+def test_the_log_leaves_out_what_clients_tell_of_each_request() -> None:
+    code = (
+        "import logging; from snap2caption.console import log_to_stderr; log_to_stderr()\n"
+        "for name in ('botocore.credentials', 'httpx', 'swiftclient', 'ours'): logging.getLogger(name).info('told')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONGEST, check=True)
+    assert done.stderr == "INFO ours: told\n"
