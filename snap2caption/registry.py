@@ -131,10 +131,25 @@ class Registry:
         known = self.by_number(int(reference)) if is_number(reference) else self.by_alias(reference)
         version = known or self.by_run(reference)
         if version is None:
-            raise UserError(
-                f"The registry has no model {self.name} {reference!r}; train one with `snap2caption train`, or see {self.tracking_uri}."
-            )
+            raise UserError(self._explain_missing(reference))
         return version
+
+    def _explain_missing(self, reference: str) -> str:
+        if reference == CHAMPION:
+            return f"{self.name} has no champion: no model has been promoted yet; run `snap2caption promote RUN_ID`."
+        if reference == CHALLENGER:
+            return (
+                f"{self.name} has no challenger: the gate has admitted no model that still waits for promotion; "
+                "run `snap2caption gate RUN_ID` with the id that `snap2caption train` printed."
+            )
+        if reference == PREVIOUS:
+            return f"{self.name} has no previous model: fewer than two models have been promoted."
+        if is_number(reference):
+            return f"{self.name} has no version {reference}; see {self.tracking_uri} for those that exist."
+        return (
+            f"MLflow at {self.tracking_uri} has no run {reference!r}, and {self.name} no such alias; "
+            "give the id that `snap2caption train` printed."
+        )
 
     def register(self, run_id: str, source: str, tags: dict[str, str]) -> ModelVersion:
         """Register the run's model, once: a run that is registered already keeps its version, and gets the tags that it lacks.
@@ -248,7 +263,8 @@ class Registry:
         if done is not None:
             return self.resolve(str(done.champion))
         if standing.previous is None:
-            raise UserError("There is no previous model to roll back to: only one was ever promoted.")
+            promoted = "only one has been promoted" if standing.champion else "none has been promoted"
+            raise UserError(f"There is no previous model to roll back to: {promoted}.")
         before = standing.champion.version if standing.champion else None
         self._decide(Decision(standing.previous.version, before, standing.decision, rollback=True, request=request))
         return standing.previous

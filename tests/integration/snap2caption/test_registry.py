@@ -38,9 +38,28 @@ def register(registry):
 def test_nothing_is_there_at_first(registry):
     assert registry.by_alias(CHAMPION) is None
     assert registry.by_run("nobody") is None
-    for reference in ("champion", "1", "nobody", "²", "9" * 5000):
-        with pytest.raises(UserError, match=f"has no model .* '{reference}'"):
+    for reference in ("nobody", "²", "9" * 5000):
+        with pytest.raises(UserError, match=f"has no run '{reference}'"):
             registry.resolve(reference)
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("champion", "no model has been promoted yet"),
+        ("challenger", "the gate has admitted no model that still waits for promotion"),
+        ("previous", "fewer than two models have been promoted"),
+        ("1", "has no version 1"),
+    ],
+)
+def test_a_missing_model_is_told_with_its_reason(registry, reference, reason):
+    with pytest.raises(UserError, match=reason):
+        registry.resolve(reference)
+
+
+def test_nothing_promoted_is_not_called_one_promoted(registry):
+    with pytest.raises(UserError, match="no previous model to roll back to: none has been promoted"):
+        registry.rollback()
 
 
 def test_a_run_is_registered_once(registry, register):
@@ -66,7 +85,7 @@ def test_promotion_keeps_the_one_before(registry, register):
 def test_rolling_back_swaps_the_two(registry, register):
     one, two = register("a"), register("b")
     registry.promote(one)
-    with pytest.raises(UserError, match="no previous model"):
+    with pytest.raises(UserError, match="no previous model to roll back to: only one has been promoted"):
         registry.rollback()
     registry.promote(two)
     assert registry.rollback() == one
