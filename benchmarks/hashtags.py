@@ -4,8 +4,8 @@ DATASET is a version's URI or folder; HYPOTHESES the model's posts, a line each:
 Precision and recall are of the first five, averaged over the posts.
 """
 
+import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,4 +58,12 @@ def main(where: str, hypotheses: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.hashtags", description="Compare chosen hashtags with people's."
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="URI or folder of a dataset version")
+    parser.add_argument(
+        "hypotheses", metavar="HYPOTHESES", type=Path, help="the model's posts, as `snap2caption score` reads them"
+    )
+    arguments = parser.parse_args()
+    main(arguments.dataset, arguments.hypotheses)
