@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
-Out = Annotated[Path, typer.Option(help="Folder for the version's folder, and for the work in progress.")]
+Out = Annotated[Path, typer.Option(help="Where the version's folder is made; work in progress lies there, too.")]
 Cities = Annotated[
     str | None,
     typer.Option(
         help="Which cities to keep, with commas between, or all; by default newyork, chicago and sanfrancisco, as far as the zip has them."
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of the split.")]
+Seed = Annotated[int, typer.Option(help="Seed of the split.")]
 Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")]
 KeepMetadata = Annotated[
     bool,
@@ -51,9 +51,9 @@ def register(app: typer.Typer) -> None:
 
 
 def extract(
-    urls: Annotated[list[str], typer.Argument(metavar="URL...", help="Mirrors of the corpus zip.")],
+    urls: Annotated[list[str], typer.Argument(metavar="URL", help="Mirrors of the corpus zip.")],
     out: Annotated[Path, typer.Option(help="Folder to download to.")],
-    sha256: Annotated[str | None, typer.Option(help="The zip's digest; checked if given.")] = None,
+    sha256: Annotated[str | None, typer.Option(metavar="HEX", help="The zip's digest; checked if given.")] = None,
     size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="The zip's size; checked if given.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -186,7 +186,7 @@ def _print_version(folder: Path, *, as_json: bool) -> None:
 
 def load(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="The version's folder.")],
-    uri: Annotated[str, typer.Argument(help="Where to: file://, s3:// or swift://.")],
+    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Where to: file://, s3:// or swift://.")],
     as_json: AsJson = False,
 ) -> None:
     """Upload a dataset version; prints its URI."""

@@ -83,19 +83,21 @@ def _serve(
 def caption(
     photos: Annotated[
         list[Path],
-        typer.Argument(help="A JPEG, PNG, WebP, GIF, HEIC or AVIF file; several are one post.", metavar="PHOTO…"),
+        typer.Argument(help="A JPEG, PNG, WebP, GIF, HEIC or AVIF file; several are one post.", metavar="PHOTO"),
     ],
     tone: Annotated[Tone | None, typer.Option(help="The tone of voice.")] = None,
     voice: Annotated[list[str] | None, typer.Option(help="A caption to write like; may be given again.")] = None,
     location: Annotated[str | None, typer.Option(help="Where it was taken.")] = None,
-    language: Annotated[str | None, typer.Option(help="Of the caption.")] = None,
-    length: Annotated[Length | None, typer.Option(help="Of the caption.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the caption.")] = None,
+    length: Annotated[Length | None, typer.Option(help="Length of the caption.")] = None,
     emoji: Annotated[Emoji | None, typer.Option(help="How many emoji.")] = None,
-    hashtags: Annotated[int, typer.Option(min=1, max=30, help="How many.")] = 8,
+    hashtags: Annotated[int, typer.Option(min=1, max=30, help="How many hashtags.")] = 8,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed, another caption.")] = None,
     hint: Annotated[str | None, typer.Option(help="What to mention.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hashtag was chosen.")] = False,
-    url: Annotated[str | None, typer.Option(help="A server; without it the champion is loaded here.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="A server; without it the champion is loaded here.")
+    ] = None,
     picture: Annotated[Path | None, typer.Option(help="Save photo and caption side by side as this PNG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

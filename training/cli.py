@@ -27,10 +27,13 @@ def register(app: typer.Typer) -> None:
 def train(
     config: Annotated[Path, typer.Option(help="The recipe.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as data.uri=URI.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings, such as data.uri=URI.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show what would be done.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Train again what was trained before.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Train again; without it, a finished training of the same settings is returned."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a model, evaluate it, log it to MLflow; prints the run's id."""
@@ -50,14 +53,15 @@ def train(
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run id, an alias, a version, or base:NAME.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A run id, an alias, a version, or base:NAME.")],
     dataset_uri: Annotated[str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version.")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 16,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest caption.")] = 96,
-    max_samples: Annotated[int | None, typer.Option(min=1, help="So many photos only.")] = None,
+    max_samples: Annotated[int | None, typer.Option(min=1, help="The most photos to use.")] = None,
     precision: Annotated[
-        Precision | None, typer.Option(help="To load it in; by default the run's, of an untouched base float32.")
+        Precision | None,
+        typer.Option(help="Precision to load it in; by default the run's, or float32 for an untouched base."),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write a page to look at, too: scores and sample captions.")
@@ -90,7 +94,7 @@ def gate(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Settings of gate or evaluation to judge it by, such as gate.margin=0.02."
+            metavar="KEY=VALUE", help="Settings of gate or evaluation to judge it by, such as gate.margin=0.02."
         ),
     ] = None,
     as_json: AsJson = False,
@@ -117,7 +121,7 @@ def gate(
 
 def promote(
     run_id: RunId,
-    force: Annotated[bool, typer.Option("--force", help="Whatever the gate said.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote even what the gate refused.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a run's model and make it the champion."""

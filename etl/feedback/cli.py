@@ -3,7 +3,7 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from snap2caption.store import ObjectStore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
-_Share = typer.Option(min=0, max=1, help="The share of these that annotators see.")
+Seed = Annotated[int, typer.Option(help="Seed of the random choices.")]
+
+
+def _share(which: str) -> Any:
+    """Return the option that says which share of *which* feedback annotators see."""
+    return typer.Option(min=0, max=1, metavar="SHARE", help=f"Share of {which} that annotators see.")
 
 
 def register(app: typer.Typer) -> None:
@@ -57,13 +61,15 @@ def collect(as_json: AsJson = False) -> None:
 
 
 def sample(
-    flagged: Annotated[float, _Share] = 1.0,
-    edited: Annotated[float, _Share] = 1.0,
-    low_rated: Annotated[float, _Share] = 1.0,
-    low_confidence: Annotated[float, _Share] = 0.5,
-    random: Annotated[float, _Share] = 0.05,
-    low_rating: Annotated[int, typer.Option(min=1, max=5, help="A rating is low up to this one.")] = 2,
-    doubt: Annotated[float, typer.Option(min=0, max=1, help="The confidence is low below this.")] = 0.5,
+    flagged: Annotated[float, _share("flagged feedback")] = 1.0,
+    edited: Annotated[float, _share("edited feedback")] = 1.0,
+    low_rated: Annotated[float, _share("low-rated feedback")] = 1.0,
+    low_confidence: Annotated[float, _share("feedback on low-confidence captions")] = 0.5,
+    random: Annotated[float, _share("all other feedback")] = 0.05,
+    low_rating: Annotated[int, typer.Option(min=1, max=5, help="The highest rating that counts as low.")] = 2,
+    doubt: Annotated[
+        float, typer.Option(min=0, max=1, help="The confidence below which a caption counts as low.")
+    ] = 0.5,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:

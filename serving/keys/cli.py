@@ -18,7 +18,7 @@ _MOST_DAYS = 36_500
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KeyId = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `key list` names it.")]
-Days = Annotated[int | None, typer.Option(min=1, max=_MOST_DAYS, help="How long the key is valid.")]
+Days = Annotated[int | None, typer.Option(min=1, max=_MOST_DAYS, metavar="DAYS", help="How long the key is valid.")]
 
 
 def register(app: typer.Typer) -> None:

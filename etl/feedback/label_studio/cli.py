@@ -29,7 +29,7 @@ def label_studio_project(as_json: AsJson = False) -> None:
 
 
 def label_studio_push(
-    records: Annotated[list[str], typer.Argument(metavar="RECORD...", help="Keys of feedback records in the store.")],
+    records: Annotated[list[str], typer.Argument(metavar="RECORD", help="Keys of feedback records in the store.")],
     as_json: AsJson = False,
 ) -> None:
     """Create a task in Label Studio for each feedback that has none; prints how many."""
