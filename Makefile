@@ -88,6 +88,7 @@ test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the 
 lint: $(INSTALLED) ## style, types, import rules, and that locks and pins agree
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/rumdl check --quiet . || { echo 'run make format' >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/*
@@ -115,9 +116,10 @@ sbom: $(AUDIT) ## what each image holds, with hashes, as CycloneDX in build/sbom
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
 	@$(BIN)/python -m supply_chain pin-images
 
-format: $(INSTALLED) ## rewrite the code in the project's style
+format: $(INSTALLED) ## rewrite code and Markdown in the project's style
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+	@$(BIN)/rumdl fmt --quiet .
 
 bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
 	@$(BIN)/python -m benchmarks $(ONLY)
@@ -172,5 +174,5 @@ test-images: $(INSTALLED) ## run both containers that were built: one trains and
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py
 
 clean: ## remove the demo's state and every cache; keep .venv
-	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
+	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
