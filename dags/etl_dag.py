@@ -4,14 +4,8 @@ from datetime import timedelta
 
 from airflow.sdk import Param, TaskGroup, TriggerRule, dag
 
+from plugins.defaults import DEFAULT_ARGS
 from plugins.operators.etl import WORK, ExtractOperator, LoadOperator, MergeOperator, PlanOperator, SliceOperator
-
-DEFAULTS = {
-    "retries": 2,
-    "retry_delay": timedelta(seconds=5),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=5),
-}
 
 PARAMS = {
     "urls": Param(
@@ -64,7 +58,7 @@ PARAMS = {
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    default_args=DEFAULTS,
+    default_args=DEFAULT_ARGS,
     params=PARAMS,
     render_template_as_native_obj=True,
     tags=["snap2caption", "data"],

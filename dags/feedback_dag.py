@@ -8,15 +8,8 @@ from datetime import timedelta
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, TriggerRule, dag
 
 from plugins.assets import ANNOTATIONS
+from plugins.defaults import APPROVAL, DEFAULT_ARGS, overrides
 from plugins.operators.feedback import BuildOperator, RetrainOperator, StepOperator, ValidateOperator
-from snap2caption.settings import Settings
-
-DEFAULTS = {
-    "retries": 2,
-    "retry_delay": timedelta(seconds=5),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=5),
-}
 
 SHARES = {"flagged": 1.0, "edited": 1.0, "low_rated": 1.0, "low_confidence": 0.5, "random": 0.05}
 """How much of each kind annotators see."""
@@ -54,19 +47,8 @@ PARAMS = {
     "config": Param(
         "feedback.yaml", type="string", title="Recipe", description="A file of configs/, with data.feedback."
     ),
-    "overrides": Param(
-        [],
-        type="array",
-        items={"type": "string", "pattern": "^[a-z_0-9.]+=.*$"},
-        title="Overrides",
-        description="Settings of the recipe to change, such as data.feedback.share=0.3, one a line.",
-    ),
-    "approval": Param(
-        Settings().approval,
-        type="boolean",
-        title="Approval",
-        description="Ask a person before a model that the gate has admitted is promoted.",
-    ),
+    "overrides": overrides("data.feedback.share=0.3"),
+    "approval": APPROVAL,
 }
 
 SHORT = timedelta(minutes=30)
@@ -76,7 +58,7 @@ SHORT = timedelta(minutes=30)
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 3 * * *", timezone="UTC"), assets=[ANNOTATIONS]),
     catchup=False,
     max_active_runs=1,
-    default_args=DEFAULTS,
+    default_args=DEFAULT_ARGS,
     params=PARAMS,
     render_template_as_native_obj=True,
     tags=["snap2caption", "data", "model"],

@@ -4,16 +4,15 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
+from plugins.defaults import DEFAULT_ARGS
 from plugins.operators.training import RollbackOperator
-
-DEFAULTS = {"retries": 1, "retry_delay": timedelta(seconds=5)}
 
 
 @dag(
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    default_args=DEFAULTS,
+    default_args=DEFAULT_ARGS | {"retries": 1},
     tags=["snap2caption", "model"],
     doc_md=__doc__,
 )

@@ -5,45 +5,27 @@ from datetime import timedelta
 from airflow.sdk import Param, dag
 
 from plugins.assets import DATASET
+from plugins.defaults import APPROVAL, DEFAULT_ARGS, overrides
 from plugins.operators.approval import PromotionApproval
 from plugins.operators.training import GateOperator, PromoteOperator, TrainOperator
-from snap2caption.settings import Settings
-
-DEFAULTS = {
-    "retries": 2,
-    "retry_delay": timedelta(seconds=5),
-    "retry_exponential_backoff": True,
-    "max_retry_delay": timedelta(minutes=5),
-}
 
 PARAMS = {
     "config": Param("demo.yaml", type="string", title="Recipe", description="A file of configs/."),
-    "overrides": Param(
-        [],
-        type="array",
-        items={"type": "string", "pattern": "^[a-z_0-9.]+=.*$"},
-        title="Overrides",
-        description="Settings of the recipe to change, such as optimiser.epochs=2, one a line.",
-    ),
+    "overrides": overrides("optimiser.epochs=2"),
     "dataset_uri": Param(
         "",
         type="string",
         title="Dataset URI",
         description="A dataset version; empty: the one whose event started the run.",
     ),
-    "approval": Param(
-        Settings().approval,
-        type="boolean",
-        title="Approval",
-        description="Ask a person before a model that the gate has admitted is promoted.",
-    ),
+    "approval": APPROVAL,
 }
 
 
 @dag(
     schedule=[DATASET],
     catchup=False,
-    default_args=DEFAULTS,
+    default_args=DEFAULT_ARGS,
     params=PARAMS,
     render_template_as_native_obj=True,
     tags=["snap2caption", "model"],

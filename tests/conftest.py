@@ -1,9 +1,10 @@
-"""Settings of the test process itself."""
+"""Settings of the test process itself, and the model and dataset that unit and integration tests share."""
 
 import os
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from patience import LONGEST
 
@@ -21,3 +22,23 @@ os.environ["SNAP2CAPTION_SERVING_KEY_FILE"] = str(Path(tempfile.gettempdir(), f"
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny base model."""
+    from tiny import write_models
+
+    folder = tmp_path_factory.mktemp("models")
+    write_models(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset version of 69 samples."""
+    from tiny import write_dataset
+
+    folder = tmp_path_factory.mktemp("datasets") / "v1"
+    write_dataset(folder, {"train": 48, "validation": 9, "test": 12})
+    return folder

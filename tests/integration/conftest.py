@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import swift_server
-from tiny import write_models
 
 from demo.stack.ports import Ports
 from demo.stack.services.mlflow import mlflow
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
+from snap2caption.store import retry
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +43,11 @@ def s3_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[st
         yield environment
 
 
-@pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny base model."""
-    folder = tmp_path_factory.mktemp("models")
-    write_models(folder)
-    return folder
+@pytest.fixture
+def short_waits_and_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a store asked again at once, and files above 5 MiB sent in pieces."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
+    monkeypatch.setenv("SNAP2CAPTION_STORE_PIECE_MIB", "5")
 
 
 @pytest.fixture(scope="session")

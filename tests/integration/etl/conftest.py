@@ -1,4 +1,4 @@
-"""A web server with range requests, whose behaviour a test can change, and a disk that is soon full."""
+"""A dataset version, a web server with range requests, whose behaviour a test can change, and a disk that is soon full."""
 
 import http.server
 import re
@@ -13,6 +13,9 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+
+from demo.corpus.archive import write_corpus
+from etl.transform import transform
 
 
 @dataclass
@@ -140,6 +143,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dataset")
+    return transform(write_corpus(folder / "corpus.zip", 60, 1), folder / "out")
 
 
 @pytest.fixture

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from demo.corpus.archive import write_corpus
 from etl import export as stage
 from etl.export import FOLDERS, export
 from etl.load import load
-from etl.transform import transform
 from etl.transform.caption import clean
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, Manifest, Shard, SplitSummary
@@ -18,12 +16,6 @@ from snap2caption.shards import read_shard
 from snap2caption.store import ObjectStore, open_store
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    return transform(write_corpus(folder / "corpus.zip", 60, 1), folder / "out")
 
 
 def content(store: ObjectStore, prefix: str = "") -> dict[str, bytes]:

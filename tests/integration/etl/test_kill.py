@@ -8,16 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from contents import files_in
 from patience import LONGEST, until
 
 from demo.corpus.archive import write_corpus
 from etl.transform import merge, plan, transform
 
 pytestmark = pytest.mark.integration
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
@@ -64,5 +61,5 @@ def test_slices_on_two_processes_one_of_them_killed_give_the_version_of_one(tmp_
     for number in range(last):
         assert start(number).wait() == 0
     assert other.wait() == 0
-    assert content(merge(planned.work)) == content(whole)
+    assert files_in(merge(planned.work)) == files_in(whole)
     assert not planned.work.exists()

@@ -1,25 +1,14 @@
 from pathlib import Path
 
 import pytest
+from contents import files_in
 
-from demo.corpus.archive import write_corpus
 from etl.load import load
-from etl.transform import transform
 from snap2caption.errors import UserError
 from snap2caption.manifest import NAME, Manifest
 from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    return transform(write_corpus(folder / "corpus.zip", 60, 1), folder / "out")
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize("kind", ["file", "s3", "swift"])
@@ -41,7 +30,7 @@ def test_everything_arrives_with_the_manifest_last(
     for info in store.list():
         with store.get(info.key) as stream:
             found[info.key] = stream.read()
-    assert found == content(dataset)
+    assert found == files_in(dataset)
 
 
 def test_a_load_that_was_cut_off_goes_on_and_a_whole_one_is_left_alone(dataset: Path, tmp_path: Path) -> None:
@@ -52,7 +41,7 @@ def test_a_load_that_was_cut_off_goes_on_and_a_whole_one_is_left_alone(dataset: 
     (version / shards[1]).write_bytes((dataset / shards[1]).read_bytes())
     before = (version / shards[1]).stat()
     uri = load(dataset, (tmp_path / "store").as_uri())
-    assert content(version) == content(dataset)
+    assert files_in(version) == files_in(dataset)
     assert (version / shards[1]).stat().st_mtime_ns == before.st_mtime_ns
     times = {file.name: file.stat().st_mtime_ns for file in version.iterdir()}
     assert load(dataset, (tmp_path / "store").as_uri()) == uri
@@ -63,7 +52,7 @@ def test_a_load_that_was_cut_off_goes_on_and_a_whole_one_is_left_alone(dataset: 
 def test_a_damaged_version_is_refused_before_its_manifest_goes(dataset: Path, tmp_path: Path, spoil) -> None:
     copy = tmp_path / dataset.name
     copy.mkdir()
-    for name, data in content(dataset).items():
+    for name, data in files_in(dataset).items():
         (copy / name).write_bytes(data)
     spoil(copy / Manifest.read(dataset).splits["train"].shards[0].name)
     with pytest.raises(UserError, match="run `transform` on the corpus again"):

@@ -21,7 +21,7 @@ from snap2caption.store.file import FileStore
 from snap2caption.store.s3 import S3Store
 from snap2caption.store.swift import SwiftStore
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("short_waits_and_small_pieces")]
 
 SHARDS = 6
 KILLS = 4
@@ -54,12 +54,6 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (folder / NAME).write_bytes(manifest.dump())
     return folder
-
-
-@pytest.fixture(autouse=True)
-def short_waits_and_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setenv("SNAP2CAPTION_STORE_PIECE_MIB", "5")
 
 
 @pytest.fixture(params=["s3", "swift"])

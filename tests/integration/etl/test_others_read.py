@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.corpus.archive import write_corpus
-from etl.transform import transform
 from snap2caption.manifest import Manifest
 from snap2caption.shards import read_shard
 
@@ -32,12 +30,6 @@ dataset = datasets.load_dataset("webdataset", data_files={"train": sys.argv[1:]}
 for sample in dataset.cast_column("jpg", datasets.Image(decode=False)):
     print(json.dumps([sample["json"], hashlib.sha256(sample["jpg"]["bytes"]).hexdigest()]))
 """
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    return transform(write_corpus(folder / "corpus.zip", 60, 1), folder / "out")
 
 
 @pytest.mark.parametrize("program", [WEBDATASET, DATASETS], ids=["webdataset", "datasets"])

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from patience import LONGEST
 
-from demo.corpus.archive import write_corpus
 from etl.load import load
-from etl.transform import transform
 from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration
@@ -23,12 +21,6 @@ _REMOTES = {
 }
 
 Rclone = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dataset")
-    return transform(write_corpus(folder / "corpus.zip", 60, 1), folder / "out")
 
 
 @pytest.fixture(params=_REMOTES)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import pytest
 from creators import headers, photo_of
 from demo_service import DemoService
 from patience import LONGEST, until
+from process_memory import memory
 
 from snap2caption.connections import LARGEST_HEAD
 
@@ -138,11 +138,6 @@ def other_server(folder: Path) -> Iterator[str]:
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
-
-
-def memory(pid: int, what: str) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(re.search(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE)[1])
 
 
 def test_it_says_that_it_lives_whatever_is_sent(guarded: DemoService, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from creators import headers
 from demo_service import DemoService
 from hostile_photos import MAKERS, MAX_PIXELS, UPRIGHT, Upload, corpus, encoded, oriented, scene
 from PIL.Image import Image
+from process_memory import memory
 
 from serving.captioning.captioner import _DECODERS
 from serving.http.schemas import CaptionAnswer
@@ -63,12 +64,6 @@ def judge(answer: httpx.Response) -> str:
 
 def scene_of(pixels: int) -> Image:
     return scene(random.Random(0), size=(1000, pixels // 1000))
-
-
-def memory(pid: int, what: str) -> int:
-    """Return bytes of a process's memory as the kernel keeps them: ``VmRSS`` now, ``VmHWM`` at its peak."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(re.search(rf"^{what}:\s+(\d+) kB", status, re.MULTILINE)[1])
 
 
 def test_each_is_captioned_or_refused_in_so_many_words(guarded: DemoService) -> None:

@@ -11,21 +11,15 @@ from urllib.parse import unquote
 import pytest
 import swiftclient
 
-from snap2caption.store import ObjectStore, SourceError, StoreError, open_store, retry
+from snap2caption.store import ObjectStore, SourceError, StoreError, open_store
 from snap2caption.store.s3 import S3Store
 from snap2caption.store.swift import SwiftStore
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("short_waits_and_small_pieces")]
 
 
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-@pytest.fixture(autouse=True)
-def short_waits_and_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "FIRST_WAIT", 0.02)
-    monkeypatch.setenv("SNAP2CAPTION_STORE_PIECE_MIB", "5")
 
 
 @pytest.fixture(params=["file", "s3", "swift"])

@@ -2,17 +2,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import recipe_content, write_dataset
+from mlflow import MlflowClient
+from tiny import recipe_content
 
 from snap2caption.settings import Settings
 from training.recipes.recipe import Recipe
-
-
-@pytest.fixture(scope="session")
-def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("datasets") / "v1"
-    write_dataset(folder, {"train": 48, "validation": 9, "test": 12})
-    return folder
+from training.tracking.runs import connect
 
 
 @pytest.fixture
@@ -24,6 +19,11 @@ def settings(tracking_uri: str, models_dir: Path, tmp_path: Path) -> Settings:
         mlflow_tracking_uri=tracking_uri,
         registered_model=tmp_path.name,
     )
+
+
+@pytest.fixture
+def client(settings: Settings) -> MlflowClient:
+    return connect(settings.mlflow_tracking_uri)
 
 
 @pytest.fixture

@@ -21,14 +21,8 @@ from training.fit.checkpoints import COMPLETE
 from training.launch.launcher import launch
 from training.pipeline import train
 from training.recipes.recipe import LauncherSettings, Recipe
-from training.tracking.runs import connect
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def client(settings: Settings) -> MlflowClient:
-    return connect(settings.mlflow_tracking_uri)
 
 
 @pytest.fixture

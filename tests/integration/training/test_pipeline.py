@@ -41,7 +41,6 @@ from training.tracking.runs import (
     LATENCY,
     RECIPE,
     VERDICT,
-    connect,
     read_artifact,
     read_recipe,
 )
@@ -50,11 +49,6 @@ pytestmark = pytest.mark.integration
 
 LEARNS = {"learning_rate": 2e-2, "epochs": 6}
 ADMITS_BETTER = {"city_tolerance": 1, "latency_tolerance": 9, "hashtags_tolerance": 1, "confidence": 0.5}
-
-
-@pytest.fixture
-def client(settings):
-    return connect(settings.mlflow_tracking_uri)
 
 
 def repeatable(metrics):

@@ -13,14 +13,9 @@ from snap2caption.errors import UserError
 from snap2caption.manifest import Manifest
 from training.pipeline import train
 from training.recipes.recipe import TrackingSettings
-from training.tracking.runs import RunLog, connect
+from training.tracking.runs import RunLog
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def client(settings):
-    return connect(settings.mlflow_tracking_uri)
 
 
 def test_a_run_can_be_watched_while_it_trains(settings, client, recipe_with, monkeypatch):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from PIL import Image
-from tiny import BASE, LANGUAGE_LAYERS, write_models
+from tiny import BASE, LANGUAGE_LAYERS
 
 from snap2caption.errors import UserError
 from snap2caption.vlm import Decoding, find_revision, load, local_revision, quieten_peft, resolve_base
@@ -9,13 +9,6 @@ from snap2caption.vlm import Decoding, find_revision, load, local_revision, quie
 pytestmark = pytest.mark.unit
 
 RED, BLUE = Image.new("RGB", (90, 60), "red"), Image.new("RGB", (60, 90), "blue")
-
-
-@pytest.fixture(scope="module")
-def models_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    write_models(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -3,18 +3,11 @@ from pathlib import Path
 
 import pytest
 from families import FAMILIES
-from tiny import BASE, recipe_content, write_dataset, write_models
+from tiny import BASE, recipe_content
 
 from snap2caption.vlm import VisionLanguageModel, load
 from training.data.samples import CachedDataset
 from training.recipes.recipe import Recipe
-
-
-@pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    write_models(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -32,13 +25,6 @@ def load_tiny(models_dir: Path) -> Callable[..., VisionLanguageModel]:
         return load(BASE, models_dir, adapter=adapter)
 
     return load_it
-
-
-@pytest.fixture(scope="session")
-def dataset_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("datasets") / "v1"
-    write_dataset(folder, {"train": 48, "validation": 9, "test": 12})
-    return folder
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import patience
 import pytest
+from contents import read
 from feedbacks import draw
 from patience import until
 from PIL import Image
@@ -114,11 +115,6 @@ class Installation:
 
 def keys(store: ObjectStore) -> list[str]:
     return [info.key for info in store.list()]
-
-
-def read(store: ObjectStore, key: str) -> bytes:
-    with store.get(key) as stream:
-        return stream.read()
 
 
 def tasks(project: Project) -> list[tuple[int | None, str, int | None]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import patience
 import pytest
+from contents import read
 from creators import creator, headers
 from demo_service import DemoService, demo_service
 from feedbacks import draw
@@ -186,11 +187,6 @@ def records(store: ObjectStore) -> dict[str, Feedback]:
         found.id: found
         for found in (Feedback.model_validate_json(read(store, info.key)) for info in store.list("records/"))
     }
-
-
-def read(store: ObjectStore, key: str) -> bytes:
-    with store.get(key) as stream:
-        return stream.read()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import patience
 import pytest
+from contents import read
 from creators import headers, photo_of
 from intake_process import intake
 from patience import until
@@ -18,7 +19,7 @@ from victims import running
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from snap2caption.feedback import Feedback, photo_key
-from snap2caption.store import ObjectStore, open_store
+from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration
 
@@ -46,11 +47,6 @@ def send(url: str, number: int) -> str:
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
     raise AssertionError("nobody accepted it")
-
-
-def read(store: ObjectStore, key: str) -> bytes:
-    with store.get(key) as stream:
-        return stream.read()
 
 
 def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(

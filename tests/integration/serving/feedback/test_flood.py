@@ -23,6 +23,7 @@ import httpx
 import patience
 import psutil
 import pytest
+from contents import read
 from creators import KEYS, creator, headers
 from intake_process import intake
 from patience import LONGEST, until
@@ -135,11 +136,6 @@ def told(flooded: Flood) -> str:
         f"{len(flooded.others)} of another creator's accepted, memory {flooded.memory[0] / MIB:.0f} MiB, at most {max(flooded.memory) / MIB:.0f}, "
         f"{flooded.growth / MIB:+.1f} from the first third to the last"
     )
-
-
-def read(store: ObjectStore, key: str) -> bytes:
-    with store.get(key) as stream:
-        return stream.read()
 
 
 def check_whole(store: ObjectStore, expected: list[str], spool: Path, tree: Path | None = None) -> None:

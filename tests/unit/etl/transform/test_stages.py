@@ -5,6 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from contents import files_in
 
 from demo.corpus.archive import write_corpus
 from etl.transform import check_slice, merge, pipeline, plan, transform
@@ -27,10 +28,6 @@ def version(corpus: Path) -> Path:
     return transform(corpus, corpus.parent / "alone", workers=1)
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
 @pytest.mark.parametrize("slice_pairs", [1000, 25])
 def test_slices_of_any_size_in_any_order_give_the_same_bytes(
     corpus: Path, version: Path, tmp_path: Path, slice_pairs: int
@@ -39,7 +36,7 @@ def test_slices_of_any_size_in_any_order_give_the_same_bytes(
     assert planned.slices == -(-planned.pairs // slice_pairs)
     for number in reversed(range(planned.slices)):
         check_slice(planned.work, number, workers=1)
-    assert content(merge(planned.work, workers=1)) == content(version)
+    assert files_in(merge(planned.work, workers=1)) == files_in(version)
     assert not planned.work.exists()
 
 
@@ -56,17 +53,17 @@ def test_what_is_done_is_not_done_again(corpus: Path, tmp_path: Path) -> None:
 
 def test_every_stage_again_after_the_version_is_there_is_harmless(corpus: Path, version: Path) -> None:
     work = plan(corpus, version.parent).work
-    before = content(version)
+    before = files_in(version)
     assert plan(corpus, version.parent) == (work, 0, 0, version)
     check_slice(work, 0)
     check_slice(work, 99)
     assert merge(work) == version
-    assert content(version) == before
+    assert files_in(version) == before
     assert [folder.name for folder in version.parent.iterdir()].count(version.name) == 1
 
 
 def test_a_damaged_version_is_made_again(corpus: Path, version: Path) -> None:
-    before = content(version)
+    before = files_in(version)
     shard = next(version.glob("train-*.tar"))
     shard.write_bytes(shard.read_bytes()[:-512])
     planned = plan(corpus, version.parent)
@@ -75,7 +72,7 @@ def test_a_damaged_version_is_made_again(corpus: Path, version: Path) -> None:
     for _ in range(2):  # the second time as a retry after the answer was lost
         assert merge(planned.work, workers=1) == version
         check_slice(planned.work, 0)
-    assert content(version) == before
+    assert files_in(version) == before
     assert transform(corpus, version.parent) == version
 
 

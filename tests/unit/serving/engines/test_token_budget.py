@@ -38,11 +38,6 @@ VOICES = {
 
 
 @pytest.fixture(scope="module")
-def vlm() -> VisionLanguageModel:
-    return load("demo-base", ROOT / "models")
-
-
-@pytest.fixture(scope="module")
 def engine(vlm: VisionLanguageModel) -> LocalEngine:
     return LocalEngine(vlm, "demo/1")
 

@@ -1,22 +1,15 @@
-import io
 import random
 import struct
 import zlib
 
 import pytest
-from hostile_photos import UPRIGHT, heif, oriented
+from hostile_photos import UPRIGHT, encoded, heif, oriented
 from PIL import Image
 
 from snap2caption.images import ImageError, decode, dimensions, isolation
 from snap2caption.images.parts import MAX_PARTS, MAX_SCANS
 
 pytestmark = pytest.mark.unit
-
-
-def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def png_header(width: int, height: int) -> bytes:

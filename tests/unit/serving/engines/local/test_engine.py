@@ -8,18 +8,12 @@ from PIL import Image
 from serving.engines.base import Event, Piece, Task, Written, whole, write
 from serving.engines.local.engine import LocalEngine
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
-from snap2caption.settings import ROOT
-from snap2caption.vlm import Decoding, VisionLanguageModel, load
+from snap2caption.vlm import Decoding, VisionLanguageModel
 
 pytestmark = pytest.mark.unit
 
 SAMPLED = Decoding(24, temperature=0.8, seed=3)
 PLAIN = Request()
-
-
-@pytest.fixture(scope="module")
-def vlm() -> VisionLanguageModel:
-    return load("demo-base", ROOT / "models")
 
 
 @pytest.fixture

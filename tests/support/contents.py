@@ -1,0 +1,14 @@
+"""What lies in a folder or a store."""
+
+from pathlib import Path
+
+from snap2caption.store import ObjectStore
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def read(store: ObjectStore, key: str) -> bytes:
+    with store.get(key) as stream:
+        return stream.read()
