@@ -2,10 +2,10 @@
 
 from benchmarks.table import Row, compare
 from demo.corpus.pairs import make_pair
+from snap2caption.datasets.shards import Sample
 from snap2caption.images import decode
 from snap2caption.post import parse
 from snap2caption.settings import Settings
-from snap2caption.shards import Sample
 from snap2caption.vlm import Decoding, load
 from training.data.samples import evaluation_prompt
 from training.evaluation.evaluate import write_captions

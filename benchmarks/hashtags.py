@@ -10,12 +10,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.shards import read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.ranking import Subject, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
-from snap2caption.shards import read_shard
 
 SHOWN = 5
 """Hashtags that Instagram shows."""

@@ -26,7 +26,7 @@ from demo.stack.ports import Ports
 from demo.stack.service import Job, ProcessError, Running
 from demo.stack.services.files import files
 from snap2caption.errors import UserError
-from snap2caption.formats import TAKEN
+from snap2caption.file_signatures import TAKEN
 from snap2caption.images import WORKING_SIDE, decode
 
 SERVICES, CORPUS, ETL, TRAINING, SERVING, CAPTION = "services", "corpus", "etl", "training", "serving", "caption"

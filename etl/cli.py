@@ -174,8 +174,8 @@ def _split(cities: str | None) -> list[str] | None:
 
 
 def _print_version(folder: Path, *, as_json: bool) -> None:
-    from etl.transform.split import find_imbalances
-    from snap2caption.manifest import Manifest
+    from etl.transform.splitting.split import find_imbalances
+    from snap2caption.datasets.manifest import Manifest
 
     warnings = find_imbalances(Manifest.read(folder))
     for sentence in warnings:
@@ -209,7 +209,7 @@ def inspect(
     """Show what is in a dataset version; exit status 1 if --verify finds a fault."""
     from etl import inspect as stage
     from etl import verify as checks
-    from snap2caption.dataset import Dataset
+    from snap2caption.datasets.version import Dataset
 
     dataset = Dataset.open(dataset_uri)
     faults = None

@@ -5,14 +5,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from etl.transform.metadata import drop_metadata
-from snap2caption.dataset import Dataset
+from etl.transform.cleaning.metadata import drop_metadata
+from snap2caption.datasets.manifest import Shard, Split
+from snap2caption.datasets.shards import Sample, read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import Shard, Split
 from snap2caption.names import is_part
 from snap2caption.parallel import in_threads
 from snap2caption.post import render
-from snap2caption.shards import Sample, read_shard
 from snap2caption.store import ObjectStore, open_store
 
 FOLDERS: dict[Split, str] = {"train": "Training", "validation": "Evaluation", "test": "Testing"}

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from etl.verify import Fault
-from snap2caption.dataset import Dataset
-from snap2caption.manifest import Source, Split
-from snap2caption.shards import read_stream
+from snap2caption.datasets.manifest import Source, Split
+from snap2caption.datasets.shards import read_stream
+from snap2caption.datasets.version import Dataset
 
 # Control characters but the line feed, and those that turn the direction of a text.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from snap2caption.datasets.manifest import NAME, File, Manifest
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, File, Manifest
 from snap2caption.parallel import in_threads
 from snap2caption.store import ObjectStore, SourceError, open_store
 

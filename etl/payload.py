@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from etl.transform.directory import Directory
+from etl.transform.archive.central_directory import Directory
 from snap2caption.errors import UserError
 
 _HEAD = 512

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, SplitSummary
+from snap2caption.datasets.shards import read_stream
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode
-from snap2caption.manifest import NAME, File, Manifest, Shard, SplitSummary
-from snap2caption.shards import read_stream
 from snap2caption.store import StoreError, open_store
 
 _PIECE = 1 << 20

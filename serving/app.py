@@ -40,9 +40,9 @@ from serving.voice.routes import Voices
 from serving.voice.routes import router as voice_routes
 from snap2caption.errors import UserError
 from snap2caption.hashtags.claims import load_claims
-from snap2caption.language import load_names
-from snap2caption.registry import Registry
+from snap2caption.registry.client import Registry
 from snap2caption.settings import Settings
+from snap2caption.text.language import load_names
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from snap2caption import hashtags
-from snap2caption.chat_markup import without_markup
-from snap2caption.segmentation import find_emoji, find_words
+from snap2caption.text.chat_markup import without_markup
+from snap2caption.text.segmentation import find_emoji, find_words
 
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
 """What the base model is asked, without the adapter, for the alt text."""

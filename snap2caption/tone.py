@@ -7,7 +7,7 @@ names the tone of its own caption, so we infer it. The rules are tried in their 
 import re
 
 from snap2caption.post import Tone
-from snap2caption.segmentation import find_emoji, find_words
+from snap2caption.text.segmentation import find_emoji, find_words
 
 _SHORT = 6
 """A minimal caption has at most so many words."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snap2caption.adapters import check_weights
-from snap2caption.characters import complete
 from snap2caption.errors import UserError
 from snap2caption.names import is_base_name
+from snap2caption.registry.adapters import check_weights
+from snap2caption.text.incomplete_characters import complete
 
 if TYPE_CHECKING:
     import torch

@@ -19,7 +19,7 @@ from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
 from etl.load import load
-from snap2caption.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
 from tests import swift_server
 
 Kind = Literal["s3", "swift"]

@@ -28,7 +28,7 @@ from serving.models.manager import Served
 from serving.scheduling.batcher import Batcher, Done
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
-from snap2caption.registry import ModelVersion
+from snap2caption.registry.client import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 BANDWIDTH = {

@@ -25,7 +25,7 @@ from serving.models.manager import Served
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
-from snap2caption.registry import ModelVersion
+from snap2caption.registry.client import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 BATCH = 8

@@ -1,8 +1,8 @@
 """Rendered photos with their posts, as a dataset's samples."""
 
 from demo.corpus.pairs import make_pair
+from snap2caption.datasets.shards import Sample
 from snap2caption.post import parse
-from snap2caption.shards import Sample
 
 
 def draw(count: int, seed: int) -> list[Sample]:

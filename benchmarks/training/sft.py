@@ -9,8 +9,8 @@ from datasets import Dataset, Features, Image, Value
 from transformers import set_seed
 from trl import SFTConfig, SFTTrainer
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.post import render
-from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import SampleCollator
 from training.data.samplers import EpochOrder

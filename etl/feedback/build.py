@@ -19,18 +19,16 @@ from etl.feedback.validate import Correction, validate
 from etl.feedback.versions import versions_uri, workbench
 from etl.load import load
 from etl.transform import transform
-from etl.transform.archive import normalise_city
-from etl.transform.card import CARD, Card
-from etl.transform.cities import ALL
+from etl.transform.archive.cities import ALL
+from etl.transform.archive.members import normalise_city
+from etl.transform.cleaning.picture import hash_picture
 from etl.transform.columns import assigned
-from etl.transform.database import write_table
-from etl.transform.merge import file_of, hash_of
-from etl.transform.picture import hash_picture
-from etl.transform.reasons import Reason
-from etl.transform.tables import ASSIGNMENTS, HASHTAGS
-from snap2caption.dataset import Dataset
-from snap2caption.errors import UserError
-from snap2caption.manifest import (
+from etl.transform.rejection_reasons import Reason
+from etl.transform.stages.merge import file_of, hash_of
+from etl.transform.working_tables import write_table
+from etl.transform.writing.card import CARD, Card
+from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS
+from snap2caption.datasets.manifest import (
     NAME,
     SPLITS,
     AnnotationOrigin,
@@ -41,8 +39,10 @@ from snap2caption.manifest import (
     Source,
     Split,
 )
+from snap2caption.datasets.shards import read_shard
+from snap2caption.datasets.version import Dataset
+from snap2caption.errors import UserError
 from snap2caption.post import render
-from snap2caption.shards import read_shard
 from snap2caption.store import ObjectStore, open_store
 from snap2caption.store.documents import put_document
 

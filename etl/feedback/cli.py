@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snap2caption.command_groups import open_group
 from snap2caption.console import print_result, stderr
 from snap2caption.errors import UserError
-from snap2caption.groups import open_group
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.feedback.learned import Learned
     from etl.feedback.report import Retraining
-    from snap2caption.registry import Registry
+    from snap2caption.registry.client import Registry
     from snap2caption.store import ObjectStore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -180,7 +180,7 @@ def _last_retraining(settings: Settings) -> "Retraining":
 
 def _registry(settings: Settings) -> "Registry":
     """Return the registry, for what can be left out: a step without it is better than one that waits for minutes."""
-    from snap2caption.registry import Registry
+    from snap2caption.registry.client import Registry
 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return Registry(settings.mlflow_tracking_uri, settings.registered_model)

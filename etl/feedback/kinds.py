@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from etl.transform.split import point
+from etl.transform.splitting.split import point
 from snap2caption.feedback import Feedback
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from etl.feedback.records import erased
 from etl.feedback.versions import versions_uri
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import NAME
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME
 from snap2caption.names import is_file_name
-from snap2caption.registry import Registry
+from snap2caption.registry.client import Registry
 from snap2caption.store import ObjectStore, StoreError, open_store
 
 

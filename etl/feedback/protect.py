@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from etl.transform.files import written
-from etl.transform.group import MAX_DISTANCE
-from etl.transform.picture import HASH_BYTES, TURN, VIEW_BYTES, VIEWS, hash_picture
-from etl.transform.reasons import Reason
-from etl.transform.turns import TURNS, turned
+from etl.transform.atomic_files import written
+from etl.transform.cleaning.orientation import TURNS, turned
+from etl.transform.cleaning.picture import HASH_BYTES, TURN, VIEW_BYTES, VIEWS, hash_picture
+from etl.transform.rejection_reasons import Reason
+from etl.transform.splitting.grouping import MAX_DISTANCE
 from etl.transform.workers import start_workers
-from snap2caption.dataset import Dataset
-from snap2caption.manifest import Shard, Split
-from snap2caption.shards import read_shard
+from snap2caption.datasets.manifest import Shard, Split
+from snap2caption.datasets.shards import read_shard
+from snap2caption.datasets.version import Dataset
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 """From the less to the more protected."""

@@ -9,9 +9,9 @@ from statistics import fmean
 
 from etl.feedback.records import annotation_keys, read_annotations, read_records, record_keys
 from snap2caption.feedback import Annotation, Feedback, Verdict, distance, rated_once
-from snap2caption.registry import Standing
+from snap2caption.registry.client import Standing
+from snap2caption.registry.verdict import Verdict as GateVerdict
 from snap2caption.store import ObjectStore
-from snap2caption.verdict import Verdict as GateVerdict
 
 _BINS = 10
 _EXAMPLES = 12

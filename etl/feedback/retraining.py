@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from etl.feedback import ledger
 from etl.feedback.ledger import RETRAININGS, Retraining
 from etl.feedback.records import erased
-from snap2caption.dataset import Dataset
-from snap2caption.manifest import Manifest
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.version import Dataset
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
 

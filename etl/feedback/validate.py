@@ -15,11 +15,11 @@ from itertools import combinations
 from statistics import fmean
 
 from etl.feedback.records import annotation_keys, read_annotations, read_records, record_keys
-from etl.transform.caption import clean
+from etl.transform.cleaning.caption import clean
 from snap2caption.feedback import Annotation, Feedback, Words
 from snap2caption.post import Post, render
-from snap2caption.segmentation import fold_words
 from snap2caption.store import ObjectStore
+from snap2caption.text.segmentation import fold_words
 
 AGREEMENT = 0.5
 """How much alike (0 to 1) two annotators' words are on average if they agree: about, half of the words in the same order."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from etl.transform.versions import locked
+from etl.transform.writing.versions import locked
 
 
 def versions_uri(datasets_uri: str) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from etl.feedback.records import erased
 from etl.feedback.versions import versions_uri, workbench
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import NAME
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME
 from snap2caption.names import is_file_name
 from snap2caption.store import ObjectInfo, ObjectStore, StoreError, open_store
 

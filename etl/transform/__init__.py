@@ -4,7 +4,7 @@ In three stages, which one process runs in turn (`transform`) or many machines s
 `merge`. What a stage leaves for the next lies in a work folder beside the versions.
 """
 
-from etl.transform.cities import DEFAULT_CITIES
+from etl.transform.archive.cities import DEFAULT_CITIES
 from etl.transform.pipeline import SLICE_PAIRS, Planned, check_slice, merge, plan, transform
 
 __all__ = ["DEFAULT_CITIES", "SLICE_PAIRS", "Planned", "check_slice", "merge", "plan", "transform"]

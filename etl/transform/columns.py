@@ -3,9 +3,9 @@
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from etl.transform.archive import Listed
-from etl.transform.member import Member
-from etl.transform.picture import HASH_BYTES
+from etl.transform.archive.member_reader import Member
+from etl.transform.archive.members import Listed
+from etl.transform.cleaning.picture import HASH_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from etl.transform.archive import no_corpus, nothing_usable
-from etl.transform.check_slice import load, write_slice
-from etl.transform.cities import choose_cities
-from etl.transform.files import digest_of, written
-from etl.transform.group import MAX_DISTANCE
-from etl.transform.merge import hash_of, write_version
-from etl.transform.picture import HASH_SIZE
-from etl.transform.plan import find_cities, write_members, write_pairs
-from etl.transform.shards import SAMPLES_PER_SHARD
-from etl.transform.tables import find_assignments
-from etl.transform.versions import Slot, lobby, locked, slot_of
+from etl.transform.archive.cities import choose_cities
+from etl.transform.archive.members import no_corpus, nothing_usable
+from etl.transform.atomic_files import digest_of, written
+from etl.transform.cleaning.picture import HASH_SIZE
+from etl.transform.splitting.grouping import MAX_DISTANCE
+from etl.transform.stages.check_slice import load, write_slice
+from etl.transform.stages.merge import hash_of, write_version
+from etl.transform.stages.plan import find_cities, write_members, write_pairs
 from etl.transform.workers import Workers, start_workers
 from etl.transform.workspace import Plan, Settings, Work
+from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD
+from etl.transform.writing.tables import find_assignments
+from etl.transform.writing.versions import Slot, lobby, locked, slot_of
+from snap2caption.datasets.manifest import Manifest, Source
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest, Source
 
 SLICE_PAIRS = 25_000
 """Pairs of a slice: some seconds of work for a machine, or a minute."""
@@ -71,7 +71,7 @@ def transform(
         cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
-        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.metadata`).
+        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.cleaning.metadata`).
         source_urls: where the zip came from, for the record.
         workers: processes; by default one per processor.
         on_progress: told pairs done and in all.
@@ -111,7 +111,7 @@ def plan(
         cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
         seed: of the split.
         previous: manifest (or folder) of an earlier version, whose assignments stand.
-        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.metadata`).
+        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.cleaning.metadata`).
         slice_pairs: how many pairs a slice has. The version does not depend on it.
 
     Raises:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from etl.transform.files import written
+from etl.transform.atomic_files import written
+from snap2caption.datasets.manifest import Split
 from snap2caption.errors import UserError
-from snap2caption.manifest import Split
 
 
 class _Model(BaseModel):

@@ -6,7 +6,7 @@ from typing import Any
 # What Airflow's own approval is made of; it loads nothing heavy.
 from airflow.providers.standard.operators.hitl import ApprovalOperator  # noqa: TID253
 
-from snap2caption.verdict import Verdict
+from snap2caption.registry.verdict import Verdict
 
 
 class PromotionApproval(ApprovalOperator):

@@ -9,9 +9,9 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from plugins.assets import dataset_uri
 from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
 from plugins.operators.command import CommandOperator
+from snap2caption.registry.verdict import Verdict
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
-from snap2caption.verdict import Verdict
 
 
 class TrainOperator(CommandOperator):

@@ -6,9 +6,9 @@ import time
 
 from serving.models.manager import Contact, Served
 from serving.observability.metrics import DATASETS_CONTACT
+from snap2caption.datasets.manifest import NAME
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.manifest import NAME
 from snap2caption.names import is_file_name
 from snap2caption.store import open_store
 

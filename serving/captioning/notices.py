@@ -9,8 +9,8 @@ from serving.http.schemas import Options, Part, Variant
 from serving.models.manager import Served
 from snap2caption.hashtags import extract, unique
 from snap2caption.hashtags.claims import Kind, claims
-from snap2caption.language import english_name, primary
 from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
+from snap2caption.text.language import english_name, primary
 
 
 class Trouble(StrEnum):

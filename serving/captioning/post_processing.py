@@ -10,12 +10,12 @@ from serving.captioning.trimming import finish, whole_sentences
 from serving.engines.base import Written
 from serving.http.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
 from serving.observability.metrics import UNSAFE
-from snap2caption.cutting import cut
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Subject, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
-from snap2caption.segmentation import fold, fold_words
+from snap2caption.text.segmentation import fold, fold_words
+from snap2caption.text.truncation import cut
 
 _NEUTRAL = "A moment worth keeping."
 """The caption where neither what was written nor the description can be shown."""

@@ -10,8 +10,8 @@ import regex as re
 from glin_profanity import Filter
 from glin_profanity.types.types import Language
 
-from snap2caption.language import find_language, primary
-from snap2caption.segmentation import UNSPACED, fold_words
+from snap2caption.text.language import find_language, primary
+from snap2caption.text.segmentation import UNSPACED, fold_words
 
 _ENGLISH = "english"
 _NORWEGIAN = ("nb", "nn")

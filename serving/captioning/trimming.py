@@ -3,7 +3,7 @@
 import re
 
 from snap2caption.post import SOME_EMOJI, Emoji, Length
-from snap2caption.segmentation import find_emoji, find_words
+from snap2caption.text.segmentation import find_emoji, find_words
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
 _BARE_SIGNS = re.compile(r"(?:(?:^|\s+)[#＃]+)+\s*$")

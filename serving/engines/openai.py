@@ -19,10 +19,10 @@ from PIL.Image import Image
 
 from serving.engines.base import Event, Piece, Task, Written, describing, whole
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
-from snap2caption.adapters import check_weights
-from snap2caption.characters import complete
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.registry.adapters import check_weights
+from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import Decoding
 
 _WAIT = 0.05

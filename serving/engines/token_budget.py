@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from snap2caption.cutting import cut
 from snap2caption.errors import UserError
 from snap2caption.post import Request, build_prompt
+from snap2caption.text.truncation import cut
 
 _FREE = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
 """The parts of a request that are as long as their creator likes, and the options that they come from. The voice is apart: it is shortened."""

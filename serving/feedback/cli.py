@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from snap2caption.command_groups import open_group
 from snap2caption.console import print_result
 from snap2caption.errors import UserError
 from snap2caption.feedback import is_creator
-from snap2caption.groups import open_group
 
 
 def register(app: typer.Typer) -> None:

@@ -8,9 +8,9 @@ from pydantic.config import JsonDict
 
 from serving.http.schemas import Encoded
 from snap2caption import hashtags
-from snap2caption.characters import REPLACEMENT
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS, Reason, Words
 from snap2caption.post import Tone
+from snap2caption.text.incomplete_characters import REPLACEMENT
 
 
 def _plain(text: str) -> str:

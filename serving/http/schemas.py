@@ -11,8 +11,8 @@ from serving.models.trust import Reason
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import Ranked, Source
-from snap2caption.language import english_name, find_language
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Post, Request, Tone, paste
+from snap2caption.text.language import english_name, find_language
 from snap2caption.tone import infer_tone
 
 MAX_PHOTOS = 10

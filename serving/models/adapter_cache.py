@@ -6,8 +6,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from snap2caption.registry import ModelVersion, Registry
-from snap2caption.signatures import SCRATCH
+from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.signatures import SCRATCH
 
 _LAST_GOOD = "last-good.json"
 _VERSION, _DOWNLOAD = "version-", "download-"

@@ -16,9 +16,9 @@ from serving.models.trust import DistrustedError, Reason, Trust
 from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, tell_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.model_card import NO_CARD, ModelCard, read_card
 from snap2caption.post import Request, parse
-from snap2caption.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, VersionError
+from snap2caption.registry.client import CHALLENGER, CHAMPION, ModelVersion, Registry, VersionError
+from snap2caption.registry.model_card import NO_CARD, ModelCard, read_card
 from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)

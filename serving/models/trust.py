@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Self
 
 from serving.settings import ServingSettings
-from snap2caption.adapters import digest_of
 from snap2caption.errors import UserError
-from snap2caption.registry import ModelVersion
-from snap2caption.signatures import SignatureError, verify
+from snap2caption.registry.adapters import digest_of
+from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.signatures import SignatureError, verify
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -15,7 +15,7 @@ from serving.models.trust import Trust
 from serving.scheduling.batcher import Batcher
 from serving.settings import read_settings
 from snap2caption.errors import UserError
-from snap2caption.registry import Registry
+from snap2caption.registry.client import Registry
 from snap2caption.settings import Settings
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from snap2caption.segmentation import find_emoji
+from snap2caption.text.segmentation import find_emoji
 
 _PLACES = (
     "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",  # Debian's fonts-noto-color-emoji, which `make install` installs

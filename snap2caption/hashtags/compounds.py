@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import regex as re
 
-from snap2caption.segmentation import find_words
+from snap2caption.text.segmentation import find_words
 
 if TYPE_CHECKING:
     from symspellpy import SymSpell

@@ -19,7 +19,7 @@ import regex as re
 from snap2caption.hashtags.claims import Claims, Kind, agree, claims, is_name_of_place, merge
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.hashtags.text import normalise, unique
-from snap2caption.segmentation import fold_words
+from snap2caption.text.segmentation import fold_words
 
 FALLBACK = (
     "photooftheday", "instagood", "photography", "picoftheday", "instadaily", "photo", "photographer", "explore", "moment", "inspiration",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import regex as re
 
-from snap2caption.segmentation import CHARACTER, EMOJI_MARKS, UNSPACED
+from snap2caption.text.segmentation import CHARACTER, EMOJI_MARKS, UNSPACED
 
 MAX_LENGTH = 100
 """Characters in a hashtag, without the ``#``."""

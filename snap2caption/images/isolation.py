@@ -17,7 +17,7 @@ WORKER = "snap2caption.images.worker"
 """The program that decodes one photo."""
 
 ISOLATED = frozenset({"HEIC", "AVIF"})
-"""Formats that are decoded here, as `snap2caption.formats` calls them."""
+"""Formats that are decoded here, as `snap2caption.file_signatures` calls them."""
 
 _SECONDS = 30
 """Of processor time. A photo of 48 megapixels takes two."""

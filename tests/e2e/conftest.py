@@ -8,7 +8,7 @@ import pytest
 from demo.airflow import AirflowClient
 from demo.outcome import Outcome
 from demo.run import Demo
-from snap2caption.registry import Registry
+from snap2caption.registry.client import Registry
 
 PAIRS = 2400
 """As many as `make demo` draws: what the model learns of them is what README promises."""

@@ -29,7 +29,7 @@ from serving.client import Client
 from serving.http.schemas import Options
 from snap2caption.errors import UserError
 from snap2caption.post import Tone, find_words
-from snap2caption.registry import CHAMPION, PREVIOUS, Registry
+from snap2caption.registry.client import CHAMPION, PREVIOUS, Registry
 from snap2caption.tone import infer_tone
 
 pytestmark = pytest.mark.e2e

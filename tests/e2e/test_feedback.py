@@ -20,10 +20,10 @@ from demo.loop.run import CORRECTIONS, Loop
 from demo.outcome import Outcome
 from demo.run import Demo
 from etl.verify import verify
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.shards import read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.feedback import Annotation
-from snap2caption.manifest import Manifest
-from snap2caption.shards import read_shard
 from snap2caption.store import open_store
 
 pytestmark = [

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from snap2caption.shards import Sample
+from snap2caption.datasets.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import SampleCollator
 from training.data.samples import evaluation_prompt

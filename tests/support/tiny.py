@@ -15,7 +15,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForCon
 
 from demo.base.architecture import IMAGE_SIZE, PATCH_SIZE, build_processor
 from demo.base.tokenizer import train_tokenizer
-from snap2caption.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
 from snap2caption.post import Post, Request, build_prompt, render
 
 BASE = "tiny-llava"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from etl.transform.group import MAX_DISTANCE
-from etl.transform.picture import TURN, hash_picture
+from etl.transform.cleaning.picture import TURN, hash_picture
+from etl.transform.splitting.grouping import MAX_DISTANCE
 
 _JPEG = b"\xff\xd8\xff"
 _DATA_URL = re.compile(rb"data:image/jpeg;base64,([A-Za-z0-9+/=]+)")

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
-from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.data.photos import open_photo
 from training.data.posts import fits, shorten

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from snap2caption.shards import Sample
+from snap2caption.datasets.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import IGNORED, Batch, Encoded, EncodedCollator, SampleCollator
 from training.data.samplers import share

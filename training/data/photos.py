@@ -2,9 +2,9 @@
 
 from PIL.Image import Image
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode, dimensions
-from snap2caption.shards import Sample
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
 """Markers of a JPEG: where a scan of its pixels begins, and where it ends."""

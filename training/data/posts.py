@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import regex as re
 
-from snap2caption.cutting import cut
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
-from snap2caption.shards import Sample
-from snap2caption.visibility import is_seen
+from snap2caption.text.invisible_characters import is_seen
+from snap2caption.text.truncation import cut
 
 _CHARACTERS_A_TOKEN = 64
 """Hardly any text has more, on the average: what lies beyond is not looked at."""

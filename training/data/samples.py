@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import Manifest, Split
+from snap2caption.datasets.shards import Sample, read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest, Split
 from snap2caption.post import Emoji, Length, Request, build_prompt
-from snap2caption.shards import Sample, read_shard
 from snap2caption.tone import infer_tone
 
 WITHOUT_TONE = 0.3

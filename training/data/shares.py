@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from snap2caption.datasets.manifest import Manifest, Shard
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest, Shard
-from snap2caption.shards import Sample
 from training.data.posts import check_post
 from training.data.samples import Selection
 

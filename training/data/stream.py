@@ -14,9 +14,9 @@ from typing import Any
 from torch.utils.data import Dataset as MapDataset
 from torch.utils.data import IterableDataset, Sampler, get_worker_info
 
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.shards import Sample, read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.shards import Sample, read_shard
 from training.data.samples import Selection
 from training.data.shares import Share, find_shares
 

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from snap2caption.shards import Sample
+from snap2caption.datasets.shards import Sample
 
 
 def subset(samples: Sequence[Sample], most: int | None) -> list[Sample]:

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from snap2caption.console import progress_bar
+from snap2caption.datasets.shards import Sample, Stored, read_shard, read_stream
 from snap2caption.errors import UserError
-from snap2caption.shards import Sample, Stored, read_shard, read_stream
 from training.data.collator import SampleCollator
 from training.data.photos import glance_at, open_photo
 from training.data.posts import check_post

@@ -10,9 +10,9 @@ import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from snap2caption.console import progress_bar
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import decode
-from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel, image_features
 from training.data.collator import Batch, Encoded, SampleCollator
 from training.data.samples import chunks

@@ -10,9 +10,9 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from snap2caption.adapters import digest_of
 from snap2caption.errors import UserError
-from snap2caption.registry import ADAPTER_DIGEST, ADAPTER_PATH, Registry, is_number
+from snap2caption.registry.adapters import digest_of
+from snap2caption.registry.client import ADAPTER_DIGEST, ADAPTER_PATH, Registry, is_number
 from snap2caption.vlm import VisionLanguageModel, find_revision, load
 from training.tracking.runs import MODEL_URI
 

@@ -11,11 +11,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from snap2caption.console import progress_bar
+from snap2caption.datasets.manifest import Split
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import decode, dimensions
-from snap2caption.manifest import Split
 from snap2caption.post import Tone, render
-from snap2caption.shards import Sample
 from snap2caption.tone import infer_tone
 from snap2caption.vlm import Decoding, Generated, VisionLanguageModel
 from training.data.collator import SampleCollator

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from snap2caption import hashtags
-from snap2caption.characters import REPLACEMENT
 from snap2caption.post import MOST_CHARACTERS, parse, paste
+from snap2caption.text.incomplete_characters import REPLACEMENT
 
 # The shapes of all families' special tokens and of the names of their speakers: `</s>`, `<|im_end|>`, `<end_of_utterance>`, `[INST]`, `USER:`.
 _SPECIAL = re.compile(

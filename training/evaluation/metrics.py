@@ -1,7 +1,7 @@
 """How good captions are: BLEU, ROUGE-L and CIDEr-D as the COCO caption evaluation computes them, and whether they can be posted as they are.
 
 The scorers are those of ``pycocoevalcap``. Its tokenizer needs Java, and knows no hashtags and no script but Latin; words are those of
-`snap2caption.segmentation`: folded, a hashtag as its word, without emoji and punctuation, scripts that write no spaces by the character.
+`snap2caption.text.segmentation`: folded, a hashtag as its word, without emoji and punctuation, scripts that write no spaces by the character.
 """
 
 from collections import Counter
@@ -14,10 +14,10 @@ from pycocoevalcap.cider.cider_scorer import CiderScorer
 from pycocoevalcap.rouge.rouge import Rouge
 from pydantic import BaseModel, ConfigDict
 
-from snap2caption.characters import REPLACEMENT
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, Tone, build_prompt, parse
-from snap2caption.segmentation import fold_words
+from snap2caption.text.incomplete_characters import REPLACEMENT
+from snap2caption.text.segmentation import fold_words
 from snap2caption.tone import infer_tone
 from training.evaluation.bleu import COUNTS, ORDER, bleu, bleu_counts
 from training.evaluation.bootstrap import BOOTSTRAP, Clusters, Interval

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import decode
-from snap2caption.segmentation import fold_words
-from snap2caption.shards import Sample
-from snap2caption.verdict import Score
+from snap2caption.registry.verdict import Score
+from snap2caption.text.segmentation import fold_words
 from training.evaluation.bootstrap import FEWEST, Clusters, Interval
 from training.evaluation.evaluate import Evaluation, Row
 from training.evaluation.metrics import Scores

@@ -10,8 +10,8 @@ import matplotlib as mpl
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.images import decode
-from snap2caption.shards import Sample
 from training.data.samples import chunks
 from training.evaluation.evaluate import Evaluation, Row
 

@@ -16,10 +16,10 @@ from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import set_seed
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import StoppedError
 from snap2caption.images import decode
 from snap2caption.post import render
-from snap2caption.shards import Sample
 from snap2caption.store import ObjectStore
 from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import SampleCollator

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.images import decode
-from snap2caption.shards import Sample
 from training.data.samples import evaluation_prompt
 
 ROUNDS = 3

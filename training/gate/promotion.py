@@ -5,10 +5,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
-from snap2caption.registry import ADAPTER_DIGEST, ModelVersion, Registry
+from snap2caption.registry.client import ADAPTER_DIGEST, ModelVersion, Registry
+from snap2caption.registry.signatures import sign
+from snap2caption.registry.verdict import Verdict
 from snap2caption.settings import Settings
-from snap2caption.signatures import sign
-from snap2caption.verdict import Verdict
 from training.evaluation.candidates import Model, find_trained
 from training.tracking.runs import VERDICT, connect, explained, read_artifact
 

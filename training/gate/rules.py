@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snap2caption.verdict import Rule, Score, Verdict
+from snap2caption.registry.verdict import Rule, Score, Verdict
 from training.evaluation.bootstrap import Bootstrap, Clusters
 from training.evaluation.evaluate import Evaluation
 from training.gate.latency import Latency

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
-from snap2caption.registry import ModelVersion, Registry
+from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.verdict import Rule, Verdict
 from snap2caption.settings import Settings
-from snap2caption.shards import Sample
-from snap2caption.verdict import Rule, Verdict
 from training.data.samples import CachedDataset
 from training.evaluation.candidates import BASE, Model, find_base, find_trained
 from training.evaluation.evaluate import Conditions, Evaluation, conditions_of, evaluate

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from transformers.generation import BaseStreamer
 
-from snap2caption.adapters import check_weights
+from snap2caption.registry.adapters import check_weights
 from snap2caption.vlm import VisionLanguageModel, load_processor
 from training.evaluation.candidates import Model
 

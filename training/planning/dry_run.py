@@ -7,8 +7,8 @@ from statistics import fmean
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from snap2caption.datasets.manifest import Split
 from snap2caption.errors import UserError
-from snap2caption.manifest import Split
 from snap2caption.settings import Settings
 from snap2caption.vlm import VisionLanguageModel, check_4bit, find_revision, load_config, load_processor
 from training.data.collator import IGNORED, SampleCollator

@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from snap2caption.datasets.manifest import Split
 from snap2caption.errors import UserError
-from snap2caption.manifest import Split
 from snap2caption.names import BaseName, FileName
 from training.recipes import strict_yaml
 

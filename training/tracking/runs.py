@@ -20,12 +20,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
-from snap2caption.adapters import digest_of
+from snap2caption.datasets.manifest import Manifest, Split
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest, Split
 from snap2caption.redaction import redact_url
-from snap2caption.registry import ADAPTER_DIGEST
-from snap2caption.registry import VERDICT as VERDICT  # it is one of the names below
+from snap2caption.registry.adapters import digest_of
+from snap2caption.registry.client import ADAPTER_DIGEST
+from snap2caption.registry.client import VERDICT as VERDICT  # it is one of the names below
 from training.recipes import strict_yaml
 from training.recipes.recipe import Recipe, TrackingSettings, parse_recipe
 from training.tracking.backends import MlflowTracker, Tracker, WandbTracker

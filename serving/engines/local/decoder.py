@@ -13,7 +13,7 @@ from serving.engines.local.lora import Adapter
 from serving.engines.local.prefill import Reading, read
 from serving.engines.local.sampling import sample
 from serving.engines.local.sequence import Joining, Row
-from snap2caption.characters import complete
+from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import VisionLanguageModel, image_features
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from snap2caption.verdict import Rule, Verdict
+from snap2caption.registry.verdict import Rule, Verdict
 
 pytestmark = pytest.mark.integration
 

@@ -9,10 +9,10 @@ import pytest
 from etl import export as stage
 from etl.export import FOLDERS, export
 from etl.load import load
-from etl.transform.caption import clean
+from etl.transform.cleaning.caption import clean
+from snap2caption.datasets.manifest import NAME, Manifest, Shard, SplitSummary
+from snap2caption.datasets.shards import read_shard
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, Manifest, Shard, SplitSummary
-from snap2caption.shards import read_shard
 from snap2caption.store import ObjectStore, open_store
 
 pytestmark = pytest.mark.integration

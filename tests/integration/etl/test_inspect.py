@@ -7,7 +7,7 @@ from tiny import write_dataset
 from etl.inspect import inspect
 from etl.load import load
 from etl.verify import verify
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.version import Dataset
 from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration

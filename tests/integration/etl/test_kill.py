@@ -12,7 +12,8 @@ from contents import files_in
 from patience import LONGEST, until
 
 from demo.corpus.archive import write_corpus
-from etl.transform import merge, plan, transform
+from etl.transform import transform
+from etl.transform.stages import merge, plan
 
 pytestmark = pytest.mark.integration
 

@@ -15,11 +15,11 @@ from PIL import Image, ImageEnhance
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from etl.transform import transform
-from etl.transform.group import group
-from etl.transform.picture import hash_picture
-from etl.transform.reasons import Reason
-from snap2caption.manifest import Manifest
-from snap2caption.shards import read_shard
+from etl.transform.cleaning.picture import hash_picture
+from etl.transform.rejection_reasons import Reason
+from etl.transform.splitting.grouping import group
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.shards import read_shard
 
 pytestmark = pytest.mark.integration
 

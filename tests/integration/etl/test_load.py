@@ -4,8 +4,8 @@ import pytest
 from contents import files_in
 
 from etl.load import load
+from snap2caption.datasets.manifest import NAME, Manifest
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, Manifest
 from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration

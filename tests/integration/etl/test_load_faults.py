@@ -15,7 +15,7 @@ import pytest
 from faulty_proxy import Fault, FaultyProxy
 
 from etl.load import load
-from snap2caption.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
 from snap2caption.store import StoreError, open_store, retry
 from snap2caption.store.file import FileStore
 from snap2caption.store.s3 import S3Store

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snap2caption.manifest import Manifest
-from snap2caption.shards import read_shard
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.shards import read_shard
 
 pytestmark = pytest.mark.integration
 

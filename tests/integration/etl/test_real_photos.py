@@ -7,8 +7,8 @@ from photos import real_photos
 from PIL import Image
 
 from etl.transform import transform
-from snap2caption.manifest import Manifest
-from snap2caption.shards import read_shard
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.shards import read_shard
 
 pytestmark = pytest.mark.integration
 

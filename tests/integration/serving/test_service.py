@@ -18,9 +18,9 @@ from service_process import environment
 from demo.stack.ports import is_free
 from serving.client import Client
 from serving.http.schemas import CaptionAnswer, Options
-from snap2caption.adapters import WEIGHTS
 from snap2caption.errors import UserError
-from snap2caption.registry import CHAMPION, ModelVersion, Registry
+from snap2caption.registry.adapters import WEIGHTS
+from snap2caption.registry.client import CHAMPION, ModelVersion, Registry
 from snap2caption.settings import Settings
 from training.evaluation.candidates import find_trained
 from training.gate import promotion

@@ -10,7 +10,7 @@ from serving.engines.local.loader import LocalLoader
 from serving.models.manager import BrokenModelError, Models
 from serving.models.trust import Reason, Trust
 from serving.settings import ServingSettings
-from snap2caption.registry import CHALLENGER
+from snap2caption.registry.client import CHALLENGER
 from snap2caption.settings import Settings
 from training.evaluation.candidates import find_trained
 from training.gate import promotion

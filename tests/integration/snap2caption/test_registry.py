@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from patience import LONGEST
 
-from snap2caption.champion_log import Decision, Succession
 from snap2caption.errors import UserError
-from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Standing
+from snap2caption.registry.champion_log import Decision, Succession
+from snap2caption.registry.client import CHALLENGER, CHAMPION, PREVIOUS, Registry, Standing
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ from gate_world import World, by_chance, by_one_group, one_city_collapsed, raise
 from patience import LONGEST
 from tiny import BASE, recipe_content, write_dataset, write_models
 
+from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest
-from snap2caption.registry import CHALLENGER, CHAMPION, PREVIOUS
+from snap2caption.registry.client import CHALLENGER, CHAMPION, PREVIOUS
 from snap2caption.settings import ROOT, Settings
 from training.gate.latency import Latency
 from training.gate.promotion import open_registry, promote, rollback

@@ -20,7 +20,7 @@ from demo.stack.stack import Stack
 from serving.models.adapter_cache import AdapterCache
 from serving.models.trust import Trust
 from snap2caption.errors import UserError
-from snap2caption.registry import CHAMPION, PREVIOUS
+from snap2caption.registry.client import CHAMPION, PREVIOUS
 from snap2caption.settings import Settings
 from snap2caption.vlm import load, quieten_peft
 from training.gate.promotion import open_registry, promote, rollback

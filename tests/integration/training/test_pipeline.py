@@ -16,10 +16,10 @@ import yaml
 from mlflow import MlflowClient
 from tiny import write_dataset
 
+from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest
 from snap2caption.post import parse
-from snap2caption.registry import CHAMPION, PREVIOUS
+from snap2caption.registry.client import CHAMPION, PREVIOUS
 from snap2caption.settings import Settings
 from snap2caption.tone import infer_tone
 from snap2caption.vlm import load

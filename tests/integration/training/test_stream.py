@@ -15,8 +15,8 @@ from tiny import write_dataset
 from torch.utils.data import DataLoader
 
 from etl.load import load
-from snap2caption.dataset import Dataset
-from snap2caption.shards import read_shard
+from snap2caption.datasets.shards import read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.store import StoreError, retry
 from training.data.samples import Selection
 from training.data.stream import SampleStream

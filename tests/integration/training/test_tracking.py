@@ -9,8 +9,8 @@ import wandb
 import yaml
 from mlflow.data import get_source
 
+from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest
 from training.pipeline import train
 from training.recipes.recipe import TrackingSettings
 from training.tracking.runs import RunLog

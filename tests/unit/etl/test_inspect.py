@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from etl.cli import register
 from etl.load import load
 from etl.verify import Fault, verify
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import NAME, Manifest
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, Manifest
 
 pytestmark = pytest.mark.unit
 

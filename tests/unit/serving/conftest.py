@@ -10,7 +10,7 @@ from serving.engines.base import Event, Piece, Task, Written
 from serving.models.manager import Served
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
-from snap2caption.registry import ModelVersion
+from snap2caption.registry.client import ModelVersion
 
 
 class ScriptedEngine:

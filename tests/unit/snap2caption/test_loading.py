@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tiny import BASE, write_models
 
-from snap2caption.adapters import check_weights
 from snap2caption.errors import UserError
+from snap2caption.registry.adapters import check_weights
 from snap2caption.vlm import find_revision, load, load_processor
 
 pytestmark = pytest.mark.unit

@@ -17,20 +17,21 @@ from etl.feedback.ledger import Batch, Chosen, Retraining, Version
 from etl.feedback.records import annotation_keys, erased, record_keys
 from etl.feedback.withdraw import withdraw
 from etl.load import load
-from etl.transform.tables import find_assignments
-from etl.transform.versions import Slot
+from etl.transform.writing.tables import find_assignments
+from etl.transform.writing.versions import Slot
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.repository import of_creator
 from serving.models.adapter_cache import AdapterCache
-from snap2caption import feedback, registry
-from snap2caption.dataset import Dataset
+from snap2caption import feedback
+from snap2caption.datasets.manifest import NAME, File, Manifest
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import NAME, File, Manifest
-from snap2caption.model_card import NO_CARD, read_card
 from snap2caption.names import is_base_name, is_file_name
-from snap2caption.registry import ModelVersion, Registry
+from snap2caption.registry import client as registry
+from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.model_card import NO_CARD, read_card
+from snap2caption.registry.verdict import Verdict
 from snap2caption.store import StoreError, open_store
-from snap2caption.verdict import Verdict
 from snap2caption.vlm import resolve_base
 from training.fit.checkpoints import Checkpoints
 from training.recipes.recipe import DataSettings, LoraSettings, ModelSettings

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from snap2caption.datasets.manifest import Source
 from snap2caption.errors import UserError
-from snap2caption.manifest import Source
 from snap2caption.redaction import RedactingFormatter, redact, redact_url
 
 pytestmark = pytest.mark.unit

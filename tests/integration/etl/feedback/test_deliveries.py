@@ -35,7 +35,7 @@ from etl.feedback.retraining import new_since, note_retraining
 from etl.feedback.sample import open_feedback, sample
 from etl.feedback.validate import validate
 from etl.transform import transform
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.version import Dataset
 from snap2caption.feedback import record_key
 from snap2caption.store import ObjectStore, open_store
 from snap2caption.store.documents import put_document

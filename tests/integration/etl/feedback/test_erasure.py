@@ -37,7 +37,7 @@ from etl.feedback.report import Retraining, write_report
 from etl.feedback.sample import open_feedback, sample
 from etl.feedback.withdraw import withdraw
 from etl.transform import transform
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
 from snap2caption.feedback import Erasure, Feedback, photo_key
 from snap2caption.store import ObjectStore, open_store

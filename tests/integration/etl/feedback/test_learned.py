@@ -11,8 +11,8 @@ import pytest
 from feedbacks import Box, identifier
 from patience import LONGEST
 
-from snap2caption.manifest import FeedbackOrigin, File, Manifest, SampleOrigin, Source
-from snap2caption.registry import Registry
+from snap2caption.datasets.manifest import FeedbackOrigin, File, Manifest, SampleOrigin, Source
+from snap2caption.registry.client import Registry
 from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration

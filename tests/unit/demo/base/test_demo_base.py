@@ -13,9 +13,9 @@ from demo.corpus.captions import write_caption
 from demo.corpus.facts import facts_in
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from snap2caption.characters import REPLACEMENT
 from snap2caption.post import DESCRIBE_PROMPT, Emoji, Length, Request, Tone, build_prompt
 from snap2caption.settings import Settings
+from snap2caption.text.incomplete_characters import REPLACEMENT
 from snap2caption.vlm import Decoding, VisionLanguageModel, load
 
 pytestmark = pytest.mark.unit

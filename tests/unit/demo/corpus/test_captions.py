@@ -9,7 +9,7 @@ from demo.corpus.facts import named
 from demo.scenes.scene import sample_scene
 from snap2caption import hashtags
 from snap2caption.post import Tone
-from snap2caption.segmentation import find_emoji
+from snap2caption.text.segmentation import find_emoji
 from snap2caption.tone import infer_tone
 
 pytestmark = pytest.mark.unit

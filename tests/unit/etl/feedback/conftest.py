@@ -7,7 +7,7 @@ from feedbacks import Box
 from demo.corpus.archive import write_corpus
 from etl.feedback.build import Built, build
 from etl.transform import transform
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.version import Dataset
 
 PAIRS = 60
 

@@ -11,12 +11,12 @@ from etl.feedback.build import Built
 from etl.feedback.retraining import note_retraining
 from etl.feedback.validate import validate
 from etl.transform import transform
-from etl.transform.picture import hash_picture
+from etl.transform.cleaning.picture import hash_picture
 from etl.verify import verify
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import AnnotationOrigin, SampleOrigin
+from snap2caption.datasets.shards import Sample, read_shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import AnnotationOrigin, SampleOrigin
-from snap2caption.shards import Sample, read_shard
 
 pytestmark = pytest.mark.unit
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from etl.feedback.report import Retraining, write_report
 from snap2caption.feedback import Annotation, Feedback, Words, annotation_key, erasure_key, record_key
-from snap2caption.registry import ModelVersion, Standing
+from snap2caption.registry.client import ModelVersion, Standing
+from snap2caption.registry.verdict import Rule, Verdict
 from snap2caption.store import ObjectStore, open_store
-from snap2caption.verdict import Rule, Verdict
 
 pytestmark = pytest.mark.unit
 

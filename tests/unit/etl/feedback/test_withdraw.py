@@ -8,9 +8,9 @@ from feedbacks import Box, identifier
 from etl.feedback.build import Built
 from etl.feedback.retraining import erased_since, note_retraining
 from etl.feedback.withdraw import withdraw
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import Shard
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import Shard
 from snap2caption.store import StoreError
 
 pytestmark = pytest.mark.unit

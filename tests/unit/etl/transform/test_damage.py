@@ -10,8 +10,8 @@ from PIL import Image, UnidentifiedImageError
 
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from etl.transform.picture import look_at
-from etl.transform.reasons import Reason
+from etl.transform.cleaning.picture import look_at
+from etl.transform.rejection_reasons import Reason
 
 pytestmark = pytest.mark.unit
 

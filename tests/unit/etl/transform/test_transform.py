@@ -16,9 +16,9 @@ from PIL import Image
 
 from demo.corpus.archive import traps_path, write_corpus
 from etl.transform import transform
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.shards import Sample, read_shard
 from snap2caption.errors import UserError
-from snap2caption.manifest import Manifest
-from snap2caption.shards import Sample, read_shard
 
 pytestmark = pytest.mark.unit
 

@@ -20,7 +20,7 @@ from plugins.operators.feedback import BuildOperator, StepOperator, ValidateOper
 from plugins.operators.label_studio import PullAnnotationsOperator, PushTasksOperator
 from plugins.operators.training import GateOperator, PromoteOperator, RollbackOperator, TrainOperator
 from snap2caption.__main__ import build_app
-from snap2caption.verdict import Verdict
+from snap2caption.registry.verdict import Verdict
 
 pytestmark = pytest.mark.unit
 

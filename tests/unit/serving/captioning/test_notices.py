@@ -7,7 +7,7 @@ from serving.captioning.notices import find_notices
 from serving.captioning.post_processing import UNDESCRIBED
 from serving.http.schemas import Options, Part, Variant
 from serving.models.manager import Served
-from snap2caption.model_card import NO_CARD, ModelCard
+from snap2caption.registry.model_card import NO_CARD, ModelCard
 
 Ask = Callable[..., list[str]]
 

@@ -13,10 +13,10 @@ from serving.engines.factory import make_loader
 from serving.engines.openai import EngineAwayError
 from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
-from snap2caption.adapters import WEIGHTS
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request
-from snap2caption.registry import ModelVersion
+from snap2caption.registry.adapters import WEIGHTS
+from snap2caption.registry.client import ModelVersion
 from snap2caption.vlm import Decoding
 
 pytestmark = pytest.mark.unit
@@ -76,7 +76,7 @@ from serving.engines.base import Task, write
 from serving.engines.factory import make_loader
 from serving.settings import ServingSettings
 from snap2caption.post import Request
-from snap2caption.registry import ModelVersion
+from snap2caption.registry.client import ModelVersion
 from snap2caption.vlm import Decoding
 
 url, folder = sys.argv[1], Path(sys.argv[2])

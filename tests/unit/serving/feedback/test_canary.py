@@ -18,7 +18,7 @@ from serving.models.trust import Trust
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.feedback import Feedback, rated_once
-from snap2caption.registry import Registry
+from snap2caption.registry.client import Registry
 from snap2caption.store import ObjectStore
 
 pytestmark = pytest.mark.unit

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from serving.models.adapter_cache import AdapterCache
-from snap2caption.adapters import WEIGHTS
-from snap2caption.registry import ModelVersion, Registry
-from snap2caption.signatures import _signed_folder
+from snap2caption.registry.adapters import WEIGHTS
+from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.signatures import _signed_folder
 
 pytestmark = pytest.mark.unit
 

@@ -8,7 +8,7 @@ from serving.engines.local.loader import LocalLoader
 from serving.models.manager import Models, Served
 from serving.models.trust import Trust
 from serving.settings import ServingSettings
-from snap2caption.registry import Registry
+from snap2caption.registry.client import Registry
 
 pytestmark = pytest.mark.unit
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from serving.models.trust import DistrustedError, Reason, Trust
-from snap2caption.adapters import WEIGHTS, digest_of
-from snap2caption.registry import ModelVersion
+from snap2caption.registry.adapters import WEIGHTS, digest_of
+from snap2caption.registry.client import ModelVersion
 
 pytestmark = pytest.mark.unit
 

@@ -5,9 +5,9 @@ import regex as re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
-from snap2caption.shards import Sample
 from training.data.posts import check_post, fits, shorten
 
 pytestmark = pytest.mark.unit

@@ -12,9 +12,9 @@ from tiny import CITIES, write_dataset
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from snap2caption.dataset import Dataset
+from snap2caption.datasets.manifest import File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.version import Dataset
 from snap2caption.errors import UserError
-from snap2caption.manifest import File, Manifest, Shard, Source, SplitSummary
 from training.data.samplers import SharedBatches
 from training.data.samples import CachedDataset, Selection
 from training.data.stream import ByPosition, SampleStream, StreamOrder

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.post import Post
-from snap2caption.shards import Sample
 from training.data.subset import subset
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,7 @@ from pycocoevalcap.rouge.rouge import Rouge
 from demo.corpus.captions import write_caption
 from demo.scenes.scene import sample_scene
 from snap2caption.post import Tone
-from snap2caption.segmentation import fold_words
+from snap2caption.text.segmentation import fold_words
 from training.evaluation.metrics import Comparison
 
 pytestmark = pytest.mark.unit

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
-from snap2caption.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
 from training.data.samples import chunks, evaluation_prompt
 from training.evaluation.bootstrap import Bootstrap

@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 import pytest
 from tiny import CITIES, write_photo, write_post
 
+from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
-from snap2caption.shards import Sample
-from snap2caption.verdict import Score
+from snap2caption.registry.verdict import Score
 from snap2caption.vlm import Generated
 from training.evaluation.evaluate import Answers, Conditions, assess
 from training.evaluation.format_checks import Fault

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from snap2caption.post import Tone
-from snap2caption.verdict import Score, Verdict
+from snap2caption.registry.verdict import Score, Verdict
 from training.evaluation.bootstrap import Clusters
 from training.evaluation.evaluate import Conditions, Evaluation, Row
 from training.evaluation.metrics import Scores, Writing

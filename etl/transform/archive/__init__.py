@@ -1,0 +1,1 @@
+"""Corpus zip: its central directory, its members, its cities."""

@@ -1,0 +1,49 @@
+"""Which of a corpus's cities are kept."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from etl.transform.archive.members import normalise_city, nothing_usable
+from snap2caption.errors import UserError
+
+DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
+
+ALL = "all"
+"""Stands for every city that has photos."""
+
+_MOST_NAMED = 30
+
+
+def choose_cities(corpus: Path, asked: Sequence[str] | None, found: Mapping[str, bool]) -> tuple[str, ...]:
+    """Return the cities to keep, in the alphabet's order.
+
+    Args:
+        corpus: for errors.
+        asked: names in any spelling, or `ALL`; None: those of `DEFAULT_CITIES` that there are.
+        found: each city of the corpus, and whether it has photos.
+
+    Raises:
+        UserError: the corpus has no city, none of the default ones, or not one that was asked for.
+    """
+    if not found:
+        raise nothing_usable(corpus, (), {})
+    with_photos = sorted(city for city, has_photos in found.items() if has_photos)
+    if asked is None:
+        wanted = found.keys() & set(DEFAULT_CITIES)
+        if not wanted:
+            raise UserError(f"{corpus} has none of {', '.join(DEFAULT_CITIES)}; {_others(with_photos)}.")
+        return tuple(sorted(wanted))
+    wanted = {normalise_city(city) for city in asked} - {""}
+    if not wanted:
+        raise UserError(f"No city was given; {_others(with_photos)}.")
+    if ALL in wanted:
+        return tuple(with_photos)
+    if unknown := sorted(wanted - found.keys()):
+        raise UserError(f"{corpus} has no {' and no '.join(unknown)}; {_others(with_photos)}.")
+    return tuple(sorted(wanted))
+
+
+def _others(cities: Sequence[str]) -> str:
+    more = len(cities) - _MOST_NAMED
+    named = ", ".join(cities[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"choose among {named} with --cities, or take every city with --cities {ALL}"

@@ -1,0 +1,168 @@
+"""The members of the corpus zip: which photo or caption one is, and which must not be touched."""
+
+import functools
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+from etl.transform.archive.central_directory import Directory, Entry
+from etl.transform.archive.member_reader import METHODS
+from etl.transform.rejection_reasons import Reason
+from snap2caption.errors import UserError
+
+MAX_CAPTION_BYTES = 64 * 1024
+MAX_IMAGE_BYTES = 32 * 1024 * 1024
+MAX_RATIO = 200
+"""Compressed this much, a large member is a bomb: JPEG does not compress, captions do by 2 to 5."""
+HARMLESS_CAPTION_BYTES, HARMLESS_IMAGE_BYTES = 16 * 1024, 2 * 1024 * 1024
+"""However well it is compressed, a member that is no larger does no harm: the longest caption that Instagram takes, of one emoji alone; a picture of
+one color, of the most pixels that are taken."""
+
+# A photo and its caption lie in folders of their city's name, in one or in two, whatever is above. Exports have a folder of photos and one of
+# captions below the city's. No leading dot in a file's name: macOS puts a `._<name>` with its own data beside each file. No file system has names
+# of over 255 bytes.
+_MEMBER = re.compile(
+    r"(?:^|/)([^/]{1,255})/(?:(?:captions|img)_resized_1M/)?([^/.][^/]{0,254})\.(?:(txt)|jpe?g|jpe|jfif|png|webp)$",
+    re.IGNORECASE,
+)
+
+_COMPRESSIONS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
+"""Names of some that are not read (4.4.5 of APPNOTE.TXT)."""
+
+
+class Kind(StrEnum):
+    """What a member is of a post."""
+
+    IMAGE = "image"
+    CAPTION = "caption"
+
+
+class Listed(NamedTuple):
+    """A member as the plan needs it: whose it is and where its bytes lie, or why it must not be touched."""
+
+    number: int
+    """Its place in the archive's directory."""
+    kind: Kind | None
+    """None: neither a photo nor a caption; it is listed since others must not overlap it."""
+    city: str | None
+    id: str | None
+    reason: Reason | None
+    start: int
+    """The offset of its local header."""
+    stop: int
+    """Where its data ends, or later."""
+    compressed: int
+    size: int
+    method: int
+    crc: int
+
+
+def list_members(corpus: Path) -> Iterator[Listed]:
+    """Yield the members of the archive, in the directory's order, in bounded memory.
+
+    Raises:
+        UserError: there is no corpus, or it is no zip, cut off, or damaged.
+    """
+    try:
+        stream = corpus.open("rb")
+    except OSError as error:
+        raise no_corpus(corpus, error) from error
+    with stream:
+        directory = Directory(corpus, stream)
+        for number, entry in enumerate(directory.entries()):
+            yield _judge(number, entry, directory.start)
+
+
+def no_corpus(corpus: Path, error: OSError) -> UserError:
+    """Return the error that says so."""
+    return UserError(f"There is no corpus at {corpus} ({error.strerror}); fetch it with `snap2caption extract`.")
+
+
+def nothing_usable(corpus: Path, cities: Sequence[str], dropped: Mapping[str, int]) -> UserError:
+    """Return the error that says so, why, and what to do.
+
+    Raises:
+        UserError: the corpus is gone, or is no zip any more.
+    """
+    if not dropped:
+        other = next((entry.name for entry in _entries(corpus) if entry.name and not entry.name.endswith("/")), None)
+        what = f"has files such as {other!r}, but no photos beside captions" if other else "is empty"
+        return UserError(f"{corpus} {what}; pack it as <city>/<id>.jpg and <city>/<id>.txt, in any folders.")
+    why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
+    advice = "check the cities and the zip"
+    if Reason.UNSUPPORTED_COMPRESSION in dropped:
+        methods = {entry.method for entry in _entries(corpus)} - METHODS
+        names = ", ".join(_COMPRESSIONS.get(method, f"method {method}") for method in sorted(methods))
+        advice = f"pack it again without {names}: what is read is deflate, bzip2, LZMA, and no compression"
+    elif Reason.ENCRYPTED in dropped:
+        advice = "pack it again without a password"
+    return UserError(f"Nothing in {corpus} can be used for {', '.join(cities)} ({why}); {advice}.")
+
+
+def _entries(corpus: Path) -> Iterator[Entry]:
+    try:
+        stream = corpus.open("rb")
+    except OSError as error:
+        raise no_corpus(corpus, error) from error
+    with stream:
+        yield from Directory(corpus, stream).entries()
+
+
+@functools.lru_cache(maxsize=1024)
+def normalise_city(folder: str) -> str:
+    """Return a city's folder name as the dataset spells it: lower case, letters and digits only."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFC", folder).casefold())
+
+
+def _judge(number: int, entry: Entry, limit: int) -> Listed:
+    """Return the entry as a member; *limit* is where members must have ended."""
+    name = None if entry.name is None else _normalise(entry.name)
+    if name is None or _escapes(name, entry.mode):
+        return _refused(number, entry, limit, Reason.UNSAFE_PATH)
+    match = _MEMBER.search(name)
+    if match is None:
+        return _refused(number, entry, limit, None)
+    kind = Kind.CAPTION if match[3] else Kind.IMAGE
+    city, id_ = normalise_city(match[1]), match[2]
+    if (reason := _refusal(entry, kind, limit)) is not None:
+        return _refused(number, entry, limit, reason)._replace(kind=kind, city=city, id=id_)
+    return Listed(
+        number, kind, city, id_, None, entry.offset, entry.end, entry.compressed, entry.size, entry.method, entry.crc
+    )
+
+
+def _refused(number: int, entry: Entry, limit: int, reason: Reason | None) -> Listed:
+    # Where it lies still counts: others must not overlap it. The numbers of a lie may be too large for a table.
+    return Listed(number, None, None, None, reason, min(entry.offset, limit), min(entry.end, limit), 0, 0, 0, 0)
+
+
+def _normalise(name: str) -> str:
+    """Return the name as most programs write it: Windows' own (of .NET before 4.6.1) write backslashes, and macOS takes letters apart."""
+    return name.replace("\\", "/") if name.isascii() else unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def _escapes(name: str, mode: int) -> bool:
+    return (
+        stat.S_ISLNK(mode)
+        or name.startswith("/")
+        or "\0" in name
+        or (".." in name and ".." in name.split("/"))
+        or (":" in name and ":" in name.split("/", 1)[0])
+    )
+
+
+def _refusal(entry: Entry, kind: Kind, limit: int) -> Reason | None:
+    if entry.encrypted:
+        return Reason.ENCRYPTED
+    if entry.method not in METHODS:
+        return Reason.UNSUPPORTED_COMPRESSION
+    most, harmless = (
+        (MAX_CAPTION_BYTES, HARMLESS_CAPTION_BYTES) if kind is Kind.CAPTION else (MAX_IMAGE_BYTES, HARMLESS_IMAGE_BYTES)
+    )
+    if entry.size > min(most, max(harmless, MAX_RATIO * entry.compressed)):
+        return Reason.OVERSIZED
+    return Reason.OUT_OF_BOUNDS if entry.end > limit else None

@@ -1,0 +1,1 @@
+"""Cleaning: captions and photos read, checked, cleaned and hashed."""

@@ -1,0 +1,207 @@
+"""Metadata in a photo's file (EXIF with its place, XMP, IPTC, comments, thumbnails, what follows the picture), dropped without decoding the picture.
+
+What is kept is what a decoder needs: everything else goes, whether it is known here or not. The bytes of the compressed picture are untouched.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import NamedTuple
+
+from PIL import ExifTags, Image
+
+from snap2caption.file_signatures import format_of
+from snap2caption.images import FORMATS
+from snap2caption.images.parts import BARE, END, MARKER, SCAN
+
+
+class Metadata(IntEnum):
+    """What a photo's file told beside the picture."""
+
+    NONE = 0
+    SOME = 1
+    LOCATION = 2
+    """Among it, where the photo was taken."""
+
+
+class Bare(NamedTuple):
+    """A photo without metadata, and what it had."""
+
+    photo: bytes
+    had: Metadata
+
+
+_ORIENTATION = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0%c\0\0\0\0\0\0"
+"""EXIF's TIFF structure with one entry, the orientation (EXIF 3.0, 4.6.5)."""
+
+_SIGNS = (b"Exif\0\0", b"EXIF", b"eXIf", b"Raw profile type", b"adobe", b"XMP ")
+"""One is in each file whose orientation or place can be told by its metadata."""
+
+_JFIF, _ADOBE, _ICC = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
+
+_PNG_KEPT = frozenset(b"IHDR PLTE tRNS IDAT acTL fcTL fdAT cICP iCCP sRGB gAMA cHRM mDCV cLLI sBIT bKGD pHYs".split())
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
+_WEBP_PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
+_WEBP_KEPT = _WEBP_PICTURE | {b"VP8X", b"ICCP", b"ANIM", b"ANMF"}
+_WEBP_HAS_EXIF, _WEBP_HAS_XMP = 0x08, 0x04
+_WEBP_FRAME = 24
+"""Bytes of a frame's chunk before the chunks in it."""
+
+_GIF_KEPT = (b"\x21\xf9", b"\x21\xff\x0bNETSCAPE2.0", b"\x21\xff\x0bANIMEXTS1.0", b"\x21\xff\x0bICCRGBG1012")
+"""Extensions: times, loops, the color profile."""
+
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError)
+
+
+def drop_metadata(photo: bytes) -> Bare:
+    """Return a JPEG, PNG, WebP or GIF without its metadata; bytes in any other format as they are.
+
+    Kept are the picture, its color profile, and its orientation, as EXIF with nothing else in it: the one by which Pillow, which training and
+    serving decode with, turns it upright. Doing it again changes nothing.
+    """
+    drop = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp, "GIF": _gif}.get(format_of(photo) or "")
+    if drop is None:
+        return Bare(photo, Metadata.NONE)
+    bare = drop(photo, b"")
+    if bare == photo:
+        return Bare(photo, Metadata.NONE)
+    orientation, had = _read(photo) if any(sign in photo for sign in _SIGNS) else (1, Metadata.SOME)
+    if 1 < orientation <= 8:
+        bare = drop(photo, _ORIENTATION % orientation)
+    return Bare(bare, had if bare != photo else Metadata.NONE)
+
+
+def _read(photo: bytes) -> tuple[int, Metadata]:
+    """Return the orientation by which Pillow turns a photo upright, and whether its metadata tell of a place."""
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
+            exif = opened.getexif()
+            place = ExifTags.Base.GPSInfo in exif or b"GPSLatitude" in photo
+            return int(exif.get(ExifTags.Base.Orientation, 1)), Metadata.LOCATION if place else Metadata.SOME
+    except _DAMAGE:
+        return 1, Metadata.SOME  # nobody can read it
+
+
+def _jpeg(photo: bytes, orientation: bytes) -> bytes:
+    kept = list(_segments(photo))
+    if orientation:
+        exif = b"Exif\0\0" + orientation
+        # JFIF wants to be the first segment, and Exif the first but it.
+        at = 2 if kept[1:] and kept[1].startswith(b"\xff\xe0") else 1
+        kept.insert(at, b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif)
+    return b"".join(kept)
+
+
+def _segments(photo: bytes) -> Iterator[bytes]:
+    """Yield the parts of a JPEG that make its picture (ITU-T T.81, annex B), as libjpeg finds them: what is between segments is nothing to it."""
+    yield photo[:2]
+    at = 2
+    while found := MARKER.search(photo, at):
+        start = found.start()
+        marker = photo[start + 1]
+        at = start + 2 if marker in BARE else start + 2 + int.from_bytes(photo[start + 2 : start + 4])
+        if marker == SCAN:
+            after = MARKER.search(photo, at)
+            at = after.start() if after else len(photo)
+        yield _segment(marker, photo[start:at])
+        if marker == END:
+            # Behind it are a phone's second pictures (MPF) and videos.
+            return
+
+
+def _segment(marker: int, segment: bytes) -> bytes:
+    """Return what a picture needs of a segment."""
+    content = segment[4:]
+    if marker == 0xE0 and content.startswith(_JFIF) and len(content) >= 14:
+        return b"\xff\xe0\0\x10" + content[:12] + b"\0\0"  # a thumbnail of no pixels
+    if marker == 0xEE and content.startswith(_ADOBE) and len(content) >= 12:
+        return b"\xff\xee\0\x0e" + content[:12]  # tells how its colors are stored
+    if marker == 0xE2 and content.startswith(_ICC):
+        return segment
+    return b"" if 0xE0 <= marker <= 0xEF or marker == 0xFE else segment
+
+
+def _png(photo: bytes, orientation: bytes) -> bytes:
+    """Keep the chunks that make the picture (PNG, third edition, 11)."""
+    kept, at = [photo[:8]], 8
+    while at < len(photo):
+        kind, start = photo[at + 4 : at + 8], at
+        at += 12 + int.from_bytes(photo[at : at + 4])
+        if kind == b"IEND":
+            kept.append(_PNG_END)
+            break
+        if kind in _PNG_KEPT:
+            kept.append(photo[start:at])
+    if orientation:
+        kept.insert(2, _png_chunk(b"eXIf", orientation))
+    return b"".join(kept)
+
+
+def _png_chunk(kind: bytes, content: bytes) -> bytes:
+    import zlib
+
+    return len(content).to_bytes(4) + kind + content + zlib.crc32(kind + content).to_bytes(4)
+
+
+def _webp(photo: bytes, orientation: bytes) -> bytes:
+    """Keep the chunks that make the picture (RFC 9649)."""
+    end = 8 + int.from_bytes(photo[4:8], "little")
+    kept = [_webp_kept(kind, chunk, orientation) for kind, chunk in _webp_chunks(photo[12:end]) if kind in _WEBP_KEPT]
+    if orientation:
+        kept.append(b"EXIF" + len(orientation).to_bytes(4, "little") + orientation)
+    body = b"WEBP" + b"".join(kept)
+    return b"RIFF" + len(body).to_bytes(4, "little") + body
+
+
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        after = at + 8 + size + size % 2
+        yield data[at : at + 4], data[at:after]
+        at = after
+
+
+def _webp_kept(kind: bytes, chunk: bytes, orientation: bytes) -> bytes:
+    if kind == b"VP8X" and len(chunk) > 8:
+        flags = chunk[8] & ~(_WEBP_HAS_EXIF | _WEBP_HAS_XMP) | (_WEBP_HAS_EXIF if orientation else 0)
+        return chunk[:8] + bytes([flags]) + chunk[9:]
+    if kind != b"ANMF":
+        return chunk
+    parts = [part for kind, part in _webp_chunks(chunk[_WEBP_FRAME:]) if kind in _WEBP_PICTURE]
+    content = chunk[8:_WEBP_FRAME] + b"".join(parts)
+    return b"ANMF" + len(content).to_bytes(4, "little") + content
+
+
+def _gif(photo: bytes, orientation: bytes) -> bytes:  # noqa: ARG001 - there is no place for it, nor is it told but by XMP
+    """Keep the blocks that make the picture (GIF89a)."""
+    at = 13 + _gif_colors(photo[10:11])
+    kept = [photo[:at]]
+    while at < len(photo):
+        start, kind = at, photo[at : at + 1]
+        if kind == b";":
+            kept.append(kind)
+            break
+        if kind == b"!":
+            at = _gif_blocks_end(photo, at + 2)
+            if photo.startswith(_GIF_KEPT, start):
+                kept.append(photo[start:at])
+        elif kind == b",":
+            at = _gif_blocks_end(photo, at + 11 + _gif_colors(photo[at + 9 : at + 10]))
+            kept.append(photo[start:at])
+        else:
+            at += 1
+    return b"".join(kept)
+
+
+def _gif_colors(flags: bytes) -> int:
+    """Return the bytes of the table of colors that *flags* tell of."""
+    return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
+
+
+def _gif_blocks_end(photo: bytes, at: int) -> int:
+    while at < len(photo) and photo[at]:
+        at += 1 + photo[at]
+    return at + 1

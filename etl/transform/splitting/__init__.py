@@ -1,0 +1,1 @@
+"""Splitting: near-duplicates grouped, groups dealt to train, validation and test."""

@@ -1,0 +1,82 @@
+"""The second stage: the pairs of one slice checked by worker processes, each pair a row, usable or not."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etl.transform import columns
+from etl.transform.archive.member_reader import Member, Pair
+from etl.transform.cleaning.check import Checked, check
+from etl.transform.rejection_reasons import Reason
+from etl.transform.workers import Workers
+from etl.transform.working_tables import write_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CHUNK = 64
+"""Pairs that a worker is handed at a time."""
+
+
+def load() -> None:
+    """Import what checking a pair needs, which takes as long as a thousand pairs."""
+    import pyarrow.parquet  # noqa: F401
+
+
+def write_slice(
+    pool: Workers,
+    corpus: Path,
+    plan: Path,
+    number: int,
+    path: Path,
+    on_checked: Callable[[int], None],
+    *,
+    keep_metadata: bool,
+) -> None:
+    """Check the pairs of slice *number* of the *plan*, and write them to *path*, in the plan's order.
+
+    Columns: ``id`` and ``city``; where the photo lies in the archive; ``caption`` and ``hashtags``, cleaned; ``image_metadata``,
+    ``image_digest``, ``image_hash`` and ``caption_digest``; or ``reason``, why the pair can't be used. *on_checked* is told how many pairs
+    have been checked.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = columns.checked()
+    rows = pq.read_metadata(plan).row_group(number).num_rows
+    chunks = ((corpus, plan, number, start, keep_metadata) for start in range(0, rows, _CHUNK))
+
+    def checked() -> Iterator["pa.RecordBatch"]:
+        for table in pool.run(_check_chunk, chunks):
+            batch = pa.RecordBatch.from_pydict(table, schema)
+            yield batch
+            on_checked(len(batch))
+
+    write_table(path, schema, checked())
+
+
+def _check_chunk(corpus: Path, plan: Path, number: int, start: int, keep_metadata: bool) -> dict[str, list[Any]]:
+    """Check some pairs; return columns (in lists: making them Arrow's would have each worker import pandas)."""
+    chunk = _read(plan, number).slice(start, _CHUNK)
+    with corpus.open("rb") as archive:
+        found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata))
+    good = [None if isinstance(one, Reason) else one for one in found]
+    reasons = [one if isinstance(one, Reason) else None for one in found]
+    table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
+    table |= {field.name: [one and getattr(one, field.name) for one in good] for field in fields(Checked)}
+    return {**table, "reason": reasons}
+
+
+@functools.lru_cache(maxsize=1)
+def _read(plan: Path, number: int) -> "pa.Table":
+    """Return the pairs of a slice: some megabytes, kept for the worker's next chunk."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(plan).read_row_group(number)
+
+
+def _pairs(chunk: "pa.Table") -> Iterator[Pair]:
+    for id_, city, *numbers in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
+        yield Pair(id_, city, Member(*numbers[:5]), Member(*numbers[5:]))

@@ -1,0 +1,245 @@
+"""The last stage: the usable pairs of all slices, grouped, split, and written as a version."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etl.transform import columns
+from etl.transform.archive.members import nothing_usable
+from etl.transform.atomic_files import digest_of, sync
+from etl.transform.rejection_reasons import Reason
+from etl.transform.splitting.grouping import group
+from etl.transform.splitting.split import assign
+from etl.transform.workers import Workers
+from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
+from etl.transform.workspace import Plan, Work
+from etl.transform.writing.card import CARD, Card
+from etl.transform.writing.duplicate_examples import find_twins
+from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD, write_shard
+from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
+from snap2caption.datasets.manifest import (
+    NAME,
+    SPLITS,
+    File,
+    Manifest,
+    PhotoMetadata,
+    Shard,
+    Source,
+    Split,
+    SplitSummary,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+_DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
+
+# Of the same image the one stays that an earlier version had, in the most protected split; else the first.
+# Words that tell nothing are like no others.
+_SAMPLES = """
+SELECT id, dense_rank() OVER (ORDER BY city) - 1 AS city, image_hash, coalesce(caption_digest, unhex(sha256(id))) AS caption_digest, earlier
+FROM (
+    SELECT id, city, image_hash, caption_digest, image_digest,
+        coalesce(list_position(['train', 'validation', 'test'], split) - 1, -1) AS earlier
+    FROM checked LEFT JOIN earlier USING (id)
+    WHERE reason IS NULL
+)
+QUALIFY row_number() OVER (PARTITION BY image_digest ORDER BY earlier DESC, id) = 1
+ORDER BY id
+"""
+
+# Cities and days are mixed, so that a shard is a fair sample of its split.
+_POSTS = """
+SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags, image_metadata, named."group"
+FROM checked JOIN (SELECT id, split, min(id) OVER (PARTITION BY "group") AS "group" FROM assigned) AS named USING (id)
+WHERE split = $split
+ORDER BY sha256(id)
+"""
+
+
+_METADATA = "SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned USING (id) WHERE image_metadata > 0"
+
+
+def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Manifest:
+    """Write every file of the version into the work folder's draft, the manifest last.
+
+    In memory are, for each usable pair, 64 bytes of digests, 27 of cities, groups and splits, and what `group` and `assign` add; all else is on disk.
+
+    Raises:
+        UserError: nothing is usable.
+    """
+    shutil.rmtree(work.draft, ignore_errors=True)
+    work.draft.mkdir()
+    dropped = _choose(work, plan)
+    _assign(work, plan)
+    _write_posts(work, plan)
+    with ThreadPoolExecutor(1) as aside:
+        # This process would have nothing to do while the others write shards.
+        telling = aside.submit(_tell, work, plan)
+        shards = _write_shards(work, plan, pool)
+        card, metadata = telling.result()
+    summaries = {split: _summarise(shards[split]) for split in SPLITS}
+    hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
+    settings = plan.settings.model_dump(mode="json")
+    content = [
+        settings,
+        dropped,
+        {split: summary.model_dump() for split, summary in summaries.items()},
+        [hashtags.sha256, assignments.sha256],
+        metadata.model_dump(),
+    ]
+    manifest = Manifest(
+        version=hash_of(content)[:16],
+        source=source,
+        settings=settings,
+        dropped=dropped,
+        splits=summaries,
+        hashtags=hashtags,
+        assignments=assignments,
+        metadata=metadata,
+    )
+    card.write(work.draft, manifest)
+    manifest = manifest.model_copy(update={"card": file_of(work.draft, CARD)})
+    (work.draft / NAME).write_bytes(manifest.dump())
+    return manifest
+
+
+def hash_of(document: Any) -> str:
+    """Return the SHA-256 of a document, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _choose(work: Work, plan: Plan) -> dict[str, int]:
+    """Write the table of the samples that are kept, by id; return how many of the corpus are not, by reason."""
+    with _open(work, plan) as connection:
+        found = dict(connection.execute(_DROPPED).fetchall())
+        usable = found.pop(None, 0)
+        kept = write_table(work.samples, columns.samples(), batches(connection, _SAMPLES))
+    dropped = Counter(plan.dropped) + Counter(found) + Counter({str(Reason.DUPLICATE): usable - kept})
+    if not kept:
+        raise nothing_usable(plan.corpus, plan.settings.cities, dropped)
+    return dict(sorted(dropped.items()))
+
+
+def _assign(work: Work, plan: Plan) -> None:
+    """Write which split each sample goes to."""
+    earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
+    groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
+    cities = np.concatenate([column.to_numpy() for column in _read(work.samples, "city")])
+    splits = assign(_ids(work.samples), cities, groups, plan.settings.seed, earlier)
+    write_table(work.assigned, columns.grouped(), _named(work.samples, splits, groups))
+
+
+def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.int64]) -> Iterator["pa.RecordBatch"]:
+    """Yield the ids with the names of their splits, and their groups."""
+    import pyarrow as pa
+
+    at = 0
+    for ids in _read(samples, "id"):
+        here = slice(at, at + len(ids))
+        names = [SPLITS[split] for split in splits[here]]
+        yield pa.record_batch([ids, pa.array(names), pa.array(groups[here])], columns.grouped())
+        at += len(ids)
+
+
+def _write_posts(work: Work, plan: Plan) -> None:
+    """Write the tables that the shards are written from."""
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
+        for split in SPLITS:
+            found = batches(connection, _POSTS, {"split": split})
+            write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
+
+
+def _tell(work: Work, plan: Plan) -> tuple[Card, PhotoMetadata]:
+    """Write the tables of the version; return its card, and how many of its photos came with metadata."""
+    with _open(work, plan) as connection:
+        view(connection, "assigned", work.assigned)
+        write_assignments(connection, work.draft / ASSIGNMENTS)
+        photos, located = connection.execute(_METADATA).fetchall()[0]
+        twins = find_twins(connection, plan.corpus)
+        # Learned from: the split alone that the model sees, too.
+        view(connection, "train", work.posts("train"))
+        write_hashtags(connection, work.draft / HASHTAGS)
+    card = Card.of_posts(work.posts("train"), plan.corpus, twins)
+    return card, PhotoMetadata(photos=photos, located=located)
+
+
+def _write_shards(work: Work, plan: Plan, pool: Workers) -> dict[Split, list[Shard]]:
+    """Write the shards of each split."""
+    import pyarrow.parquet as pq
+
+    keep = plan.settings.keep_metadata
+    tasks = [
+        (split, (plan.corpus, work.posts(split), number, work.draft / f"{split}-{number:06d}.tar", keep))
+        for split in SPLITS
+        for number in range(pq.read_metadata(work.posts(split)).num_row_groups)
+    ]
+    shards: dict[Split, list[Shard]] = {split: [] for split in SPLITS}
+    written = pool.run(write_shard, (task for _, task in tasks))
+    for (split, _), shard in zip(tasks, written, strict=True):
+        shards[split].append(shard)
+        sync(work.draft / shard.name)  # while the next ones are written
+    return shards
+
+
+def _summarise(shards: Sequence[Shard]) -> SplitSummary:
+    cities: Counter[str] = Counter()
+    for shard in shards:
+        cities.update(shard.cities)
+    return SplitSummary(
+        samples=sum(shard.samples for shard in shards), cities=dict(sorted(cities.items())), shards=tuple(shards)
+    )
+
+
+@contextmanager
+def _open(work: Work, plan: Plan) -> Iterator["DuckDBPyConnection"]:
+    """Open a database in which ``checked`` is what is known of each pair, and ``earlier`` the splits of an earlier version."""
+    with open_database(work.folder) as connection:
+        view(connection, "checked", *map(work.slice, range(plan.slices)))
+        if work.earlier.exists():
+            view(connection, "earlier", work.earlier)
+        else:
+            connection.execute("CREATE TABLE earlier (id VARCHAR, split VARCHAR)")
+        yield connection
+
+
+def _ids(table: Path) -> Iterator[str]:
+    for batch in _read(table, "id"):
+        yield from batch.to_pylist()
+
+
+def _digests(table: Path, name: str) -> npt.NDArray[np.uint8]:
+    """Return a column of n digests as (n, bytes of one)."""
+    return np.concatenate(
+        [
+            np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)[column.offset :][
+                : len(column)
+            ]
+            for column in _read(table, name)
+        ]
+    )
+
+
+def _read(table: Path, name: str) -> Iterator["pa.Array"]:
+    """Yield a column in batches."""
+    import pyarrow.parquet as pq
+
+    for batch in pq.ParquetFile(table).iter_batches(BATCH, columns=[name]):
+        yield batch.column(0)
+
+
+def file_of(folder: Path, name: str) -> File:
+    """Return a file of a version as its manifest names it."""
+    path = folder / name
+    return File(name=name, sha256=digest_of(path), bytes=path.stat().st_size)

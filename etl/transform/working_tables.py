@@ -1,0 +1,89 @@
+"""Working tables larger than memory: Parquet files, queried by DuckDB, written in order and in row groups of a known size."""
+
+import glob
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from etl.transform.atomic_files import written
+from snap2caption.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+MEMORY = "256MB"
+"""What a query may take. What it needs beyond goes to the disk."""
+_THREADS = 2
+"""Whatever the machine has: each thread takes memory of its own."""
+
+BATCH = 10_000
+"""Rows of a result that are in memory at a time."""
+
+
+@contextmanager
+def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
+    """Open an empty database whose tables, where they outgrow memory, go to *folder*.
+
+    Its threads finish in any order, so a query whose order matters says ORDER BY.
+
+    Raises:
+        UserError: there is no room for them.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        config={
+            "memory_limit": MEMORY,
+            "threads": _THREADS,
+            "temp_directory": str(folder / "spilled"),
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
+    try:
+        with connection:
+            yield connection
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise UserError(
+            f"The working tables have no room in {folder} ({str(error).splitlines()[0]}); free some space, then run it again."
+        ) from error
+
+
+def view(connection: "DuckDBPyConnection", name: str, *files: Path) -> None:
+    """Give Parquet files of the same columns a name for queries."""
+    # A folder may be called [like this].
+    connection.read_parquet([glob.escape(str(file)) for file in files]).create_view(name)
+
+
+def batches(
+    connection: "DuckDBPyConnection", query: str, parameters: Mapping[str, object] | None = None
+) -> Iterator["pa.RecordBatch"]:
+    """Yield the result of *query* in batches."""
+    yield from connection.sql(query, params=parameters).to_arrow_reader(BATCH)
+
+
+def write_table(path: Path, schema: "pa.Schema", found: Iterable["pa.RecordBatch"], group: int = BATCH) -> int:
+    """Write a Parquet file whose row groups have *group* rows each; the same rows give the same bytes, however they come in batches.
+
+    Returns:
+        The number of rows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 0
+    waiting: list[pa.RecordBatch] = []
+    with written(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for batch in found:
+            waiting.append(batch)
+            rows += len(batch)
+            while sum(map(len, waiting)) >= group:
+                table = pa.Table.from_batches(waiting)
+                writer.write_table(table.slice(0, group).combine_chunks().cast(schema), row_group_size=group)
+                waiting = table.slice(group).to_batches()
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting).combine_chunks().cast(schema), row_group_size=group)
+    return rows

@@ -1,0 +1,1 @@
+"""Writing: shards, tables, data card, and the folder of versions."""

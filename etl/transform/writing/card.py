@@ -1,0 +1,169 @@
+"""The data card: one HTML page with what is in a dataset version, in pictures."""
+
+import base64
+import io
+import itertools
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+from PIL import Image, ImageOps
+
+from etl.transform import columns
+from etl.transform.archive.member_reader import Member
+from etl.transform.splitting.split import find_imbalances
+from snap2caption.datasets.manifest import Manifest
+from snap2caption.datasets.shards import read_shard
+from snap2caption.images import flatten
+from snap2caption.text.segmentation import find_words
+
+CARD = "card.html"
+
+PICTURES_PER_CITY = 8
+_THUMBNAIL = 150
+_LOOKED_AT = 4000
+"""Samples that the card's pictures and its counts of lengths are taken from."""
+_TOP = 15
+_TAIL_POINTS = 60
+
+Looked = TypeVar("Looked")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A photo with its words, for people to look at."""
+
+    photo: bytes
+    caption: str
+    hashtags: tuple[str, ...] = ()
+
+
+Twins = tuple[Shown, Shown]
+"""Two samples that were found to be alike: the one that came first, and the other."""
+
+
+class Card:
+    """The card of a version, with all that can be drawn before the version is complete; the same bytes for the same version.
+
+    Args:
+        captions: of the samples that were looked at.
+        shown: of each city, some of them.
+        duplicates: examples of what was found to be alike, under a heading each.
+    """
+
+    def __init__(
+        self,
+        captions: Sequence[str],
+        shown: Mapping[str, Sequence[Shown]],
+        duplicates: Sequence[tuple[str, Sequence[Twins]]] = (),
+    ) -> None:
+        from jinja2 import Environment, PackageLoader
+
+        loader = PackageLoader(__package__, ".")
+        self._template = Environment(autoescape=True, loader=loader).get_template("card.html.j2")
+        self._lengths = [len(find_words(caption)) for caption in captions]
+        self._grid = [(city, [_drawn(one) for one in chosen]) for city, chosen in sorted(shown.items())]
+        self._duplicates = [
+            (kind, [(_drawn(one), _drawn(other)) for one, other in twins]) for kind, twins in duplicates if twins
+        ]
+
+    @classmethod
+    def of_posts(cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> "Card":
+        """Look at the table *posts* of the train split, whose photos lie in *corpus*."""
+        import pyarrow.parquet as pq
+
+        found = next(pq.ParquetFile(posts).iter_batches(_LOOKED_AT), None)
+        rows = found.to_pylist() if found else []
+        with corpus.open("rb") as archive:
+            shown = {
+                city: [_shown(row, archive) for row in chosen]
+                for city, chosen in _some_of_each(rows, itemgetter("city")).items()
+            }
+        return cls([row["caption"] for row in rows], shown, duplicates)
+
+    @classmethod
+    def of_shards(cls, shards: Iterable[Path]) -> "Card":
+        """Look at the *shards* of the train split."""
+        samples = list(itertools.islice(itertools.chain.from_iterable(map(read_shard, shards)), _LOOKED_AT))
+        shown = {
+            city: [Shown(sample.photo(), sample.post.caption, sample.post.hashtags) for sample in chosen]
+            for city, chosen in _some_of_each(samples, attrgetter("city")).items()
+        }
+        return cls([sample.post.caption for sample in samples], shown)
+
+    def write(self, folder: Path, manifest: Manifest) -> None:
+        """Write the card beside the version's other files, which *manifest* names."""
+        tags, counts = _hashtags(manifest.find(manifest.hashtags, folder))
+        page = self._template.render(
+            manifest=manifest,
+            imbalances=find_imbalances(manifest),
+            kept=sum(split.samples for split in manifest.splits.values()),
+            cities=sorted({city for split in manifest.splits.values() for city in split.cities}),
+            thumbnail=_THUMBNAIL,
+            lengths=_histogram(self._lengths),
+            median_length=statistics.median(self._lengths) if self._lengths else 0,
+            hashtags=tags,
+            tail=_tail(counts),
+            looked_at=len(self._lengths),
+            duplicates=self._duplicates,
+            grid=self._grid,
+        )
+        (folder / CARD).write_text(page, encoding="utf-8")
+
+
+def _hashtags(table: Path) -> tuple[list[tuple[str, int]], list[int]]:
+    """Return the most used hashtags with their counts, and the counts of all, in falling order."""
+    import pyarrow.parquet as pq
+
+    used = pq.ParquetFile(table).read(columns=["tag", "count"])
+    names = [f"#{tag}" for tag in used["tag"].slice(0, _TOP).to_pylist()]
+    counts = used["count"].to_pylist()
+    return list(zip(names, counts, strict=False)), counts
+
+
+def _tail(counts: Sequence[int]) -> dict[str, Any] | None:
+    """Return the curve of use by rank, both logarithmic, from 0 to 1."""
+    if len(counts) < 2 or counts[0] < 2:
+        return None
+    ranks = sorted({round(len(counts) ** (step / _TAIL_POINTS)) for step in range(_TAIL_POINTS + 1)})
+    points = [
+        (math.log(rank) / math.log(len(counts)), math.log(counts[rank - 1]) / math.log(counts[0])) for rank in ranks
+    ]
+    return {"points": points, "tags": len(counts), "most": counts[0], "once": sum(count == 1 for count in counts)}
+
+
+def _histogram(lengths: Sequence[int], width: int = 5, bins: int = 10) -> list[tuple[str, int]]:
+    counts = Counter(min(length // width, bins - 1) for length in lengths)
+    names = [f"{bin_ * width}–{bin_ * width + width - 1}" for bin_ in range(bins - 1)] + [f"{(bins - 1) * width}+"]
+    return [(name, counts[bin_]) for bin_, name in enumerate(names)] if lengths else [("0", 1)]
+
+
+def _some_of_each(looked_at: Iterable[Looked], city_of: Callable[[Looked], str]) -> dict[str, list[Looked]]:
+    by_city: defaultdict[str, list[Looked]] = defaultdict(list)
+    for one in looked_at:
+        if len(by_city[city_of(one)]) < PICTURES_PER_CITY:
+            by_city[city_of(one)].append(one)
+    return by_city
+
+
+def _shown(row: dict[str, Any], archive: BinaryIO) -> Shown:
+    photo = Member(*(row[name] for name in columns.places("image"))).read(archive)
+    return Shown(photo, row["caption"], tuple(row["hashtags"]))
+
+
+def _drawn(shown: Shown) -> dict[str, str]:
+    with Image.open(io.BytesIO(shown.photo)) as image:
+        image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        stream = io.BytesIO()
+        # Without metadata, whose comment Pillow would write again.
+        flatten(ImageOps.exif_transpose(image)).save(stream, "JPEG", quality=80)
+    return {
+        "data": base64.b64encode(stream.getvalue()).decode(),
+        "caption": shown.caption,
+        "tags": " ".join(f"#{tag}" for tag in shown.hashtags),
+    }

@@ -1,0 +1,1 @@
+"""Dataset versions: manifest, shards, and readers of a store or folder."""

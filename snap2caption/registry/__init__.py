@@ -1,0 +1,1 @@
+"""Model registry: champions, verdicts, signatures and adapters over MLflow."""

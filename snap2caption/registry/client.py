@@ -1,0 +1,432 @@
+"""The model registry: which trained adapter is the champion, over MLflow's registered models and aliases.
+
+Three aliases name versions: ``champion`` is in service, ``previous`` was before it, and ``challenger`` is the latest that the gate has admitted and
+nobody has promoted yet.
+"""
+
+import re
+import tempfile
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from snap2caption.errors import UserError
+from snap2caption.names import BaseName, Digest, FileName
+from snap2caption.registry.champion_log import Decision, Succession, create_model
+from snap2caption.registry.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow import MlflowClient
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+
+ADAPTER_PATH = "artifacts/adapter"
+"""Where the adapter lies in a registered model's folder."""
+
+VERDICT = "verdict.json"
+"""The artifact of a run that holds what the gate said of its model."""
+
+ADAPTER_DIGEST = "adapter_sha256"
+"""The tag of a run and of its registered version that holds the digest of the adapter that was evaluated."""
+
+SIGNATURE = "signature"
+"""The tag of a registered version that holds its signature (`snap2caption.registry.signatures`)."""
+
+_TRIES = 20
+_MOMENT = 1.0
+
+
+class VersionError(UserError):
+    """What the registry says of version *number* makes no model."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+@checked_dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A registered model: its version in the registry, the run that made it, and the base that its adapter belongs to."""
+
+    version: Annotated[int, Field(ge=1)]
+    run_id: FileName
+    base: BaseName
+    base_revision: FileName
+    dataset_version: FileName
+    dataset_uri: str
+    prompts: str = ""
+    """The wishes that prompts of its training named, such as ``length,tone``; empty for one that was registered before this was noted."""
+    adapter_sha256: Digest | None = None
+    """Of the adapter that the gate has judged; None for one that was registered before this was noted."""
+    signature: str | None = field(default=None, compare=False, repr=False)
+    """Of all of the above and of the adapter (`snap2caption.registry.signatures`), if somebody signed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is the champion and who was before, as of decision number ``decision`` of the record (0: none was made)."""
+
+    champion: ModelVersion | None
+    previous: ModelVersion | None
+    decision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A registered model that learned from a version of feedback, and the aliases that it has."""
+
+    version: ModelVersion
+    feedback_version: str
+    aliases: tuple[str, ...]
+
+
+def is_number(reference: str) -> bool:
+    """Whether *reference* is a version's number, not an alias or a run id."""
+    return re.fullmatch(r"[0-9]{1,9}", reference) is not None
+
+
+class Registry:
+    """The registered model *name* on the MLflow server at *tracking_uri*."""
+
+    def __init__(self, tracking_uri: str, name: str) -> None:
+        self.tracking_uri = tracking_uri
+        self.name = name
+        self._succession = Succession(name)
+
+    def client(self) -> "MlflowClient":
+        """Return a client of the server."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def by_alias(self, alias: str) -> ModelVersion | None:
+        """Return the version that *alias* names, or None."""
+        found = self._find(lambda client: client.get_model_version_by_alias(self.name, alias))
+        return None if found is None else _read(found)
+
+    def by_run(self, run_id: str) -> ModelVersion | None:
+        """Return the version that was registered from the run, or None."""
+        found = self._find(lambda client: client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'"))
+        # The first: two processes may have registered the run at the same moment.
+        return min((_read(version) for version in found), key=lambda version: version.version) if found else None
+
+    def by_number(self, number: int) -> ModelVersion | None:
+        """Return the version of that number, or None."""
+        found = self._find(lambda client: client.get_model_version(self.name, str(number)))
+        return None if found is None else _read(found)
+
+    def resolve(self, reference: str) -> ModelVersion:
+        """Return the version that an alias, a version number or a run id names.
+
+        Raises:
+            UserError: there is none.
+        """
+        known = self.by_number(int(reference)) if is_number(reference) else self.by_alias(reference)
+        version = known or self.by_run(reference)
+        if version is None:
+            raise UserError(self._explain_missing(reference))
+        return version
+
+    def _explain_missing(self, reference: str) -> str:
+        if reference == CHAMPION:
+            return f"{self.name} has no champion: no model has been promoted yet; run `snap2caption promote RUN_ID`."
+        if reference == CHALLENGER:
+            return (
+                f"{self.name} has no challenger: the gate has admitted no model that still waits for promotion; "
+                "run `snap2caption gate RUN_ID` with the id that `snap2caption train` printed."
+            )
+        if reference == PREVIOUS:
+            return f"{self.name} has no previous model: fewer than two models have been promoted."
+        if is_number(reference):
+            return f"{self.name} has no version {reference}; see {self.tracking_uri} for those that exist."
+        return (
+            f"MLflow at {self.tracking_uri} has no run {reference!r}, and {self.name} no such alias; "
+            "give the id that `snap2caption train` printed."
+        )
+
+    def register(self, run_id: str, source: str, tags: dict[str, str]) -> ModelVersion:
+        """Register the run's model, once: a run that is registered already keeps its version, and gets the tags that it lacks.
+
+        Args:
+            run_id: the run.
+            source: the logged model's URI (``models:/m-…``).
+            tags: must hold ``base``, ``base_revision``, ``dataset_version`` and ``dataset_uri``.
+        """
+        if (known := self.by_run(run_id)) is not None:
+            if known.adapter_sha256 is None and ADAPTER_DIGEST in tags:
+                number, digest = str(known.version), tags[ADAPTER_DIGEST]
+                self._ask(lambda client: client.set_model_version_tag(self.name, number, ADAPTER_DIGEST, digest))
+                return self.resolve(number)
+            return known
+
+        def create(client: "MlflowClient") -> Any:
+            create_model(client, self.name)
+            model_id = source.removeprefix("models:/")
+            return client.create_model_version(self.name, source=source, run_id=run_id, tags=tags, model_id=model_id)
+
+        created = _read(self._ask(create))
+        return self.by_run(run_id) or created
+
+    def learners(self) -> list[Learner]:
+        """Return every version that learned from feedback."""
+        aliases: dict[int, list[str]] = {}
+        for alias, number in sorted(self._aliases().items()):
+            aliases.setdefault(number, []).append(alias)
+        return [
+            Learner(_read(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ())))
+            for found in self._ask(self._search)
+            if found.tags.get("feedback_version")
+        ]
+
+    def _search(self, client: "MlflowClient") -> list[Any]:
+        """Return all versions, page by page."""
+        found: list[Any] = []
+        token: str | None = None
+        while True:
+            page = client.search_model_versions(f"name = '{self.name}'", page_token=token)
+            found += page
+            if not (token := page.token):
+                return found
+
+    def keep_signature(self, version: ModelVersion, signature: str) -> None:
+        """Keep the signature of a version, in place of another one."""
+        number = str(version.version)
+        self._ask(lambda client: client.set_model_version_tag(self.name, number, SIGNATURE, signature))
+
+    def challenge(self, version: ModelVersion) -> None:
+        """Make *version* the challenger."""
+        self._point(CHALLENGER, version.version)
+
+    def withdraw(self, run_id: str) -> None:
+        """Let the run's model be the challenger no longer, if it is."""
+        challenger = self.by_alias(CHALLENGER)
+        if challenger is not None and challenger.run_id == run_id:
+            self._point(CHALLENGER, None)
+
+    def standing(self) -> Standing:
+        """Return who is the champion and who was before.
+
+        If a promotion was cut off after it was decided, its aliases are set first. A champion that a person has set by hand counts, and
+        becomes part of the record.
+        """
+        last = self._last_decision()
+        if last is not None and not last.applied:
+            self._follow_record()
+            return self.standing()
+        aliases = self._aliases()
+        champion = aliases.get(CHAMPION)
+        if champion is None:
+            return Standing(None, self.by_number(last.champion) if last else None, last.number if last else 0)
+        if last is not None and champion == last.champion:
+            return Standing(
+                self.by_number(champion), self.by_number(last.previous) if last.previous else None, last.number
+            )
+        if self._stays(champion):
+            previous, upon = (last.champion, last.number) if last else (aliases.get(PREVIOUS), 0)
+            self._propose(Decision(champion, previous, upon))
+        return self.standing()
+
+    def promote(self, version: ModelVersion, standing: Standing | None = None) -> None:
+        """Make *version* the champion; the champion before it becomes ``previous``. Doing it twice changes nothing.
+
+        Args:
+            version: the new champion.
+            standing: what the wish was decided upon; the present one, if not given.
+
+        Raises:
+            UserError: another promotion or rollback has been decided since.
+        """
+        standing = standing or self.standing()
+        if standing.champion != version:
+            others = (other.version for other in (standing.champion, standing.previous) if other and other != version)
+            self._decide(Decision(version.version, next(others, None), standing.decision))
+        self.withdraw(version.run_id)
+
+    def rollback(self, request: str = "") -> ModelVersion:
+        """Make the previous champion the champion again, and the other way round; return it.
+
+        Args:
+            request: a name of this wish. A rollback under the same name that was decided before is not done again.
+
+        Raises:
+            UserError: there is no previous champion, or another promotion or rollback has been decided meanwhile.
+        """
+        standing = self.standing()
+        done = next((made for made in self._decisions() if request and made.request == request), None)
+        if done is not None:
+            return self.resolve(str(done.champion))
+        if standing.previous is None:
+            promoted = "only one has been promoted" if standing.champion else "none has been promoted"
+            raise UserError(f"There is no previous model to roll back to: {promoted}.")
+        before = standing.champion.version if standing.champion else None
+        self._decide(Decision(standing.previous.version, before, standing.decision, rollback=True, request=request))
+        return standing.previous
+
+    def was_rolled_back(self, version: ModelVersion) -> bool:
+        """Whether a rollback has taken *version* out of service, and nobody has put it back since."""
+        for made in reversed(self._decisions()):
+            if made.champion == version.version:
+                return False
+            if made.previous == version.version and made.rollback:
+                return True
+        return False
+
+    def verdict(self, version: ModelVersion) -> Verdict | None:
+        """Return what the gate said of a version, or None if it has not been through the gate."""
+
+        def read(client: "MlflowClient") -> Verdict | None:
+            if all(found.path != VERDICT for found in client.list_artifacts(version.run_id)):
+                return None
+            with tempfile.TemporaryDirectory() as scratch:
+                path = client.download_artifacts(version.run_id, VERDICT, scratch)
+                return Verdict.parse(Path(path).read_bytes(), version.run_id)
+
+        found: Verdict | None = self._ask(read)
+        return found
+
+    def download_adapter(self, version: ModelVersion, folder: Path) -> Path:
+        """Download the version's adapter into *folder* and return the adapter's folder."""
+        import mlflow
+
+        mlflow.set_tracking_uri(self.tracking_uri)
+        folder.mkdir(parents=True, exist_ok=True)
+        root = self._ask(
+            lambda _: mlflow.artifacts.download_artifacts(
+                f"models:/{self.name}/{version.version}", dst_path=str(folder)
+            )
+        )
+        adapter = Path(root) / ADAPTER_PATH
+        if not (adapter / "adapter_config.json").is_file():
+            raise UserError(f"Version {version.version} of {self.name} holds no adapter; promote another version.")
+        return adapter
+
+    def _decide(self, wanted: Decision) -> None:
+        """Write *wanted* into the record and let the aliases follow.
+
+        Raises:
+            UserError: it came second, and what came first decided otherwise.
+        """
+        made = self._propose(wanted)
+        last = self._follow_record()
+        if made is None and last.champion != wanted.champion:
+            raise UserError(
+                f"Another promotion or rollback came first, and the champion is version {last.champion} now; "
+                "put the model before the gate again, or look at the registry and roll back again."
+            )
+
+    def _follow_record(self) -> Decision:
+        """Set the aliases to the record's last decision, again if another one was made meanwhile; return it."""
+        for _ in range(_TRIES):
+            last = self._last_decision()
+            assert last is not None  # noqa: S101 - whoever calls has seen one
+            # `previous` first: if we are killed in between, the champion in service is untouched until someone asks for the standing.
+            self._point(PREVIOUS, last.previous)
+            self._point(CHAMPION, last.champion)
+            if self._last_decision() == last:
+                self._ask(partial(self._succession.mark_applied, decision=last))
+                return last
+        raise UserError(f"The champion of {self.name} changes faster than its aliases can be set; see who promotes.")
+
+    def _stays(self, champion: int) -> bool:
+        """Whether the alias still names *champion* after a moment: a process that came late corrects what it wrote at once, a person does not."""
+        time.sleep(_MOMENT)
+        return self._aliases().get(CHAMPION) == champion
+
+    def _propose(self, decision: Decision) -> Decision | None:
+        made: Decision | None = self._ask(partial(self._succession.propose, decision=decision))
+        return made
+
+    def _decisions(self) -> list[Decision]:
+        found: list[Decision] = self._ask(self._succession.decisions)
+        return found
+
+    def _last_decision(self) -> Decision | None:
+        return next(reversed(self._decisions()), None)
+
+    def _aliases(self) -> dict[str, int]:
+        found = self._find(lambda client: client.get_registered_model(self.name))
+        return {alias: int(version) for alias, version in found.aliases.items()} if found else {}
+
+    def _point(self, alias: str, version: int | None) -> None:
+        """Let *alias* name *version*, or nothing.
+
+        Several processes follow the same decision at once. Of two that set a new alias at the same moment the database refuses one, so that one
+        looks whether the alias is as it wants it, and tries again if not.
+        """
+        for left in reversed(range(_TRIES)):
+            try:
+                self._set_alias(alias, version)
+            except UserError:
+                if self._aliases().get(alias) == version:
+                    return
+                if not left:
+                    raise
+            else:
+                return
+
+    def _set_alias(self, alias: str, version: int | None) -> None:
+        if version is not None:
+            self._ask(lambda client: client.set_registered_model_alias(self.name, alias, str(version)))
+        elif alias in self._aliases():
+            self._ask(lambda client: client.delete_registered_model_alias(self.name, alias))
+
+    def _find(self, question: "Callable[[MlflowClient], Any]") -> Any:
+        """Ask for something that may not be there: None then."""
+        from mlflow.exceptions import MlflowException
+
+        def ask(client: "MlflowClient") -> Any:
+            try:
+                return question(client)
+            except MlflowException as error:
+                # A version that is not there is the first, an alias that is not there the second.
+                if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                    return None
+                raise
+
+        return self._ask(ask)
+
+    def _ask(self, question: "Callable[[MlflowClient], Any]") -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return question(self.client())
+        except MlflowException as error:
+            raise UserError(
+                f"MLflow at {self.tracking_uri} refused or did not answer ({error.message}); see its log, or set "
+                "SNAP2CAPTION_MLFLOW_TRACKING_URI."
+            ) from error
+
+
+def _read(found: Any) -> ModelVersion:
+    tags = found.tags
+    try:
+        return ModelVersion(
+            version=int(found.version),
+            run_id=found.run_id,
+            base=tags["base"],
+            base_revision=tags["base_revision"],
+            dataset_version=tags["dataset_version"],
+            dataset_uri=tags["dataset_uri"],
+            adapter_sha256=tags.get(ADAPTER_DIGEST),
+            signature=tags.get(SIGNATURE),
+            prompts=tags.get("prompts", ""),
+        )
+    except KeyError as error:
+        raise VersionError(
+            int(found.version),
+            f"Version {found.version} of the registered model lacks its tag {error}; register models with `snap2caption promote`.",
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise VersionError(
+            int(found.version),
+            f"Version {found.version} of the registered model has a {first['loc'][0]} that is none ({first['msg']}); "
+            "register models with `snap2caption promote`.",
+        ) from error

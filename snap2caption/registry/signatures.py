@@ -1,0 +1,98 @@
+"""Signatures of registered adapters: OpenSSF model signing, by a private key of the installation's own.
+
+What is signed is the adapter's files and, beside them, what the registry says of the version. So a signature is good for these weights in this
+version alone: it can't be put on other weights, nor be moved to another version.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from snap2caption.errors import UserError
+from snap2caption.registry.client import ModelVersion
+
+SCRATCH = ".signed-"
+"""What the names of folders start with in which adapters are signed and verified, beside the adapter. A process that is killed leaves its own."""
+
+_STATEMENT = "registered-version.json"
+
+_MISSING = "Signing adapters needs model-signing; install it with pip install 'snap2caption[signing]'."
+
+
+class SignatureError(UserError):
+    """The adapter is not what was signed, or by whom it must be."""
+
+
+def sign(adapter: Path, model: str, version: ModelVersion, key: Path) -> str:
+    """Return the signature of an adapter as a version of a registered model: a Sigstore bundle, as JSON.
+
+    Args:
+        adapter: the folder of the adapter.
+        model: the registered model's name.
+        version: as the registry has it.
+        key: the file of a private key on an elliptic curve (PEM, NIST P-256, P-384 or P-521).
+
+    Raises:
+        UserError: model-signing is not installed, or the key can't be read.
+    """
+    try:
+        from model_signing.signing import Config
+    except ImportError as error:
+        raise UserError(_MISSING) from error
+    with _signed_folder(adapter, model, version) as folder:
+        bundle = folder.with_name("bundle.json")
+        try:
+            Config().use_elliptic_key_signer(private_key=key).sign(folder, bundle)
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(
+                f"The private key in {key} can't be used ({type(error).__name__}); name a PEM file of an unencrypted key on a NIST curve in "
+                "SNAP2CAPTION_SIGNING_KEY_FILE."
+            ) from error
+        return bundle.read_text()
+
+
+def verify(adapter: Path, model: str, version: ModelVersion, key: Path) -> None:
+    """Check the signature of a version, which `sign` made; *key* is the file of the public key (PEM).
+
+    Raises:
+        SignatureError: there is none, the adapter, or what the registry says of it, is not what was signed, or another key signed it.
+        UserError: model-signing is not installed, or the key can't be read.
+    """
+    if version.signature is None:
+        raise SignatureError("it is not signed")
+    try:
+        from model_signing.verifying import Config
+    except ImportError as error:
+        raise UserError(_MISSING) from error
+    try:
+        config = Config().use_elliptic_key_verifier(public_key=key)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"The public key in {key} can't be used ({type(error).__name__}); name a PEM file of a key on a NIST curve in "
+            "SNAP2CAPTION_SERVING_SIGNATURE_KEY_FILE."
+        ) from error
+    with _signed_folder(adapter, model, version) as folder:
+        bundle = folder.with_name("bundle.json")
+        bundle.write_text(version.signature)
+        try:
+            config.verify(folder, bundle)
+        # The signature is anybody's text, and the library lets through whatever its parsers and cryptography raise.
+        except Exception as error:
+            raise SignatureError("its signature does not fit its adapter, its version and our key") from error
+
+
+@contextmanager
+def _signed_folder(adapter: Path, model: str, version: ModelVersion) -> Iterator[Path]:
+    """Give a folder with what is signed: the adapter's files, linked, and what the registry says of them."""
+    with tempfile.TemporaryDirectory(dir=adapter.parent, prefix=SCRATCH) as scratch:
+        # Its name is signed as well.
+        folder = Path(scratch) / "adapter"
+        shutil.copytree(adapter, folder, copy_function=os.link)
+        said = {name: value for name, value in asdict(version).items() if name != "signature"}
+        (folder / _STATEMENT).write_text(json.dumps({"model": model, **said}, sort_keys=True))
+        yield folder

@@ -1,0 +1,1 @@
+"""Text: words, emoji, languages and scripts, by one definition for every part."""
