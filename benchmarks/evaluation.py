@@ -9,7 +9,7 @@ from snap2caption.settings import Settings
 from snap2caption.vlm import Decoding, load
 from training.data.samples import evaluation_prompt
 from training.evaluation.evaluate import write_captions
-from training.recipes.recipe import EvaluationSettings
+from training.recipes.sections import EvaluationSettings
 
 PHOTOS, BATCH = 48, 16
 

@@ -10,7 +10,9 @@ from snap2caption.console import print_result, stderr
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
-from training.recipes.recipe import EvaluationSettings, Judging, Precision, load_recipe
+from training.recipes.loading import change_judging, load_recipe
+from training.recipes.recipe import Judging
+from training.recipes.sections import EvaluationSettings, Precision
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
@@ -101,7 +103,7 @@ def gate(
 ) -> None:
     """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
     try:
-        Judging().changed(overrides or [])
+        change_judging(Judging(), overrides or [])
     except UserError as error:
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         # Not 1, which is a refusal.

@@ -13,7 +13,7 @@ import torch
 from benchmarks.training.shapes import SHAPES
 from benchmarks.training.workload import Engine, Measured, Workload, measure
 from snap2caption.settings import Settings
-from training.recipes.recipe import load_recipe
+from training.recipes.loading import load_recipe
 
 PEAK_TFLOPS = {
     "H100 PCIe": 756.0,

@@ -17,7 +17,8 @@ from training.data.samplers import EpochOrder
 from training.data.samples import training_prompt
 from training.fit.lora import add_adapter
 from training.fit.progress import Report, Reporter
-from training.recipes.recipe import OptimiserSettings, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import OptimiserSettings
 
 ROW = Features({"image": Image(), "prompt": Value("string"), "completion": Value("string")})
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from benchmarks.table import Row, markdown
 from benchmarks.training.workload import Measured, Workload, measure
 from snap2caption.settings import Settings
-from training.recipes.recipe import load_recipe
+from training.recipes.loading import load_recipe
 
 SAME_LOSS = 1e-3
 """By how much, in parts of one, the two losses may differ: the two add up the same numbers in another order."""

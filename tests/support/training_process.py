@@ -47,7 +47,7 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
     from training.data.stream import SampleStream
     from training.distributed import joined
     from training.fit.finetune import finetune
-    from training.recipes.recipe import parse_recipe
+    from training.recipes.loading import parse_recipe
 
     parsed = parse_recipe(yaml.safe_load(recipe), "recipe")
     settings = parsed.optimiser

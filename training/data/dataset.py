@@ -11,7 +11,7 @@ from training.data.samplers import share
 from training.data.samples import chunks
 from training.data.vision_features import cacheable, encode
 from training.distributed import Ranks
-from training.recipes.recipe import OptimiserSettings
+from training.recipes.sections import OptimiserSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from training.evaluation.bootstrap import BOOTSTRAP, Bootstrap
 from training.evaluation.format_checks import Fault, find_faults
 from training.evaluation.metrics import Comparison, Scores
 from training.fit.loss import mean_answer_loss
-from training.recipes.recipe import EvaluationSettings, Precision
+from training.recipes.sections import EvaluationSettings, Precision
 
 METHOD = 6
 """Raised whenever the same model would get other numbers than before, so that what was stored is measured anew."""

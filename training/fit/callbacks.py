@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from snap2caption.errors import UserError
 from training.distributed import Ranks
-from training.recipes.recipe import OptimiserSettings
+from training.recipes.sections import OptimiserSettings
 
 logger = logging.getLogger(__name__)
 

@@ -34,7 +34,8 @@ from training.fit.checkpoints import Checkpoints
 from training.fit.lora import add_adapter
 from training.fit.progress import ProgressBar, Report, Reporter
 from training.fit.trainer import AnswerTrainer, MeasureAndSave, ReorderEpochs, is_measured, training_arguments
-from training.recipes.recipe import OptimiserSettings, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import OptimiserSettings
 
 
 def finetune(

@@ -10,7 +10,7 @@ from torch import nn
 
 from snap2caption.errors import UserError
 from snap2caption.vlm import quieten_peft
-from training.recipes.recipe import LoraSettings
+from training.recipes.sections import LoraSettings
 
 
 def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:

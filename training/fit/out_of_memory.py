@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import torch
 
 from snap2caption.errors import UserError
-from training.recipes.recipe import EvaluationSettings, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import EvaluationSettings
 
 
 @contextmanager

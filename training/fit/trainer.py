@@ -18,7 +18,8 @@ from training.distributed import Ranks
 from training.fit.callbacks import LOSS, StopAtDivergence, best_step, diverged
 from training.fit.checkpoints import Checkpoints
 from training.fit.loss import answer_loss, summed_answer_loss
-from training.recipes.recipe import OptimiserSettings, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import OptimiserSettings
 
 
 class AnswerTrainer(Trainer):

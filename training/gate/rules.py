@@ -9,7 +9,7 @@ from snap2caption.registry.verdict import Rule, Score, Verdict
 from training.evaluation.bootstrap import Bootstrap, Clusters
 from training.evaluation.evaluate import Evaluation
 from training.gate.latency import Latency
-from training.recipes.recipe import FeedbackGateSettings, GateSettings
+from training.recipes.sections import FeedbackGateSettings, GateSettings
 
 _REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
 """Of the feedback's test split."""

@@ -21,7 +21,9 @@ from training.gate.promotion import admit, label, open_registry
 from training.gate.rules import Pair, judge
 from training.gate.side_by_side import load_both
 from training.pipeline import open_dataset
-from training.recipes.recipe import EvaluationSettings, Judging, Precision, Recipe
+from training.recipes.loading import change_judging
+from training.recipes.recipe import Judging, Recipe
+from training.recipes.sections import EvaluationSettings, Precision
 from training.tracking.runs import (
     CANDIDATE,
     FEEDBACK_CANDIDATE,
@@ -46,7 +48,7 @@ def gate_run(reference: str, settings: Settings, overrides: Sequence[str] = ()) 
     Args:
         reference: a run id, an alias or a version.
         settings: where MLflow is.
-        overrides: settings of the gate and of evaluations, put on top of those in the run's recipe (`Judging.changed`).
+        overrides: settings of the gate and of evaluations, put on top of those in the run's recipe (`change_judging`).
 
     Raises:
         UserError: there is no such model, or it or the champion is lost or damaged; or an override is wrong.
@@ -109,7 +111,7 @@ def _compare(
 ) -> Verdict:
     assert candidate.run_id is not None  # noqa: S101 - it was trained
     recipe = _recipe(client, candidate)
-    judging = Judging(evaluation=recipe.evaluation, gate=recipe.gate).changed(overrides)
+    judging = change_judging(Judging(evaluation=recipe.evaluation, gate=recipe.gate), overrides)
     recipe = recipe.model_copy(update=dict(judging))
     make_deterministic(recipe.optimiser)
     dataset = open_dataset(client.get_run(candidate.run_id).data.tags["dataset_uri"], settings)

@@ -18,7 +18,7 @@ from transformers import AutoModelForImageTextToText
 
 from snap2caption.vlm import SEEING
 from training.fit.lora import add_adapter, trainable_parameters
-from training.recipes.recipe import LoraSettings, Precision
+from training.recipes.sections import LoraSettings, Precision
 
 _BYTES_IN_4BIT = 0.5 + 0.127 / 8
 """Bytes a weight takes in NF4 with its block's scale, itself quantised (Dettmers et al. 2023, QLoRA, section 3: 0.127 bits a weight)."""

@@ -27,7 +27,9 @@ from snap2caption.registry.adapters import digest_of
 from snap2caption.registry.client import ADAPTER_DIGEST
 from snap2caption.registry.client import VERDICT as VERDICT  # it is one of the names below
 from training.recipes import strict_yaml
-from training.recipes.recipe import Recipe, TrackingSettings, parse_recipe
+from training.recipes.loading import parse_recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import TrackingSettings
 from training.tracking.backends import MlflowTracker, Tracker, WandbTracker
 from training.tracking.pyfunc import signature
 

@@ -11,7 +11,7 @@ from tiny import recipe_content, write_dataset
 from snap2caption.settings import Settings
 from training import pipeline
 from training.gate import promotion
-from training.recipes.recipe import parse_recipe
+from training.recipes.loading import parse_recipe
 
 Train = Callable[[int], str]
 

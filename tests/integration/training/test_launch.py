@@ -20,7 +20,8 @@ from snap2caption.settings import Settings
 from training.fit.checkpoints import COMPLETE
 from training.launch.launcher import launch
 from training.pipeline import train
-from training.recipes.recipe import LauncherSettings, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import LauncherSettings
 
 pytestmark = pytest.mark.integration
 

@@ -29,7 +29,7 @@ from snap2caption.vlm import load
 from training.evaluation.candidates import find_trained
 from training.fit.lora import add_adapter
 from training.gate.promotion import open_registry, promote, rollback
-from training.recipes.recipe import LoraSettings
+from training.recipes.sections import LoraSettings
 from training.tracking.runs import RunLog, connect, digest_of, read_artifact
 
 pytestmark = pytest.mark.integration

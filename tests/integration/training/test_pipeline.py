@@ -31,7 +31,8 @@ from training.gate.latency import Latency
 from training.gate.promotion import open_registry, promote, rollback
 from training.gate.runner import evaluate_model, gate_run
 from training.pipeline import train
-from training.recipes.recipe import EvaluationSettings, Recipe
+from training.recipes.recipe import Recipe
+from training.recipes.sections import EvaluationSettings
 from training.tracking.runs import (
     CANDIDATE,
     FEEDBACK_CANDIDATE,

@@ -12,7 +12,7 @@ from mlflow.data import get_source
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
 from training.pipeline import train
-from training.recipes.recipe import TrackingSettings
+from training.recipes.sections import TrackingSettings
 from training.tracking.runs import RunLog
 
 pytestmark = pytest.mark.integration

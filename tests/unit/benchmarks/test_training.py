@@ -13,7 +13,7 @@ from training.data.collator import SampleCollator
 from training.data.samples import evaluation_prompt
 from training.fit.lora import add_adapter
 from training.fit.loss import answer_loss
-from training.recipes.recipe import LoraSettings
+from training.recipes.sections import LoraSettings
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from plugins.conf import OVERRIDABLE, check_conf
 from snap2caption.settings import Settings
-from training.recipes.recipe import Recipe, load_recipe
+from training.recipes.loading import load_recipe
+from training.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.unit
 

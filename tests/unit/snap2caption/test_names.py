@@ -34,7 +34,7 @@ from snap2caption.registry.verdict import Verdict
 from snap2caption.store import StoreError, open_store
 from snap2caption.vlm import resolve_base
 from training.fit.checkpoints import Checkpoints
-from training.recipes.recipe import DataSettings, LoraSettings, ModelSettings
+from training.recipes.sections import DataSettings, LoraSettings, ModelSettings
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,7 @@ from snap2caption.vlm import Generated
 from training.evaluation.evaluate import Answers, Conditions, assess
 from training.evaluation.format_checks import Fault
 from training.evaluation.report import Incumbent, render_report, save_report
-from training.recipes.recipe import EvaluationSettings
+from training.recipes.sections import EvaluationSettings
 
 pytestmark = pytest.mark.unit
 

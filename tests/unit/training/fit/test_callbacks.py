@@ -3,7 +3,7 @@ import math
 import pytest
 
 from training.fit.callbacks import best_step, is_over
-from training.recipes.recipe import OptimiserSettings
+from training.recipes.sections import OptimiserSettings
 
 pytestmark = pytest.mark.unit
 

@@ -18,7 +18,7 @@ from training.data.collator import SampleCollator
 from training.data.samples import evaluation_prompt
 from training.fit.lora import add_adapter, trainable_parameters
 from training.fit.loss import answer_loss
-from training.recipes.recipe import load_recipe
+from training.recipes.loading import load_recipe
 
 pytestmark = pytest.mark.unit
 

@@ -25,7 +25,7 @@ from snap2caption.vlm import load
 from training.data.collator import SampleCollator
 from training.data.samples import CachedDataset, evaluation_prompt
 from training.fit.finetune import finetune
-from training.recipes.recipe import load_recipe
+from training.recipes.loading import load_recipe
 
 models, work, recipe_file = map(Path, sys.argv[1:])
 recipe = load_recipe(recipe_file)

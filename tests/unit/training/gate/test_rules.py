@@ -9,7 +9,7 @@ from training.evaluation.evaluate import Conditions, Evaluation, Row
 from training.evaluation.metrics import Scores, Writing
 from training.gate.latency import Latency, Timing
 from training.gate.rules import Pair, confidence_of_gain, judge
-from training.recipes.recipe import EvaluationSettings, FeedbackGateSettings, GateSettings
+from training.recipes.sections import EvaluationSettings, FeedbackGateSettings, GateSettings
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from snap2caption.errors import UserError
-from training.recipes.recipe import Judging, load_recipe
+from training.recipes.loading import change_judging, load_recipe
+from training.recipes.recipe import Judging
 
 pytestmark = pytest.mark.unit
 
@@ -307,7 +308,7 @@ def test_the_shipped_recipes_are_valid_and_open_with_their_commands(path):
 
 def test_the_command_line_loads_nothing_heavy():
     heavy = "{'torch', 'transformers', 'peft', 'mlflow', 'boto3', 'pandas', 'matplotlib', 'pycocoevalcap'}"
-    code = f"import sys, training.cli, training.recipes.recipe; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, training.cli, training.recipes.loading; print(sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
@@ -326,7 +327,7 @@ def test_what_is_no_text_is_one_sentence(tmp_path):
 
 
 def test_how_a_model_is_judged_may_change_once_it_is_trained():
-    judging = Judging().changed(["gate.margin=0.02", "gate.feedback.margin=0.5", "evaluation.max_samples=9"])
+    judging = change_judging(Judging(), ["gate.margin=0.02", "gate.feedback.margin=0.5", "evaluation.max_samples=9"])
     assert (judging.gate.margin, judging.gate.feedback.margin, judging.evaluation.max_samples) == (0.02, 0.5, 9)
     assert judging.gate.confidence == Judging().gate.confidence
 
@@ -347,5 +348,5 @@ def test_how_a_model_is_judged_may_change_once_it_is_trained():
 )  # fmt: skip
 def test_an_override_of_the_gate_that_is_none_is_one_sentence(override, reason):
     with pytest.raises(UserError, match=reason) as caught:
-        Judging().changed([override])
+        change_judging(Judging(), [override])
     assert "\n" not in str(caught.value)
