@@ -10,6 +10,7 @@ from types import TracebackType
 import click
 import typer
 
+from snap2caption import cli
 from snap2caption.console import log_to_stderr, stderr, write_what_it_can
 from snap2caption.environment import find_unknown, variables_of
 from snap2caption.errors import UserError
@@ -24,7 +25,6 @@ def build_app() -> typer.Typer:
     """Assemble the commands of the parts that are installed: a container may hold only one of them."""
     app = typer.Typer(
         name="snap2caption",
-        help="Photo in, Instagram-ready caption and ranked hashtags out.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -33,6 +33,7 @@ def build_app() -> typer.Typer:
     for part in PARTS:
         if importlib.util.find_spec(part) is not None:
             importlib.import_module(f"{part}.cli").register(app)
+    cli.register(app)
     use_plain_help(app)
     return app
 

@@ -1,11 +1,26 @@
 """Settings of an installation, read once at the edge from the environment (``SNAP2CAPTION_*``)."""
 
 from pathlib import Path
+from typing import Any
 
+from platformdirs import user_data_path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from snap2caption.shipped import shipped_folder
+
 ROOT = Path(__file__).resolve().parent.parent
+"""The folder of our packages: the root of a checkout, or ``site-packages``."""
+
+
+def _state_dir() -> Path:
+    """Return ``.snap2caption`` in a checkout, else the user's data folder: nothing is written into ``site-packages``."""
+    in_checkout = (ROOT / "pyproject.toml").is_file()
+    return ROOT / ".snap2caption" if in_checkout else user_data_path("snap2caption", appauthor=False)
+
+
+def _beside_state(name: str, settings: dict[str, Any]) -> str:
+    return (Path(settings["state_dir"]).absolute() / name).as_uri()
 
 
 class Settings(BaseSettings):
@@ -13,15 +28,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_", extra="ignore")
 
-    state_dir: Path = ROOT / ".snap2caption"
+    state_dir: Path = Field(default_factory=_state_dir)
     """Downloads, work in progress, caches and logs."""
-    models_dir: Path = ROOT / "models"
+    models_dir: Path = shipped_folder("snap2caption", "models")
     """Base models on disk; a base that is not here is fetched from the hub."""
-    configs_dir: Path = ROOT / "configs"
+    configs_dir: Path = shipped_folder("snap2caption", "configs")
     """Training recipes."""
-    datasets_uri: str = (ROOT / ".snap2caption" / "datasets").as_uri()
+    datasets_uri: str = Field(default_factory=lambda settings: _beside_state("datasets", settings))
     """Where dataset versions are loaded to: ``file://``, ``s3://`` or ``swift://``."""
-    feedback_uri: str = (ROOT / ".snap2caption" / "feedback").as_uri()
+    feedback_uri: str = Field(default_factory=lambda settings: _beside_state("feedback", settings))
     """Where creators' feedback is kept: ``file://``, ``s3://`` or ``swift://``."""
     store_piece_mib: int = Field(default=128, ge=5)
     """Objects above so many MiB go to a store in pieces of that size: a Static Large Object on Swift, multipart on S3 (5 is its least)."""

@@ -11,6 +11,7 @@ from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 from training.recipes.loading import change_judging, load_recipe
+from training.recipes.lookup import locate_recipe
 from training.recipes.recipe import Judging
 from training.recipes.sections import EvaluationSettings, Precision
 
@@ -27,7 +28,10 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="The recipe.")],
+    config: Annotated[
+        str,
+        typer.Option(metavar="RECIPE", help="The recipe: a file, or the name of one that is shipped, such as demo."),
+    ],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings, such as data.uri=URI.")
     ] = None,
@@ -39,8 +43,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune a model, evaluate it, log it to MLflow; prints the run's id."""
-    recipe = load_recipe(config, overrides or [])
     settings = Settings()
+    recipe = load_recipe(locate_recipe(config, settings.configs_dir), overrides or [])
     if dry_run:
         from training.planning.dry_run import make_plan
 

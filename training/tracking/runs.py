@@ -7,6 +7,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,7 +50,7 @@ FEEDBACK_MANIFEST = "feedback-manifest.json"
 RECIPE = "recipe.yaml"
 """Names of a run's artifacts."""
 
-PYFUNC = Path(__file__).with_name("pyfunc.py")
+PYFUNC = resources.files(__package__).joinpath("pyfunc.py")
 
 
 def connect(tracking_uri: str) -> MlflowClient:

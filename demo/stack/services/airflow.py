@@ -11,7 +11,7 @@ from pathlib import Path
 from demo.stack.ports import HOST, Ports
 from demo.stack.secret_files import keep_secrets
 from demo.stack.service import Service
-from snap2caption.settings import ROOT
+from snap2caption.shipped import dags_folder
 
 USER = "admin"
 WEBHOOK_USER = "snap2caption-webhook"
@@ -36,7 +36,7 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
     url = f"http://{HOST}:{port}"
     secret = keep_secrets(home / "secrets.json", ("api", "jwt", "password", "webhook"), 32)
     settings = {
-        "CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "CORE__DAGS_FOLDER": str(dags_folder()),
         # Airflow imports every file of that folder under its bare name, which would hide our packages; ours is an entry point.
         "CORE__PLUGINS_FOLDER": str(home / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",

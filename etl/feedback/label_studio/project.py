@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,7 +22,7 @@ PREFILLED = "snap2caption"
 """The name of our predictions. Label Studio fills in those of the one version that its project names, so that can't be the model's own;
 the task's data tell that."""
 
-LABELING = Path(__file__).with_name("labeling.xml")
+LABELING = resources.files(__package__).joinpath("labeling.xml")
 
 _ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 _INSTRUCTION = (
@@ -87,7 +87,7 @@ def _detail(body: Any) -> str:
 
 def _wanted(settings: LabelStudioSettings) -> dict[str, Any]:
     return {
-        "label_config": LABELING.read_text().strip(),
+        "label_config": LABELING.read_text(encoding="utf-8").strip(),
         "expert_instruction": _INSTRUCTION,
         # A button opens it; by itself it would stand before every first task.
         "show_instruction": False,

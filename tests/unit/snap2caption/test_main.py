@@ -1,10 +1,13 @@
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from patience import LONGEST
+
+from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit
 
@@ -37,8 +40,19 @@ def test_help_lists_every_stage() -> None:
         "caption",
         "serve",
         "demo",
+        "dags",
     ):
         assert command in result.stdout
+
+
+def test_the_version_is_the_installed_packages() -> None:
+    assert run("--version").stdout == f"snap2caption {version('snap2caption')}\n"
+
+
+def test_airflow_is_told_where_the_dags_are() -> None:
+    folder = Path(run("dags", "--path").stdout.strip())
+    assert folder == ROOT / "dags"
+    assert run("dags").stdout.split() == sorted(file.stem.removesuffix("_dag") for file in folder.glob("*_dag.py"))
 
 
 def test_assembling_the_commands_loads_nothing_heavy() -> None:
