@@ -3,20 +3,23 @@
 import ast
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from serving.app import build_app
 from serving.http.schemas import CaptionAnswer, Options, Timing
 from serving.settings import ServingSettings
 from snap2caption.images import ImageError
+from snap2caption.settings import Settings
 
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 def reasons() -> Iterator[str]:
@@ -33,6 +36,46 @@ def reasons() -> Iterator[str]:
                         yield f"{prefix}{reason.value}"
 
 
+def refusals() -> Iterator[tuple[int, str]]:
+    """What the service's modules give `ProblemError` as status and reason."""
+    for module in (ROOT / "serving").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "ProblemError":
+                status, reason, *_ = node.args
+                if isinstance(status, ast.Attribute) and isinstance(reason, ast.Constant):
+                    yield HTTPStatus[status.attr].value, str(reason.value)
+
+
+def test_every_reason_stands_beside_its_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \|(.*?)\|", API, re.MULTILINE)
+    described = {(int(status), reason) for status, names in rows for reason in re.findall(r"`(\w+)`", names)}
+    assert sorted({*refusals()} - described) == []
+
+
+def shown(field: FieldInfo) -> str:
+    """Return a setting's default as the table of settings shows it."""
+    if field.default_factory is not None:
+        path = field.get_default(call_default_factory=True)
+        return f"`{path.relative_to(Settings().state_dir)}`"
+    default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if default in (None, "", ()):
+        return "–"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def test_every_setting_has_its_default_in_the_table() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", API, re.MULTILINE))
+    assert rows == {name.upper(): shown(field) for name, field in ServingSettings.model_fields.items()}
+
+
+def test_every_option_has_a_row() -> None:
+    firsts = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|", API, re.MULTILINE)
+    rows = {name for first in firsts for name in re.findall(r"\w+", first)}
+    assert [name for name in Options.model_fields if name not in rows] == []
+
+
 def test_every_option_and_part_of_the_answer_is_described() -> None:
     names = {
         *Options.model_fields,
@@ -41,12 +84,6 @@ def test_every_option_and_part_of_the_answer_is_described() -> None:
         *Timing.model_fields,
     }
     assert [name for name in sorted(names) if f"`{name}`" not in API and f'"{name}"' not in API] == []
-
-
-def test_every_setting_is_described() -> None:
-    pages = API + OPERATIONS
-    names = (name.upper() for name in ServingSettings.model_fields)
-    assert [name for name in names if not re.search(rf"`(?:SNAP2CAPTION_SERVING_)?{name}\b", pages)] == []
 
 
 def test_every_refusal_is_described() -> None:
