@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
+from serving.application import complete_application, open_application
 from serving.captioning import server_sent_events as streaming
 from serving.captioning.captioner import Captioner, Rules
 from serving.captioning.hashtag_tables import HashtagTables
@@ -20,18 +21,16 @@ from serving.feedback.routes import Intake, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.health import Health
-from serving.http.api_docs import document
-from serving.http.openapi import ALIASES, METRICS_ANSWERS, describe, problems
+from serving.http.openapi import ALIASES, problems
 from serving.http.problems import CLIENT_LEFT, ProblemError
 from serving.http.requests import BODY, read_request
 from serving.http.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
 from serving.middleware.rate_limit import charge
-from serving.middleware.stack import protect
 from serving.middleware.tracing import trace
 from serving.models.manager import Models, Served
 from serving.models.trust import Trust
 from serving.observability.metrics import VOICES_AWAY
-from serving.paths import CAPTIONS, FEEDBACK, METRICS
+from serving.paths import CAPTIONS, FEEDBACK
 from serving.scheduling.batcher import Batcher, Listener
 from serving.scheduling.thread_pools import PoolBusyError
 from serving.settings import ServingSettings
@@ -117,15 +116,14 @@ def build_app(
         if stop_tracing:
             await asyncio.to_thread(stop_tracing)
 
-    app = FastAPI(
+    app = open_application(
+        settings,
         title="Snap2Caption",
-        version="1",
         summary="Photo in, Instagram-ready caption and ranked hashtags out.",
         lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
+        photos=(*CAPTIONS, *FEEDBACK),
+        counted=CAPTIONS,
     )
-    protect(app, settings, photos=(*CAPTIONS, *FEEDBACK), counted=CAPTIONS)
     stop_tracing = trace(app) if settings.traces else None
 
     for route in CAPTIONS:
@@ -157,19 +155,8 @@ def build_app(
         except ProblemError as problem:
             return problem.response(health.condition())
 
-    @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)
-    def metrics() -> Response:
-        _health(app).observe()
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    document(app)
-    describe(
-        app,
-        [CaptionRequest, Voice, *([SubmissionBody] if feedback_service else [])],
-        with_keys=settings.asks_for_keys,
-        with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
-    )
-    return app
+    bodies: list[type[BaseModel]] = [CaptionRequest, Voice, *([SubmissionBody] if feedback_service else [])]
+    return complete_application(app, settings, bodies, lambda: _health(app).observe())
 
 
 def _health(app: FastAPI) -> Health:
@@ -184,7 +171,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     photos, options = await read_request(request)
     charge(request, len(photos) * options.variants)
     saved = await _read_voice(request) if options.voice is None else ()
-    write = partial(_write, request, photos, options, saved)
+    write = partial(_caption_and_keep, request, photos, options, saved)
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
         streaming.stream(write, options, request.state.request_id) if options.stream else write()
     )
@@ -199,7 +186,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
         leaving.cancel()
 
 
-async def _write(
+async def _caption_and_keep(
     request: Request,
     photos: list[bytes],
     options: Options,

@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from fastapi import FastAPI
 
+from serving.application import complete_application, open_application
 from serving.feedback.routes import Intake, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import FeedbackService, open_feedback_service
-from serving.http.api_docs import document
-from serving.http.openapi import METRICS_ANSWERS, describe
-from serving.middleware.stack import protect
-from serving.paths import FEEDBACK, METRICS
+from serving.paths import FEEDBACK
 from serving.settings import ServingSettings
 from snap2caption.settings import Settings
 
@@ -34,15 +31,9 @@ def build_intake(settings: ServingSettings, feedback_service: FeedbackService) -
         app.state.feedback.close()
         await asyncio.to_thread(feedback_service.close)
 
-    app = FastAPI(
-        title="Snap2Caption feedback",
-        version="1",
-        summary="What creators say.",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
+    app = open_application(
+        settings, title="Snap2Caption feedback", summary="What creators say.", lifespan=lifespan, photos=FEEDBACK
     )
-    protect(app, settings, photos=FEEDBACK)
     app.include_router(build_router())
 
     # Not in a thread: it is answered as long as the event loop runs.
@@ -50,15 +41,4 @@ def build_intake(settings: ServingSettings, feedback_service: FeedbackService) -
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)
-    def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    document(app)
-    describe(
-        app,
-        [SubmissionBody],
-        with_keys=settings.asks_for_keys,
-        with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
-    )
-    return app
+    return complete_application(app, settings, [SubmissionBody])
