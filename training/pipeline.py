@@ -82,7 +82,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
         with _alone(folder) if ranks.leads else nullcontext():
             run_id, finished = ranks.lead(lambda: _find_or_start(job, tags, force=force))
             if not finished:
-                _train(job, folder / run_id, run_id, ranks, cut)
+                _train_together(job, folder / run_id, run_id, ranks, cut)
                 # The checkpoints are of no use any more, nor those of runs that were cut off before this one: the adapter is in MLflow.
                 _remove({folder}, ranks)
                 if cut and ranks.leads:
@@ -163,7 +163,7 @@ def _judge_as_told(log: RunLog, recipe: Recipe) -> None:
         log.text(wanted.dump(), RECIPE)
 
 
-def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
+def _train_together(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
     """Train together; then the first process evaluates and logs, and the others wait for how that ends."""
     recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
     log = RunLog(MlflowClient(uri), run_id)
@@ -180,13 +180,13 @@ def _train(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> No
                 log.text(job.feedback.manifest.dump().decode(), FEEDBACK_MANIFEST)
         if not ranks.lead((work_dir / "adapter").is_dir):
             with explaining_shortage(training_advice(recipe)):
-                _fit(job, work_dir, log, ranks, store, cut)
+                _fit_adapter(job, work_dir, log, ranks, store, cut)
         ranks.lead(lambda: _evaluate(job, work_dir / "adapter", log))
         if ranks.leads:
             Checkpoints(work_dir, store).discard()
 
 
-def _fit(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None, cut: int) -> None:
+def _fit_adapter(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None, cut: int) -> None:
     recipe = job.recipe
     vlm = load(
         recipe.model.base,

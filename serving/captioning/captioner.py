@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_Write = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[Done]]]
+_Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[Done]]]
 
 _CREATIVE = 0.8
 """The temperature of variants and of captions with a seed."""
@@ -129,7 +129,7 @@ class Captioner:
             ProblemError: the service is full, or others are due what room there is.
         """
         if self.full(creator, photos):
-            raise self._full(creator, photos)
+            raise self._turn_away(creator, photos)
 
     def full(self, creator: str = NOBODY, photos: int = 1) -> bool:
         """Whether so many more photos of a creator would be refused."""
@@ -139,7 +139,7 @@ class Captioner:
     def _expected(self, ahead: int) -> float:
         return self._batcher.expected_wait(max(0, ahead + 1 - self._settings.max_batch))
 
-    def _full(self, creator: str, photos: int = 1) -> ProblemError:
+    def _turn_away(self, creator: str, photos: int = 1) -> ProblemError:
         # By then those before them are answered. Nobody is to forget that they wanted to try again.
         again = min(_LONGEST_RETRY, max(1, math.ceil(self._batcher.expected_wait(self._places.ahead(creator)))))
         self._places.turn_away(creator, photos, 2 * again)
@@ -173,24 +173,31 @@ class Captioner:
         self.check_room(creator, len(photos))
         self._places.take(creator, len(photos))
         try:
-            write = partial(self._write, options, key, creator, listener)
-            return await self._caption(photos, options, request_id, saved, write)
+            generate = partial(self._generate, options, key, creator, listener)
+            return await self._make_post(photos, options, request_id, saved, generate)
         finally:
             self._places.leave(creator, len(photos))
 
-    async def _caption(
-        self, photos: Sequence[bytes], options: Options, request_id: str, saved: tuple[str, ...] | None, write: _Write
+    async def _make_post(
+        self,
+        photos: Sequence[bytes],
+        options: Options,
+        request_id: str,
+        saved: tuple[str, ...] | None,
+        generate: _Generate,
     ) -> CaptionAnswer:
         started = time.monotonic()
-        images = await _all([self._decoded(photo, name) for photo, name in zip(photos, _names(photos), strict=True)])
+        images = await _all(
+            [self._decode_in_pool(photo, name) for photo, name in zip(photos, _names(photos), strict=True)]
+        )
         decoded = time.monotonic()
         request = options.request(saved or ())
-        done = await write(images, request, self._decodings(options))
+        done = await generate(images, request, self._decodings(options))
         usable = drafts([one.written for one in done], options)
         waited, took = max(one.waited for one in done), max(one.took for one in done)
         if not usable:
             logger.info("request %s is written again: nothing that can be shown", request_id)
-            done = await write(images, request, self._other_decodings(options))
+            done = await generate(images, request, self._other_decodings(options))
             usable = drafts([one.written for one in done], options)
             waited += max(one.waited for one in done)
             took += max(one.took for one in done)
@@ -238,7 +245,7 @@ class Captioner:
             timing=Timing(**{stage: round(1000 * seconds, 1) for stage, seconds in timing.items()}),
         )
 
-    async def _decoded(self, data: bytes, name: str) -> Image:
+    async def _decode_in_pool(self, data: bytes, name: str) -> Image:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, data, name)
         except ImageError as error:
@@ -279,7 +286,7 @@ class Captioner:
     def _tokens(self, options: Options) -> int:
         return round(self._settings.max_new_tokens * _SHARES[options.length])
 
-    async def _write(
+    async def _generate(
         self,
         options: Options,
         key: str,
@@ -294,12 +301,12 @@ class Captioner:
         heard = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
         for _ in range(_ROUNDS):
             tasks = [Task(image, request, decodings, stream=heard is not None) for image in images]
-            done = await _all([self._written(task, key, creator, heard) for task in tasks])
+            done = await _all([self._run_task(task, key, creator, heard) for task in tasks])
             if len({one.served.engine.version for one in done}) == 1:
                 return done
         raise no_model()
 
-    async def _written(self, task: Task, key: str, creator: str, listener: Listener | None) -> Done:
+    async def _run_task(self, task: Task, key: str, creator: str, listener: Listener | None) -> Done:
         try:
             # In a thread, and before it takes a place in the queue: counting the tokens of a long prompt takes milliseconds.
             await asyncio.to_thread(self._batcher.check, task, key)
@@ -307,7 +314,7 @@ class Captioner:
         except PromptTooLongError as error:
             raise _too_long(error) from error
         except QueueFullError:
-            raise self._full(creator) from None
+            raise self._turn_away(creator) from None
         except WorkerEndedError:
             raise _ended() from None
         answer = asyncio.wrap_future(ticket)

@@ -154,9 +154,9 @@ class RemoteEngine:
             request = self.fit(task)
             for number, decoding in enumerate(task.decodings):
                 variant = number if task.stream else None
-                caption = partial(self._caption, task, variant, request, picture, decoding, asked.unwanted)
+                caption = partial(self._request_caption, task, variant, request, picture, decoding, asked.unwanted)
                 asked.waiting.append(self._pool.submit(caption))
-            asked.waiting.append(self._pool.submit(self._describe, task, picture, asked.unwanted))
+            asked.waiting.append(self._pool.submit(self._request_description, task, picture, asked.unwanted))
             self._asked[task] = asked
 
     def step(self) -> list[Event]:
@@ -171,7 +171,7 @@ class RemoteEngine:
         for task, asked in list(self._asked.items()):
             if all(text.done() for text in asked.waiting):
                 del self._asked[task]
-                events.append((task, _written(task, asked)))
+                events.append((task, _collect(task, asked)))
         return events
 
     def drop(self, task: Task) -> None:
@@ -205,7 +205,7 @@ class RemoteEngine:
         if not answer.is_success:
             raise self._refused(answer)
 
-    def _caption(
+    def _request_caption(
         self,
         task: Task,
         variant: int | None,
@@ -218,7 +218,7 @@ class RemoteEngine:
         for asked in dict.fromkeys((request, replace(request, voice=()))):
             body = _body(self._name, build_prompt(asked), picture, decoding)
             try:
-                text = self._write(task, variant, body, unwanted)
+                text = self._stream_completion(task, variant, body, unwanted)
             except _RefusedAsTooLongError:
                 continue
             text.voice = asked.voice
@@ -230,15 +230,19 @@ class RemoteEngine:
             option,
         )
 
-    def _describe(self, task: Task, picture: str, unwanted: threading.Event) -> _Text:
+    def _request_description(self, task: Task, picture: str, unwanted: threading.Event) -> _Text:
         try:
-            return self._write(task, None, _body(self._base, DESCRIBE_PROMPT, picture, describing(task)), unwanted)
+            return self._stream_completion(
+                task, None, _body(self._base, DESCRIBE_PROMPT, picture, describing(task)), unwanted
+            )
         except _RefusedAsTooLongError as error:
             raise PromptTooLongError(
                 "The photo is more than the model in service reads; send another photo."
             ) from error
 
-    def _write(self, task: Task, variant: int | None, body: dict[str, object], unwanted: threading.Event) -> _Text:
+    def _stream_completion(
+        self, task: Task, variant: int | None, body: dict[str, object], unwanted: threading.Event
+    ) -> _Text:
         text, started = _Text(), time.monotonic()
         try:
             with self._client.stream("POST", "/v1/chat/completions", json=body) as answer:
@@ -248,7 +252,7 @@ class RemoteEngine:
                     if _EXTRA in body and _EXTRA.encode() in refusal:
                         # OpenAI's own interface does not know it.
                         plain = {name: value for name, value in body.items() if name != _EXTRA}
-                        return self._write(task, variant, plain, unwanted)
+                        return self._stream_completion(task, variant, plain, unwanted)
                     raise self._refused(answer)
                 for line in answer.iter_lines():
                     # The client's time-out is between two pieces; this one is for the whole.
@@ -314,7 +318,7 @@ def _take(text: _Text, chunk: dict[str, list[dict[str, object]]]) -> None:
         text.cut |= choice.get("finish_reason") == "length"
 
 
-def _written(task: Task, asked: _Asked) -> Written | Exception:
+def _collect(task: Task, asked: _Asked) -> Written | Exception:
     failed = next((error for one in asked.waiting if (error := one.exception())), None)
     if failed is not None:
         return failed if isinstance(failed, Exception) else EngineAwayError(str(failed))

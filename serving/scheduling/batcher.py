@@ -161,7 +161,7 @@ class Batcher:
 
     def _run(self) -> None:
         try:
-            self._work()
+            self._loop()
         except BaseException:  # whatever happened, those who wait must hear of it
             logger.exception("the model's worker has ended")
             self._ended = True
@@ -180,10 +180,10 @@ class Batcher:
                 return
             ticket.fail(WorkerEndedError())
 
-    def _work(self) -> None:
+    def _loop(self) -> None:
         while True:
             self._turned = time.monotonic()
-            self._beginning = self._next()
+            self._beginning = self._next_tickets()
             if self._beginning:
                 self._begin(self._beginning)
             elif not self._running and self._closing.is_set():
@@ -192,7 +192,7 @@ class Batcher:
             for running in list(self._running.values()):
                 self._go_on(running)
 
-    def _next(self) -> list[Ticket]:
+    def _next_tickets(self) -> list[Ticket]:
         """Return who is to be begun now: those that wait, as far as there is room. Only an idle thread waits for them."""
         if self._again:
             return [] if self._running else [self._again.popleft()]

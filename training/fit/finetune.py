@@ -85,7 +85,7 @@ def finetune(
         else:
             order = EpochOrder([len(render(sample.post)) for sample in train], settings.batch_size, settings.seed)
             rows = look_once(vlm, collate, train, validation, settings, ranks)
-        history = _train(vlm, rows, order, recipe, checkpoints, last, report, ranks)
+        history = _run_trainer(vlm, rows, order, recipe, checkpoints, last, report, ranks)
     vlm.model.eval()
     adapter = work_dir / "adapter"
     if ranks.leads:
@@ -107,7 +107,7 @@ def make_deterministic(settings: OptimiserSettings, processes: int = 1) -> None:
     set_seed(settings.seed)
 
 
-def _train(
+def _run_trainer(
     vlm: VisionLanguageModel,
     rows: Rows,
     order: EpochOrder | StreamOrder,

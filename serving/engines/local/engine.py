@@ -171,7 +171,7 @@ class LocalEngine:
                     events += [(task, Piece(number, self._rows.text(row))) for number, row in enumerate(begun.variants)]
                 if begun.done:
                     del self._begun[task]
-                    events.append((task, self._written(begun)))
+                    events.append((task, self._result(begun)))
             self._rows.step()
         except Exception:
             self._clear()
@@ -200,7 +200,7 @@ class LocalEngine:
 
     def _read_on(self) -> None:
         """Read the next tokens of those that come first, and let those join that are read and have a place."""
-        if self._reading is None and self._waiting and (tasks := self._next()):
+        if self._reading is None and self._waiting and (tasks := self._take_waiting()):
             self._reading = _Reading(self._rows, tasks, self._limits.prefill)
             if self.reads_ahead and len(self._rows):
                 self._reading.hand_to(self._reader)
@@ -210,7 +210,7 @@ class LocalEngine:
         while self._read and self._has_place(len(self._read[0][1])):
             self._merge(*self._read.popleft())
 
-    def _next(self) -> list[_Begun]:
+    def _take_waiting(self) -> list[_Begun]:
         """Take those out of the waiting that are to be read together now: as many as one chunk and a batch hold, and as memory is left for."""
         within = self._under_way()
         tasks: list[_Begun] = []
@@ -256,7 +256,7 @@ class LocalEngine:
         for one in begun:
             one.first_token = now - one.at
 
-    def _written(self, begun: _Begun) -> Written:
+    def _result(self, begun: _Begun) -> Written:
         return Written(
             texts=tuple(whole(self._rows.text(row), cut=row.cut) for row in begun.variants),
             description=self._rows.text(begun.description),
