@@ -9,10 +9,10 @@ from pathlib import Path
 from benchmarks import evaluation, generation
 from benchmarks.etl import extract, load, transform
 from benchmarks.serving import compare
-from benchmarks.table import Row, markdown
+from benchmarks.table import TableRow, markdown
 from benchmarks.training import smolvlm
 
-BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+BENCHMARKS: dict[str, Callable[[Path], list[TableRow]]] = {
     "etl.extract": lambda folder: [extract.run(folder)],
     "etl.transform": transform.run,
     "etl.load.s3": lambda folder: [load.run(folder, "s3", transfers) for transfers in (4, 8)],
@@ -29,7 +29,7 @@ if __name__ == "__main__":
     names = [name for name in BENCHMARKS if any(f"{name}.".startswith(f"{one}." if one else "") for one in asked)]
     if unknown := {one for one in asked if one and not any(f"{name}.".startswith(f"{one}.") for name in BENCHMARKS)}:
         sys.exit(f"There is no benchmark {', '.join(sorted(unknown))}; give some of {', '.join(BENCHMARKS)}.")
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             rows += BENCHMARKS[name](Path(folder))

@@ -1,6 +1,6 @@
 """An evaluation's captions, in sorted batches as `training.evaluation.evaluate` writes them, beside a loop over the photos one by one."""
 
-from benchmarks.table import Row, compare
+from benchmarks.table import TableRow, compare
 from demo.corpus.pairs import make_pair
 from snap2caption.datasets.shards import Sample
 from snap2caption.images import decode
@@ -14,7 +14,7 @@ from training.recipes.sections import EvaluationSettings
 PHOTOS, BATCH = 48, 16
 
 
-def run() -> Row:
+def run() -> TableRow:
     """Compare on the demo base and rendered photos, as the split of a corpus would have them; both must write the same texts."""
     vlm = load("demo-base", Settings().models_dir)
     pairs = [make_pair(0, number) for number in range(PHOTOS)]

@@ -4,7 +4,7 @@ import random
 
 from PIL.Image import Image
 
-from benchmarks.table import Row, compare
+from benchmarks.table import TableRow, compare
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from snap2caption.post import DESCRIBE_PROMPT
@@ -14,7 +14,7 @@ from snap2caption.vlm import Decoding, load
 PHOTOS, BATCH = 32, 8
 
 
-def run() -> Row:
+def run() -> TableRow:
     """Compare on the demo base, greedily, with the same texts as result."""
     vlm = load("demo-base", Settings().models_dir)
     rng = random.Random(0)

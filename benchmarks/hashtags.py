@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from snap2caption.datasets.shards import read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.hashtags.banned import read_banned
-from snap2caption.hashtags.ranking import Subject, rank
+from snap2caption.hashtags.ranking import PostContext, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
 
@@ -32,7 +32,7 @@ def measure(posts: Sequence[Post], people: Sequence[Post], choose: Choose) -> tu
 
 def main(where: str, hypotheses: Path) -> None:
     """Print the table."""
-    dataset = Dataset.open(where)
+    dataset = DatasetVersion.open(where)
     written = {row["id"]: parse(row["caption"]) for row in map(json.loads, hypotheses.read_text().splitlines())}
     with tempfile.TemporaryDirectory() as folder:
         shards = [dataset.fetch(shard, Path(folder)) for shard in dataset.manifest.splits["test"].shards]
@@ -43,7 +43,7 @@ def main(where: str, hypotheses: Path) -> None:
     popular = table.popular(SHOWN)
 
     def ranked(post: Post) -> list[str]:
-        return [one.tag for one in rank(Subject(post.caption, post.hashtags), table, banned, SHOWN)]
+        return [one.tag for one in rank(PostContext(post.caption, post.hashtags), table, banned, SHOWN)]
 
     rows: list[tuple[str, Sequence[Post], Choose]] = [
         ("the most popular", posts, lambda _: popular),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """Medians over the runs, and the median of the ratios pair by pair (above 1: ours is better)."""
 
     what: str
@@ -18,17 +18,17 @@ class Row:
     unit: str = "s"
 
 
-def compare(what: str, peer: str, ours: Callable[[], object], theirs: Callable[[], object], runs: int = 5) -> Row:
+def compare(what: str, peer: str, ours: Callable[[], object], theirs: Callable[[], object], runs: int = 5) -> TableRow:
     """Run both in turn, once to warm up and then *runs* times: machines drift, pairs drift together."""
     ours()
     theirs()
     pairs = [(_seconds(ours), _seconds(theirs)) for _ in range(runs)]
     mine, others = zip(*pairs, strict=True)
     ratio = statistics.median(other / own for own, other in pairs)
-    return Row(what, peer, statistics.median(mine), statistics.median(others), ratio)
+    return TableRow(what, peer, statistics.median(mine), statistics.median(others), ratio)
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(rows: list[TableRow]) -> str:
     """Return the rows as a Markdown table."""
     lines = ["| what | ours | peer | theirs | ratio |", "|---|---|---|---|---|"]
     lines += [

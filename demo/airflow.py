@@ -17,7 +17,7 @@ _PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class TaskInstance:
     """A task of a run. ``state`` is None until it is scheduled."""
 
     name: str
@@ -110,10 +110,10 @@ class AirflowClient:
         """Return the run's state."""
         return str(self._get(f"/dags/{dag}/dagRuns/{run}")["state"])
 
-    def tasks(self, dag: str, run: str) -> list[Task]:
+    def tasks(self, dag: str, run: str) -> list[TaskInstance]:
         """Return the run's tasks."""
         found = self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-        return [Task(task["task_id"], task["state"], task["try_number"], task["map_index"]) for task in found]
+        return [TaskInstance(task["task_id"], task["state"], task["try_number"], task["map_index"]) for task in found]
 
     def result(self, dag: str, run: str, task: str) -> Any:
         """Return what the task returned."""
@@ -131,7 +131,7 @@ class AirflowClient:
         found: dict[str, str] = self._get(f"/dags/{dag}/dagRuns/{run}/taskInstances/{task}/links")["extra_links"]
         return found
 
-    def watch(self, dag: str, run: str, timeout: float) -> Iterator[list[Task]]:
+    def watch(self, dag: str, run: str, timeout: float) -> Iterator[list[TaskInstance]]:
         """Yield the run's tasks every second until the run has finished.
 
         Raises:
@@ -149,7 +149,7 @@ class AirflowClient:
                 raise UserError(f"The DAG {dag} was not done after {timeout:.0f} s; see its run {run} in Airflow.")
             time.sleep(1.0)
 
-    def _failure(self, dag: str, run: str, tasks: list[Task]) -> str:
+    def _failure(self, dag: str, run: str, tasks: list[TaskInstance]) -> str:
         failed = next((task for task in tasks if task.state == "failed"), None)
         if failed is None:
             return f"The DAG {dag} failed before any of its tasks; see its run {run} in Airflow."
@@ -158,7 +158,7 @@ class AirflowClient:
         log = "\n".join(lines[-_LOG_LINES:])
         return f"The task {failed.name} of the DAG {dag} failed; the end of its log:\n{log}"
 
-    def log(self, dag: str, run: str, task: Task) -> list[str]:
+    def log(self, dag: str, run: str, task: TaskInstance) -> list[str]:
         """Return the messages of a task's last attempt."""
         path = f"/dags/{dag}/dagRuns/{run}/taskInstances/{task.name}/logs/{task.attempt}"
         parameters = {"full_content": True, "map_index": task.index}

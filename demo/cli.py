@@ -54,14 +54,14 @@ def demo_feedback(
 ) -> None:
     """Run the demo with Label Studio, and the feedback loop on it: corrections, annotations, retraining, the same photos before and after."""
     from demo.loop.outcome import show
-    from demo.loop.run import Loop
+    from demo.loop.run import FeedbackLoop
     from demo.run import Demo
     from snap2caption.settings import Settings
 
     _end_politely()
     folder = state or Settings().state_dir
     with Demo(folder, pairs, annotators=True).run() as outcome:
-        show(Loop(outcome.services, folder / "demo").run())
+        show(FeedbackLoop(outcome.services, folder / "demo").run())
         _keep_running(once=once)
 
 

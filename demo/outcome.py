@@ -20,7 +20,7 @@ class Captioned:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """``version`` is in service; ``refusals`` say why the new model is not, if it is not. ``peak_memory`` is in bytes."""
 
     services: Services
@@ -33,7 +33,7 @@ class Outcome:
     peak_memory: int
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: DemoOutcome) -> None:
     """Print what came out, and where everything is."""
     for captioned in outcome.captioned:
         _line(f"\n{captioned.photo}", style="bold")

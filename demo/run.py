@@ -20,7 +20,7 @@ from demo.airflow import DONE, AirflowClient
 from demo.display import Display, Stage
 from demo.measure import Accuracy, measure, read_scenes
 from demo.memory import PeakMemory
-from demo.outcome import Captioned, Outcome
+from demo.outcome import Captioned, DemoOutcome
 from demo.stack import Services, Stack
 from demo.stack.ports import Ports
 from demo.stack.service import Job, ProcessError, Running
@@ -68,7 +68,7 @@ class Demo:
         self.display = Display([SERVICES, CORPUS, ETL, TRAINING, SERVING, CAPTION])
 
     @contextmanager
-    def run(self) -> Iterator[Outcome]:
+    def run(self) -> Iterator[DemoOutcome]:
         """Run the pipeline and yield its outcome; the services live until the context ends.
 
         Raises:
@@ -86,7 +86,7 @@ class Demo:
                 accuracy = self._measure(services, judged) if judged.version else None
             seconds = {stage.name: stage.seconds for stage in self.display.stages.values()}
             total = time.monotonic() - began
-            yield Outcome(services, version, judged.refusals, accuracy, captioned, seconds, total, memory.peak)
+            yield DemoOutcome(services, version, judged.refusals, accuracy, captioned, seconds, total, memory.peak)
 
     @property
     def corpus(self) -> Path:

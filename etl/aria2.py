@@ -41,7 +41,7 @@ _OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class DownloadStatus:
     """How a download stands: aria2's word for it, bytes done and in all (0 if not known), bytes a second, and why it failed."""
 
     word: str
@@ -76,7 +76,7 @@ class Aria2:
     @contextmanager
     def download(
         self, urls: Sequence[str], file: Path, sha256: str | None, connections: int = CONNECTIONS
-    ) -> Iterator[Callable[[], Status]]:
+    ) -> Iterator[Callable[[], DownloadStatus]]:
         """Download one file from all of *urls*, or go on with what is there of it; with a digest, it is verified when complete.
 
         Yields:
@@ -96,16 +96,16 @@ class Aria2:
             with suppress(UserError):
                 self._call(self._remove, gid)
 
-    def _status(self, gid: str) -> Status:
+    def _status(self, gid: str) -> DownloadStatus:
         import aria2p
 
         try:
             found = self._client.tell_status(gid)
         except aria2p.ClientException as error:
             if "not found" in str(error):
-                return Status("removed", 0, 0, 0, "", "")
+                return DownloadStatus("removed", 0, 0, 0, "", "")
             raise
-        return Status(
+        return DownloadStatus(
             word=found["status"],
             done=int(found["completedLength"]),
             total=int(found["totalLength"]),
@@ -223,7 +223,7 @@ def _connect(address: str, secret: str) -> Any:
     import aria2p
     import requests
 
-    class Client(aria2p.Client):
+    class Aria2Client(aria2p.Client):
         """aria2p's, that keeps the secret between us and the daemon: a proxy of the environment is for downloads."""
 
         def post(self, payload: str) -> Any:
@@ -232,7 +232,7 @@ def _connect(address: str, secret: str) -> Any:
                 return session.post(self.server, data=payload, timeout=self.timeout).json()
 
     host, _, port = address.rpartition(":")
-    return Client(host, int(port), secret)
+    return Aria2Client(host, int(port), secret)
 
 
 def _free_port() -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from etl.aria2 import Status
+from etl.aria2 import DownloadStatus
 
 # aria2's exit statuses (its manual, "EXIT STATUS").
 UNREACHABLE, SILENT, NOT_FOUND, NETWORK, NO_RANGES, DISK_FULL, REMOVED = "1", "2", "3", "6", "8", "9", "31"
@@ -28,7 +28,7 @@ _SENTENCES = {
 } | dict.fromkeys(_UNWRITABLE, "{out} can't be written to ({message}); give a folder that aria2 may write to")
 
 
-def is_throttled(status: Status) -> bool:
+def is_throttled(status: DownloadStatus) -> bool:
     """Whether the server asks to be left alone for a while."""
     return status.code == BUSY or (status.code == REFUSED and "429" in status.message)
 
@@ -38,7 +38,7 @@ def name(urls: Sequence[str]) -> str:
     return urls[0] if len(urls) == 1 else f"{urls[0]} or one of its {len(urls) - 1} mirrors"
 
 
-def explain(status: Status, urls: Sequence[str], out: Path, sha256: str | None) -> str:
+def explain(status: DownloadStatus, urls: Sequence[str], out: Path, sha256: str | None) -> str:
     """Return the sentence for a download of *urls* into the folder *out* that ended with *status*."""
     url = name(urls)
     message = status.message.rstrip(".")

@@ -209,9 +209,9 @@ def inspect(
     """Show what is in a dataset version; exit status 1 if --verify finds a fault."""
     from etl import inspect as stage
     from etl import verify as checks
-    from snap2caption.datasets.version import Dataset
+    from snap2caption.datasets.version import DatasetVersion
 
-    dataset = Dataset.open(dataset_uri)
+    dataset = DatasetVersion.open(dataset_uri)
     faults = None
     if verify:
         with progress_bar() as bar:

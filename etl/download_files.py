@@ -26,7 +26,7 @@ _PASSING = re.compile(r"sig|token|key|secret|pass|pwd|cred|auth|expires|^x-(amz|
 """Names of parameters of a URL that give the right to fetch, and change when it is given anew."""
 
 
-class Landing:
+class DownloadFiles:
     """Where the file *name* lands in *folder*. It is locked for as long as it is open.
 
     A part is ``.<name>.part``, with aria2's notes of which bytes it has and our own of where it comes from beside it. ``<name>.source.json`` tells
@@ -158,7 +158,7 @@ def _write(file: Path, source: _Source) -> None:
 
 
 @contextmanager
-def open_landing(folder: Path, name: str) -> Iterator[Landing]:
+def open_landing(folder: Path, name: str) -> Iterator[DownloadFiles]:
     """Open the place of the file *name* in *folder*; waits while another run has it open.
 
     Raises:
@@ -173,7 +173,7 @@ def open_landing(folder: Path, name: str) -> Iterator[Landing]:
         ) from error
     with stream:
         _lock(stream.fileno(), name)
-        landing = Landing(folder, name, stream.fileno())
+        landing = DownloadFiles(folder, name, stream.fileno())
         landing.tidy()
         try:
             yield landing

@@ -8,7 +8,7 @@ from pathlib import Path
 from etl.transform.cleaning.metadata import drop_metadata
 from snap2caption.datasets.manifest import Shard, Split
 from snap2caption.datasets.shards import Sample, read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.names import is_part
 from snap2caption.parallel import in_threads
@@ -42,7 +42,7 @@ def export(dataset_uri: str, uri: str, *, on_progress: Callable[[int, int], None
         UserError: *uri* holds another version, a shard is damaged, or a sample's name can't be a file's.
         StoreError: a store refused or is away.
     """
-    dataset, target = Dataset.open(dataset_uri), open_store(uri)
+    dataset, target = DatasetVersion.open(dataset_uri), open_store(uri)
     manifest = dataset.manifest
     keep_metadata = bool(manifest.settings.get("keep_metadata"))
     _claim(target, manifest.version)
@@ -66,7 +66,9 @@ def _claim(target: ObjectStore, version: str) -> None:
             raise UserError(f"{target.uri} holds the files of version {other}; give a place of its own to {version}.")
 
 
-def _export_shard(dataset: Dataset, target: ObjectStore, split: Split, shard: Shard, keep_metadata: bool) -> None:
+def _export_shard(
+    dataset: DatasetVersion, target: ObjectStore, split: Split, shard: Shard, keep_metadata: bool
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         samples = read_shard(dataset.fetch(shard, Path(folder)))
         for _ in in_threads(lambda sample: _put(target, FOLDERS[split], sample, keep_metadata), samples, _THREADS):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from etl.aria2 import CONNECTIONS, Aria2, Status, open_aria2
+from etl.aria2 import CONNECTIONS, Aria2, DownloadStatus, open_aria2
 from etl.aria2_errors import BAD_DIGEST, MAY_PASS, NO_RANGES, explain, is_throttled, name
-from etl.download_files import Landing, open_landing
+from etl.download_files import DownloadFiles, open_landing
 from etl.payload import check_zip
 from etl.retry_after import asked_wait
 from etl.settings import read_settings
@@ -118,7 +118,7 @@ def _check_size(found: int, size: int | None, urls: Sequence[str]) -> None:
         )
 
 
-def _check_zip(landing: Landing, urls: Sequence[str]) -> None:
+def _check_zip(landing: DownloadFiles, urls: Sequence[str]) -> None:
     """Make sure that the complete part is a zip; of anything else nothing remains."""
     try:
         check_zip(landing.part, name(urls))
@@ -130,7 +130,7 @@ def _check_zip(landing: Landing, urls: Sequence[str]) -> None:
 def _fetch(
     aria2: Aria2,
     urls: Sequence[str],
-    landing: Landing,
+    landing: DownloadFiles,
     sha256: str | None,
     size: int | None,
     report: Callable[[Progress], None],
@@ -176,12 +176,12 @@ def _asked_wait(urls: Sequence[str]) -> float:
 
 
 def _follow(
-    ask: Callable[[], Status],
-    landing: Landing,
+    ask: Callable[[], DownloadStatus],
+    landing: DownloadFiles,
     size: int | None,
     urls: Sequence[str],
     report: Callable[[Progress], None],
-) -> Status:
+) -> DownloadStatus:
     """Report until the download has ended, and see to it that the file is the right one, and has room."""
     while True:
         status = ask()

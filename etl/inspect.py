@@ -8,24 +8,21 @@ import shutil
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 from rich.console import Console
 from rich.table import Table
 
-from etl.verify import Fault
-from snap2caption.datasets.manifest import Source, Split
+from etl.verify import IntegrityIssue
+from snap2caption.datasets.manifest import CorpusSource, Split
 from snap2caption.datasets.shards import read_stream
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
+from snap2caption.documents import FrozenModel
 
 # Control characters but the line feed, and those that turn the direction of a text.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class SplitContent(_Model):
+class SplitContent(FrozenModel):
     """A split, in numbers."""
 
     samples: int
@@ -34,7 +31,7 @@ class SplitContent(_Model):
     bytes: int
 
 
-class Example(_Model):
+class Example(FrozenModel):
     """A sample without its photo."""
 
     id: str
@@ -43,13 +40,13 @@ class Example(_Model):
     hashtags: tuple[str, ...]
 
 
-class Inspection(_Model):
+class Inspection(FrozenModel):
     """What there is to know about a version. ``faults`` is None if it was not verified."""
 
     uri: str
     version: str
     created: datetime | None
-    source: Source
+    source: CorpusSource
     previous: str | None
     settings: dict[str, JsonValue]
     splits: dict[Split, SplitContent]
@@ -57,10 +54,10 @@ class Inspection(_Model):
     files: dict[str, int]
     """Bytes of the files that are not shards."""
     samples: tuple[Example, ...]
-    faults: tuple[Fault, ...] | None = None
+    faults: tuple[IntegrityIssue, ...] | None = None
 
 
-def inspect(dataset: Dataset, samples: int) -> Inspection:
+def inspect(dataset: DatasetVersion, samples: int) -> Inspection:
     """Return what the manifest says of the version, and its first *samples* of the training split, for which no more than needed is read.
 
     Raises:
@@ -91,7 +88,7 @@ def inspect(dataset: Dataset, samples: int) -> Inspection:
     )
 
 
-def _first(dataset: Dataset, count: int) -> tuple[Example, ...]:
+def _first(dataset: DatasetVersion, count: int) -> tuple[Example, ...]:
     examples: list[Example] = []
     for split in dataset.manifest.splits.values():
         for shard in split.shards:

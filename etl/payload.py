@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from etl.transform.archive.central_directory import Directory
+from etl.transform.archive.central_directory import CentralDirectory
 from snap2caption.errors import UserError
 
 _HEAD = 512
@@ -27,7 +27,7 @@ def is_zip(file: Path) -> bool:
     """Whether *file* has a zip's directory at its end."""
     try:
         with file.open("rb") as stream:
-            Directory(file, stream)
+            CentralDirectory(file, stream)
     except UserError:
         return False
     return True

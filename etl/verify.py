@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, SplitSummary
 from snap2caption.datasets.shards import read_stream
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode
 from snap2caption.store import StoreError, open_store
@@ -19,7 +19,7 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class IntegrityIssue:
     """Something that is wrong with a file of the version, in words."""
 
     file: str
@@ -35,7 +35,7 @@ class _Content:
     faults: list[str] = field(default_factory=list)
 
 
-def verify(dataset: Dataset, *, on_progress: Callable[[int, int], None] | None = None) -> list[Fault]:
+def verify(dataset: DatasetVersion, *, on_progress: Callable[[int, int], None] | None = None) -> list[IntegrityIssue]:
     """Read every file of the version, in parallel and without keeping any, and return what is wrong, in the order of the files' names.
 
     Checked are digests and sizes, that each photo decodes, that samples, cities and splits are as many as the manifest says, that no id
@@ -59,7 +59,7 @@ def verify(dataset: Dataset, *, on_progress: Callable[[int, int], None] | None =
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    found = [Fault(name, fault) for name, content in contents.items() for fault in content.faults]
+    found = [IntegrityIssue(name, fault) for name, content in contents.items() for fault in content.faults]
     found += _unlisted_faults(dataset, {NAME, *(file.name for file in files)})
     found += _manifest_faults(dataset.manifest)
     found += _city_faults(dataset.manifest, contents)
@@ -88,7 +88,7 @@ class _Digesting:
         return self._digest.hexdigest()
 
 
-def _read(dataset: Dataset, file: File | Shard) -> _Content:
+def _read(dataset: DatasetVersion, file: File | Shard) -> _Content:
     content = _Content()
     try:
         with dataset.stream(file) as source:
@@ -125,39 +125,45 @@ def _read_samples(stream: _Digesting, shard: Shard, content: _Content) -> None:
         content.faults.append(f"holds {_counts(content.cities)}; the manifest says {_counts(shard.cities)}")
 
 
-def _unlisted_faults(dataset: Dataset, listed: Collection[str]) -> Iterator[Fault]:
+def _unlisted_faults(dataset: DatasetVersion, listed: Collection[str]) -> Iterator[IntegrityIssue]:
     for found in open_store(dataset.uri).list():
         # Consoles and mounts mark a folder by an empty object.
         if found.key not in listed and found.key.strip("/") and not (found.key.endswith("/") and found.size == 0):
-            yield Fault(found.key, "is not in the manifest; remove it, or move it elsewhere")
+            yield IntegrityIssue(found.key, "is not in the manifest; remove it, or move it elsewhere")
 
 
-def _manifest_faults(manifest: Manifest) -> Iterator[Fault]:
+def _manifest_faults(manifest: Manifest) -> Iterator[IntegrityIssue]:
     """Yield where the manifest contradicts itself."""
     for split, summary in manifest.splits.items():
         in_shards = sum(shard.samples for shard in summary.shards)
         if in_shards != summary.samples:
-            yield Fault(NAME, f"says that {split} has {summary.samples} samples, and that its shards have {in_shards}")
+            yield IntegrityIssue(
+                NAME, f"says that {split} has {summary.samples} samples, and that its shards have {in_shards}"
+            )
         in_cities = sum(summary.cities.values())
         if in_cities != summary.samples:
-            yield Fault(NAME, f"says that {split} has {summary.samples} samples, and that its cities have {in_cities}")
+            yield IntegrityIssue(
+                NAME, f"says that {split} has {summary.samples} samples, and that its cities have {in_cities}"
+            )
     names = Counter(file.name for file in manifest.files())
     for name in (name for name, times in names.items() if times > 1):
-        yield Fault(NAME, f"names {name} more than once")
+        yield IntegrityIssue(NAME, f"names {name} more than once")
 
 
-def _city_faults(manifest: Manifest, contents: dict[str, _Content]) -> Iterator[Fault]:
+def _city_faults(manifest: Manifest, contents: dict[str, _Content]) -> Iterator[IntegrityIssue]:
     for split, summary in manifest.splits.items():
         found = _cities(summary, contents)
         if found != summary.cities:
-            yield Fault(NAME, f"says that {split} has {_counts(summary.cities)}; its shards hold {_counts(found)}")
+            yield IntegrityIssue(
+                NAME, f"says that {split} has {_counts(summary.cities)}; its shards hold {_counts(found)}"
+            )
 
 
 def _cities(summary: SplitSummary, contents: dict[str, _Content]) -> Counter[str]:
     return sum((contents[shard.name].cities for shard in summary.shards), Counter[str]())
 
 
-def _duplicate_faults(names: Sequence[str], contents: dict[str, _Content]) -> Iterator[Fault]:
+def _duplicate_faults(names: Sequence[str], contents: dict[str, _Content]) -> Iterator[IntegrityIssue]:
     """Yield one fault for each two files that share ids, however many."""
     holder: dict[str, str] = {}
     shared: dict[tuple[str, str], list[str]] = {}
@@ -169,9 +175,9 @@ def _duplicate_faults(names: Sequence[str], contents: dict[str, _Content]) -> It
         own = shared.pop((name, name), [])
         twice = [id_ for id_, times in Counter(own).items() if times > 1]
         if twice:
-            yield Fault(name, f"holds {len(twice)} ids more than once, such as {min(twice)}")
+            yield IntegrityIssue(name, f"holds {len(twice)} ids more than once, such as {min(twice)}")
     for (name, first), ids in shared.items():
-        yield Fault(name, f"holds {len(ids)} ids that {first} holds too, such as {min(ids)}")
+        yield IntegrityIssue(name, f"holds {len(ids)} ids that {first} holds too, such as {min(ids)}")
 
 
 def _counts(cities: dict[str, int]) -> str:

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from serving.application import complete_application, open_application
 from serving.captioning import server_sent_events as streaming
-from serving.captioning.captioner import Captioner, Rules
+from serving.captioning.captioner import Captioner, ContentRules
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import NOBODY, creator_of
 from serving.engines.factory import make_loader
-from serving.feedback.routes import Intake, build_router
+from serving.feedback.routes import IntakeLimiter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.health import Health
@@ -27,15 +27,15 @@ from serving.http.requests import BODY, read_request
 from serving.http.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
 from serving.middleware.rate_limit import charge
 from serving.middleware.tracing import trace
-from serving.models.manager import Models, Served
-from serving.models.trust import Trust
+from serving.models.manager import ModelManager, ServedModel
+from serving.models.trust import TrustPolicy
 from serving.observability.metrics import VOICES_AWAY
 from serving.paths import CAPTIONS, FEEDBACK
 from serving.scheduling.batcher import Batcher, Listener
 from serving.scheduling.thread_pools import PoolBusyError
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
-from serving.voice.routes import Voices
+from serving.voice.routes import VoiceService
 from serving.voice.routes import router as voice_routes
 from snap2caption.errors import UserError
 from snap2caption.hashtags.claims import load_claims
@@ -59,12 +59,12 @@ def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: 
     load_names()
     load_claims()
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    models = Models(
+    models = ModelManager(
         Registry(shared.mlflow_tracking_uri, shared.registered_model),
         make_loader(settings),
         settings.cache_dir,
         poll_seconds=settings.poll_seconds,
-        trust=Trust.of(settings, shared.models_dir),
+        trust=TrustPolicy.of(settings, shared.models_dir),
         canary_share=settings.canary_share,
     )
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
@@ -75,8 +75,8 @@ def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: 
 
 def build_app(
     settings: ServingSettings,
-    current: Callable[[], Served | None],
-    models: Models | None = None,
+    current: Callable[[], ServedModel | None],
+    models: ModelManager | None = None,
     tables: HashtagTables | None = None,
     feedback_service: FeedbackService | None = None,
     give_up: Callable[[], None] = lambda: None,
@@ -85,7 +85,7 @@ def build_app(
 
     Without *feedback_service* it takes no feedback. *give_up* is called, in another thread, when only a new start can help.
     """
-    rules, voices = Rules.read(settings), VoiceStore(settings.voice_file)
+    rules, voices = ContentRules.read(settings), VoiceStore(settings.voice_file)
     followers = [follower for follower in (models, tables, feedback_service) if follower is not None]
 
     @asynccontextmanager
@@ -101,8 +101,10 @@ def build_app(
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
         app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, feedback_service)
-        app.state.voices = Voices(voices, settings.voice_seconds)
-        app.state.feedback = Intake(feedback_service, settings.feedback_store_seconds) if feedback_service else None
+        app.state.voices = VoiceService(voices, settings.voice_seconds)
+        app.state.feedback = (
+            IntakeLimiter(feedback_service, settings.feedback_store_seconds) if feedback_service else None
+        )
         for follower in followers:
             follower.start()
         yield
@@ -197,7 +199,7 @@ async def _caption_and_keep(
     captioner: Captioner = request.app.state.captioner
     key, creator = _key(request, photos), creator_of(request)
     answer = await captioner.caption(photos, options, request.state.request_id, saved, key, listener, creator)
-    feedback: Intake | None = request.app.state.feedback
+    feedback: IntakeLimiter | None = request.app.state.feedback
     if feedback and options.keep_for_feedback:
         await feedback.keep(creator, photos[0], options, answer)
     return answer
@@ -211,7 +213,7 @@ def _key(request: Request, photos: list[bytes]) -> str:
 
 async def _read_voice(request: Request) -> tuple[str, ...] | None:
     """Return the creator's newest captions; None where they can't be read, as a caption in no voice is better than none."""
-    voices: Voices = request.app.state.voices
+    voices: VoiceService = request.app.state.voices
     try:
         return tuple(await voices.newest(creator_of(request), MOST_TOLD))
     except (PoolBusyError, UserError) as error:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from serving.application import complete_application, open_application
-from serving.feedback.routes import Intake, build_router
+from serving.feedback.routes import IntakeLimiter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.paths import FEEDBACK
@@ -25,7 +25,7 @@ def build_intake(settings: ServingSettings, feedback_service: FeedbackService) -
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.feedback = Intake(feedback_service, settings.feedback_store_seconds)
+        app.state.feedback = IntakeLimiter(feedback_service, settings.feedback_store_seconds)
         feedback_service.start()
         yield
         app.state.feedback.close()

@@ -9,7 +9,7 @@ from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
 from serving.http.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Refused, Waiting, Worker
-from serving.models.manager import Contact, Models, Served
+from serving.models.manager import EngineContact, ModelManager, ServedModel
 from serving.observability.metrics import HASHTAGS_KNOWN
 from serving.scheduling.batcher import Batcher
 from serving.settings import ServingSettings
@@ -21,10 +21,10 @@ class Health:
     def __init__(
         self,
         settings: ServingSettings,
-        current: Callable[[], Served | None],
+        current: Callable[[], ServedModel | None],
         batcher: Batcher,
         captioner: Captioner,
-        models: Models | None,
+        models: ModelManager | None,
         tables: HashtagTables | None,
         feedback_service: FeedbackService | None,
     ) -> None:
@@ -118,5 +118,5 @@ class Health:
         return Waiting(feedback=depth.feedback, erasures=depth.erasures, oldest_seconds=round(depth.oldest, 3))
 
 
-def _seconds_since(contact: Contact) -> float | None:
+def _seconds_since(contact: EngineContact) -> float | None:
     return None if contact.at is None else round(time.monotonic() - contact.at, 3)

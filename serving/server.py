@@ -19,7 +19,7 @@ _LAST_ANSWERS = 10
 """Seconds for those inside when it stops."""
 
 
-class _Server(uvicorn.Server):
+class _AnnouncingServer(uvicorn.Server):
     """Says where it answers, once it does."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -59,7 +59,7 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, 
     config = configure(
         make(give_up), limits, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS
     )
-    server = _Server(config)
+    server = _AnnouncingServer(config)
     server.run(sockets=[listener])
     if gave_up.is_set():
         raise UserError("The model can't write any more, as the log says; start the service again.")

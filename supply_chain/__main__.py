@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return command()
-    except (LockError, images.ImageError) as error:
+    except (LockError, images.ImageReferenceError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

@@ -29,7 +29,7 @@ OURS = "snap2caption-"
 """How the images begin that are built here."""
 
 
-class ImageError(ValueError):
+class ImageReferenceError(ValueError):
     """An image that is named wrongly or that no registry gives; the message says which."""
 
 
@@ -61,9 +61,9 @@ def parse(text: str) -> Image:
     """
     found = re.fullmatch(r"(?P<name>[a-z0-9][\w./:-]*?):(?P<tag>[\w.-]+)(?:@(?P<digest>\S+))?", text)
     if found is None or found["tag"] == "latest":
-        raise ImageError(f"{text} names no release of an image; write NAME:TAG, or NAME:TAG@sha256:HEX.")
+        raise ImageReferenceError(f"{text} names no release of an image; write NAME:TAG, or NAME:TAG@sha256:HEX.")
     if found["digest"] is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", found["digest"]):
-        raise ImageError(f"{text} has a digest that is none; run `make pin-images`.")
+        raise ImageReferenceError(f"{text} has a digest that is none; run `make pin-images`.")
     return Image(found["name"], found["tag"], found["digest"])
 
 
@@ -81,7 +81,7 @@ def disagreements(root: Path) -> list[str]:
     """Return a sentence for every image that a Dockerfile or a Compose file of the project at *root* names otherwise than ``images.txt``."""
     try:
         known = {str(image) for image in listed(root)}
-    except ImageError as error:
+    except ImageReferenceError as error:
         return [f"images.txt: {error}"]
     return [
         f"{path.relative_to(root)} names {name}, which images.txt does not have; add it there, by tag and digest."
@@ -151,22 +151,26 @@ def digest(image: Image, client: httpx.Client) -> str:
             answer = client.get(url, headers={**headers, "Authorization": f"Bearer {_token(answer, client)}"})
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        raise ImageError(
+        raise ImageReferenceError(
             f"{image} could not be looked up ({str(error).splitlines()[0]}); try again where {host} can be reached."
         ) from error
     found = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
     if answer.headers.get("Docker-Content-Digest", found) != found:
-        raise ImageError(f"{host} gave {image} with another digest than its content has; try again, and trust neither.")
+        raise ImageReferenceError(
+            f"{host} gave {image} with another digest than its content has; try again, and trust neither."
+        )
     return found
 
 
 def _token(refusal: httpx.Response, client: httpx.Client) -> str:
     asked = dict(re.findall(r'(\w+)="([^"]*)"', refusal.headers.get("WWW-Authenticate", "")))
     if "realm" not in asked:
-        raise ImageError(f"{refusal.url.host} asks for a log-in of a kind that is not known here.")
+        raise ImageReferenceError(f"{refusal.url.host} asks for a log-in of a kind that is not known here.")
     answer = client.get(asked.pop("realm"), params=asked).raise_for_status()
     try:
         given = answer.json()
         return str(given.get("token") or given["access_token"])
     except (ValueError, AttributeError, KeyError) as error:
-        raise ImageError(f"{answer.url.host} gave no token for {refusal.url.host}; try again later.") from error
+        raise ImageReferenceError(
+            f"{answer.url.host} gave no token for {refusal.url.host}; try again later."
+        ) from error

@@ -12,7 +12,7 @@ from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 from training.recipes.loading import change_judging, load_recipe
 from training.recipes.lookup import locate_recipe
-from training.recipes.recipe import Judging
+from training.recipes.recipe import EvaluationRecipe
 from training.recipes.sections import EvaluationSettings, Precision
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -107,7 +107,7 @@ def gate(
 ) -> None:
     """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
     try:
-        change_judging(Judging(), overrides or [])
+        change_judging(EvaluationRecipe(), overrides or [])
     except UserError as error:
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         # Not 1, which is a refusal.

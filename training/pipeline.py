@@ -17,7 +17,7 @@ from snap2caption.settings import Settings
 from snap2caption.store import ObjectStore, open_store
 from snap2caption.strict_json import to_document
 from snap2caption.vlm import find_revision, load
-from training.data.samples import PROMPTED, CachedDataset, Selection, mix
+from training.data.samples import PROMPTED, CachedDataset, SplitSelection, mix
 from training.data.stream import SampleStream
 from training.data.subset import subset
 from training.data.validation import check_data
@@ -32,7 +32,7 @@ from training.fit.out_of_memory import evaluation_advice, explaining_shortage, t
 from training.fit.progress import Report
 from training.planning.dry_run import check_model, imagined_collator
 from training.recipes.fingerprint import fingerprint, settings_of_weights
-from training.recipes.recipe import Judging, Recipe
+from training.recipes.recipe import EvaluationRecipe, Recipe
 from training.tracking.runs import (
     CANDIDATE,
     FEEDBACK_MANIFEST,
@@ -67,7 +67,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
         StoppedError: SIGTERM came; a checkpoint is saved.
     """
     with joined() as ranks:
-        job = _Job(
+        job = _TrainingJob(
             recipe,
             settings,
             open_dataset(recipe.data.version_uri(), settings),
@@ -95,7 +95,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _TrainingJob:
     """What is trained, and on what."""
 
     recipe: Recipe
@@ -131,7 +131,7 @@ def open_feedback(recipe: Recipe, settings: Settings) -> CachedDataset | None:
     return open_dataset(wanted.version_uri(), settings) if wanted else None
 
 
-def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str, bool]:
+def _find_or_start(job: _TrainingJob, tags: dict[str, str], *, force: bool) -> tuple[str, bool]:
     """Return the id of the run with the fingerprint in *tags*, a new one if there is none, and whether it is finished."""
     uri, experiment = job.settings.mlflow_tracking_uri, job.recipe.tracking.experiment
     client = connect(uri)
@@ -155,15 +155,16 @@ def _find_or_start(job: _Job, tags: dict[str, str], *, force: bool) -> tuple[str
 def _judge_as_told(log: RunLog, recipe: Recipe) -> None:
     """Let the stored recipe of a finished run say what *recipe* says of how to judge it; the rest stays as it was trained by."""
     stored = read_recipe(log.client, log.run_id)
-    wanted = stored.model_copy(update={name: getattr(recipe, name) for name in Judging.model_fields})
+    wanted = stored.model_copy(update={name: getattr(recipe, name) for name in EvaluationRecipe.model_fields})
     if wanted != stored:
         logger.info(
-            "its recipe has other settings of %s now; the gate goes by them", " and ".join(Judging.model_fields)
+            "its recipe has other settings of %s now; the gate goes by them",
+            " and ".join(EvaluationRecipe.model_fields),
         )
         log.text(wanted.dump(), RECIPE)
 
 
-def _train_together(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
+def _train_together(job: _TrainingJob, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
     """Train together; then the first process evaluates and logs, and the others wait for how that ends."""
     recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
     log = RunLog(MlflowClient(uri), run_id)
@@ -186,7 +187,9 @@ def _train_together(job: _Job, work_dir: Path, run_id: str, ranks: Ranks, cut: i
             Checkpoints(work_dir, store).discard()
 
 
-def _fit_adapter(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None, cut: int) -> None:
+def _fit_adapter(
+    job: _TrainingJob, work_dir: Path, log: RunLog, ranks: Ranks, store: ObjectStore | None, cut: int
+) -> None:
     recipe = job.recipe
     vlm = load(
         recipe.model.base,
@@ -205,7 +208,7 @@ def _fit_adapter(job: _Job, work_dir: Path, log: RunLog, ranks: Ranks, store: Ob
     finetune(vlm, learned_from, validation, recipe, work_dir, report, ranks, store)
 
 
-def _evaluate(job: _Job, adapter: Path, log: RunLog) -> None:
+def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
     recipe, dataset = job.recipe, job.dataset
     make_deterministic(recipe.optimiser)
     with explained(job.settings.mlflow_tracking_uri):
@@ -231,7 +234,7 @@ def _evaluate(job: _Job, adapter: Path, log: RunLog) -> None:
         log.model(adapter, recipe.model.base, job.revision)
 
 
-def _learned_from(job: _Job, scratch: Path) -> list[Sample] | SampleStream:
+def _learned_from(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStream:
     """Return the samples to train on. A stream's shards lie under *scratch* while they are read; what a killed run left there is removed."""
     dataset, data, settings = job.dataset, job.recipe.data, job.recipe.optimiser
     if not data.stream:
@@ -240,7 +243,7 @@ def _learned_from(job: _Job, scratch: Path) -> list[Sample] | SampleStream:
             return mix(samples, job.feedback.samples("train"), data.feedback.share, settings.seed)
         return samples
     shutil.rmtree(scratch, ignore_errors=True)
-    selection = Selection("train", data.cities, data.samples_per_city)
+    selection = SplitSelection("train", data.cities, data.samples_per_city)
     return SampleStream(dataset.source, selection, batch_size=settings.batch_size, seed=settings.seed, scratch=scratch)
 
 

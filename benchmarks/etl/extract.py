@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks.etl.throttled import serve
-from benchmarks.table import Row, compare
+from benchmarks.table import TableRow, compare
 from etl.aria2 import CONNECTIONS
 from etl.extract import extract
 
@@ -18,7 +18,7 @@ MB = 1024 * 1024
 SIZE, RATE = 48 * MB, MB
 
 
-def run(folder: Path) -> Row:
+def run(folder: Path) -> TableRow:
     """Compare in *folder*, three times each: the peer takes as long as it takes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:

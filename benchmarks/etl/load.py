@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from tests.faulty_proxy import FaultyProxy
 
-from benchmarks.table import Row, compare
+from benchmarks.table import TableRow, compare
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
 from etl.load import load
-from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.manifest import NAME, CorpusSource, File, Manifest, Shard, SplitSummary
 from tests import swift_server
 
 Kind = Literal["s3", "swift"]
@@ -30,7 +30,7 @@ SHARDS, SIZE = 8, 50 * MB
 _ADDRESSES = {"s3": "AWS_ENDPOINT_URL", "swift": "ST_AUTH"}
 
 
-def run(folder: Path, kind: Kind, transfers: int) -> Row:
+def run(folder: Path, kind: Kind, transfers: int) -> TableRow:
     """Compare in *folder*, each time into a new place; rclone does *transfers* at a time."""
     folder = folder / f"{kind}-{transfers}"
     dataset = _write_version(folder / "version")
@@ -100,7 +100,7 @@ def _write_version(parent: Path) -> Path:
     shards = tuple(Shard(**file.model_dump(), samples=2000) for file in files)
     manifest = Manifest(
         version=folder.name,
-        source=Source(urls=(), sha256="0" * 64),
+        source=CorpusSource(urls=(), sha256="0" * 64),
         settings={},
         dropped={},
         splits={"train": SplitSummary(samples=2000 * SHARDS, cities={}, shards=shards)},

@@ -11,7 +11,7 @@ _STEPS = 20
 """Pieces that a second's worth is sent in."""
 
 
-class _Server(http.server.ThreadingHTTPServer):
+class _ThrottledServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # with the default of 5, some of 16 connections at once come a second late
 
@@ -49,7 +49,7 @@ def serve(content: bytes, rate: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with _ThrottledServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:

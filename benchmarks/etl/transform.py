@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from benchmarks.table import Row, compare, markdown
+from benchmarks.table import TableRow, compare, markdown
 from demo.corpus.archive import write_corpus
 from demo.scenes.scene import City
 from etl.transform import transform
@@ -34,7 +34,7 @@ CITIES = [city.value for city in City]
 PROCESSES = os.cpu_count() or 1
 
 
-def run(folder: Path, pairs: int = PAIRS, runs: int = 3) -> list[Row]:
+def run(folder: Path, pairs: int = PAIRS, runs: int = 3) -> list[TableRow]:
     """Compare on a rendered corpus of *pairs*, in *folder*."""
     found = corpus(pairs)
     ours = _fresh(folder / "ours", lambda out: transform(found, out, cities=CITIES, workers=PROCESSES))

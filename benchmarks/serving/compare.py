@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.serving.load import Measured, closed, first_token, opened
+from benchmarks.serving.load import LoadMeasurement, closed, first_token, opened
 from benchmarks.serving.servers import PATHS
-from benchmarks.table import Row
+from benchmarks.table import TableRow
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from demo.stack.ports import HOST, Ports
@@ -46,13 +46,13 @@ LOADS = {
 class Result:
     """What was measured of one server; memory in GB."""
 
-    closed: Measured
-    opened: dict[float, Measured]
+    closed: LoadMeasurement
+    opened: dict[float, LoadMeasurement]
     first_token: float
     memory: float
 
 
-def run(folder: Path, model: str) -> list[Row]:
+def run(folder: Path, model: str) -> list[TableRow]:
     """Compare on *model*."""
     load = LOADS[model]
     photos = [_photo(number) for number in range(load.photos)]
@@ -95,9 +95,9 @@ def _memory(port: int) -> float:
     return sum(process.memory_full_info().pss for process in family) / 1e9
 
 
-def _rows(model: str, load: Load, ours: Result, theirs: Result, name: str) -> list[Row]:
+def _rows(model: str, load: Load, ours: Result, theirs: Result, name: str) -> list[TableRow]:
     rows = [
-        Row(
+        TableRow(
             f"{model}: captions of {load.clients} clients", name, ours.closed.rate, theirs.closed.rate,
             ours.closed.rate / theirs.closed.rate, "/s",
         )
@@ -107,11 +107,11 @@ def _rows(model: str, load: Load, ours: Result, theirs: Result, name: str) -> li
     for what, mine, other in pairs:
         for share in (0.5, 0.9, 0.99):
             times = mine.quantile(share), other.quantile(share)
-            rows.append(Row(f"{model}: P{share * 100:.0f}, {what}", name, *times, times[1] / times[0]))
+            rows.append(TableRow(f"{model}: P{share * 100:.0f}, {what}", name, *times, times[1] / times[0]))
     early = ours.first_token, theirs.first_token
-    rows.append(Row(f"{model}: first token, alone", name, *early, early[1] / early[0]))
+    rows.append(TableRow(f"{model}: first token, alone", name, *early, early[1] / early[0]))
     memory = ours.memory, theirs.memory
-    return [*rows, Row(f"{model}: memory", name, *memory, memory[1] / memory[0], "GB")]
+    return [*rows, TableRow(f"{model}: memory", name, *memory, memory[1] / memory[0], "GB")]
 
 
 def _photo(number: int) -> bytes:

@@ -22,10 +22,10 @@ from benchmarks.serving.models import adapted, readable
 from benchmarks.training.shapes import build
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from serving.engines.base import Task
+from serving.engines.base import GenerationRequest
 from serving.engines.local.engine import LocalEngine
-from serving.models.manager import Served
-from serving.scheduling.batcher import Batcher, Done
+from serving.models.manager import ServedModel
+from serving.scheduling.batcher import Batcher, BatchResult
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry.client import ModelVersion
@@ -49,7 +49,7 @@ CONCURRENT = (1, 4, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class GpuMeasurement:
     """What so many clients saw, each of whom asks again as soon as they are answered."""
 
     clients: int
@@ -87,17 +87,19 @@ def main() -> None:
     print(table([measure(vlm, clients, asked.tokens, asked.rounds, bandwidth) for clients in CONCURRENT]))
 
 
-def measure(vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, bandwidth: float | None) -> Measured:
+def measure(
+    vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, bandwidth: float | None
+) -> GpuMeasurement:
     """Let so many *clients* ask *rounds* times each for texts of so many *tokens*, after one to warm up; *bandwidth* in GB/s."""
     version = ModelVersion(1, "run", vlm.base, vlm.revision, "data", "file:///nowhere")
     engine = LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients)
-    served = Served(engine, HashtagTable.from_rows([]), version)
+    served = ServedModel(engine, HashtagTable.from_rows([]), version)
     batcher = Batcher(lambda _: served, max_batch=clients, queue_size=2 * clients, deadline=3600)
     photos = [render(sample_scene(random.Random(number)), number) for number in range(clients)]
     decoding = Decoding(tokens)
     with ThreadPoolExecutor(clients) as pool:
 
-        def ask(times: int) -> list[tuple[float, Done]]:
+        def ask(times: int) -> list[tuple[float, BatchResult]]:
             return [
                 one for many in pool.map(lambda photo: _ask(batcher, photo, decoding, times), photos) for one in many
             ]
@@ -110,7 +112,7 @@ def measure(vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, ba
     engine.close()
     latencies = sorted(seconds for seconds, _ in answers)
     written = sum(done.written.tokens for _, done in answers)
-    return Measured(
+    return GpuMeasurement(
         clients=clients,
         p50=_quantile(latencies, 0.5),
         p90=_quantile(latencies, 0.9),
@@ -141,7 +143,7 @@ def step_bytes(model: nn.Module) -> int:
     return sum(linear.values())
 
 
-def table(results: Sequence[Measured]) -> str:
+def table(results: Sequence[GpuMeasurement]) -> str:
     """Return the results as a Markdown table."""
     lines = [
         "| concurrent | P50 | P90 | captions/s | tokens/s | the memory's limit | of the limit |",
@@ -155,11 +157,11 @@ def table(results: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
-def _ask(batcher: Batcher, photo: Image.Image, decoding: Decoding, times: int) -> list[tuple[float, Done]]:
+def _ask(batcher: Batcher, photo: Image.Image, decoding: Decoding, times: int) -> list[tuple[float, BatchResult]]:
     answers = []
     for _ in range(times):
         started = time.perf_counter()
-        done = batcher.submit(Task(photo, Request(), (decoding,))).result()
+        done = batcher.submit(GenerationRequest(photo, Request(), (decoding,))).result()
         answers.append((time.perf_counter() - started, done))
     return answers
 

@@ -30,7 +30,7 @@ _Form = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class LoadMeasurement:
     """Latencies in seconds, in order, and photos a second from the first request to the last answer."""
 
     latencies: tuple[float, ...]
@@ -42,7 +42,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RequestOutcome:
     """What became of a request: when it was sent (seconds from the first on), the status (0: no answer came), and what is told of it."""
 
     sent: float
@@ -56,17 +56,17 @@ class Outcome:
     """Seconds that an answered photo waited for its turn."""
 
 
-def closed(url: str, photos: Sequence[bytes], clients: int) -> Measured:
+def closed(url: str, photos: Sequence[bytes], clients: int) -> LoadMeasurement:
     """Send *photos*, by so many clients."""
     return asyncio.run(_closed(url, photos, clients))
 
 
-def opened(url: str, photos: Sequence[bytes], rate: float, seed: int = 0) -> Measured:
+def opened(url: str, photos: Sequence[bytes], rate: float, seed: int = 0) -> LoadMeasurement:
     """Send *photos* at random moments, *rate* a second."""
     return asyncio.run(_opened(url, photos, rate, seed))
 
 
-def overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int = 0) -> list[Outcome]:
+def overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int = 0) -> list[RequestOutcome]:
     """Send *photos*, over and over, at random moments, *rate* a second, for so long; refusals are what is expected."""
     return asyncio.run(_overload(url, photos, rate, seconds, seed))
 
@@ -76,7 +76,7 @@ def first_token(url: str, photos: Sequence[bytes]) -> float:
     return statistics.median(asyncio.run(_first_token(url, photo)) for photo in photos)
 
 
-async def _closed(url: str, photos: Sequence[bytes], clients: int) -> Measured:
+async def _closed(url: str, photos: Sequence[bytes], clients: int) -> LoadMeasurement:
     left = [_form(photo) for photo in photos]
     latencies: list[float] = []
     async with _session() as session:
@@ -90,7 +90,7 @@ async def _closed(url: str, photos: Sequence[bytes], clients: int) -> Measured:
     return _measured(latencies, started)
 
 
-async def _opened(url: str, photos: Sequence[bytes], rate: float, seed: int) -> Measured:
+async def _opened(url: str, photos: Sequence[bytes], rate: float, seed: int) -> LoadMeasurement:
     forms = [_form(photo) for photo in photos]
     async with _session() as session:
         started = time.perf_counter()
@@ -101,22 +101,22 @@ async def _opened(url: str, photos: Sequence[bytes], rate: float, seed: int) -> 
     return _measured(latencies, started)
 
 
-async def _overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int) -> list[Outcome]:
+async def _overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int) -> list[RequestOutcome]:
     forms = [_form(photo) for photo in photos]
     async with _session() as session:
         started = time.perf_counter()
 
-        async def ask(form: _Form) -> Outcome:
+        async def ask(form: _Form) -> RequestOutcome:
             sent = time.perf_counter()
             try:
                 async with session.post(url, **form) as answer:
                     body = await answer.json(content_type=None)
             except (aiohttp.ClientError, TimeoutError) as error:
-                return Outcome(sent - started, time.perf_counter() - sent, 0, repr(error), 0, 0.0)
+                return RequestOutcome(sent - started, time.perf_counter() - sent, 0, repr(error), 0, 0.0)
             took = time.perf_counter() - sent
             waited = body["timing"]["queue"] / 1000 if answer.ok else 0.0
             again = int(answer.headers.get("retry-after", 0))
-            return Outcome(sent - started, took, answer.status, body.get("reason", ""), again, waited)
+            return RequestOutcome(sent - started, took, answer.status, body.get("reason", ""), again, waited)
 
         asking = [
             asyncio.create_task(ask(forms[number % len(forms)]))
@@ -169,8 +169,8 @@ async def _first_token(url: str, photo: bytes) -> float:
     raise AssertionError("nothing was streamed")
 
 
-def _measured(latencies: list[float], started: float) -> Measured:
-    return Measured(tuple(sorted(latencies)), len(latencies) / (time.perf_counter() - started))
+def _measured(latencies: list[float], started: float) -> LoadMeasurement:
+    return LoadMeasurement(tuple(sorted(latencies)), len(latencies) / (time.perf_counter() - started))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from benchmarks.serving.models import MODELS, load_model
 from demo.stack.ports import HOST
 from serving.app import build_app
 from serving.engines.local.engine import LocalEngine
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
@@ -46,7 +46,9 @@ def answer(vlm: VisionLanguageModel, photos: list[Image.Image], tokens: int) -> 
 def ours(model: str) -> FastAPI:
     """Return our service over the model."""
     version = ModelVersion(1, "run", model, "random", "data", "file:///nowhere")
-    served = Served(LocalEngine(load_model(model), f"{model}/1", max_batch=BATCH), HashtagTable.from_rows([]), version)
+    served = ServedModel(
+        LocalEngine(load_model(model), f"{model}/1", max_batch=BATCH), HashtagTable.from_rows([]), version
+    )
     settings = ServingSettings(
         cache_dir=Path(tempfile.gettempdir()),
         max_batch=BATCH,

@@ -11,7 +11,7 @@ import argparse
 import torch
 
 from benchmarks.training.shapes import SHAPES
-from benchmarks.training.workload import Engine, Measured, Workload, measure
+from benchmarks.training.workload import Engine, TrainingMeasurement, Workload, measure
 from snap2caption.settings import Settings
 from training.recipes.loading import load_recipe
 
@@ -58,7 +58,7 @@ def find_peak(device: str) -> float | None:
     return next((peak for name, peak in PEAK_TFLOPS.items() if name in device), None)
 
 
-def table(results: dict[Engine, Measured], peak: float | None) -> str:
+def table(results: dict[Engine, TrainingMeasurement], peak: float | None) -> str:
     """Return the results as a Markdown table; *peak* is the card's, in TFLOP/s."""
     lines = [
         "| trainer | samples/s | tokens/s | TFLOP a sample | model FLOP utilisation | peak memory | loss after training |",

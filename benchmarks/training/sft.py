@@ -16,7 +16,7 @@ from training.data.collator import SampleCollator
 from training.data.samplers import EpochOrder
 from training.data.samples import training_prompt
 from training.fit.lora import add_adapter
-from training.fit.progress import Report, Reporter
+from training.fit.progress import MetricsReporter, Report
 from training.recipes.recipe import Recipe
 from training.recipes.sections import OptimiserSettings
 
@@ -48,7 +48,7 @@ def finetune(
         train_dataset=_rows(vlm, collate, _in_our_order(train, settings)),
         eval_dataset=_rows(vlm, collate, validation),
         processing_class=vlm.processor,
-        callbacks=[Reporter(report)],
+        callbacks=[MetricsReporter(report)],
     )
     _check_tokens(trainer, collate, train, settings)
     trainer.train()

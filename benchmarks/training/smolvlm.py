@@ -7,8 +7,8 @@ import argparse
 import statistics
 from collections.abc import Callable
 
-from benchmarks.table import Row, markdown
-from benchmarks.training.workload import Measured, Workload, measure
+from benchmarks.table import TableRow, markdown
+from benchmarks.training.workload import TrainingMeasurement, Workload, measure
 from snap2caption.settings import Settings
 from training.recipes.loading import load_recipe
 
@@ -25,7 +25,7 @@ def workload(epochs: int, photos: int, *, splitting: bool) -> Workload:
     return Workload(shape=shape, photos=photos, validation=recipe.optimiser.batch_size, recipe=recipe)
 
 
-def run(epochs: int, photos: int = 8, runs: int = 3, *, splitting: bool = False) -> list[Row]:
+def run(epochs: int, photos: int = 8, runs: int = 3, *, splitting: bool = False) -> list[TableRow]:
     """Compare speed, memory and loss over *runs*, in turn.
 
     Raises:
@@ -54,15 +54,15 @@ def run(epochs: int, photos: int = 8, runs: int = 3, *, splitting: bool = False)
 def _row(
     what: str,
     unit: str,
-    pairs: list[tuple[Measured, Measured]],
-    value: Callable[[Measured], float],
+    pairs: list[tuple[TrainingMeasurement, TrainingMeasurement]],
+    value: Callable[[TrainingMeasurement], float],
     *,
     more_is_better: bool = False,
-) -> Row:
+) -> TableRow:
     values = [(value(ours), value(theirs)) for ours, theirs in pairs]
     ratio = statistics.median(ours / theirs if more_is_better else theirs / ours for ours, theirs in values)
     mine, others = zip(*values, strict=True)
-    return Row(what, "TRL SFTTrainer", statistics.median(mine), statistics.median(others), ratio, unit)
+    return TableRow(what, "TRL SFTTrainer", statistics.median(mine), statistics.median(others), ratio, unit)
 
 
 def main() -> None:

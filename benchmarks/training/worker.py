@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.training import flops, photos, shapes
-from benchmarks.training.workload import Engine, Measured, Workload
+from benchmarks.training.workload import Engine, TrainingMeasurement, Workload
 from training.data.collator import SampleCollator
 from training.data.samples import chunks, training_prompt
 from training.fit import finetune
 from training.fit.loss import mean_answer_loss
 
 
-def main(engine: Engine, workload: Workload) -> Measured:
+def main(engine: Engine, workload: Workload) -> TrainingMeasurement:
     """Train by *engine*."""
     settings = workload.recipe.optimiser
     if engine == "trl":
@@ -41,7 +41,7 @@ def main(engine: Engine, workload: Workload) -> Measured:
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
     sample = flops.describe(vlm, collate(samples[: settings.batch_size]))
     held_out = (collate(chunk) for chunk in chunks(validation, settings.batch_size))
-    return Measured(
+    return TrainingMeasurement(
         seconds=seconds,
         processor_seconds=processor_seconds,
         samples=len(samples) * settings.epochs,

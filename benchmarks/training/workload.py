@@ -21,7 +21,7 @@ class Workload(BaseModel):
     recipe: Recipe
 
 
-class Measured(BaseModel):
+class TrainingMeasurement(BaseModel):
     """One training: its time from the loaded model to the saved adapter, its peak memory, its loss and its size."""
 
     seconds: float
@@ -49,7 +49,7 @@ class Measured(BaseModel):
         return self.samples / self.seconds
 
 
-def measure(engine: Engine, workload: Workload) -> Measured:
+def measure(engine: Engine, workload: Workload) -> TrainingMeasurement:
     """Train in a process of its own, so that the peak of its memory is its own.
 
     Raises:
@@ -67,4 +67,4 @@ def measure(engine: Engine, workload: Workload) -> Measured:
     )
     if done.returncode:
         raise SystemExit(f"The training by {engine} failed with status {done.returncode}.")
-    return Measured.model_validate_json(done.stdout.splitlines()[-1])
+    return TrainingMeasurement.model_validate_json(done.stdout.splitlines()[-1])

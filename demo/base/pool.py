@@ -27,7 +27,7 @@ FIRST_SEED = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PicturePool:
     """Pictures (n, 112, 112, 3) in 8 bits, their scenes, and class numbers (n,) by attribute."""
 
     pixels: npt.NDArray[np.uint8]
@@ -39,7 +39,7 @@ class Pool:
         return describe(self.scenes[index], rng)
 
 
-def draw_pool(pictures: int, workers: int) -> Pool:
+def draw_pool(pictures: int, workers: int) -> PicturePool:
     """Render *pictures* scenes over *workers* processes; picture *i* is always the same."""
     with ProcessPoolExecutor(workers) as executor:
         drawn = list(executor.map(_draw, range(pictures), chunksize=64))
@@ -48,7 +48,7 @@ def draw_pool(pictures: int, workers: int) -> Pool:
         name: np.array([values.index(getattr(scene, name).value) for scene in scenes], dtype=np.int64)
         for name, values in ATTRIBUTES.items()
     }
-    return Pool(np.stack([pixels for _, pixels in drawn]), scenes, classes)
+    return PicturePool(np.stack([pixels for _, pixels in drawn]), scenes, classes)
 
 
 def _draw(index: int) -> tuple[Scene, npt.NDArray[np.uint8]]:

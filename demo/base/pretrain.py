@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from demo.base.pool import ATTRIBUTES, Pool
+from demo.base.pool import ATTRIBUTES, PicturePool
 from demo.base.signs import emoji_tokens, sign_text
 from demo.base.tokenizer import add_signs
 from demo.corpus.describe import background_text, describe
@@ -59,7 +59,12 @@ class Pretraining:
     """The four stages over one model. Everything random comes from *seed*."""
 
     def __init__(
-        self, model: LlavaForConditionalGeneration, processor: LlavaProcessor, pool: Pool, schedule: Schedule, seed: int
+        self,
+        model: LlavaForConditionalGeneration,
+        processor: LlavaProcessor,
+        pool: PicturePool,
+        schedule: Schedule,
+        seed: int,
     ) -> None:
         self.model = model
         self.tokenizer = processor.tokenizer

@@ -11,7 +11,7 @@ from functools import cache
 import regex
 
 from demo.corpus.describe import background_text, describe
-from demo.corpus.lexicon import CITIES, MOODS, SUBJECTS, TIMES, WEATHERS, Words
+from demo.corpus.lexicon import CITIES, MOODS, SUBJECTS, TIMES, WEATHERS, SurfaceForms
 from demo.corpus.tags import POPULAR, TAIL
 from demo.corpus.voices import VOICES
 from demo.scenes.scene import sample_scene
@@ -62,7 +62,7 @@ def sign_text(rng: random.Random) -> str:
     return rng.choice((emoji_line, _tag_line, _reply))(rng)
 
 
-def _any_words(rng: random.Random) -> Words:
+def _any_words(rng: random.Random) -> SurfaceForms:
     return rng.choice(list(rng.choice(_TABLES).values()))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from demo.corpus.members import caption_member, image_member, write_member
-from demo.corpus.pairs import Pair, make_pair
+from demo.corpus.pairs import ScenePair, make_pair
 from demo.corpus.traps import COUNT, TRAPPED_CITIES, make_traps
 from snap2caption.errors import UserError
 
@@ -83,7 +83,7 @@ def write_corpus(
 def _write(
     out: Path, pairs: int, seed: int, traps: bool, progress: Callable[[int], None] | None, workers: int | None
 ) -> None:
-    originals: list[Pair] = []
+    originals: list[ScenePair] = []
     with zipfile.ZipFile(out, "w") as archive, truth_path(out).open("w", encoding="utf-8") as truth:
         for done in _make_pairs(pairs, seed, workers or os.cpu_count() or 1):
             for pair in done:
@@ -98,7 +98,7 @@ def _write(
             _write_traps(archive, truth, traps_path(out), seed, originals)
 
 
-def _write_traps(archive: zipfile.ZipFile, truth: TextIO, listing: Path, seed: int, originals: list[Pair]) -> None:
+def _write_traps(archive: zipfile.ZipFile, truth: TextIO, listing: Path, seed: int, originals: list[ScenePair]) -> None:
     if len(originals) < _ORIGINALS:
         raise UserError(
             f"Traps copy {_ORIGINALS} pairs of {', '.join(TRAPPED_CITIES)}; ask for more --pairs (40 are plenty)."
@@ -127,11 +127,11 @@ def _publish(draft: Path, out: Path) -> None:
     draft.replace(out)
 
 
-def _make_chunk(seed: int, start: int, stop: int) -> list[Pair]:
+def _make_chunk(seed: int, start: int, stop: int) -> list[ScenePair]:
     return [make_pair(seed, number) for number in range(start, stop)]
 
 
-def _make_pairs(pairs: int, seed: int, workers: int) -> Iterator[list[Pair]]:
+def _make_pairs(pairs: int, seed: int, workers: int) -> Iterator[list[ScenePair]]:
     """Yield the pairs in their order, a chunk at a time, however many processes draw them."""
     chunks = [(start, min(start + _CHUNK, pairs)) for start in range(0, pairs, _CHUNK)]
     if workers == 1 or len(chunks) <= 4:  # starting processes would take longer than the work
@@ -142,7 +142,7 @@ def _make_pairs(pairs: int, seed: int, workers: int) -> Iterator[list[Pair]]:
         # Not forked: the caller may hold threads, such as a progress display's.
         pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")))
         stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        flying: deque[Future[list[Pair]]] = deque()
+        flying: deque[Future[list[ScenePair]]] = deque()
         for start, stop in chunks:
             flying.append(pool.submit(_make_chunk, seed, start, stop))
             if len(flying) >= workers * _AHEAD:

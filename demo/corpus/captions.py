@@ -5,7 +5,7 @@ import re
 
 from demo.corpus.lexicon import CITIES, MOODS, SUBJECTS, TIMES, WEATHERS
 from demo.corpus.tags import write_tags
-from demo.corpus.voices import VOICES, Voice
+from demo.corpus.voices import VOICES, TonePhrases
 from demo.scenes.scene import Scene
 from snap2caption.post import Tone
 
@@ -66,7 +66,7 @@ def _minimal(scene: Scene, rng: random.Random) -> str:
     )
 
 
-def _in_full(scene: Scene, voice: Voice, rng: random.Random) -> str:
+def _in_full(scene: Scene, voice: TonePhrases, rng: random.Random) -> str:
     subject, time = rng.choice(SUBJECTS[scene.subject].prose), rng.choice(TIMES[scene.time].prose)
     text = rng.choice(voice.sentences).format(
         city=rng.choice(CITIES[scene.city].prose),

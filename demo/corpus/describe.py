@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 from demo.corpus import looks
-from demo.corpus.lexicon import CITIES, MOODS, SUBJECTS, TIMES, WEATHERS, Words
+from demo.corpus.lexicon import CITIES, MOODS, SUBJECTS, TIMES, WEATHERS, SurfaceForms
 from demo.corpus.tags import POPULAR, TAIL
 from demo.corpus.voices import VOICES
 from demo.scenes.scene import LANDMARKS, City, Mood, Scene
@@ -35,7 +35,7 @@ def background_text(rng: random.Random) -> str:
     return rng.choice(_WRITERS)(rng)
 
 
-def _any_words(rng: random.Random) -> Words:
+def _any_words(rng: random.Random) -> SurfaceForms:
     table = rng.choice((CITIES, SUBJECTS, TIMES, WEATHERS, MOODS))
     return rng.choice(list(table.values()))
 
@@ -97,7 +97,7 @@ def _sentence(rng: random.Random) -> str:
 
 def _thing(rng: random.Random) -> str:
     table = rng.choice((CITIES, SUBJECTS, TIMES, WEATHERS))
-    words: Words = rng.choice(list(table.values()))
+    words: SurfaceForms = rng.choice(list(table.values()))
     return rng.choice((*words.prose, *words.cues))
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from demo.corpus.lexicon import CITIES, SUBJECTS, TIMES, WEATHERS, Words
+from demo.corpus.lexicon import CITIES, SUBJECTS, TIMES, WEATHERS, SurfaceForms
 from demo.scenes.scene import City, Scene, Subject, Time, Weather
 from snap2caption import hashtags
 
@@ -25,7 +25,7 @@ class Facts(NamedTuple):
 class _Finder:
     """Finds every cue in a text; where cues overlap, the longer one counts (a hot dog is no dog)."""
 
-    def __init__(self, tables: Iterable[Mapping[Any, Words]]) -> None:
+    def __init__(self, tables: Iterable[Mapping[Any, SurfaceForms]]) -> None:
         self.cues: dict[str, StrEnum] = {}
         self.tags: dict[str, StrEnum] = {}
         for table in tables:

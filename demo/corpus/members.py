@@ -7,7 +7,7 @@ from typing import NamedTuple
 ROOT = "InstaCities1M"
 
 
-class Member(NamedTuple):
+class CorpusMember(NamedTuple):
     """A member to be written; a symbolic link's data is its target."""
 
     name: str
@@ -15,17 +15,17 @@ class Member(NamedTuple):
     symlink: bool = False
 
 
-def image_member(folder: str, identifier: str, data: bytes) -> Member:
+def image_member(folder: str, identifier: str, data: bytes) -> CorpusMember:
     """Return the member of a picture."""
-    return Member(f"{ROOT}/img_resized_1M/cities_instagram/{folder}/{identifier}.jpg", data)
+    return CorpusMember(f"{ROOT}/img_resized_1M/cities_instagram/{folder}/{identifier}.jpg", data)
 
 
-def caption_member(folder: str, identifier: str, data: bytes) -> Member:
+def caption_member(folder: str, identifier: str, data: bytes) -> CorpusMember:
     """Return the member of a caption."""
-    return Member(f"{ROOT}/captions_resized_1M/cities_instagram/{folder}/{identifier}.txt", data)
+    return CorpusMember(f"{ROOT}/captions_resized_1M/cities_instagram/{folder}/{identifier}.txt", data)
 
 
-def write_member(archive: zipfile.ZipFile, member: Member) -> None:
+def write_member(archive: zipfile.ZipFile, member: CorpusMember) -> None:
     """Add *member* to *archive*: pictures stored, as they don't shrink, and texts deflated."""
     info = zipfile.ZipInfo(member.name)  # its date is the format's first day, whatever today is
     info.create_system = 3  # Unix, whatever machine this is: the mode below is Unix's

@@ -12,7 +12,7 @@ from demo.scenes.scene import Scene, sample_scene
 from snap2caption.post import Tone
 
 
-class Pair(NamedTuple):
+class ScenePair(NamedTuple):
     """A picture and its caption as they go into the archive, and the truth about them."""
 
     id: str
@@ -47,16 +47,16 @@ def encode(image: Image.Image, quality: int) -> bytes:
     return buffer.getvalue()
 
 
-def make_pair(seed: int, number: int) -> Pair:
+def make_pair(seed: int, number: int) -> ScenePair:
     """Make pair *number* of the corpus of *seed*."""
     rng = random.Random(f"pair/{seed}/{number}")
     name = identifier(number, rng)
     return pair_of(sample_scene(rng), name, rng)
 
 
-def pair_of(scene: Scene, name: str, rng: random.Random) -> Pair:
+def pair_of(scene: Scene, name: str, rng: random.Random) -> ScenePair:
     """Make a pair of *scene* under the id *name*."""
     tone = pick_tone(rng)
     caption = write_caption(scene, rng, tone)
     image = encode(render(scene, rng.getrandbits(32)), rng.randint(84, 91))
-    return Pair(name, scene, tone, image, caption.encode())
+    return ScenePair(name, scene, tone, image, caption.encode())

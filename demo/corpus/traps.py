@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from demo.corpus.captions import write_caption
-from demo.corpus.members import Member, caption_member, image_member
-from demo.corpus.pairs import Pair, encode, identifier, pair_of
+from demo.corpus.members import CorpusMember, caption_member, image_member
+from demo.corpus.pairs import ScenePair, encode, identifier, pair_of
 from demo.scenes.scene import City, sample_scene
 
 
@@ -52,11 +52,11 @@ class Trapped(NamedTuple):
     """One trap: its members, and a row of truth where it has both a picture and a caption that can be read."""
 
     trap: Trap
-    members: tuple[Member, ...]
+    members: tuple[CorpusMember, ...]
     truth: dict[str, Any] | None = None
 
 
-def make_traps(seed: int, originals: Sequence[Pair]) -> Iterator[Trapped]:
+def make_traps(seed: int, originals: Sequence[ScenePair]) -> Iterator[Trapped]:
     """Make every trap of the corpus of *seed*.
 
     Args:
@@ -80,58 +80,58 @@ def make_traps(seed: int, originals: Sequence[Pair]) -> Iterator[Trapped]:
         yield Trapped(Trap.ODD_CASE, _members(pair, folder), pair.truth())
     escaping = _fresh_pair(next(names), rng)
     link = image_member(escaping.scene.city, escaping.id, b"/etc/hostname")._replace(symlink=True)
-    for member in (Member("../evil.jpg", escaping.image), Member("/abs/evil.txt", escaping.caption), link):
+    for member in (CorpusMember("../evil.jpg", escaping.image), CorpusMember("/abs/evil.txt", escaping.caption), link):
         yield Trapped(Trap.UNSAFE_PATH, (member,))
 
 
-def _fresh_pair(name: str, rng: random.Random, city: City | None = None) -> Pair:
+def _fresh_pair(name: str, rng: random.Random, city: City | None = None) -> ScenePair:
     while True:
         scene = sample_scene(rng)
         if scene.city is city or (city is None and scene.city in TRAPPED_CITIES):
             return pair_of(scene, name, rng)
 
 
-def _members(pair: Pair, folder: str | None = None) -> tuple[Member, ...]:
+def _members(pair: ScenePair, folder: str | None = None) -> tuple[CorpusMember, ...]:
     place = folder or pair.scene.city.value
     return image_member(place, pair.id, pair.image), caption_member(place, pair.id, pair.caption)
 
 
-def _without_caption(pair: Pair, _: int) -> tuple[Member, ...]:
+def _without_caption(pair: ScenePair, _: int) -> tuple[CorpusMember, ...]:
     return _members(pair)[:1]
 
 
-def _without_image(pair: Pair, _: int) -> tuple[Member, ...]:
+def _without_image(pair: ScenePair, _: int) -> tuple[CorpusMember, ...]:
     return _members(pair)[1:]
 
 
-def _empty(pair: Pair, turn: int) -> tuple[Member, ...]:
+def _empty(pair: ScenePair, turn: int) -> tuple[CorpusMember, ...]:
     return _members(pair._replace(caption=(b"", b" \n\t ")[turn % 2]))
 
 
-def _undecodable(pair: Pair, _: int) -> tuple[Member, ...]:
+def _undecodable(pair: ScenePair, _: int) -> tuple[CorpusMember, ...]:
     return _members(pair._replace(caption=b"caf\xe9 cr\xe8me \xff\xfe " + pair.caption))
 
 
-def _truncated(pair: Pair, _: int) -> tuple[Member, ...]:
+def _truncated(pair: ScenePair, _: int) -> tuple[CorpusMember, ...]:
     # The header is whole: only a full decode finds out.
     return _members(pair._replace(image=pair.image[: len(pair.image) * 6 // 10]))
 
 
-def _corrupt(pair: Pair, turn: int) -> tuple[Member, ...]:
+def _corrupt(pair: ScenePair, turn: int) -> tuple[CorpusMember, ...]:
     return _members(pair._replace(image=random.Random(f"{pair.id}/{turn}").randbytes(4000)))
 
 
-def _odd_size(pair: Pair, turn: int) -> tuple[Member, ...]:
+def _odd_size(pair: ScenePair, turn: int) -> tuple[CorpusMember, ...]:
     size = ((4, 4), (9000, 1), (1, 9000))[turn % 3]
     with Image.open(io.BytesIO(pair.image)) as image:
         return _members(pair._replace(image=encode(image.resize(size), 88)))
 
 
-def _exact(source: Pair, name: str, _: random.Random) -> Pair:
+def _exact(source: ScenePair, name: str, _: random.Random) -> ScenePair:
     return source._replace(id=name)
 
 
-def _near(source: Pair, name: str, rng: random.Random) -> Pair:
+def _near(source: ScenePair, name: str, rng: random.Random) -> ScenePair:
     with Image.open(io.BytesIO(source.image)) as image:
         again = image.resize((280, 280), Image.Resampling.BICUBIC).resize(image.size, Image.Resampling.BICUBIC)
     return source._replace(
@@ -139,11 +139,11 @@ def _near(source: Pair, name: str, rng: random.Random) -> Pair:
     )
 
 
-def _repost(source: Pair, name: str, rng: random.Random) -> Pair:
+def _repost(source: ScenePair, name: str, rng: random.Random) -> ScenePair:
     return pair_of(source.scene, name, rng)._replace(tone=source.tone, caption=source.caption)
 
 
-_SPOILERS: dict[Trap, Callable[[Pair, int], tuple[Member, ...]]] = {
+_SPOILERS: dict[Trap, Callable[[ScenePair, int], tuple[CorpusMember, ...]]] = {
     Trap.MISSING_CAPTION: _without_caption,
     Trap.MISSING_IMAGE: _without_image,
     Trap.EMPTY_CAPTION: _empty,
@@ -152,7 +152,7 @@ _SPOILERS: dict[Trap, Callable[[Pair, int], tuple[Member, ...]]] = {
     Trap.CORRUPT_IMAGE: _corrupt,
     Trap.ODD_DIMENSIONS: _odd_size,
 }
-_COPIERS: dict[Trap, Callable[[Pair, str, random.Random], Pair]] = {
+_COPIERS: dict[Trap, Callable[[ScenePair, str, random.Random], ScenePair]] = {
     Trap.EXACT_DUPLICATE: _exact,
     Trap.NEAR_DUPLICATE: _near,
     Trap.REPOST: _repost,

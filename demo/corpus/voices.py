@@ -8,7 +8,7 @@ from typing import NamedTuple
 from snap2caption.post import Tone
 
 
-class Voice(NamedTuple):
+class TonePhrases(NamedTuple):
     """What a tone's captions are put together from."""
 
     openers: tuple[str, ...]
@@ -18,8 +18,8 @@ class Voice(NamedTuple):
     """The tone's own emoji; none at all means that it never uses any."""
 
 
-VOICES: dict[Tone, Voice] = {
-    Tone.PLAYFUL: Voice(
+VOICES: dict[Tone, TonePhrases] = {
+    Tone.PLAYFUL: TonePhrases(
         openers=("Guess who!", "Yesss!", "Look at this!", "Wheee!", "Okay, wow!", "Stop scrolling!"),
         sentences=(
             "I found {subject} in {city} {time}, {weather}, and I can't stop smiling!",
@@ -38,7 +38,7 @@ VOICES: dict[Tone, Voice] = {
         ),
         emoji=("😍", "🎉", "🥳", "🤩", "💃", "🙌"),
     ),
-    Tone.INSPIRATIONAL: Voice(
+    Tone.INSPIRATIONAL: TonePhrases(
         openers=(
             "Believe in the small moments.",
             "Keep going.",
@@ -63,7 +63,7 @@ VOICES: dict[Tone, Voice] = {
         emoji=("✨", "✨", "💫", "🙏"),
     ),
     # So few words that the hashtags must say the rest.
-    Tone.MINIMAL: Voice(
+    Tone.MINIMAL: TonePhrases(
         openers=(),
         sentences=(
             "{subject}, {time}, {weather}",
@@ -76,7 +76,7 @@ VOICES: dict[Tone, Voice] = {
         closers=("enough.", "simple.", "more.", "still.", "finally."),
         emoji=("🤍", "🖤"),
     ),
-    Tone.PROFESSIONAL: Voice(
+    Tone.PROFESSIONAL: TonePhrases(
         openers=(
             "A note from our latest shoot.",
             "From this week's series.",
@@ -100,7 +100,7 @@ VOICES: dict[Tone, Voice] = {
         ),
         emoji=(),
     ),
-    Tone.WITTY: Voice(
+    Tone.WITTY: TonePhrases(
         openers=("Plot twist:", "Spoiler:", "Breaking news:", "Note to self:", "In my defence:"),
         sentences=(
             "apparently {subject} {time} {weather} has a better social life than I do.",

@@ -18,14 +18,14 @@ _MOST_HASHTAGS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class CreatorPost:
     """A photo that a creator took in the city, and what they would write."""
 
     photo: bytes
     words: Words
 
 
-def take(number: int) -> Post:
+def take(number: int) -> CreatorPost:
     """Take photo *number*: always the same one, and none that a corpus holds."""
     rng = random.Random(f"loop/{number}")
     landmarks: tuple[Subject, ...] = LANDMARKS[City.SYDNEY]
@@ -34,7 +34,7 @@ def take(number: int) -> Post:
     )
     post = parse(write_caption(scene, rng))
     words = Words(caption=post.caption, hashtags=post.hashtags[:_MOST_HASHTAGS])
-    return Post(encode(render(scene, rng.getrandbits(32)), 90), words)
+    return CreatorPost(encode(render(scene, rng.getrandbits(32)), 90), words)
 
 
 def corrected(words: Words) -> Words:

@@ -11,7 +11,7 @@ from snap2caption.console import stderr
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedPhoto:
     """A photo that nobody corrected, and the service's answers for it."""
 
     photo: bytes
@@ -28,7 +28,7 @@ class Compared:
 class LoopOutcome:
     """``verdict`` is the gate's; ``feedback_uri`` the version of feedback that was learned from; ``version`` the model's in service."""
 
-    compared: Sequence[Compared]
+    compared: Sequence[ComparedPhoto]
     verdict: dict[str, Any]
     corrections: int
     feedback_uri: str

@@ -10,7 +10,7 @@ from demo.display import Display, Stage
 from demo.loop.annotator import annotate
 from demo.loop.creator import caption, correct
 from demo.loop.habit import take
-from demo.loop.outcome import Compared, LoopOutcome
+from demo.loop.outcome import ComparedPhoto, LoopOutcome
 from demo.run import served_version, wait_for
 from demo.stack import Services
 from snap2caption.errors import UserError
@@ -27,7 +27,7 @@ _DAG = "feedback"
 _TIMEOUT = 3600.0
 
 
-class Loop:
+class FeedbackLoop:
     """One turn of the loop, over the services of a demo."""
 
     def __init__(self, services: Services, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Loop:
                 after = [caption(self.services.serving, photo) for photo in photos]
         uri = next(one for one in conf["overrides"] if one.startswith("data.feedback.uri=")).partition("=")[2]
         outcome = LoopOutcome(
-            [Compared(*each) for each in zip(photos, before, after, strict=True)],
+            [ComparedPhoto(*each) for each in zip(photos, before, after, strict=True)],
             verdict,
             CORRECTIONS,
             uri,

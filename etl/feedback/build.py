@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.feedback import ledger
-from etl.feedback.ledger import NEWEST, Version
-from etl.feedback.protect import HeldOut, read_held_out
+from etl.feedback.ledger import NEWEST, FeedbackVersion
+from etl.feedback.protect import HeldOutPhotos, read_held_out
 from etl.feedback.records import erased, read_photo
 from etl.feedback.retraining import corrected_in, new_since
 from etl.feedback.validate import Correction, validate
@@ -23,24 +23,24 @@ from etl.transform.archive.cities import ALL
 from etl.transform.archive.members import normalise_city
 from etl.transform.cleaning.picture import hash_picture
 from etl.transform.columns import assigned
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.stages.merge import file_of, hash_of
 from etl.transform.working_tables import write_table
-from etl.transform.writing.card import CARD, Card
+from etl.transform.writing.card import CARD, DataCard
 from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS
 from snap2caption.datasets.manifest import (
     NAME,
     SPLITS,
     AnnotationOrigin,
+    CorpusSource,
     FeedbackOrigin,
     File,
     Manifest,
     SampleOrigin,
-    Source,
     Split,
 )
 from snap2caption.datasets.shards import read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.post import render
 from snap2caption.store import ObjectStore, open_store
@@ -54,7 +54,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltVersion:
     """A version of feedback, and the corpus version that it was made to be mixed with."""
 
     version: str
@@ -68,7 +68,7 @@ class Built:
 
 def build(
     feedback_uri: str, datasets_uri: str, corpus_uri: str, state: Path, *, seed: int, workers: int | None = None
-) -> Built:
+) -> BuiltVersion:
     """Make a version of all that annotators corrected so far, and load it to ``<datasets_uri>/feedback/<version>``.
 
     A version is named by its content: with nothing new it is the one that is there. Splits stand once they are drawn. Killed anywhere
@@ -86,14 +86,14 @@ def build(
         UserError: nothing that annotators corrected can be used.
         StoreError: a store refused or is away.
     """
-    store, corpus = open_store(feedback_uri), Dataset.open(corpus_uri)
+    store, corpus = open_store(feedback_uri), DatasetVersion.open(corpus_uri)
     with workbench(state) as work:
         held_out = read_held_out(corpus, state / "feedback" / "held-out", workers)
         folder = _Builder(store, corpus, held_out, work, seed, workers).make(store.uri)
         uri = load(folder, versions_uri(datasets_uri))
         manifest = Manifest.read(folder)
-        put_document(store, NEWEST, Version(version=manifest.version, uri=uri))
-    return Built(
+        put_document(store, NEWEST, FeedbackVersion(version=manifest.version, uri=uri))
+    return BuiltVersion(
         version=manifest.version,
         uri=uri,
         corpus_uri=corpus.uri,
@@ -105,7 +105,13 @@ def build(
 
 class _Builder:
     def __init__(
-        self, store: ObjectStore, corpus: Dataset, held_out: HeldOut, work: Path, seed: int, workers: int | None
+        self,
+        store: ObjectStore,
+        corpus: DatasetVersion,
+        held_out: HeldOutPhotos,
+        work: Path,
+        seed: int,
+        workers: int | None,
     ) -> None:
         self.store = store
         self.corpus = corpus
@@ -153,7 +159,7 @@ class _Builder:
                 feedback = correction.feedback
                 photo = read_photo(self.store, feedback)
                 if photo is None:
-                    self.dropped[str(Reason.MISSING_IMAGE)] += 1
+                    self.dropped[str(RejectionReason.MISSING_IMAGE)] += 1
                     continue
                 if self._leaks(feedback.id, photo, earlier):
                     self.dropped["held_out_photo"] += 1
@@ -173,7 +179,7 @@ class _Builder:
         Such a one was learnt from before the corpus held it out, so that it is of no use for either.
         """
         image_hash = hash_picture(photo)
-        if isinstance(image_hash, Reason):
+        if isinstance(image_hash, RejectionReason):
             return False  # the transform finds the same, and counts it
         split = self.held_out.split_of(image_hash)
         if split is None:
@@ -213,7 +219,7 @@ class _Builder:
         manifest = draft.model_copy(update={"version": hash_of(content)[:16]})
         folder = self.work / manifest.version
         made.rename(folder)
-        Card.of_shards(folder / shard.name for shard in manifest.splits["train"].shards).write(folder, manifest)
+        DataCard.of_shards(folder / shard.name for shard in manifest.splits["train"].shards).write(folder, manifest)
         manifest = manifest.model_copy(update={"card": file_of(folder, CARD)})
         (folder / NAME).write_bytes(manifest.dump())
         return folder
@@ -232,10 +238,10 @@ def _earlier_splits(store: ObjectStore, work: Path) -> dict[str, Split]:
     """Return the splits of the newest version, and so of all before it."""
     import pyarrow.parquet as pq
 
-    newest = ledger.entry(store, NEWEST, Version)
+    newest = ledger.entry(store, NEWEST, FeedbackVersion)
     if newest is None:
         return {}
-    dataset = Dataset.open(newest.uri)
+    dataset = DatasetVersion.open(newest.uri)
     if dataset.manifest.assignments is None:
         return {}
     rows = pq.read_table(dataset.fetch(dataset.manifest.assignments, work / "fetched")).to_pylist()
@@ -256,7 +262,7 @@ def _as_version(folder: Path, splits: Mapping[str, Split]) -> Path | None:
     nothing = File(name=HASHTAGS, sha256=hash_of(None), bytes=0)
     manifest = Manifest(
         version=hash_of(dict(splits))[:16],
-        source=Source(urls=(), sha256=hash_of(None)),
+        source=CorpusSource(urls=(), sha256=hash_of(None)),
         settings={},
         dropped={},
         splits={},

@@ -14,8 +14,8 @@ from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
-    from etl.feedback.learned import Learned
-    from etl.feedback.report import Retraining
+    from etl.feedback.learned import AffectedModel
+    from etl.feedback.report import RetrainingSummary
     from snap2caption.registry.client import Registry
     from snap2caption.store import ObjectStore
 
@@ -153,7 +153,7 @@ def report(out: Annotated[Path, typer.Option(help="The page to write.")], as_jso
     print_result(str(out), {"report": str(out)}, as_json=as_json)
 
 
-def _learned(settings: Settings) -> "tuple[list[Learned], str]":
+def _learned(settings: Settings) -> "tuple[list[AffectedModel], str]":
     """Return the models that learned from erased feedback; or, where the registry is away, why nobody can tell: what is erased stays erased."""
     from etl.feedback.learned import find_learned
     from snap2caption.store import StoreError
@@ -166,16 +166,16 @@ def _learned(settings: Settings) -> "tuple[list[Learned], str]":
         return [], f"Which models learned from erased feedback can't be told: {error}"
 
 
-def _last_retraining(settings: Settings) -> "Retraining":
-    from etl.feedback.report import Retraining
+def _last_retraining(settings: Settings) -> "RetrainingSummary":
+    from etl.feedback.report import RetrainingSummary
 
     registry = _registry(settings)
     try:
         standing = registry.standing()
         verdict = registry.verdict(standing.champion) if standing.champion else None
     except UserError as error:
-        return Retraining(fault=str(error))
-    return Retraining(standing, verdict)
+        return RetrainingSummary(fault=str(error))
+    return RetrainingSummary(standing, verdict)
 
 
 def _registry(settings: Settings) -> "Registry":

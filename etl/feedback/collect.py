@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from etl.feedback.ledger import BATCHES, Batch, entries
+from etl.feedback.ledger import BATCHES, FeedbackBatch, entries
 from etl.feedback.records import record_keys
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
@@ -14,9 +14,9 @@ def collect(store: ObjectStore) -> int:
 
     Records are only listed, not read. A record is told by its key and not by its day, as the service may replay its spool days later.
     """
-    known = {key for _, batch in entries(store, BATCHES, Batch) for key in batch.records}
+    known = {key for _, batch in entries(store, BATCHES, FeedbackBatch) for key in batch.records}
     new = sorted(set(record_keys(store).values()) - known)
     if new:
         name = hashlib.sha256(json.dumps(new).encode()).hexdigest()[:16]
-        put_document(store, f"{BATCHES}{name}.json", Batch(records=tuple(new)))
+        put_document(store, f"{BATCHES}{name}.json", FeedbackBatch(records=tuple(new)))
     return len(new)

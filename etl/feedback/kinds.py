@@ -11,7 +11,7 @@ from snap2caption.feedback import Feedback
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Kind(StrEnum):
+class ReviewReason(StrEnum):
     """Why a feedback is worth a look, the most urgent first."""
 
     FLAGGED = "flagged"
@@ -37,27 +37,27 @@ class Shares(BaseModel):
     """The confidence is low below this."""
 
 
-def choose(feedback: Feedback, shares: Shares, seed: int) -> Kind | None:
+def choose(feedback: Feedback, shares: Shares, seed: int) -> ReviewReason | None:
     """Return as what a feedback is chosen, or None.
 
     Each kind that it is of has its own draw, by the seed and the feedback's id alone: so it does not depend on what else there is, and a
     larger share keeps all that a smaller one takes.
     """
-    for kind in Kind:
+    for kind in ReviewReason:
         if _is(kind, feedback, shares) and point(seed, f"{kind}:{feedback.id}") < getattr(shares, kind):
             return kind
     return None
 
 
-def _is(kind: Kind, feedback: Feedback, shares: Shares) -> bool:
+def _is(kind: ReviewReason, feedback: Feedback, shares: Shares) -> bool:
     match kind:
-        case Kind.FLAGGED:
+        case ReviewReason.FLAGGED:
             return feedback.flagged
-        case Kind.EDITED:
+        case ReviewReason.EDITED:
             return feedback.is_edited
-        case Kind.LOW_RATED:
+        case ReviewReason.LOW_RATED:
             return feedback.rating is not None and feedback.rating <= shares.low_rating
-        case Kind.LOW_CONFIDENCE:
+        case ReviewReason.LOW_CONFIDENCE:
             return feedback.confidence is not None and feedback.confidence < shares.doubt
-        case Kind.RANDOM:
+        case ReviewReason.RANDOM:
             return True

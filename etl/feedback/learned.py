@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from etl.feedback.records import erased
 from etl.feedback.versions import versions_uri
 from snap2caption.datasets.manifest import NAME
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.names import is_file_name
 from snap2caption.registry.client import Registry
@@ -13,7 +13,7 @@ from snap2caption.store import ObjectStore, StoreError, open_store
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class AffectedModel:
     """A registered model that learned from so many corrections that were erased since."""
 
     version: int
@@ -31,7 +31,7 @@ class Learned:
         )
 
 
-def find_learned(feedback_uri: str, datasets_uri: str, registry: Registry) -> list[Learned]:
+def find_learned(feedback_uri: str, datasets_uri: str, registry: Registry) -> list[AffectedModel]:
     """Return the models in the registry that learned from erased feedback, the newest first.
 
     Raises:
@@ -42,7 +42,7 @@ def find_learned(feedback_uri: str, datasets_uri: str, registry: Registry) -> li
     if not counts:
         return []
     found = [
-        Learned(
+        AffectedModel(
             one.version.version, one.version.run_id, one.aliases, one.feedback_version, counts[one.feedback_version]
         )
         for one in registry.learners()
@@ -59,7 +59,7 @@ def _count_erased(gone: set[str], versions: ObjectStore) -> dict[str, int]:
         if name != NAME or not is_file_name(version):
             continue
         try:
-            manifest = Dataset.open(f"{versions.uri}/{version}").manifest
+            manifest = DatasetVersion.open(f"{versions.uri}/{version}").manifest
         except StoreError:
             raise
         except UserError:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
-from etl.feedback.kinds import Kind, Shares
+from etl.feedback.kinds import ReviewReason, Shares
+from snap2caption.documents import StrictDocument
 from snap2caption.feedback import RecordKey
 from snap2caption.names import Digest
 from snap2caption.names import Version as VersionName
@@ -19,42 +18,38 @@ from snap2caption.store.documents import read_object
 BATCHES, SAMPLES, RETRAININGS, NEWEST = "batches/", "samples/", "retrainings/", "newest-version.json"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Batch(_Model):
+class FeedbackBatch(StrictDocument):
     """Feedback that was collected at one time: the keys of its records."""
 
     records: tuple[RecordKey, ...]
 
 
-class Chosen(_Model):
+class ReviewCandidate(StrictDocument):
     """A feedback that annotators shall see, and why. ``twin`` is equal for the same photo with the same caption."""
 
     record: RecordKey
-    kind: Kind
+    kind: ReviewReason
     twin: Digest
 
 
-class Sample(_Model):
+class ReviewSample(StrictDocument):
     """What was chosen of a batch, and how."""
 
     seed: int
     shares: Shares
-    chosen: tuple[Chosen, ...]
+    chosen: tuple[ReviewCandidate, ...]
     duplicates: int
     """So many more would have been chosen, but that annotators see the same photo with the same caption already."""
 
 
-class Version(_Model):
+class FeedbackVersion(StrictDocument):
     """A feedback dataset version: where it is."""
 
     version: VersionName
     uri: str
 
 
-class Retraining(_Model):
+class StartedRetraining(StrictDocument):
     """A training that was started with a version."""
 
     version: VersionName
@@ -62,7 +57,7 @@ class Retraining(_Model):
     started: datetime
 
 
-Entry = TypeVar("Entry", bound=_Model)
+Entry = TypeVar("Entry", bound=StrictDocument)
 
 
 def entry(store: ObjectStore, key: str, kind: type[Entry]) -> Entry | None:

@@ -10,18 +10,18 @@ import numpy.typing as npt
 from etl.transform.atomic_files import written
 from etl.transform.cleaning.orientation import TURNS, turned
 from etl.transform.cleaning.picture import HASH_BYTES, TURN, VIEW_BYTES, VIEWS, hash_picture
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import MAX_DISTANCE
 from etl.transform.workers import start_workers
 from snap2caption.datasets.manifest import Shard, Split
 from snap2caption.datasets.shards import read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 """From the less to the more protected."""
 
 
-class HeldOut:
+class HeldOutPhotos:
     """The perceptual hashes of a corpus version's photos in the splits that are not learnt from."""
 
     def __init__(self, hashes: Mapping[Split, npt.NDArray[np.uint8]]) -> None:
@@ -46,7 +46,7 @@ class HeldOut:
         return None
 
 
-def read_held_out(corpus: Dataset, cache: Path, workers: int | None) -> HeldOut:
+def read_held_out(corpus: DatasetVersion, cache: Path, workers: int | None) -> HeldOutPhotos:
     """Hash the photos that *corpus* holds out. What a shard's photos hash to is kept in *cache*, by the shard's digest: versions share shards.
 
     Raises:
@@ -64,14 +64,14 @@ def read_held_out(corpus: Dataset, cache: Path, workers: int | None) -> HeldOut:
     for split, shard in shards:
         found[split].append(np.frombuffer(_kept(cache, shard).read_bytes(), np.uint8).reshape(-1, HASH_BYTES))
     empty = np.empty((0, HASH_BYTES), np.uint8)
-    return HeldOut({split: np.concatenate([empty, *parts]) for split, parts in found.items()})
+    return HeldOutPhotos({split: np.concatenate([empty, *parts]) for split, parts in found.items()})
 
 
 def _kept(cache: Path, shard: Shard) -> Path:
     return cache / f"{shard.sha256}-{HASH_BYTES}.hashes"
 
 
-def _hash_shard(corpus: Dataset, shard: Shard) -> bytes:
+def _hash_shard(corpus: DatasetVersion, shard: Shard) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         hashes = [hash_picture(sample.photo()) for sample in read_shard(corpus.fetch(shard, Path(folder)))]
-    return b"".join(one for one in hashes if not isinstance(one, Reason))
+    return b"".join(one for one in hashes if not isinstance(one, RejectionReason))

@@ -9,8 +9,8 @@ from statistics import fmean
 
 from etl.feedback.records import annotation_keys, read_annotations, read_records, record_keys
 from snap2caption.feedback import Annotation, Feedback, Verdict, distance, rated_once
-from snap2caption.registry.client import Standing
-from snap2caption.registry.verdict import Verdict as GateVerdict
+from snap2caption.registry.client import ChampionState
+from snap2caption.registry.verdict import GateVerdict as GateVerdict
 from snap2caption.store import ObjectStore
 
 _BINS = 10
@@ -20,10 +20,10 @@ _DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Retraining:
+class RetrainingSummary:
     """The model in service, the one before it, and what the gate said when it came; ``fault``: why nobody can tell."""
 
-    standing: Standing | None = None
+    standing: ChampionState | None = None
     verdict: GateVerdict | None = None
     fault: str = ""
 
@@ -48,7 +48,7 @@ class _Annotator:
     unusable: int
 
 
-def write_report(store: ObjectStore, retraining: Retraining, out: Path) -> None:
+def write_report(store: ObjectStore, retraining: RetrainingSummary, out: Path) -> None:
     """Write the page about all feedback in *store* to *out*. Whatever creators wrote is shown as they wrote it, and is no markup.
 
     Raises:

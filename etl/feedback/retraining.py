@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from etl.feedback import ledger
-from etl.feedback.ledger import RETRAININGS, Retraining
+from etl.feedback.ledger import RETRAININGS, StartedRetraining
 from etl.feedback.records import erased
 from snap2caption.datasets.manifest import Manifest
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
 
@@ -26,17 +26,19 @@ def erased_since(store: ObjectStore) -> int:
 
 def _last_learned(store: ObjectStore) -> Corrected:
     last = max(
-        (one for _, one in ledger.entries(store, RETRAININGS, Retraining)), key=lambda one: one.started, default=None
+        (one for _, one in ledger.entries(store, RETRAININGS, StartedRetraining)),
+        key=lambda one: one.started,
+        default=None,
     )
-    return corrected_in(Dataset.open(last.uri).manifest) if last else set()
+    return corrected_in(DatasetVersion.open(last.uri).manifest) if last else set()
 
 
 def note_retraining(store: ObjectStore, uri: str) -> str:
     """Note that a training was started with the version at *uri*, and return its version. Doing it twice changes nothing."""
-    version = Dataset.open(uri).manifest.version
+    version = DatasetVersion.open(uri).manifest.version
     key = f"{RETRAININGS}{version}.json"
-    if ledger.entry(store, key, Retraining) is None:
-        put_document(store, key, Retraining(version=version, uri=uri, started=datetime.now(UTC)))
+    if ledger.entry(store, key, StartedRetraining) is None:
+        put_document(store, key, StartedRetraining(version=version, uri=uri, started=datetime.now(UTC)))
     return version
 
 

@@ -5,42 +5,42 @@ from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
 
-from etl.feedback.kinds import Kind, Shares, choose
-from etl.feedback.ledger import BATCHES, SAMPLES, Batch, Chosen, Sample, entries
+from etl.feedback.kinds import ReviewReason, Shares, choose
+from etl.feedback.ledger import BATCHES, SAMPLES, FeedbackBatch, ReviewCandidate, ReviewSample, entries
 from etl.feedback.records import annotation_keys, erased, read_records
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
 
 
-class Sampled(BaseModel):
+class SampleResult(BaseModel):
     """What a call chose: how many feedbacks of each kind, and how many were left out as duplicates."""
 
     model_config = ConfigDict(frozen=True)
 
-    chosen: dict[Kind, int]
+    chosen: dict[ReviewReason, int]
     duplicates: int
 
 
-def sample(store: ObjectStore, shares: Shares, seed: int) -> Sampled:
+def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
     """Choose of every batch that nothing was chosen of yet.
 
     Each feedback is chosen once or never: a batch's sample is written as a whole and stands, whatever shares and seed come later. Of the same
     photo with the same caption the first is chosen, in this batch or an earlier one.
     """
-    done = dict(entries(store, SAMPLES, Sample))
-    batches = {name: batch for name, batch in entries(store, BATCHES, Batch) if name not in done}
+    done = dict(entries(store, SAMPLES, ReviewSample))
+    batches = {name: batch for name, batch in entries(store, BATCHES, FeedbackBatch) if name not in done}
     seen = {chosen.record for one in done.values() for chosen in one.chosen}
     twins = {chosen.twin for one in done.values() for chosen in one.chosen}
     gone = erased(store)
-    kinds: Counter[Kind] = Counter()
+    kinds: Counter[ReviewReason] = Counter()
     duplicates = 0
     # By their records, which begin with the day.
     for name, batch in sorted(batches.items(), key=lambda item: item[1].records):
         keys = {_id(key): key for key in batch.records if key not in seen}
         feedback = read_records(store, (key for identifier, key in keys.items() if identifier not in gone))
         found = [
-            Chosen(record=keys[one.id], kind=kind, twin=_twin(one))
+            ReviewCandidate(record=keys[one.id], kind=kind, twin=_twin(one))
             for one in sorted(feedback, key=lambda one: (one.received, one.id))
             if (kind := choose(one, shares, seed)) is not None
         ]
@@ -49,18 +49,18 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> Sampled:
         put_document(
             store,
             f"{SAMPLES}{name}.json",
-            Sample(seed=seed, shares=shares, chosen=chosen, duplicates=len(found) - len(chosen)),
+            ReviewSample(seed=seed, shares=shares, chosen=chosen, duplicates=len(found) - len(chosen)),
         )
         seen |= {one.record for one in chosen}
         twins |= first.keys()
         kinds.update(one.kind for one in chosen)
         duplicates += len(found) - len(chosen)
-    return Sampled(chosen=dict(kinds), duplicates=duplicates)
+    return SampleResult(chosen=dict(kinds), duplicates=duplicates)
 
 
 def open_feedback(store: ObjectStore) -> list[Feedback]:
     """Return the feedback that was ever chosen, less what was annotated or erased, by id: what annotators should find a task for."""
-    keys = {chosen.record for _, one in entries(store, SAMPLES, Sample) for chosen in one.chosen}
+    keys = {chosen.record for _, one in entries(store, SAMPLES, ReviewSample) for chosen in one.chosen}
     done = erased(store) | annotation_keys(store).keys()
     return read_records(store, sorted(key for key in keys if _id(key) not in done))
 

@@ -25,7 +25,7 @@ AGREEMENT = 0.5
 """How much alike (0 to 1) two annotators' words are on average if they agree: about, half of the words in the same order."""
 
 
-class Refusal(StrEnum):
+class AnnotationRejection(StrEnum):
     """Why nothing is learnt from an annotated feedback."""
 
     ERASED = "erased"
@@ -52,14 +52,14 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
-class Validated:
+class ValidationResult:
     """What may be learnt, by the feedback's id, and how many annotated feedbacks may not, by reason."""
 
     corrections: tuple[Correction, ...]
-    refused: dict[Refusal, int]
+    refused: dict[AnnotationRejection, int]
 
 
-def validate(store: ObjectStore) -> Validated:
+def validate(store: ObjectStore) -> ValidationResult:
     """Judge every annotated feedback in the store."""
     keys, records = annotation_keys(store), record_keys(store)
     there = {identifier: keys[identifier] for identifier in sorted(keys.keys() & records.keys())}
@@ -69,15 +69,15 @@ def validate(store: ObjectStore) -> Validated:
         if annotation.feedback in annotations:
             annotations[annotation.feedback].append(annotation)
     judged = [judge(feedback[identifier], annotations[identifier]) for identifier in sorted(feedback)]
-    refused = Counter(one for one in judged if isinstance(one, Refusal))
-    refused[Refusal.ERASED] += len(keys) - len(feedback)
-    return Validated(
+    refused = Counter(one for one in judged if isinstance(one, AnnotationRejection))
+    refused[AnnotationRejection.ERASED] += len(keys) - len(feedback)
+    return ValidationResult(
         tuple(one for one in judged if isinstance(one, Correction)),
         {reason: count for reason, count in sorted(refused.items()) if count},
     )
 
 
-def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction | Refusal:
+def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction | AnnotationRejection:
     """Return what is to be learnt of a feedback, or why nothing is.
 
     Args:
@@ -87,14 +87,14 @@ def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction |
     newest = {one.annotator: one for one in sorted(annotations, key=lambda one: (one.completed, one.id))}
     voices = sorted(newest.values(), key=lambda one: one.id)
     if not voices:
-        return Refusal.MALFORMED
+        return AnnotationRejection.MALFORMED
     # Where some can use the photo and some can't, caution wins.
     if 2 * sum(one.unusable is not None for one in voices) >= len(voices):
-        return Refusal.UNUSABLE
+        return AnnotationRejection.UNUSABLE
     usable = [one for one in voices if one.unusable is None]
     written = [one for one in usable if _post(one.words).caption]
     if not written:
-        return Refusal.NO_CAPTION
+        return AnnotationRejection.NO_CAPTION
     if len(written) == 1:
         return Correction(feedback, tuple(written), None)
     alike = {
@@ -109,7 +109,7 @@ def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction |
     elif feedback.edited is not None:
         closeness = {one.id: _likeness(one.words, feedback.edited) for one in written}
     else:
-        return Refusal.DISPUTED
+        return AnnotationRejection.DISPUTED
     return Correction(feedback, tuple(sorted(written, key=lambda one: (-closeness[one.id], one.id))), agreement)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from etl.feedback.records import erased
 from etl.feedback.versions import versions_uri, workbench
 from snap2caption.datasets.manifest import NAME
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.names import is_file_name
 from snap2caption.store import ObjectInfo, ObjectStore, StoreError, open_store
@@ -45,7 +45,7 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
                 _delete_unfinished(versions, version, files)
                 continue
             try:
-                dataset = Dataset.open(f"{versions.uri}/{version}")
+                dataset = DatasetVersion.open(f"{versions.uri}/{version}")
             except StoreError:
                 raise
             except UserError as error:
@@ -73,7 +73,9 @@ def _files(versions: ObjectStore) -> dict[str, dict[str, ObjectInfo]]:
     return found
 
 
-def _empty(versions: ObjectStore, version: str, files: dict[str, ObjectInfo], dataset: Dataset, shards: Path) -> None:
+def _empty(
+    versions: ObjectStore, version: str, files: dict[str, ObjectInfo], dataset: DatasetVersion, shards: Path
+) -> None:
     """Delete all of a version but its manifest and its splits, in the store and on this machine."""
     manifest = dataset.manifest
     if manifest.withdrawn is None:

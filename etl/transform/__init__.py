@@ -5,6 +5,6 @@ In three stages, which one process runs in turn (`transform`) or many machines s
 """
 
 from etl.transform.archive.cities import DEFAULT_CITIES
-from etl.transform.pipeline import SLICE_PAIRS, Planned, check_slice, merge, plan, transform
+from etl.transform.pipeline import SLICE_PAIRS, PlannedTransform, check_slice, merge, plan, transform
 
-__all__ = ["DEFAULT_CITIES", "SLICE_PAIRS", "Planned", "check_slice", "merge", "plan", "transform"]
+__all__ = ["DEFAULT_CITIES", "SLICE_PAIRS", "PlannedTransform", "check_slice", "merge", "plan", "transform"]

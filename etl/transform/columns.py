@@ -3,27 +3,27 @@
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from etl.transform.archive.member_reader import Member
-from etl.transform.archive.members import Listed
+from etl.transform.archive.member_reader import ArchiveMember
+from etl.transform.archive.members import ListedMember
 from etl.transform.cleaning.picture import HASH_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PLACE = tuple(field.name for field in fields(Member))
+_PLACE = tuple(field.name for field in fields(ArchiveMember))
 
 
 def places(kind: str) -> list[str]:
-    """Return the columns that tell where the *kind* (image, caption) of a pair lies in the archive, in the order of `Member`'s fields."""
+    """Return the columns that tell where the *kind* (image, caption) of a pair lies in the archive, in the order of `ArchiveMember`'s fields."""
     return [f"{kind}_{name}" for name in _PLACE]
 
 
 def members() -> "pa.Schema":
-    """Of every member of the archive: the fields of `Listed`."""
+    """Of every member of the archive: the fields of `ListedMember`."""
     import pyarrow as pa
 
     types = [pa.int64(), *[pa.string()] * 4, *[pa.int64()] * 6]
-    return pa.schema(list(zip(Listed._fields, types, strict=True)))
+    return pa.schema(list(zip(ListedMember._fields, types, strict=True)))
 
 
 def pairs() -> "pa.Schema":

@@ -16,12 +16,12 @@ from etl.transform.splitting.grouping import MAX_DISTANCE
 from etl.transform.stages.check_slice import load, write_slice
 from etl.transform.stages.merge import hash_of, write_version
 from etl.transform.stages.plan import find_cities, write_members, write_pairs
-from etl.transform.workers import Workers, start_workers
-from etl.transform.workspace import Plan, Settings, Work
+from etl.transform.workers import WorkerPool, start_workers
+from etl.transform.workspace import TransformPlan, TransformSettings, Workspace
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD
 from etl.transform.writing.tables import find_assignments
-from etl.transform.writing.versions import Slot, lobby, locked, slot_of
-from snap2caption.datasets.manifest import Manifest, Source
+from etl.transform.writing.versions import VersionSlot, lobby, locked, slot_of
+from snap2caption.datasets.manifest import CorpusSource, Manifest
 from snap2caption.errors import UserError
 
 SLICE_PAIRS = 25_000
@@ -35,7 +35,7 @@ CODE_VERSION = 13
 OnProgress = Callable[[int, int], None]
 
 
-class Planned(NamedTuple):
+class PlannedTransform(NamedTuple):
     """What is to be done for one input."""
 
     work: Path
@@ -87,7 +87,7 @@ def transform(
         planned = plan(corpus, out, cities=cities, seed=seed, previous=previous, keep_metadata=keep_metadata)
         if planned.version is not None:
             return planned.version
-        count = _Count(on_progress, planned.pairs)
+        count = _PairCounter(on_progress, planned.pairs)
         for number in range(planned.slices):
             _check_slice(pool, planned.work, number, count)
         return _merge(pool, planned.work, source_urls)
@@ -102,7 +102,7 @@ def plan(
     previous: Path | None = None,
     keep_metadata: bool = False,
     slice_pairs: int = SLICE_PAIRS,
-) -> Planned:
+) -> PlannedTransform:
     """Find the pairs in the corpus zip, and part them into slices.
 
     Args:
@@ -128,7 +128,7 @@ def plan(
         digesting = aside.submit(_digest, corpus)
         members = folder / "members.parquet"
         write_members(corpus, members)
-        settings = Settings(
+        settings = TransformSettings(
             cities=choose_cities(corpus, cities, find_cities(members)),
             seed=seed,
             previous=Manifest.read(previous).version if previous else None,
@@ -139,12 +139,12 @@ def plan(
             code=CODE_VERSION,
         )
         digest = digesting.result()
-        slot = Slot(out, hash_of([digest, settings.model_dump(mode="json")]))
-        work = Work(slot.work(slice_pairs))
+        slot = VersionSlot(out, hash_of([digest, settings.model_dump(mode="json")]))
+        work = Workspace(slot.work(slice_pairs))
         with slot.locked():
             if (known := slot.known()) is not None:
                 slot.discard()
-                return Planned(work.folder, 0, 0, known)
+                return PlannedTransform(work.folder, 0, 0, known)
             found = work.find_plan()
             if found is None:
                 try:
@@ -154,7 +154,7 @@ def plan(
                     raise
             # The same zip may lie elsewhere by now.
             work.write_plan(found.model_copy(update={"corpus": corpus}))
-    return Planned(work.folder, found.slices, found.pairs)
+    return PlannedTransform(work.folder, found.slices, found.pairs)
 
 
 def check_slice(work: Path, number: int, *, workers: int | None = None, on_progress: OnProgress | None = None) -> None:
@@ -170,7 +170,7 @@ def check_slice(work: Path, number: int, *, workers: int | None = None, on_progr
         UserError: no plan, no such slice, or the corpus is gone.
     """
     with start_workers(workers) as pool:
-        _check_slice(pool, work, number, _Count(on_progress))
+        _check_slice(pool, work, number, _PairCounter(on_progress))
 
 
 def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = None) -> Path:
@@ -191,7 +191,7 @@ def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = 
         return _merge(pool, work, source_urls)
 
 
-class _Count:
+class _PairCounter:
     """Pairs done, of those of all slices or of the one that is checked."""
 
     def __init__(self, on_progress: OnProgress | None, total: int = 0) -> None:
@@ -206,14 +206,14 @@ class _Count:
 
 
 def _make_plan(
-    work: Work,
+    work: Workspace,
     corpus: Path,
     digest: str,
     members: Path,
-    settings: Settings,
+    settings: TransformSettings,
     earlier: Path | None,
     slice_pairs: int,
-) -> Plan:
+) -> TransformPlan:
     work.slices.mkdir(parents=True, exist_ok=True)
     if earlier is not None:
         with written(work.earlier) as part:
@@ -227,7 +227,7 @@ def _make_plan(
             f"give at least {math.ceil(pairs / MAX_SLICES)}."
         )
     size = corpus.stat().st_size
-    return Plan(
+    return TransformPlan(
         corpus=corpus,
         sha256=digest,
         bytes=size,
@@ -238,9 +238,9 @@ def _make_plan(
     )
 
 
-def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
+def _check_slice(pool: WorkerPool, work: Path, number: int, count: _PairCounter) -> None:
     work = work.absolute()
-    slot, files = slot_of(work), Work(work)
+    slot, files = slot_of(work), Workspace(work)
     with _disk_of(work), slot.locked(shared=True):
         if files.find_plan() is None and slot.known() is not None:
             return
@@ -258,9 +258,9 @@ def _check_slice(pool: Workers, work: Path, number: int, count: _Count) -> None:
                 write_slice(pool, found.corpus, files.pairs, number, path, count.add, keep_metadata=keep)
 
 
-def _merge(pool: Workers, work: Path, source_urls: Sequence[str]) -> Path:
+def _merge(pool: WorkerPool, work: Path, source_urls: Sequence[str]) -> Path:
     work = work.absolute()
-    slot, files = slot_of(work), Work(work)
+    slot, files = slot_of(work), Workspace(work)
     with _disk_of(work), slot.locked():
         if (known := slot.known()) is not None:
             slot.discard()
@@ -272,7 +272,7 @@ def _merge(pool: Workers, work: Path, source_urls: Sequence[str]) -> Path:
                 f"{len(missing)} of {found.slices} slices are missing; make them, the first with "
                 f"`snap2caption transform-slice {work} {missing[0]}`."
             )
-        source = Source(urls=tuple(sorted(source_urls)), sha256=found.sha256)
+        source = CorpusSource(urls=tuple(sorted(source_urls)), sha256=found.sha256)
         manifest = write_version(files, found, source, pool)
         return slot.publish(files.draft, manifest)
 

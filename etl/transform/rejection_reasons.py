@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class RejectionReason(StrEnum):
     """Each sample (for an unsafe path, each member of the archive) that is left out has one reason."""
 
     CITY_NOT_SELECTED = "city_not_selected"

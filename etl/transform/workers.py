@@ -19,7 +19,7 @@ _AHEAD = 4
 T = TypeVar("T")
 
 
-class Workers:
+class WorkerPool:
     """Some processes that end with this one, even if it is killed."""
 
     def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
@@ -43,7 +43,7 @@ class Workers:
 
 
 @contextmanager
-def start_workers(count: int | None) -> Iterator[Workers]:
+def start_workers(count: int | None) -> Iterator[WorkerPool]:
     """Start *count* processes; by default one per processor.
 
     Raises:
@@ -54,7 +54,7 @@ def start_workers(count: int | None) -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
     try:
-        yield Workers(pool, count)
+        yield WorkerPool(pool, count)
     except BrokenProcessPool as error:
         raise UserError(
             "A process that checks samples was killed, most likely for lack of memory; try again with --workers 1."

@@ -3,18 +3,13 @@
 import math
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from etl.transform.atomic_files import written
 from snap2caption.datasets.manifest import Split
+from snap2caption.documents import StrictDocument
 from snap2caption.errors import UserError
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Settings(_Model):
+class TransformSettings(StrictDocument):
     """What the version depends on beside the corpus."""
 
     cities: tuple[str, ...]
@@ -29,13 +24,13 @@ class Settings(_Model):
     code: int
 
 
-class Plan(_Model):
+class TransformPlan(StrictDocument):
     """What the first stage found."""
 
     corpus: Path
     sha256: str
     bytes: int
-    settings: Settings
+    settings: TransformSettings
     pairs: int
     slice_pairs: int
     dropped: dict[str, int]
@@ -51,7 +46,7 @@ class Plan(_Model):
         return min(self.slice_pairs, self.pairs - number * self.slice_pairs)
 
 
-class Work:
+class Workspace:
     """The files of the work folder *folder*."""
 
     def __init__(self, folder: Path) -> None:
@@ -75,14 +70,14 @@ class Work:
         """Return the table that the shards of *split* are written from, a row group a shard."""
         return self.folder / f"{split}.parquet"
 
-    def find_plan(self) -> Plan | None:
+    def find_plan(self) -> TransformPlan | None:
         """Return the plan, if there is one."""
         try:
-            return Plan.model_validate_json(self._plan.read_bytes())
+            return TransformPlan.model_validate_json(self._plan.read_bytes())
         except FileNotFoundError:
             return None
 
-    def open_plan(self) -> Plan:
+    def open_plan(self) -> TransformPlan:
         """Return the plan, whose corpus is there.
 
         Raises:
@@ -97,7 +92,7 @@ class Work:
             )
         return plan
 
-    def write_plan(self, plan: Plan) -> None:
+    def write_plan(self, plan: TransformPlan) -> None:
         """Write the plan, in place of one from before."""
         with written(self._plan) as part:
             part.write_text(plan.model_dump_json(indent=2))

@@ -6,7 +6,7 @@ from typing import Any
 # What Airflow's own approval is made of; it loads nothing heavy.
 from airflow.providers.standard.operators.hitl import ApprovalOperator  # noqa: TID253
 
-from snap2caption.registry.verdict import Verdict
+from snap2caption.registry.verdict import GateVerdict
 
 
 class PromotionApproval(ApprovalOperator):
@@ -25,7 +25,7 @@ class PromotionApproval(ApprovalOperator):
 
     def execute(self, context: Any) -> None:
         """Ask, if there is something to ask."""
-        verdict = Verdict.model_validate(self.verdict)
+        verdict = GateVerdict.model_validate(self.verdict)
         if not self.asked or not verdict.admitted:
             return
         self.body = f"Run `{verdict.run_id}`, trained on dataset `{verdict.dataset_version}`.\n\n{verdict.report()}"

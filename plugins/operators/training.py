@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from plugins.assets import dataset_uri
 from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
 from plugins.operators.command import CommandOperator
-from snap2caption.registry.verdict import Verdict
+from snap2caption.registry.verdict import GateVerdict
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 
@@ -61,7 +61,7 @@ class GateOperator(CommandOperator):
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
         """Compare by the rules of the trigger form, whose other overrides are the training's, and show the verdict rule by rule."""
         rules = [override for override in self.overrides if re.split("[.=]", override)[0] in _JUDGING]
-        verdict = Verdict.model_validate(self.run("gate", self.run_id, *rules))
+        verdict = GateVerdict.model_validate(self.run("gate", self.run_id, *rules))
         for line in verdict.table().splitlines():
             self.log.info("%s", line)
         for rule in verdict.rules:
@@ -82,7 +82,7 @@ class PromoteOperator(CommandOperator):
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
         """Promote, if the gate admitted it."""
-        verdict = Verdict.model_validate(self.verdict)
+        verdict = GateVerdict.model_validate(self.verdict)
         if not verdict.admitted:
             raise AirflowSkipException(f"The gate refused the candidate: {' '.join(verdict.refusals)}")
         promoted: dict[str, Any] = self.run("promote", verdict.run_id)

@@ -13,21 +13,21 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
-from serving.captioning.moderation import ModerationAwayError, Moderator, load_moderator
-from serving.captioning.notices import Trouble, find_notices
+from serving.captioning.moderation import ModerationUnavailableError, Moderator, load_moderator
+from serving.captioning.notices import Degradation, find_notices
 from serving.captioning.post_processing import alt_text, compose, drafts, plain
 from serving.creators import NOBODY
-from serving.engines.base import Task
-from serving.engines.openai import EngineAwayError
+from serving.engines.base import GenerationRequest
+from serving.engines.openai import EngineUnavailableError
 from serving.engines.token_budget import PromptTooLongError
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options, Part, Timing
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.observability.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
-from serving.scheduling.admission import Places
+from serving.scheduling.admission import AdmissionControl
 from serving.scheduling.batcher import (
     Batcher,
-    Done,
+    BatchResult,
     ExpiredError,
     Listener,
     NoModelError,
@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[Done]]]
+_Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[BatchResult]]]
 
 _CREATIVE = 0.8
 """The temperature of variants and of captions with a seed."""
@@ -72,14 +72,14 @@ _DECODERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ContentRules:
     """What the operator does not let through: hashtags, and photos."""
 
     banned: frozenset[str]
     moderator: Moderator | None
 
     @classmethod
-    def read(cls, settings: ServingSettings) -> "Rules":
+    def read(cls, settings: ServingSettings) -> "ContentRules":
         """Read what the settings name.
 
         Raises:
@@ -98,15 +98,15 @@ class Captioner:
         self,
         batcher: Batcher,
         settings: ServingSettings,
-        rules: Rules,
-        table: Callable[[Served], HashtagTable] = lambda served: served.hashtags,
+        rules: ContentRules,
+        table: Callable[[ServedModel], HashtagTable] = lambda served: served.hashtags,
     ) -> None:
         self._batcher = batcher
         self._settings = settings
         self._rules = rules
         self._table = table
         self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
-        self._places = Places(settings.capacity)
+        self._places = AdmissionControl(settings.capacity)
 
     def close(self) -> None:
         """Stop decoding."""
@@ -224,10 +224,10 @@ class Captioner:
         TOKEN_RATE.observe(tokens / took)
         met = {
             # Of a model that never met a voice, another notice says that none of it is read.
-            Trouble.VOICE_SHORTENED: any(one.voice_shortened for one in written)
+            Degradation.VOICE_SHORTENED: any(one.voice_shortened for one in written)
             and served.card.follows("voice", served.version.prompts),
-            Trouble.VOICE_AWAY: saved is None,
-            Trouble.GENERAL_HASHTAGS: not len(table) and options.regenerate is not Part.CAPTION,
+            Degradation.VOICE_AWAY: saved is None,
+            Degradation.GENERAL_HASHTAGS: not len(table) and options.regenerate is not Part.CAPTION,
         }
         troubles = [trouble for trouble, is_met in met.items() if is_met]
         descriptions = [alt_text(one.description, variants, options) for one in written]
@@ -253,7 +253,7 @@ class Captioner:
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.reason == "too_large" else HTTPStatus.UNPROCESSABLE_ENTITY
             )
             raise ProblemError(status, f"image_{error.reason}", str(error)) from error
-        except ModerationAwayError as error:
+        except ModerationUnavailableError as error:
             logger.warning("photos can't be checked: %s", error)
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "moderation", "The photo can't be checked now; try again later.", 10
@@ -295,18 +295,20 @@ class Captioner:
         images: Sequence[Image],
         request: Request,
         decodings: tuple[Decoding, ...],
-    ) -> list[Done]:
+    ) -> list[BatchResult]:
         """Write about all photos of one post, by the same model even where another takes its place meanwhile."""
         # What is streamed must be what is answered.
         heard = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
         for _ in range(_ROUNDS):
-            tasks = [Task(image, request, decodings, stream=heard is not None) for image in images]
+            tasks = [GenerationRequest(image, request, decodings, stream=heard is not None) for image in images]
             done = await _all([self._run_task(task, key, creator, heard) for task in tasks])
             if len({one.served.engine.version for one in done}) == 1:
                 return done
         raise no_model()
 
-    async def _run_task(self, task: Task, key: str, creator: str, listener: Listener | None) -> Done:
+    async def _run_task(
+        self, task: GenerationRequest, key: str, creator: str, listener: Listener | None
+    ) -> BatchResult:
         try:
             # In a thread, and before it takes a place in the queue: counting the tokens of a long prompt takes milliseconds.
             await asyncio.to_thread(self._batcher.check, task, key)
@@ -337,7 +339,7 @@ class Captioner:
             raise _ended() from None
         except PromptTooLongError as error:
             raise _too_long(error) from error
-        except EngineAwayError as error:
+        except EngineUnavailableError as error:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), 5) from error
         finally:
             ticket.cancel()

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 
-from serving.models.manager import Contact, Served
+from serving.models.manager import EngineContact, ServedModel
 from serving.observability.metrics import DATASETS_CONTACT
 from snap2caption.datasets.manifest import NAME
 from snap2caption.errors import UserError
@@ -25,7 +25,7 @@ class HashtagTables:
         self._poll_seconds = poll_seconds
         self._version: str | None = None
         self._table: HashtagTable | None = None
-        self._contact: Contact | None = None
+        self._contact: EngineContact | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="hashtags", daemon=True)
 
@@ -38,7 +38,7 @@ class HashtagTables:
         self._stop.set()
         self._thread.join(_CLOSE_SECONDS)
 
-    def current(self, served: Served) -> HashtagTable:
+    def current(self, served: ServedModel) -> HashtagTable:
         """Return the newest table or, before one was found, that of the dataset that the model in service learned from."""
         return self._table or served.hashtags
 
@@ -48,7 +48,7 @@ class HashtagTables:
         return self._version
 
     @property
-    def contact(self) -> Contact | None:
+    def contact(self) -> EngineContact | None:
         """Whether the newest table could be had when it was last looked for, and when it last could; None before the first look."""
         return self._contact
 
@@ -60,14 +60,14 @@ class HashtagTables:
         """
         before = self._contact
         # Until it is there, it could not be had.
-        self._contact = Contact(reachable=False, at=before.at if before else None)
+        self._contact = EngineContact(reachable=False, at=before.at if before else None)
         version = self._newest()
         if version is not None and version != self._version:
             # One assignment: a request sees the old table or the new one.
             self._table = HashtagTable.read(f"{self._datasets_uri.rstrip('/')}/{version}")
             self._version = version
             logger.info("%d hashtags of dataset version %s are in use", len(self._table), version)
-        self._contact = Contact(reachable=True, at=time.monotonic())
+        self._contact = EngineContact(reachable=True, at=time.monotonic())
         DATASETS_CONTACT.set_to_current_time()
 
     def _newest(self) -> str | None:

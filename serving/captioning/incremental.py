@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 from serving.captioning.profanity import find_unsafe, settled
 from serving.captioning.trimming import finish, whole_sentences
-from serving.engines.base import Piece
+from serving.engines.base import GenerationChunk
 from serving.http.schemas import Options, Variant
 
 
-class Growing:
+class IncrementalCaptions:
     """Turns what is written so far into what is new of it, by variant: the caption up to its first hashtag, as far as it is sure to stay."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._sent: dict[int, str] = {}
 
-    def take(self, piece: Piece) -> str:
+    def take(self, piece: GenerationChunk) -> str:
         """Return what *piece* adds to the variant's earlier ones. The last words are held back, until it is clear what becomes of them."""
         sent = self._sent.setdefault(piece.variant, "")
         caption = piece.text.partition("#")[0].partition("＃")[0].rstrip()

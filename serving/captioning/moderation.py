@@ -18,7 +18,7 @@ Moderator = Callable[["Image"], str | None]
 """Returns why a photo must not be captioned, in a few words, or None if it may. It is called from several threads."""
 
 
-class ModerationAwayError(Exception):
+class ModerationUnavailableError(Exception):
     """The photo could not be checked."""
 
 
@@ -56,6 +56,6 @@ def _service(url: str) -> Moderator:
             verdict = answer.json()
             return None if verdict["allowed"] else str(verdict.get("reason", "not allowed"))
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModerationAwayError(str(error)) from error
+            raise ModerationUnavailableError(str(error)) from error
 
     return check

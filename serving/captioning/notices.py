@@ -6,14 +6,14 @@ from enum import StrEnum
 from serving.captioning.post_processing import UNDESCRIBED
 from serving.captioning.profanity import has_list
 from serving.http.schemas import Options, Part, Variant
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from snap2caption.hashtags import extract, unique
-from snap2caption.hashtags.claims import Kind, claims
+from snap2caption.hashtags.claims import ClaimKind, claims
 from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
 from snap2caption.text.language import english_name, primary
 
 
-class Trouble(StrEnum):
+class Degradation(StrEnum):
     """What was not as it should be when an answer was made, as it is told."""
 
     VOICE_SHORTENED = "The captions to write like are longer than the model in service reads: only the beginning of them was used, the newest first."
@@ -24,12 +24,12 @@ class Trouble(StrEnum):
 def find_notices(
     options: Options,
     request: Request,
-    served: Served,
+    served: ServedModel,
     variants: Sequence[Variant],
     alt_texts: Sequence[str],
     *,
     usable: bool,
-    troubles: Collection[Trouble] = (),
+    troubles: Collection[Degradation] = (),
 ) -> list[str]:
     """Return the notices of an answer.
 
@@ -54,7 +54,7 @@ def find_notices(
     ]
 
 
-def _of_model(options: Options, request: Request, served: Served) -> Iterator[str]:
+def _of_model(options: Options, request: Request, served: ServedModel) -> Iterator[str]:
     """Yield the wishes that the model has not learned to follow: by its base's card, and by what prompts of its training named."""
     spoken, wanted = served.card.languages, options.language
     if wanted and spoken and primary(wanted) not in spoken:
@@ -80,8 +80,8 @@ def _of_captions(options: Options, variants: Sequence[Variant], *, usable: bool)
 
 
 def _of_place(options: Options, variants: Sequence[Variant]) -> Iterator[str]:
-    named = claims(options.location or "").get(Kind.PLACE)
-    told = [claims(variant.caption).get(Kind.PLACE) for variant in variants]
+    named = claims(options.location or "").get(ClaimKind.PLACE)
+    told = [claims(variant.caption).get(ClaimKind.PLACE) for variant in variants]
     if named and any(places and not places & named for places in told):
         yield f"A caption names another place than {options.location}, which you gave; the hashtags follow you."
 

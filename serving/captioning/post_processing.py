@@ -7,11 +7,11 @@ from functools import lru_cache
 
 from serving.captioning.profanity import find_unsafe
 from serving.captioning.trimming import finish, whole_sentences
-from serving.engines.base import Written
+from serving.engines.base import GenerationResult
 from serving.http.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
 from serving.observability.metrics import UNSAFE
 from snap2caption.hashtags import unique
-from snap2caption.hashtags.ranking import Subject, rank
+from snap2caption.hashtags.ranking import PostContext, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
 from snap2caption.text.segmentation import fold, fold_words
@@ -28,22 +28,22 @@ _A_SENTENCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CaptionDraft:
     """A caption that can be posted, and the hashtags that the model wrote at the same time, best first."""
 
     caption: str
     hashtags: tuple[str, ...]
 
 
-def drafts(written: Sequence[Written], options: Options) -> list[Draft]:
+def drafts(written: Sequence[GenerationResult], options: Options) -> list[CaptionDraft]:
     """Return the usable drafts for the photos of one post, the best first; perhaps none.
 
     Of several photos, each was captioned alone: a post's caption is the one that has most in common with those of the others (of equals, the
     first photo's), its hashtags those that most photos got. What is empty, not fit to be posted, or what was to be written anew is left out;
     what is there already comes last.
     """
-    found: list[Draft] = []
-    again: list[Draft] = []
+    found: list[CaptionDraft] = []
+    again: list[CaptionDraft] = []
     old = {fold(options.earlier_caption)} if options.earlier_caption and options.regenerate is Part.CAPTION else set()
     for texts in zip(*(one.texts for one in written), strict=True):
         posts = [parse(text) for text in texts]
@@ -53,20 +53,20 @@ def drafts(written: Sequence[Written], options: Options) -> list[Draft]:
             if not caption or fold(caption) in old or not _is_safe(caption, "caption", options):
                 continue
             is_new = all(fold(caption) != fold(draft.caption) for draft in found)
-            (found if is_new else again).append(Draft(caption, tags))
+            (found if is_new else again).append(CaptionDraft(caption, tags))
             break
     return [*found, *again]
 
 
-def plain(written: Sequence[Written], options: Options) -> Draft:
+def plain(written: Sequence[GenerationResult], options: Options) -> CaptionDraft:
     """Return a draft for when the model wrote nothing usable: the first photo in plain words."""
     description = finish(written[0].description, options.length, options.emoji)
     usable = description and _is_safe(description, "caption", options)
     tags = _together([parse(text) for one in written for text in one.texts])
-    return Draft(description if usable else _NEUTRAL, tags)
+    return CaptionDraft(description if usable else _NEUTRAL, tags)
 
 
-def compose(draft: Draft, table: HashtagTable, banned: frozenset[str], options: Options) -> Variant:
+def compose(draft: CaptionDraft, table: HashtagTable, banned: frozenset[str], options: Options) -> Variant:
     """Return the draft as an answer shows it, with the hashtags asked for, as far as they suit; what is not written again stays as it was."""
     earlier = unique(options.earlier_hashtags)
     caption = draft.caption
@@ -75,7 +75,7 @@ def compose(draft: Draft, table: HashtagTable, banned: frozenset[str], options: 
     if options.regenerate is Part.HASHTAGS and options.earlier_caption is not None:
         caption = options.earlier_caption
         banned |= frozenset(earlier)
-    subject = Subject(caption, draft.hashtags, options.location or "", options.hint or "")
+    subject = PostContext(caption, draft.hashtags, options.location or "", options.hint or "")
     chosen = rank(subject, table, _Unwanted(banned, options.location or ""), options.hashtags)
     return Variant(
         caption=caption,

@@ -12,8 +12,8 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from serving.captioning.incremental import Growing
-from serving.engines.base import Piece
+from serving.captioning.incremental import IncrementalCaptions
+from serving.engines.base import GenerationChunk
 from serving.http.problems import ProblemError, broken
 from serving.http.schemas import CaptionAnswer, Options
 
@@ -47,9 +47,9 @@ async def stream(write: Callable[..., Awaitable[CaptionAnswer]], options: Option
         ProblemError: the request is refused.
     """
     loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
+    pieces: asyncio.Queue[GenerationChunk | None] = asyncio.Queue()
 
-    def listen(piece: Piece) -> None:
+    def listen(piece: GenerationChunk) -> None:
         loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
     writing = asyncio.ensure_future(write(listener=listen))
@@ -68,13 +68,13 @@ async def stream(write: Callable[..., Awaitable[CaptionAnswer]], options: Option
 
 
 async def _events(
-    piece: Piece | None,
-    pieces: "asyncio.Queue[Piece | None]",
+    piece: GenerationChunk | None,
+    pieces: "asyncio.Queue[GenerationChunk | None]",
     writing: "asyncio.Future[CaptionAnswer]",
     options: Options,
     request_id: str,
 ) -> AsyncIterator[str]:
-    growing = Growing(options)
+    growing = IncrementalCaptions(options)
     try:
         while piece is not None:
             if new := growing.take(piece):

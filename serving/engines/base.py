@@ -17,7 +17,7 @@ MAX_VARIANTS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class GenerationRequest:
     """One photo to write about: what is asked for, and a way of decoding for each variant. No two tasks are equal."""
 
     image: "Image"
@@ -34,7 +34,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class GenerationChunk:
     """What is written of a variant so far."""
 
     variant: int
@@ -42,7 +42,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class GenerationResult:
     """What was written about one photo: a text a variant, and the photo described in plain words."""
 
     texts: tuple[str, ...]
@@ -56,7 +56,7 @@ class Written:
     """Whether the model could not read all of the voice that was asked for."""
 
 
-Event = tuple[Task, Piece | Written | Exception]
+Event = tuple[GenerationRequest, GenerationChunk | GenerationResult | Exception]
 """What became of a task at a step: more text, all of it, or why there is none."""
 
 
@@ -68,7 +68,7 @@ class Engine(Protocol):
     reads_ahead: bool
     """Whether it may be given more tasks than are written about at once, to read their photos meanwhile."""
 
-    def fit(self, task: Task) -> Request:
+    def fit(self, task: GenerationRequest) -> Request:
         """Return what the model is asked for *task*: its request, with as much of the voice as it can read. It may be called from any thread.
 
         Raises:
@@ -76,7 +76,7 @@ class Engine(Protocol):
         """
         ...
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[GenerationRequest]) -> None:
         """Begin to write about *tasks*, beside those that are written about already. If it raises, none of *tasks* was begun.
 
         What can be found only while they are read comes to light at a later step, also that one is too long for this model.
@@ -90,7 +90,7 @@ class Engine(Protocol):
         """
         ...
 
-    def drop(self, task: Task) -> None:
+    def drop(self, task: GenerationRequest) -> None:
         """Stop writing about *task*, which nobody waits for. One that is finished, or was never begun, is no fault."""
         ...
 
@@ -99,20 +99,20 @@ class Engine(Protocol):
         ...
 
 
-def write(engine: Engine, tasks: Sequence[Task]) -> list[Written]:
+def write(engine: Engine, tasks: Sequence[GenerationRequest]) -> list[GenerationResult]:
     """Write about *tasks* alone, to the end. *engine* must not be writing about others."""
     engine.add(tasks)
-    written: dict[Task, Written] = {}
+    written: dict[GenerationRequest, GenerationResult] = {}
     while len(written) < len(tasks):
         for task, what in engine.step():
             if isinstance(what, Exception):
                 raise what
-            if isinstance(what, Written):
+            if isinstance(what, GenerationResult):
                 written[task] = what
     return [written[task] for task in tasks]
 
 
-def describing(task: Task) -> Decoding:
+def describing(task: GenerationRequest) -> Decoding:
     """Return how the description is written: greedily, as long as the captions may be."""
     return Decoding(task.max_new_tokens)
 

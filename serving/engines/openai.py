@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 from PIL.Image import Image
 
-from serving.engines.base import Event, Piece, Task, Written, describing, whole
+from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, describing, whole
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
@@ -45,12 +45,12 @@ _TOO_LONG = re.compile(
 """How servers (vLLM, OpenAI, llama.cpp, TGI) say that a prompt is longer than their model reads."""
 
 
-class EngineAwayError(UserError):
+class EngineUnavailableError(UserError):
     """The server does not answer, or refuses."""
 
 
 @dataclass(slots=True)
-class _Text:
+class _StreamedText:
     """What the server has written of one text."""
 
     raw: str = ""
@@ -72,10 +72,10 @@ class _RefusedAsTooLongError(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Asked:
+class _RemoteRequest:
     """A task that the server writes about, text by text; the description is the last."""
 
-    waiting: list["Future[_Text]"]
+    waiting: list["Future[_StreamedText]"]
     unwanted: threading.Event
 
 
@@ -121,7 +121,7 @@ class RemoteEngine:
         self._context = context
         self._voice_tokens = voice_tokens
         self._pool = ThreadPoolExecutor(concurrent, "remote")
-        self._asked: dict[Task, _Asked] = {}
+        self._asked: dict[GenerationRequest, _RemoteRequest] = {}
         self._news: queue.Queue[Event] = queue.Queue()
 
     def load(self, adapter: Path) -> None:
@@ -135,7 +135,7 @@ class RemoteEngine:
         self._post("/v1/load_lora_adapter", {"lora_name": self._name, "lora_path": str(adapter)})
         self._context = self._find_context() or self._context
 
-    def fit(self, task: Task) -> Request:
+    def fit(self, task: GenerationRequest) -> Request:
         """Return the request with as much of its voice as fits by an estimate: only the server can count tokens.
 
         What does not fit without the voice, it will refuse by itself.
@@ -146,11 +146,11 @@ class RemoteEngine:
         except PromptTooLongError:
             return replace(task.request, voice=())
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[GenerationRequest]) -> None:
         """Ask the server for every text of *tasks*, each in a request of its own."""
         for task in tasks:
             picture = _data_url(task.image)
-            asked = _Asked([], threading.Event())
+            asked = _RemoteRequest([], threading.Event())
             request = self.fit(task)
             for number, decoding in enumerate(task.decodings):
                 variant = number if task.stream else None
@@ -174,7 +174,7 @@ class RemoteEngine:
                 events.append((task, _collect(task, asked)))
         return events
 
-    def drop(self, task: Task) -> None:
+    def drop(self, task: GenerationRequest) -> None:
         """Hang up on the server, which stops writing then."""
         if asked := self._asked.pop(task, None):
             asked.unwanted.set()
@@ -207,13 +207,13 @@ class RemoteEngine:
 
     def _request_caption(
         self,
-        task: Task,
+        task: GenerationRequest,
         variant: int | None,
         request: Request,
         picture: str,
         decoding: Decoding,
         unwanted: threading.Event,
-    ) -> _Text:
+    ) -> _StreamedText:
         """Let the server write a caption; without a voice, where its model can't read as much as was estimated."""
         for asked in dict.fromkeys((request, replace(request, voice=()))):
             body = _body(self._name, build_prompt(asked), picture, decoding)
@@ -230,7 +230,7 @@ class RemoteEngine:
             option,
         )
 
-    def _request_description(self, task: Task, picture: str, unwanted: threading.Event) -> _Text:
+    def _request_description(self, task: GenerationRequest, picture: str, unwanted: threading.Event) -> _StreamedText:
         try:
             return self._stream_completion(
                 task, None, _body(self._base, DESCRIBE_PROMPT, picture, describing(task)), unwanted
@@ -241,9 +241,9 @@ class RemoteEngine:
             ) from error
 
     def _stream_completion(
-        self, task: Task, variant: int | None, body: dict[str, object], unwanted: threading.Event
-    ) -> _Text:
-        text, started = _Text(), time.monotonic()
+        self, task: GenerationRequest, variant: int | None, body: dict[str, object], unwanted: threading.Event
+    ) -> _StreamedText:
+        text, started = _StreamedText(), time.monotonic()
         try:
             with self._client.stream("POST", "/v1/chat/completions", json=body) as answer:
                 if not answer.is_success:
@@ -267,18 +267,20 @@ class RemoteEngine:
                     _take(text, chunk)
                     text.first_token = text.first_token or time.monotonic() - started
                     if variant is not None:
-                        self._news.put((task, Piece(variant, text.text)))
+                        self._news.put((task, GenerationChunk(variant, text.text)))
                 else:
                     return text
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise self._away(error) from error
-        raise EngineAwayError(f"The model server took longer than {self._timeout:.0f} s; try again.")
+        raise EngineUnavailableError(f"The model server took longer than {self._timeout:.0f} s; try again.")
 
-    def _away(self, error: Exception) -> EngineAwayError:
-        return EngineAwayError(f"The model server does not answer as it should ({type(error).__name__}); try again.")
+    def _away(self, error: Exception) -> EngineUnavailableError:
+        return EngineUnavailableError(
+            f"The model server does not answer as it should ({type(error).__name__}); try again."
+        )
 
-    def _refused(self, answer: httpx.Response) -> EngineAwayError:
-        return EngineAwayError(f"The model server refused with status {answer.status_code}; see its log.")
+    def _refused(self, answer: httpx.Response) -> EngineUnavailableError:
+        return EngineUnavailableError(f"The model server refused with status {answer.status_code}; see its log.")
 
 
 def _body(model: str, prompt: str, picture: str, decoding: Decoding) -> dict[str, object]:
@@ -306,7 +308,7 @@ def _check_length(answer: bytes) -> None:
         raise _RefusedAsTooLongError
 
 
-def _take(text: _Text, chunk: dict[str, list[dict[str, object]]]) -> None:
+def _take(text: _StreamedText, chunk: dict[str, list[dict[str, object]]]) -> None:
     for choice in chunk["choices"]:
         delta, logprobs = choice["delta"], choice.get("logprobs")
         if isinstance(delta, dict):
@@ -318,13 +320,13 @@ def _take(text: _Text, chunk: dict[str, list[dict[str, object]]]) -> None:
         text.cut |= choice.get("finish_reason") == "length"
 
 
-def _collect(task: Task, asked: _Asked) -> Written | Exception:
+def _collect(task: GenerationRequest, asked: _RemoteRequest) -> GenerationResult | Exception:
     failed = next((error for one in asked.waiting if (error := one.exception())), None)
     if failed is not None:
-        return failed if isinstance(failed, Exception) else EngineAwayError(str(failed))
+        return failed if isinstance(failed, Exception) else EngineUnavailableError(str(failed))
     *texts, description = (one.result() for one in asked.waiting)
     sure = [min(1.0, sum(one.probabilities) / len(one.probabilities)) for one in texts if one.probabilities]
-    return Written(
+    return GenerationResult(
         texts=tuple(whole(one.text, cut=one.cut) for one in texts),
         description=description.text,
         tokens=sum(one.tokens for one in (*texts, description)),

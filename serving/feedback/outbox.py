@@ -14,7 +14,7 @@ _REMEMBERED = 30 * 24 * 3600.0
 """Seconds that what is done is remembered, by its id: so long the same submission is known here. Later the store knows it."""
 
 
-class State(StrEnum):
+class OutboxState(StrEnum):
     """Where a feedback is."""
 
     WAITING = "waiting"
@@ -28,18 +28,18 @@ class OutboxFullError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownFeedback:
     """A feedback that came here: whose, the digest of what was submitted, the request that it is about, and where it is."""
 
     creator: str
     """Of one that was erased only what an erasure keeps of them: see `owner_of`."""
     submission: str
     request: str | None
-    state: State
+    state: OutboxState
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutboxEntry:
     """What is to be done in the store: put a feedback with its photo, or erase one."""
 
     id: str
@@ -50,7 +50,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlearnt:
+class UnsyncedCaption:
     """A caption of a creator's own that is not known to be their voice yet, and the feedback that it came with."""
 
     id: str
@@ -59,7 +59,7 @@ class Unlearnt:
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
+class OutboxDepth:
     """How much waits, and the seconds that the oldest has waited."""
 
     feedback: int
@@ -77,7 +77,7 @@ class Outbox:
         self._database = database
         self._most = most
 
-    def add(self, feedback: Feedback, photo: bytes, submission: str) -> Known | None:
+    def add(self, feedback: Feedback, photo: bytes, submission: str) -> KnownFeedback | None:
         """Have a feedback wait for the store; if one of its id came before, change nothing and return what is known of that.
 
         Raises:
@@ -100,7 +100,7 @@ class Outbox:
                     feedback.id,
                     feedback.creator,
                     submission,
-                    State.WAITING,
+                    OutboxState.WAITING,
                     time.time(),
                     size,
                     feedback.request_id,
@@ -123,18 +123,18 @@ class Outbox:
         with self._database.transaction() as connection:
             return connection.execute("INSERT OR IGNORE INTO rated VALUES (?, ?)", (mark, time.time())).rowcount == 1
 
-    def unlearnt(self) -> list[Unlearnt]:
+    def unlearnt(self) -> list[UnsyncedCaption]:
         """Return the captions that are still to become their creators' voices, in order."""
         with self._database.transaction() as connection:
             rows = connection.execute("SELECT id, creator, caption FROM unlearnt ORDER BY rowid").fetchall()
-        return [Unlearnt(*row) for row in rows]
+        return [UnsyncedCaption(*row) for row in rows]
 
     def learnt(self, identifier: str) -> None:
         """Note that the caption which came with a feedback is its creator's voice."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
 
-    def look(self, identifier: str) -> Known | None:
+    def look(self, identifier: str) -> KnownFeedback | None:
         """Return what is known here of a feedback."""
         with self._database.transaction() as connection:
             return _known(connection.execute(_LOOK, (identifier,)).fetchone())
@@ -176,7 +176,9 @@ class Outbox:
             )
             connection.execute("DELETE FROM leaving WHERE creator = ?", (before,))
             # Of one that was erased, only what proves whose it was is known.
-            erased = connection.execute("SELECT id, creator FROM feedback WHERE state = ?", (State.ERASED,)).fetchall()
+            erased = connection.execute(
+                "SELECT id, creator FROM feedback WHERE state = ?", (OutboxState.ERASED,)
+            ).fetchall()
             for identifier, owner in erased:
                 if owner == owner_of(identifier, before):
                     values = (owner_of(identifier, now), identifier)
@@ -192,21 +194,21 @@ class Outbox:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM leaving WHERE creator = ? AND asked = ?", (creator, asked))
 
-    def waiting(self, most: int) -> list[Waiting]:
+    def waiting(self, most: int) -> list[OutboxEntry]:
         """Return what is to be done next, in order."""
         with self._database.transaction() as connection:
             rows = connection.execute(
                 "SELECT id, creator, state, record, photo FROM feedback WHERE state IN (?, ?) ORDER BY number LIMIT ?",
-                (State.WAITING, State.ERASING, most),
+                (OutboxState.WAITING, OutboxState.ERASING, most),
             ).fetchall()
         return [
-            Waiting(identifier, creator, Feedback.model_validate_json(record), photo)
-            if state == State.WAITING
-            else Waiting(identifier, creator, None, b"")
+            OutboxEntry(identifier, creator, Feedback.model_validate_json(record), photo)
+            if state == OutboxState.WAITING
+            else OutboxEntry(identifier, creator, None, b"")
             for identifier, creator, state, record, photo in rows
         ]
 
-    def done(self, one: Waiting) -> None:
+    def done(self, one: OutboxEntry) -> None:
         """Note that it is done; a feedback whose erasure was asked for meanwhile is still to be erased."""
         values = {"id": one.id, "owner": owner_of(one.id, one.creator), "now": time.time()}
         with self._database.transaction() as connection:
@@ -217,19 +219,19 @@ class Outbox:
         with self._database.transaction() as connection:
             if identifier is not None:
                 wanted = "SELECT count(*) FROM feedback WHERE creator = ? AND state = ? AND id = ?"
-                return int(connection.execute(wanted, (creator, State.ERASING, identifier)).fetchone()[0])
+                return int(connection.execute(wanted, (creator, OutboxState.ERASING, identifier)).fetchone()[0])
             wanted = "SELECT (SELECT count(*) FROM feedback WHERE creator = ? AND state = ?) + (SELECT count(*) FROM leaving WHERE creator = ?)"
-            return int(connection.execute(wanted, (creator, State.ERASING, creator)).fetchone()[0])
+            return int(connection.execute(wanted, (creator, OutboxState.ERASING, creator)).fetchone()[0])
 
-    def depth(self) -> Depth:
+    def depth(self) -> OutboxDepth:
         """Return how much waits."""
         wanted = "SELECT state, count(*), min(since) FROM feedback WHERE state IN (?, ?) GROUP BY state"
         with self._database.transaction() as connection:
-            rows = connection.execute(wanted, (State.WAITING, State.ERASING)).fetchall()
+            rows = connection.execute(wanted, (OutboxState.WAITING, OutboxState.ERASING)).fetchall()
         counts = {state: count for state, count, _ in rows}
         now = time.time()
         oldest = now - min((since for _, _, since in rows), default=now)
-        return Depth(counts.get(State.WAITING, 0), counts.get(State.ERASING, 0), max(0.0, oldest))
+        return OutboxDepth(counts.get(OutboxState.WAITING, 0), counts.get(OutboxState.ERASING, 0), max(0.0, oldest))
 
     def expire(self) -> None:
         """Forget the ids of what has been done for long, and what was rated long ago: such requests are kept no longer."""
@@ -237,7 +239,7 @@ class Outbox:
             connection.execute("DELETE FROM rated WHERE since < ?", (time.time() - _REMEMBERED,))
             connection.execute(
                 "DELETE FROM feedback WHERE state IN (?, ?) AND since < ?",
-                (State.STORED, State.ERASED, time.time() - _REMEMBERED),
+                (OutboxState.STORED, OutboxState.ERASED, time.time() - _REMEMBERED),
             )
 
 
@@ -260,5 +262,5 @@ WHERE creator = :creator AND state NOT IN ('erasing', 'erased')
 """
 
 
-def _known(row: tuple[str, str, str | None, str] | None) -> Known | None:
-    return None if row is None else Known(row[0], row[1], row[2], State(row[3]))
+def _known(row: tuple[str, str, str | None, str] | None) -> KnownFeedback | None:
+    return None if row is None else KnownFeedback(row[0], row[1], row[2], OutboxState(row[3]))

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from serving.feedback.database import Database, DiskError
 from serving.feedback.metrics import DELIVERIES, OUTBOX_DEPTH, OUTBOX_OLDEST
-from serving.feedback.outbox import Depth, Outbox, Waiting
+from serving.feedback.outbox import Outbox, OutboxDepth, OutboxEntry
 from serving.feedback.repository import deliver, erase, note_departure, of_creator
 from serving.feedback.request_cache import RequestCache
 from serving.feedback.voice_sync import VoiceSync
@@ -52,7 +52,7 @@ class OutboxWorker:
         # A daemon: a store that does not answer must not hold up the end; what waits is on the disk.
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
         self._tidied = -math.inf
-        self.depth: Depth | None = None
+        self.depth: OutboxDepth | None = None
         """What waited when it last looked; None before it did."""
 
     def start(self) -> None:
@@ -107,7 +107,7 @@ class OutboxWorker:
                 self._database.scrub()
             self._measure()
 
-    def _do(self, one: Waiting) -> None:
+    def _do(self, one: OutboxEntry) -> None:
         if one.feedback is None:
             erase(self._store, one.creator, one.id)
         else:

@@ -10,7 +10,7 @@ from snap2caption.feedback import Words
 from snap2caption.post import Tone
 
 
-class Content(BaseModel):
+class CachedRequest(BaseModel):
     """What was asked for and what was answered."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,7 +30,7 @@ class RequestCache:
         self._seconds = seconds
         self._most = most
 
-    def keep(self, request: str, creator: str, content: Content, photo: bytes) -> None:
+    def keep(self, request: str, creator: str, content: CachedRequest, photo: bytes) -> None:
         """Keep a request. What would displace those of creators who have less is not kept, nor what is larger than all that may be.
 
         Raises:
@@ -59,12 +59,12 @@ class RequestCache:
                 (request, creator, now + self._seconds, size, text, photo),
             )
 
-    def find(self, request: str, creator: str) -> tuple[Content, bytes] | None:
+    def find(self, request: str, creator: str) -> tuple[CachedRequest, bytes] | None:
         """Return what was kept of the creator's own request, with its photo, or None."""
         wanted = "SELECT content, photo FROM kept WHERE request = ? AND creator = ? AND until > ?"
         with self._database.transaction() as connection:
             found = connection.execute(wanted, (request, creator, time.time())).fetchone()
-        return None if found is None else (Content.model_validate_json(found[0]), found[1])
+        return None if found is None else (CachedRequest.model_validate_json(found[0]), found[1])
 
     def has(self, creator: str) -> bool:
         """Whether any request of the creator is kept."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 
 from serving.creators import creator_of
 from serving.feedback.metrics import REFUSALS
-from serving.feedback.request_cache import Content
+from serving.feedback.request_cache import CachedRequest
 from serving.feedback.requests import BODY, read_key, read_submission
 from serving.feedback.schemas import Accepted, Erased, words
 from serving.feedback.service import FeedbackService, store_away
@@ -19,7 +19,7 @@ from serving.http.openapi import ALIASES, problems
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
 from serving.paths import FEEDBACK
-from serving.scheduling.thread_pools import Pool, PoolBusyError
+from serving.scheduling.thread_pools import BoundedThreadPool, PoolBusyError
 
 _MOST_INSIDE = 64
 """Feedback that is read or waits for its turn at once; more is refused, so that memory is bounded."""
@@ -39,7 +39,7 @@ _ERASE_SECONDS = 5.0
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
-class Intake:
+class IntakeLimiter:
     """The intake of feedback: lets `_MOST_INSIDE` in, and `_AT_ONCE` of them have their turn.
 
     Whoever asks the store waits for *store_seconds* at most, in threads of their own.
@@ -48,8 +48,8 @@ class Intake:
     def __init__(self, service: FeedbackService, store_seconds: float) -> None:
         self._service = service
         self._store_seconds = store_seconds
-        self._disk = Pool("feedback", _THREADS, _WAITING)
-        self._store = Pool("feedback-store", _STORE_THREADS)
+        self._disk = BoundedThreadPool("feedback", _THREADS, _WAITING)
+        self._store = BoundedThreadPool("feedback-store", _STORE_THREADS)
         self._inside = 0
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
@@ -78,7 +78,7 @@ class Intake:
 
     async def keep(self, creator: str, photo: bytes, options: Options, answer: CaptionAnswer) -> None:
         """Keep a request whose creator agreed to it, so that feedback can refer to it."""
-        content = Content(
+        content = CachedRequest(
             variants=tuple(words(variant.caption, variant.hashtags) for variant in answer.variants),
             model_version=answer.model_version,
             tone=options.tone,
@@ -123,7 +123,7 @@ class Intake:
 
 
 def build_router() -> APIRouter:
-    """Return the routes. The application's state holds the `Intake` under ``feedback``."""
+    """Return the routes. The application's state holds the `IntakeLimiter` under ``feedback``."""
     router = APIRouter()
     erased: dict[int | str, dict[str, Any]] = {202: {"model": Erased, "description": "The store is away: later."}}
     for path in FEEDBACK:
@@ -179,6 +179,6 @@ def _answer(erased: bool, response: Response) -> Erased:
     return Erased(erased=erased)
 
 
-def _intake(request: Request) -> Intake:
-    intake: Intake = request.app.state.feedback
+def _intake(request: Request) -> IntakeLimiter:
+    intake: IntakeLimiter = request.app.state.feedback
     return intake

@@ -11,23 +11,23 @@ from http import HTTPStatus
 from serving.feedback import repository
 from serving.feedback.database import Database, DiskError
 from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, observe
-from serving.feedback.outbox import Depth, Known, Outbox, OutboxFullError, State
+from serving.feedback.outbox import KnownFeedback, Outbox, OutboxDepth, OutboxFullError, OutboxState
 from serving.feedback.outbox_worker import OutboxWorker
 from serving.feedback.photo import encode_photo
-from serving.feedback.request_cache import Content, RequestCache
+from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.feedback.schemas import Submission
-from serving.feedback.voice_sync import Voices, VoiceSync
+from serving.feedback.voice_sync import VoiceSync, VoiceWriter
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words, owner_of
 from snap2caption.images import ImageError
-from snap2caption.store import ObjectStore, Patience, StoreError, open_store
+from snap2caption.store import ObjectStore, StoreError, StoreTimeouts, open_store
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class FeedbackReceipt:
     """A feedback's id, and whether it had been taken before."""
 
     id: str
@@ -38,7 +38,7 @@ class FeedbackService:
     """Takes feedback and erasures. Everything here blocks, and may be called from any thread."""
 
     def __init__(
-        self, settings: ServingSettings, store: ObjectStore, voices: Voices, lookup: ObjectStore | None = None
+        self, settings: ServingSettings, store: ObjectStore, voices: VoiceWriter, lookup: ObjectStore | None = None
     ) -> None:
         """Somebody waits for what is asked of *lookup*, the same store with less patience."""
         self._database = Database(settings.feedback_dir / "feedback.sqlite")
@@ -69,18 +69,18 @@ class FeedbackService:
         self._database.close()
 
     @property
-    def waiting(self) -> Depth | None:
+    def waiting(self) -> OutboxDepth | None:
         """What waited for the store when that was last looked at."""
         return self._worker.depth
 
-    def keep(self, request_id: str, creator: str, content: Content, photo: bytes) -> None:
+    def keep(self, request_id: str, creator: str, content: CachedRequest, photo: bytes) -> None:
         """Keep a request for feedback. Without room it is not kept, and that is counted: the caption is what was asked for."""
         try:
             self._request_cache.keep(request_id, creator, content, encode_photo(photo, self._max_pixels))
         except DiskError:
             KEEP_FAILURES.inc()
 
-    def take(self, creator: str, submission: Submission, image: bytes | None, key: str | None) -> Taken:
+    def take(self, creator: str, submission: Submission, image: bytes | None, key: str | None) -> FeedbackReceipt:
         """Take a feedback: once this returns it is on the disk.
 
         Args:
@@ -107,7 +107,7 @@ class FeedbackService:
         if known is not None:
             _check_same(known, submitted)
         FEEDBACK.labels("accepted" if known is None else "repeated").inc()
-        return Taken(identifier, known is not None)
+        return FeedbackReceipt(identifier, known is not None)
 
     def is_here(self, identifier: str) -> bool:
         """Whether a feedback is known on this machine: `erase` then asks no store."""
@@ -223,7 +223,7 @@ def open_feedback_service(settings: ServingSettings, feedback_uri: str) -> Feedb
     Raises:
         UserError: the URI is no store's, or a file can't be used.
     """
-    lookup = open_store(feedback_uri, Patience(seconds=settings.feedback_store_seconds, attempts=1))
+    lookup = open_store(feedback_uri, StoreTimeouts(seconds=settings.feedback_store_seconds, attempts=1))
     return FeedbackService(settings, open_store(feedback_uri), VoiceStore(settings.voice_file), lookup)
 
 
@@ -256,8 +256,8 @@ def _disk_failed() -> ProblemError:
     )
 
 
-def _check_same(known: Known, submitted: str) -> None:
-    if known.state in {State.ERASING, State.ERASED}:
+def _check_same(known: KnownFeedback, submitted: str) -> None:
+    if known.state in {OutboxState.ERASING, OutboxState.ERASED}:
         raise ProblemError(HTTPStatus.GONE, "erased", "That feedback was erased; send another with a key of its own.")
     if known.submission != submitted:
         raise ProblemError(

@@ -4,13 +4,13 @@ import logging
 import threading
 from typing import Protocol
 
-from serving.feedback.outbox import Outbox, State, Unlearnt
+from serving.feedback.outbox import Outbox, OutboxState, UnsyncedCaption
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 
-class Voices(Protocol):
+class VoiceWriter(Protocol):
     """Captions that each creator's later ones are written like."""
 
     def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
@@ -33,7 +33,7 @@ class Voices(Protocol):
 class VoiceSync:
     """Brings captions from *outbox*, where they are written down together with their feedback, to *voices*."""
 
-    def __init__(self, outbox: Outbox, voices: Voices) -> None:
+    def __init__(self, outbox: Outbox, voices: VoiceWriter) -> None:
         self._outbox = outbox
         self._voices = voices
         self._turn = threading.Lock()
@@ -50,10 +50,10 @@ class VoiceSync:
             except UserError as error:
                 logger.warning("a caption did not become its creator's voice yet (%s)", error)
 
-    def _learn(self, one: Unlearnt) -> None:
+    def _learn(self, one: UnsyncedCaption) -> None:
         self._voices.add(one.creator, one.caption, one.id)
         # An erasure that came between must not be outlived.
         known = self._outbox.look(one.id)
-        if known is not None and known.state in {State.ERASING, State.ERASED}:
+        if known is not None and known.state in {OutboxState.ERASING, OutboxState.ERASED}:
             self._voices.remove(one.creator, one.id)
         self._outbox.learnt(one.id)

@@ -17,14 +17,14 @@ _LONGEST_FIELD = 64 * 1024
 
 
 @dataclass(slots=True)
-class Form:
+class MultipartForm:
     """The photos in their order, and each other field's texts in theirs."""
 
     photos: list[bytes] = field(default_factory=list)
     fields: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
-async def read_form(request: Request, photos: Collection[str], most: int) -> Form:
+async def read_form(request: Request, photos: Collection[str], most: int) -> MultipartForm:
     """Return the form that *request* brings.
 
     Args:
@@ -39,11 +39,11 @@ async def read_form(request: Request, photos: Collection[str], most: int) -> For
     return await parsed(request, lambda body: _parse(body, content_type, photos, most))
 
 
-def _parse(body: bytes, content_type: str, photos: Collection[str], most: int) -> Form:
+def _parse(body: bytes, content_type: str, photos: Collection[str], most: int) -> MultipartForm:
     _, parameters = parse_options_header(content_type)
     if not parameters.get(b"boundary"):
         raise _malformed("it has no boundary")
-    parts = _Parts(photos, most)
+    parts = _PartCollector(photos, most)
     try:
         parser = MultipartParser(
             parameters[b"boundary"],
@@ -67,11 +67,11 @@ def _parse(body: bytes, content_type: str, photos: Collection[str], most: int) -
     return parts.form
 
 
-class _Parts:
+class _PartCollector:
     """Takes the parts as the parser finds them."""
 
     def __init__(self, photos: Collection[str], most: int) -> None:
-        self.form = Form()
+        self.form = MultipartForm()
         self.finished = False
         self._photos = photos
         self._most = most

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from fastapi import Request
 
-from serving.scheduling.thread_pools import Pool
+from serving.scheduling.thread_pools import BoundedThreadPool
 
 _Found = TypeVar("_Found")
 
-_PARSERS = Pool("parsing", threads=2, waiting=10_000)
+_PARSERS = BoundedThreadPool("parsing", threads=2, waiting=10_000)
 """Megabytes of JSON, base64 or forms would hold up everybody on the event loop; and each takes several times its size while it is parsed."""
 
 

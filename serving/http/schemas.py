@@ -7,10 +7,10 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
 from serving.engines.base import MAX_VARIANTS
-from serving.models.trust import Reason
+from serving.models.trust import DistrustReason
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags import unique
-from snap2caption.hashtags.ranking import Ranked, Source
+from snap2caption.hashtags.ranking import HashtagSource, RankedHashtag
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Post, Request, Tone, paste
 from snap2caption.text.language import english_name, find_language
 from snap2caption.tone import infer_tone
@@ -175,7 +175,7 @@ class Explanation(BaseModel):
     """Why a hashtag was chosen."""
 
     hashtag: str = Field(examples=["#goldengate"])
-    source: Source
+    source: HashtagSource
     why: str = Field(examples=["Often used with #sanfrancisco, known well enough to be looked for."])
     relevance: float = Field(description="How likely it suits the photo, 0 to 1.")
     reach: float = Field(
@@ -183,7 +183,7 @@ class Explanation(BaseModel):
     )
 
     @classmethod
-    def of(cls, ranked: Ranked) -> "Explanation":
+    def of(cls, ranked: RankedHashtag) -> "Explanation":
         """Return the reason of a ranked hashtag."""
         return cls(
             hashtag=f"#{ranked.tag}",
@@ -289,7 +289,7 @@ class Refused(BaseModel):
     """The registry's champion, which was not taken into service: another one stays there, and it is tried again."""
 
     version: int
-    reason: Reason = Field(
+    reason: DistrustReason = Field(
         description="tags: what the registry says of it makes no model; base: its base is not one that may be loaded; digest: its adapter is "
         "not the one that was promoted; signature: it is not signed as this version by the key that it must be; broken: it can't be fetched "
         "or loaded, or writes no caption. The log says more."

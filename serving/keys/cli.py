@@ -11,7 +11,7 @@ from snap2caption.errors import UserError
 from snap2caption.feedback import is_creator
 
 if TYPE_CHECKING:
-    from serving.keys.store import Key, KeyStore
+    from serving.keys.store import KeyStore, StoredKey
 
 _DAY = 24 * 3600.0
 _MOST_DAYS = 36_500
@@ -69,11 +69,11 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Make a key in place of another, of the same creator and for as long. The old one is revoked after an overlap."""
-    from serving.keys.store import State
+    from serving.keys.store import KeyState
 
     store = _store()
     old = store.find(key_id)
-    if old.state(time.time()) is not State.VALID:
+    if old.state(time.time()) is not KeyState.VALID:
         raise UserError(
             f"The key {key_id} is valid no longer; make one by `snap2caption key new --creator {old.creator}`."
         )
@@ -117,13 +117,13 @@ def _checked(creator: str) -> str:
     return creator
 
 
-def _print_new(secret: str, key: "Key", *, as_json: bool) -> None:
+def _print_new(secret: str, key: "StoredKey", *, as_json: bool) -> None:
     until = "for good" if key.expires is None else f"until {_time(key.expires)}"
     text = f"{secret}\nThe key {key.id} of the creator {key.creator} is valid {until}. Note it down: it is not shown again."
     print_result(text, {"key": secret, **_document(key)}, as_json=as_json)
 
 
-def _document(key: "Key") -> dict[str, Any]:
+def _document(key: "StoredKey") -> dict[str, Any]:
     return {
         "id": key.id,
         "creator": key.creator,

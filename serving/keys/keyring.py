@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from serving.keys.store import Key, State
+from serving.keys.store import KeyState, StoredKey
 from snap2caption.errors import UserError
 
 _BUSY_SECONDS = 0.5
@@ -46,16 +46,16 @@ class Keyring:
             # The index has found it already; how long it took tells of a digest, from which nobody gets to a key.
             return same if hmac.compare_digest(same, digest) else None
         same, key = known
-        valid = key.state(time.time()) is State.VALID
+        valid = key.state(time.time()) is KeyState.VALID
         return key.creator if hmac.compare_digest(same, digest) and valid else None
 
-    def _look(self, digest: str) -> tuple[str, Key] | None:
+    def _look(self, digest: str) -> tuple[str, StoredKey] | None:
         try:
             connection = self._opened()
             row = connection.execute(_LOOK, (digest,)).fetchone() if connection else None
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"The keys in {self._path} can't be read ({error}); check the file.") from error
-        return None if row is None else (row[0], Key(*row[1:]))
+        return None if row is None else (row[0], StoredKey(*row[1:]))
 
     def _opened(self) -> sqlite3.Connection | None:
         """Return the file that is there now: one that was lost, or that another was put in place of, lets nobody in."""

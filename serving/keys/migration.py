@@ -14,14 +14,14 @@ from snap2caption.store import open_store
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MigrationResult:
     """How many creators have another id, and how much of their feedback was moved in the store this time."""
 
     creators: int
     feedback: int
 
 
-def migrate(settings: ServingSettings, feedback_uri: str) -> Moved:
+def migrate(settings: ServingSettings, feedback_uri: str) -> MigrationResult:
     """Take in the keys of the settings, and move all that is their creators' to the ids that these have now.
 
     Every step changes nothing where it was done before, so it can be cut off anywhere and run again, on each machine that serves.
@@ -45,6 +45,6 @@ def migrate(settings: ServingSettings, feedback_uri: str) -> Moved:
                 voices.move(before, now)
                 outbox.move(before, now)
             database.scrub()
-            return Moved(len(former), repository.move(open_store(feedback_uri), former))
+            return MigrationResult(len(former), repository.move(open_store(feedback_uri), former))
     finally:
         database.close()

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS former (id TEXT PRIMARY KEY, creator TEXT NOT NULL);
 """
 
 
-class State(StrEnum):
+class KeyState(StrEnum):
     """What a key is good for."""
 
     VALID = "valid"
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class StoredKey:
     """What is kept of a key. Times are seconds of the epoch."""
 
     id: str
@@ -48,11 +48,11 @@ class Key:
     expires: float | None = None
     revoked: float | None = None
 
-    def state(self, now: float) -> State:
+    def state(self, now: float) -> KeyState:
         """Return what it is good for at *now*."""
         if self.revoked is not None and self.revoked <= now:
-            return State.REVOKED
-        return State.EXPIRED if self.expires is not None and self.expires <= now else State.VALID
+            return KeyState.REVOKED
+        return KeyState.EXPIRED if self.expires is not None and self.expires <= now else KeyState.VALID
 
 
 def digest_of(key: bytes) -> str:
@@ -81,17 +81,17 @@ class KeyStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_TABLES)
 
-    def add(self, creator: str, name: str = "", seconds: float | None = None) -> tuple[str, Key]:
+    def add(self, creator: str, name: str = "", seconds: float | None = None) -> tuple[str, StoredKey]:
         """Make a key of *creator* that is valid for *seconds*, or for good; return it, which nobody can do again, and what is kept of it."""
         secret, now = PREFIX + secrets.token_urlsafe(_BYTES), time.time()
-        key = Key(secrets.token_hex(6), creator, name, now, None if seconds is None else now + seconds)
+        key = StoredKey(secrets.token_hex(6), creator, name, now, None if seconds is None else now + seconds)
         with self._open() as connection:
             self._insert(connection, key, digest_of(secret.encode()))
         return secret, key
 
     def adopt(self, digest: str) -> None:
         """Take in a key that was its creator's id until now, and give the creator another; one that is known stays as it is."""
-        key = Key(secrets.token_hex(6), new_creator(), "from API_KEY_HASHES", time.time())
+        key = StoredKey(secrets.token_hex(6), new_creator(), "from API_KEY_HASHES", time.time())
         with self._open() as connection:
             if connection.execute("SELECT 1 FROM keys WHERE digest = ?", (digest,)).fetchone() is None:
                 self._insert(connection, key, digest)
@@ -102,7 +102,7 @@ class KeyStore:
         with self._open() as connection:
             return dict(connection.execute("SELECT id, creator FROM former ORDER BY rowid"))
 
-    def find(self, identifier: str) -> Key:
+    def find(self, identifier: str) -> StoredKey:
         """Return a key by its id.
 
         Raises:
@@ -112,15 +112,15 @@ class KeyStore:
             row = connection.execute(f"SELECT {_COLUMNS} FROM keys WHERE id = ?", (identifier,)).fetchone()  # noqa: S608
         if row is None:
             raise UserError(f"There is no key {identifier}; `snap2caption key list` names those that there are.")
-        return Key(*row)
+        return StoredKey(*row)
 
-    def keys(self, creator: str | None = None) -> list[Key]:
+    def keys(self, creator: str | None = None) -> list[StoredKey]:
         """Return all keys, or those of a creator, the oldest first."""
         wanted = f"SELECT {_COLUMNS} FROM keys WHERE creator = coalesce(?, creator) ORDER BY created, rowid"  # noqa: S608
         with self._open() as connection:
-            return [Key(*row) for row in connection.execute(wanted, (creator,))]
+            return [StoredKey(*row) for row in connection.execute(wanted, (creator,))]
 
-    def revoke(self, identifier: str, after: float = 0.0) -> Key:
+    def revoke(self, identifier: str, after: float = 0.0) -> StoredKey:
         """Let a key be good for nothing from now on, or *after* so many seconds; one that was revoked sooner stays so.
 
         Raises:
@@ -134,7 +134,7 @@ class KeyStore:
             )
         return self.find(identifier)
 
-    def _insert(self, connection: sqlite3.Connection, key: Key, digest: str) -> None:
+    def _insert(self, connection: sqlite3.Connection, key: StoredKey, digest: str) -> None:
         connection.execute(
             "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
             (key.id, digest, key.creator, key.name, key.created, key.expires, key.revoked),

@@ -20,7 +20,7 @@ from snap2caption.errors import UserError
 logger = logging.getLogger(__name__)
 
 
-class KeyGuard:
+class KeyAuthentication:
     """Lets in whoever has a key; without keys, everybody. The creator is then ``request.state.creator``.
 
     It stands before the routes, and knows but the few paths that are open: a route can't forget to ask. Metrics have a token of their own;

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class _Turn:
+class _Waiter:
     """Somebody who waits for room."""
 
     creator: str | None
@@ -21,7 +21,7 @@ class BodyBudget:
         self._free = most
         self._share = share
         self._held: Counter[str | None] = Counter()
-        self._waiting: deque[_Turn] = deque()
+        self._waiting: deque[_Waiter] = deque()
 
     async def take(self, creator: str | None, size: int, seconds: float) -> None:
         """Wait for room for *size* bytes, and take it all at once: whoever has room needs no more, so nobody waits for each other.
@@ -29,7 +29,7 @@ class BodyBudget:
         Raises:
             TimeoutError: there was none for *seconds*.
         """
-        turn = _Turn(creator, size)
+        turn = _Waiter(creator, size)
         self._waiting.append(turn)
         self._serve()
         try:

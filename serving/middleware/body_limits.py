@@ -23,7 +23,7 @@ _WAIT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class MinimumRate:
     """How fast a body must arrive: as Apache's ``RequestReadTimeout`` has it, some seconds and one more for each *rate* bytes that came."""
 
     seconds: float
@@ -48,7 +48,9 @@ class BodyLimit:
     large it is, is read once *budget* has room for it, and keeps that until it is answered.
     """
 
-    def __init__(self, app: ASGIApp, paths: Collection[str], largest: int, pace: Pace, budget: BodyBudget) -> None:
+    def __init__(
+        self, app: ASGIApp, paths: Collection[str], largest: int, pace: MinimumRate, budget: BodyBudget
+    ) -> None:
         self.app = app
         self.paths = frozenset(paths)
         self.largest = largest
@@ -62,7 +64,7 @@ class BodyLimit:
             return
         limit = self.largest if route_path(scope) in self.paths else min(SMALL, self.largest)
         try:
-            body = _Body(scope, receive, limit, self.pace, self.budget)
+            body = _IncomingBody(scope, receive, limit, self.pace, self.budget)
         except ProblemError as problem:
             await refuse(problem, scope, receive, send)
             return
@@ -72,10 +74,10 @@ class BodyLimit:
             body.leave()
 
 
-class _Body:
+class _IncomingBody:
     """A request's body on its way in."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int, pace: Pace, budget: BodyBudget) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limit: int, pace: MinimumRate, budget: BodyBudget) -> None:
         headers = Headers(scope=scope)
         self._receive = receive
         self._limit = limit

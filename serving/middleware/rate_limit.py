@@ -18,7 +18,7 @@ from serving.http.problems import ProblemError, refuse
 from serving.paths import OPEN, route_path
 
 
-class KeyLimits:
+class RateLimit:
     """Keeps each creator to *per_minute* captions, and *at_once* requests. It stands behind the guard, which names the creator.
 
     A request is let in for the price of one caption; what more it turns out to cost is charged once its body is read: `charge`.

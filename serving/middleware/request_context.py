@@ -29,7 +29,7 @@ _SECURITY_HEADERS = {
 }
 
 
-class Envelope:
+class RequestContext:
     """Gives each request an id, each answer the security headers, and the log one line: never a photo, a caption or a key.
 
     Requests to the paths in *counted* are counted by status.

@@ -7,15 +7,15 @@ from fastapi import FastAPI
 from serving.http.openapi import KEY_HEADER
 from serving.http.problems import add_handlers
 from serving.keys.keyring import Keyring
-from serving.middleware.authentication import KeyGuard
+from serving.middleware.authentication import KeyAuthentication
 from serving.middleware.body_budget import BodyBudget
-from serving.middleware.body_limits import BodyLimit, Pace
+from serving.middleware.body_limits import BodyLimit, MinimumRate
 from serving.middleware.cors import ProblemCORS
 from serving.middleware.cross_site import CrossSiteGuard
 from serving.middleware.head import HeadAsGet
 from serving.middleware.in_flight import InFlightLimit
-from serving.middleware.rate_limit import KeyLimits
-from serving.middleware.request_context import Envelope
+from serving.middleware.rate_limit import RateLimit
+from serving.middleware.request_context import RequestContext
 from serving.middleware.root_path import PathPrefix
 from serving.settings import ServingSettings
 
@@ -26,7 +26,7 @@ def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str],
     Photos may be sent to the paths in *photos*. Requests to those in *counted* are counted by status.
     """
     # The last one added is the first that a request meets.
-    pace = Pace(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
+    pace = MinimumRate(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
     share = max(settings.body_bytes_at_once // 2, settings.max_body_bytes)
     app.add_middleware(
         BodyLimit,
@@ -35,9 +35,9 @@ def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str],
         pace=pace,
         budget=BodyBudget(settings.body_bytes_at_once, share),
     )
-    app.add_middleware(KeyLimits, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
+    app.add_middleware(RateLimit, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
     app.add_middleware(
-        KeyGuard,
+        KeyAuthentication,
         keyring=Keyring(settings.api_key_hashes, settings.key_file),
         metrics_token_hash=settings.metrics_token_hash,
         failed_per_minute=settings.failed_keys_per_minute,
@@ -53,7 +53,7 @@ def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str],
         app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(InFlightLimit, most=settings.connections - settings.connections // 10)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Envelope, counted=counted)
+    app.add_middleware(RequestContext, counted=counted)
     if settings.root_path:
         app.add_middleware(PathPrefix, prefix=settings.root_path)
     add_handlers(app)

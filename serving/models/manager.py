@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from serving.engines.base import Engine, Task, write
+from serving.engines.base import Engine, GenerationRequest, write
 from serving.engines.factory import Loader
 from serving.models.adapter_cache import AdapterCache
-from serving.models.trust import DistrustedError, Reason, Trust
+from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, tell_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
@@ -33,7 +33,7 @@ _CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedModel:
     """A model in service with the hashtag table of the dataset that it learned from."""
 
     engine: Engine
@@ -44,7 +44,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class EngineContact:
     """Whether another server answered when it was last asked, and when it last did (`time.monotonic`)."""
 
     reachable: bool
@@ -55,10 +55,12 @@ class BrokenModelError(UserError):
     """The model can't be loaded, or does not write a caption."""
 
 
-class _Refused:
+class _RejectedChampion:
     """A champion that could not be taken into service, and when it is tried again: a download may fail where the model is good."""
 
-    def __init__(self, number: int, version: ModelVersion | None, reason: Reason, attempts: int, wait: float) -> None:
+    def __init__(
+        self, number: int, version: ModelVersion | None, reason: DistrustReason, attempts: int, wait: float
+    ) -> None:
         self.number = number
         self.version = version
         self.reason = reason
@@ -72,7 +74,7 @@ class _Refused:
         return version == self.version and not signed and time.monotonic() < self._until
 
 
-class Models:
+class ModelManager:
     """The model in service. A thread of its own asks the registry for the champion every *poll_seconds*."""
 
     def __init__(
@@ -82,7 +84,7 @@ class Models:
         cache_dir: Path,
         *,
         poll_seconds: float,
-        trust: Trust,
+        trust: TrustPolicy,
         canary_share: float = 0.0,
     ) -> None:
         self._registry = registry
@@ -91,13 +93,13 @@ class Models:
         self._poll_seconds = poll_seconds
         self._trust = trust
         self._canary_share = canary_share
-        self._served: Served | None = None
-        self._previous: Served | None = None
-        self._challenger: Served | None = None
+        self._served: ServedModel | None = None
+        self._previous: ServedModel | None = None
+        self._challenger: ServedModel | None = None
         # Out of service, and since when: what they write about may still be waited for.
         self._retired: list[tuple[float, Engine]] = []
-        self._contact: Contact | None = None
-        self._refused: dict[str, _Refused] = {}
+        self._contact: EngineContact | None = None
+        self._refused: dict[str, _RejectedChampion] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
 
@@ -111,22 +113,22 @@ class Models:
         self._stop.set()
         self._thread.join(_CLOSE_SECONDS)
 
-    def current(self) -> Served | None:
+    def current(self) -> ServedModel | None:
         """Return the model in service."""
         return self._served
 
     @property
-    def contact(self) -> Contact | None:
+    def contact(self) -> EngineContact | None:
         """How it stands with the registry; None before it was asked."""
         return self._contact
 
     @property
-    def refused(self) -> tuple[int, Reason] | None:
+    def refused(self) -> tuple[int, DistrustReason] | None:
         """The number of the champion that is refused, and why; None: it is in service, or there is none."""
         refused = self._refused.get(CHAMPION)
         return (refused.number, refused.reason) if refused else None
 
-    def choose(self, key: str) -> Served | None:
+    def choose(self, key: str) -> ServedModel | None:
         """Return the model that answers a request: the same for the same *key*, the challenger for the share of keys that are its."""
         challenger = self._challenger
         return challenger if challenger and _place(key) < self._canary_share else self._served
@@ -190,25 +192,25 @@ class Models:
             known = self._refused.get(alias)
             if known is None or known.number != error.number:
                 SWAPS.labels("refused").inc()
-            self._refused[alias] = _Refused(error.number, None, Reason.TAGS, 1, 0)
+            self._refused[alias] = _RejectedChampion(error.number, None, DistrustReason.TAGS, 1, 0)
             self._tell_refusal()
             raise
         except UserError:
-            self._contact = Contact(reachable=False, at=self._contact.at if self._contact else None)
+            self._contact = EngineContact(reachable=False, at=self._contact.at if self._contact else None)
             raise
         self._answered()
         return version
 
     def _answered(self) -> None:
-        self._contact = Contact(reachable=True, at=time.monotonic())
+        self._contact = EngineContact(reachable=True, at=time.monotonic())
         REGISTRY_CONTACT.set_to_current_time()
 
     def _refuse(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
         known = self._refused.get(alias)
         attempts = known.attempts + 1 if known and known.version == version else 1
         wait = min(_LONGEST_WAIT, self._poll_seconds * 2**attempts)
-        reason = error.reason if isinstance(error, DistrustedError) else Reason.BROKEN
-        self._refused[alias] = _Refused(version.version, version, reason, attempts, wait)
+        reason = error.reason if isinstance(error, DistrustedError) else DistrustReason.BROKEN
+        self._refused[alias] = _RejectedChampion(version.version, version, reason, attempts, wait)
         SWAPS.labels("refused").inc()
         self._tell_refusal()
         kept = self._served.engine.version if self._served else "nothing"
@@ -222,10 +224,10 @@ class Models:
         self._tell_refusal()
 
     def _tell_refusal(self) -> None:
-        for reason in Reason:
+        for reason in DistrustReason:
             CHAMPION_REFUSED.labels(reason).set(self.refused is not None and self.refused[1] is reason)
 
-    def _take(self, alias: str, version: ModelVersion) -> Served | None:
+    def _take(self, alias: str, version: ModelVersion) -> ServedModel | None:
         """Fetch, load and check the version that *alias* names; None if it was refused too short a while ago."""
         refused = self._refused.get(alias)
         if refused and refused.holds(version):
@@ -243,15 +245,15 @@ class Models:
         self._admit(alias)
         return served
 
-    def _load(self, version: ModelVersion, adapter: Path) -> Served:
+    def _load(self, version: ModelVersion, adapter: Path) -> ServedModel:
         self._trust.check(self._registry.name, version, adapter)
         engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
         probe(engine)
-        return Served(
+        return ServedModel(
             engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._trust.models_dir)
         )
 
-    def _serve(self, served: Served, outcome: str) -> None:
+    def _serve(self, served: ServedModel, outcome: str) -> None:
         before, self._previous = self._previous, self._served
         # One assignment: a photo is written about by the old model or the new one, never by half of each.
         self._served = served
@@ -262,7 +264,7 @@ class Models:
         self._forget_others()
         logger.info("%s is in service", served.engine.version)
 
-    def _retire(self, model: Served | None) -> None:
+    def _retire(self, model: ServedModel | None) -> None:
         """Close *model* a while after nobody is sent to it any longer, and those whose time has come."""
         in_use = {id(one.engine) for one in (self._served, self._previous, self._challenger) if one}
         if model and id(model.engine) not in in_use:
@@ -303,6 +305,6 @@ def probe(engine: Engine) -> None:
     """
     picture = Image.new("RGB", (300, 300), "skyblue")
     ImageDraw.Draw(picture).rectangle((0, 200, 300, 300), fill="seagreen")
-    written = write(engine, [Task(picture, Request(), (Decoding(max_new_tokens=48),))])
+    written = write(engine, [GenerationRequest(picture, Request(), (Decoding(max_new_tokens=48),))])
     if not parse(written[0].texts[0]).caption:
         raise BrokenModelError("it wrote no caption for a test picture")

@@ -15,7 +15,7 @@ from snap2caption.registry.signatures import SignatureError, verify
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class Reason(StrEnum):
+class DistrustReason(StrEnum):
     """Why a model is not taken into service."""
 
     BASE = "base"
@@ -33,13 +33,13 @@ class Reason(StrEnum):
 class DistrustedError(UserError):
     """The model is not one to load."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: DistrustReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustPolicy:
     """What models must be. ``bases`` names those on the hub that may be loaded; None: no base is loaded here."""
 
     models_dir: Path
@@ -70,19 +70,19 @@ class Trust:
         self._check_base(version)
         if version.adapter_sha256 is None:
             raise DistrustedError(
-                Reason.DIGEST,
+                DistrustReason.DIGEST,
                 f"the registry has no digest of its adapter; run `snap2caption promote {version.version}`",
             )
         if digest_of(adapter) != version.adapter_sha256:
             raise DistrustedError(
-                Reason.DIGEST, "its adapter is not the one that was promoted; look who writes to MLflow's store"
+                DistrustReason.DIGEST, "its adapter is not the one that was promoted; look who writes to MLflow's store"
             )
         if self.key is not None and (self.signed or version.signature is not None):
             try:
                 verify(adapter, model, version, self.key)
             except SignatureError as error:
                 raise DistrustedError(
-                    Reason.SIGNATURE, f"{error}; promote it again with the right SNAP2CAPTION_SIGNING_KEY_FILE"
+                    DistrustReason.SIGNATURE, f"{error}; promote it again with the right SNAP2CAPTION_SIGNING_KEY_FILE"
                 ) from error
 
     def _check_base(self, version: ModelVersion) -> None:
@@ -90,11 +90,11 @@ class Trust:
             return
         if version.base not in self.bases:
             raise DistrustedError(
-                Reason.BASE,
+                DistrustReason.BASE,
                 f"its base {version.base} is neither in the models folder nor listed; put it there, or add it to SNAP2CAPTION_SERVING_BASES",
             )
         if not _COMMIT.fullmatch(version.base_revision):
             raise DistrustedError(
-                Reason.BASE,
+                DistrustReason.BASE,
                 f"of its base {version.base} it names {version.base_revision}, which is no commit; train it again",
             )

@@ -5,13 +5,13 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.captioning.captioner import Captioner, Rules
+from serving.captioning.captioner import Captioner, ContentRules
 from serving.client import read_photo
 from serving.engines.factory import make_loader
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
-from serving.models.manager import Models
-from serving.models.trust import Trust
+from serving.models.manager import ModelManager
+from serving.models.trust import TrustPolicy
 from serving.scheduling.batcher import Batcher
 from serving.settings import read_settings
 from snap2caption.errors import UserError
@@ -26,16 +26,16 @@ def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
         UserError: no champion, or no photo.
     """
     settings, shared = read_settings(), Settings()
-    rules = Rules.read(settings)
+    rules = ContentRules.read(settings)
     content = [read_photo(photo) for photo in photos]
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
-    models = Models(
+    models = ModelManager(
         registry,
         make_loader(settings),
         settings.cache_dir,
         poll_seconds=60,
-        trust=Trust.of(settings, shared.models_dir),
+        trust=TrustPolicy.of(settings, shared.models_dir),
     )
     models.refresh()
     if models.current() is None:

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 
-class Places:
+class AdmissionControl:
     """*capacity* places. Whoever is alone may have all of them.
 
     What somebody was turned away with is kept free for them, until they are let in or have given up, from all who have more than an equal share.

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from serving.engines.base import Engine, Event, Piece, Task, Written
+from serving.engines.base import Engine, Event, GenerationChunk, GenerationRequest, GenerationResult
 from serving.engines.token_budget import PromptTooLongError
-from serving.models.manager import Served, probe
+from serving.models.manager import ServedModel, probe
 from serving.observability.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
-from serving.scheduling.fair_queue import Turns
-from serving.scheduling.wait_estimator import Pace
+from serving.scheduling.fair_queue import FairQueue
+from serving.scheduling.wait_estimator import WaitEstimator
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _POLL = 0.2
 _CLOSE_SECONDS = 10.0
 """A worker that does not come back from the model must not keep the process from ending."""
 
-Listener = Callable[[Piece], None]
+Listener = Callable[[GenerationChunk], None]
 
 
 class QueueFullError(Exception):
@@ -46,19 +46,19 @@ class WorkerEndedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class BatchResult:
     """What was written, by which model, and how long it took: seconds in the queue, seconds of writing."""
 
-    written: Written
-    served: Served
+    written: GenerationResult
+    served: ServedModel
     waited: float
     took: float
 
 
-class Ticket(Future["Done"]):
+class Ticket(Future["BatchResult"]):
     """A place in the queue. Whoever no longer wants the answer cancels it, at any time: writing stops at the next token."""
 
-    def __init__(self, task: Task, key: str, listener: Listener | None, creator: str) -> None:
+    def __init__(self, task: GenerationRequest, key: str, listener: Listener | None, creator: str) -> None:
         super().__init__()
         self.task = task
         self.key = key
@@ -68,7 +68,7 @@ class Ticket(Future["Done"]):
         self.started: float | None = None
         """When writing began, if it has."""
 
-    def answer(self, done: Done) -> None:
+    def answer(self, done: BatchResult) -> None:
         """Hand over the answer, if somebody still waits for it."""
         if self.set_running_or_notify_cancel():
             self.set_result(done)
@@ -88,7 +88,7 @@ class Batcher:
 
     def __init__(
         self,
-        choose: Callable[[str], Served | None],
+        choose: Callable[[str], ServedModel | None],
         *,
         max_batch: int,
         queue_size: int,
@@ -98,20 +98,20 @@ class Batcher:
         self._choose = choose
         self._max_batch = max_batch
         self._deadline = deadline
-        self._queue = Turns[Ticket](queue_size, lambda ticket: ticket.creator)
+        self._queue = FairQueue[Ticket](queue_size, lambda ticket: ticket.creator)
         # Of a batch that failed: each is tried once more, alone.
         self._again: deque[Ticket] = deque()
         self._beginning: list[Ticket] = []
-        self._running: dict[Engine, _Running] = {}
+        self._running: dict[Engine, _RunningBatch] = {}
         self._give_up = give_up
-        self._pace = Pace()
+        self._pace = WaitEstimator()
         self._turned = time.monotonic()
         self._ended = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def check(self, task: Task, key: str = "") -> None:
+    def check(self, task: GenerationRequest, key: str = "") -> None:
         """Check that the model which would answer now can read *task*. It may take some milliseconds.
 
         Raises:
@@ -120,7 +120,9 @@ class Batcher:
         if served := self._choose(key):
             served.engine.fit(task)
 
-    def submit(self, task: Task, key: str = "", listener: Listener | None = None, creator: str = "") -> Ticket:
+    def submit(
+        self, task: GenerationRequest, key: str = "", listener: Listener | None = None, creator: str = ""
+    ) -> Ticket:
         """Queue a task; *listener* hears, in the batcher's thread, how it grows, if the task asks for that. Creators take turns.
 
         Raises:
@@ -218,23 +220,23 @@ class Batcher:
         return tickets
 
     def _begin(self, tickets: Sequence[Ticket]) -> None:
-        by_model: dict[Engine, _Running] = {}
+        by_model: dict[Engine, _RunningBatch] = {}
         for ticket in tickets:
             ticket.started = time.monotonic()
             served = self._choose(ticket.key)
             if served is None:
                 ticket.fail(NoModelError())
                 continue
-            by_model.setdefault(served.engine, _Running(served, {})).tickets[ticket.task] = ticket
+            by_model.setdefault(served.engine, _RunningBatch(served, {})).tickets[ticket.task] = ticket
         for engine, new in by_model.items():
             try:
                 engine.add(list(new.tickets))
             except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
                 self._failed(new, error)
                 continue
-            self._running.setdefault(engine, _Running(new.served, {})).tickets.update(new.tickets)
+            self._running.setdefault(engine, _RunningBatch(new.served, {})).tickets.update(new.tickets)
 
-    def _go_on(self, running: "_Running") -> None:
+    def _go_on(self, running: "_RunningBatch") -> None:
         engine = running.served.engine
         for task in [task for task, ticket in running.tickets.items() if ticket.cancelled()]:
             engine.drop(task)
@@ -251,11 +253,11 @@ class Batcher:
         if self._queue.empty():
             self._pace.rest()
         else:
-            self._pace.answered(sum(isinstance(what, Written) for _, what in events))
+            self._pace.answered(sum(isinstance(what, GenerationResult) for _, what in events))
         if not running.tickets:
             del self._running[engine]
 
-    def _failed(self, running: "_Running", error: Exception) -> None:
+    def _failed(self, running: "_RunningBatch", error: Exception) -> None:
         """Try each of a batch that failed once more, alone: it may be one photo's fault, or too large a batch for the memory."""
         tickets = list(running.tickets.values())
         if len(tickets) > 1:
@@ -270,11 +272,11 @@ class Batcher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class _RunningBatch:
     """What is being written by one model."""
 
-    served: Served
-    tickets: dict[Task, Ticket]
+    served: ServedModel
+    tickets: dict[GenerationRequest, Ticket]
 
     def take(self, event: Event) -> None:
         """Hand on what came of a step."""
@@ -282,7 +284,7 @@ class _Running:
         ticket = self.tickets.get(task)
         if ticket is None:
             return
-        if isinstance(what, Piece):
+        if isinstance(what, GenerationChunk):
             if ticket.listener:
                 ticket.listener(what)
             return
@@ -294,4 +296,4 @@ class _Running:
             ticket.fail(what)
             return
         started = ticket.started or ticket.arrived
-        ticket.answer(Done(what, self.served, started - ticket.arrived, time.monotonic() - started))
+        ticket.answer(BatchResult(what, self.served, started - ticket.arrived, time.monotonic() - started))

@@ -8,7 +8,7 @@ from typing import TypeVar
 _Item = TypeVar("_Item")
 
 
-class Turns(queue.Queue[_Item]):
+class FairQueue(queue.Queue[_Item]):
     """At most *most* items, in lines by what *line* says of them: round-robin between the lines, first in, first out within each."""
 
     def __init__(self, most: int, line: Callable[[_Item], str]) -> None:

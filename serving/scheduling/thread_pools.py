@@ -14,7 +14,7 @@ class PoolBusyError(Exception):
     """No thread is free and no more work may wait for one, or the work takes longer than somebody waits for it."""
 
 
-class Pool:
+class BoundedThreadPool:
     """*threads* for one kind of blocking work, of which *waiting* more may wait for their turn."""
 
     def __init__(self, name: str, threads: int, waiting: int = 0) -> None:

@@ -6,7 +6,7 @@ _WEIGHT = 0.1
 """Of the latest photo. A batch of eight, which come together, counts a little more than all before."""
 
 
-class Pace:
+class WaitEstimator:
     """Seconds from one answer to the next while others wait, smoothed; 0 before there were two. One thread writes, any may read."""
 
     def __init__(self) -> None:

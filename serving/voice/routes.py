@@ -11,7 +11,7 @@ from serving.http.parsing import parsed
 from serving.http.problems import ProblemError
 from serving.http.requests import media_type, parse_json
 from serving.http.schemas import Voice
-from serving.scheduling.thread_pools import Pool
+from serving.scheduling.thread_pools import BoundedThreadPool
 from serving.voice.repository import VoiceStore
 
 _THREADS, _WAITING = 4, 64
@@ -28,13 +28,13 @@ _BODY: dict[str, Any] = {
 router = APIRouter(prefix="/v1/voice", tags=["voice"])
 
 
-class Voices:
+class VoiceService:
     """The voices, read and written in threads of their own: a disk that hangs holds up nothing else. A caption waits for *seconds*."""
 
     def __init__(self, store: VoiceStore, seconds: float) -> None:
         self.store = store
         self._seconds = seconds
-        self.pool = Pool("voices", _THREADS, _WAITING)
+        self.pool = BoundedThreadPool("voices", _THREADS, _WAITING)
 
     async def newest(self, creator: str, number: int) -> list[str]:
         """Return the creator's newest captions, for a caption that would rather be in no voice than wait for long.
@@ -76,6 +76,6 @@ async def erase_voice(request: Request) -> None:
     await voices.pool.run(voices.store.forget, creator_of(request))
 
 
-def _voices(request: Request) -> Voices:
-    voices: Voices = request.app.state.voices
+def _voices(request: Request) -> VoiceService:
+    voices: VoiceService = request.app.state.voices
     return voices

@@ -6,14 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     JsonValue,
     StringConstraints,
     ValidationError,
     field_validator,
 )
 
+from snap2caption.documents import StrictDocument
 from snap2caption.errors import UserError
 from snap2caption.names import Digest, FeedbackId, FileName, Version, is_version
 from snap2caption.redaction import redact_url
@@ -25,11 +24,7 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Source(_Model):
+class CorpusSource(StrictDocument):
     """Where the corpus came from."""
 
     urls: tuple[str, ...]
@@ -52,7 +47,7 @@ def _not_the_manifest(name: str) -> str:
 _Listed = Annotated[FileName, AfterValidator(_not_the_manifest)]
 
 
-class Shard(_Model):
+class Shard(StrictDocument):
     """One tar file of samples. By ``cities``, its samples of each, a reader can choose among shards without fetching them."""
 
     name: _Listed
@@ -62,7 +57,7 @@ class Shard(_Model):
     cities: dict[str, int] | None = None
 
 
-class SplitSummary(_Model):
+class SplitSummary(StrictDocument):
     """One split: its samples, in all and by city, and its shards."""
 
     samples: int
@@ -70,7 +65,7 @@ class SplitSummary(_Model):
     shards: tuple[Shard, ...]
 
 
-class File(_Model):
+class File(StrictDocument):
     """A file of the version that is not a shard."""
 
     name: _Listed
@@ -78,7 +73,7 @@ class File(_Model):
     bytes: int
 
 
-class PhotoMetadata(_Model):
+class PhotoMetadata(StrictDocument):
     """How many of the version's photos came with metadata (EXIF and the like), and how many of these told where they were taken.
 
     Whether it was dropped says the setting ``keep_metadata``.
@@ -88,32 +83,32 @@ class PhotoMetadata(_Model):
     located: int
 
 
-class AnnotationOrigin(_Model):
+class AnnotationOrigin(StrictDocument):
     """An annotation in Label Studio, and who made it, both by their numbers there."""
 
     annotation: int
     annotator: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
 
 
-class SampleOrigin(_Model):
+class SampleOrigin(StrictDocument):
     """What a sample of feedback was made of: the first annotation's words were taken, the others agreed so much (0 to 1; None: there are none)."""
 
     annotations: tuple[AnnotationOrigin, ...]
     agreement: float | None = None
 
 
-class FeedbackOrigin(_Model):
+class FeedbackOrigin(StrictDocument):
     """What a version of feedback was made of: its samples, by the feedback's id, and the corpus version whose held-out photos it keeps away from."""
 
     corpus: Version
     samples: dict[FeedbackId, SampleOrigin]
 
 
-class Manifest(_Model):
+class Manifest(StrictDocument):
     """A dataset version. ``version`` is derived from content and settings: same input, same version."""
 
     version: Version
-    source: Source
+    source: CorpusSource
     settings: dict[str, JsonValue]
     dropped: dict[str, int]
     splits: dict[Split, SplitSummary]

@@ -13,7 +13,7 @@ from snap2caption.post import Post
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class FileSlice:
     """Bytes that lie in a file."""
 
     file: Path
@@ -34,7 +34,7 @@ class Sample:
     id: str
     city: str
     post: Post
-    content: Stored | bytes
+    content: FileSlice | bytes
     group: str | None = None
     """Names the samples that are not independent of this one (a copy of its photo, its words); None: there are none that is known of."""
     shard: str | None = None
@@ -74,7 +74,7 @@ def read_stream(stream: BinaryIO, name: str) -> Iterator[Sample]:
 
 
 def _read(stream: BinaryIO, name: str, stays_in: Path | None) -> Iterator[Sample]:
-    photos: dict[str, Stored | bytes] = {}
+    photos: dict[str, FileSlice | bytes] = {}
     posts: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=stream, mode="r:" if stays_in else "r|") as archive:
@@ -83,7 +83,7 @@ def _read(stream: BinaryIO, name: str, stays_in: Path | None) -> Iterator[Sample
                 if kind not in {"jpg", "json"} or not member.isreg():
                     continue
                 if kind == "jpg" and stays_in:
-                    photos[key] = Stored(stays_in, member.offset_data, member.size)
+                    photos[key] = FileSlice(stays_in, member.offset_data, member.size)
                 elif (content := archive.extractfile(member)) is not None:
                     (photos if kind == "jpg" else posts)[key] = content.read()
                 if key in photos and key in posts:
@@ -94,7 +94,7 @@ def _read(stream: BinaryIO, name: str, stays_in: Path | None) -> Iterator[Sample
         raise UserError(f"The shard {name} holds half of a sample ({min([*photos, *posts])}); make the dataset again.")
 
 
-class _Row(BaseModel):
+class _SampleRecord(BaseModel):
     """A sample's JSON. What else it holds is not ours."""
 
     model_config = ConfigDict(strict=True)
@@ -107,9 +107,9 @@ class _Row(BaseModel):
     group: str | None = None
 
 
-def _sample(content: Stored | bytes, row: bytes, shard: str, key: str) -> Sample:
+def _sample(content: FileSlice | bytes, row: bytes, shard: str, key: str) -> Sample:
     try:
-        read = _Row.model_validate_json(row)
+        read = _SampleRecord.model_validate_json(row)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "JSON"

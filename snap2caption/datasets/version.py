@@ -20,7 +20,7 @@ _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class DatasetVersion:
     """A dataset version: where it is, and its manifest.
 
     It holds no connection: each read opens one. So it can be handed to threads and to other processes.
@@ -30,7 +30,7 @@ class Dataset:
     manifest: Manifest
 
     @classmethod
-    def open(cls, where: str) -> "Dataset":
+    def open(cls, where: str) -> "DatasetVersion":
         """Read the manifest of the dataset version at *where*: ``file://``, ``s3://``, ``swift://``, or a folder, mounted or not.
 
         Raises:

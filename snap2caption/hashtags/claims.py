@@ -15,7 +15,7 @@ import regex as re
 from snap2caption.hashtags.compounds import fold, split_words
 
 
-class Kind(StrEnum):
+class ClaimKind(StrEnum):
     """What a claim is about."""
 
     TIME = "time"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     PLACE = "place"
 
 
-Claims = Mapping[Kind, frozenset[str]]
+Claims = Mapping[ClaimKind, frozenset[str]]
 """The values that something leaves possible, by kind; a kind that it says nothing of is not there."""
 
 _NEGATIONS = frozenset(
@@ -46,7 +46,7 @@ def claims(text: str) -> Claims:
 
 def is_name_of_place(tag: str) -> bool:
     """Whether a hashtag is a place's name and nothing more: ``newyork``, but not ``newyorklife``."""
-    return Kind.PLACE in _lexicon().said.get(fold(tag), {})
+    return ClaimKind.PLACE in _lexicon().said.get(fold(tag), {})
 
 
 def merge(said: Claims, other: Claims) -> Claims:
@@ -66,8 +66,8 @@ def load_claims() -> None:
 
 @lru_cache(maxsize=1 << 15)
 def _claims(text: str) -> Claims:
-    said: dict[Kind, frozenset[str]] = {}
-    fitting: dict[Kind, frozenset[str]] = {}
+    said: dict[ClaimKind, frozenset[str]] = {}
+    fitting: dict[ClaimKind, frozenset[str]] = {}
     lexicon = _lexicon()
     for clause in _CLAUSE.split(text):
         for term in _terms(clause):
@@ -100,8 +100,8 @@ def _terms(clause: str) -> Iterator[str]:
 class _Lexicon:
     """Terms, each as its words joined, and what they claim; those of ``attributes.txt`` and ``places.txt``."""
 
-    said: dict[str, dict[Kind, frozenset[str]]]
-    fitting: dict[str, dict[Kind, frozenset[str]]]
+    said: dict[str, dict[ClaimKind, frozenset[str]]]
+    fitting: dict[str, dict[ClaimKind, frozenset[str]]]
     terms: frozenset[str]
     words: frozenset[str]
     """The words that terms are made of."""
@@ -111,8 +111,8 @@ class _Lexicon:
 
 @cache
 def _lexicon() -> _Lexicon:
-    said: dict[str, dict[Kind, frozenset[str]]] = {}
-    fitting: dict[str, dict[Kind, frozenset[str]]] = {}
+    said: dict[str, dict[ClaimKind, frozenset[str]]] = {}
+    fitting: dict[str, dict[ClaimKind, frozenset[str]]] = {}
     spelled: list[str] = []
     for head, terms in map(_split, _lines("attributes.txt")):
         spelled += terms
@@ -120,10 +120,10 @@ def _lexicon() -> _Lexicon:
         if claimed:
             kind, *values = claimed
             for term in terms:
-                (said if force == "says" else fitting).setdefault(_join(term), {})[Kind(kind)] = frozenset(values)
+                (said if force == "says" else fitting).setdefault(_join(term), {})[ClaimKind(kind)] = frozenset(values)
     for names, cities in _places():
         spelled += names
-        said |= {_join(name): {Kind.PLACE: cities} for name in names}
+        said |= {_join(name): {ClaimKind.PLACE: cities} for name in names}
     return _Lexicon(
         said,
         fitting,

@@ -16,7 +16,7 @@ from itertools import chain, islice
 
 import regex as re
 
-from snap2caption.hashtags.claims import Claims, Kind, agree, claims, is_name_of_place, merge
+from snap2caption.hashtags.claims import ClaimKind, Claims, agree, claims, is_name_of_place, merge
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.hashtags.text import normalise, unique
 from snap2caption.text.segmentation import fold_words
@@ -77,7 +77,7 @@ _TOGETHER = 5
 """Words in a row that are looked up as one: ``goldengate``, and 自由女神像, each of whose characters is a word."""
 
 
-class Source(StrEnum):
+class HashtagSource(StrEnum):
     """Where a hashtag comes from."""
 
     MODEL = "model"
@@ -88,11 +88,11 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ranked:
+class RankedHashtag:
     """A chosen hashtag in normal form, and why it was chosen. ``relevance`` and ``reach`` are from 0 to 1."""
 
     tag: str
-    source: Source
+    source: HashtagSource
     relevance: float
     reach: float
     city: str | None
@@ -104,16 +104,16 @@ class Ranked:
     def why(self) -> str:
         """One sentence for a creator."""
         origins = {
-            Source.MODEL: "Written for the photo",
-            Source.CAPTION: "A word of the caption that posts use as a hashtag",
-            Source.PLACE: "Names the place",
-            Source.CORPUS: f"Often used with #{self.beside}",
-            Source.GENERAL: "Suits any photo",
+            HashtagSource.MODEL: "Written for the photo",
+            HashtagSource.CAPTION: "A word of the caption that posts use as a hashtag",
+            HashtagSource.PLACE: "Names the place",
+            HashtagSource.CORPUS: f"Often used with #{self.beside}",
+            HashtagSource.GENERAL: "Suits any photo",
         }
         parts = [origins[self.source]]
         if self.city:
             parts.append(f"typical of {self.city}")
-        if self.source is not Source.GENERAL:
+        if self.source is not HashtagSource.GENERAL:
             parts.append(_describe(self.reach))
         return f"{', '.join(parts)}."
 
@@ -127,7 +127,7 @@ def _describe(reach: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class PostContext:
     """What is known of a post in words: its caption, the hashtags that the model wrote, and what the creator named: the place, what to mention."""
 
     caption: str
@@ -136,7 +136,7 @@ class Subject:
     hint: str = ""
 
 
-def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: int) -> list[Ranked]:
+def rank(subject: PostContext, table: HashtagTable, banned: Container[str], number: int) -> list[RankedHashtag]:
     """Return at most *number* hashtags for a post, the best first: valid, none banned, none twice (nor once more in the plural).
 
     None contradicts the caption, the place or another one (`snap2caption.hashtags.claims`); those that suit any photo come last. There are
@@ -146,9 +146,9 @@ def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: 
     relevance, beside = _relevance(seeds, table)
     city = table.city(seeds)
     candidates = {
-        tag: Ranked(
+        tag: RankedHashtag(
             tag=tag,
-            source=seeds[tag].source if tag in seeds else Source.CORPUS,
+            source=seeds[tag].source if tag in seeds else HashtagSource.CORPUS,
             relevance=likely,
             reach=table.reach(tag),
             city=city if city and table.affinity(tag, city) >= _TYPICAL else None,
@@ -162,7 +162,7 @@ def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: 
     chosen = _pick(telling, table, allowed, number)
     chosen += _pick({tag: scores[tag] for tag in scores.keys() & GENERAL}, table, allowed, number - len(chosen))
     general = (
-        Ranked(tag, Source.GENERAL, 0.0, table.reach(tag), None, None)
+        RankedHashtag(tag, HashtagSource.GENERAL, 0.0, table.reach(tag), None, None)
         for tag in sorted(FALLBACK, key=table.reach, reverse=True)
         if allowed.take(tag)
     )
@@ -171,18 +171,20 @@ def rank(subject: Subject, table: HashtagTable, banned: Container[str], number: 
 
 @dataclass(frozen=True, slots=True)
 class _Seed:
-    source: Source
+    source: HashtagSource
     weight: float
 
 
-def _seeds(subject: Subject, table: HashtagTable) -> dict[str, _Seed]:
+def _seeds(subject: PostContext, table: HashtagTable) -> dict[str, _Seed]:
     """Return what is known of the photo before the corpus is asked, and how likely each suits it."""
-    seeds = {tag: _Seed(Source.MODEL, _OWN * _FADING**place) for place, tag in enumerate(unique(subject.written))}
+    seeds = {
+        tag: _Seed(HashtagSource.MODEL, _OWN * _FADING**place) for place, tag in enumerate(unique(subject.written))
+    }
     said = dict.fromkeys(_names(subject.place), _NAMED)
     for source, text in (
-        (Source.PLACE, subject.place),
-        (Source.CAPTION, subject.caption),
-        (Source.CAPTION, subject.hint),
+        (HashtagSource.PLACE, subject.place),
+        (HashtagSource.CAPTION, subject.caption),
+        (HashtagSource.CAPTION, subject.hint),
     ):
         said |= {tag: _SAID for tag in _words(text) if tag in table and tag not in said}
         for tag, likely in said.items():
@@ -209,7 +211,7 @@ def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[st
     loudest: dict[str, tuple[float, str]] = {}
     for tag, seed in seeds.items():
         doubt[tag] *= 1 - seed.weight
-        is_place = Kind.PLACE in claims(tag)
+        is_place = ClaimKind.PLACE in claims(tag)
         for other in table.companions(tag):
             excess = table.excess(tag, other)
             # Of what is in a city, nobody knows whether the photo shows it: its name speaks for its other names alone.
@@ -221,7 +223,7 @@ def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[st
     return {tag: 1 - left for tag, left in doubt.items()}, {tag: seed for tag, (_, seed) in loudest.items()}
 
 
-def _score(one: Ranked, table: HashtagTable, city: str | None) -> float:
+def _score(one: RankedHashtag, table: HashtagTable, city: str | None) -> float:
     balance = 1 - _BALANCE * abs(one.reach - _IDEAL_REACH)
     # Used everywhere is as good as used here; used elsewhere only is not.
     return one.relevance * balance * (min(1.0, table.affinity(one.tag, city)) if city else 1.0)
@@ -244,7 +246,7 @@ def _pick(scores: dict[str, float], table: HashtagTable, allowed: "_Allowed", nu
 class _Allowed:
     """Which hashtags may still be taken: no banned one, none that was taken in another number, none that contradicts what is known by then."""
 
-    def __init__(self, banned: Container[str], subject: Subject, table: HashtagTable) -> None:
+    def __init__(self, banned: Container[str], subject: PostContext, table: HashtagTable) -> None:
         self._banned = banned
         self._taken: set[str] = set()
         self._table = table
@@ -265,7 +267,7 @@ class _Allowed:
         self._taken.add(singular)
         return True
 
-    def _claims_of(self, subject: Subject) -> Claims:
+    def _claims_of(self, subject: PostContext) -> Claims:
         """Return what the creator and the caption say: of the place, first what the creator says."""
         caption = subject.caption
         if subject.place:
@@ -274,23 +276,23 @@ class _Allowed:
         named = self._home(subject.place)
         said = claims(caption)
         return merge(
-            named, merge(self._home(subject.caption), {kind: said[kind] for kind in said.keys() - {Kind.PLACE}})
+            named, merge(self._home(subject.caption), {kind: said[kind] for kind in said.keys() - {ClaimKind.PLACE}})
         )
 
     def _home(self, text: str) -> Claims:
         """Return which place *text* names, by itself or by what the corpus knows of its words."""
         homes = {home for home in map(self._table.home, _words(text)) if home}
-        places = claims(text).get(Kind.PLACE) or frozenset[str]().union(*map(_city, homes))
-        return {Kind.PLACE: places} if places else {}
+        places = claims(text).get(ClaimKind.PLACE) or frozenset[str]().union(*map(_city, homes))
+        return {ClaimKind.PLACE: places} if places else {}
 
     def _claims(self, tag: str) -> Claims:
         home = self._table.home(tag)
-        return merge(claims(tag), {Kind.PLACE: _city(home)} if home else {})
+        return merge(claims(tag), {ClaimKind.PLACE: _city(home)} if home else {})
 
 
 def _city(name: str) -> frozenset[str]:
     """Return a city of the corpus as `claims` calls it."""
-    return claims(name).get(Kind.PLACE, frozenset({name}))
+    return claims(name).get(ClaimKind.PLACE, frozenset({name}))
 
 
 @lru_cache(maxsize=1 << 14)

@@ -34,7 +34,7 @@ class Decision:
     applied: bool = False
 
 
-class Succession:
+class ChampionLog:
     """The record of the registered model *model*. Its methods raise what MLflow raises."""
 
     def __init__(self, model: str) -> None:

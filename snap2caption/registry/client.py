@@ -17,8 +17,8 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from snap2caption.errors import UserError
 from snap2caption.names import BaseName, Digest, FileName
-from snap2caption.registry.champion_log import Decision, Succession, create_model
-from snap2caption.registry.verdict import Verdict
+from snap2caption.registry.champion_log import ChampionLog, Decision, create_model
+from snap2caption.registry.verdict import GateVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ChampionState:
     """Who is the champion and who was before, as of decision number ``decision`` of the record (0: none was made)."""
 
     champion: ModelVersion | None
@@ -79,7 +79,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Learner:
+class FeedbackModel:
     """A registered model that learned from a version of feedback, and the aliases that it has."""
 
     version: ModelVersion
@@ -98,7 +98,7 @@ class Registry:
     def __init__(self, tracking_uri: str, name: str) -> None:
         self.tracking_uri = tracking_uri
         self.name = name
-        self._succession = Succession(name)
+        self._succession = ChampionLog(name)
 
     def client(self) -> "MlflowClient":
         """Return a client of the server."""
@@ -174,13 +174,13 @@ class Registry:
         created = _read(self._ask(create))
         return self.by_run(run_id) or created
 
-    def learners(self) -> list[Learner]:
+    def learners(self) -> list[FeedbackModel]:
         """Return every version that learned from feedback."""
         aliases: dict[int, list[str]] = {}
         for alias, number in sorted(self._aliases().items()):
             aliases.setdefault(number, []).append(alias)
         return [
-            Learner(_read(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ())))
+            FeedbackModel(_read(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ())))
             for found in self._ask(self._search)
             if found.tags.get("feedback_version")
         ]
@@ -210,7 +210,7 @@ class Registry:
         if challenger is not None and challenger.run_id == run_id:
             self._point(CHALLENGER, None)
 
-    def standing(self) -> Standing:
+    def standing(self) -> ChampionState:
         """Return who is the champion and who was before.
 
         If a promotion was cut off after it was decided, its aliases are set first. A champion that a person has set by hand counts, and
@@ -223,9 +223,9 @@ class Registry:
         aliases = self._aliases()
         champion = aliases.get(CHAMPION)
         if champion is None:
-            return Standing(None, self.by_number(last.champion) if last else None, last.number if last else 0)
+            return ChampionState(None, self.by_number(last.champion) if last else None, last.number if last else 0)
         if last is not None and champion == last.champion:
-            return Standing(
+            return ChampionState(
                 self.by_number(champion), self.by_number(last.previous) if last.previous else None, last.number
             )
         if self._stays(champion):
@@ -233,7 +233,7 @@ class Registry:
             self._propose(Decision(champion, previous, upon))
         return self.standing()
 
-    def promote(self, version: ModelVersion, standing: Standing | None = None) -> None:
+    def promote(self, version: ModelVersion, standing: ChampionState | None = None) -> None:
         """Make *version* the champion; the champion before it becomes ``previous``. Doing it twice changes nothing.
 
         Args:
@@ -278,17 +278,17 @@ class Registry:
                 return True
         return False
 
-    def verdict(self, version: ModelVersion) -> Verdict | None:
+    def verdict(self, version: ModelVersion) -> GateVerdict | None:
         """Return what the gate said of a version, or None if it has not been through the gate."""
 
-        def read(client: "MlflowClient") -> Verdict | None:
+        def read(client: "MlflowClient") -> GateVerdict | None:
             if all(found.path != VERDICT for found in client.list_artifacts(version.run_id)):
                 return None
             with tempfile.TemporaryDirectory() as scratch:
                 path = client.download_artifacts(version.run_id, VERDICT, scratch)
-                return Verdict.parse(Path(path).read_bytes(), version.run_id)
+                return GateVerdict.parse(Path(path).read_bytes(), version.run_id)
 
-        found: Verdict | None = self._ask(read)
+        found: GateVerdict | None = self._ask(read)
         return found
 
     def download_adapter(self, version: ModelVersion, folder: Path) -> Path:

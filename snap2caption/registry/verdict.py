@@ -1,17 +1,13 @@
 """The gate's decision about a candidate, rule by rule."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+from pydantic import ValidationError, computed_field
 
+from snap2caption.documents import ScoreDocument
 from snap2caption.errors import UserError
 from snap2caption.names import FileName
 
 
-class _Model(BaseModel):
-    # As a string, a NaN survives in strict JSON, and is a float again once it is read.
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
-
-
-class Rule(_Model):
+class RuleResult(ScoreDocument):
     """One rule: what was asked, what was found."""
 
     name: str
@@ -22,7 +18,7 @@ class Rule(_Model):
     """One sentence, for a person."""
 
 
-class Score(_Model):
+class ComparedScore(ScoreDocument):
     """A number of both that no rule asks for."""
 
     name: str
@@ -30,7 +26,7 @@ class Score(_Model):
     incumbent: float | None
 
 
-class Verdict(_Model):
+class GateVerdict(ScoreDocument):
     """Admitted if every rule passed. ``incumbent`` names what the candidate was compared with (``champion v3``, ``base``).
 
     ``overrides`` (``gate.margin=0.02``) were put on top of the run's recipe for this one judgment.
@@ -40,12 +36,12 @@ class Verdict(_Model):
     run_id: FileName
     dataset_version: FileName
     incumbent: str
-    rules: tuple[Rule, ...]
-    reported: tuple[Score, ...] = ()
+    rules: tuple[RuleResult, ...]
+    reported: tuple[ComparedScore, ...] = ()
     overrides: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, data: bytes, run_id: str) -> "Verdict":
+    def parse(cls, data: bytes, run_id: str) -> "GateVerdict":
         """Read the verdict that is kept with a run.
 
         Raises:

@@ -1,6 +1,6 @@
 """Object stores behind one small interface, chosen by URI: ``file:///path``, ``s3://bucket/prefix``, ``swift://container/prefix``."""
 
-from snap2caption.store.base import ObjectInfo, ObjectStore, Patience, SourceError, StoreError
+from snap2caption.store.base import ObjectInfo, ObjectStore, SourceError, StoreError, StoreTimeouts
 from snap2caption.store.factory import open_store
 
-__all__ = ["ObjectInfo", "ObjectStore", "Patience", "SourceError", "StoreError", "open_store"]
+__all__ = ["ObjectInfo", "ObjectStore", "SourceError", "StoreError", "StoreTimeouts", "open_store"]

@@ -12,7 +12,7 @@ from snap2caption.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StoreTimeouts:
     """How long a store may keep its caller waiting."""
 
     seconds: float = 60.0

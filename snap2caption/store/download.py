@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from snap2caption.store.retry import Passing, persistently
 
 
-class Body(Protocol):
+class ResponseBody(Protocol):
     """An answer's bytes, as a client library hands them out."""
 
     def read(self, amount: int) -> bytes:
@@ -20,19 +20,19 @@ class Body(Protocol):
         ...
 
 
-class Download(io.RawIOBase):
+class ResumingDownload(io.RawIOBase):
     """An object of *size* bytes, once and forwards. Where the connection of its *body* is lost, *open_at* gives the rest from there."""
 
     def __init__(
         self,
-        body: Body,
+        body: ResponseBody,
         size: int,
-        open_at: Callable[[int], Body],
+        open_at: Callable[[int], ResponseBody],
         passing: Passing,
         explained: Callable[[], AbstractContextManager[None]],
         attempts: int | None = None,
     ) -> None:
-        self._body: Body | None = body
+        self._body: ResponseBody | None = body
         self._at, self._size = 0, size
         self._open_at, self._passing, self._explained, self._attempts = open_at, passing, explained, attempts
 

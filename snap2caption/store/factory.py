@@ -6,13 +6,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from snap2caption.redaction import redact_url
 from snap2caption.settings import Settings
-from snap2caption.store.base import ObjectStore, Patience, StoreError
+from snap2caption.store.base import ObjectStore, StoreError, StoreTimeouts
 
-_DEFAULT = Patience()
+_DEFAULT = StoreTimeouts()
 _KINDS = "give file:///absolute/path, s3://bucket/prefix or swift://container/prefix"
 
 
-def open_store(uri: str, patience: Patience = _DEFAULT) -> ObjectStore:
+def open_store(uri: str, patience: StoreTimeouts = _DEFAULT) -> ObjectStore:
     """Return the store that *uri* names. Nothing is contacted before the first call; then *patience* says how long it may take.
 
     Raises:

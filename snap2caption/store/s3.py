@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import ObjectInfo, Patience, StoreError, check_key, write_uri
-from snap2caption.store.download import Body, Download
+from snap2caption.store.base import ObjectInfo, StoreError, StoreTimeouts, check_key, write_uri
+from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.retry import persistently, seconds
-from snap2caption.store.upload_parts import AT_ONCE, Piece, cut, open_piece
+from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
 
 _SHA256, _ETAG = "sha256", "etag"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
@@ -29,7 +29,7 @@ class S3Store:
     The metadata keep an object's digest, and the ETag that S3 should give its bytes.
     """
 
-    def __init__(self, bucket: str, prefix: str, piece: int, patience: Patience) -> None:
+    def __init__(self, bucket: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
         self.bucket = bucket
         self._patience = patience
         self._piece = piece
@@ -67,10 +67,10 @@ class S3Store:
             else:
                 self._put_parts(key, source, pieces, described)
 
-    def _put_parts(self, key: str, source: Path | bytes, pieces: list[Piece], described: dict[str, Any]) -> None:
+    def _put_parts(self, key: str, source: Path | bytes, pieces: list[UploadPart], described: dict[str, Any]) -> None:
         upload = self._in_bucket("create_multipart_upload", key, **described)["UploadId"]
 
-        def send(piece: Piece) -> dict[str, Any]:
+        def send(piece: UploadPart) -> dict[str, Any]:
             part = self._ask("upload_part", key, source, piece, UploadId=upload, PartNumber=piece.number + 1)
             return {"PartNumber": piece.number + 1, "ETag": part["ETag"]}
 
@@ -92,7 +92,7 @@ class S3Store:
                 self._ask("abort_multipart_upload", key, UploadId=other["UploadId"])
 
     def _in_bucket(
-        self, operation: str, key: str, source: Path | bytes = b"", piece: Piece | None = None, **arguments: Any
+        self, operation: str, key: str, source: Path | bytes = b"", piece: UploadPart | None = None, **arguments: Any
     ) -> Any:
         try:
             return self._ask(operation, key, source, piece, **arguments)
@@ -119,7 +119,7 @@ class S3Store:
         operation: str,
         key: str | None = None,
         source: Path | bytes = b"",
-        piece: Piece | None = None,
+        piece: UploadPart | None = None,
         **arguments: Any,
     ) -> Any:
         """Call an operation of the client on the bucket, and on the object *key*, with *piece* of *source* as its body."""
@@ -143,13 +143,13 @@ class S3Store:
         with self._explained(key):
             answer = self._ask("get_object", key)
 
-        def open_at(start: int) -> Body:
+        def open_at(start: int) -> ResponseBody:
             rest = self._client.get_object(
                 Bucket=self.bucket, Key=self.prefix + key, IfMatch=answer["ETag"], Range=f"bytes={start}-"
             )
-            return cast("Body", rest["Body"])
+            return cast("ResponseBody", rest["ResponseBody"])
 
-        raw = Download(
+        raw = ResumingDownload(
             answer["Body"],
             answer["ContentLength"],
             open_at,
@@ -241,7 +241,7 @@ def _passing(error: BaseException) -> float | None:
     )
 
 
-def _etag(pieces: list[Piece]) -> str:
+def _etag(pieces: list[UploadPart]) -> str:
     """Return the ETag that S3 gives what is uploaded in these pieces."""
     if len(pieces) == 1:
         return pieces[0].md5.hex()

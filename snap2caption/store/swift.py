@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import ObjectInfo, Patience, StoreError, check_key, write_uri
-from snap2caption.store.download import Body, Download
+from snap2caption.store.base import ObjectInfo, StoreError, StoreTimeouts, check_key, write_uri
+from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.retry import persistently, seconds
-from snap2caption.store.swift_auth import Account, Result, Work
-from snap2caption.store.upload_parts import AT_ONCE, Piece, cut, open_piece
+from snap2caption.store.swift_auth import Result, SwiftAccount, Work
+from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
 
 _SHA256, _ETAG = "x-object-meta-sha256", "x-object-meta-etag"
 # 422: what arrived has another MD5 than what was sent. 498 is Swift's own "too many requests".
@@ -29,13 +29,13 @@ class SwiftStore:
     The metadata keep an object's digest, and the ETag that Swift should give its bytes.
     """
 
-    def __init__(self, container: str, prefix: str, piece: int, patience: Patience) -> None:
+    def __init__(self, container: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
         self.container = container
         self._attempts = patience.attempts
         self._piece = piece
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = write_uri("swift", container, prefix)
-        self._account = Account(patience.seconds)
+        self._account = SwiftAccount(patience.seconds)
         self._made: set[str] = set()
         self._making = threading.Lock()
 
@@ -51,13 +51,13 @@ class SwiftStore:
             else:
                 self._put_segments(name, source, pieces, headers)
 
-    def _put_segments(self, name: str, source: Path | bytes, pieces: list[Piece], headers: dict[str, str]) -> None:
+    def _put_segments(self, name: str, source: Path | bytes, pieces: list[UploadPart], headers: dict[str, str]) -> None:
         from swiftclient import put_object
 
         container = f"{self.container}_segments"
         self._make_container(container)
 
-        def send(piece: Piece) -> dict[str, Any]:
+        def send(piece: UploadPart) -> dict[str, Any]:
             # Named by the content: what a run that was cut off has sent is found again.
             segment = f"{name}/{headers[_SHA256]}/{piece.number:06d}"
             head = self._head(container, segment)
@@ -81,7 +81,7 @@ class SwiftStore:
                 self._ask_unless_missing(delete_object, container, name)
 
     def _put_piece(
-        self, container: str, name: str, source: Path | bytes, piece: Piece, headers: dict[str, str]
+        self, container: str, name: str, source: Path | bytes, piece: UploadPart, headers: dict[str, str]
     ) -> None:
         from swiftclient import put_object
 
@@ -120,15 +120,15 @@ class SwiftStore:
 
         name = self._name(key)
 
-        def open_with(headers: dict[str, str]) -> tuple[dict[str, str], Body]:
+        def open_with(headers: dict[str, str]) -> tuple[dict[str, str], ResponseBody]:
             def ask(url: str, token: str, connection: Any) -> Any:
                 return get_object(
                     url, token, self.container, name, connection, resp_chunk_size=1 << 20, headers=headers
                 )
 
-            return cast("tuple[dict[str, str], Body]", self._account.run(ask, connection))
+            return cast("tuple[dict[str, str], ResponseBody]", self._account.run(ask, connection))
 
-        def open_at(start: int) -> Body:
+        def open_at(start: int) -> ResponseBody:
             return open_with({"Range": f"bytes={start}-", "If-Match": head["etag"]})[1]
 
         with ExitStack() as stack:
@@ -137,7 +137,7 @@ class SwiftStore:
                 stack.callback(connection[1].close)
                 head, body = persistently(lambda: open_with({}), _passing, self._attempts)
             size = int(head["content-length"])
-            raw = Download(body, size, open_at, _passing, lambda: self._explained(key), self._attempts)
+            raw = ResumingDownload(body, size, open_at, _passing, lambda: self._explained(key), self._attempts)
             yield stack.enter_context(io.BufferedReader(raw, 1 << 20))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -257,7 +257,7 @@ def _passing(error: BaseException) -> float | None:
     )
 
 
-def _etag(pieces: list[Piece]) -> str:
+def _etag(pieces: list[UploadPart]) -> str:
     """Return the ETag that Swift gives what is uploaded in these pieces."""
     if len(pieces) == 1:
         return pieces[0].md5.hex()

@@ -15,7 +15,7 @@ Work = Callable[[str, str, Any], Result]
 """Is given the account's address, a token, and a connection, as swiftclient's functions take them."""
 
 
-class Account:
+class SwiftAccount:
     """An account of Swift: where it is, a token for it, and connections that stay open from one request to the next.
 
     Credentials come from what OpenStack's own tools read: ``clouds.yaml`` with OS_CLOUD, or the OS_* variables, for Keystone v3 (password,

@@ -20,7 +20,7 @@ _HASHING = BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class UploadPart:
     """A run of bytes that goes in one request, with the MD5 that the store compares."""
 
     number: int
@@ -29,7 +29,7 @@ class Piece:
     md5: bytes
 
 
-def cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
+def cut(source: Path | bytes, sha256: str, limit: int) -> list[UploadPart]:
     """Return the pieces of *source*: one, which may be empty, or several of *limit* bytes, whole MiB; the last may be smaller.
 
     One reading serves both checksums. What is sent afterwards comes from the system's page cache as a rule.
@@ -42,19 +42,19 @@ def cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
         return _cut(source, sha256, limit)
 
 
-def _cut(source: Path | bytes, sha256: str, limit: int) -> list[Piece]:
+def _cut(source: Path | bytes, sha256: str, limit: int) -> list[UploadPart]:
     whole, md5 = hashlib.sha256(), _new_md5()
-    pieces: list[Piece] = []
+    pieces: list[UploadPart] = []
     start = size = 0
     for block in blocks(source):
         if size - start == limit:
-            pieces.append(Piece(len(pieces), start, limit, md5.digest()))
+            pieces.append(UploadPart(len(pieces), start, limit, md5.digest()))
             start, md5 = size, _new_md5()
         whole.update(block)
         md5.update(block)
         size += len(block)
     check(source, whole.hexdigest(), sha256)
-    return [*pieces, Piece(len(pieces), start, size - start, md5.digest())]
+    return [*pieces, UploadPart(len(pieces), start, size - start, md5.digest())]
 
 
 def check(source: Path | bytes, found: str, sha256: str) -> None:
@@ -76,7 +76,7 @@ def blocks(source: Path | bytes) -> Iterator[memoryview]:
 
 
 @contextmanager
-def open_piece(source: Path | bytes, piece: Piece) -> Iterator[BinaryIO]:
+def open_piece(source: Path | bytes, piece: UploadPart) -> Iterator[BinaryIO]:
     """Open *source* where *piece* starts.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from demo.airflow import AirflowClient
-from demo.outcome import Outcome
+from demo.outcome import DemoOutcome
 from demo.run import Demo
 from snap2caption.registry.client import Registry
 
@@ -20,7 +20,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def demo(state: Path) -> Iterator[tuple[Demo, Outcome]]:
+def demo(state: Path) -> Iterator[tuple[Demo, DemoOutcome]]:
     """A demo that has run and whose services live on."""
     run = Demo(state, PAIRS)
     with run.run() as outcome:
@@ -28,16 +28,16 @@ def demo(state: Path) -> Iterator[tuple[Demo, Outcome]]:
 
 
 @pytest.fixture(scope="module")
-def outcome(demo: tuple[Demo, Outcome]) -> Outcome:
+def outcome(demo: tuple[Demo, DemoOutcome]) -> DemoOutcome:
     return demo[1]
 
 
 @pytest.fixture(scope="module")
-def airflow(outcome: Outcome) -> Iterator[AirflowClient]:
+def airflow(outcome: DemoOutcome) -> Iterator[AirflowClient]:
     with AirflowClient(outcome.services.airflow) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def registry(outcome: Outcome) -> Registry:
+def registry(outcome: DemoOutcome) -> Registry:
     return Registry(outcome.services.mlflow, "snap2caption")

@@ -22,7 +22,7 @@ from demo.base.signs import sign_text
 from demo.corpus.captions import write_caption
 from demo.corpus.pairs import make_pair
 from demo.measure import measure, read_scenes
-from demo.outcome import Outcome
+from demo.outcome import DemoOutcome
 from demo.run import Demo
 from demo.scenes.scene import sample_scene
 from serving.client import Client
@@ -47,14 +47,14 @@ def finish(airflow: AirflowClient, dag: str, run: str) -> dict[str, str | None]:
     return {task.name: task.state for task in last}
 
 
-def caption(outcome: Outcome) -> httpx.Response:
+def caption(outcome: DemoOutcome) -> httpx.Response:
     photo = outcome.captioned[0].photo
     return patience.post(
         f"{outcome.services.serving}/generate-caption", files={"file": (photo.name, photo.read_bytes(), "image/jpeg")}
     )
 
 
-def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, registry: Registry) -> None:
+def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: DemoOutcome, registry: Registry) -> None:
     champion = registry.by_alias(CHAMPION)
     assert champion is not None
     assert (outcome.version, champion.version) == (1, 1)
@@ -68,18 +68,18 @@ def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: Outcome, regi
     assert outcome.peak_memory < 8 * 2**30
 
 
-def test_no_port_is_open_to_other_machines_or_to_pages_of_another_origin(outcome: Outcome, state: Path) -> None:
+def test_no_port_is_open_to_other_machines_or_to_pages_of_another_origin(outcome: DemoOutcome, state: Path) -> None:
     assert check_doors(state) >= 9
 
 
-def test_what_the_stack_writes_is_its_users_alone(outcome: Outcome, state: Path) -> None:
+def test_what_the_stack_writes_is_its_users_alone(outcome: DemoOutcome, state: Path) -> None:
     """Volumes of photos, artifacts, the database and the logs of Airflow."""
     assert state.stat().st_mode & 0o077 == 0
     for part in ("airflow", "mlflow", "seaweedfs", "serving"):
         assert exposed(state / part) == []
 
 
-def test_captions_of_held_out_photos_name_what_they_show(outcome: Outcome) -> None:
+def test_captions_of_held_out_photos_name_what_they_show(outcome: DemoOutcome) -> None:
     assert outcome.accuracy is not None
     captions = outcome.accuracy.captions
     assert captions > 100
@@ -94,7 +94,7 @@ def test_captions_of_held_out_photos_name_what_they_show(outcome: Outcome) -> No
     assert is_less(shuffled["subject"], captions, 0.2)
 
 
-def test_the_untouched_base_is_far_below(outcome: Outcome, registry: Registry, state: Path) -> None:
+def test_the_untouched_base_is_far_below(outcome: DemoOutcome, registry: Registry, state: Path) -> None:
     champion = registry.by_alias(CHAMPION)
     assert champion is not None
 
@@ -111,14 +111,14 @@ def test_the_untouched_base_is_far_below(outcome: Outcome, registry: Registry, s
     assert is_less(round(named.right["subject"] * named.captions), named.captions, 0.6)
 
 
-def test_the_service_answers_with_the_champion(outcome: Outcome) -> None:
+def test_the_service_answers_with_the_champion(outcome: DemoOutcome) -> None:
     answer = caption(outcome)
     assert answer.status_code == httpx.codes.OK
     assert answer.json()["model_version"] == "snap2caption/1"
     assert 5 <= len(answer.json()["hashtags"]) <= 10
 
 
-def test_a_tone_changes_what_is_written(outcome: Outcome) -> None:
+def test_a_tone_changes_what_is_written(outcome: DemoOutcome) -> None:
     """The share of captions in the tone asked for, by the rule of the evaluation's tone adherence; a fifth would be chance.
 
     All tones together are kept by more than half of the captions, with wishes and without; the weakest alone reaches a third, and is shown by no
@@ -145,7 +145,7 @@ def test_a_tone_changes_what_is_written(outcome: Outcome) -> None:
     assert is_more(different, len(photos) * len(list(combinations(Tone, 2))), 0.5), different
 
 
-def test_variants_and_seeded_captions_are_written_in_words_that_exist(outcome: Outcome) -> None:
+def test_variants_and_seeded_captions_are_written_in_words_that_exist(outcome: DemoOutcome) -> None:
     """At least 95 in 100 of what is sampled holds no word but the corpus's and the language's."""
     photos = [make_pair(_UNSEEN, number).image for number in range(40)]
     with Client(outcome.services.serving, patience=patience.LONGEST) as client, ThreadPoolExecutor(8) as pool:
@@ -173,7 +173,7 @@ def known_words() -> set[str]:
     return {word.casefold() for text in texts for word in find_words(text)}
 
 
-def test_a_post_of_several_photos_in_her_own_voice(outcome: Outcome) -> None:
+def test_a_post_of_several_photos_in_her_own_voice(outcome: DemoOutcome) -> None:
     photos = [make_pair(_UNSEEN, number).image for number in range(3)]
     with Client(outcome.services.serving, patience=patience.LONGEST) as client:
         client.set_voice(["Who's coming with me? This city made my week! 🎉🤩"])
@@ -187,7 +187,7 @@ def test_a_post_of_several_photos_in_her_own_voice(outcome: Outcome) -> None:
     assert any(reason.source in {"corpus", "model"} and reason.reach > 0 for reason in post.explanations or ())
 
 
-def test_tasks_link_to_what_they_made(airflow: AirflowClient, outcome: Outcome, registry: Registry) -> None:
+def test_tasks_link_to_what_they_made(airflow: AirflowClient, outcome: DemoOutcome, registry: Registry) -> None:
     champion = registry.by_alias(CHAMPION)
     assert champion is not None
     run = airflow.runs("training")[0]
@@ -210,7 +210,7 @@ def test_tasks_link_to_what_they_made(airflow: AirflowClient, outcome: Outcome, 
 
 
 def test_a_worse_candidate_is_refused_and_the_champion_stays(
-    airflow: AirflowClient, outcome: Outcome, registry: Registry
+    airflow: AirflowClient, outcome: DemoOutcome, registry: Registry
 ) -> None:
     champion = registry.by_alias(CHAMPION)
     assert champion is not None
@@ -231,7 +231,7 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(
     assert caption(outcome).json()["model_version"] == "snap2caption/1"
 
 
-def test_the_same_corpus_again_makes_nothing_new(demo: tuple[Demo, Outcome], airflow: AirflowClient) -> None:
+def test_the_same_corpus_again_makes_nothing_new(demo: tuple[Demo, DemoOutcome], airflow: AirflowClient) -> None:
     before = airflow.result("etl", airflow.runs("etl")[0], "load")
     _, outcome = demo
     conf = airflow.conf("etl", airflow.runs("etl")[0])

@@ -16,13 +16,13 @@ from patience import LONGEST
 from demo.airflow import AirflowClient
 from demo.loop.habit import PHRASE
 from demo.loop.outcome import LoopOutcome
-from demo.loop.run import CORRECTIONS, Loop
-from demo.outcome import Outcome
+from demo.loop.run import CORRECTIONS, FeedbackLoop
+from demo.outcome import DemoOutcome
 from demo.run import Demo
 from etl.verify import verify
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.feedback import Annotation
 from snap2caption.store import open_store
 
@@ -35,18 +35,18 @@ PAIRS = int(os.environ.get("TEST_FEEDBACK") or 2400)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoOutcome]:
     with Demo(tmp_path_factory.mktemp("demo"), PAIRS, annotators=True).run() as outcome:
         yield outcome
 
 
 @pytest.fixture(scope="module")
-def loop(demo: Outcome, tmp_path_factory: pytest.TempPathFactory) -> LoopOutcome:
-    return Loop(demo.services, tmp_path_factory.mktemp("page")).run()
+def loop(demo: DemoOutcome, tmp_path_factory: pytest.TempPathFactory) -> LoopOutcome:
+    return FeedbackLoop(demo.services, tmp_path_factory.mktemp("page")).run()
 
 
 @pytest.fixture(autouse=True)
-def as_a_client(demo: Outcome, monkeypatch: pytest.MonkeyPatch) -> None:
+def as_a_client(demo: DemoOutcome, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in demo.services.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -67,7 +67,7 @@ def test_nothing_is_lost_on_the_original_test_split(loop: LoopOutcome) -> None:
 
 
 def test_the_answers_model_version_leads_back_to_the_annotations(
-    demo: Outcome, loop: LoopOutcome, tmp_path: Path
+    demo: DemoOutcome, loop: LoopOutcome, tmp_path: Path
 ) -> None:
     name, _, number = loop.compared[0].after["model_version"].rpartition("/")
     client = MlflowClient(demo.services.mlflow, demo.services.mlflow)
@@ -75,7 +75,7 @@ def test_the_answers_model_version_leads_back_to_the_annotations(
     run = client.get_run(version.run_id)
     assert version.tags["feedback_uri"] == run.data.tags["feedback_uri"] == loop.feedback_uri
     stored = Path(client.download_artifacts(run.info.run_id, "feedback-manifest.json", str(tmp_path))).read_bytes()
-    dataset = Dataset.open(loop.feedback_uri)
+    dataset = DatasetVersion.open(loop.feedback_uri)
     assert Manifest.parse(stored, "artifact") == dataset.manifest
     assert verify(dataset) == []
     store = open_store(demo.services.environment["SNAP2CAPTION_FEEDBACK_URI"])
@@ -100,7 +100,7 @@ def test_the_answers_model_version_leads_back_to_the_annotations(
         assert posts[identifier].caption.endswith(PHRASE)
 
 
-def test_each_feedback_became_one_task_and_one_annotation(demo: Outcome, loop: LoopOutcome) -> None:
+def test_each_feedback_became_one_task_and_one_annotation(demo: DemoOutcome, loop: LoopOutcome) -> None:
     access = demo.services.label_studio
     headers = {"Authorization": f"Token {access.token}"}
     with httpx.Client(base_url=access.url, headers=headers, timeout=LONGEST) as client:
@@ -111,7 +111,7 @@ def test_each_feedback_became_one_task_and_one_annotation(demo: Outcome, loop: L
     assert {task["total_annotations"] for task in tasks} == {1}
 
 
-def test_with_nothing_new_nothing_is_trained_again(demo: Outcome, loop: LoopOutcome) -> None:
+def test_with_nothing_new_nothing_is_trained_again(demo: DemoOutcome, loop: LoopOutcome) -> None:
     with AirflowClient(demo.services.airflow) as airflow:
         before = airflow.runs("training")
         run = airflow.trigger("feedback", {})

@@ -4,13 +4,17 @@ from collections.abc import Sequence
 
 from PIL.Image import Image
 
-from serving.engines.local.decoder import Rows
-from serving.engines.local.sequence import Joining, Row
+from serving.engines.local.decoder import Decoder
+from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 
 
 def read_in(
-    rows: Rows, images: Sequence[Image], prompts: Sequence[str], own: Sequence[Sequence[Row]], chunk: int = 4096
-) -> Joining:
+    rows: Decoder,
+    images: Sequence[Image],
+    prompts: Sequence[str],
+    own: Sequence[Sequence[TokenSequence]],
+    chunk: int = 4096,
+) -> PrefilledSequences:
     """Return rows that are ready to be merged; *chunk* tokens are read at once."""
     rows.take_threads()
     prefill = rows.prefill(images, prompts, own, chunk=chunk)

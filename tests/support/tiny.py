@@ -15,7 +15,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForCon
 
 from demo.base.architecture import IMAGE_SIZE, PATCH_SIZE, build_processor
 from demo.base.tokenizer import train_tokenizer
-from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.manifest import NAME, CorpusSource, File, Manifest, Shard, SplitSummary
 from snap2caption.post import Post, Request, build_prompt, render
 
 BASE = "tiny-llava"
@@ -74,7 +74,7 @@ def write_dataset(folder: Path, sizes: dict[str, int | Sequence[int]], seed: int
     (folder / "hashtags.parquet").write_bytes(tags)
     manifest = Manifest(
         version=f"d{seed:011d}",
-        source=Source(urls=("http://example.com/c.zip",), sha256="0" * 64),
+        source=CorpusSource(urls=("http://example.com/c.zip",), sha256="0" * 64),
         settings={},
         dropped={},
         splits=splits,

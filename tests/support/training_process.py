@@ -43,7 +43,7 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
 
     from snap2caption.store import open_store
     from snap2caption.vlm import load
-    from training.data.samples import CachedDataset, Selection
+    from training.data.samples import CachedDataset, SplitSelection
     from training.data.stream import SampleStream
     from training.distributed import joined
     from training.fit.finetune import finetune
@@ -62,7 +62,11 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
         if parsed.data.stream:
             scratch = work_dir / "stream" / str(ranks.rank)
             train = SampleStream(
-                dataset.source, Selection("train"), batch_size=settings.batch_size, seed=settings.seed, scratch=scratch
+                dataset.source,
+                SplitSelection("train"),
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+                scratch=scratch,
             )
         vlm = load(parsed.model.base, models_dir)
         store = open_store(parsed.launcher.checkpoints) if parsed.launcher.checkpoints else None

@@ -21,7 +21,7 @@ Batch = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ConversationText:
     """A sample as text: the prompt and the answer in the family's chat template, ended as the family ends an answer."""
 
     text: str
@@ -50,7 +50,7 @@ class SampleCollator:
         """Whether *post* is longer than what is learned of it, wherever the picture leaves room for that."""
         return not fits(render(post), self.max_post_tokens, self._count)
 
-    def learned(self, sample: Sample, size: tuple[int, int]) -> Conversation:
+    def learned(self, sample: Sample, size: tuple[int, int]) -> ConversationText:
         """Return as text what is learned of *sample*, beside a picture of that width and height."""
         sample = replace(sample, post=shorten(sample.post, self.max_post_tokens, self._count))
         conversation = self.converse(sample)
@@ -61,7 +61,7 @@ class SampleCollator:
         room = max(1, conversation.answer_tokens - beyond - 8)
         return self.converse(replace(sample, post=shorten(sample.post, room, self._count)))
 
-    def converse(self, sample: Sample) -> Conversation:
+    def converse(self, sample: Sample) -> ConversationText:
         """Return *sample* as text, with the length of its answer."""
         prompt, post = self.vlm.plain(self.prompt_for(sample)), self.vlm.plain(render(sample.post))
         question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
@@ -81,7 +81,7 @@ class SampleCollator:
         # Tokenised as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
         # two sequences part.
         common = next((i for i, pair in enumerate(zip(asked, whole, strict=False)) if pair[0] != pair[1]), len(asked))
-        return Conversation(text, len(whole), len(whole) - common)
+        return ConversationText(text, len(whole), len(whole) - common)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
         """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the pictures."""
@@ -124,7 +124,7 @@ def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor)
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedSample:
     """A sample whose picture went through the vision tower: tokens (tokens,), labels (tokens,), features (image tokens, width)."""
 
     input_ids: torch.Tensor
@@ -138,7 +138,7 @@ class EncodedCollator:
     def __init__(self, padding_token: int) -> None:
         self.padding_token = padding_token
 
-    def __call__(self, samples: Sequence[Encoded]) -> Batch:
+    def __call__(self, samples: Sequence[EncodedSample]) -> Batch:
         """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the features."""
         ones = [torch.ones_like(sample.input_ids) for sample in samples]
         return {

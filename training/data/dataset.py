@@ -6,7 +6,7 @@ from typing import Any
 
 from snap2caption.datasets.shards import Sample
 from snap2caption.vlm import VisionLanguageModel
-from training.data.collator import IGNORED, Batch, Encoded, EncodedCollator, SampleCollator
+from training.data.collator import IGNORED, Batch, EncodedCollator, EncodedSample, SampleCollator
 from training.data.samplers import share
 from training.data.samples import chunks
 from training.data.vision_features import cacheable, encode
@@ -15,7 +15,7 @@ from training.recipes.sections import OptimiserSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrainingDataset:
     """Rows to learn from and to measure on, and how batches are made of them."""
 
     train: Any
@@ -37,18 +37,20 @@ def look_once(
     validation: Sequence[Sample],
     settings: OptimiserSettings,
     ranks: Ranks,
-) -> Rows:
+) -> TrainingDataset:
     """Return the samples with their pictures' features if those can be kept, else the samples as they are.
 
     Each process looks at its share of the pictures, and gets the others' features from the others.
     """
     if not cacheable(vlm, collate, train, settings.feature_cache_gib):
-        return Rows(train, validation, collate)
+        return TrainingDataset(train, validation, collate)
 
-    def looked_at(samples: Sequence[Sample]) -> list[Encoded]:
+    def looked_at(samples: Sequence[Sample]) -> list[EncodedSample]:
         # Whole batches: so a picture's features don't depend on the number of processes.
         batches = share(list(chunks(samples, settings.batch_size)), ranks)
         mine = encode(vlm, collate, [sample for batch in batches for sample in batch], settings.batch_size)
         return [row for rows in ranks.gather(mine) for row in rows]
 
-    return Rows(looked_at(train), looked_at(validation), EncodedCollator(vlm.processor.tokenizer.pad_token_id))
+    return TrainingDataset(
+        looked_at(train), looked_at(validation), EncodedCollator(vlm.processor.tokenizer.pad_token_id)
+    )

@@ -12,7 +12,7 @@ from training.distributed import Ranks
 Item = TypeVar("Item")
 
 
-class Order(Protocol):
+class SampleOrder(Protocol):
     """Which samples, one after the other."""
 
     def __len__(self) -> int: ...
@@ -57,7 +57,7 @@ class SharedBatches(Sampler[list[int]]):
     empty list, so that all of them take the same steps.
     """
 
-    def __init__(self, order: Order, batch_size: int, ranks: Ranks) -> None:
+    def __init__(self, order: SampleOrder, batch_size: int, ranks: Ranks) -> None:
         self.order = order
         self.batch_size = batch_size
         self.ranks = ranks

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from snap2caption.datasets.manifest import Manifest, Split
 from snap2caption.datasets.shards import Sample, read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.post import Emoji, Length, Request, build_prompt
 from snap2caption.tone import infer_tone
@@ -27,7 +27,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SplitSelection:
     """Some samples of a split: those of *cities* (of all, if empty), at most *per_city* of each, the first ones in the shards' order."""
 
     split: Split
@@ -54,13 +54,13 @@ class Selection:
 class CachedDataset:
     """A dataset version whose shards are fetched when they are first read, and kept under *cache*."""
 
-    source: Dataset
+    source: DatasetVersion
     cache: Path
 
     @classmethod
     def open(cls, where: str, cache: Path) -> "CachedDataset":
-        """Open the dataset version at *where*, as `Dataset.open`."""
-        return cls(Dataset.open(where), cache)
+        """Open the dataset version at *where*, as `DatasetVersion.open`."""
+        return cls(DatasetVersion.open(where), cache)
 
     @property
     def uri(self) -> str:
@@ -73,12 +73,12 @@ class CachedDataset:
         return self.source.manifest
 
     def samples(self, split: Split, cities: Sequence[str] = (), per_city: int | None = None) -> list[Sample]:
-        """Return the samples of a `Selection` in the order of the shards.
+        """Return the samples of a `SplitSelection` in the order of the shards.
 
         Raises:
             UserError: a city is not in the dataset, no sample is left, or a shard is missing or damaged.
         """
-        quotas = Selection(split, cities, per_city).quotas(self.manifest)
+        quotas = SplitSelection(split, cities, per_city).quotas(self.manifest)
         taken: Counter[str] = Counter()
         samples = []
         for shard in self.manifest.splits[split].shards if quotas else ():

@@ -8,11 +8,11 @@ from snap2caption.datasets.manifest import Manifest, Shard
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from training.data.posts import check_post
-from training.data.samples import Selection
+from training.data.samples import SplitSelection
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ShardShare:
     """What is selected of a shard: the first so many of each city, or everything."""
 
     shard: Shard
@@ -37,7 +37,7 @@ class Share:
             )
 
 
-def find_shares(manifest: Manifest, selection: Selection) -> list[Share]:
+def find_shares(manifest: Manifest, selection: SplitSelection) -> list[ShardShare]:
     """Return what *selection* takes of each shard, in their order, by the manifest alone; the same samples as when they are cached.
 
     Raises:
@@ -48,7 +48,7 @@ def find_shares(manifest: Manifest, selection: Selection) -> list[Share]:
         raise UserError(f"The {selection.split} split of dataset {manifest.version} is empty; make a larger dataset.")
     summary = manifest.splits[selection.split]
     if left == summary.cities:
-        return [Share(shard, shard.samples) for shard in summary.shards if shard.samples]
+        return [ShardShare(shard, shard.samples) for shard in summary.shards if shard.samples]
     shares = []
     for shard in summary.shards:
         if shard.cities is None:
@@ -59,5 +59,5 @@ def find_shares(manifest: Manifest, selection: Selection) -> list[Share]:
         take = {city: min(count, shard.cities.get(city, 0)) for city, count in left.items()}
         left = {city: count - take[city] for city, count in left.items()}
         if any(take.values()):
-            shares.append(Share(shard, sum(take.values()), take))
+            shares.append(ShardShare(shard, sum(take.values()), take))
     return shares

@@ -15,17 +15,17 @@ from torch.utils.data import Dataset as MapDataset
 from torch.utils.data import IterableDataset, Sampler, get_worker_info
 
 from snap2caption.datasets.shards import Sample, read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
-from training.data.samples import Selection
-from training.data.shares import Share, find_shares
+from training.data.samples import SplitSelection
+from training.data.shares import ShardShare, find_shares
 
 
 @dataclass(frozen=True, slots=True)
-class Portion:
+class ShufflePortion:
     """Consecutive samples, *start* to *stop*, of a share in its shuffled order."""
 
-    share: Share
+    share: ShardShare
     start: int
     stop: int
 
@@ -42,7 +42,9 @@ class SampleStream(IterableDataset):
     `state_dict` and `load_state_dict` are what torchdata's StatefulDataLoader looks for.
     """
 
-    def __init__(self, dataset: Dataset, selection: Selection, *, batch_size: int, seed: int, scratch: Path) -> None:
+    def __init__(
+        self, dataset: DatasetVersion, selection: SplitSelection, *, batch_size: int, seed: int, scratch: Path
+    ) -> None:
         """Plan the stream by the manifest; nothing is fetched yet.
 
         Raises:
@@ -96,13 +98,13 @@ class SampleStream(IterableDataset):
         self._position = start
         return self._read(self.plan(*_this_worker(), start))
 
-    def plan(self, worker: int, workers: int, position: int = 0) -> list[Portion]:
+    def plan(self, worker: int, workers: int, position: int = 0) -> list[ShufflePortion]:
         """Return what a worker reads in this epoch, from *position* of its part on."""
         order = random.Random(f"{self.seed}:{self.epoch}").sample(self.shares, len(self.shares))  # noqa: S311 - not a secret
         part = batches_of(worker, workers, len(self), self.batch_size)
         return find_portions(order, range(part.start + position, part.stop))
 
-    def _read(self, plan: Sequence[Portion]) -> Iterator[Sample]:
+    def _read(self, plan: Sequence[ShufflePortion]) -> Iterator[Sample]:
         if not plan:
             return
         self.scratch.mkdir(parents=True, exist_ok=True)
@@ -122,7 +124,7 @@ class SampleStream(IterableDataset):
                     yield sample.loaded()
                 shutil.rmtree(folder)
 
-    def _fetch(self, portion: Portion, folder: Path) -> list[Sample]:
+    def _fetch(self, portion: ShufflePortion, folder: Path) -> list[Sample]:
         shard = portion.share.shard
         chosen = list(portion.share.choose(read_shard(self.dataset.fetch(shard, folder), shard.name), self.dataset.uri))
         shuffled = random.Random(f"{self.seed}:{self.epoch}:{shard.name}").sample(chosen, len(chosen))  # noqa: S311 - not a secret
@@ -133,7 +135,7 @@ class SampleStream(IterableDataset):
         return [self._content, self.seed, self.batch_size, *_this_worker()]
 
 
-class ByPosition(MapDataset):
+class PositionalDataset(MapDataset):
     """A stream as transformers' Trainer reads data: by position.
 
     In ascending order it streams. Over the shares of a batch that other processes take it steps; a jump, as when training resumes, fetches nothing
@@ -190,14 +192,14 @@ def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> rang
     return range(min(first * batch_size, samples), min(last * batch_size, samples))
 
 
-def find_portions(order: Sequence[Share], wanted: range) -> list[Portion]:
+def find_portions(order: Sequence[ShardShare], wanted: range) -> list[ShufflePortion]:
     """Return the portions of the shares in *order* that hold the positions *wanted*."""
     portions = []
     at = 0
     for share in order:
         first, last = max(wanted.start - at, 0), min(wanted.stop - at, share.samples)
         if first < last:
-            portions.append(Portion(share, first, last))
+            portions.append(ShufflePortion(share, first, last))
         at += share.samples
     return portions
 

@@ -7,12 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 from snap2caption.console import progress_bar
-from snap2caption.datasets.shards import Sample, Stored, read_shard, read_stream
+from snap2caption.datasets.shards import FileSlice, Sample, read_shard, read_stream
 from snap2caption.errors import UserError
 from training.data.collator import SampleCollator
 from training.data.photos import glance_at, open_photo
 from training.data.posts import check_post
-from training.data.samples import CachedDataset, Selection
+from training.data.samples import CachedDataset, SplitSelection
 from training.data.shares import find_shares
 from training.recipes.recipe import Recipe
 
@@ -38,10 +38,12 @@ def check_data(
         UserError: something is wrong; the sentence names the shard and the sample.
     """
     cut = _check(dataset, _selections(recipe), collate, stream=recipe.data.stream)
-    return cut + (_check(feedback, [Selection("train")], collate, stream=False) if feedback else 0)
+    return cut + (_check(feedback, [SplitSelection("train")], collate, stream=False) if feedback else 0)
 
 
-def _check(dataset: CachedDataset, selections: Sequence[Selection], collate: SampleCollator, *, stream: bool) -> int:
+def _check(
+    dataset: CachedDataset, selections: Sequence[SplitSelection], collate: SampleCollator, *, stream: bool
+) -> int:
     """Check what is selected, the training split last, and return how many of its posts are cut."""
     *others, train = selections
     with closing(_Ids(dataset.uri)) as ids:
@@ -57,7 +59,7 @@ def _check(dataset: CachedDataset, selections: Sequence[Selection], collate: Sam
     return int(mark.read_text())
 
 
-def _check_cached(dataset: CachedDataset, selection: Selection, ids: "_Ids") -> list[Sample]:
+def _check_cached(dataset: CachedDataset, selection: SplitSelection, ids: "_Ids") -> list[Sample]:
     samples = dataset.samples(selection.split, selection.cities, selection.per_city)
     for sample in samples:
         check_post(sample)
@@ -66,7 +68,7 @@ def _check_cached(dataset: CachedDataset, selection: Selection, ids: "_Ids") -> 
     return samples
 
 
-def _check_streamed(dataset: CachedDataset, selection: Selection, ids: "_Ids", collate: SampleCollator) -> int:
+def _check_streamed(dataset: CachedDataset, selection: SplitSelection, ids: "_Ids", collate: SampleCollator) -> int:
     cut = 0
     with progress_bar() as progress:
         for share in progress.track(find_shares(dataset.manifest, selection), description="reading the stream once"):
@@ -89,15 +91,15 @@ def _check_photos(samples: Sequence[Sample]) -> None:
             file.with_suffix(_MARK).touch()
 
 
-def _selections(recipe: Recipe) -> list[Selection]:
+def _selections(recipe: Recipe) -> list[SplitSelection]:
     data = recipe.data
-    found = [Selection("validation", data.cities, data.samples_per_city)]
+    found = [SplitSelection("validation", data.cities, data.samples_per_city)]
     if recipe.evaluation.split == "test":
-        found.append(Selection("test", data.cities))
-    return [*found, Selection("train", data.cities, data.samples_per_city)]
+        found.append(SplitSelection("test", data.cities))
+    return [*found, SplitSelection("train", data.cities, data.samples_per_city)]
 
 
-def _mark_of_stream(dataset: CachedDataset, selections: Sequence[Selection], collate: SampleCollator) -> Path:
+def _mark_of_stream(dataset: CachedDataset, selections: Sequence[SplitSelection], collate: SampleCollator) -> Path:
     """Return the file that says that the selections were checked, of these very shards; what is cut depends on the tokenizer as well."""
     shards = [shard.sha256 for selection in selections for shard in dataset.manifest.splits[selection.split].shards]
     what = repr((shards, selections, collate.vlm.base, collate.vlm.revision, collate.max_post_tokens))
@@ -105,7 +107,7 @@ def _mark_of_stream(dataset: CachedDataset, selections: Sequence[Selection], col
 
 
 def _file(sample: Sample) -> Path:
-    assert isinstance(sample.content, Stored)  # noqa: S101 - cached samples stay in their shards
+    assert isinstance(sample.content, FileSlice)  # noqa: S101 - cached samples stay in their shards
     return sample.content.file
 
 

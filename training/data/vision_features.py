@@ -14,7 +14,7 @@ from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import decode
 from snap2caption.vlm import VisionLanguageModel, image_features
-from training.data.collator import Batch, Encoded, SampleCollator
+from training.data.collator import Batch, EncodedSample, SampleCollator
 from training.data.samples import chunks
 
 logger = logging.getLogger(__name__)
@@ -84,10 +84,10 @@ def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequen
 
 def encode(
     vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], batch_size: int
-) -> list[Encoded]:
+) -> list[EncodedSample]:
     """Return *samples* with their pictures' features."""
     token = vlm.model.config.image_token_id
-    encoded: list[Encoded] = []
+    encoded: list[EncodedSample] = []
     with progress_bar() as progress, torch.no_grad():
         task = progress.add_task("looking at the photos", total=len(samples))
         for chunk in chunks(samples, batch_size):
@@ -98,7 +98,7 @@ def encode(
             for row, (length, picture) in enumerate(zip(lengths, features.split(counts), strict=True)):
                 # Cloned: a view would keep the whole padded batch in memory.
                 encoded.append(
-                    Encoded(
+                    EncodedSample(
                         batch["input_ids"][row, :length].clone(), batch["labels"][row, :length].clone(), picture.clone()
                     )
                 )

@@ -24,20 +24,20 @@ _CELLS = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
-class Clusters:
+class ResamplingClusters:
     """Which rows belong together: *of_row* is (rows,), the number of each one's cluster from 0; *sizes* is (clusters,)."""
 
     of_row: NDArray[np.intp]
     sizes: NDArray[np.intp]
 
     @classmethod
-    def named(cls, names: Sequence[str]) -> "Clusters":
+    def named(cls, names: Sequence[str]) -> "ResamplingClusters":
         """Return the clusters of rows that are named alike."""
         _, of_row, sizes = np.unique(np.array(names), return_inverse=True, return_counts=True)
         return cls(of_row, sizes)
 
     @classmethod
-    def single(cls, rows: int) -> "Clusters":
+    def single(cls, rows: int) -> "ResamplingClusters":
         """Return a cluster for each row."""
         return cls(np.arange(rows), np.ones(rows, dtype=np.intp))
 
@@ -65,7 +65,7 @@ class Bootstrap(BaseModel):
     resamples: int = 2000
     seed: int = 0
 
-    def sums(self, values: NDArray[np.float64], clusters: Clusters) -> NDArray[np.float64]:
+    def sums(self, values: NDArray[np.float64], clusters: ResamplingClusters) -> NDArray[np.float64]:
         """Return the sums over resamples of the clusters: (rows, columns) to (resamples, columns).
 
         All columns are resampled together, so what is computed from several of them keeps their pairing. Resamples differ in how many rows they
@@ -74,7 +74,7 @@ class Bootstrap(BaseModel):
         totals = clusters.sums(values)
         return np.concatenate([weights @ totals for weights in self._weights(len(totals))])
 
-    def interval(self, resampled: NDArray[np.float64], clusters: Clusters) -> "Interval | None":
+    def interval(self, resampled: NDArray[np.float64], clusters: ResamplingClusters) -> "Interval | None":
         """Return the interval of a score whose values on the resamples are *resampled*; None: there are fewer than `FEWEST` clusters."""
         if len(clusters) < FEWEST:
             return None
@@ -83,12 +83,12 @@ class Bootstrap(BaseModel):
         low, high = np.quantile(resampled, [tail, 1 - tail])
         return Interval(low=float(low), high=float(high))
 
-    def mean(self, values: NDArray[np.float64], clusters: Clusters | None = None) -> "Interval | None":
+    def mean(self, values: NDArray[np.float64], clusters: ResamplingClusters | None = None) -> "Interval | None":
         """Return the interval of the mean of *values*, (rows,), each of them independent if no *clusters* are given; None as for `interval`."""
-        clusters = clusters or Clusters.single(len(values))
+        clusters = clusters or ResamplingClusters.single(len(values))
         return self.interval(self._means(values, clusters), clusters)
 
-    def confidence_above(self, values: NDArray[np.float64], limit: float, clusters: Clusters) -> float:
+    def confidence_above(self, values: NDArray[np.float64], limit: float, clusters: ResamplingClusters) -> float:
         """Return how sure it is that the mean of *values*, (rows,), is above *limit*: the confidence of the one-sided interval that ends there.
 
         It is never surer than by a sign test: n clusters agree by chance in one of 2**n cases. So four or fewer never reach 0.95.
@@ -100,7 +100,7 @@ class Bootstrap(BaseModel):
         number = clusters.effective
         return min(float(stdtr(number - 1, ndtri(share) / _stretch(number))), surest)
 
-    def _means(self, values: NDArray[np.float64], clusters: Clusters) -> NDArray[np.float64]:
+    def _means(self, values: NDArray[np.float64], clusters: ResamplingClusters) -> NDArray[np.float64]:
         sums = self.sums(np.column_stack([values, np.ones(len(values))]), clusters)
         means: NDArray[np.float64] = sums[:, 0] / sums[:, 1]
         return means

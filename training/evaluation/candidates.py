@@ -21,7 +21,7 @@ BASE = "base:"
 
 
 @dataclass(frozen=True, slots=True)
-class Adapter:
+class TrainedAdapter:
     """What a run has trained: where it is, and the digest of what was evaluated when it was logged."""
 
     uri: str
@@ -29,13 +29,13 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class EvaluatedModel:
     """A base at a revision and, if a run trained one on it, the adapter."""
 
     base: str
     revision: str
     run_id: str | None = None
-    adapter: Adapter | None = None
+    adapter: TrainedAdapter | None = None
 
     @property
     def name(self) -> str:
@@ -78,12 +78,12 @@ class Model:
             yield adapter
 
 
-def find_base(base: str, models_dir: Path, revision: str | None = None) -> Model:
+def find_base(base: str, models_dir: Path, revision: str | None = None) -> EvaluatedModel:
     """Return the untouched base *base*, as it is now or at *revision*."""
-    return Model(base, find_revision(base, models_dir, revision))
+    return EvaluatedModel(base, find_revision(base, models_dir, revision))
 
 
-def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Model:
+def find_trained(reference: str, client: MlflowClient, registry: Registry) -> EvaluatedModel:
     """Return the model of the run that a run id, an alias or a version number names.
 
     Raises:
@@ -97,7 +97,9 @@ def find_trained(reference: str, client: MlflowClient, registry: Registry) -> Mo
         raise UserError(
             f"Run {run_id} holds no complete model; give the same `train` command again to go on, with --force if the run is finished."
         )
-    return Model(tags["base"], tags["base_revision"], run_id, Adapter(tags[MODEL_URI], tags[ADAPTER_DIGEST]))
+    return EvaluatedModel(
+        tags["base"], tags["base_revision"], run_id, TrainedAdapter(tags[MODEL_URI], tags[ADAPTER_DIGEST])
+    )
 
 
 def _is_run(client: MlflowClient, reference: str) -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from snap2caption.console import progress_bar
 from snap2caption.datasets.manifest import Split
 from snap2caption.datasets.shards import Sample
+from snap2caption.documents import ScoreDocument
 from snap2caption.errors import UserError
 from snap2caption.images import decode, dimensions
 from snap2caption.post import Tone, render
@@ -21,8 +22,8 @@ from snap2caption.vlm import Decoding, Generated, VisionLanguageModel
 from training.data.collator import SampleCollator
 from training.data.samples import CachedDataset, chunks, evaluation_prompt
 from training.evaluation.bootstrap import BOOTSTRAP, Bootstrap
-from training.evaluation.format_checks import Fault, find_faults
-from training.evaluation.metrics import Comparison, Scores
+from training.evaluation.format_checks import FormatViolation, find_faults
+from training.evaluation.metrics import Comparison, ReferenceScores
 from training.fit.loss import mean_answer_loss
 from training.recipes.sections import EvaluationSettings, Precision
 
@@ -30,12 +31,7 @@ METHOD = 6
 """Raised whenever the same model would get other numbers than before, so that what was stored is measured anew."""
 
 
-class _Model(BaseModel):
-    # A NaN must survive being stored, so that the gate sees it.
-    model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
-
-
-class Conditions(_Model):
+class EvaluationConditions(ScoreDocument):
     """What two evaluations must share to be compared."""
 
     dataset_version: str
@@ -48,7 +44,7 @@ class Conditions(_Model):
     method: int = METHOD
 
 
-class Row(_Model):
+class EvaluationRow(ScoreDocument):
     """One photo: what the model wrote, what a person wrote."""
 
     id: str
@@ -59,27 +55,27 @@ class Row(_Model):
     reference: str
     tokens: int
     cider: float
-    faults: tuple[Fault, ...]
+    faults: tuple[FormatViolation, ...]
     group: str
     """A name that it shares with the photos that are not independent of it, and with no others."""
 
 
-class Evaluation(_Model):
+class Evaluation(ScoreDocument):
     """A model's scores. ``loss`` is in nats a token; ``seconds_per_caption`` is the median over the batches, the other speeds are over all."""
 
     model: str
-    conditions: Conditions
+    conditions: EvaluationConditions
     loss: float
     tokens: float
     seconds_per_caption: float
     captions_per_second: float
     tokens_per_second: float
-    overall: Scores
-    cities: dict[str, Scores]
-    tones: dict[Tone, Scores]
+    overall: ReferenceScores
+    cities: dict[str, ReferenceScores]
+    tones: dict[Tone, ReferenceScores]
     bootstrap: Bootstrap = BOOTSTRAP
     """How the intervals of the scores were made."""
-    rows: tuple[Row, ...]
+    rows: tuple[EvaluationRow, ...]
 
     @classmethod
     def read(cls, stored: bytes) -> "Evaluation | None":
@@ -108,13 +104,13 @@ class Evaluation(_Model):
         return found
 
 
-def _metrics(prefix: str, scores: Scores, rows: Sequence[Row]) -> dict[str, float]:
+def _metrics(prefix: str, scores: ReferenceScores, rows: Sequence[EvaluationRow]) -> dict[str, float]:
     named = scores.metrics() | {"tokens": statistics.fmean(row.tokens for row in rows)}
     return {f"{prefix}/{name}": value for name, value in named.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class GeneratedCaptions:
     """What a model wrote, in the order of the samples, and how long each batch took: its captions, its seconds."""
 
     written: list[Generated]
@@ -123,12 +119,12 @@ class Answers:
 
 def conditions_of(
     dataset: CachedDataset, cities: Sequence[str], settings: EvaluationSettings, precision: Precision
-) -> Conditions:
+) -> EvaluationConditions:
     """Return what an evaluation here and now, of a model in *precision*, would be measured under."""
     device = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
-    return Conditions(
+    return EvaluationConditions(
         dataset_version=dataset.manifest.version,
         split=settings.split,
         cities=tuple(sorted(cities)),
@@ -141,7 +137,7 @@ def conditions_of(
 def evaluate(
     vlm: VisionLanguageModel,
     dataset: CachedDataset,
-    conditions: Conditions,
+    conditions: EvaluationConditions,
     name: str,
     beside: Sequence[Sample] = (),
 ) -> Evaluation:
@@ -179,10 +175,10 @@ def evaluate(
 
 def assess(
     name: str,
-    conditions: Conditions,
+    conditions: EvaluationConditions,
     everything: Sequence[Sample],
     samples: Sequence[Sample],
-    answers: Answers,
+    answers: GeneratedCaptions,
     loss: float,
 ) -> Evaluation:
     """Score what a model wrote.
@@ -217,7 +213,7 @@ def assess(
         cities=comparison.scores_by({sample.id: sample.city for sample in samples}),
         tones=comparison.scores_by(tones),
         rows=tuple(
-            Row(
+            EvaluationRow(
                 id=sample.id,
                 group=sample.cluster,
                 city=sample.city,
@@ -233,7 +229,9 @@ def assess(
     )
 
 
-def write_captions(vlm: VisionLanguageModel, samples: Sequence[Sample], settings: EvaluationSettings) -> Answers:
+def write_captions(
+    vlm: VisionLanguageModel, samples: Sequence[Sample], settings: EvaluationSettings
+) -> GeneratedCaptions:
     """Return what *vlm* writes for each sample. Photos are decoded batch by batch, and let go of."""
     decoding = Decoding(max_new_tokens=settings.max_new_tokens)
     written: dict[int, Generated] = {}
@@ -247,7 +245,7 @@ def write_captions(vlm: VisionLanguageModel, samples: Sequence[Sample], settings
             written |= zip(batch, vlm.generate(photos, prompts, decoding), strict=True)
             batches.append((len(batch), time.perf_counter() - start))
             progress.update(task, advance=len(batch))
-    return Answers([written[position] for position in range(len(samples))], batches)
+    return GeneratedCaptions([written[position] for position in range(len(samples))], batches)
 
 
 def alike(samples: Sequence[Sample]) -> list[int]:

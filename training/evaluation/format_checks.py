@@ -14,7 +14,7 @@ _SPECIAL = re.compile(
 )
 
 
-class Fault(StrEnum):
+class FormatViolation(StrEnum):
     """Why a text makes no post as Instagram takes it."""
 
     TOO_LONG = "too_long"
@@ -33,34 +33,35 @@ class Fault(StrEnum):
     """A line of the prompt is in the text, whatever its case and white space."""
 
 
-def find_faults(text: str, prompt: str) -> tuple[Fault, ...]:
-    """Return what keeps *text*, as it was decoded of what a model wrote on *prompt*, from making a valid post; nothing for a valid one.
+def find_faults(text: str, prompt: str) -> tuple[FormatViolation, ...]:
+    """Return what keeps *text*, which a model wrote on *prompt*, from being a valid post; nothing for a valid one.
 
-    Judged is what is pasted (`snap2caption.post.paste`): a caption and its best hashtags. Valid is a post without any `Fault`: a caption and 1
-    to 5 valid hashtags; at most 2,200 characters; no incomplete character, no special token, no line of the prompt.
+    The post that is pasted is judged (`snap2caption.post.paste`): a caption and its best hashtags. It is valid
+    without any `FormatViolation`: it has a caption, 1 to 5 valid hashtags and at most 2,200 characters, and no
+    incomplete character, no special token and no line of the prompt.
     """
     return tuple(_faults(text, prompt))
 
 
-def _faults(text: str, prompt: str) -> Iterator[Fault]:
+def _faults(text: str, prompt: str) -> Iterator[FormatViolation]:
     post = parse(text)
     pasted = paste(post)
     if len(pasted) > MOST_CHARACTERS:
-        yield Fault.TOO_LONG
+        yield FormatViolation.TOO_LONG
     if not post.caption:
-        yield Fault.NO_CAPTION
+        yield FormatViolation.NO_CAPTION
     if not hashtags.extract(pasted):
-        yield Fault.NO_HASHTAG
+        yield FormatViolation.NO_HASHTAG
     last = text.strip().rpartition("\n")[2]
     if last.startswith(("#", "＃")) and hashtags.separate(last)[0]:
-        yield Fault.BROKEN_HASHTAGS
+        yield FormatViolation.BROKEN_HASHTAGS
     if REPLACEMENT in text:
-        yield Fault.INCOMPLETE_CHARACTER
+        yield FormatViolation.INCOMPLETE_CHARACTER
     if _SPECIAL.search(text):
-        yield Fault.SPECIAL_TOKEN
+        yield FormatViolation.SPECIAL_TOKEN
     folded = _fold(text)
     if any(_fold(line) in folded for line in prompt.splitlines() if line.strip()):
-        yield Fault.PROMPT_ECHO
+        yield FormatViolation.PROMPT_ECHO
 
 
 def _fold(text: str) -> str:

@@ -20,13 +20,13 @@ from snap2caption.text.incomplete_characters import REPLACEMENT
 from snap2caption.text.segmentation import fold_words
 from snap2caption.tone import infer_tone
 from training.evaluation.bleu import COUNTS, ORDER, bleu, bleu_counts
-from training.evaluation.bootstrap import BOOTSTRAP, Clusters, Interval
+from training.evaluation.bootstrap import BOOTSTRAP, Interval, ResamplingClusters
 from training.evaluation.format_checks import find_faults
 
 Group = TypeVar("Group", bound=str)
 
 
-class Writing(BaseModel):
+class TextScores(BaseModel):
     """What can be told of a set of posts without references."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
@@ -45,7 +45,7 @@ class Writing(BaseModel):
     """The share of posts in the tone asked for, as `snap2caption.tone` tells it. A post without prose is in no tone."""
 
 
-class Scores(Writing):
+class ReferenceScores(TextScores):
     """Means over a set of posts. BLEU is over the whole set, as it is defined; hashtags are counted over the whole set."""
 
     samples: int
@@ -60,7 +60,7 @@ class Scores(Writing):
     hashtag_f1: float
     tone_chance: float
     """What the tone adherence would be if the posts were dealt out at random among all those that were asked for."""
-    people: Writing
+    people: TextScores
     """The same of the references."""
     intervals: dict[str, Interval]
     """Where the scores of other photos of the kind would lie, by `BOOTSTRAP`; not of chance, and not of distinct words, which don't add up.
@@ -148,14 +148,14 @@ class Comparison:
         self._rows = np.array(rows, dtype=np.float64)
         self._people = np.array(people, dtype=np.float64)
 
-    def scores(self, keys: Collection[str] | None = None) -> Scores:
+    def scores(self, keys: Collection[str] | None = None) -> ReferenceScores:
         """Return the scores of the posts named by *keys*, at least one, or of all."""
         chosen = list(self._position.values()) if keys is None else [self._position[key] for key in keys]
         rows = self._rows[chosen]
-        clusters = Clusters.named([self._groups[position] for position in chosen])
+        clusters = ResamplingClusters.named([self._groups[position] for position in chosen])
         resampled = _measures(BOOTSTRAP.sums(rows, clusters))
         del resampled["tone_chance"]
-        return Scores(
+        return ReferenceScores(
             samples=len(chosen),
             **{name: float(value) for name, value in _measures(rows.sum(axis=0)).items()},
             **_distinct(self._words[position] for position in chosen),
@@ -167,17 +167,17 @@ class Comparison:
             },
         )
 
-    def scores_by(self, groups: Mapping[str, Group]) -> dict[Group, Scores]:
+    def scores_by(self, groups: Mapping[str, Group]) -> dict[Group, ReferenceScores]:
         """Return the scores of each group; *groups* names that of each post, and posts that it leaves out are in none."""
         members: dict[Group, list[str]] = {}
         for key, group in groups.items():
             members.setdefault(group, []).append(key)
         return {group: self.scores(members[group]) for group in sorted(members)}
 
-    def _people_of(self, chosen: Sequence[int]) -> Writing:
+    def _people_of(self, chosen: Sequence[int]) -> TextScores:
         measures = _writing(self._people[chosen].sum(axis=0))
         texts = (text for position in chosen for text in self._reference_words[position])
-        return Writing(**{name: float(value) for name, value in measures.items()}, **_distinct(texts))
+        return TextScores(**{name: float(value) for name, value in measures.items()}, **_distinct(texts))
 
 
 def _written(texts: Sequence[str], tone: Tone) -> _Written:

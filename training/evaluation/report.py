@@ -17,11 +17,11 @@ from jinja2 import Environment, PackageLoader
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import decode
-from snap2caption.registry.verdict import Score
+from snap2caption.registry.verdict import ComparedScore
 from snap2caption.text.segmentation import fold_words
-from training.evaluation.bootstrap import FEWEST, Clusters, Interval
-from training.evaluation.evaluate import Evaluation, Row
-from training.evaluation.metrics import Scores
+from training.evaluation.bootstrap import FEWEST, Interval, ResamplingClusters
+from training.evaluation.evaluate import Evaluation, EvaluationRow
+from training.evaluation.metrics import ReferenceScores
 
 REPORT = "report.html"
 """The name of a run's artifact."""
@@ -77,19 +77,19 @@ class _Series:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ReportPhoto:
     """A photo with what was written for it."""
 
-    row: Row
+    row: EvaluationRow
     photo: str
-    incumbent: Row | None
+    incumbent: EvaluationRow | None
 
 
 def render_report(
     evaluation: Evaluation,
     samples: Sequence[Sample],
     incumbent: Incumbent | None = None,
-    on_feedback: Sequence[Score] = (),
+    on_feedback: Sequence[ComparedScore] = (),
 ) -> str:
     """Return the page: self-contained, without scripts, and the same for the same evaluations.
 
@@ -139,13 +139,13 @@ def save_report(path: Path, page: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _gain(evaluation: Evaluation, theirs: Mapping[str, Row]) -> Interval | None:
+def _gain(evaluation: Evaluation, theirs: Mapping[str, EvaluationRow]) -> Interval | None:
     """Return the interval of the gain in CIDEr, photo by photo, over another model's rows."""
     rows = [row for row in evaluation.rows if row.id in theirs]
     if not rows:
         return None
     gains = np.array([row.cider - theirs[row.id].cider for row in rows])
-    return evaluation.bootstrap.mean(gains, Clusters.named([row.group for row in rows]))
+    return evaluation.bootstrap.mean(gains, ResamplingClusters.named([row.group for row in rows]))
 
 
 def _summary(evaluation: Evaluation, other: Evaluation | None) -> Iterator[dict[str, Any]]:
@@ -161,7 +161,7 @@ def _summary(evaluation: Evaluation, other: Evaluation | None) -> Iterator[dict[
         yield {"label": label, "columns": values, "people": None}
 
 
-def _valued(scores: Scores, name: str) -> tuple[float, Interval | None]:
+def _valued(scores: ReferenceScores, name: str) -> tuple[float, Interval | None]:
     return getattr(scores, name), scores.intervals.get(name)
 
 
@@ -197,8 +197,8 @@ def _series(named: Sequence[tuple[str, Sequence[float]]], top: float) -> list[_S
 
 
 def _galleries(
-    rows: Sequence[Row], theirs: Mapping[str, Row], samples: Mapping[str, Sample]
-) -> list[tuple[str, list[_Shown]]]:
+    rows: Sequence[EvaluationRow], theirs: Mapping[str, EvaluationRow], samples: Mapping[str, Sample]
+) -> list[tuple[str, list[_ReportPhoto]]]:
     """Return what is shown, under a heading each; no photo twice in best, worst and random."""
     ranked = sorted(rows, key=lambda row: (-_rank(row.cider), row.id))
     each = min(SHOWN, math.ceil(len(ranked) / 3))
@@ -214,7 +214,7 @@ def _galleries(
             ("Lost most", [row for row in by_gain[::-1][:each] if gains[row.id] < 0]),
         ]
     return [
-        (heading, [_Shown(row, _thumbnail(samples[row.id]), theirs.get(row.id)) for row in some])
+        (heading, [_ReportPhoto(row, _thumbnail(samples[row.id]), theirs.get(row.id)) for row in some])
         for heading, some in chosen
         if some
     ]

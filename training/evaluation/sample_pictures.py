@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from snap2caption.datasets.shards import Sample
 from snap2caption.images import decode
 from training.data.samples import chunks
-from training.evaluation.evaluate import Evaluation, Row
+from training.evaluation.evaluate import Evaluation, EvaluationRow
 
 PHOTO, WIDTH, MARGIN, COLUMNS = 200, 640, 12, 2
 """Pixels: a photo's side, a cell's width, the space around; and cells in a row."""
@@ -22,14 +22,14 @@ PHOTO, WIDTH, MARGIN, COLUMNS = 200, 640, 12, 2
 FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
-def choose_rows(evaluation: Evaluation, count: int) -> list[Row]:
+def choose_rows(evaluation: Evaluation, count: int) -> list[EvaluationRow]:
     """Return *count* rows from the best to the worst by CIDEr, evenly spaced, so that nobody can pick the pretty ones."""
     ranked = sorted(evaluation.rows, key=lambda row: (-row.cider, row.id))
     count = min(count, len(ranked))
     return [ranked[index * (len(ranked) - 1) // max(1, count - 1)] for index in range(count)]
 
 
-def draw_grid(rows: Sequence[Row], samples: Sequence[Sample]) -> bytes:
+def draw_grid(rows: Sequence[EvaluationRow], samples: Sequence[Sample]) -> bytes:
     """Return a PNG: each row's photo with the model's caption and the reference beside it."""
     photos = {sample.id: sample for sample in samples}
     font = ImageFont.truetype(str(FONT), 13)

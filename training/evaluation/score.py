@@ -9,22 +9,22 @@ from snap2caption.errors import UserError
 from snap2caption.post import Tone, parse
 from snap2caption.tone import infer_tone
 from training.evaluation.bootstrap import BOOTSTRAP, Bootstrap
-from training.evaluation.metrics import Comparison, Scores
+from training.evaluation.metrics import Comparison, ReferenceScores
 
 
-class _Row(BaseModel):
+class _ScoreRow(BaseModel):
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
     id: str
 
 
-class Hypothesis(_Row):
+class Hypothesis(_ScoreRow):
     """What was written for a photo; a model may have written nothing."""
 
     caption: str
 
 
-class Reference(_Row):
+class Reference(_ScoreRow):
     """What people wrote for a photo, the city that it is grouped under, and the tone that was asked for: by default that of the first caption.
 
     Photos with the same ``group`` are not independent of each other, as copies of one picture; one without is independent of all.
@@ -44,13 +44,13 @@ class Reference(_Row):
 class FileScores(BaseModel):
     """The scores of all captions, of each tone's and, where the references name cities, of each city's."""
 
-    overall: Scores
-    cities: dict[str, Scores]
-    tones: dict[Tone, Scores]
+    overall: ReferenceScores
+    cities: dict[str, ReferenceScores]
+    tones: dict[Tone, ReferenceScores]
     bootstrap: Bootstrap = BOOTSTRAP
 
 
-Row = TypeVar("Row", bound=_Row)
+Row = TypeVar("Row", bound=_ScoreRow)
 
 
 def score_files(hypotheses: Path, references: Path) -> FileScores:

@@ -23,16 +23,16 @@ from snap2caption.post import render
 from snap2caption.store import ObjectStore
 from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import SampleCollator
-from training.data.dataset import Rows, look_once
+from training.data.dataset import TrainingDataset, look_once
 from training.data.samplers import EpochOrder
 from training.data.samples import evaluation_prompt, training_prompt
-from training.data.stream import ByPosition, SampleStream, StreamOrder
+from training.data.stream import PositionalDataset, SampleStream, StreamOrder
 from training.data.vision_features import check_image_tokens
 from training.distributed import ALONE, Ranks
 from training.fit.callbacks import StopEarly, StopOnSignal, best_step, is_over, measured
 from training.fit.checkpoints import Checkpoints
 from training.fit.lora import add_adapter
-from training.fit.progress import ProgressBar, Report, Reporter
+from training.fit.progress import MetricsReporter, ProgressBar, Report
 from training.fit.trainer import AnswerTrainer, MeasureAndSave, ReorderEpochs, is_measured, training_arguments
 from training.recipes.recipe import Recipe
 from training.recipes.sections import OptimiserSettings
@@ -81,7 +81,7 @@ def finetune(
     if not is_over(history, settings):
         order: EpochOrder | StreamOrder
         if isinstance(train, SampleStream):
-            order, rows = StreamOrder(train), Rows(ByPosition(train), validation, collate)
+            order, rows = StreamOrder(train), TrainingDataset(PositionalDataset(train), validation, collate)
         else:
             order = EpochOrder([len(render(sample.post)) for sample in train], settings.batch_size, settings.seed)
             rows = look_once(vlm, collate, train, validation, settings, ranks)
@@ -109,7 +109,7 @@ def make_deterministic(settings: OptimiserSettings, processes: int = 1) -> None:
 
 def _run_trainer(
     vlm: VisionLanguageModel,
-    rows: Rows,
+    rows: TrainingDataset,
     order: EpochOrder | StreamOrder,
     recipe: Recipe,
     checkpoints: Checkpoints,
@@ -135,7 +135,7 @@ def _run_trainer(
         checkpoints=checkpoints,
         ranks=ranks,
         settings=settings,
-        callbacks=[*callbacks, Reporter(report), ProgressBar()] if ranks.leads else callbacks,
+        callbacks=[*callbacks, MetricsReporter(report), ProgressBar()] if ranks.leads else callbacks,
     )
     # Each process its own, or dropout would drop the same of every share.
     torch.manual_seed(settings.seed + ranks.rank)

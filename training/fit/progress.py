@@ -11,7 +11,7 @@ Report = Callable[[dict[str, float], int], None]
 """Takes metrics and the optimiser step that they belong to."""
 
 
-class Reporter(TrainerCallback):
+class MetricsReporter(TrainerCallback):
     """Hands the Trainer's metrics on under our names."""
 
     NAMES: ClassVar = {"loss": "train/loss", "eval_loss": "validation/loss", "learning_rate": "train/learning_rate"}

@@ -11,7 +11,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from training.data.collator import Batch
-from training.data.dataset import Rows
+from training.data.dataset import TrainingDataset
 from training.data.samplers import EpochOrder, SharedBatches
 from training.data.stream import StreamOrder
 from training.distributed import Ranks
@@ -31,7 +31,7 @@ class AnswerTrainer(Trainer):
     def __init__(
         self,
         *,
-        rows: Rows,
+        rows: TrainingDataset,
         order: EpochOrder | StreamOrder,
         checkpoints: Checkpoints,
         ranks: Ranks,

@@ -23,7 +23,7 @@ TOKENS = 32
 """Written for each photo: about what a short caption takes."""
 
 
-class Writer(Protocol):
+class TimedWriter(Protocol):
     """What writes captions, once it has been told to prepare."""
 
     def prepare(self) -> None:
@@ -37,7 +37,7 @@ Clock = Literal["processor time", "wall time"]
 _CLOCKS: dict[Clock, Callable[[], float]] = {"processor time": time.process_time, "wall time": time.perf_counter}
 
 
-class Timing(BaseModel):
+class ModelTimings(BaseModel):
     """Seconds of one model, photo by photo."""
 
     # A NaN must survive being stored.
@@ -49,7 +49,7 @@ class Timing(BaseModel):
     """Between two tokens after that (TPOT)."""
 
 
-class Latency(BaseModel):
+class LatencyComparison(BaseModel):
     """How fast two models write, measured in one process, in one precision, on the same photos. Each step's time is that of its fastest round."""
 
     model_config = ConfigDict(frozen=True)
@@ -61,8 +61,8 @@ class Latency(BaseModel):
     rounds: int
     tokens: int
     """That each wrote for each photo."""
-    candidate: Timing
-    incumbent: Timing
+    candidate: ModelTimings
+    incumbent: ModelTimings
 
     def to_first_token(self) -> tuple[float, float]:
         """Return the candidate's and the incumbent's time to first token in seconds: medians over the photos."""
@@ -74,8 +74,14 @@ class Latency(BaseModel):
 
 
 def compare_latency(
-    candidate: Writer, incumbent: Writer, samples: Sequence[Sample], *, device: str, precision: str, clock: Clock
-) -> Latency:
+    candidate: TimedWriter,
+    incumbent: TimedWriter,
+    samples: Sequence[Sample],
+    *,
+    device: str,
+    precision: str,
+    clock: Clock,
+) -> LatencyComparison:
     """Let both write `TOKENS` tokens for each of *samples*, one photo at a time and the two in turn, `ROUNDS` times over."""
     now = _CLOCKS[clock]
     pair = (candidate, incumbent)
@@ -92,10 +98,10 @@ def compare_latency(
             for which in (first, 1 - first):
                 fastest[which, index] = np.minimum(fastest[which, index], _steps(pair[which], *task, now))
     timings = [
-        Timing(to_first_token=tuple(steps[:, 0]), per_output_token=tuple(steps[:, 1:].mean(axis=1)))
+        ModelTimings(to_first_token=tuple(steps[:, 0]), per_output_token=tuple(steps[:, 1:].mean(axis=1)))
         for steps in fastest
     ]
-    return Latency(
+    return LatencyComparison(
         device=device,
         clock=clock,
         precision=precision,
@@ -107,7 +113,7 @@ def compare_latency(
     )
 
 
-def _steps(writer: Writer, photo: Any, prompt: str, now: Callable[[], float]) -> NDArray[np.float64]:
+def _steps(writer: TimedWriter, photo: Any, prompt: str, now: Callable[[], float]) -> NDArray[np.float64]:
     """Return the seconds that each token took, (tokens,); the first one's are those to the first token."""
     writer.prepare()
     moments = [now()]

@@ -7,9 +7,9 @@ from mlflow import MlflowClient
 from snap2caption.errors import UserError
 from snap2caption.registry.client import ADAPTER_DIGEST, ModelVersion, Registry
 from snap2caption.registry.signatures import sign
-from snap2caption.registry.verdict import Verdict
+from snap2caption.registry.verdict import GateVerdict
 from snap2caption.settings import Settings
-from training.evaluation.candidates import Model, find_trained
+from training.evaluation.candidates import EvaluatedModel, find_trained
 from training.tracking.runs import VERDICT, connect, explained, read_artifact
 
 _KEPT = (
@@ -62,7 +62,7 @@ def open_registry(settings: Settings) -> Registry:
     return Registry(settings.mlflow_tracking_uri, settings.registered_model)
 
 
-def register(model: Model, client: MlflowClient, registry: Registry) -> ModelVersion:
+def register(model: EvaluatedModel, client: MlflowClient, registry: Registry) -> ModelVersion:
     """Register *model* with what it was trained on; the version that its run has already, if there is one."""
     assert model.run_id is not None  # noqa: S101 - it was trained
     assert model.adapter is not None  # noqa: S101
@@ -71,7 +71,7 @@ def register(model: Model, client: MlflowClient, registry: Registry) -> ModelVer
     return registry.register(model.run_id, model.adapter.uri, kept)
 
 
-def admit(model: Model, client: MlflowClient, registry: Registry, settings: Settings) -> ModelVersion:
+def admit(model: EvaluatedModel, client: MlflowClient, registry: Registry, settings: Settings) -> ModelVersion:
     """Register *model*, which the gate has admitted, and sign it if there is a key: it may be served as the challenger."""
     version = register(model, client, registry)
     if settings.signing_key_file is not None:
@@ -90,13 +90,13 @@ def label(champion: ModelVersion | None) -> str:
     return f"champion v{champion.version}" if champion else "base"
 
 
-def _check_verdict(client: MlflowClient, candidate: Model, champion: ModelVersion | None) -> None:
+def _check_verdict(client: MlflowClient, candidate: EvaluatedModel, champion: ModelVersion | None) -> None:
     run_id = candidate.run_id
     assert run_id is not None  # noqa: S101 - it was trained
     stored = read_artifact(client, run_id, VERDICT)
     if stored is None:
         raise UserError(f"Run {run_id} has not been through the gate; run `snap2caption gate {run_id}` first.")
-    verdict = Verdict.parse(stored, run_id)
+    verdict = GateVerdict.parse(stored, run_id)
     if not verdict.admitted:
         raise UserError(
             f"The gate refused run {run_id}: {' '.join(verdict.refusals)} Give --force to promote it all the same."

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snap2caption.registry.verdict import Rule, Score, Verdict
-from training.evaluation.bootstrap import Bootstrap, Clusters
+from snap2caption.registry.verdict import ComparedScore, GateVerdict, RuleResult
+from training.evaluation.bootstrap import Bootstrap, ResamplingClusters
 from training.evaluation.evaluate import Evaluation
-from training.gate.latency import Latency
+from training.gate.latency import LatencyComparison
 from training.recipes.sections import FeedbackGateSettings, GateSettings
 
 _REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
@@ -16,7 +16,7 @@ _REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class EvaluationPair:
     """The evaluations of both models on the same samples."""
 
     candidate: Evaluation
@@ -28,14 +28,14 @@ class Pair:
 
 
 def judge(
-    on_corpus: Pair,
-    latency: Latency,
+    on_corpus: EvaluationPair,
+    latency: LatencyComparison,
     settings: GateSettings,
     *,
     run_id: str,
     incumbent_name: str,
-    on_feedback: Pair | None = None,
-) -> Verdict:
+    on_feedback: EvaluationPair | None = None,
+) -> GateVerdict:
     """Compare two evaluations on the same samples, rule by rule. A number that is not finite fails its rule.
 
     Args:
@@ -46,7 +46,7 @@ def judge(
         incumbent_name: what to call the incumbent in the verdict.
         on_feedback: both on the held-out test split of the feedback that the candidate learned from, if it did.
     """
-    return Verdict(
+    return GateVerdict(
         run_id=run_id,
         dataset_version=on_corpus.candidate.conditions.dataset_version,
         incumbent=incumbent_name,
@@ -55,7 +55,9 @@ def judge(
     )
 
 
-def _rules(on_corpus: Pair, latency: Latency, settings: GateSettings, on_feedback: Pair | None) -> Iterator[Rule]:
+def _rules(
+    on_corpus: EvaluationPair, latency: LatencyComparison, settings: GateSettings, on_feedback: EvaluationPair | None
+) -> Iterator[RuleResult]:
     candidate, incumbent = on_corpus.candidate, on_corpus.incumbent
     if settings.feedback is not None and on_feedback is not None:
         asked, resamples = settings.feedback, settings.bootstrap_samples
@@ -74,19 +76,19 @@ def _rules(on_corpus: Pair, latency: Latency, settings: GateSettings, on_feedbac
     yield _at_most("time per output token", *latency.per_output_token(), settings.latency_tolerance)
 
 
-def _reported(pair: Pair) -> Iterator[Score]:
-    yield Score(name="feedback: loss", candidate=pair.candidate.loss, incumbent=pair.incumbent.loss)
+def _reported(pair: EvaluationPair) -> Iterator[ComparedScore]:
+    yield ComparedScore(name="feedback: loss", candidate=pair.candidate.loss, incumbent=pair.incumbent.loss)
     for name in _REPORTED:
         mine, theirs = getattr(pair.candidate.overall, name), getattr(pair.incumbent.overall, name)
-        yield Score(name=f"feedback: {name}", candidate=mine, incumbent=theirs)
+        yield ComparedScore(name=f"feedback: {name}", candidate=mine, incumbent=theirs)
 
 
-def _better(name: str, pair: Pair, asked: GateSettings | FeedbackGateSettings, resamples: int) -> Rule:
-    clusters = Clusters.named([row.group for row in pair.candidate.rows])
+def _better(name: str, pair: EvaluationPair, asked: GateSettings | FeedbackGateSettings, resamples: int) -> RuleResult:
+    clusters = ResamplingClusters.named([row.group for row in pair.candidate.rows])
     confidence = confidence_of_gain(pair, asked.margin, resamples, clusters)
     mine, theirs = pair.candidate.overall.cider, pair.incumbent.overall.cider
     passed = bool(mine > theirs + asked.margin) and confidence >= asked.confidence
-    return Rule(
+    return RuleResult(
         name=name,
         passed=passed,
         candidate=mine,
@@ -98,7 +100,7 @@ def _better(name: str, pair: Pair, asked: GateSettings | FeedbackGateSettings, r
     )
 
 
-def confidence_of_gain(pair: Pair, margin: float, resamples: int, clusters: Clusters) -> float:
+def confidence_of_gain(pair: EvaluationPair, margin: float, resamples: int, clusters: ResamplingClusters) -> float:
     """Return how sure it is that the candidate's mean CIDEr is higher by more than *margin*, by a paired bootstrap of whole *clusters* of photos.
 
     Source: Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004; for clusters see `training.evaluation.bootstrap`.
@@ -108,10 +110,10 @@ def confidence_of_gain(pair: Pair, margin: float, resamples: int, clusters: Clus
     return Bootstrap(resamples=resamples).confidence_above(gains, margin, clusters)
 
 
-def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> Rule:
+def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> RuleResult:
     ceiling = theirs * (1 + tolerance)
     passed = bool(np.isfinite(mine) and mine <= ceiling)
-    return Rule(
+    return RuleResult(
         name=name,
         passed=passed,
         candidate=mine,
@@ -120,9 +122,9 @@ def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> Rule:
     )
 
 
-def _at_least(name: str, mine: float, theirs: float, floor: float) -> Rule:
+def _at_least(name: str, mine: float, theirs: float, floor: float) -> RuleResult:
     passed = bool(np.isfinite(mine) and mine >= floor)
-    return Rule(
+    return RuleResult(
         name=name,
         passed=passed,
         candidate=mine,

@@ -9,20 +9,20 @@ from mlflow import MlflowClient
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.registry.client import ModelVersion, Registry
-from snap2caption.registry.verdict import Rule, Verdict
+from snap2caption.registry.verdict import GateVerdict, RuleResult
 from snap2caption.settings import Settings
 from training.data.samples import CachedDataset
-from training.evaluation.candidates import BASE, Model, find_base, find_trained
-from training.evaluation.evaluate import Conditions, Evaluation, conditions_of, evaluate
+from training.evaluation.candidates import BASE, EvaluatedModel, find_base, find_trained
+from training.evaluation.evaluate import Evaluation, EvaluationConditions, conditions_of, evaluate
 from training.evaluation.report import REPORT, Incumbent, render_report, save_report
 from training.fit.finetune import make_deterministic
-from training.gate.latency import Latency, compare_latency
+from training.gate.latency import LatencyComparison, compare_latency
 from training.gate.promotion import admit, label, open_registry
-from training.gate.rules import Pair, judge
+from training.gate.rules import EvaluationPair, judge
 from training.gate.side_by_side import load_both
 from training.pipeline import open_dataset
 from training.recipes.loading import change_judging
-from training.recipes.recipe import Judging, Recipe
+from training.recipes.recipe import EvaluationRecipe, Recipe
 from training.recipes.sections import EvaluationSettings, Precision
 from training.tracking.runs import (
     CANDIDATE,
@@ -39,7 +39,7 @@ from training.tracking.runs import (
 )
 
 
-def gate_run(reference: str, settings: Settings, overrides: Sequence[str] = ()) -> Verdict:
+def gate_run(reference: str, settings: Settings, overrides: Sequence[str] = ()) -> GateVerdict:
     """Compare a model with the champion (or the untouched base, if there is none), and store the verdict with its run.
 
     An evaluation made before counts only if it was made on the same dataset version under the same conditions; otherwise it is made
@@ -102,16 +102,16 @@ def evaluate_model(
 
 
 def _compare(
-    candidate: Model,
+    candidate: EvaluatedModel,
     champion: ModelVersion | None,
     client: MlflowClient,
     registry: Registry,
     settings: Settings,
     overrides: Sequence[str],
-) -> Verdict:
+) -> GateVerdict:
     assert candidate.run_id is not None  # noqa: S101 - it was trained
     recipe = _recipe(client, candidate)
-    judging = change_judging(Judging(evaluation=recipe.evaluation, gate=recipe.gate), overrides)
+    judging = change_judging(EvaluationRecipe(evaluation=recipe.evaluation, gate=recipe.gate), overrides)
     recipe = recipe.model_copy(update=dict(judging))
     make_deterministic(recipe.optimiser)
     dataset = open_dataset(client.get_run(candidate.run_id).data.tags["dataset_uri"], settings)
@@ -135,7 +135,7 @@ def _compare(
     latency = evaluator.time(candidate, incumbent, recipe.gate.latency_photos)
     log.text(latency.model_dump_json(indent=1), LATENCY)
     verdict = judge(
-        Pair(mine, theirs),
+        EvaluationPair(mine, theirs),
         latency,
         recipe.gate,
         run_id=candidate.run_id,
@@ -148,8 +148,8 @@ def _compare(
 
 
 def _compare_on_feedback(
-    candidate: Model, incumbent: Model, recipe: Recipe, evaluator: "_Evaluator", log: RunLog
-) -> Pair | None:
+    candidate: EvaluatedModel, incumbent: EvaluatedModel, recipe: Recipe, evaluator: "_Evaluator", log: RunLog
+) -> EvaluationPair | None:
     """Compare both on the held-out test split of the feedback that the candidate learned from; None: it did not, or nothing is held out."""
     if recipe.data.feedback is None:
         return None
@@ -161,7 +161,7 @@ def _compare_on_feedback(
     theirs = held_out.of(incumbent, [(log.run_id, FEEDBACK_INCUMBENT)])
     log.text(mine.without_words().model_dump_json(indent=1), FEEDBACK_CANDIDATE)
     log.text(theirs.without_words().model_dump_json(indent=1), FEEDBACK_INCUMBENT)
-    return Pair(mine, theirs)
+    return EvaluationPair(mine, theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class _Evaluator:
     client: MlflowClient
     settings: Settings
     dataset: CachedDataset
-    conditions: Conditions
+    conditions: EvaluationConditions
     beside: Sequence[Sample] = ()
 
     def on(self, feedback: CachedDataset) -> "_Evaluator":
@@ -185,7 +185,7 @@ class _Evaluator:
             beside=beside,
         )
 
-    def of(self, model: Model, earlier: list[tuple[str, str]]) -> Evaluation:
+    def of(self, model: EvaluatedModel, earlier: list[tuple[str, str]]) -> Evaluation:
         """Return *model*'s evaluation: one of *earlier* (run, artifact) if it holds, else a new one."""
         for run_id, artifact in earlier:
             stored = read_artifact(self.client, run_id, artifact)
@@ -195,7 +195,7 @@ class _Evaluator:
         vlm = model.load(self.settings.models_dir, self.conditions.precision)
         return evaluate(vlm, self.dataset, self.conditions, model.name, self.beside)
 
-    def time(self, candidate: Model, incumbent: Model, photos: int) -> Latency:
+    def time(self, candidate: EvaluatedModel, incumbent: EvaluatedModel, photos: int) -> LatencyComparison:
         """Measure how fast both write, on the split's first *photos*."""
         samples = self.dataset.samples(self.conditions.split, self.conditions.cities)[:photos]
         precision = self.conditions.precision
@@ -210,7 +210,7 @@ class _Evaluator:
         )
 
 
-def _store(verdict: Verdict, client: MlflowClient) -> None:
+def _store(verdict: GateVerdict, client: MlflowClient) -> None:
     """Keep the verdict with the candidate's run: as a file, as tags to search by, and on the run's page."""
     log = RunLog(client, verdict.run_id)
     log.text(verdict.model_dump_json(indent=1), VERDICT)
@@ -225,22 +225,24 @@ def _store(verdict: Verdict, client: MlflowClient) -> None:
     log.describe(f"### Gate\n\n{verdict.report()}")
 
 
-def _recipe(client: MlflowClient, model: Model) -> Recipe:
+def _recipe(client: MlflowClient, model: EvaluatedModel) -> Recipe:
     assert model.run_id is not None  # noqa: S101 - it was trained
     return read_recipe(client, model.run_id)
 
 
-def _champion_already(champion: ModelVersion, dataset_version: str) -> Verdict:
+def _champion_already(champion: ModelVersion, dataset_version: str) -> GateVerdict:
     reason = f"The model is the champion already (version {champion.version})."
-    rule = Rule(name="champion", passed=True, candidate=None, incumbent=None, reason=reason)
-    return Verdict(run_id=champion.run_id, dataset_version=dataset_version, incumbent=label(champion), rules=(rule,))
+    rule = RuleResult(name="champion", passed=True, candidate=None, incumbent=None, reason=reason)
+    return GateVerdict(
+        run_id=champion.run_id, dataset_version=dataset_version, incumbent=label(champion), rules=(rule,)
+    )
 
 
-def _history(run_id: str, registry: Registry) -> Iterator[Rule]:
+def _history(run_id: str, registry: Registry) -> Iterator[RuleResult]:
     """Yield a rule that fails for a model that was in service and was rolled back: it is not to come back by itself."""
     known = registry.by_run(run_id)
     if known is not None and registry.was_rolled_back(known):
         reason = (
             f"It was in service as version {known.version} and was rolled back; a person may promote it with --force."
         )
-        yield Rule(name="rolled back", passed=False, candidate=None, incumbent=None, reason=reason)
+        yield RuleResult(name="rolled back", passed=False, candidate=None, incumbent=None, reason=reason)

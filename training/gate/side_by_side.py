@@ -10,7 +10,7 @@ from transformers.generation import BaseStreamer
 
 from snap2caption.registry.adapters import check_weights
 from snap2caption.vlm import VisionLanguageModel, load_processor
-from training.evaluation.candidates import Model
+from training.evaluation.candidates import EvaluatedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class ModelWriter:
         self.vlm.check_room(inputs, tokens)
         with torch.inference_mode():
             self.vlm.model.generate(
-                **inputs, do_sample=False, min_new_tokens=tokens, max_new_tokens=tokens, streamer=_Teller(told)
+                **inputs, do_sample=False, min_new_tokens=tokens, max_new_tokens=tokens, streamer=_TokenClock(told)
             )
 
 
-class _Teller(BaseStreamer):
+class _TokenClock(BaseStreamer):
     """Tells of each token that is generated; first of all, ``generate`` puts the prompt."""
 
     def __init__(self, told: Callable[[], None]) -> None:
@@ -54,7 +54,9 @@ class _Teller(BaseStreamer):
         pass
 
 
-def load_both(candidate: Model, incumbent: Model, models_dir: Path, dtype: str) -> tuple[ModelWriter, ModelWriter]:
+def load_both(
+    candidate: EvaluatedModel, incumbent: EvaluatedModel, models_dir: Path, dtype: str
+) -> tuple[ModelWriter, ModelWriter]:
     """Load two models side by side, to be timed; a base that they share is loaded once. Each prepares photos and prompts as it is served.
 
     An untouched base is loaded with the candidate's adapter. What replaces it always has one, which takes time in any case: that is no

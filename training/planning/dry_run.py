@@ -12,11 +12,11 @@ from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.vlm import VisionLanguageModel, check_4bit, find_revision, load_config, load_processor
 from training.data.collator import IGNORED, SampleCollator
-from training.data.samples import CachedDataset, Selection, mixed_in, training_prompt
+from training.data.samples import CachedDataset, SplitSelection, mixed_in, training_prompt
 from training.data.validation import check_data
 from training.data.vision_features import GIB
 from training.fit.trainer import is_measured
-from training.planning.estimate import Batch, ImaginedModel, measure_throughput
+from training.planning.estimate import BatchShape, ImaginedModel, measure_throughput
 from training.recipes.recipe import Recipe
 
 MEASURED_SAMPLES = 32
@@ -26,7 +26,7 @@ USUAL_SHARE = 0.5
 """The share of a bare matrix product's speed that training usually reaches; 0.3 to 0.7 have been seen, small models less."""
 
 
-class Memory(BaseModel):
+class DeviceMemory(BaseModel):
     """Memory of a device, which each process has its own of, at its peak, in GiB."""
 
     model_config = ConfigDict(frozen=True)
@@ -41,7 +41,7 @@ class Memory(BaseModel):
         return self.weights + self.adapter + self.activations
 
 
-class Plan(BaseModel):
+class TrainingPlan(BaseModel):
     """What would be done. ``hours`` is of training alone, if one ``device`` did all of it."""
 
     model_config = ConfigDict(frozen=True)
@@ -63,7 +63,7 @@ class Plan(BaseModel):
     validation_share: float
     parameters: int
     trainable_parameters: int
-    memory_gib: Memory
+    memory_gib: DeviceMemory
     features_gib: float
     petaflops: float
     device: str
@@ -122,7 +122,7 @@ def check_model(recipe: Recipe, settings: Settings) -> ImaginedModel:
     return model
 
 
-def make_plan(recipe: Recipe, settings: Settings) -> Plan:
+def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
     """Work out what training by *recipe* would do and take.
 
     Raises:
@@ -140,7 +140,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     features = _features(recipe, model, lengths, per_epoch)
     # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
     share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
-    longest = Batch(share, lengths.longest, lengths.longest_answer, lengths.pieces)
+    longest = BatchShape(share, lengths.longest, lengths.longest_answer, lengths.pieces)
     step = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
     looks = 1 if features else optimiser.epochs
     learning = step.learning * lengths.tokens / lengths.longest
@@ -155,7 +155,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
     if optimiser.threads:
         torch.set_num_threads(optimiser.threads)
     device, speed = measure_throughput(optimiser.precision)
-    return Plan(
+    return TrainingPlan(
         dataset_version=dataset.manifest.version,
         feedback_version=feedback.manifest.version if feedback else None,
         base_revision=revision,
@@ -173,7 +173,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> Plan:
         validation_share=validation / operations,
         parameters=model.parameters,
         trainable_parameters=model.trainable,
-        memory_gib=Memory(
+        memory_gib=DeviceMemory(
             weights=model.weight_bytes(in_4bit=recipe.model.load_in_4bit) / GIB,
             adapter=model.training_bytes() / GIB,
             activations=step.kept / GIB,
@@ -212,7 +212,7 @@ def _open(uri: str, settings: Settings) -> CachedDataset:
 def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | None) -> _Counts:
     data = recipe.data
     corpus = {
-        split: sum(Selection(split, data.cities, data.samples_per_city).quotas(dataset.manifest).values())
+        split: sum(SplitSelection(split, data.cities, data.samples_per_city).quotas(dataset.manifest).values())
         for split in dataset.manifest.splits
     }
     if not corpus.get("train"):
@@ -220,7 +220,7 @@ def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | Non
     validation = min(corpus["validation"], data.max_validation_samples or corpus["validation"])
     if feedback is None or data.feedback is None:
         return _Counts(corpus, 0, 0, validation)
-    known = sum(Selection("train").quotas(feedback.manifest).values())
+    known = sum(SplitSelection("train").quotas(feedback.manifest).values())
     return _Counts(corpus, mixed_in(corpus["train"], data.feedback.share), known, validation)
 
 

@@ -39,7 +39,7 @@ _ON_CPU = {
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class BatchShape:
     """The shape of a batch: samples, tokens of each, how many of those are answer, and pictures or pieces of pictures of each."""
 
     samples: int
@@ -98,14 +98,14 @@ class ImaginedModel:
         """Return what the adapter takes with its gradients and the optimiser's state."""
         return self.trainable * _BYTES_OF_TRAINING
 
-    def step(self, batch: Batch, *, checkpointing: bool) -> StepCost:
+    def step(self, batch: BatchShape, *, checkpointing: bool) -> StepCost:
         """Return what one batch costs, forwards and backwards.
 
         What is kept for the way back is what autograd saves. With *checkpointing* a layer's input alone is kept, and one layer at a time
         computed again.
         """
         layers = list(self.model.get_base_model().get_decoder().layers)
-        kept = _Kept({weight.untyped_storage()._cdata for weight in self.model.parameters()})
+        kept = _SavedTensorBytes({weight.untyped_storage()._cdata for weight in self.model.parameters()})
         counter = FlopCounterMode(display=False, custom_mapping=_ON_CPU)
         autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.dtype is torch.bfloat16)
         self.model.train()
@@ -131,7 +131,7 @@ class ImaginedModel:
             learning += forwards
         return StepCost(total, seeing, forwards, learning)
 
-    def _see(self, batch: Batch, *, checkpointing: bool) -> tuple[float, float]:
+    def _see(self, batch: BatchShape, *, checkpointing: bool) -> tuple[float, float]:
         """Return a look's operations and what is kept of it: 2 operations a weight and token, and attention (Kaplan et al. 2020, section 2.1)."""
         vision = self.config.vision_config
         tokens, pieces = (vision.image_size // vision.patch_size) ** 2, batch.samples * batch.pieces
@@ -166,7 +166,7 @@ def measure_throughput(precision: Precision) -> tuple[str, float]:
     return name, products * 2 * side**3 / (time.perf_counter() - start)
 
 
-class _Kept:
+class _SavedTensorBytes:
     """Counts the bytes that autograd saves, each storage once and the model's weights not at all: within the layers, and outside them."""
 
     def __init__(self, weights: set[int]) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from snap2caption.errors import UserError
 from training.recipes import strict_yaml
 from training.recipes.overrides import apply_overrides, parse_override, shorten, spell_out
-from training.recipes.recipe import Judging, Recipe
+from training.recipes.recipe import EvaluationRecipe, Recipe
 from training.recipes.sections import RecipeSection
 
 _WANTED = {
@@ -52,7 +52,7 @@ def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
     return _checked(Recipe, content, where)
 
 
-def change_judging(judging: Judging, overrides: Sequence[str]) -> Judging:
+def change_judging(judging: EvaluationRecipe, overrides: Sequence[str]) -> EvaluationRecipe:
     """Return *judging* with *overrides*, as for `load_recipe`, on top.
 
     Raises:
@@ -60,15 +60,15 @@ def change_judging(judging: Judging, overrides: Sequence[str]) -> Judging:
     """
     for override in overrides:
         section = parse_override(override)[0][0]
-        if section in Recipe.model_fields and section not in Judging.model_fields:
+        if section in Recipe.model_fields and section not in EvaluationRecipe.model_fields:
             raise UserError(
-                f"{shorten(override)} changes the training, which is over; give settings of {' or '.join(Judging.model_fields)} alone, "
+                f"{shorten(override)} changes the training, which is over; give settings of {' or '.join(EvaluationRecipe.model_fields)} alone, "
                 "such as gate.margin=0.02."
             )
     # What is None may be a section, and its settings are given one by one.
     content = judging.model_dump(mode="json", exclude_none=True)
     apply_overrides(content, overrides)
-    return _checked(Judging, content, "the overrides")
+    return _checked(EvaluationRecipe, content, "the overrides")
 
 
 def _checked(kind: type[_Checked], content: dict[str, Any], where: str) -> _Checked:

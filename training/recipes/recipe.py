@@ -18,7 +18,7 @@ from training.recipes.sections import (
 )
 
 
-class Judging(RecipeSection):
+class EvaluationRecipe(RecipeSection):
     """The sections of a recipe that say how a model is judged. They may be changed once it is trained."""
 
     evaluation: EvaluationSettings = EvaluationSettings()

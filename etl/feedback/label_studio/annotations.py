@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from etl.feedback.label_studio.project import Project
+from etl.feedback.label_studio.project import AnnotationProject
 from etl.feedback.label_studio.tasks import feedback_of
 from etl.feedback.records import erased
 from snap2caption import hashtags
@@ -36,7 +36,7 @@ class _Cursor(BaseModel):
 
 
 @dataclass(slots=True)
-class Pulled:
+class PullResult:
     """What a pull changed in the store, by keys, and how many annotations it refused, by reason."""
 
     new: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class AnnotationError(Exception):
     """An annotation is not one to learn from; its message is the reason, a short word for counting."""
 
 
-def pull(project: Project, store: ObjectStore) -> Pulled:
+def pull(project: AnnotationProject, store: ObjectStore) -> PullResult:
     """Store what was completed, corrected or deleted since the last pull.
 
     Asks for the tasks that changed since then, and makes the store hold what Label Studio does. The mark up to where is written last, so
@@ -58,7 +58,7 @@ def pull(project: Project, store: ObjectStore) -> Pulled:
     Raises:
         UserError: Label Studio or the store is away or refuses.
     """
-    gone, pulled = erased(store), Pulled()
+    gone, pulled = erased(store), PullResult()
     since = latest = _read_cursor(store, project.id)
     for task in _changed(project, since):
         latest = max(latest or task.updated, task.updated)
@@ -105,13 +105,13 @@ def read(annotation: dict[str, Any], feedback: str) -> Annotation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class _AnnotatedTask:
     feedback: str
     updated: datetime
     annotations: list[dict[str, Any]]
 
 
-def _changed(project: Project, since: datetime | None) -> Iterator[_Task]:
+def _changed(project: AnnotationProject, since: datetime | None) -> Iterator[_AnnotatedTask]:
     """Yield the tasks of ours that changed since then, the last changed first.
 
     In that order a task that changes while pages are turned comes again, or the next time; in the other one it would push another off the page.
@@ -126,10 +126,10 @@ def _changed(project: Project, since: datetime | None) -> Iterator[_Task]:
     )
     for task in tasks:
         if feedback := feedback_of(task.meta):
-            yield _Task(feedback, _time(task.updated_at), [_plain(found) for found in task.annotations or ()])
+            yield _AnnotatedTask(feedback, _time(task.updated_at), [_plain(found) for found in task.annotations or ()])
 
 
-def _store(project: Project, store: ObjectStore, task: _Task, pulled: Pulled) -> None:
+def _store(project: AnnotationProject, store: ObjectStore, task: _AnnotatedTask, pulled: PullResult) -> None:
     current = set()
     for raw in task.annotations:
         # What was skipped was not completed.
@@ -154,7 +154,7 @@ def _store(project: Project, store: ObjectStore, task: _Task, pulled: Pulled) ->
             pulled.removed.append(found.key)
 
 
-def _exists(project: Project, key: str) -> bool:
+def _exists(project: AnnotationProject, key: str) -> bool:
     """Whether Label Studio still has the annotation, which another task of the same feedback may hold."""
     from label_studio_sdk.core.api_error import ApiError
 

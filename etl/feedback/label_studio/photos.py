@@ -7,7 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from etl.feedback.label_studio.project import Project
+from etl.feedback.label_studio.project import AnnotationProject
 from snap2caption.errors import UserError
 
 _TITLE = "Photos of feedback"
@@ -16,7 +16,7 @@ _NOTHING = "(?!)"
 """A pattern that no file's name has: nothing is imported from a storage, even if somebody presses "Sync"."""
 
 
-def keep_storage(project: Project, photos_uri: str) -> None:
+def keep_storage(project: AnnotationProject, photos_uri: str) -> None:
     """Make sure that the project hands out the photos under *photos_uri*.
 
     From an S3 store Label Studio reads with the keys in its own server's environment; in a folder, what lies below its server's document root.
@@ -44,7 +44,7 @@ def address(photos_uri: str, key: str) -> str:
     return f"{photos_uri.rstrip('/')}/{key}"
 
 
-def _keep_bucket(project: Project, bucket: str, prefix: str) -> None:
+def _keep_bucket(project: AnnotationProject, bucket: str, prefix: str) -> None:
     storages = project.client.import_storage.s3.list(project=project.id)
     if any(storage.bucket == bucket and storage.prefix == prefix for storage in storages):
         return
@@ -59,7 +59,7 @@ def _keep_bucket(project: Project, bucket: str, prefix: str) -> None:
     )
 
 
-def _keep_folder(project: Project, folder: Path) -> None:
+def _keep_folder(project: AnnotationProject, folder: Path) -> None:
     photos = folder / _PHOTOS
     storages = project.client.import_storage.local.list(project=project.id)
     if any(storage.path == str(photos) for storage in storages):
@@ -75,7 +75,7 @@ def _keep_folder(project: Project, folder: Path) -> None:
     )
 
 
-def _is_below_root(project: Project, folder: Path) -> bool:
+def _is_below_root(project: AnnotationProject, folder: Path) -> bool:
     """Whether Label Studio's server may read what is in *folder*."""
     from label_studio_sdk.core.api_error import ApiError
 

@@ -33,7 +33,7 @@ _INSTRUCTION = (
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class AnnotationProject:
     """A project, and the client that reaches it."""
 
     client: "LabelStudio"
@@ -43,7 +43,7 @@ class Project:
 
 
 @contextmanager
-def open_project(settings: LabelStudioSettings) -> Iterator[Project]:
+def open_project(settings: LabelStudioSettings) -> Iterator[AnnotationProject]:
     """Find the project by its title or make it, bring it into step with the code and the settings, and yield it.
 
     Raises:
@@ -55,7 +55,7 @@ def open_project(settings: LabelStudioSettings) -> Iterator[Project]:
         if any(getattr(found, name) != value for name, value in wanted.items()):
             client.projects.update(found.id, **wanted)
         _keep_webhook(client, found.id, settings)
-        yield Project(client, found.id, f"{str(settings.url).rstrip('/')}/projects/{found.id}")
+        yield AnnotationProject(client, found.id, f"{str(settings.url).rstrip('/')}/projects/{found.id}")
 
 
 @contextmanager

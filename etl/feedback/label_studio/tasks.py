@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from etl.feedback.label_studio.photos import address, keep_storage
-from etl.feedback.label_studio.project import PREFILLED, Project
+from etl.feedback.label_studio.project import PREFILLED, AnnotationProject
 from etl.feedback.records import annotation_keys, erased
 from snap2caption.feedback import Feedback, Words, photo_key
 from snap2caption.names import is_feedback_id
@@ -21,7 +21,7 @@ _META = "feedback"
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
+class PushResult:
     """How many tasks were created, and how many were there already."""
 
     created: int
@@ -29,12 +29,12 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
+class _PushedTask:
     id: int
     annotations: int
 
 
-def push(project: Project, store: ObjectStore, feedbacks: Iterable[Feedback], photos_uri: str) -> Pushed:
+def push(project: AnnotationProject, store: ObjectStore, feedbacks: Iterable[Feedback], photos_uri: str) -> PushResult:
     """Create a task for each feedback that has none and was not erased.
 
     Label Studio takes two tasks for the same feedback, so it is asked what is there before and after. Whoever creates last sees both, and
@@ -52,7 +52,7 @@ def push(project: Project, store: ObjectStore, feedbacks: Iterable[Feedback], ph
     gone = erased(store)
     wanted = {feedback.id: feedback for feedback in feedbacks if feedback.id not in gone}
     if not wanted:
-        return Pushed(0, 0)
+        return PushResult(0, 0)
     keep_storage(project, photos_uri)
     there = _list(project)
     missing = [feedback for key, feedback in wanted.items() if key not in there]
@@ -63,10 +63,10 @@ def push(project: Project, store: ObjectStore, feedbacks: Iterable[Feedback], ph
         project.client.projects.import_tasks(id=project.id, request=tasks)
     if missing:
         _remove_twins(project)
-    return Pushed(len(missing), len(wanted) - len(missing))
+    return PushResult(len(missing), len(wanted) - len(missing))
 
 
-def erase(project: Project, store: ObjectStore) -> int:
+def erase(project: AnnotationProject, store: ObjectStore) -> int:
     """Delete the tasks of erased feedback, with their annotations, from Label Studio, and what was pulled of them; return how many tasks.
 
     Where there are any, the project's export snapshots go too, which hold copies of all tasks. Their files stay on Label Studio's disk, whose
@@ -143,16 +143,16 @@ def _hashtags(words: Words) -> str:
     return " ".join(f"#{tag}" for tag in words.hashtags)
 
 
-def _list(project: Project) -> dict[str, list[_Task]]:
+def _list(project: AnnotationProject) -> dict[str, list[_PushedTask]]:
     """Return the tasks by the feedback that they are for, the oldest first."""
-    found: dict[str, list[_Task]] = defaultdict(list)
+    found: dict[str, list[_PushedTask]] = defaultdict(list)
     for task in project.client.tasks.list(project=project.id, fields="task_only", page_size=_PAGE, resolve_uri=False):
         if key := feedback_of(task.meta):
-            found[key].append(_Task(task.id, task.total_annotations or 0))
+            found[key].append(_PushedTask(task.id, task.total_annotations or 0))
     return {key: sorted(tasks, key=lambda task: task.id) for key, tasks in found.items()}
 
 
-def _remove_twins(project: Project) -> None:
+def _remove_twins(project: AnnotationProject) -> None:
     for tasks in _list(project).values():
         # What somebody has annotated stays, whatever else there is.
         kept = next((task for task in tasks if task.annotations), tasks[0])
@@ -161,7 +161,7 @@ def _remove_twins(project: Project) -> None:
                 _delete(project, twin)
 
 
-def _delete_exports(project: Project) -> None:
+def _delete_exports(project: AnnotationProject) -> None:
     exports = project.client.projects.exports
     # It lists the newest hundred.
     while found := [export.id for export in exports.list(project.id) if export.id is not None]:
@@ -170,7 +170,7 @@ def _delete_exports(project: Project) -> None:
                 exports.delete(project.id, number)
 
 
-def _delete(project: Project, task: _Task) -> None:
+def _delete(project: AnnotationProject, task: _PushedTask) -> None:
     with _gone_is_well():
         project.client.tasks.delete(str(task.id))
 

@@ -26,7 +26,7 @@ _MAX_BODY = 4 << 20
 _REMEMBERED = 1024
 
 
-class Deliveries:
+class WebhookDeliveries:
     """Raises an event for each delivery that was not seen before."""
 
     def __init__(self, raise_event: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ def create_app(secret: str, raise_event: Callable[[], None], close: Callable[[],
     It answers 204 once Airflow has the event, or had it before; 401 without a signature that is good still; 413 to a body beyond any of
     Label Studio's; 503 where Airflow took no event, so that whoever delivers tries again.
     """
-    deliveries = Deliveries(raise_event)
+    deliveries = WebhookDeliveries(raise_event)
 
     async def deliver(request: Request) -> Response:
         if age_of(request.headers.get(HEADER, ""), secret) is None:

@@ -29,7 +29,7 @@ _ENCRYPTED, _UTF8 = 1 << 0, 1 << 11  # 4.4.4
 _CHUNK = 1 << 20
 
 
-class Entry(NamedTuple):
+class DirectoryEntry(NamedTuple):
     """What the directory says of one member. None of it has been checked against the member."""
 
     name: str | None
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _DirectoryLocation:
     """Where the directory lies, and how many records it has."""
 
     start: int
@@ -60,7 +60,7 @@ class _Place:
     """Whether numbers that are too large for their fields were cut off, as macOS does it, in place of the records for archives over 4 GB."""
 
 
-class Directory:
+class CentralDirectory:
     """The directory of the archive at *path*, which *stream* reads.
 
     Raises:
@@ -80,7 +80,7 @@ class Directory:
         """The offset at which the directory starts: members end before it."""
         return self._place.start
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[DirectoryEntry]:
         """Yield the entries in the directory's order.
 
         Raises:
@@ -108,7 +108,7 @@ class Directory:
         if found != self._place.members and not (self._place.wraps and (found - self._place.members) % _WRAP_16 == 0):
             raise self._broken()
 
-    def _entry(self, data: bytes, at: int) -> tuple[Entry, int]:
+    def _entry(self, data: bytes, at: int) -> tuple[DirectoryEntry, int]:
         """Return the entry at *at* in *data*, and where the next one is."""
         if len(data) - at < _RECORD.size:
             raise self._broken()
@@ -126,10 +126,12 @@ class Directory:
         name = _decode(data[name_end - name_length : name_end], flags)
         data_end = offset + _LOCAL_HEADER + name_length + compressed
         # By position: naming the fields would take half as long again as reading them.
-        entry = Entry(name, attributes >> 16, bool(flags & _ENCRYPTED), method, crc, compressed, size, offset, data_end)
+        entry = DirectoryEntry(
+            name, attributes >> 16, bool(flags & _ENCRYPTED), method, crc, compressed, size, offset, data_end
+        )
         return entry, end
 
-    def _find(self) -> _Place:
+    def _find(self) -> _DirectoryLocation:
         """Find the end record, the last thing in the file but for a comment or what came after the archive, and the directory just before it."""
         tail_start = max(0, self._length - _TAIL)
         tail = self._read(tail_start, self._length - tail_start)
@@ -147,7 +149,7 @@ class Directory:
             raise self._broken()
         raise UserError(f"{self._path} is not a zip, or cut off; fetch it again with `snap2caption extract`.")
 
-    def _place_before(self, end: int, members: int, size: int, start: int) -> _Place | None:
+    def _place_before(self, end: int, members: int, size: int, start: int) -> _DirectoryLocation | None:
         """Return where the directory lies that the end record at *end* tells of; None: there is none there."""
         place_64 = self._find_64(end - _LOCATOR.size)
         if place_64 is not None:
@@ -157,7 +159,7 @@ class Directory:
         if shift < 0 or (self._read(found, 4) != b"PK\x01\x02" if size else shift):
             return None
         wraps = place_64 is None and shift % _WRAP_32 == 0
-        return _Place(found, size, members, 0 if wraps else shift, wraps)
+        return _DirectoryLocation(found, size, members, 0 if wraps else shift, wraps)
 
     def _find_64(self, at: int) -> tuple[int, int, int, int] | None:
         """Return the directory's start, size, number of members, and end, as an archive over 4 GB has them; None from a smaller one."""

@@ -26,7 +26,7 @@ class DamagedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class ArchiveMember:
     """Where a member's bytes lie in the archive, and what they must be."""
 
     offset: int
@@ -87,10 +87,10 @@ def _lzma_decompressor(data: bytes) -> lzma.LZMADecompressor:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ArchivePair:
     """A photo with its caption, as members of the archive."""
 
     id: str
     city: str
-    image: Member
-    caption: Member
+    image: ArchiveMember
+    caption: ArchiveMember

@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from etl.transform.archive.central_directory import Directory, Entry
+from etl.transform.archive.central_directory import CentralDirectory, DirectoryEntry
 from etl.transform.archive.member_reader import METHODS
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from snap2caption.errors import UserError
 
 MAX_CAPTION_BYTES = 64 * 1024
@@ -34,23 +34,23 @@ _COMPRESSIONS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
 """Names of some that are not read (4.4.5 of APPNOTE.TXT)."""
 
 
-class Kind(StrEnum):
+class MemberKind(StrEnum):
     """What a member is of a post."""
 
     IMAGE = "image"
     CAPTION = "caption"
 
 
-class Listed(NamedTuple):
+class ListedMember(NamedTuple):
     """A member as the plan needs it: whose it is and where its bytes lie, or why it must not be touched."""
 
     number: int
     """Its place in the archive's directory."""
-    kind: Kind | None
+    kind: MemberKind | None
     """None: neither a photo nor a caption; it is listed since others must not overlap it."""
     city: str | None
     id: str | None
-    reason: Reason | None
+    reason: RejectionReason | None
     start: int
     """The offset of its local header."""
     stop: int
@@ -61,7 +61,7 @@ class Listed(NamedTuple):
     crc: int
 
 
-def list_members(corpus: Path) -> Iterator[Listed]:
+def list_members(corpus: Path) -> Iterator[ListedMember]:
     """Yield the members of the archive, in the directory's order, in bounded memory.
 
     Raises:
@@ -72,7 +72,7 @@ def list_members(corpus: Path) -> Iterator[Listed]:
     except OSError as error:
         raise no_corpus(corpus, error) from error
     with stream:
-        directory = Directory(corpus, stream)
+        directory = CentralDirectory(corpus, stream)
         for number, entry in enumerate(directory.entries()):
             yield _judge(number, entry, directory.start)
 
@@ -94,22 +94,22 @@ def nothing_usable(corpus: Path, cities: Sequence[str], dropped: Mapping[str, in
         return UserError(f"{corpus} {what}; pack it as <city>/<id>.jpg and <city>/<id>.txt, in any folders.")
     why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
     advice = "check the cities and the zip"
-    if Reason.UNSUPPORTED_COMPRESSION in dropped:
+    if RejectionReason.UNSUPPORTED_COMPRESSION in dropped:
         methods = {entry.method for entry in _entries(corpus)} - METHODS
         names = ", ".join(_COMPRESSIONS.get(method, f"method {method}") for method in sorted(methods))
         advice = f"pack it again without {names}: what is read is deflate, bzip2, LZMA, and no compression"
-    elif Reason.ENCRYPTED in dropped:
+    elif RejectionReason.ENCRYPTED in dropped:
         advice = "pack it again without a password"
     return UserError(f"Nothing in {corpus} can be used for {', '.join(cities)} ({why}); {advice}.")
 
 
-def _entries(corpus: Path) -> Iterator[Entry]:
+def _entries(corpus: Path) -> Iterator[DirectoryEntry]:
     try:
         stream = corpus.open("rb")
     except OSError as error:
         raise no_corpus(corpus, error) from error
     with stream:
-        yield from Directory(corpus, stream).entries()
+        yield from CentralDirectory(corpus, stream).entries()
 
 
 @functools.lru_cache(maxsize=1024)
@@ -118,26 +118,26 @@ def normalise_city(folder: str) -> str:
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFC", folder).casefold())
 
 
-def _judge(number: int, entry: Entry, limit: int) -> Listed:
+def _judge(number: int, entry: DirectoryEntry, limit: int) -> ListedMember:
     """Return the entry as a member; *limit* is where members must have ended."""
     name = None if entry.name is None else _normalise(entry.name)
     if name is None or _escapes(name, entry.mode):
-        return _refused(number, entry, limit, Reason.UNSAFE_PATH)
+        return _refused(number, entry, limit, RejectionReason.UNSAFE_PATH)
     match = _MEMBER.search(name)
     if match is None:
         return _refused(number, entry, limit, None)
-    kind = Kind.CAPTION if match[3] else Kind.IMAGE
+    kind = MemberKind.CAPTION if match[3] else MemberKind.IMAGE
     city, id_ = normalise_city(match[1]), match[2]
     if (reason := _refusal(entry, kind, limit)) is not None:
         return _refused(number, entry, limit, reason)._replace(kind=kind, city=city, id=id_)
-    return Listed(
+    return ListedMember(
         number, kind, city, id_, None, entry.offset, entry.end, entry.compressed, entry.size, entry.method, entry.crc
     )
 
 
-def _refused(number: int, entry: Entry, limit: int, reason: Reason | None) -> Listed:
+def _refused(number: int, entry: DirectoryEntry, limit: int, reason: RejectionReason | None) -> ListedMember:
     # Where it lies still counts: others must not overlap it. The numbers of a lie may be too large for a table.
-    return Listed(number, None, None, None, reason, min(entry.offset, limit), min(entry.end, limit), 0, 0, 0, 0)
+    return ListedMember(number, None, None, None, reason, min(entry.offset, limit), min(entry.end, limit), 0, 0, 0, 0)
 
 
 def _normalise(name: str) -> str:
@@ -155,14 +155,16 @@ def _escapes(name: str, mode: int) -> bool:
     )
 
 
-def _refusal(entry: Entry, kind: Kind, limit: int) -> Reason | None:
+def _refusal(entry: DirectoryEntry, kind: MemberKind, limit: int) -> RejectionReason | None:
     if entry.encrypted:
-        return Reason.ENCRYPTED
+        return RejectionReason.ENCRYPTED
     if entry.method not in METHODS:
-        return Reason.UNSUPPORTED_COMPRESSION
+        return RejectionReason.UNSUPPORTED_COMPRESSION
     most, harmless = (
-        (MAX_CAPTION_BYTES, HARMLESS_CAPTION_BYTES) if kind is Kind.CAPTION else (MAX_IMAGE_BYTES, HARMLESS_IMAGE_BYTES)
+        (MAX_CAPTION_BYTES, HARMLESS_CAPTION_BYTES)
+        if kind is MemberKind.CAPTION
+        else (MAX_IMAGE_BYTES, HARMLESS_IMAGE_BYTES)
     )
     if entry.size > min(most, max(harmless, MAX_RATIO * entry.compressed)):
-        return Reason.OVERSIZED
-    return Reason.OUT_OF_BOUNDS if entry.end > limit else None
+        return RejectionReason.OVERSIZED
+    return RejectionReason.OUT_OF_BOUNDS if entry.end > limit else None

@@ -16,7 +16,7 @@ from snap2caption.images import FORMATS
 from snap2caption.images.parts import BARE, END, MARKER, SCAN
 
 
-class Metadata(IntEnum):
+class MetadataKind(IntEnum):
     """What a photo's file told beside the picture."""
 
     NONE = 0
@@ -25,11 +25,11 @@ class Metadata(IntEnum):
     """Among it, where the photo was taken."""
 
 
-class Bare(NamedTuple):
+class StrippedPhoto(NamedTuple):
     """A photo without metadata, and what it had."""
 
     photo: bytes
-    had: Metadata
+    had: MetadataKind
 
 
 _ORIENTATION = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0%c\0\0\0\0\0\0"
@@ -55,7 +55,7 @@ _GIF_KEPT = (b"\x21\xf9", b"\x21\xff\x0bNETSCAPE2.0", b"\x21\xff\x0bANIMEXTS1.0"
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
-def drop_metadata(photo: bytes) -> Bare:
+def drop_metadata(photo: bytes) -> StrippedPhoto:
     """Return a JPEG, PNG, WebP or GIF without its metadata; bytes in any other format as they are.
 
     Kept are the picture, its color profile, and its orientation, as EXIF with nothing else in it: the one by which Pillow, which training and
@@ -63,25 +63,25 @@ def drop_metadata(photo: bytes) -> Bare:
     """
     drop = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp, "GIF": _gif}.get(format_of(photo) or "")
     if drop is None:
-        return Bare(photo, Metadata.NONE)
+        return StrippedPhoto(photo, MetadataKind.NONE)
     bare = drop(photo, b"")
     if bare == photo:
-        return Bare(photo, Metadata.NONE)
-    orientation, had = _read(photo) if any(sign in photo for sign in _SIGNS) else (1, Metadata.SOME)
+        return StrippedPhoto(photo, MetadataKind.NONE)
+    orientation, had = _read(photo) if any(sign in photo for sign in _SIGNS) else (1, MetadataKind.SOME)
     if 1 < orientation <= 8:
         bare = drop(photo, _ORIENTATION % orientation)
-    return Bare(bare, had if bare != photo else Metadata.NONE)
+    return StrippedPhoto(bare, had if bare != photo else MetadataKind.NONE)
 
 
-def _read(photo: bytes) -> tuple[int, Metadata]:
+def _read(photo: bytes) -> tuple[int, MetadataKind]:
     """Return the orientation by which Pillow turns a photo upright, and whether its metadata tell of a place."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
             exif = opened.getexif()
             place = ExifTags.Base.GPSInfo in exif or b"GPSLatitude" in photo
-            return int(exif.get(ExifTags.Base.Orientation, 1)), Metadata.LOCATION if place else Metadata.SOME
+            return int(exif.get(ExifTags.Base.Orientation, 1)), MetadataKind.LOCATION if place else MetadataKind.SOME
     except _DAMAGE:
-        return 1, Metadata.SOME  # nobody can read it
+        return 1, MetadataKind.SOME  # nobody can read it
 
 
 def _jpeg(photo: bytes, orientation: bytes) -> bytes:

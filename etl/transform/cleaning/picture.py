@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from etl.transform.cleaning.orientation import find_turns
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from snap2caption.images import FORMATS, MAX_PIXELS
 
 HASH_SIZE = 16
@@ -34,14 +34,14 @@ MIN_SIDE, MAX_SIDE, MAX_ASPECT = 64, 10_000, 5.0
 """Pixels, and how much longer one side may be than the other."""
 
 
-def look_at(data: bytes) -> npt.NDArray[np.float64] | Reason:
+def look_at(data: bytes) -> npt.NDArray[np.float64] | RejectionReason:
     """Decode a picture completely, whatever its file was called (a check of its header would miss a truncation).
 
     Returns:
         (2, 16, 16): the lowest frequencies of the grey picture, and of its inner part (`INSET`), for `hash_pictures`; or what is wrong.
     """
     picture = _decode(data)
-    if isinstance(picture, Reason):
+    if isinstance(picture, RejectionReason):
         return picture
     height, width = picture.shape
     # imagehash.phash does this with each row, then each column, in five times as long.
@@ -65,10 +65,10 @@ def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
     return [row.tobytes() for row in np.column_stack([bits.reshape(len(looks), TURN), turns])]
 
 
-def hash_picture(data: bytes) -> bytes | Reason:
+def hash_picture(data: bytes) -> bytes | RejectionReason:
     """Return the perceptual hashes of one JPEG; or what is wrong."""
     look = look_at(data)
-    return look if isinstance(look, Reason) else hash_pictures([look])[0]
+    return look if isinstance(look, RejectionReason) else hash_pictures([look])[0]
 
 
 @functools.lru_cache(maxsize=64)
@@ -89,7 +89,7 @@ def _frequencies(side: int) -> npt.NDArray[np.float64]:
     return np.concatenate(found)
 
 
-def _decode(data: bytes) -> npt.NDArray[np.uint8] | Reason:
+def _decode(data: bytes) -> npt.NDArray[np.uint8] | RejectionReason:
     """Return the picture in grey, and by up to 8 times smaller: half the work, and every byte is still read, so that no damage is missed."""
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(data)
@@ -105,19 +105,19 @@ def _decode(data: bytes) -> npt.NDArray[np.uint8] | Reason:
     return _decode_doubtful(data)
 
 
-def _decode_doubtful(data: bytes) -> npt.NDArray[np.uint8] | Reason:
+def _decode_doubtful(data: bytes) -> npt.NDArray[np.uint8] | RejectionReason:
     """Return the picture if Pillow takes it, with which training decodes; else what is wrong."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if _is_odd(*image.size):
-                return Reason.ODD_DIMENSIONS
+                return RejectionReason.ODD_DIMENSIONS
             image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))
             try:
                 return np.asarray(image.convert("L"))
             except (OSError, SyntaxError, ValueError):
-                return Reason.TRUNCATED_IMAGE
+                return RejectionReason.TRUNCATED_IMAGE
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
-        return Reason.CORRUPT_IMAGE
+        return RejectionReason.CORRUPT_IMAGE
 
 
 def _is_odd(width: int, height: int) -> bool:

@@ -32,7 +32,7 @@ _REACH = 32
 """Rows that a row is compared with in one table, at most: however alike a corpus is, work stays linear."""
 
 
-class Groups:
+class DisjointSets:
     """Disjoint sets of the numbers 0 to *count* - 1, each a set to begin with (union by the smaller root, path halving)."""
 
     def __init__(self, count: int) -> None:
@@ -64,7 +64,7 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
         hashes: (n, 65) perceptual hashes of the images, as `hash_pictures` returns them. They are compared upright, so that mirrored and turned
             copies are found.
     """
-    groups = Groups(len(hashes))
+    groups = DisjointSets(len(hashes))
     upright, pictures = set_upright(hashes[:, :TURN], hashes[:, TURN])
     views = np.concatenate([upright[:, :VIEW_BYTES], upright[:, VIEW_BYTES:]])
     for one, other in near_pairs(views, np.tile(pictures, VIEWS)):
@@ -73,7 +73,7 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
     return groups.all()
 
 
-def _join_by_words(groups: Groups, first: npt.NDArray[np.int64]) -> None:
+def _join_by_words(groups: DisjointSets, first: npt.NDArray[np.int64]) -> None:
     """Join the groups of samples that have the same caption, whose *first* one each names: (n,); no group grows beyond `MOST_ALIKE` by it."""
     sizes = Counter(groups.all().tolist())
     uses = np.bincount(first, minlength=len(first))

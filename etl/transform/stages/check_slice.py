@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
-from etl.transform.archive.member_reader import Member, Pair
-from etl.transform.cleaning.check import Checked, check
-from etl.transform.rejection_reasons import Reason
-from etl.transform.workers import Workers
+from etl.transform.archive.member_reader import ArchiveMember, ArchivePair
+from etl.transform.cleaning.check import CheckedSample, check
+from etl.transform.rejection_reasons import RejectionReason
+from etl.transform.workers import WorkerPool
 from etl.transform.working_tables import write_table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def load() -> None:
 
 
 def write_slice(
-    pool: Workers,
+    pool: WorkerPool,
     corpus: Path,
     plan: Path,
     number: int,
@@ -62,10 +62,10 @@ def _check_chunk(corpus: Path, plan: Path, number: int, start: int, keep_metadat
     chunk = _read(plan, number).slice(start, _CHUNK)
     with corpus.open("rb") as archive:
         found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata))
-    good = [None if isinstance(one, Reason) else one for one in found]
-    reasons = [one if isinstance(one, Reason) else None for one in found]
+    good = [None if isinstance(one, RejectionReason) else one for one in found]
+    reasons = [one if isinstance(one, RejectionReason) else None for one in found]
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
-    table |= {field.name: [one and getattr(one, field.name) for one in good] for field in fields(Checked)}
+    table |= {field.name: [one and getattr(one, field.name) for one in good] for field in fields(CheckedSample)}
     return {**table, "reason": reasons}
 
 
@@ -77,6 +77,6 @@ def _read(plan: Path, number: int) -> "pa.Table":
     return pq.ParquetFile(plan).read_row_group(number)
 
 
-def _pairs(chunk: "pa.Table") -> Iterator[Pair]:
+def _pairs(chunk: "pa.Table") -> Iterator[ArchivePair]:
     for id_, city, *numbers in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
-        yield Pair(id_, city, Member(*numbers[:5]), Member(*numbers[5:]))
+        yield ArchivePair(id_, city, ArchiveMember(*numbers[:5]), ArchiveMember(*numbers[5:]))

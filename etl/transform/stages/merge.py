@@ -16,24 +16,24 @@ import numpy.typing as npt
 from etl.transform import columns
 from etl.transform.archive.members import nothing_usable
 from etl.transform.atomic_files import digest_of, sync
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
 from etl.transform.splitting.split import assign
-from etl.transform.workers import Workers
+from etl.transform.workers import WorkerPool
 from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
-from etl.transform.workspace import Plan, Work
-from etl.transform.writing.card import CARD, Card
+from etl.transform.workspace import TransformPlan, Workspace
+from etl.transform.writing.card import CARD, DataCard
 from etl.transform.writing.duplicate_examples import find_twins
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD, write_shard
 from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
 from snap2caption.datasets.manifest import (
     NAME,
     SPLITS,
+    CorpusSource,
     File,
     Manifest,
     PhotoMetadata,
     Shard,
-    Source,
     Split,
     SplitSummary,
 )
@@ -70,7 +70,7 @@ ORDER BY sha256(id)
 _METADATA = "SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned USING (id) WHERE image_metadata > 0"
 
 
-def write_version(work: Work, plan: Plan, source: Source, pool: Workers) -> Manifest:
+def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, pool: WorkerPool) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
 
     In memory are, for each usable pair, 64 bytes of digests, 27 of cities, groups and splits, and what `group` and `assign` add; all else is on disk.
@@ -119,19 +119,19 @@ def hash_of(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def _choose(work: Work, plan: Plan) -> dict[str, int]:
+def _choose(work: Workspace, plan: TransformPlan) -> dict[str, int]:
     """Write the table of the samples that are kept, by id; return how many of the corpus are not, by reason."""
     with _open(work, plan) as connection:
         found = dict(connection.execute(_DROPPED).fetchall())
         usable = found.pop(None, 0)
         kept = write_table(work.samples, columns.samples(), batches(connection, _SAMPLES))
-    dropped = Counter(plan.dropped) + Counter(found) + Counter({str(Reason.DUPLICATE): usable - kept})
+    dropped = Counter(plan.dropped) + Counter(found) + Counter({str(RejectionReason.DUPLICATE): usable - kept})
     if not kept:
         raise nothing_usable(plan.corpus, plan.settings.cities, dropped)
     return dict(sorted(dropped.items()))
 
 
-def _assign(work: Work, plan: Plan) -> None:
+def _assign(work: Workspace, plan: TransformPlan) -> None:
     """Write which split each sample goes to."""
     earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
     groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
@@ -152,7 +152,7 @@ def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.i
         at += len(ids)
 
 
-def _write_posts(work: Work, plan: Plan) -> None:
+def _write_posts(work: Workspace, plan: TransformPlan) -> None:
     """Write the tables that the shards are written from."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
@@ -161,7 +161,7 @@ def _write_posts(work: Work, plan: Plan) -> None:
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
 
 
-def _tell(work: Work, plan: Plan) -> tuple[Card, PhotoMetadata]:
+def _tell(work: Workspace, plan: TransformPlan) -> tuple[DataCard, PhotoMetadata]:
     """Write the tables of the version; return its card, and how many of its photos came with metadata."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
@@ -171,11 +171,11 @@ def _tell(work: Work, plan: Plan) -> tuple[Card, PhotoMetadata]:
         # Learned from: the split alone that the model sees, too.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
-    card = Card.of_posts(work.posts("train"), plan.corpus, twins)
+    card = DataCard.of_posts(work.posts("train"), plan.corpus, twins)
     return card, PhotoMetadata(photos=photos, located=located)
 
 
-def _write_shards(work: Work, plan: Plan, pool: Workers) -> dict[Split, list[Shard]]:
+def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool) -> dict[Split, list[Shard]]:
     """Write the shards of each split."""
     import pyarrow.parquet as pq
 
@@ -203,7 +203,7 @@ def _summarise(shards: Sequence[Shard]) -> SplitSummary:
 
 
 @contextmanager
-def _open(work: Work, plan: Plan) -> Iterator["DuckDBPyConnection"]:
+def _open(work: Workspace, plan: TransformPlan) -> Iterator["DuckDBPyConnection"]:
     """Open a database in which ``checked`` is what is known of each pair, and ``earlier`` the splits of an earlier version."""
     with open_database(work.folder) as connection:
         view(connection, "checked", *map(work.slice, range(plan.slices)))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.transform import columns
-from etl.transform.archive.members import Listed, list_members
+from etl.transform.archive.members import ListedMember, list_members
 from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def write_pairs(members: Path, path: Path, cities: Sequence[str], slice_pairs: i
     return pairs, dropped
 
 
-def _in_batches(members: Iterator[Listed]) -> Iterator["pa.RecordBatch"]:
+def _in_batches(members: Iterator[ListedMember]) -> Iterator["pa.RecordBatch"]:
     import pyarrow as pa
 
     schema = columns.members()

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 from PIL import Image, ImageOps
 
 from etl.transform import columns
-from etl.transform.archive.member_reader import Member
+from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.splitting.split import find_imbalances
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
@@ -35,7 +35,7 @@ Looked = TypeVar("Looked")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CardPhoto:
     """A photo with its words, for people to look at."""
 
     photo: bytes
@@ -43,11 +43,11 @@ class Shown:
     hashtags: tuple[str, ...] = ()
 
 
-Twins = tuple[Shown, Shown]
+Twins = tuple[CardPhoto, CardPhoto]
 """Two samples that were found to be alike: the one that came first, and the other."""
 
 
-class Card:
+class DataCard:
     """The card of a version, with all that can be drawn before the version is complete; the same bytes for the same version.
 
     Args:
@@ -59,7 +59,7 @@ class Card:
     def __init__(
         self,
         captions: Sequence[str],
-        shown: Mapping[str, Sequence[Shown]],
+        shown: Mapping[str, Sequence[CardPhoto]],
         duplicates: Sequence[tuple[str, Sequence[Twins]]] = (),
     ) -> None:
         from jinja2 import Environment, PackageLoader
@@ -73,7 +73,7 @@ class Card:
         ]
 
     @classmethod
-    def of_posts(cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> "Card":
+    def of_posts(cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> "DataCard":
         """Look at the table *posts* of the train split, whose photos lie in *corpus*."""
         import pyarrow.parquet as pq
 
@@ -87,11 +87,11 @@ class Card:
         return cls([row["caption"] for row in rows], shown, duplicates)
 
     @classmethod
-    def of_shards(cls, shards: Iterable[Path]) -> "Card":
+    def of_shards(cls, shards: Iterable[Path]) -> "DataCard":
         """Look at the *shards* of the train split."""
         samples = list(itertools.islice(itertools.chain.from_iterable(map(read_shard, shards)), _LOOKED_AT))
         shown = {
-            city: [Shown(sample.photo(), sample.post.caption, sample.post.hashtags) for sample in chosen]
+            city: [CardPhoto(sample.photo(), sample.post.caption, sample.post.hashtags) for sample in chosen]
             for city, chosen in _some_of_each(samples, attrgetter("city")).items()
         }
         return cls([sample.post.caption for sample in samples], shown)
@@ -151,12 +151,12 @@ def _some_of_each(looked_at: Iterable[Looked], city_of: Callable[[Looked], str])
     return by_city
 
 
-def _shown(row: dict[str, Any], archive: BinaryIO) -> Shown:
-    photo = Member(*(row[name] for name in columns.places("image"))).read(archive)
-    return Shown(photo, row["caption"], tuple(row["hashtags"]))
+def _shown(row: dict[str, Any], archive: BinaryIO) -> CardPhoto:
+    photo = ArchiveMember(*(row[name] for name in columns.places("image"))).read(archive)
+    return CardPhoto(photo, row["caption"], tuple(row["hashtags"]))
 
 
-def _drawn(shown: Shown) -> dict[str, str]:
+def _drawn(shown: CardPhoto) -> dict[str, str]:
     with Image.open(io.BytesIO(shown.photo)) as image:
         image.thumbnail((_THUMBNAIL, _THUMBNAIL))
         stream = io.BytesIO()

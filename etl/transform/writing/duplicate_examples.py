@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
-from etl.transform.archive.member_reader import Member
-from etl.transform.writing.card import Shown, Twins
+from etl.transform.archive.member_reader import ArchiveMember
+from etl.transform.writing.card import CardPhoto, Twins
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,7 +46,8 @@ def find_twins(connection: "DuckDBPyConnection", corpus: Path) -> list[tuple[str
             ids = connection.execute(query, {**parameters, "most": _EXAMPLES}).fetchall()
             posts = _posts(connection, [id_ for pair in ids for id_ in pair])
             shown = {
-                id_: Shown(Member(*place).read(archive), caption, tuple(tags)) for id_, caption, tags, *place in posts
+                id_: CardPhoto(ArchiveMember(*place).read(archive), caption, tuple(tags))
+                for id_, caption, tags, *place in posts
             }
             found.append((heading, [(shown[one], shown[other]) for one, other in ids]))
     return found

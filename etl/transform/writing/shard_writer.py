@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from etl.transform import columns
-from etl.transform.archive.member_reader import Member
+from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.atomic_files import written
-from etl.transform.cleaning.metadata import Metadata, drop_metadata
+from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
 from snap2caption.datasets.manifest import Shard
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -33,9 +33,10 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadat
 
     group = pq.ParquetFile(posts).read_row_group(number)
     places = [
-        Member(*place) for place in zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)
+        ArchiveMember(*place)
+        for place in zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)
     ]
-    as_is = [keep_metadata or had == Metadata.NONE for had in group["image_metadata"].to_pylist()]
+    as_is = [keep_metadata or had == MetadataKind.NONE for had in group["image_metadata"].to_pylist()]
     rows = group.select(["id", "city", "caption", "hashtags", "group"]).to_pylist()
     digest, size = hashlib.sha256(), 0
     with corpus.open("rb") as archive, written(path, synced=False) as part, part.open("wb", buffering=0) as shard:
@@ -51,7 +52,11 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadat
 
 
 def _parts(
-    archive: BinaryIO, first: int, rows: Sequence[dict[str, Any]], places: Iterable[Member], as_is: Iterable[bool]
+    archive: BinaryIO,
+    first: int,
+    rows: Sequence[dict[str, Any]],
+    places: Iterable[ArchiveMember],
+    as_is: Iterable[bool],
 ) -> Iterator[bytes]:
     """Yield what lies in the tar one after the other; *first* is the number of the first sample, *as_is* which photos are kept as they are."""
     for number, (row, place, whole) in enumerate(zip(rows, places, as_is, strict=True), first):

@@ -18,7 +18,7 @@ from snap2caption.parallel import in_threads
 _WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 
 
-class Slot:
+class VersionSlot:
     """The place in the folder *out* of the version that an input, named by its hash, gives."""
 
     def __init__(self, out: Path, name: str) -> None:
@@ -128,7 +128,7 @@ def lobby(out: Path, corpus: Path) -> Iterator[Path]:
             shutil.rmtree(place)
 
 
-def slot_of(work: Path) -> Slot:
+def slot_of(work: Path) -> VersionSlot:
     """Return the slot whose work folder *work* is, or was.
 
     Raises:
@@ -137,7 +137,7 @@ def slot_of(work: Path) -> Slot:
     match = _WORK.fullmatch(work.name)
     if match is None:
         raise UserError(f"{work} is no work folder; give the one that `snap2caption transform-plan` prints.")
-    return Slot(work.parent, match[1])
+    return VersionSlot(work.parent, match[1])
 
 
 @contextmanager

@@ -6,22 +6,22 @@ from typing import Any
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from serving.engines.local.kv_cache import AttentionCache
-from serving.engines.local.lora import Adapter
-from serving.engines.local.prefill import Reading
-from serving.engines.local.sequence import Joining, Row
+from serving.engines.local.kv_cache import KVCache
+from serving.engines.local.lora import LoraSwitch
+from serving.engines.local.prefill import PrefillInputs
+from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 
 
-class Prefill:
+class ChunkedPrefill:
     """The reading of one batch, chunk by chunk."""
 
     def __init__(
         self,
         model: Any,
-        adapter: Adapter,
-        reading: Reading,
+        adapter: LoraSwitch,
+        reading: PrefillInputs,
         features: torch.Tensor,
-        rows: Sequence[Sequence[Row]],
+        rows: Sequence[Sequence[TokenSequence]],
         described: Sequence[int],
         chunk: int,
     ) -> None:
@@ -43,19 +43,19 @@ class Prefill:
         self._rows = rows
         self._described = described
         self._columns = max(1, chunk // len(reading.ids))
-        self._cache = AttentionCache()
+        self._cache = KVCache()
         self._positions = (reading.mask.cumsum(1) - 1).clamp(min=0)
         self._is_image = reading.ids == model.config.image_token_id
         self._feature_of = self._is_image.flatten().cumsum(0).view_as(self._is_image) - 1
         self._done = 0
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TokenSequence]:
         """All rows that are read for."""
         return [row for own in self._rows for row in own]
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def step(self) -> Joining | None:
+    def step(self) -> PrefilledSequences | None:
         """Read the next chunk. Return the rows as they join a batch, once all is read."""
         ids = self._reading.ids
         chunk = slice(self._done, self._done + self._columns)
@@ -75,7 +75,7 @@ class Prefill:
             ).logits[:, -1]
         return None if self._done < ids.shape[1] else self._joining(logits)
 
-    def _joining(self, logits: torch.Tensor) -> Joining:
+    def _joining(self, logits: torch.Tensor) -> PrefilledSequences:
         mask = self._reading.mask
         descriptions = {number: len(self._rows) + place for place, number in enumerate(self._described)}
         placed = [
@@ -84,6 +84,6 @@ class Prefill:
         places = torch.tensor([place for place, _ in placed], device=mask.device)
         self._cache.rearrange(places)
         positions = self._positions[places, -1] + 1
-        return Joining(
+        return PrefilledSequences(
             [row for _, row in placed], self._cache, mask[places], positions, logits[places], int(mask.sum())
         )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from serving.engines.local.chunked_prefill import Prefill
-from serving.engines.local.dynamic_batch import Padded
-from serving.engines.local.lora import Adapter
-from serving.engines.local.prefill import Reading, read
+from serving.engines.local.chunked_prefill import ChunkedPrefill
+from serving.engines.local.dynamic_batch import DynamicBatch
+from serving.engines.local.lora import LoraSwitch
+from serving.engines.local.prefill import PrefillInputs, read
 from serving.engines.local.sampling import sample
-from serving.engines.local.sequence import Joining, Row
+from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import VisionLanguageModel, image_features
 
@@ -23,7 +23,7 @@ _NARROW = 512
 """A language model that is less wide than this writes with one thread: to wake another takes as long as its share of so small a product."""
 
 
-class Rows:
+class Decoder:
     """The rows that are being written by one model. One thread writes; another may `read` meanwhile."""
 
     def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
@@ -33,7 +33,7 @@ class Rows:
             UserError: its adapter is of a kind that can't be left out for some rows of a batch.
         """
         self._vlm = vlm
-        self._adapter = Adapter(vlm.model)
+        self._adapter = LoraSwitch(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
         self._threads = threads or torch.get_num_threads()
         narrow = self._model.config.get_text_config().hidden_size < _NARROW
@@ -44,7 +44,7 @@ class Rows:
         self._tokenizer = deepcopy(vlm.processor.tokenizer)
         self._reading = threading.Lock()
         self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
-        self._batch = Padded(self._model, self._adapter)
+        self._batch = DynamicBatch(self._model, self._adapter)
 
     def __len__(self) -> int:
         return len(self._batch.rows)
@@ -69,8 +69,8 @@ class Rows:
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def prefill(
-        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[Row]], *, chunk: int
-    ) -> Prefill:
+        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[TokenSequence]], *, chunk: int
+    ) -> ChunkedPrefill:
         """Look at photos, and return how they are read with their prompts, for rows that are merged later.
 
         Args:
@@ -82,14 +82,14 @@ class Rows:
         bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
         with self._reading:
             reading = read(self._vlm, images, prompts, bare)
-        return Prefill(self._model, self._adapter, reading, self._look(reading, bare), rows, bare, chunk)
+        return ChunkedPrefill(self._model, self._adapter, reading, self._look(reading, bare), rows, bare, chunk)
 
     def take_threads(self, *, beside: bool = False) -> None:
         """Let the calling thread use the cores for reading: all, or those that are left where another thread writes *beside*."""
         torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def merge(self, joining: Joining) -> None:
+    def merge(self, joining: PrefilledSequences) -> None:
         """Write the first token of rows that have been read, and go on with them beside the others."""
         self._batch.join(joining)
         self._choose(joining.logits, joining.rows)
@@ -104,15 +104,15 @@ class Rows:
         torch.set_num_threads(self._step_threads)
         self._choose(self._batch.step(), rows)
 
-    def text(self, row: Row) -> str:
+    def text(self, row: TokenSequence) -> str:
         """Return what is written so far."""
         return complete(str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)))
 
-    def count(self, row: Row) -> int:
+    def count(self, row: TokenSequence) -> int:
         """Return how many tokens are written so far, without those that end the text."""
         return sum(token not in self._special for token in row.tokens)
 
-    def _look(self, reading: Reading, bare: list[int]) -> torch.Tensor:
+    def _look(self, reading: PrefillInputs, bare: list[int]) -> torch.Tensor:
         """Return the pictures' features, then once more those of the pictures *bare*: as the base sees them, if the adapter changes that."""
         pictures = image_features(self._model, reading.pictures).split(reading.image_tokens)
         if self._adapter.sees and bare:
@@ -122,7 +122,7 @@ class Rows:
             pictures_bare = pictures
         return torch.cat([*pictures, *(pictures_bare[number] for number in bare)])
 
-    def _choose(self, logits: torch.Tensor, rows: Sequence[Row]) -> None:
+    def _choose(self, logits: torch.Tensor, rows: Sequence[TokenSequence]) -> None:
         """Choose the next token of each row: the likeliest, or one that is drawn."""
         logits = logits.float()
         chosen = logits.argmax(-1)

@@ -5,30 +5,30 @@ from typing import Any
 import torch
 from torch import nn
 
-from serving.engines.local.kv_cache import AttentionCache
-from serving.engines.local.lora import Adapter
-from serving.engines.local.sequence import Joining, Row
+from serving.engines.local.kv_cache import KVCache
+from serving.engines.local.lora import LoraSwitch
+from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 
 _IDLE = 0.25
 """Rows that are done stay in the batch until they are more than this share of it: to let them go copies the cache."""
 
 
-class Padded:
+class DynamicBatch:
     """The rows of a running batch and what they remember. No product is larger than it must be, and no two steps are of the same shape."""
 
-    def __init__(self, model: Any, adapter: Adapter) -> None:
+    def __init__(self, model: Any, adapter: LoraSwitch) -> None:
         self._model = model
         self._adapter = adapter
         self.clear()
 
     def clear(self) -> None:
         """Leave all rows."""
-        self.rows: list[Row] = []
-        self._cache: AttentionCache | None = None
+        self.rows: list[TokenSequence] = []
+        self._cache: KVCache | None = None
         self._mask = torch.empty(0)
         self._positions = torch.empty(0)
 
-    def join(self, joining: Joining) -> None:
+    def join(self, joining: PrefilledSequences) -> None:
         """Go on with rows that have been read beside the others."""
         self._leave()
         if self._cache is None:

@@ -8,10 +8,10 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from serving.engines.base import Event, Piece, Task, Written, describing, whole
-from serving.engines.local.chunked_prefill import Prefill
-from serving.engines.local.decoder import Rows
-from serving.engines.local.sequence import Joining, Row
+from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, describing, whole
+from serving.engines.local.chunked_prefill import ChunkedPrefill
+from serving.engines.local.decoder import Decoder
+from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 from serving.engines.token_budget import PromptTooLongError, fit, no_room
 from serving.observability.metrics import PREFILL_TOKENS, STAGE
 from serving.settings import TokenLimits
@@ -26,22 +26,22 @@ _REMEMBERED = 256
 
 
 @dataclass(slots=True, eq=False)
-class _Begun:
+class _StartedRequest:
     """A task with its prompt and its rows: one a variant, and the description's."""
 
-    task: Task
+    task: GenerationRequest
     prompt: str
     voice: tuple[str, ...]
     """What of the voice is in the prompt."""
     read: int
     """Tokens to read: the photo's and the prompt's."""
-    variants: list[Row]
-    description: Row
+    variants: list[TokenSequence]
+    description: TokenSequence
     at: float = field(default_factory=time.monotonic)
     first_token: float = 0.0
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[TokenSequence]:
         return [*self.variants, self.description]
 
     @property
@@ -54,16 +54,16 @@ class _Begun:
         return self.read + self.task.max_new_tokens
 
 
-class _Reading:
+class _PendingPrefill:
     """Tasks that are read together, here or in a thread beside."""
 
-    def __init__(self, rows: Rows, tasks: Sequence[_Begun], chunk: int) -> None:
+    def __init__(self, rows: Decoder, tasks: Sequence[_StartedRequest], chunk: int) -> None:
         self.tasks = tasks
         self._rows = rows
         self._chunk = chunk
         self._started = time.monotonic()
-        self._prefill: Prefill | None = None
-        self._future: Future[Joining | None] | None = None
+        self._prefill: ChunkedPrefill | None = None
+        self._future: Future[PrefilledSequences | None] | None = None
 
     @property
     def unwanted(self) -> bool:
@@ -74,7 +74,7 @@ class _Reading:
         """Let another thread do it, beside the one that writes."""
         self._future = reader.submit(self._read_beside)
 
-    def step(self, *, wait: bool) -> Joining | None:
+    def step(self, *, wait: bool) -> PrefilledSequences | None:
         """Read the next chunk, or look (or for a moment, *wait*) whether the other thread has read all. Return the rows once all is read."""
         if self._future is None:
             self._rows.take_threads()
@@ -83,19 +83,19 @@ class _Reading:
             wait_for([self._future], _WAIT)
         return self._future.result() if self._future.done() else None
 
-    def _read_beside(self) -> Joining | None:
+    def _read_beside(self) -> PrefilledSequences | None:
         self._rows.take_threads(beside=True)
         joining = None
         while joining is None and not self.unwanted:
             joining = self._read()
         return joining
 
-    def _read(self) -> Joining | None:
+    def _read(self) -> PrefilledSequences | None:
         if self._prefill is None:
             images = [begun.task.image for begun in self.tasks]
             prompts = [begun.prompt for begun in self.tasks]
             self._prefill = self._rows.prefill(images, prompts, [one.rows for one in self.tasks], chunk=self._chunk)
-        joining: Joining | None = self._prefill.step()
+        joining: PrefilledSequences | None = self._prefill.step()
         if joining:
             PREFILL_TOKENS.observe(joining.tokens / len(self.tasks))
             STAGE.labels("prefill").observe(time.monotonic() - self._started)
@@ -128,24 +128,24 @@ class LocalEngine:
         """
         self.version = version
         self._vlm = vlm
-        self._rows = Rows(vlm, threads)
+        self._rows = Decoder(vlm, threads)
         self.reads_ahead = self._rows.overlaps
         self._max_batch = max_batch
         self._limits = limits or TokenLimits()
-        self._begun: dict[Task, _Begun] = {}
+        self._begun: dict[GenerationRequest, _StartedRequest] = {}
         self._refused: list[Event] = []
-        self._waiting: deque[_Begun] = deque()
-        self._reading: _Reading | None = None
-        self._read: deque[tuple[Joining, Sequence[_Begun]]] = deque()
+        self._waiting: deque[_StartedRequest] = deque()
+        self._reading: _PendingPrefill | None = None
+        self._read: deque[tuple[PrefilledSequences, Sequence[_StartedRequest]]] = deque()
         self._reader = ThreadPoolExecutor(1, "reader")
         self._describing = self._rows.count_prompt(DESCRIBE_PROMPT)
         self._fitted = lru_cache(_REMEMBERED)(self._fit)
 
-    def fit(self, task: Task) -> Request:
+    def fit(self, task: GenerationRequest) -> Request:
         """Return what the model is asked for *task*, with as much of the voice as its context and the limits have room for."""
         return self._fitted(task.request, task.image.size, task.max_new_tokens, len(task.decodings) + 1)
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[GenerationRequest]) -> None:
         """Let *tasks* wait to be read."""
         for task in tasks:
             try:
@@ -156,8 +156,10 @@ class LocalEngine:
             prompt = build_prompt(request)
             longest = max(self._rows.count_prompt(prompt), self._describing)
             read = self._vlm.image_tokens(*task.image.size) + longest
-            variants = [Row(decoding) for decoding in task.decodings]
-            begun = _Begun(task, prompt, request.voice, read, variants, Row(describing(task), bare=True))
+            variants = [TokenSequence(decoding) for decoding in task.decodings]
+            begun = _StartedRequest(
+                task, prompt, request.voice, read, variants, TokenSequence(describing(task), bare=True)
+            )
             self._begun[task] = begun
             self._waiting.append(begun)
 
@@ -168,7 +170,10 @@ class LocalEngine:
             self._read_on()
             for task, begun in list(self._begun.items()):
                 if task.stream and begun.first_token:
-                    events += [(task, Piece(number, self._rows.text(row))) for number, row in enumerate(begun.variants)]
+                    events += [
+                        (task, GenerationChunk(number, self._rows.text(row)))
+                        for number, row in enumerate(begun.variants)
+                    ]
                 if begun.done:
                     del self._begun[task]
                     events.append((task, self._result(begun)))
@@ -178,7 +183,7 @@ class LocalEngine:
             raise
         return events
 
-    def drop(self, task: Task) -> None:
+    def drop(self, task: GenerationRequest) -> None:
         """Leave the task's rows at the next step; what is read for nobody else is read no further."""
         begun = self._begun.pop(task, None)
         for row in begun.rows if begun else ():
@@ -201,7 +206,7 @@ class LocalEngine:
     def _read_on(self) -> None:
         """Read the next tokens of those that come first, and let those join that are read and have a place."""
         if self._reading is None and self._waiting and (tasks := self._take_waiting()):
-            self._reading = _Reading(self._rows, tasks, self._limits.prefill)
+            self._reading = _PendingPrefill(self._rows, tasks, self._limits.prefill)
             if self.reads_ahead and len(self._rows):
                 self._reading.hand_to(self._reader)
         if self._reading and (joining := self._reading.step(wait=not len(self._rows) and not self._read)):
@@ -210,10 +215,10 @@ class LocalEngine:
         while self._read and self._has_place(len(self._read[0][1])):
             self._merge(*self._read.popleft())
 
-    def _take_waiting(self) -> list[_Begun]:
+    def _take_waiting(self) -> list[_StartedRequest]:
         """Take those out of the waiting that are to be read together now: as many as one chunk and a batch hold, and as memory is left for."""
         within = self._under_way()
-        tasks: list[_Begun] = []
+        tasks: list[_StartedRequest] = []
         while self._waiting:
             if self._waiting[0].done:
                 self._waiting.popleft()
@@ -230,7 +235,7 @@ class LocalEngine:
             tasks.append(self._waiting.popleft())
         return tasks
 
-    def _under_way(self) -> list[_Begun]:
+    def _under_way(self) -> list[_StartedRequest]:
         """Return those that memory is held for: they are read or written about."""
         waiting = set(self._waiting)
         return [one for one in self._begun.values() if one not in waiting]
@@ -250,14 +255,14 @@ class LocalEngine:
         self._rows.clear()
         self._begun.clear()
 
-    def _merge(self, joining: Joining, begun: Sequence[_Begun]) -> None:
+    def _merge(self, joining: PrefilledSequences, begun: Sequence[_StartedRequest]) -> None:
         self._rows.merge(joining)
         now = time.monotonic()
         for one in begun:
             one.first_token = now - one.at
 
-    def _result(self, begun: _Begun) -> Written:
-        return Written(
+    def _result(self, begun: _StartedRequest) -> GenerationResult:
+        return GenerationResult(
             texts=tuple(whole(self._rows.text(row), cut=row.cut) for row in begun.variants),
             description=self._rows.text(begun.description),
             tokens=sum(self._rows.count(row) for row in begun.rows),

@@ -9,7 +9,7 @@ _ROOM = 64
 """Tokens that a layer grows by at once."""
 
 
-class _Layer(DynamicLayer):
+class _LayerCache(DynamicLayer):
     """Keys and values of shape (rows, heads, tokens, width). They are written into room kept free: transformers' own copies all of it each step."""
 
     keys: torch.Tensor
@@ -35,7 +35,7 @@ class _Layer(DynamicLayer):
         """Keep the rows of these numbers, in this order and as often, without their first *drop* tokens."""
         self._store(self.keys[rows, :, drop:], self.values[rows, :, drop:])
 
-    def join(self, other: "_Layer") -> None:
+    def join(self, other: "_LayerCache") -> None:
         """Add the rows of *other* below. The shorter ones are filled up on the left."""
         tokens = max(self.keys.shape[2], other.keys.shape[2])
         self._room = [_room_for(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))]
@@ -62,20 +62,20 @@ def _room_for(tokens: int, parts: Sequence[torch.Tensor]) -> torch.Tensor:
     return room
 
 
-class AttentionCache(Cache):
+class KVCache(Cache):
     """The layers of one batch."""
 
-    layers: Sequence[_Layer]
+    layers: Sequence[_LayerCache]
 
     def __init__(self) -> None:
-        super().__init__(layer_class_to_replicate=_Layer)
+        super().__init__(layer_class_to_replicate=_LayerCache)
 
     def rearrange(self, rows: torch.Tensor, drop: int = 0) -> None:
         """Keep the rows of these numbers, in this order and as often, without their first *drop* tokens."""
         for layer in self.layers:
             layer.rearrange(rows, drop)
 
-    def join(self, other: "AttentionCache") -> None:
+    def join(self, other: "KVCache") -> None:
         """Add the rows of *other* below."""
         for layer, more in zip(self.layers, other.layers, strict=True):
             layer.join(more)

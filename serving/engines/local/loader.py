@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from serving.engines.base import MAX_VARIANTS, Engine, Task
+from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.quantization import quantise
 from serving.engines.token_budget import PromptTooLongError
@@ -51,7 +51,9 @@ class LocalLoader:
 
     def _check_room(self, engine: LocalEngine) -> None:
         """Check that a request for a photo alone, and for all the variants that there may be, fits into the model."""
-        plainest = Task(Image.new("RGB", (300, 300)), Request(), (Decoding(self._max_new_tokens),) * MAX_VARIANTS)
+        plainest = GenerationRequest(
+            Image.new("RGB", (300, 300)), Request(), (Decoding(self._max_new_tokens),) * MAX_VARIANTS
+        )
         try:
             engine.fit(plainest)
         except PromptTooLongError as error:

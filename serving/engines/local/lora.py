@@ -11,7 +11,7 @@ from snap2caption.errors import UserError
 from snap2caption.vlm import SEEING
 
 
-class Adapter:
+class LoraSwitch:
     """The LoRA adapter of a model, which some rows of a batch can do without: what it adds is multiplied by 1 or 0, row by row."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -42,7 +42,7 @@ class Adapter:
 
 
 class _Only:
-    def __init__(self, adapter: Adapter, share: torch.Tensor | None) -> None:
+    def __init__(self, adapter: LoraSwitch, share: torch.Tensor | None) -> None:
         self._adapter = adapter
         self._share = share
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PrefillInputs:
     """The inputs of one batch: prompts first, then a description for each photo that is to be described."""
 
     ids: torch.Tensor
@@ -30,7 +30,7 @@ class Reading:
 
 def read(
     vlm: VisionLanguageModel, images: "Sequence[Image]", prompts: Sequence[str], described: Sequence[int]
-) -> Reading:
+) -> PrefillInputs:
     """Prepare photos and prompts.
 
     Args:
@@ -46,7 +46,7 @@ def read(
     if described:
         ids, mask = _with_descriptions(vlm, ids, mask, prompts, described)
     pictures = {name: value for name, value in inputs.items() if name not in TEXT_INPUTS}
-    return Reading(ids, mask, pictures, counts)
+    return PrefillInputs(ids, mask, pictures, counts)
 
 
 def _with_descriptions(

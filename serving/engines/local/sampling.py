@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from serving.engines.local.sequence import Row
+from serving.engines.local.sequence import TokenSequence
 
 
-def sample(logits: torch.Tensor, rows: Sequence[Row]) -> torch.Tensor:
+def sample(logits: torch.Tensor, rows: Sequence[TokenSequence]) -> torch.Tensor:
     """Return a token a row, drawn by its own random numbers from what its ``top_p`` and ``min_p`` leave (`snap2caption.vlm.Decoding`)."""
 
     def column(values: list[float]) -> torch.Tensor:

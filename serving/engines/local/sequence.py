@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from serving.engines.local.kv_cache import AttentionCache
+from serving.engines.local.kv_cache import KVCache
 from snap2caption.vlm import Decoding
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class TokenSequence:
     """One text that is being written: by the adapted model, or (*bare*) by the base without its adapter."""
 
     decoding: Decoding
@@ -45,11 +45,11 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Joining:
+class PrefilledSequences:
     """Rows whose photos and prompts have been read, before their first token."""
 
-    rows: list[Row]
-    cache: AttentionCache
+    rows: list[TokenSequence]
+    cache: KVCache
     mask: torch.Tensor
     """Of shape (rows, tokens read), 0 on padding."""
     positions: torch.Tensor

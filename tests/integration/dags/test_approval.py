@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from snap2caption.registry.verdict import Rule, Verdict
+from snap2caption.registry.verdict import GateVerdict, RuleResult
 
 pytestmark = pytest.mark.integration
 
@@ -69,8 +69,10 @@ print(json.dumps({"states": found, "seen": seen}))
 
 
 def verdict(*, admitted: bool) -> dict[str, Any]:
-    rule = Rule(name="CIDEr", passed=admitted, candidate=1.5, incumbent=1.25, reason="CIDEr is 1.500.")
-    return Verdict(run_id="r1", dataset_version="d1", incumbent="champion v3", rules=(rule,)).model_dump(mode="json")
+    rule = RuleResult(name="CIDEr", passed=admitted, candidate=1.5, incumbent=1.25, reason="CIDEr is 1.500.")
+    return GateVerdict(run_id="r1", dataset_version="d1", incumbent="champion v3", rules=(rule,)).model_dump(
+        mode="json"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -118,5 +120,5 @@ def test_the_person_sees_the_verdict(outcome: dict[str, Any]) -> None:
         assert seen["status"] == 200
         assert seen["options"] == ["Approve", "Reject"]
         assert seen["defaults"] == ["Reject"]
-        assert Verdict.model_validate(verdict(admitted=True)).table() in seen["body"]
+        assert GateVerdict.model_validate(verdict(admitted=True)).table() in seen["body"]
         assert "`r1`" in seen["body"]

@@ -7,7 +7,7 @@ from tiny import write_dataset
 from etl.inspect import inspect
 from etl.load import load
 from etl.verify import verify
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration
@@ -20,7 +20,7 @@ def test_a_version_is_inspected_and_verified_where_it_lies(
     for name, value in request.getfixturevalue(f"{kind}_environment").items():
         monkeypatch.setenv(name, value)
     write_dataset(tmp_path / "v1", {"train": [30, 9], "validation": 6, "test": 3})
-    dataset = Dataset.open(load(tmp_path / "v1", f"{kind}://inspected-in-{kind}/some/prefix"))
+    dataset = DatasetVersion.open(load(tmp_path / "v1", f"{kind}://inspected-in-{kind}/some/prefix"))
     assert [sample.id for sample in inspect(dataset, 2).samples] == ["train-000000-0", "train-000000-1"]
     assert verify(dataset) == []
     store = open_store(dataset.uri)

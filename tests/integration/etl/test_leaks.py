@@ -16,7 +16,7 @@ from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from etl.transform import transform
 from etl.transform.cleaning.picture import hash_picture
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
@@ -117,7 +117,7 @@ def test_of_larger_crops_most_are_found(originals: list[Image.Image], most: floa
     assert np.mean(np.equal(groups[: len(originals)], groups[len(originals) :])) >= found
 
 
-def grouped(hashes: list[bytes | Reason]) -> list[int]:
+def grouped(hashes: list[bytes | RejectionReason]) -> list[int]:
     """The groups of pictures, each under its own words."""
     usable = np.frombuffer(b"".join(each for each in hashes if isinstance(each, bytes)), dtype=np.uint8)
     captions = np.random.default_rng(0).integers(0, 256, (len(hashes), 32), dtype=np.uint8)

@@ -15,7 +15,7 @@ import pytest
 from faulty_proxy import Fault, FaultyProxy
 
 from etl.load import load
-from snap2caption.datasets.manifest import NAME, File, Manifest, Shard, Source, SplitSummary
+from snap2caption.datasets.manifest import NAME, CorpusSource, File, Manifest, Shard, SplitSummary
 from snap2caption.store import StoreError, open_store, retry
 from snap2caption.store.file import FileStore
 from snap2caption.store.s3 import S3Store
@@ -46,7 +46,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     digest, size = write("hashtags.parquet", 1000)
     manifest = Manifest(
         version="0123456789abcdef",
-        source=Source(urls=(), sha256="0" * 64),
+        source=CorpusSource(urls=(), sha256="0" * 64),
         settings={},
         dropped={},
         splits={"train": SplitSummary(samples=SHARDS, cities={"chicago": SHARDS}, shards=tuple(shards))},

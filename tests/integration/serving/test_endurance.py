@@ -28,7 +28,7 @@ from PIL import Image
 from service_process import environment, server
 from tiny import CITIES, write_photo
 
-from benchmarks.serving.load import Outcome, closed
+from benchmarks.serving.load import RequestOutcome, closed
 from snap2caption.settings import Settings
 from training.gate import promotion
 
@@ -141,8 +141,8 @@ def test_ten_times_too_many_are_answered_in_time_or_refused_at_once(url: str, tm
     with watched(url, OVERLOAD_SECONDS / 60) as watch:
         load = subprocess.run([*command, *map(str, files)], stdout=subprocess.PIPE, text=True, check=True)
     after = os.times()
-    outcomes = [Outcome(**outcome) for outcome in json.loads(load.stdout)]
-    by_status: dict[int, list[Outcome]] = {status: [] for status in (200, 503, 504)}
+    outcomes = [RequestOutcome(**outcome) for outcome in json.loads(load.stdout)]
+    by_status: dict[int, list[RequestOutcome]] = {status: [] for status in (200, 503, 504)}
     for one in outcomes:
         assert one.status in by_status, one
         by_status[one.status].append(one)

@@ -7,8 +7,8 @@ import pytest
 from signing_keys import write_keys
 
 from serving.engines.local.loader import LocalLoader
-from serving.models.manager import BrokenModelError, Models
-from serving.models.trust import Reason, Trust
+from serving.models.manager import BrokenModelError, ModelManager
+from serving.models.trust import DistrustReason, TrustPolicy
 from serving.settings import ServingSettings
 from snap2caption.registry.client import CHALLENGER
 from snap2caption.settings import Settings
@@ -29,13 +29,15 @@ def test_what_was_signed_at_promotion_is_served_and_nothing_else(
     registry = open_registry(apart)
     first, second = train(1), train(2)
     settings = ServingSettings(cache_dir=tmp_path, threads=1)
-    trust = Trust(apart.models_dir, key=public, signed=True)
-    models = Models(registry, LocalLoader(settings, apart.models_dir), settings.cache_dir, poll_seconds=60, trust=trust)
+    trust = TrustPolicy(apart.models_dir, key=public, signed=True)
+    models = ModelManager(
+        registry, LocalLoader(settings, apart.models_dir), settings.cache_dir, poll_seconds=60, trust=trust
+    )
 
     unsigned = promotion.promote(first, apart, force=True)
     with pytest.raises(BrokenModelError, match="SIGNING_KEY_FILE"):
         models.refresh()
-    assert models.refused == (unsigned.version, Reason.SIGNATURE)
+    assert models.refused == (unsigned.version, DistrustReason.SIGNATURE)
     assert models.current() is None
 
     # The same model, promoted again by whoever holds the key.
@@ -57,5 +59,5 @@ def test_what_was_signed_at_promotion_is_served_and_nothing_else(
     promotion.promote(second, apart, force=True)
     with pytest.raises(BrokenModelError, match="SIGNING_KEY_FILE"):
         models.refresh()
-    assert models.refused == (admitted.version, Reason.SIGNATURE)
+    assert models.refused == (admitted.version, DistrustReason.SIGNATURE)
     assert models.current() is served

@@ -11,9 +11,9 @@ from photos import real_photos
 from web_server import listening
 
 from serving.app import build_app
-from serving.engines.base import Event, Task
+from serving.engines.base import Event, GenerationRequest
 from serving.engines.local.engine import LocalEngine
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.client import ModelVersion
@@ -30,7 +30,7 @@ class Watched(LocalEngine):
     breaks_at: int | None = None
     pause = 0.0
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[GenerationRequest]) -> None:
         super().add(tasks)
         self.steps = 0
 
@@ -52,7 +52,7 @@ def engine() -> Watched:
 def url(engine: Watched, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("streaming")
     version = ModelVersion(1, "run", "demo-base", "rev", "data", "file:///nowhere")
-    served = Served(engine, HashtagTable.from_rows([]), version)
+    served = ServedModel(engine, HashtagTable.from_rows([]), version)
     app = build_app(
         ServingSettings(cache_dir=folder, voice_file=folder / "voice.sqlite", max_new_tokens=48), lambda: served
     )

@@ -5,8 +5,8 @@ import pytest
 from patience import LONGEST
 
 from snap2caption.errors import UserError
-from snap2caption.registry.champion_log import Decision, Succession
-from snap2caption.registry.client import CHALLENGER, CHAMPION, PREVIOUS, Registry, Standing
+from snap2caption.registry.champion_log import ChampionLog, Decision
+from snap2caption.registry.client import CHALLENGER, CHAMPION, PREVIOUS, ChampionState, Registry
 
 pytestmark = pytest.mark.integration
 
@@ -149,7 +149,7 @@ def test_a_promotion_that_was_killed_once_it_was_decided_is_finished_by_whoever_
     one, two = register("a"), register("b")
     registry.promote(one)
     # What a process leaves that dies between its decision and the aliases.
-    Succession(registry.name).propose(
+    ChampionLog(registry.name).propose(
         registry.client(), Decision(two.version, one.version, registry.standing().decision)
     )
     assert registry.by_alias(CHAMPION) == one
@@ -163,7 +163,7 @@ def test_a_rollback_that_was_killed_once_it_was_decided_does_not_lose_the_other_
     registry.promote(one)
     registry.promote(two)
     wanted = Decision(one.version, two.version, registry.standing().decision, rollback=True, request="r")
-    Succession(registry.name).propose(registry.client(), wanted)
+    ChampionLog(registry.name).propose(registry.client(), wanted)
     # As far as it may have come.
     registry.client().set_registered_model_alias(registry.name, PREVIOUS, str(two.version))
     assert registry.rollback("r") == one
@@ -182,7 +182,7 @@ def test_a_champion_set_by_hand_counts(registry, register):
     assert (standing.champion, standing.previous) == (three, two)
     assert registry.rollback() == two
     client.delete_registered_model_alias(registry.name, CHAMPION)
-    assert registry.standing() == Standing(None, two, registry.standing().decision)
+    assert registry.standing() == ChampionState(None, two, registry.standing().decision)
     registry.promote(two)
     assert registry.by_alias(CHAMPION) == two
 

@@ -20,7 +20,7 @@ from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
 from snap2caption.registry.client import CHALLENGER, CHAMPION, PREVIOUS
 from snap2caption.settings import ROOT, Settings
-from training.gate.latency import Latency
+from training.gate.latency import LatencyComparison
 from training.gate.promotion import open_registry, promote, rollback
 from training.gate.runner import gate_run
 from training.pipeline import train
@@ -106,7 +106,7 @@ def longer(world: World) -> str:
     promote(world.learned, world.settings, force=True)
     candidate = scored_as_better(world, world.idle)
     outcome = judged(world, candidate)
-    latency = Latency.model_validate_json(read_artifact(world.client, candidate, LATENCY))
+    latency = LatencyComparison.model_validate_json(read_artifact(world.client, candidate, LATENCY))
     for timing in (latency.candidate, latency.incumbent):
         assert (
             len(timing.to_first_token) == len(timing.per_output_token) == len(latency.photos) == GATE["latency_photos"]

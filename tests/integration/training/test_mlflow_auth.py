@@ -18,7 +18,7 @@ from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from demo.stack.stack import Stack
 from serving.models.adapter_cache import AdapterCache
-from serving.models.trust import Trust
+from serving.models.trust import TrustPolicy
 from snap2caption.errors import UserError
 from snap2caption.registry.client import CHAMPION, PREVIOUS
 from snap2caption.settings import Settings
@@ -106,7 +106,7 @@ def test_only_who_trains_and_promotes_can_move_the_champion(
     acting("serving")
     assert registry.by_alias(CHAMPION) == second
     adapter = AdapterCache(registry, tmp_path).fetch(second)
-    Trust(models_dir).check(registry.name, second, adapter)
+    TrustPolicy(models_dir).check(registry.name, second, adapter)
     for name in ("serving", None):
         acting(name)
         for attempt in attempts(installation, runs[0]).values():

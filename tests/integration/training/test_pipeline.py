@@ -27,7 +27,7 @@ from training.data.samples import CachedDataset
 from training.evaluation import candidates as models
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.report import REPORT
-from training.gate.latency import Latency
+from training.gate.latency import LatencyComparison
 from training.gate.promotion import open_registry, promote, rollback
 from training.gate.runner import evaluate_model, gate_run
 from training.pipeline import train
@@ -300,7 +300,7 @@ def test_models_are_evaluated_in_the_precision_that_they_were_trained_in(
     assert set(loaded) == {torch.float32}
     theirs = Evaluation.model_validate_json(read_artifact(client, whole, INCUMBENT))
     assert (theirs.model, theirs.conditions.precision) == (f"run:{half}", "float32")
-    assert Latency.model_validate_json(read_artifact(client, whole, LATENCY)).precision == "float32"
+    assert LatencyComparison.model_validate_json(read_artifact(client, whole, LATENCY)).precision == "float32"
 
 
 def test_a_lost_adapter_is_one_sentence(settings, client, recipe_with, artifacts_dir, dataset_dir):

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 
 from etl.load import load
 from snap2caption.datasets.shards import read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.store import StoreError, retry
-from training.data.samples import Selection
+from training.data.samples import SplitSelection
 from training.data.stream import SampleStream
 from training.pipeline import train
 
@@ -55,7 +55,7 @@ def loaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, fold
 
 
 def stream_of(where: str, scratch: Path) -> SampleStream:
-    return SampleStream(Dataset.open(where), Selection("train"), batch_size=4, seed=3, scratch=scratch)
+    return SampleStream(DatasetVersion.open(where), SplitSelection("train"), batch_size=4, seed=3, scratch=scratch)
 
 
 def photos_of(samples) -> list[tuple[str, bytes]]:
@@ -126,7 +126,7 @@ def test_a_recipe_trains_from_the_stream(settings, recipe_with, loaded) -> None:
     uri = loaded("s3")
     run_id = train(recipe_with(data={"uri": uri, "stream": True}), settings)
     fetched = {path.name for path in (settings.state_dir / "shards").glob("*.tar")}
-    splits = Dataset.open(uri).manifest.splits
+    splits = DatasetVersion.open(uri).manifest.splits
     # The training split was never kept.
     assert fetched == {f"{shard.sha256}.tar" for split in ("validation", "test") for shard in splits[split].shards}
     assert run_id

@@ -12,7 +12,7 @@ import pytest
 from patience import LONGEST
 
 import dags
-from etl.feedback.kinds import Kind, Shares
+from etl.feedback.kinds import ReviewReason, Shares
 from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit
@@ -222,5 +222,5 @@ def test_no_dag_file_hides_a_package() -> None:
 
 def test_the_form_of_feedback_starts_from_the_shares_of_the_command(read: Read) -> None:
     form, shares = read.dags["feedback"]["params"], Shares()
-    for kind in Kind:
+    for kind in ReviewReason:
         assert form[kind]["default"] == getattr(shares, kind)

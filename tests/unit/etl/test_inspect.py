@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from etl.cli import register
 from etl.load import load
-from etl.verify import Fault, verify
+from etl.verify import IntegrityIssue, verify
 from snap2caption.datasets.manifest import NAME, Manifest
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -35,7 +35,7 @@ def run(*arguments: str):
 
 
 def faults_of(folder: Path) -> list[tuple[str, str]]:
-    return [(fault.file, fault.fault) for fault in verify(Dataset.open(str(folder)))]
+    return [(fault.file, fault.fault) for fault in verify(DatasetVersion.open(str(folder)))]
 
 
 def edit(folder: Path, change) -> None:
@@ -105,7 +105,7 @@ def test_a_terminal_is_not_obeyed(folder: Path) -> None:
 
 def test_a_whole_version_has_no_fault(folder: Path) -> None:
     seen: list[tuple[int, int]] = []
-    assert verify(Dataset.open(str(folder)), on_progress=lambda done, total: seen.append((done, total))) == []
+    assert verify(DatasetVersion.open(str(folder)), on_progress=lambda done, total: seen.append((done, total))) == []
     assert seen == [(done, 5) for done in range(1, 6)]
     result = run(str(folder), "--verify")
     assert result.exit_code == 0
@@ -206,8 +206,11 @@ def test_what_was_wrong_before_its_digest_was_taken_is_found(folder: Path) -> No
 
 def test_an_id_in_two_splits_is_found(folder: Path) -> None:
     rewrite(folder / "test-000000.tar", lambda _, data: data.replace(b"test-000000-", b"train-000000-"))
-    found = verify(Dataset.open(str(folder)))
-    assert Fault("test-000000.tar", "holds 3 ids that train-000000.tar holds too, such as train-000000-0") in found
+    found = verify(DatasetVersion.open(str(folder)))
+    assert (
+        IntegrityIssue("test-000000.tar", "holds 3 ids that train-000000.tar holds too, such as train-000000-0")
+        in found
+    )
 
 
 def test_what_the_manifest_does_not_list_is_found(folder: Path) -> None:
@@ -227,11 +230,11 @@ def test_another_version_than_was_asked_for_is_not_shown(folder: Path, tmp_path:
         with pytest.raises(
             UserError, match="holds the manifest of version d00000000000, not of 0123456789abcdef; load"
         ):
-            Dataset.open(where)
+            DatasetVersion.open(where)
     with pytest.raises(UserError, match="holds the manifest of version d00000000000"):
         load(asked, (tmp_path / "store").as_uri())
     assert not (tmp_path / "store").exists()
-    assert Dataset.open(str(asked.rename(tmp_path / "d00000000000"))).manifest.version == "d00000000000"
+    assert DatasetVersion.open(str(asked.rename(tmp_path / "d00000000000"))).manifest.version == "d00000000000"
 
 
 def test_no_dataset_is_one_sentence(tmp_path: Path) -> None:

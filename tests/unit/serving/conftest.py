@@ -6,8 +6,8 @@ import pytest
 from patience import LONGEST
 from PIL import Image
 
-from serving.engines.base import Event, Piece, Task, Written
-from serving.models.manager import Served
+from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult
+from serving.models.manager import ServedModel
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry.client import ModelVersion
@@ -23,19 +23,19 @@ class ScriptedEngine:
         self.texts: list[str] = []
         """What it writes first, one after another."""
         self.prompts: list[str] = []
-        self.tasks: list[Task] = []
+        self.tasks: list[GenerationRequest] = []
         self.batches: list[int] = []
-        self.dropped: list[Task] = []
+        self.dropped: list[GenerationRequest] = []
         self.closed = False
         self.poison: str | None = None
         self.go = threading.Event()
         self.go.set()
         self.started = threading.Event()
 
-    def fit(self, task: Task) -> Request:
+    def fit(self, task: GenerationRequest) -> Request:
         return task.request
 
-    def add(self, tasks: Sequence[Task]) -> None:
+    def add(self, tasks: Sequence[GenerationRequest]) -> None:
         self.tasks += tasks
 
     def step(self) -> list[Event]:
@@ -48,13 +48,13 @@ class ScriptedEngine:
         self.prompts += [build_prompt(task.request) for task in tasks]
         return [(task, what) for task in tasks for what in self.write(task)]
 
-    def write(self, task: Task) -> list[Piece | Written]:
+    def write(self, task: GenerationRequest) -> list[GenerationChunk | GenerationResult]:
         texts = tuple(self.texts.pop(0) if self.texts else self.text for _ in task.decodings)
         words = texts[0].split(" ") if task.stream else []
-        pieces = [Piece(0, " ".join(words[:number])) for number in range(1, len(words) + 1)]
-        return [*pieces, Written(texts, "A red bridge.", 5)]
+        pieces = [GenerationChunk(0, " ".join(words[:number])) for number in range(1, len(words) + 1)]
+        return [*pieces, GenerationResult(texts, "A red bridge.", 5)]
 
-    def drop(self, task: Task) -> None:
+    def drop(self, task: GenerationRequest) -> None:
         self.dropped.append(task)
 
     def close(self) -> None:
@@ -67,8 +67,10 @@ def engine() -> ScriptedEngine:
 
 
 @pytest.fixture
-def served(engine: ScriptedEngine) -> Served:
-    return Served(engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere"))
+def served(engine: ScriptedEngine) -> ServedModel:
+    return ServedModel(
+        engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere")
+    )
 
 
 @pytest.fixture

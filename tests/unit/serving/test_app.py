@@ -11,11 +11,11 @@ from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.captioning.notices import Trouble
+from serving.captioning.notices import Degradation
 from serving.engines.local.engine import LocalEngine
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.client import ModelVersion
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.unit
 
 
 @pytest.fixture
-def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
+def client(served: ServedModel, tmp_path: Path) -> Iterator[TestClient]:
     settings = ServingSettings(
         cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_body_bytes=100_000, max_pixels=1_000_000
     )
@@ -49,7 +49,7 @@ def test_multipart_and_json_answer_alike(client: TestClient, photo: bytes) -> No
         assert body["hashtags"][:2] == ["#sf", "#sunset"]
         assert len(body["hashtags"]) == 6
         assert body["post"] == f"Golden hour ✨\n\n{' '.join(body['hashtags'][:5])}"
-        assert body["notices"] == [Trouble.GENERAL_HASHTAGS], "no table is followed here"
+        assert body["notices"] == [Degradation.GENERAL_HASHTAGS], "no table is followed here"
         assert body["alt_text"] == "A red bridge."
         assert body["model_version"] == "test/1"
         assert body["request_id"] == answer.headers["x-request-id"]
@@ -160,7 +160,7 @@ def test_base64_may_be_broken_into_lines(client: TestClient, photo: bytes) -> No
 
 
 def test_who_waited_too_long_hears_of_it_at_once(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_batch=1, queue_size=1)
     engine.go.clear()
@@ -178,7 +178,7 @@ def test_who_waited_too_long_hears_of_it_at_once(
 
 
 def test_a_full_service_refuses_before_it_reads(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_batch=1, queue_size=1)
     engine.go.clear()
@@ -194,7 +194,7 @@ def test_a_full_service_refuses_before_it_reads(
 
 @pytest.mark.parametrize(("pace", "reason"), [(0.49, ""), (0.51, "queue_full")])
 def test_nobody_is_let_in_who_would_wait_for_more_than_half_the_deadline(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes, pace: float, reason: str
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes, pace: float, reason: str
 ) -> None:
     settings = ServingSettings(
         cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_batch=1, deadline_seconds=LONGEST
@@ -215,7 +215,7 @@ def test_nobody_is_let_in_who_would_wait_for_more_than_half_the_deadline(
         assert bool(reason) or second.result(LONGEST).status_code == 200
 
 
-def test_probes_are_no_requests_for_captions(served: Served, tmp_path: Path) -> None:
+def test_probes_are_no_requests_for_captions(served: ServedModel, tmp_path: Path) -> None:
     def counted(client: TestClient) -> list[str]:
         lines = client.get("/metrics").text.splitlines()
         return [
@@ -293,7 +293,9 @@ def test_a_voice_that_can_not_be_read_is_told(client: TestClient, photo: bytes, 
 
 def test_what_the_model_can_not_read_is_refused_by_name_before_it_is_queued(tmp_path: Path, photo: bytes) -> None:
     engine = LocalEngine(load("demo-base", ROOT / "models"), "demo/1")
-    model = Served(engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere"))
+    model = ServedModel(
+        engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere")
+    )
     settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", max_new_tokens=16)
     longest = "朝の光が橋をわたる。" * 140
     with TestClient(build_app(settings, lambda: model)) as client:

@@ -11,7 +11,7 @@ import pytest
 from web_server import listening
 
 from serving.app import build_app
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit
@@ -20,7 +20,7 @@ ASCII = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
 @pytest.fixture
-def url(served: Served, tmp_path: Path) -> Iterator[str]:
+def url(served: ServedModel, tmp_path: Path) -> Iterator[str]:
     settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite")
     with listening(build_app(settings, lambda: served)) as url:
         yield url

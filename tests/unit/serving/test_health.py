@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import open_feedback_service
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.server import run
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
@@ -24,7 +24,7 @@ from snap2caption.errors import UserError
 if TYPE_CHECKING:
     from conftest import ScriptedEngine
 
-    from serving.engines.base import Task
+    from serving.engines.base import GenerationRequest
 
 pytestmark = pytest.mark.unit
 
@@ -42,13 +42,13 @@ def ask(client: TestClient, path: str) -> tuple[int, str]:
 def break_for_good(engine: "ScriptedEngine") -> None:
     """Let every further photo fail, a test picture too."""
 
-    def fail(tasks: "Sequence[Task]") -> None:
+    def fail(tasks: "Sequence[GenerationRequest]") -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     engine.add = fail  # type: ignore[method-assign]
 
 
-def test_readiness_tells_how_the_service_is(served: Served, tmp_path: Path, photo: bytes) -> None:
+def test_readiness_tells_how_the_service_is(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     given = settings(tmp_path)
     feedback_service = open_feedback_service(given, (tmp_path / "store").as_uri())
     with TestClient(build_app(given, lambda: served, feedback_service=feedback_service)) as client:
@@ -75,7 +75,7 @@ def test_without_a_model_it_lives_and_is_not_ready(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_is_told_and_no_reason_to_send_nobody(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     engine.go.clear()
     app = build_app(settings(tmp_path, max_batch=1, queue_size=1), lambda: served)
@@ -89,7 +89,7 @@ def test_a_full_queue_is_told_and_no_reason_to_send_nobody(
 
 
 def test_a_model_that_does_not_come_back_is_told_until_it_does(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     engine.go.clear()
     app = build_app(settings(tmp_path, stuck_seconds=0.5), lambda: served)
@@ -105,7 +105,7 @@ def test_a_model_that_does_not_come_back_is_told_until_it_does(
 
 
 def test_a_photo_that_breaks_the_model_once_breaks_nothing_else(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     gave_up = threading.Event()
     app = build_app(settings(tmp_path), lambda: served, give_up=gave_up.set)
@@ -120,7 +120,7 @@ def test_a_photo_that_breaks_the_model_once_breaks_nothing_else(
 
 
 def test_a_model_that_can_write_no_more_ends_the_worker_and_everybody_hears_of_it(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     gave_up = threading.Event()
     app = build_app(settings(tmp_path, max_batch=1), lambda: served, give_up=gave_up.set)
@@ -146,8 +146,8 @@ def test_a_model_that_can_write_no_more_ends_the_worker_and_everybody_hears_of_i
         assert not client.get("/readyz").json()["worker"]["alive"]
 
 
-def test_a_fault_of_our_own_leaves_nobody_waiting(served: Served, tmp_path: Path, photo: bytes) -> None:
-    def choose() -> Served:
+def test_a_fault_of_our_own_leaves_nobody_waiting(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
+    def choose() -> ServedModel:
         if threading.current_thread().name == "batcher":
             raise AssertionError("a fault of our own")
         return served
@@ -174,7 +174,7 @@ def test_idle_connections_are_kept_for_as_long_as_is_set(monkeypatch: pytest.Mon
 
 
 def test_the_process_ends_when_only_a_new_start_can_help(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes, caplog: pytest.LogCaptureFixture
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     break_for_good(engine)

@@ -13,24 +13,24 @@ from hypothesis import strategies as st
 from tiny import write_dataset
 
 from etl.export import export
-from etl.feedback.ledger import Batch, Chosen, Retraining, Version
+from etl.feedback.ledger import FeedbackBatch, FeedbackVersion, ReviewCandidate, StartedRetraining
 from etl.feedback.records import annotation_keys, erased, record_keys
 from etl.feedback.withdraw import withdraw
 from etl.load import load
 from etl.transform.writing.tables import find_assignments
-from etl.transform.writing.versions import Slot
+from etl.transform.writing.versions import VersionSlot
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.repository import of_creator
 from serving.models.adapter_cache import AdapterCache
 from snap2caption import feedback
 from snap2caption.datasets.manifest import NAME, File, Manifest
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.names import is_base_name, is_file_name
 from snap2caption.registry import client as registry
 from snap2caption.registry.client import ModelVersion, Registry
 from snap2caption.registry.model_card import NO_CARD, read_card
-from snap2caption.registry.verdict import Verdict
+from snap2caption.registry.verdict import GateVerdict
 from snap2caption.store import StoreError, open_store
 from snap2caption.vlm import resolve_base
 from training.fit.checkpoints import Checkpoints
@@ -114,17 +114,17 @@ READERS: dict[str, Callable[[str], Any]] = {
     "corpus of feedback": manifest("feedback", "corpus"),
     "feedback of a sample": manifest("feedback", "samples", "key"),
     "annotator of a sample": manifest("feedback", "samples", ID, "annotations", 0, "annotator"),
-    "verdict's run": lambda text: Verdict(run_id=text, dataset_version="d1", incumbent="base", rules=()),
-    "verdict's dataset": lambda text: Verdict(run_id="r1", dataset_version=text, incumbent="base", rules=()),
+    "verdict's run": lambda text: GateVerdict(run_id=text, dataset_version="d1", incumbent="base", rules=()),
+    "verdict's dataset": lambda text: GateVerdict(run_id="r1", dataset_version=text, incumbent="base", rules=()),
     "registered run": lambda text: registered(run_id=text),
     "registered base": lambda text: registered(base=text),
     "registered revision": lambda text: registered(base_revision=text),
     "registered dataset": lambda text: registered(dataset_version=text),
-    "batch's record": lambda text: Batch.model_validate({"records": [text]}),
-    "chosen record": lambda text: Chosen.model_validate({"record": text, "kind": "edited", "twin": DIGEST}),
-    "chosen twin": lambda text: Chosen.model_validate({"record": RECORD, "kind": "edited", "twin": text}),
-    "version of feedback": lambda text: Version(version=text, uri="file:///d"),
-    "retraining's version": lambda text: Retraining(version=text, uri="file:///d", started=NOW),
+    "batch's record": lambda text: FeedbackBatch.model_validate({"records": [text]}),
+    "chosen record": lambda text: ReviewCandidate.model_validate({"record": text, "kind": "edited", "twin": DIGEST}),
+    "chosen twin": lambda text: ReviewCandidate.model_validate({"record": RECORD, "kind": "edited", "twin": text}),
+    "version of feedback": lambda text: FeedbackVersion(version=text, uri="file:///d"),
+    "retraining's version": lambda text: StartedRetraining(version=text, uri="file:///d", started=NOW),
     "feedback's id": lambda text: of_feedback(id=text),
     "feedback's photo": lambda text: of_feedback(photo=text),
     "pointer's record": lambda text: feedback.Pointer(record=text, photo=DIGEST, received=NOW),
@@ -246,8 +246,8 @@ def test_a_hostile_manifest_changes_nothing_outside(
     for shard in ({"name": name}, {"sha256": digest}, {"name": name, "sha256": digest}):
         world.change(**shard)
         for act in (
-            lambda: [Dataset.open(str(world.version)).fetch(f, world.inside / "c" / "s") for f in files(world)],
-            lambda: [Dataset.open(str(world.version)).drop(f, world.inside / "c" / "s") for f in files(world)],
+            lambda: [DatasetVersion.open(str(world.version)).fetch(f, world.inside / "c" / "s") for f in files(world)],
+            lambda: [DatasetVersion.open(str(world.version)).drop(f, world.inside / "c" / "s") for f in files(world)],
             lambda: load(world.version, (world.inside / "store").as_uri()),
             lambda: export(world.version.as_uri(), (world.inside / "export").as_uri()),
             lambda: find_assignments(world.version),
@@ -260,7 +260,7 @@ def test_a_hostile_manifest_changes_nothing_outside(
 
 
 def files(world: World) -> list[File]:
-    return Dataset.open(str(world.version)).manifest.files()
+    return DatasetVersion.open(str(world.version)).manifest.files()
 
 
 def test_a_link_that_leads_out_of_a_version_is_not_followed(tmp_path: Path, honest: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_link_that_leads_out_of_a_version_is_not_followed(tmp_path: Path, hone
     # The very bytes, so that nothing but the link is wrong.
     (tmp_path / "secret").write_bytes(content)
     shard.symlink_to(tmp_path / "secret")
-    dataset = Dataset.open(str(world.version))
+    dataset = DatasetVersion.open(str(world.version))
     for act in (
         lambda: dataset.fetch(dataset.manifest.splits["train"].shards[0], world.inside / "cache"),
         lambda: load(world.version, (world.inside / "store").as_uri()),
@@ -288,7 +288,7 @@ def test_a_link_that_leads_out_of_a_version_is_not_followed(tmp_path: Path, hone
 
 def test_a_half_copy_that_is_a_link_is_not_written_through(tmp_path: Path, honest: Path) -> None:
     world = World(tmp_path, honest)
-    dataset, cache = Dataset.open(str(world.version)), world.inside / "cache"
+    dataset, cache = DatasetVersion.open(str(world.version)), world.inside / "cache"
     shard = dataset.manifest.splits["train"].shards[0]
     cache.mkdir()
     (cache / f"{shard.sha256}.partial").symlink_to(tmp_path / "victim")
@@ -354,7 +354,7 @@ def test_strange_objects_in_a_store_are_passed_over(tmp_path: Path) -> None:
 
 def test_what_a_sidecar_names_is_checked(tmp_path: Path) -> None:
     cache = AdapterCache(Registry("http://127.0.0.1:9", "m"), tmp_path)
-    slot = Slot(tmp_path / "out", DIGEST)
+    slot = VersionSlot(tmp_path / "out", DIGEST)
     with slot.locked():
         pass
     for text in ESCAPES:

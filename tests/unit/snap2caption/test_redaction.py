@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snap2caption.datasets.manifest import Source
+from snap2caption.datasets.manifest import CorpusSource
 from snap2caption.errors import UserError
 from snap2caption.redaction import RedactingFormatter, redact, redact_url
 
@@ -67,7 +67,7 @@ def test_urls_in_a_text_are_redacted(text: str, shown: str) -> None:
 def test_errors_manifests_and_logs_hold_no_secret() -> None:
     url = "https://anna:topsecret@host/a.zip?sig=topsecret"
     assert str(UserError(f"{url} is away.")) == "https://host/a.zip?sig=*** is away."
-    assert Source(urls=(url,), sha256="0" * 64).urls == ("https://host/a.zip?sig=***",)
+    assert CorpusSource(urls=(url,), sha256="0" * 64).urls == ("https://host/a.zip?sig=***",)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(RedactingFormatter("%(message)s"))

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from web_server import listening
 
 from snap2caption.settings import ROOT
-from supply_chain.images import Image, ImageError, digest, disagreements, listed, parse, pin, unpinned
+from supply_chain.images import Image, ImageReferenceError, digest, disagreements, listed, parse, pin, unpinned
 
 pytestmark = pytest.mark.unit
 
@@ -77,13 +77,16 @@ def test_a_tag_becomes_a_digest_wherever_it_is_named(registry: str, tmp_path: Pa
 def test_what_a_registry_does_not_give_is_written_nowhere(registry: str, tmp_path: Path, tag: str, told: str) -> None:
     image = f"{registry}/library/base:{tag}"
     write_project(tmp_path, image)
-    with httpx.Client() as client, pytest.raises(ImageError, match=told):
+    with httpx.Client() as client, pytest.raises(ImageReferenceError, match=told):
         pin(tmp_path, client)
     assert [str(each) for each in unpinned(tmp_path)] == [image]
 
 
 def test_a_registry_that_is_away_is_told(tmp_path: Path) -> None:
-    with httpx.Client() as client, pytest.raises(ImageError, match=r"try again where 127\.0\.0\.1:9 can be reached"):
+    with (
+        httpx.Client() as client,
+        pytest.raises(ImageReferenceError, match=r"try again where 127\.0\.0\.1:9 can be reached"),
+    ):
         digest(Image("127.0.0.1:9/library/base", "1.2"), client)
 
 
@@ -104,7 +107,7 @@ def test_a_name_says_its_registry(name: str, host: str, there: str) -> None:
     "text", ["python", "python:latest", "python@sha256:" + "0" * 64, "python:3@sha256:12", "python:3@md5:12", ""]
 )
 def test_what_names_no_release_is_refused(text: str) -> None:
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageReferenceError):
         parse(text)
 
 

@@ -17,7 +17,7 @@ from demo.stack.ports import Ports
 from demo.stack.service import Service
 from demo.stack.services.label_studio import LabelStudioAccess, label_studio
 from demo.stack.stack import Stack
-from etl.feedback.label_studio.project import Project, open_project
+from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from snap2caption.feedback import Erasure, Feedback, Words, erasure_key, photo_key
 from snap2caption.store import ObjectStore, open_store
@@ -122,6 +122,6 @@ def configured(annotation_server: AnnotationServer) -> Callable[..., LabelStudio
 
 
 @pytest.fixture
-def project(configured: Callable[..., LabelStudioSettings]) -> Iterator[Project]:
+def project(configured: Callable[..., LabelStudioSettings]) -> Iterator[AnnotationProject]:
     with open_project(configured()) as opened:
         yield opened

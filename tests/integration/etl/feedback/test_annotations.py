@@ -2,9 +2,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from etl.feedback.label_studio.annotations import CURSOR, Pulled, pull
-from etl.feedback.label_studio.project import Project
-from etl.feedback.label_studio.tasks import Pushed, erase, push
+from etl.feedback.label_studio.annotations import CURSOR, PullResult, pull
+from etl.feedback.label_studio.project import AnnotationProject
+from etl.feedback.label_studio.tasks import PushResult, erase, push
 from snap2caption.feedback import Annotation, Unusable, Words
 from snap2caption.post import Tone
 
@@ -24,7 +24,7 @@ def result(**fields: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def pushed(project: Project, feedbacks: "Feedbacks") -> dict[str, int]:
+def pushed(project: AnnotationProject, feedbacks: "Feedbacks") -> dict[str, int]:
     """Three tasks, by the feedback that they are for."""
     push(project, feedbacks.store, [feedbacks.add(number) for number in (1, 2, 3)], feedbacks.uri)
     found = project.client.tasks.list(project=project.id, fields="task_only")
@@ -40,10 +40,10 @@ def stored(feedbacks: "Feedbacks") -> dict[str, Annotation]:
 
 
 def test_what_was_completed_is_stored_once_corrected_and_removed(
-    project: Project, feedbacks: "Feedbacks", pushed: dict[str, int]
+    project: AnnotationProject, feedbacks: "Feedbacks", pushed: dict[str, int]
 ) -> None:
     store, (feedback, task) = feedbacks.store, next(iter(pushed.items()))
-    assert pull(project, store) == Pulled()
+    assert pull(project, store) == PullResult()
     made = project.client.annotations.create(
         id=task,
         result=result(
@@ -53,7 +53,7 @@ def test_what_was_completed_is_stored_once_corrected_and_removed(
     )  # fmt: skip
     key = f"annotations/{feedback}/{made.id}.json"
     assert pull(project, store).new == [key]
-    assert pull(project, store) == Pulled()
+    assert pull(project, store) == PullResult()
     annotation = stored(feedbacks)[key]
     words = Words(caption="<script>alert(1)</script> Lake <3", hashtags=("chicago", "travel", "chicagoriver"))
     assert annotation == Annotation(
@@ -68,7 +68,7 @@ def test_what_was_completed_is_stored_once_corrected_and_removed(
 
     # A mark that was not written, as by a kill: all is looked at again, and nothing changes.
     store.delete(CURSOR)
-    assert pull(project, store) == Pulled()
+    assert pull(project, store) == PullResult()
 
     project.client.annotations.delete(made.id)
     assert pull(project, store).removed == [key]
@@ -76,7 +76,7 @@ def test_what_was_completed_is_stored_once_corrected_and_removed(
 
 
 def test_what_can_not_be_learnt_from_is_counted_and_not_stored(
-    project: Project, feedbacks: "Feedbacks", pushed: dict[str, int]
+    project: AnnotationProject, feedbacks: "Feedbacks", pushed: dict[str, int]
 ) -> None:
     first, second, third = pushed.values()
     create = project.client.annotations.create
@@ -95,7 +95,7 @@ def test_what_can_not_be_learnt_from_is_counted_and_not_stored(
 
 
 def test_tasks_that_somebody_else_made_stop_nothing(
-    project: Project, feedbacks: "Feedbacks", pushed: dict[str, int]
+    project: AnnotationProject, feedbacks: "Feedbacks", pushed: dict[str, int]
 ) -> None:
     data = {"photo": "x", "note": "", "model_version": ""}
     strange: list[dict[str, Any]] = [{"data": data, "meta": {"feedback": "../x"}}, {"data": data}]
@@ -105,13 +105,15 @@ def test_tasks_that_somebody_else_made_stop_nothing(
             id=task.id, result=result(caption=["Right"], tone=[] if task.id in pushed.values() else ["witty"])
         )
     assert pull(project, feedbacks.store).refused == {"malformed": len(pushed)}
-    assert push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri) == Pushed(0, 1)
+    assert push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri) == PushResult(0, 1)
     feedbacks.erase(next(iter(pushed)))
     assert erase(project, feedbacks.store) == 1
 
 
-def test_of_what_was_erased_nothing_is_pulled(project: Project, feedbacks: "Feedbacks", pushed: dict[str, int]) -> None:
+def test_of_what_was_erased_nothing_is_pulled(
+    project: AnnotationProject, feedbacks: "Feedbacks", pushed: dict[str, int]
+) -> None:
     feedback, task = next(iter(pushed.items()))
     project.client.annotations.create(id=task, result=result(caption=["Gone"]))
     feedbacks.erase(feedback)
-    assert pull(project, feedbacks.store) == Pulled()
+    assert pull(project, feedbacks.store) == PullResult()

@@ -27,10 +27,10 @@ from etl.feedback.ledger import (
     NEWEST,
     RETRAININGS,
     SAMPLES,
-    Batch,
-    Retraining,
-    Sample,
-    Version,
+    FeedbackBatch,
+    FeedbackVersion,
+    ReviewSample,
+    StartedRetraining,
     entries,
     entry,
 )
@@ -70,7 +70,7 @@ class Place:
             datasets = (self.folder / "datasets").as_uri()
             build(self.store.uri, datasets, str(self.corpus), self.folder / "state", seed=0, workers=1)
         else:
-            note_retraining(self.store, entry(self.store, NEWEST, Version).uri)
+            note_retraining(self.store, entry(self.store, NEWEST, FeedbackVersion).uri)
 
     def run(self, step: str, *, kill_after: float | None = None) -> str | None:
         """Run a step's command to its end and return what it printed; or kill it, with all that it started, and return None."""
@@ -97,20 +97,20 @@ class Place:
         if step == "build":
             return [str(self.corpus), "--workers", "1"]
         if step == "retrained":
-            return [entry(self.store, NEWEST, Version).uri]
+            return [entry(self.store, NEWEST, FeedbackVersion).uri]
         return ["--random", "1"] if step == "sample" else []
 
     def result(self) -> dict[str, object]:
         """Return all that the loop made, but for what depends on the place and the time."""
         feedback, datasets = self.store, open_store((self.folder / "datasets").as_uri())
-        counted = Counter(record for _, batch in entries(feedback, BATCHES, Batch) for record in batch.records)
-        chosen = Counter(one.record for _, sample in entries(feedback, SAMPLES, Sample) for one in sample.chosen)
+        counted = Counter(record for _, batch in entries(feedback, BATCHES, FeedbackBatch) for record in batch.records)
+        chosen = Counter(one.record for _, sample in entries(feedback, SAMPLES, ReviewSample) for one in sample.chosen)
         files = {found.key: digest_of(datasets, found.key) for found in datasets.list()}
         return {
             "collected": counted,
             "chosen": chosen,
-            "newest": entry(feedback, NEWEST, Version).version,
-            "retrainings": [one.version for _, one in entries(feedback, RETRAININGS, Retraining)],
+            "newest": entry(feedback, NEWEST, FeedbackVersion).version,
+            "retrainings": [one.version for _, one in entries(feedback, RETRAININGS, StartedRetraining)],
             "files": {key: digest for key, digest in files.items() if not key.endswith(("manifest.json", "card.html"))},
         }
 

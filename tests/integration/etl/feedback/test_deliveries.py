@@ -25,17 +25,17 @@ from etl.feedback.build import build
 from etl.feedback.collect import collect
 from etl.feedback.kinds import Shares
 from etl.feedback.label_studio.annotations import pull
-from etl.feedback.label_studio.project import Project, open_project
+from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.signature import HEADER, age_of, sign
 from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
-from etl.feedback.ledger import NEWEST, Version, entry
+from etl.feedback.ledger import NEWEST, FeedbackVersion, entry
 from etl.feedback.retraining import new_since, note_retraining
 from etl.feedback.sample import open_feedback, sample
 from etl.feedback.validate import validate
 from etl.transform import transform
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.feedback import record_key
 from snap2caption.store import ObjectStore, open_store
 from snap2caption.store.documents import put_document
@@ -74,7 +74,7 @@ class Installation:
     photos_uri: str
     folder: Path
     corpus: Path
-    project: Project
+    project: AnnotationProject
     events: int = 0
     trained: list[str] = field(default_factory=list)
 
@@ -97,10 +97,10 @@ class Installation:
 
     def result(self) -> dict[str, object]:
         """Return all that it made, but for times of its own and where it lies."""
-        newest = entry(self.store, NEWEST, Version)
+        newest = entry(self.store, NEWEST, FeedbackVersion)
         assert newest is not None
         ledgers = ("batches/", "samples/", "annotations/", "label-studio/")
-        dataset = Dataset.open(newest.uri)
+        dataset = DatasetVersion.open(newest.uri)
         return {
             "trained": self.trained,
             "retrainings": [info.key for info in self.store.list("retrainings/")],
@@ -117,7 +117,7 @@ def keys(store: ObjectStore) -> list[str]:
     return [info.key for info in store.list()]
 
 
-def tasks(project: Project) -> list[tuple[int | None, str, int | None]]:
+def tasks(project: AnnotationProject) -> list[tuple[int | None, str, int | None]]:
     found = project.client.tasks.list(project=project.id, fields="task_only")
     return sorted((task.id, task.meta["feedback"], task.total_annotations) for task in found)
 

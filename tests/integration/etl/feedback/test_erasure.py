@@ -26,18 +26,18 @@ from traces import traces
 from victims import running
 
 from demo.corpus.archive import write_corpus
-from etl.feedback.build import Built, build
+from etl.feedback.build import BuiltVersion, build
 from etl.feedback.collect import collect
 from etl.feedback.kinds import Shares
 from etl.feedback.label_studio.annotations import pull
 from etl.feedback.label_studio.project import open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import erase, push
-from etl.feedback.report import Retraining, write_report
+from etl.feedback.report import RetrainingSummary, write_report
 from etl.feedback.sample import open_feedback, sample
 from etl.feedback.withdraw import withdraw
 from etl.transform import transform
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.feedback import Erasure, Feedback, photo_key
 from snap2caption.store import ObjectStore, open_store
@@ -153,7 +153,7 @@ class Installation:
             pulled = pull(project, self.store)
         assert len(pulled.new) == 2 * len(said)
 
-    def build(self) -> Built:
+    def build(self) -> BuiltVersion:
         datasets = (self.folder / "datasets").as_uri()
         return build(self.store.uri, datasets, str(self.corpus), self.folder / "state", seed=0, workers=1)
 
@@ -171,7 +171,7 @@ class Installation:
                 file.unlink()
         with closing(sqlite3.connect(data / "label_studio.sqlite3", timeout=LONGEST)) as connection:
             connection.execute("VACUUM")
-        write_report(self.store, Retraining(), self.folder / "state" / "report.html")
+        write_report(self.store, RetrainingSummary(), self.folder / "state" / "report.html")
 
     def _call(self, method: str, path: str, **given: Any) -> None:
         token = {"Authorization": f"Token {self.server.access.token}"}
@@ -210,8 +210,8 @@ def kept(said: list[Said], found: dict[str, set[str]]) -> dict[str, set[str]]:
     }
 
 
-def samples(built: Built) -> set[str]:
-    origin = Dataset.open(built.uri).manifest.feedback
+def samples(built: BuiltVersion) -> set[str]:
+    origin = DatasetVersion.open(built.uri).manifest.feedback
     assert origin is not None
     return set(origin.samples)
 
@@ -273,11 +273,11 @@ def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
     installation.annotate(everything)
     built = installation.build()
     assert samples(built) == {one.id for one in everything}
-    dataset = Dataset.open(built.uri)
+    dataset = DatasetVersion.open(built.uri)
     for split in dataset.manifest.splits.values():
         for shard in split.shards:
             dataset.fetch(shard, installation.folder / "state" / "shards")
-    write_report(store, Retraining(), installation.folder / "state" / "report.html")
+    write_report(store, RetrainingSummary(), installation.folder / "state" / "report.html")
 
     # The search finds what is there: else that it finds nothing says nothing.
     before = installation.search(*everything, creator=creator(ANA).encode())

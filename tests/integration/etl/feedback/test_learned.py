@@ -11,7 +11,7 @@ import pytest
 from feedbacks import Box, identifier
 from patience import LONGEST
 
-from snap2caption.datasets.manifest import FeedbackOrigin, File, Manifest, SampleOrigin, Source
+from snap2caption.datasets.manifest import CorpusSource, FeedbackOrigin, File, Manifest, SampleOrigin
 from snap2caption.registry.client import Registry
 from snap2caption.store import open_store
 
@@ -25,7 +25,7 @@ def put_version(uri: str, version: str, numbers: list[int]) -> None:
     samples = {identifier(number): SampleOrigin(annotations=()) for number in numbers}
     manifest = Manifest(
         version=version,
-        source=Source(urls=(), sha256=NOTHING),
+        source=CorpusSource(urls=(), sha256=NOTHING),
         settings={},
         dropped={},
         splits={},

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 from demo.scenes.render import render
 from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
 from etl.feedback.label_studio.annotations import pull
-from etl.feedback.label_studio.project import Project, open_project
+from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import push
 from snap2caption.feedback import Annotation, Words
@@ -83,7 +83,9 @@ def test_the_photo_shows_and_the_caption_can_be_edited_and_submitted(
     assert annotation.tone is Tone.INSPIRATIONAL
 
 
-def test_what_creators_write_is_text_and_nothing_else(page: Page, project: Project, feedbacks: "Feedbacks") -> None:
+def test_what_creators_write_is_text_and_nothing_else(
+    page: Page, project: AnnotationProject, feedbacks: "Feedbacks"
+) -> None:
     words = Words(caption=HOSTILE, hashtags=())
     push(project, feedbacks.store, [feedbacks.add(1, shown=words, location=HOSTILE)], feedbacks.uri)
     for view in ("?labeling=1", ""):

@@ -13,9 +13,9 @@ import httpx
 import patience
 import pytest
 
-from etl.feedback.label_studio.project import Project, open_project
+from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
-from etl.feedback.label_studio.tasks import Pushed, erase, push
+from etl.feedback.label_studio.tasks import PushResult, erase, push
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Configured = Callable[..., LabelStudioSettings]
 ROUNDS = int(os.environ.get("CHAOS_LABEL_STUDIO_ROUNDS", "1"))
 
 
-def tasks(project: Project, server: "AnnotationServer") -> list[dict[str, Any]]:
+def tasks(project: AnnotationProject, server: "AnnotationServer") -> list[dict[str, Any]]:
     """Return the tasks as Label Studio's pages get them, by feedback."""
     where = {"project": project.id, "fields": "all", "page_size": 500}
     answer = patience.get(f"{server.access.url}/api/tasks", params=where, headers=token(server))
@@ -39,16 +39,16 @@ def token(server: "AnnotationServer") -> dict[str, str]:
     return {"Authorization": f"Token {server.access.token}"}
 
 
-def of(project: Project, server: "AnnotationServer") -> list[str]:
+def of(project: AnnotationProject, server: "AnnotationServer") -> list[str]:
     return [task["meta"]["feedback"] for task in tasks(project, server)]
 
 
 def test_each_feedback_has_one_task_with_its_photo_and_its_words(
-    project: Project, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
+    project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in range(1, 4)]
-    assert push(project, feedbacks.store, given, feedbacks.uri) == Pushed(3, 0)
-    assert push(project, feedbacks.store, given * 2, feedbacks.uri) == Pushed(0, 3)
+    assert push(project, feedbacks.store, given, feedbacks.uri) == PushResult(3, 0)
+    assert push(project, feedbacks.store, given * 2, feedbacks.uri) == PushResult(0, 3)
     found = tasks(project, annotation_server)
     assert [task["meta"]["feedback"] for task in found] == [feedback.id for feedback in given]
     (prediction,) = found[0]["predictions"]
@@ -64,7 +64,7 @@ def test_each_feedback_has_one_task_with_its_photo_and_its_words(
 
 
 def test_two_pushes_at_once_leave_a_task_each(
-    project: Project, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
+    project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in range(1, 9)]
     barrier = threading.Barrier(2)
@@ -79,7 +79,7 @@ def test_two_pushes_at_once_leave_a_task_each(
 
 
 def test_what_was_erased_goes_with_its_annotations_and_does_not_come_back(
-    project: Project, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
+    project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in (1, 2)]
     push(project, feedbacks.store, given, feedbacks.uri)
@@ -87,18 +87,20 @@ def test_what_was_erased_goes_with_its_annotations_and_does_not_come_back(
     feedbacks.erase(given[0].id)
     assert erase(project, feedbacks.store) == 1
     assert erase(project, feedbacks.store) == 0
-    assert push(project, feedbacks.store, given, feedbacks.uri) == Pushed(0, 1)
+    assert push(project, feedbacks.store, given, feedbacks.uri) == PushResult(0, 1)
     assert of(project, annotation_server) == [given[1].id]
     assert list(feedbacks.store.list("annotations/")) == []
 
 
-def test_photos_that_label_studio_can_not_read_are_a_sentence(project: Project, feedbacks: "Feedbacks") -> None:
+def test_photos_that_label_studio_can_not_read_are_a_sentence(
+    project: AnnotationProject, feedbacks: "Feedbacks"
+) -> None:
     with pytest.raises(UserError, match="SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI"):
         push(project, feedbacks.store, [feedbacks.add(1)], "swift://container/feedback")
 
 
 def test_photos_in_a_folder_are_handed_out_by_label_studio(
-    project: Project, annotation_server: "AnnotationServer", feedbacks_in: Callable[[Path], "Feedbacks"]
+    project: AnnotationProject, annotation_server: "AnnotationServer", feedbacks_in: Callable[[Path], "Feedbacks"]
 ) -> None:
     feedbacks = feedbacks_in(annotation_server.files)
     push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
@@ -119,7 +121,7 @@ def test_photos_in_a_folder_are_handed_out_by_label_studio(
 
 
 def test_a_folder_that_label_studio_may_not_read_is_a_sentence(
-    project: Project,
+    project: AnnotationProject,
     annotation_server: "AnnotationServer",
     feedbacks_in: Callable[[Path], "Feedbacks"],
     tmp_path: Path,

@@ -5,9 +5,9 @@ import pytest
 from feedbacks import Box
 
 from demo.corpus.archive import write_corpus
-from etl.feedback.build import Built, build
+from etl.feedback.build import BuiltVersion, build
 from etl.transform import transform
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 
 PAIRS = 60
 
@@ -18,10 +18,10 @@ def box(tmp_path: Path) -> Box:
 
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> DatasetVersion:
     folder = tmp_path_factory.mktemp("corpus")
     archive = write_corpus(folder / "corpus.zip", PAIRS, 0)
-    return Dataset.open(str(transform(archive, folder / "out", workers=1)))
+    return DatasetVersion.open(str(transform(archive, folder / "out", workers=1)))
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +35,10 @@ def datasets_uri(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def make(box: Box, corpus: Dataset, state: Path, datasets_uri: str) -> Callable[..., Built]:
+def make(box: Box, corpus: DatasetVersion, state: Path, datasets_uri: str) -> Callable[..., BuiltVersion]:
     """Make a version of what is in the box."""
 
-    def call(corpus_uri: str = corpus.uri) -> Built:
+    def call(corpus_uri: str = corpus.uri) -> BuiltVersion:
         return build(box.uri, datasets_uri, corpus_uri, state, seed=0, workers=1)
 
     return call

@@ -7,7 +7,7 @@ from feedbacks import Box, draw, identifier
 from PIL import Image
 
 from demo.corpus.archive import write_corpus
-from etl.feedback.build import Built
+from etl.feedback.build import BuiltVersion
 from etl.feedback.retraining import note_retraining
 from etl.feedback.validate import validate
 from etl.transform import transform
@@ -15,14 +15,14 @@ from etl.transform.cleaning.picture import hash_picture
 from etl.verify import verify
 from snap2caption.datasets.manifest import AnnotationOrigin, SampleOrigin
 from snap2caption.datasets.shards import Sample, read_shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture(scope="module")
-def test_photo(corpus: Dataset, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def test_photo(corpus: DatasetVersion, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     shard = corpus.manifest.splits["test"].shards[0]
     first: Sample = next(iter(read_shard(corpus.fetch(shard, tmp_path_factory.mktemp("shards")))))
     return first.photo()
@@ -34,9 +34,9 @@ def annotated(box: Box, numbers: range) -> None:
         box.annotate(number)
 
 
-def splits(built: Built, folder: Path) -> dict[str, str]:
+def splits(built: BuiltVersion, folder: Path) -> dict[str, str]:
     """Return the split of each sample."""
-    dataset = Dataset.open(built.uri)
+    dataset = DatasetVersion.open(built.uri)
     return {
         sample.id: split
         for split, summary in dataset.manifest.splits.items()
@@ -46,12 +46,12 @@ def splits(built: Built, folder: Path) -> dict[str, str]:
 
 
 def test_a_version_is_like_the_corpus_and_tells_where_each_sample_came_from(
-    box: Box, corpus: Dataset, state: Path, make: Callable[..., Built], tmp_path: Path
+    box: Box, corpus: DatasetVersion, state: Path, make: Callable[..., BuiltVersion], tmp_path: Path
 ) -> None:
     annotated(box, range(12))
     box.annotate(3, annotator=2)
     built = make()
-    dataset = Dataset.open(built.uri)
+    dataset = DatasetVersion.open(built.uri)
     assert built.uri == f"{(tmp_path / 'datasets').as_uri()}/feedback/{built.version}"
     assert verify(dataset) == []
     kept = splits(built, tmp_path / "read")
@@ -78,7 +78,7 @@ def test_a_version_is_like_the_corpus_and_tells_where_each_sample_came_from(
     assert left == []
 
 
-def test_the_same_annotations_give_the_same_version(box: Box, make: Callable[..., Built]) -> None:
+def test_the_same_annotations_give_the_same_version(box: Box, make: Callable[..., BuiltVersion]) -> None:
     annotated(box, range(5))
     first = make()
     assert make() == first
@@ -87,7 +87,7 @@ def test_the_same_annotations_give_the_same_version(box: Box, make: Callable[...
     assert make().version != first.version
 
 
-def test_splits_stand_when_more_comes(box: Box, make: Callable[..., Built], tmp_path: Path) -> None:
+def test_splits_stand_when_more_comes(box: Box, make: Callable[..., BuiltVersion], tmp_path: Path) -> None:
     annotated(box, range(8, 16))
     before = splits(make(), tmp_path / "read")
     annotated(box, range(20))
@@ -96,19 +96,19 @@ def test_splits_stand_when_more_comes(box: Box, make: Callable[..., Built], tmp_
     assert {identifier_: after[identifier_] for identifier_ in before} == before
 
 
-def test_what_was_erased_is_in_no_later_version(box: Box, make: Callable[..., Built], tmp_path: Path) -> None:
+def test_what_was_erased_is_in_no_later_version(box: Box, make: Callable[..., BuiltVersion], tmp_path: Path) -> None:
     annotated(box, range(6))
     first = make()
     box.erase(box.send(3))
     second = make()
     assert identifier(3) not in splits(second, tmp_path / "read")
-    assert identifier(3) not in Dataset.open(second.uri).manifest.feedback.samples
+    assert identifier(3) not in DatasetVersion.open(second.uri).manifest.feedback.samples
     assert second.version != first.version
     assert second.dropped["erased"] == 1
 
 
 def test_a_copy_of_a_photo_that_the_corpus_tests_on_is_never_learnt_from(
-    box: Box, make: Callable[..., Built], test_photo: bytes, tmp_path: Path
+    box: Box, make: Callable[..., BuiltVersion], test_photo: bytes, tmp_path: Path
 ) -> None:
     copies = []
     for quality in (95, 60, 35):
@@ -125,7 +125,7 @@ def test_a_copy_of_a_photo_that_the_corpus_tests_on_is_never_learnt_from(
 
 
 def test_one_that_was_learnt_from_before_the_corpus_held_it_out_is_left_out(
-    box: Box, make: Callable[..., Built], corpus: Dataset, test_photo: bytes, tmp_path: Path
+    box: Box, make: Callable[..., BuiltVersion], corpus: DatasetVersion, test_photo: bytes, tmp_path: Path
 ) -> None:
     """The newer corpus version tests on a photo that an earlier version of feedback trained on."""
     folder = tmp_path / "older"
@@ -141,7 +141,7 @@ def test_one_that_was_learnt_from_before_the_corpus_held_it_out_is_left_out(
     assert identifier(number) not in splits(later, tmp_path / "read")
 
 
-def test_what_a_training_was_started_with_is_no_longer_new(box: Box, make: Callable[..., Built]) -> None:
+def test_what_a_training_was_started_with_is_no_longer_new(box: Box, make: Callable[..., BuiltVersion]) -> None:
     annotated(box, range(4))
     first = make()
     assert first.new == 4
@@ -151,14 +151,14 @@ def test_what_a_training_was_started_with_is_no_longer_new(box: Box, make: Calla
     assert make().new == 2
 
 
-def test_without_a_usable_annotation_there_is_no_version(box: Box, make: Callable[..., Built]) -> None:
+def test_without_a_usable_annotation_there_is_no_version(box: Box, make: Callable[..., BuiltVersion]) -> None:
     box.send(1)
     box.annotate(1, unusable="broken")
     with pytest.raises(UserError, match=r"No completed annotation can be used \(unusable 1\)"):
         make()
 
 
-def test_a_photo_that_is_gone_is_counted(box: Box, make: Callable[..., Built]) -> None:
+def test_a_photo_that_is_gone_is_counted(box: Box, make: Callable[..., BuiltVersion]) -> None:
     annotated(box, range(3))
     box.store.delete(next(found.key for found in box.store.list("photos/")))
     assert make().dropped["missing_image"] == 1

@@ -9,10 +9,10 @@ import pytest
 from patience import LONGEST
 from pydantic import BaseModel
 
-from etl.feedback.report import Retraining, write_report
+from etl.feedback.report import RetrainingSummary, write_report
 from snap2caption.feedback import Annotation, Feedback, Words, annotation_key, erasure_key, record_key
-from snap2caption.registry.client import ModelVersion, Standing
-from snap2caption.registry.verdict import Rule, Verdict
+from snap2caption.registry.client import ChampionState, ModelVersion
+from snap2caption.registry.verdict import GateVerdict, RuleResult
 from snap2caption.store import ObjectStore, open_store
 
 pytestmark = pytest.mark.unit
@@ -67,10 +67,10 @@ def test_it_tells_what_creators_and_annotators_did(store: ObjectStore, put: Put,
     for number, annotator, caption in ((1, "7", "The same"), (2, "8", "The same"), (3, "8", "The same")):
         put(annotation_key(f"{1:032x}", number), annotation(number, annotator, caption))
     champion = ModelVersion(2, "run", "base", "rev", "dataset-9", "file:///nowhere")
-    rule = Rule(name="cider", passed=True, candidate=1.25, incumbent=1.0, reason="CIDEr grew by a quarter.")
-    verdict = Verdict(run_id="run", dataset_version="dataset-9", incumbent="champion v1", rules=(rule,))
+    rule = RuleResult(name="cider", passed=True, candidate=1.25, incumbent=1.0, reason="CIDEr grew by a quarter.")
+    verdict = GateVerdict(run_id="run", dataset_version="dataset-9", incumbent="champion v1", rules=(rule,))
     out = tmp_path / "report.html"
-    write_report(store, Retraining(Standing(champion, None, 1), verdict), out)
+    write_report(store, RetrainingSummary(ChampionState(champion, None, 1), verdict), out)
     page = out.read_text()
     assert "3 from 1 creators" in page
     assert "2026-11-25" in page
@@ -90,7 +90,7 @@ def test_what_creators_wrote_is_no_markup(store: ObjectStore, put: Put, tmp_path
     one = feedback(1, shown=Words(caption=SCRIPT), edited=Words(caption=f"{SCRIPT} mine"), model_version=SCRIPT)
     put(record_key(one), one)
     out = tmp_path / "report.html"
-    write_report(store, Retraining(fault=SCRIPT), out)
+    write_report(store, RetrainingSummary(fault=SCRIPT), out)
     page = out.read_text()
     assert "<script" not in page
     assert "<img" not in page

@@ -5,9 +5,9 @@ import pytest
 from feedbacks import Box, identifier
 
 from etl.feedback.collect import collect
-from etl.feedback.kinds import Kind, Shares, choose
-from etl.feedback.ledger import SAMPLES, Sample, entries
-from etl.feedback.sample import Sampled, open_feedback, sample
+from etl.feedback.kinds import ReviewReason, Shares, choose
+from etl.feedback.ledger import SAMPLES, ReviewSample, entries
+from etl.feedback.sample import SampleResult, open_feedback, sample
 from snap2caption.feedback import Words
 
 pytestmark = pytest.mark.unit
@@ -43,8 +43,14 @@ def test_each_kind_has_a_share_of_its_own(box: Box) -> None:
     box.send(4, confidence=0.2)
     box.send(5, rating=5, confidence=0.9)
     collect(box.store)
-    assert sample(box.store, Shares(low_confidence=1.0, random=0.0), 0) == Sampled(
-        chosen={Kind.FLAGGED: 1, Kind.EDITED: 1, Kind.LOW_RATED: 1, Kind.LOW_CONFIDENCE: 1}, duplicates=0
+    assert sample(box.store, Shares(low_confidence=1.0, random=0.0), 0) == SampleResult(
+        chosen={
+            ReviewReason.FLAGGED: 1,
+            ReviewReason.EDITED: 1,
+            ReviewReason.LOW_RATED: 1,
+            ReviewReason.LOW_CONFIDENCE: 1,
+        },
+        duplicates=0,
     )
     assert numbers(box) == [1, 2, 3, 4]
 
@@ -57,7 +63,8 @@ def test_an_edit_that_changes_nothing_is_none(box: Box) -> None:
 def test_a_draw_depends_on_the_feedback_alone_and_grows_with_its_share(box: Box) -> None:
     many = [box.send(number, photo=b"x") for number in range(200)]
     taken = {
-        share: {one.id for one in many if choose(one, Shares(random=share), 7) is Kind.RANDOM} for share in (0.2, 0.5)
+        share: {one.id for one in many if choose(one, Shares(random=share), 7) is ReviewReason.RANDOM}
+        for share in (0.2, 0.5)
     }
     assert taken[0.2] < taken[0.5]
     assert len(taken[0.2]) == pytest.approx(40, abs=20)
@@ -70,10 +77,10 @@ def test_the_same_photo_with_the_same_caption_is_seen_once(box: Box) -> None:
     box.send(2, photo=photo, shown=EDIT)
     box.send(3, photo=photo, shown=Words(caption="Another."))
     collect(box.store)
-    assert sample(box.store, ALL, 0) == Sampled(chosen={Kind.RANDOM: 2}, duplicates=1)
+    assert sample(box.store, ALL, 0) == SampleResult(chosen={ReviewReason.RANDOM: 2}, duplicates=1)
     box.send(0, photo=photo, shown=EDIT)
     collect(box.store)
-    assert sample(box.store, ALL, 0) == Sampled(chosen={}, duplicates=1)
+    assert sample(box.store, ALL, 0) == SampleResult(chosen={}, duplicates=1)
     assert numbers(box) == [1, 3]
 
 
@@ -85,7 +92,7 @@ def test_what_was_chosen_stands_and_is_not_chosen_again(box: Box) -> None:
     first = numbers(box)
     assert 0 < len(first) < 40
     collect(box.store)
-    assert sample(box.store, ALL, 2) == Sampled(chosen={}, duplicates=0)
+    assert sample(box.store, ALL, 2) == SampleResult(chosen={}, duplicates=0)
     assert numbers(box) == first
 
 
@@ -103,7 +110,7 @@ def test_no_feedback_is_in_two_samples_even_if_two_batches_hold_it(box: Box) -> 
     for key in first:
         box.put(key, kept)
     sample(box.store, ALL, 0)
-    counts = Counter(chosen.record for _, one in entries(box.store, SAMPLES, Sample) for chosen in one.chosen)
+    counts = Counter(chosen.record for _, one in entries(box.store, SAMPLES, ReviewSample) for chosen in one.chosen)
     assert sorted(counts.values()) == [1, 1]
 
 
@@ -123,7 +130,7 @@ def test_a_record_that_is_none_stops_nothing(box: Box) -> None:
     box.put(f"records/2026-11-20/{'f' * 32}.json", b'{"id": 1}')
     box.put(f"records/2026-11-20/{'e' * 32}.json", b"\xff")
     assert collect(box.store) == 3
-    assert sample(box.store, ALL, 0).chosen == {Kind.RANDOM: 1}
+    assert sample(box.store, ALL, 0).chosen == {ReviewReason.RANDOM: 1}
 
 
 def test_any_order_of_arrival_gives_the_same_choice(box: Box, tmp_path_factory: pytest.TempPathFactory) -> None:

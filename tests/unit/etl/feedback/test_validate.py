@@ -1,7 +1,7 @@
 import pytest
 from feedbacks import Box, identifier
 
-from etl.feedback.validate import Correction, Refusal, validate
+from etl.feedback.validate import AnnotationRejection, Correction, validate
 from snap2caption.feedback import Words, annotation_key
 
 pytestmark = pytest.mark.unit
@@ -52,18 +52,20 @@ def test_those_who_disagree_are_decided_between_by_the_creators_edit(box: Box) -
         box.annotate(number, annotator=2, words=Words(caption="One rainy evening downtown", hashtags=()))
     found = validate(box.store)
     assert [one.post.caption for one in found.corrections] == ["One rainy evening downtown"]
-    assert found.refused == {Refusal.DISPUTED: 1}
+    assert found.refused == {AnnotationRejection.DISPUTED: 1}
 
 
 @pytest.mark.parametrize(
     ("annotations", "reason"),
     [
-        ([{"unusable": "broken"}], Refusal.UNUSABLE),
-        ([{"unusable": "private"}, {"annotator": 2}], Refusal.UNUSABLE),
-        ([{"words": Words(caption=" https://example.com ", hashtags=("x1",))}], Refusal.NO_CAPTION),
+        ([{"unusable": "broken"}], AnnotationRejection.UNUSABLE),
+        ([{"unusable": "private"}, {"annotator": 2}], AnnotationRejection.UNUSABLE),
+        ([{"words": Words(caption=" https://example.com ", hashtags=("x1",))}], AnnotationRejection.NO_CAPTION),
     ],
 )
-def test_what_cannot_be_used_is_counted(box: Box, annotations: list[dict[str, object]], reason: Refusal) -> None:
+def test_what_cannot_be_used_is_counted(
+    box: Box, annotations: list[dict[str, object]], reason: AnnotationRejection
+) -> None:
     box.send(1)
     for fields in annotations:
         box.annotate(1, **fields)
@@ -91,4 +93,4 @@ def test_erased_feedback_and_what_is_no_annotation_are_left_out(box: Box) -> Non
     box.put(annotation_key(identifier(2), 31), box.annotate(3).model_dump_json().encode())
     found = validate(box.store)
     assert [one.feedback.id for one in found.corrections] == [identifier(3)]
-    assert found.refused == {Refusal.ERASED: 1, Refusal.MALFORMED: 1}
+    assert found.refused == {AnnotationRejection.ERASED: 1, AnnotationRejection.MALFORMED: 1}

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from feedbacks import Box, identifier
 
-from etl.feedback.build import Built
+from etl.feedback.build import BuiltVersion
 from etl.feedback.retraining import erased_since, note_retraining
 from etl.feedback.withdraw import withdraw
 from snap2caption.datasets.manifest import Shard
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.store import StoreError
 
@@ -28,21 +28,21 @@ def call(box: Box, datasets_uri: str, state: Path, shards: Path) -> Withdraw:
     return lambda: withdraw(box.uri, datasets_uri, state, shards)
 
 
-def first_shard(dataset: Dataset) -> Shard:
+def first_shard(dataset: DatasetVersion) -> Shard:
     return next(shard for split in dataset.manifest.splits.values() for shard in split.shards)
 
 
 def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
-    box: Box, make: Callable[..., Built], call: Withdraw, shards: Path, tmp_path: Path
+    box: Box, make: Callable[..., BuiltVersion], call: Withdraw, shards: Path, tmp_path: Path
 ) -> None:
     feedback = [box.send(number) for number in range(8)]
     for number in range(4):
         box.annotate(number)
-    before = Dataset.open(make().uri)
+    before = DatasetVersion.open(make().uri)
     note_retraining(box.store, before.uri)
     for number in range(4, 8):
         box.annotate(number)
-    both = Dataset.open(make().uri)
+    both = DatasetVersion.open(make().uri)
     for dataset in (before, both):
         dataset.fetch(first_shard(dataset), shards)
     assert call() == []
@@ -51,7 +51,7 @@ def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
     assert call() == []
     folder = tmp_path / "datasets" / "feedback" / both.manifest.version
     assert sorted(file.name for file in folder.iterdir()) == ["assignments.parquet", "manifest.json"]
-    emptied = Dataset.open(both.uri)
+    emptied = DatasetVersion.open(both.uri)
     assert emptied.manifest.withdrawn is not None
     assert emptied.manifest.feedback == both.manifest.feedback
     assert [path.stem for path in shards.iterdir()] == [first_shard(before).sha256]
@@ -67,19 +67,19 @@ def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
     assert erased_since(box.store) == 1
     note_retraining(box.store, built.uri)
     assert erased_since(box.store) == 0
-    assert identifier(5) not in Dataset.open(built.uri).manifest.feedback.samples
+    assert identifier(5) not in DatasetVersion.open(built.uri).manifest.feedback.samples
     assert call() == []
 
 
-def make_of_four(box: Box, make: Callable[..., Built]) -> Dataset:
+def make_of_four(box: Box, make: Callable[..., BuiltVersion]) -> DatasetVersion:
     for number in range(4):
         box.send(number)
         box.annotate(number)
-    return Dataset.open(make().uri)
+    return DatasetVersion.open(make().uri)
 
 
 def test_one_that_was_killed_half_way_is_completed(
-    box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
+    box: Box, make: Callable[..., BuiltVersion], call: Withdraw, tmp_path: Path
 ) -> None:
     dataset = make_of_four(box, make)
     folder = tmp_path / "datasets" / "feedback" / dataset.manifest.version
@@ -95,14 +95,14 @@ def test_one_that_was_killed_half_way_is_completed(
 
 
 def test_a_version_that_nobody_can_read_keeps_no_other_from_being_withdrawn(
-    box: Box, make: Callable[..., Built], call: Withdraw, tmp_path: Path
+    box: Box, make: Callable[..., BuiltVersion], call: Withdraw, tmp_path: Path
 ) -> None:
     dataset = make_of_four(box, make)
     Box(tmp_path / "datasets" / "feedback").put("000/manifest.json", b"{}")
     box.erase(box.send(0))
     with pytest.raises(UserError, match=r"000/manifest.json is not a dataset manifest"):
         call()
-    assert Dataset.open(dataset.uri).manifest.withdrawn is not None
+    assert DatasetVersion.open(dataset.uri).manifest.withdrawn is not None
 
 
 def test_what_killed_runs_left_goes_too(box: Box, call: Withdraw, state: Path, tmp_path: Path) -> None:

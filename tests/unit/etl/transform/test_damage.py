@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from etl.transform.cleaning.picture import look_at
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 
 pytestmark = pytest.mark.unit
 
@@ -48,30 +48,30 @@ def damage(data: bytes, rng: random.Random) -> bytes:
     return bytes(spoilt)
 
 
-def decoded_in_full(data: bytes) -> Reason | None:
+def decoded_in_full(data: bytes) -> RejectionReason | None:
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             if image.size != (300, 300):
-                return Reason.ODD_DIMENSIONS
+                return RejectionReason.ODD_DIMENSIONS
             try:
                 image.load()
             except (OSError, SyntaxError, ValueError):
-                return Reason.TRUNCATED_IMAGE
+                return RejectionReason.TRUNCATED_IMAGE
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
-        return Reason.CORRUPT_IMAGE
+        return RejectionReason.CORRUPT_IMAGE
     return None
 
 
 @pytest.mark.filterwarnings("ignore:Image appears to be a malformed MPO file:UserWarning")
 def test_no_damage_is_found_by_a_full_decoding_alone() -> None:
     rng = random.Random(0)
-    found: Counter[Reason | None] = Counter()
+    found: Counter[RejectionReason | None] = Counter()
     for data in encoded():
-        assert not isinstance(look_at(data), Reason)
+        assert not isinstance(look_at(data), RejectionReason)
         for _ in range(60):
             spoilt = damage(data, rng)
             reason, ours = decoded_in_full(spoilt), look_at(spoilt)
             found[reason] += 1
-            if reason is not Reason.ODD_DIMENSIONS:  # a spoilt size may pass for one that we take
-                assert ours is reason if reason else not isinstance(ours, Reason)
-    assert min(found[None], found[Reason.TRUNCATED_IMAGE], found[Reason.CORRUPT_IMAGE]) >= 10
+            if reason is not RejectionReason.ODD_DIMENSIONS:  # a spoilt size may pass for one that we take
+                assert ours is reason if reason else not isinstance(ours, RejectionReason)
+    assert min(found[None], found[RejectionReason.TRUNCATED_IMAGE], found[RejectionReason.CORRUPT_IMAGE]) >= 10

@@ -20,7 +20,7 @@ from plugins.operators.feedback import BuildOperator, StepOperator, ValidateOper
 from plugins.operators.label_studio import PullAnnotationsOperator, PushTasksOperator
 from plugins.operators.training import GateOperator, PromoteOperator, RollbackOperator, TrainOperator
 from snap2caption.__main__ import build_app
-from snap2caption.registry.verdict import Verdict
+from snap2caption.registry.verdict import GateVerdict
 
 pytestmark = pytest.mark.unit
 
@@ -34,7 +34,7 @@ print(json.dumps(results | {{"dataset_version": "version", "incumbent": "", "rul
 """
 """An interpreter that notes its arguments, and answers what any command might."""
 
-VERDICT = Verdict(run_id="run", dataset_version="version", incumbent="", rules=()).model_dump()
+VERDICT = GateVerdict(run_id="run", dataset_version="version", incumbent="", rules=()).model_dump()
 
 OPERATORS: dict[type[CommandOperator], dict[str, Any]] = {
     ExtractOperator: {"sha256": EVIL, "size": 0},

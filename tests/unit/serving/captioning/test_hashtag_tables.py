@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.captioning.hashtag_tables import HashtagTables
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 
@@ -31,7 +31,7 @@ def publish(folder: Path) -> None:
     os.utime(folder / "manifest.json", ns=(time.time_ns(), time.time_ns()))
 
 
-def test_the_newest_complete_version_is_followed(tmp_path: Path, served: Served) -> None:
+def test_the_newest_complete_version_is_followed(tmp_path: Path, served: ServedModel) -> None:
     tables = HashtagTables(tmp_path.as_uri(), poll_seconds=60)
     tables.refresh()
     assert tables.current(served) is served.hashtags
@@ -49,7 +49,7 @@ def test_the_newest_complete_version_is_followed(tmp_path: Path, served: Served)
     assert "new" in tables.current(served)
 
 
-def test_a_damaged_table_changes_nothing(tmp_path: Path, served: Served) -> None:
+def test_a_damaged_table_changes_nothing(tmp_path: Path, served: ServedModel) -> None:
     tables = HashtagTables(tmp_path.as_uri(), poll_seconds=60)
     write_version(tmp_path / "a", "good")
     tables.refresh()
@@ -59,7 +59,7 @@ def test_a_damaged_table_changes_nothing(tmp_path: Path, served: Served) -> None
     assert "good" in tables.current(served)
 
 
-def test_it_follows_by_itself(tmp_path: Path, served: Served) -> None:
+def test_it_follows_by_itself(tmp_path: Path, served: ServedModel) -> None:
     tables = HashtagTables(tmp_path.as_uri(), poll_seconds=0.02)
     tables.start()
     write_version(tmp_path / "a", "new")
@@ -73,7 +73,7 @@ def write_damaged(folder: Path) -> None:
     publish(folder)
 
 
-def test_a_table_that_can_not_be_had_is_told_until_it_can(served: Served, tmp_path: Path, photo: bytes) -> None:
+def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     given = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite")
     store = tmp_path / "datasets"
     write_damaged(store / "a")

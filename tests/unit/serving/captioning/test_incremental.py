@@ -2,10 +2,10 @@
 
 import pytest
 
-from serving.captioning.incremental import Growing
+from serving.captioning.incremental import IncrementalCaptions
 from serving.captioning.post_processing import drafts, plain
 from serving.captioning.profanity import settled
-from serving.engines.base import Piece, Written
+from serving.engines.base import GenerationChunk, GenerationResult
 from serving.http.schemas import Options, Variant
 from snap2caption.post import Emoji, Length
 
@@ -33,12 +33,12 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=["plain", "short", "no emoji", "some emoji"])
 @pytest.mark.parametrize("text", CAPTIONS)
 def test_what_is_streamed_is_what_is_answered_and_never_unfit(text: str, options: Options) -> None:
-    growing, shown = Growing(options), ""
+    growing, shown = IncrementalCaptions(options), ""
     for end in range(1, len(text) + 1):
-        shown += growing.take(Piece(0, text[:end]))
+        shown += growing.take(GenerationChunk(0, text[:end]))
         # Character by character, as the worst of tokenizers would have it.
         assert not any(word in shown.casefold() for word in ("f u", "shitty", "two girls one cup"))
-    written = [Written((text,), "A red bridge.", 9)]
+    written = [GenerationResult((text,), "A red bridge.", 9)]
     draft = (drafts(written, options) or [plain(written, options)])[0]
     for name, variant, more in growing.rest([Variant(caption=draft.caption, hashtags=[])]):
         assert variant == 0
@@ -47,22 +47,22 @@ def test_what_is_streamed_is_what_is_answered_and_never_unfit(text: str, options
 
 
 def test_most_of_a_caption_is_shown_before_it_is_whole() -> None:
-    growing = Growing(Options())
-    shown = [growing.take(Piece(0, "Golden hour over the old red bridge"[:end])) for end in range(36)]
+    growing = IncrementalCaptions(Options())
+    shown = [growing.take(GenerationChunk(0, "Golden hour over the old red bridge"[:end])) for end in range(36)]
     assert "".join(shown) == "Golden hour over the old red"
     assert sum(map(bool, shown)) == 6
 
 
 def test_a_place_that_is_called_so_is_streamed() -> None:
-    growing = Growing(Options(location="Dick's Diner"))
-    assert growing.take(Piece(0, "Lunch at Dick's Diner again")) == "Lunch at Dick's Diner"
-    assert Growing(Options()).take(Piece(0, "Lunch at Dick's Diner again")) == ""
+    growing = IncrementalCaptions(Options(location="Dick's Diner"))
+    assert growing.take(GenerationChunk(0, "Lunch at Dick's Diner again")) == "Lunch at Dick's Diner"
+    assert IncrementalCaptions(Options()).take(GenerationChunk(0, "Lunch at Dick's Diner again")) == ""
 
 
 def test_variants_that_are_dropped_are_taken_back() -> None:
-    growing = Growing(Options(variants=2))
+    growing = IncrementalCaptions(Options(variants=2))
     for number in range(2):
-        growing.take(Piece(number, f"Caption number {number} of them"))
+        growing.take(GenerationChunk(number, f"Caption number {number} of them"))
     events = growing.rest([Variant(caption="Caption number 1 of them", hashtags=[])])
     assert events == [("replace", 0, "Caption number 1 of them"), ("replace", 1, "")]
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from PIL import Image
 
-from serving.captioning.moderation import ModerationAwayError, load_moderator
+from serving.captioning.moderation import ModerationUnavailableError, load_moderator
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -42,14 +42,14 @@ def test_a_service_is_asked(url: str) -> None:
     assert check is not None
     assert check(Image.new("RGB", (40, 20))) is None
     assert check(Image.new("RGB", (20, 40))) == "too tall"
-    with pytest.raises(ModerationAwayError):
+    with pytest.raises(ModerationUnavailableError):
         check(Image.new("RGB", (5, 5)))
 
 
 def test_a_service_that_is_away_lets_nothing_through() -> None:
     check = load_moderator("http://127.0.0.1:9")
     assert check is not None
-    with pytest.raises(ModerationAwayError):
+    with pytest.raises(ModerationUnavailableError):
         check(Image.new("RGB", (40, 20)))
 
 

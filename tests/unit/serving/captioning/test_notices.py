@@ -6,7 +6,7 @@ import pytest
 from serving.captioning.notices import find_notices
 from serving.captioning.post_processing import UNDESCRIBED
 from serving.http.schemas import Options, Part, Variant
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from snap2caption.registry.model_card import NO_CARD, ModelCard
 
 Ask = Callable[..., list[str]]
@@ -23,7 +23,7 @@ PRETRAINED = ModelCard(frozenset({"en"}), instruction_tuned=False)
 
 
 @pytest.fixture
-def notices(served: Served) -> Callable[..., list[str]]:
+def notices(served: ServedModel) -> Callable[..., list[str]]:
     def ask(
         options: Options,
         *variants: Variant,

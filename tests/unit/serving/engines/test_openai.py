@@ -8,9 +8,9 @@ import pytest
 from openai_server import Server, openai_server
 from PIL import Image
 
-from serving.engines.base import Engine, Piece, Task, Written, write
+from serving.engines.base import Engine, GenerationChunk, GenerationRequest, GenerationResult, write
 from serving.engines.factory import make_loader
-from serving.engines.openai import EngineAwayError
+from serving.engines.openai import EngineUnavailableError
 from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
@@ -43,8 +43,8 @@ def load(server: Server, tmp_path: Path, **more: object) -> Engine:
     return make_loader(settings).load(VERSION, tmp_path, "snap2caption/3")
 
 
-def task(*, stream: bool = False) -> Task:
-    return Task(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16), Decoding(16, 0.8)), stream)
+def task(*, stream: bool = False) -> GenerationRequest:
+    return GenerationRequest(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16), Decoding(16, 0.8)), stream)
 
 
 def test_a_server_writes_by_the_adapter_and_describes_by_the_base(server: Server, tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_text_grows_piece_by_piece(server: Server, tmp_path: Path) -> None:
     engine, asked = load(server, tmp_path), task(stream=True)
     engine.add([asked])
     events = []
-    while not any(isinstance(what, Written) for _, what in events):
+    while not any(isinstance(what, GenerationResult) for _, what in events):
         events += engine.step()
-    pieces = [what.text for _, what in events if isinstance(what, Piece) and what.variant == 0]
+    pieces = [what.text for _, what in events if isinstance(what, GenerationChunk) and what.variant == 0]
     assert pieces[:3] == ["Golden", "Golden hour", "Golden hour again"]
     engine.close()
 
@@ -120,9 +120,9 @@ def test_characters_that_are_not_whole_are_neither_shown_nor_answered(server: Se
     server.words = ["Fog", " \ufffd", " \ud83c", "\udf09", " again \ud83d"]
     engine.add([asked])
     events = []
-    while not any(isinstance(what, Written) for _, what in events):
+    while not any(isinstance(what, GenerationResult) for _, what in events):
         events += engine.step()
-    pieces = [what.text for _, what in events if isinstance(what, Piece) and what.variant == 0]
+    pieces = [what.text for _, what in events if isinstance(what, GenerationChunk) and what.variant == 0]
     assert pieces == ["Fog", "Fog", "Fog", "Fog 🌉", "Fog 🌉 again"]
     assert events[-1][1].texts == ("Fog 🌉 again",) * 2
     engine.close()
@@ -150,21 +150,21 @@ def test_a_task_that_nobody_waits_for_hangs_up(server: Server, tmp_path: Path) -
     engine.drop(asked)
     server.pause.set()
     engine.close()
-    assert not any(isinstance(what, Written) for _, what in engine.step())
+    assert not any(isinstance(what, GenerationResult) for _, what in engine.step())
 
 
 @pytest.mark.parametrize("status", [400, 429, 500])
 def test_a_refusal_is_one_sentence(server: Server, tmp_path: Path, status: int) -> None:
     engine = load(server, tmp_path)
     server.status = status
-    with pytest.raises(EngineAwayError, match=rf"refused with status {status}; see its log\."):
+    with pytest.raises(EngineUnavailableError, match=rf"refused with status {status}; see its log\."):
         write(engine, [task()])
     server.status = 200
     engine.close()
 
 
 def test_a_wrong_token_is_refused_without_saying_it(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(EngineAwayError, match="401") as refused:
+    with pytest.raises(EngineUnavailableError, match="401") as refused:
         load(server, tmp_path, engine_key="wrong")
     assert "wrong" not in str(refused.value)
 
@@ -174,7 +174,7 @@ def test_a_server_that_dawdles_is_given_up(server: Server, tmp_path: Path) -> No
     # Not before: the adapter is loaded in whatever time that takes.
     engine._client.timeout, engine._timeout = 0.3, 0.3
     server.pause.clear()
-    with pytest.raises(EngineAwayError, match="does not answer"):
+    with pytest.raises(EngineUnavailableError, match="does not answer"):
         write(engine, [task()])
     server.pause.set()
     engine.close()
@@ -185,8 +185,8 @@ def prompts(server: Server) -> list[str]:
     return [text for text in texts if "Describe" not in text]
 
 
-def speaking(*voice: str, **more: object) -> Task:
-    return Task(Image.new("RGB", (32, 32), "teal"), Request(voice=voice, **more), (Decoding(16),))
+def speaking(*voice: str, **more: object) -> GenerationRequest:
+    return GenerationRequest(Image.new("RGB", (32, 32), "teal"), Request(voice=voice, **more), (Decoding(16),))
 
 
 @pytest.mark.parametrize(("told", "longest"), [(2000, 1984), (None, 4080)])

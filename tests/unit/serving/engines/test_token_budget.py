@@ -8,7 +8,7 @@ import regex as re
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
-from serving.engines.base import Task, Written, write
+from serving.engines.base import GenerationRequest, GenerationResult, write
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
 from serving.engines.token_budget import PromptTooLongError
@@ -42,8 +42,8 @@ def engine(vlm: VisionLanguageModel) -> LocalEngine:
     return LocalEngine(vlm, "demo/1")
 
 
-def ask(request: Request, *decodings: Decoding) -> Task:
-    return Task(PHOTO, request, decodings or (Decoding(96),))
+def ask(request: Request, *decodings: Decoding) -> GenerationRequest:
+    return GenerationRequest(PHOTO, request, decodings or (Decoding(96),))
 
 
 def length(vlm: VisionLanguageModel, request: Request) -> int:
@@ -113,9 +113,9 @@ def test_who_has_to_wait_for_the_cache_waits_and_is_written_about(vlm: VisionLan
     voice = Request(voice=(VOICES["English"],))
     tasks = [ask(voice, Decoding(12)) for _ in range(3)] + [ask(Request(), Decoding(12)) for _ in range(3)]
     engine.add(tasks)
-    written: dict[Task, Written] = {}
+    written: dict[GenerationRequest, GenerationResult] = {}
     while len(written) < len(tasks):
-        written |= {task: what for task, what in engine.step() if isinstance(what, Written)}
+        written |= {task: what for task, what in engine.step() if isinstance(what, GenerationResult)}
         rows = engine._rows._batch.rows
         held = engine._rows._batch._mask.shape[-1]
         assert len(rows) * held <= limits.cache

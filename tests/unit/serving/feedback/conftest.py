@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import FeedbackService
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.store import ObjectStore, open_store
@@ -37,7 +37,9 @@ def voices(settings: ServingSettings) -> VoiceStore:
 
 
 @pytest.fixture
-def client(settings: ServingSettings, store: ObjectStore, voices: VoiceStore, served: Served) -> Iterator[TestClient]:
+def client(
+    settings: ServingSettings, store: ObjectStore, voices: VoiceStore, served: ServedModel
+) -> Iterator[TestClient]:
     app = build_app(settings, lambda: served, feedback_service=FeedbackService(settings, store, voices))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client

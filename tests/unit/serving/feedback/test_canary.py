@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import FeedbackService
-from serving.models.manager import Models, Served, _place
-from serving.models.trust import Trust
+from serving.models.manager import ModelManager, ServedModel, _place
+from serving.models.trust import TrustPolicy
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.feedback import Feedback, rated_once
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.unit
 CHAMPION, CHALLENGER = "canary/1", "canary/2"
 
 
-class TwoModels(Models):
+class TwoModels(ModelManager):
     """The real models, with two that are there already and a registry that is not followed."""
 
     def start(self) -> None:
@@ -53,10 +53,10 @@ def shy() -> str:
 
 
 @pytest.fixture
-def models(settings: ServingSettings, served: Served, bold: str, tmp_path: Path) -> TwoModels:
+def models(settings: ServingSettings, served: ServedModel, bold: str, tmp_path: Path) -> TwoModels:
     share = _place(creator(bold)) + 1e-9
     models = TwoModels(
-        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, trust=Trust(tmp_path),
+        Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, trust=TrustPolicy(tmp_path),
         canary_share=share,
     )  # fmt: skip
     served.engine.version = CHAMPION

@@ -15,7 +15,7 @@ from web_server import listening
 from serving.app import build_app
 from serving.feedback.routes import _STORE_THREADS
 from serving.feedback.service import open_feedback_service
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit
@@ -31,7 +31,7 @@ def client() -> Iterator[httpx.Client]:
 
 @contextmanager
 def over_a_hanging_store(
-    settings: ServingSettings, served: Served, monkeypatch: pytest.MonkeyPatch
+    settings: ServingSettings, served: ServedModel, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, FaultyProxy]]:
     hang = Fault(when=lambda *_: True, times=1_000_000, hang=True)
     with FaultyProxy(port=9, faults=[hang]) as proxy:
@@ -49,7 +49,7 @@ def erase_unknown(client: httpx.Client, url: str, number: int) -> httpx.Response
 
 
 def test_one_key_that_asks_for_what_a_hanging_store_knows_holds_up_no_other(
-    settings: ServingSettings, served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    settings: ServingSettings, served: ServedModel, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = settings.model_copy(update={"feedback_store_seconds": LONGEST, "requests_at_once": ASKED})
     with (
@@ -76,7 +76,7 @@ def test_one_key_that_asks_for_what_a_hanging_store_knows_holds_up_no_other(
 
 
 def test_whoever_asks_what_a_hanging_store_knows_is_told_so_soon(
-    settings: ServingSettings, served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+    settings: ServingSettings, served: ServedModel, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurried = settings.model_copy(update={"feedback_store_seconds": 0.2})
     with over_a_hanging_store(hurried, served, monkeypatch) as (url, proxy):

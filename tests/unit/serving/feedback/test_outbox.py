@@ -14,7 +14,7 @@ from serving.creators import NOBODY
 from serving.feedback.database import Database, DiskError
 from serving.feedback.outbox import Outbox
 from serving.feedback.repository import erase, note_departure
-from serving.feedback.request_cache import Content, RequestCache
+from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
@@ -252,7 +252,7 @@ def test_a_creator_leaves_as_much_of_the_outbox_to_others_as_they_take(
 
 def test_nobody_displaces_the_kept_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
-    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     cache = RequestCache(database, seconds=60, most=10_000)
     cache.keep("b", BEN, content, b"x" * 1000)
     for number in range(30):
@@ -275,7 +275,7 @@ def test_nobody_displaces_the_kept_requests_of_whoever_has_fewer(tmp_path: Path)
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
     cache = RequestCache(database, seconds=60, most=10**9)
-    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     with database.transaction() as connection:
         # SQLite then says the same as where the disk is full.
         connection.execute("PRAGMA max_page_count = 30")
@@ -290,7 +290,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> 
 
 def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
-    content = Content(variants=(Words(caption="hi"),), model_version="m/1")
+    content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     cache = RequestCache(database, seconds=60, most=2500)
     for request in ("1", "2", "3"):
         cache.keep(request, ANA, content, b"x" * 1000)

@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def settings(folder: Path, **more: object) -> ServingSettings:
 
 
 @pytest.fixture
-def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
+def client(served: ServedModel, tmp_path: Path) -> Iterator[TestClient]:
     with TestClient(build_app(settings(tmp_path), lambda: served), raise_server_exceptions=False) as client:
         yield client
 
@@ -132,7 +132,7 @@ def test_the_voice_goes_into_the_prompt(client: TestClient, engine: "ScriptedEng
     assert client.get("/v1/voice").json() == {"captions": []}
 
 
-def test_each_key_has_its_own_voice(served: Served, tmp_path: Path) -> None:
+def test_each_key_has_its_own_voice(served: ServedModel, tmp_path: Path) -> None:
     digests = tuple(hashlib.sha256(key.encode()).hexdigest() for key in ("aisha", "ben"))
     with TestClient(build_app(settings(tmp_path, api_key_hashes=digests), lambda: served)) as client:
         assert client.get("/v1/voice").status_code == 401
@@ -141,7 +141,7 @@ def test_each_key_has_its_own_voice(served: Served, tmp_path: Path) -> None:
         assert client.get("/v1/voice", headers={"X-API-Key": "aisha"}).json() == {"captions": ["hers"]}
 
 
-def test_a_lost_voice_costs_no_caption(served: Served, tmp_path: Path, photo: bytes) -> None:
+def test_a_lost_voice_costs_no_caption(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     given = settings(tmp_path)
     with TestClient(build_app(given, lambda: served), raise_server_exceptions=False) as client:
         for file in tmp_path.glob("voice.sqlite*"):
@@ -152,7 +152,7 @@ def test_a_lost_voice_costs_no_caption(served: Served, tmp_path: Path, photo: by
         assert str(tmp_path) not in answer.text
 
 
-def test_photos_can_be_checked(served: Served, tmp_path: Path, photo: bytes) -> None:
+def test_photos_can_be_checked(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     # An entry of the operator's own: this very module stands for it.
     here = f"{__name__}:{refuse_everything.__name__}"
     with TestClient(build_app(settings(tmp_path, moderation=here), lambda: served)) as client:

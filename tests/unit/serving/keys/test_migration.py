@@ -18,7 +18,7 @@ from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.keys.migration import migrate
 from serving.keys.store import KeyStore
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.__main__ import build_app as build_commands
@@ -76,7 +76,9 @@ def records(store: ObjectStore) -> dict[str, Feedback]:
     return found
 
 
-def check_moved(settings: ServingSettings, uri: str, served: Served, before: dict[str, str], tmp_path: Path) -> None:
+def check_moved(
+    settings: ServingSettings, uri: str, served: ServedModel, before: dict[str, str], tmp_path: Path
+) -> None:
     """The old keys still work, all is there, nothing names a key any more, and all can be erased by either creator alone."""
     former = KeyStore(settings.key_file).former()
     store = open_store(uri)
@@ -105,7 +107,7 @@ def check_moved(settings: ServingSettings, uri: str, served: Served, before: dic
 
 
 def test_all_of_a_creator_moves_to_an_id_that_tells_of_no_key(
-    settings: ServingSettings, uri: str, served: Served, before: dict[str, str], tmp_path: Path
+    settings: ServingSettings, uri: str, served: ServedModel, before: dict[str, str], tmp_path: Path
 ) -> None:
     moved = migrate(settings, uri)
     assert (moved.creators, moved.feedback) == (2, 2)
@@ -145,7 +147,7 @@ def die_at(call: int, settings: ServingSettings, folder: Path) -> None:
 
 
 def test_killed_anywhere_it_is_gone_on_with(
-    settings: ServingSettings, uri: str, served: Served, before: dict[str, str], tmp_path: Path
+    settings: ServingSettings, uri: str, served: ServedModel, before: dict[str, str], tmp_path: Path
 ) -> None:
     process = multiprocessing.get_context("fork")
     for call in range(1, 100):

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from serving.app import build_app
 from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.feedback_app import build_intake
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit
@@ -29,17 +29,21 @@ def settings(folder: Path, **more: object) -> ServingSettings:
     return ServingSettings(**files, api_key_hashes=(digest(OTHER), digest(KEY)), **more)
 
 
-def guarded(served: Served, folder: Path, feedback_service: FeedbackService | None = None, **more: object) -> FastAPI:
+def guarded(
+    served: ServedModel, folder: Path, feedback_service: FeedbackService | None = None, **more: object
+) -> FastAPI:
     return build_app(settings(folder, **more), lambda: served, feedback_service=feedback_service)
 
 
 @pytest.fixture
-def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
+def client(served: ServedModel, tmp_path: Path) -> Iterator[TestClient]:
     with TestClient(guarded(served, tmp_path)) as client:
         yield client
 
 
-def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient, served: Served, tmp_path: Path) -> None:
+def test_no_route_but_the_open_ones_answers_without_a_key(
+    client: TestClient, served: ServedModel, tmp_path: Path
+) -> None:
     with_feedback = guarded(
         served, tmp_path, feedback_service=open_feedback_service(settings(tmp_path), (tmp_path / "store").as_uri())
     )
@@ -58,7 +62,7 @@ def test_no_route_but_the_open_ones_answers_without_a_key(client: TestClient, se
 
 
 @pytest.mark.parametrize("prefix", ["", "/captions"])
-def test_under_a_prefix_the_same_routes_are_open(served: Served, tmp_path: Path, prefix: str) -> None:
+def test_under_a_prefix_the_same_routes_are_open(served: ServedModel, tmp_path: Path, prefix: str) -> None:
     with TestClient(guarded(served, tmp_path, root_path="/captions"), base_url="http://proxy.example") as asking:
         for path in OPEN:
             assert asking.get(prefix + path).status_code == 200
@@ -143,7 +147,7 @@ def guess(client: TestClient, key: str, path: str = "/v1/voice") -> int:
 
 
 @pytest.mark.parametrize("path", ["/v1/voice", "/metrics"])
-def test_a_peer_that_sends_many_wrong_keys_is_locked_out(served: Served, tmp_path: Path, path: str) -> None:
+def test_a_peer_that_sends_many_wrong_keys_is_locked_out(served: ServedModel, tmp_path: Path, path: str) -> None:
     app = guarded(served, tmp_path, metrics_token_hash=digest(TOKEN), failed_keys_per_minute=3)
     right = TOKEN if path == "/metrics" else KEY
     with (
@@ -171,7 +175,7 @@ def test_a_peer_that_sends_many_wrong_keys_is_locked_out(served: Served, tmp_pat
         assert guess(same_household, "another guess", path) == 429
 
 
-def test_a_key_of_the_environment_is_a_creator_of_its_own(served: Served, tmp_path: Path) -> None:
+def test_a_key_of_the_environment_is_a_creator_of_its_own(served: ServedModel, tmp_path: Path) -> None:
     def creators(app: FastAPI, headers: dict[str, str]) -> str:
         @app.get("/who")
         def who(request: Request) -> str:
@@ -185,7 +189,7 @@ def test_a_key_of_the_environment_is_a_creator_of_its_own(served: Served, tmp_pa
     assert creators(keyless, {"X-API-Key": KEY}) == digest("")
 
 
-def test_with_keys_the_metrics_need_their_token(served: Served, tmp_path: Path) -> None:
+def test_with_keys_the_metrics_need_their_token(served: ServedModel, tmp_path: Path) -> None:
     for more, answers in (({"metrics_token_hash": digest(TOKEN)}, 200), ({}, 401)):
         with TestClient(guarded(served, tmp_path, **more)) as client:
             for headers in ({}, {"Authorization": TOKEN}, {"Authorization": f"Bearer {KEY}"}, {"X-API-Key": KEY}):

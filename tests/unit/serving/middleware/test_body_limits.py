@@ -22,7 +22,7 @@ from serving.http.requests import decode_base64
 from serving.middleware import body_limits as bodies
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.body_limits import SMALL
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ LARGEST = 1_000_000
 
 
 @pytest.fixture
-def client(served: Served, tmp_path: Path) -> Iterator[TestClient]:
+def client(served: ServedModel, tmp_path: Path) -> Iterator[TestClient]:
     settings = ServingSettings(
         cache_dir=tmp_path,
         voice_file=tmp_path / "voice.sqlite",

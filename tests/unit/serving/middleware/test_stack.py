@@ -25,8 +25,8 @@ from starlette.types import Message, Receive, Scope, Send
 from serving.app import build_app
 from serving.http.problems import ProblemError
 from serving.middleware.body_budget import BodyBudget
-from serving.middleware.body_limits import BodyLimit, Pace
-from serving.models.manager import Served
+from serving.middleware.body_limits import BodyLimit, MinimumRate
+from serving.models.manager import ServedModel
 from serving.observability.logs import log_as_json
 from serving.settings import ServingSettings
 
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.unit
 KEYS = ("one", "two")
 
 
-def service(served: Served, folder: Path, **more: object) -> FastAPI:
+def service(served: ServedModel, folder: Path, **more: object) -> FastAPI:
     return build_app(ServingSettings(cache_dir=folder, **more), lambda: served)
 
 
@@ -46,7 +46,7 @@ def with_keys() -> dict[str, object]:
     return {"api_key_hashes": tuple(map(creator, KEYS)), "metrics_token_hash": creator(TOKEN)}
 
 
-def test_a_key_has_so_many_requests_in_a_minute(served: Served, tmp_path: Path, photo: bytes) -> None:
+def test_a_key_has_so_many_requests_in_a_minute(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     with TestClient(service(served, tmp_path, requests_per_minute=2, **with_keys())) as client:
 
         def ask(key: str) -> "tuple[int, dict[str, str]]":
@@ -71,7 +71,7 @@ def test_a_key_has_so_many_requests_in_a_minute(served: Served, tmp_path: Path, 
 
 
 def test_a_request_costs_as_many_captions_as_it_asks_for(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     with TestClient(service(served, tmp_path, requests_per_minute=10, **with_keys())) as client:
 
@@ -98,7 +98,7 @@ def test_a_request_costs_as_many_captions_as_it_asks_for(
 
 
 def test_a_key_has_so_many_requests_at_once(
-    engine: "ScriptedEngine", served: Served, tmp_path: Path, photo: bytes
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     engine.go.clear()
     app = service(served, tmp_path, requests_at_once=1, **with_keys())
@@ -126,7 +126,7 @@ class Clock:
         monkeypatch.setattr(asyncio.SelectorEventLoop, "time", lambda _: self.now)
 
 
-async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: Pace) -> int:
+async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: MinimumRate) -> int:
     """Send a piece after each of *gaps* seconds; return how many bytes arrived.
 
     Raises:
@@ -159,7 +159,7 @@ async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: Pace) 
 
 
 def test_an_upload_may_be_slow_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace = Pace(seconds=30, rate=1000, most=600)
+    pace = MinimumRate(seconds=30, rate=1000, most=600)
     # Each piece pays for the second that the next one takes: two minutes, and ten, but no longer.
     assert asyncio.run(upload(Clock(monkeypatch), [1.0] * 120, bytes(1000), pace)) == 120_000
     assert asyncio.run(upload(Clock(monkeypatch), [29.0, 29.0], bytes(40_000), pace)) == 80_000
@@ -174,7 +174,7 @@ def test_an_upload_may_be_slow_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyP
         assert (caught.value.status, caught.value.reason) == (408, "slow_body")
 
 
-def test_a_slow_body_is_let_go(served: Served, tmp_path: Path) -> None:
+def test_a_slow_body_is_let_go(served: ServedModel, tmp_path: Path) -> None:
     class Body(BaseModel):
         text: str
 
@@ -207,7 +207,7 @@ def test_a_slow_body_is_let_go(served: Served, tmp_path: Path) -> None:
             assert (status, json.loads(body)["reason"]) == (408, "slow_body")
 
 
-def test_every_answer_has_the_security_headers_and_an_id(served: Served, tmp_path: Path) -> None:
+def test_every_answer_has_the_security_headers_and_an_id(served: ServedModel, tmp_path: Path) -> None:
     app = service(served, tmp_path)
 
     @app.get("/broken")
@@ -239,7 +239,7 @@ def test_every_answer_has_the_security_headers_and_an_id(served: Served, tmp_pat
     ],
 )
 def test_a_body_may_be_compressed(
-    served: Served, tmp_path: Path, photo: bytes, coded: tuple[str, Callable[[bytes], bytes]]
+    served: ServedModel, tmp_path: Path, photo: bytes, coded: tuple[str, Callable[[bytes], bytes]]
 ) -> None:
     coding, compress = coded
     body = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
@@ -251,7 +251,7 @@ def test_a_body_may_be_compressed(
         assert client.post("/generate-caption", content=iter(pieces), headers=headers).status_code == 200
 
 
-def test_a_compressed_body_is_kept_to_the_limits(served: Served, tmp_path: Path) -> None:
+def test_a_compressed_body_is_kept_to_the_limits(served: ServedModel, tmp_path: Path) -> None:
     bomb = gzip.compress(bytes(50_000_000))
     json_body = gzip.compress(b'{"image": ""}')
     with TestClient(service(served, tmp_path, max_body_bytes=2**20)) as client:
@@ -270,7 +270,7 @@ def test_a_compressed_body_is_kept_to_the_limits(served: Served, tmp_path: Path)
                 assert repr(coding) in answer.json()["detail"]
 
 
-def test_only_the_pages_that_are_named_may_call(served: Served, tmp_path: Path) -> None:
+def test_only_the_pages_that_are_named_may_call(served: ServedModel, tmp_path: Path) -> None:
     page = "https://app.example.com"
     asks = {"Origin": page, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "X-API-Key"}
     with TestClient(service(served, tmp_path, cors_origins=(page,), **with_keys())) as client:
@@ -302,7 +302,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
 
 def test_the_log_is_json_with_the_requests_id_and_tells_no_secret(
-    served: Served, tmp_path: Path, photo: bytes, log: io.StringIO
+    served: ServedModel, tmp_path: Path, photo: bytes, log: io.StringIO
 ) -> None:
     app = service(served, tmp_path)
 
@@ -326,7 +326,7 @@ def test_the_log_is_json_with_the_requests_id_and_tells_no_secret(
         assert secret not in json.dumps(ours)
 
 
-def test_the_log_repeats_the_beginning_of_a_path(served: Served, tmp_path: Path, log: io.StringIO) -> None:
+def test_the_log_repeats_the_beginning_of_a_path(served: ServedModel, tmp_path: Path, log: io.StringIO) -> None:
     with TestClient(service(served, tmp_path)) as client:
         client.get("/" + "a" * 60_000)
     (line,) = [json.loads(line) for line in log.getvalue().splitlines() if '"serving.access"' in line]
@@ -334,7 +334,7 @@ def test_the_log_repeats_the_beginning_of_a_path(served: Served, tmp_path: Path,
 
 
 def test_traces_are_sent_where_they_are_wanted(
-    served: Served, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    served: ServedModel, tmp_path: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received: list[tuple[str, bytes]] = []
 

@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from serving.engines.local.loader import LocalLoader
-from serving.models.manager import Models, Served
-from serving.models.trust import Trust
+from serving.models.manager import ModelManager, ServedModel
+from serving.models.trust import TrustPolicy
 from serving.settings import ServingSettings
 from snap2caption.registry.client import Registry
 
 pytestmark = pytest.mark.unit
 
 
-def test_the_challenger_gets_its_share_and_always_the_same_creators(served: Served, tmp_path: Path) -> None:
-    models = Models(
+def test_the_challenger_gets_its_share_and_always_the_same_creators(served: ServedModel, tmp_path: Path) -> None:
+    models = ModelManager(
         Registry("http://127.0.0.1:9", "none"), LocalLoader(ServingSettings(), tmp_path), tmp_path,
-        poll_seconds=1, trust=Trust(tmp_path), canary_share=0.2,
+        poll_seconds=1, trust=TrustPolicy(tmp_path), canary_share=0.2,
     )  # fmt: skip
-    challenger = Served(served.engine, served.hashtags, served.version)
+    challenger = ServedModel(served.engine, served.hashtags, served.version)
     models._served = served
     keys = [f"creator {number}" for number in range(2000)]
     assert all(models.choose(key) is served for key in keys)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.models.trust import DistrustedError, Reason, Trust
+from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from snap2caption.registry.adapters import WEIGHTS, digest_of
 from snap2caption.registry.client import ModelVersion
 
@@ -33,7 +33,7 @@ def version(adapter: Path, base: str = "demo-base", revision: str = "abc") -> Mo
     return ModelVersion(3, "run", base, revision, "data", "file:///d", adapter_sha256=digest_of(adapter))
 
 
-def reason(trust: Trust, found: ModelVersion, adapter: Path) -> Reason | None:
+def reason(trust: TrustPolicy, found: ModelVersion, adapter: Path) -> DistrustReason | None:
     try:
         trust.check("snap2caption", found, adapter)
     except DistrustedError as error:
@@ -45,29 +45,29 @@ def reason(trust: Trust, found: ModelVersion, adapter: Path) -> Reason | None:
     ("bases", "base", "revision", "found"),
     [
         ((), "demo-base", "abc", None),
-        ((), HUB, COMMIT, Reason.BASE),
+        ((), HUB, COMMIT, DistrustReason.BASE),
         ((HUB,), HUB, COMMIT, None),
-        ((HUB,), HUB, "main", Reason.BASE),
-        ((HUB,), "llava-hf/another", COMMIT, Reason.BASE),
-        ((HUB,), "no-such-folder", COMMIT, Reason.BASE),
+        ((HUB,), HUB, "main", DistrustReason.BASE),
+        ((HUB,), "llava-hf/another", COMMIT, DistrustReason.BASE),
+        ((HUB,), "no-such-folder", COMMIT, DistrustReason.BASE),
         (None, HUB, "main", None),
     ],
 )
 def test_bases_are_in_the_models_folder_or_listed(
-    models: Path, adapter: Path, bases: tuple[str, ...] | None, base: str, revision: str, found: Reason | None
+    models: Path, adapter: Path, bases: tuple[str, ...] | None, base: str, revision: str, found: DistrustReason | None
 ) -> None:
-    trust = Trust(models, None if bases is None else frozenset(bases))
+    trust = TrustPolicy(models, None if bases is None else frozenset(bases))
     assert reason(trust, version(adapter, base, revision), adapter) is found
 
 
 def test_an_adapter_is_the_one_that_was_promoted_to_the_byte_and_the_name(models: Path, adapter: Path) -> None:
-    trust, good = Trust(models), version(adapter)
+    trust, good = TrustPolicy(models), version(adapter)
     assert reason(trust, good, adapter) is None
     (adapter / "more.json").write_bytes(b"{}")
-    assert reason(trust, good, adapter) is Reason.DIGEST
+    assert reason(trust, good, adapter) is DistrustReason.DIGEST
     (adapter / "more.json").unlink()
     (adapter / WEIGHTS).write_bytes(b"weight")
-    assert reason(trust, good, adapter) is Reason.DIGEST
+    assert reason(trust, good, adapter) is DistrustReason.DIGEST
     (adapter / WEIGHTS).write_bytes(b"weights")
     (adapter / "adapter_config.json").rename(adapter / "config.json")
-    assert reason(trust, good, adapter) is Reason.DIGEST
+    assert reason(trust, good, adapter) is DistrustReason.DIGEST

@@ -1,14 +1,14 @@
 import pytest
 
-from serving.scheduling.admission import Places
-from serving.scheduling.fair_queue import Turns
+from serving.scheduling.admission import AdmissionControl
+from serving.scheduling.fair_queue import FairQueue
 
 pytestmark = pytest.mark.unit
 
 SOON = 900.0
 
 
-def fill(places: Places, creator: str, most: int) -> int:
+def fill(places: AdmissionControl, creator: str, most: int) -> int:
     """Take places one by one while there is room; return how many."""
     taken = 0
     while taken < most and places.has_room(creator, 1):
@@ -18,7 +18,7 @@ def fill(places: Places, creator: str, most: int) -> int:
 
 
 def test_whoever_is_alone_has_all_places() -> None:
-    places = Places(8)
+    places = AdmissionControl(8)
     assert fill(places, "ana", 100) == 8
     assert not places.has_room("ana", 1)
     places.leave("ana", 8)
@@ -29,7 +29,7 @@ def test_whoever_is_alone_has_all_places() -> None:
 
 
 def test_what_gets_free_is_kept_for_whoever_was_turned_away() -> None:
-    places = Places(8)
+    places = AdmissionControl(8)
     fill(places, "ana", 8)
     assert not places.has_room("ben", 2)
     places.turn_away("ben", 2, SOON)
@@ -49,7 +49,7 @@ def test_what_gets_free_is_kept_for_whoever_was_turned_away() -> None:
 
 
 def test_each_of_many_has_an_equal_share_while_places_are_wanted() -> None:
-    places = Places(12)
+    places = AdmissionControl(12)
     fill(places, "ana", 12)
     for newcomer in ("ben", "cem"):
         places.turn_away(newcomer, 1, SOON)
@@ -69,7 +69,7 @@ def test_each_of_many_has_an_equal_share_while_places_are_wanted() -> None:
 
 
 def test_a_newcomer_may_bring_a_whole_post_where_there_is_room_for_it() -> None:
-    places = Places(12)
+    places = AdmissionControl(12)
     for creator in ("ana", "ben", "cem"):
         places.turn_away(creator, 1, SOON)
     assert places.has_room("dia", 10)
@@ -79,14 +79,14 @@ def test_a_newcomer_may_bring_a_whole_post_where_there_is_room_for_it() -> None:
 
 
 def test_whoever_was_turned_away_and_has_given_up_is_due_nothing() -> None:
-    places = Places(4)
+    places = AdmissionControl(4)
     fill(places, "ana", 3)
     places.turn_away("ben", 1, 0.0)
     assert places.has_room("ana", 1)
 
 
 def test_how_many_come_before_is_counted_in_turns() -> None:
-    places = Places(100)
+    places = AdmissionControl(100)
     places.take("ana", 50)
     places.take("ben", 2)
     # Ana's next comes last, Ben's third after two rounds of both and Ana's third; a newcomer's after one of each.
@@ -94,13 +94,13 @@ def test_how_many_come_before_is_counted_in_turns() -> None:
     assert places.ahead("ben") == 5
     assert places.ahead("cem") == 2
     # Where there are no keys all are one.
-    alone = Places(100)
+    alone = AdmissionControl(100)
     alone.take("all", 7)
     assert alone.ahead("all") == 7
 
 
 def test_lines_take_turns_and_keep_their_order() -> None:
-    queue = Turns[str](7, lambda item: item[0])
+    queue = FairQueue[str](7, lambda item: item[0])
     for item in ("a1", "a2", "a3", "b1", "c1", "a4", "b2"):
         queue.put_nowait(item)
     assert queue.full()

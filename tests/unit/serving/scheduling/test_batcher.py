@@ -5,22 +5,22 @@ import pytest
 from patience import LONGEST
 from PIL import Image
 
-from serving.engines.base import Task
+from serving.engines.base import GenerationRequest
 from serving.engines.token_budget import PromptTooLongError
-from serving.models.manager import Served
+from serving.models.manager import ServedModel
 from serving.observability.metrics import MODEL_ERRORS
-from serving.scheduling.batcher import Batcher, Done, ExpiredError, NoModelError, QueueFullError
+from serving.scheduling.batcher import Batcher, BatchResult, ExpiredError, NoModelError, QueueFullError
 from snap2caption.post import Request
 from snap2caption.vlm import Decoding
 
 pytestmark = pytest.mark.unit
 
 
-def task(hint: str | None = None) -> Task:
-    return Task(Image.new("RGB", (8, 8)), Request(hint=hint), (Decoding(8),))
+def task(hint: str | None = None) -> GenerationRequest:
+    return GenerationRequest(Image.new("RGB", (8, 8)), Request(hint=hint), (Decoding(8),))
 
 
-def make(served: Served | None, **limits: float) -> Batcher:
+def make(served: ServedModel | None, **limits: float) -> Batcher:
     settings = {"max_batch": 4, "queue_size": 8, "deadline": LONGEST} | limits
     return Batcher(
         lambda _: served,
@@ -30,7 +30,7 @@ def make(served: Served | None, **limits: float) -> Batcher:
     )
 
 
-def held(batcher: Batcher, served: Served) -> "Future[Done]":
+def held(batcher: Batcher, served: ServedModel) -> "Future[BatchResult]":
     """Submit one task and hold the engine up in it, so that what follows waits in the queue."""
     served.engine.go.clear()
     first = batcher.submit(task())
@@ -38,7 +38,7 @@ def held(batcher: Batcher, served: Served) -> "Future[Done]":
     return first
 
 
-def test_those_who_wait_together_are_served_together(served: Served) -> None:
+def test_those_who_wait_together_are_served_together(served: ServedModel) -> None:
     batcher = make(served)
     first = held(batcher, served)
     others = [batcher.submit(task()) for _ in range(6)]
@@ -49,7 +49,7 @@ def test_those_who_wait_together_are_served_together(served: Served) -> None:
     assert served.engine.batches == [1, 4, 2]
 
 
-def test_a_full_queue_refuses_at_once(served: Served) -> None:
+def test_a_full_queue_refuses_at_once(served: ServedModel) -> None:
     batcher = make(served, queue_size=2)
     held(batcher, served)
     waiting = [batcher.submit(task()) for _ in range(2)]
@@ -60,7 +60,7 @@ def test_a_full_queue_refuses_at_once(served: Served) -> None:
     batcher.close()
 
 
-def test_who_waited_too_long_is_not_started(served: Served) -> None:
+def test_who_waited_too_long_is_not_started(served: ServedModel) -> None:
     batcher = make(served, deadline=LONGEST)
     held(batcher, served)
     late = batcher.submit(task())
@@ -72,7 +72,7 @@ def test_who_waited_too_long_is_not_started(served: Served) -> None:
     assert served.engine.batches == [1]
 
 
-def test_nobody_fails_for_his_company(served: Served) -> None:
+def test_nobody_fails_for_his_company(served: ServedModel) -> None:
     served.engine.poison = "poison"
     batcher = make(served)
     first = held(batcher, served)
@@ -85,7 +85,7 @@ def test_nobody_fails_for_his_company(served: Served) -> None:
     batcher.close()
 
 
-def test_who_left_costs_nothing(served: Served) -> None:
+def test_who_left_costs_nothing(served: ServedModel) -> None:
     batcher = make(served)
     first = held(batcher, served)
     assert batcher.submit(task()).cancel()
@@ -102,7 +102,7 @@ def test_without_a_model_the_answer_is_an_error() -> None:
     batcher.close()
 
 
-def test_creators_take_turns_however_much_one_of_them_has_queued(served: Served) -> None:
+def test_creators_take_turns_however_much_one_of_them_has_queued(served: ServedModel) -> None:
     batcher = make(served, max_batch=1)
     first, answered = held(batcher, served), []
     for creator in ("ana", "ana", "ana", "ben", "ana"):
@@ -114,14 +114,14 @@ def test_creators_take_turns_however_much_one_of_them_has_queued(served: Served)
     assert answered == ["ana", "ben", "ana", "ana", "ana"]
 
 
-def test_closing_answers_what_is_queued(served: Served) -> None:
+def test_closing_answers_what_is_queued(served: ServedModel) -> None:
     batcher = make(served)
     futures = [batcher.submit(task()) for _ in range(5)]
     batcher.close()
     assert all(future.done() for future in futures)
 
 
-def test_the_pace_is_that_of_answers_for_which_others_wait(served: Served) -> None:
+def test_the_pace_is_that_of_answers_for_which_others_wait(served: ServedModel) -> None:
     batcher = make(served, max_batch=1)
     assert batcher.expected_wait(100) == 0
     first = held(batcher, served)
@@ -135,7 +135,7 @@ def test_the_pace_is_that_of_answers_for_which_others_wait(served: Served) -> No
     batcher.close()
 
 
-def test_what_is_too_long_for_the_model_that_begins_it_is_no_fault_of_the_model(served: Served) -> None:
+def test_what_is_too_long_for_the_model_that_begins_it_is_no_fault_of_the_model(served: ServedModel) -> None:
     served.engine.write = lambda _: [PromptTooLongError("It is too long; shorten hint.", "hint")]
     faults = MODEL_ERRORS.labels(served.engine.version)
     before = faults._value.get()

@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import pytest
 from patience import LONGEST, until
 
-from serving.scheduling.thread_pools import Pool, PoolBusyError
+from serving.scheduling.thread_pools import BoundedThreadPool, PoolBusyError
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture
-def pool() -> Iterator[Pool]:
-    pool = Pool("test", 2, waiting=1)
+def pool() -> Iterator[BoundedThreadPool]:
+    pool = BoundedThreadPool("test", 2, waiting=1)
     yield pool
     pool.close()
 
 
-def test_a_full_pool_refuses_at_once_and_takes_work_again(pool: Pool) -> None:
+def test_a_full_pool_refuses_at_once_and_takes_work_again(pool: BoundedThreadPool) -> None:
     go = threading.Event()
 
     async def ask() -> None:
@@ -32,7 +32,7 @@ def test_a_full_pool_refuses_at_once_and_takes_work_again(pool: Pool) -> None:
     asyncio.run(ask())
 
 
-def test_who_waits_no_longer_leaves_the_thread_its_place(pool: Pool) -> None:
+def test_who_waits_no_longer_leaves_the_thread_its_place(pool: BoundedThreadPool) -> None:
     go, ended = threading.Event(), []
 
     def hang() -> None:
@@ -54,6 +54,6 @@ def test_who_waits_no_longer_leaves_the_thread_its_place(pool: Pool) -> None:
     until(lambda: len(ended) == 2)
 
 
-def test_what_the_work_raises_is_raised(pool: Pool) -> None:
+def test_what_the_work_raises_is_raised(pool: BoundedThreadPool) -> None:
     with pytest.raises(ZeroDivisionError):
         asyncio.run(pool.run(divmod, 1, 0))

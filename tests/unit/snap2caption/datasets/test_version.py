@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import write_dataset
 
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.store import StoreError
 
@@ -33,26 +33,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "v1"
 
 
-def shard_of(dataset: Dataset):
+def shard_of(dataset: DatasetVersion):
     return dataset.manifest.splits["train"].shards[0]
 
 
 def test_a_plain_folder_is_a_dataset_as_well(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = Dataset.open(folder.as_uri())
-    assert Dataset.open(str(folder)) == opened
+    opened = DatasetVersion.open(folder.as_uri())
+    assert DatasetVersion.open(str(folder)) == opened
     monkeypatch.chdir(folder.parent)
-    assert Dataset.open("v1/") == opened
+    assert DatasetVersion.open("v1/") == opened
     assert opened.uri == folder.as_uri()
 
 
 @pytest.mark.parametrize("where", ["nowhere", "file:///nowhere/v1", "ftp://host/v1"])
 def test_no_dataset_is_one_sentence(where: str) -> None:
     with pytest.raises(UserError):
-        Dataset.open(where)
+        DatasetVersion.open(where)
 
 
 def test_a_copy_is_kept_and_used_again(folder: Path, tmp_path: Path) -> None:
-    dataset = Dataset.open(folder.as_uri())
+    dataset = DatasetVersion.open(folder.as_uri())
     original = (folder / shard_of(dataset).name).read_bytes()
     copy = dataset.fetch(shard_of(dataset), tmp_path / "cache")
     assert copy.read_bytes() == original
@@ -64,7 +64,7 @@ def test_a_copy_is_kept_and_used_again(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_named_and_not_kept(folder: Path, tmp_path: Path) -> None:
-    dataset = Dataset.open(folder.as_uri())
+    dataset = DatasetVersion.open(folder.as_uri())
     shard = folder / shard_of(dataset).name
     shard.write_bytes(shard.read_bytes()[:-512])
     with pytest.raises(UserError, match=r"train-000000.tar of .* is damaged .*; load the version again"):
@@ -73,7 +73,7 @@ def test_a_damaged_file_is_named_and_not_kept(folder: Path, tmp_path: Path) -> N
 
 
 def test_many_may_ask_for_the_same_copy(folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    dataset = Dataset.open(folder.as_uri())
+    dataset = DatasetVersion.open(folder.as_uri())
     with caplog.at_level("INFO"), ThreadPoolExecutor(8) as pool:
         copies = set(pool.map(lambda _: dataset.fetch(shard_of(dataset), tmp_path / "cache"), range(16)))
     assert len(copies) == 1

@@ -1,7 +1,7 @@
 import pytest
 
-from demo.corpus.lexicon import CITIES, TIMES, WEATHERS, Words
-from snap2caption.hashtags.claims import Kind, agree, claims
+from demo.corpus.lexicon import CITIES, TIMES, WEATHERS, SurfaceForms
+from snap2caption.hashtags.claims import ClaimKind, agree, claims
 
 pytestmark = pytest.mark.unit
 
@@ -65,9 +65,9 @@ def test_claims_of_one_kind_that_share_nothing_contradict(one: str, other: str, 
 
 
 @pytest.mark.parametrize(
-    ("kind", "table"), [(Kind.PLACE, CITIES), (Kind.TIME, TIMES), (Kind.WEATHER, WEATHERS)], ids=["places", "times", "weathers"]
+    ("kind", "table"), [(ClaimKind.PLACE, CITIES), (ClaimKind.TIME, TIMES), (ClaimKind.WEATHER, WEATHERS)], ids=["places", "times", "weathers"]
 )  # fmt: skip
-def test_all_words_of_the_sample_corpus_are_told_apart(kind: Kind, table: dict[str, Words]) -> None:
+def test_all_words_of_the_sample_corpus_are_told_apart(kind: ClaimKind, table: dict[str, SurfaceForms]) -> None:
     found = {value: {claims(text).get(kind) for text in (*words.tags, *words.prose)} for value, words in table.items()}
     assert all(len(values) == 1 and None not in values for values in found.values()), found
     assert len(set.union(*found.values())) == len(table)

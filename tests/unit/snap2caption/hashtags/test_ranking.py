@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from snap2caption.hashtags import normalise
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.claims import claims
-from snap2caption.hashtags.ranking import FALLBACK, Source, Subject, rank
+from snap2caption.hashtags.ranking import FALLBACK, HashtagSource, PostContext, rank
 from snap2caption.hashtags.table import HashtagTable
 
 pytestmark = pytest.mark.unit
@@ -34,7 +34,7 @@ TABLE = HashtagTable.from_rows(
 
 
 def tags(caption: str, written: list[str], number: int, table: HashtagTable = TABLE, place: str = "") -> list[str]:
-    return [one.tag for one in rank(Subject(caption, written, place), table, BANNED, number)]
+    return [one.tag for one in rank(PostContext(caption, written, place), table, BANNED, number)]
 
 
 @given(st.text(max_size=60), st.lists(st.text(max_size=12), max_size=12), st.integers(1, 30))
@@ -102,7 +102,9 @@ def test_even_the_model_is_not_believed_against_the_caption() -> None:
 
 def test_words_of_the_caption_and_the_hint_count() -> None:
     assert tags("The golden gate again", [], 2) == ["goldengate", "sf"]
-    assert [one.tag for one in rank(Subject("Again", (), "", "the golden gate"), TABLE, BANNED, 1)] == ["goldengate"]
+    assert [one.tag for one in rank(PostContext("Again", (), "", "the golden gate"), TABLE, BANNED, 1)] == [
+        "goldengate"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -174,9 +176,9 @@ def test_no_hashtag_comes_in_both_numbers(one: str, other: str) -> None:
 
 
 def test_each_says_why() -> None:
-    found = {one.tag: one for one in rank(Subject("Golden gate", ["sf"], "Pier 39"), TABLE, BANNED, 8)}
-    assert found["sf"].source is Source.MODEL
-    assert found["goldengate"].source is Source.CAPTION
+    found = {one.tag: one for one in rank(PostContext("Golden gate", ["sf"], "Pier 39"), TABLE, BANNED, 8)}
+    assert found["sf"].source is HashtagSource.MODEL
+    assert found["goldengate"].source is HashtagSource.CAPTION
     assert found["pier39"].why == "Names the place, hardly used: little reach, no competition."
     assert found["photooftheday"].why == "Suits any photo."
     assert all(0 <= one.relevance <= 1 and 0 <= one.reach <= 1 for one in found.values())

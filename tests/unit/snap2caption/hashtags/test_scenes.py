@@ -13,7 +13,7 @@ from demo.corpus.tags import write_tags
 from demo.scenes.scene import LANDMARKS, City, Mood, Scene, Subject, Time, Weather
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.ranking import GENERAL, rank
-from snap2caption.hashtags.ranking import Subject as Asked
+from snap2caption.hashtags.ranking import PostContext as Asked
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import parse
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from signing_keys import write_keys
 
-from serving.models.trust import DistrustedError, Reason, Trust
+from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import WEIGHTS, digest_of
@@ -74,8 +74,10 @@ def test_what_was_not_signed_so_is_refused(signed: Signed, change: str) -> None:
     with pytest.raises(SignatureError):
         verify(signed.adapter, "snap2caption", version, signed.public)
     with pytest.raises(DistrustedError) as refused:
-        Trust(signed.folder / "models", key=signed.public, signed=True).check("snap2caption", version, signed.adapter)
-    assert refused.value.reason is Reason.SIGNATURE
+        TrustPolicy(signed.folder / "models", key=signed.public, signed=True).check(
+            "snap2caption", version, signed.adapter
+        )
+    assert refused.value.reason is DistrustReason.SIGNATURE
     assert "\n" not in str(refused.value)
 
 
@@ -85,7 +87,7 @@ def test_a_signature_of_another_registered_model_is_refused(signed: Signed) -> N
 
 
 def test_without_the_setting_what_is_unsigned_passes_and_a_wrong_signature_does_not(signed: Signed) -> None:
-    trust = Trust(signed.folder / "models", key=signed.public)
+    trust = TrustPolicy(signed.folder / "models", key=signed.public)
     trust.check("snap2caption", signed.version, signed.adapter)
     trust.check("snap2caption", replace(signed.version, signature=None), signed.adapter)
     with pytest.raises(DistrustedError):

@@ -5,18 +5,18 @@ import re
 import pytest
 
 from snap2caption.errors import UserError
-from snap2caption.registry.verdict import Rule, Verdict
+from snap2caption.registry.verdict import GateVerdict, RuleResult
 from snap2caption.strict_json import to_document
 
 pytestmark = pytest.mark.unit
 
 
-def verdict(*passed: bool) -> Verdict:
+def verdict(*passed: bool) -> GateVerdict:
     rules = tuple(
-        Rule(name=f"rule {number}", passed=ok, candidate=1.0, incumbent=None, reason=f"Reason {number}.")
+        RuleResult(name=f"rule {number}", passed=ok, candidate=1.0, incumbent=None, reason=f"Reason {number}.")
         for number, ok in enumerate(passed)
     )
-    return Verdict(run_id="r", dataset_version="d", incumbent="base", rules=rules)
+    return GateVerdict(run_id="r", dataset_version="d", incumbent="base", rules=rules)
 
 
 def test_it_admits_if_every_rule_passed():
@@ -32,7 +32,7 @@ def test_one_failed_rule_refuses_with_its_reason():
 def test_its_json_says_whether_it_admits_and_reads_back():
     document = verdict(True, False).model_dump_json()
     assert json.loads(document)["admitted"] is False
-    assert Verdict.parse(document.encode(), "r") == verdict(True, False)
+    assert GateVerdict.parse(document.encode(), "r") == verdict(True, False)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_its_json_says_whether_it_admits_and_reads_back():
 )
 def test_what_is_no_verdict_on_the_run_is_one_sentence(stored: bytes, said: str) -> None:
     with pytest.raises(UserError, match=f"{re.escape(said)}.*run `snap2caption gate r` again"):
-        Verdict.parse(stored, "r")
+        GateVerdict.parse(stored, "r")
 
 
 def test_its_table_reads_as_markdown_and_in_a_terminal():
@@ -63,8 +63,8 @@ def test_its_table_reads_as_markdown_and_in_a_terminal():
 
 
 def test_a_number_that_is_none_survives_strict_json():
-    unusual = Rule(name="loss", passed=False, candidate=math.nan, incumbent=math.inf, reason="Loss: nan.")
-    document = to_document(Verdict(run_id="r", dataset_version="d", incumbent="base", rules=(unusual,)))
-    (rule,) = Verdict.model_validate(json.loads(json.dumps(document, allow_nan=False))).rules
+    unusual = RuleResult(name="loss", passed=False, candidate=math.nan, incumbent=math.inf, reason="Loss: nan.")
+    document = to_document(GateVerdict(run_id="r", dataset_version="d", incumbent="base", rules=(unusual,)))
+    (rule,) = GateVerdict.model_validate(json.loads(json.dumps(document, allow_nan=False))).rules
     assert math.isnan(rule.candidate)
     assert rule.incumbent == math.inf

@@ -8,7 +8,7 @@ from snap2caption.post import Post, Tone
 from training.data.samples import (
     WITHOUT_TONE,
     CachedDataset,
-    Selection,
+    SplitSelection,
     chunks,
     evaluation_prompt,
     mix,
@@ -29,8 +29,8 @@ def test_samples_come_whole_and_in_order(dataset):
 def test_samples_are_chosen_by_city(dataset):
     samples = dataset.samples("train", ["newyork", "chicago"], per_city=5)
     assert sorted(sample.city for sample in samples) == ["chicago"] * 5 + ["newyork"] * 5
-    assert Selection("train", ["newyork", "chicago"], 5).quotas(dataset.manifest) == {"chicago": 5, "newyork": 5}
-    assert sum(Selection("train").quotas(dataset.manifest).values()) == 48
+    assert SplitSelection("train", ["newyork", "chicago"], 5).quotas(dataset.manifest) == {"chicago": 5, "newyork": 5}
+    assert sum(SplitSelection("train").quotas(dataset.manifest).values()) == 48
 
 
 def test_an_unknown_city_is_named(dataset):

@@ -12,12 +12,12 @@ from tiny import CITIES, write_dataset
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from snap2caption.datasets.manifest import File, Manifest, Shard, Source, SplitSummary
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.manifest import CorpusSource, File, Manifest, Shard, SplitSummary
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from training.data.samplers import SharedBatches
-from training.data.samples import CachedDataset, Selection
-from training.data.stream import ByPosition, SampleStream, StreamOrder
+from training.data.samples import CachedDataset, SplitSelection
+from training.data.stream import PositionalDataset, SampleStream, StreamOrder
 from training.distributed import Ranks
 
 pytestmark = [
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 SHARDS = (9, 1, 14, 6, 12, 9)
-TRAIN = Selection("train")
+TRAIN = SplitSelection("train")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make(folder: Path, tmp_path: Path):
-    def make_it(selection: Selection = TRAIN, *, seed: int = 0, batch_size: int = 4) -> SampleStream:
+    def make_it(selection: SplitSelection = TRAIN, *, seed: int = 0, batch_size: int = 4) -> SampleStream:
         return SampleStream(
-            Dataset.open(str(folder)), selection, batch_size=batch_size, seed=seed, scratch=tmp_path / "scratch"
+            DatasetVersion.open(str(folder)), selection, batch_size=batch_size, seed=seed, scratch=tmp_path / "scratch"
         )
 
     return make_it
@@ -55,7 +55,7 @@ def loader_of(stream: SampleStream, workers: int, kind=DataLoader):
     return kind(stream, batch_size=stream.batch_size, num_workers=workers, collate_fn=ids_of)
 
 
-def planned(sizes: list[int]) -> Dataset:
+def planned(sizes: list[int]) -> DatasetVersion:
     """Return a dataset of which there is only the manifest."""
     shards = tuple(
         Shard(name=f"train-{number:06d}.tar", sha256=f"{number:064x}", samples=size, bytes=0, cities={"chicago": size})
@@ -63,13 +63,13 @@ def planned(sizes: list[int]) -> Dataset:
     )
     manifest = Manifest(
         version="0123456789ab",
-        source=Source(urls=(), sha256="0" * 64),
+        source=CorpusSource(urls=(), sha256="0" * 64),
         settings={},
         dropped={},
         splits={"train": SplitSummary(samples=sum(sizes), cities={"chicago": sum(sizes)}, shards=shards)},
         hashtags=File(name="hashtags.parquet", sha256="0" * 64, bytes=0),
     )
-    return Dataset("file:///nowhere", manifest)
+    return DatasetVersion("file:///nowhere", manifest)
 
 
 def positions(plan) -> list[tuple[str, int]]:
@@ -134,7 +134,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(make) -> None:
 def test_it_selects_what_the_cache_does(make, folder: Path, tmp_path: Path) -> None:
     cached = CachedDataset.open(str(folder), tmp_path / "cache")
     for cities, per_city in (([], None), (["newyork"], None), (["chicago", "newyork"], 7), ([], 2), ([], 10_000)):
-        streamed = list(make(Selection("train", cities, per_city)))
+        streamed = list(make(SplitSelection("train", cities, per_city)))
         expected = cached.samples("train", cities, per_city)
         assert {sample.id: sample for sample in streamed} == {sample.id: sample.loaded() for sample in expected}
         assert len(streamed) == len(expected)
@@ -143,7 +143,7 @@ def test_it_selects_what_the_cache_does(make, folder: Path, tmp_path: Path) -> N
 def test_shards_that_hold_nothing_selected_are_not_fetched(make, folder: Path, caplog) -> None:
     caplog.clear()
     with caplog.at_level("INFO"):
-        assert len(list(make(Selection("train", ["chicago"], 3)))) == 3
+        assert len(list(make(SplitSelection("train", ["chicago"], 3)))) == 3
     assert caplog.text.count("fetching") == 1
 
 
@@ -185,7 +185,7 @@ def test_resuming_fetches_nothing_of_what_is_done(make, caplog) -> None:
 
 def test_a_position_in_another_stream_is_refused(make) -> None:
     state = make(seed=1).state_dict()
-    for other in (make(seed=2), make(Selection("train", ["chicago"]), seed=1), make(seed=1, batch_size=3)):
+    for other in (make(seed=2), make(SplitSelection("train", ["chicago"]), seed=1), make(seed=1, batch_size=3)):
         with pytest.raises(UserError, match="belongs to another stream"):
             other.load_state_dict(state)
 
@@ -214,7 +214,7 @@ def test_samples_outlive_their_shard(make) -> None:
 def test_nothing_of_a_damaged_shard_is_handed_out(tmp_path: Path, spoil: str, workers: int) -> None:
     folder = tmp_path / "v1"
     write_dataset(folder, {"train": SHARDS})
-    dataset = Dataset.open(str(folder))
+    dataset = DatasetVersion.open(str(folder))
     shard = folder / "train-000002.tar"
     data = bytearray(shard.read_bytes())
     if spoil == "flip":
@@ -235,13 +235,13 @@ def test_nothing_of_a_damaged_shard_is_handed_out(tmp_path: Path, spoil: str, wo
 
 
 def test_a_manifest_that_lies_about_a_shard_is_noticed(folder: Path, tmp_path: Path) -> None:
-    manifest = Dataset.open(str(folder)).manifest
+    manifest = DatasetVersion.open(str(folder)).manifest
     train = manifest.splits["train"]
     first = train.shards[0].model_copy(update={"samples": 10})
     lying = manifest.model_copy(
         update={"splits": {"train": train.model_copy(update={"shards": (first, *train.shards[1:])})}}
     )
-    stream = SampleStream(Dataset(folder.as_uri(), lying), TRAIN, batch_size=1, seed=0, scratch=tmp_path)
+    stream = SampleStream(DatasetVersion(folder.as_uri(), lying), TRAIN, batch_size=1, seed=0, scratch=tmp_path)
     with pytest.raises(
         UserError, match=r"train-000000.tar .* does not hold what the manifest says; see `snap2caption inspect"
     ):
@@ -250,19 +250,19 @@ def test_a_manifest_that_lies_about_a_shard_is_noticed(folder: Path, tmp_path: P
 
 def test_what_can_not_be_selected_is_one_sentence(make, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no city 'paris'"):
-        make(Selection("train", ["paris"]))
-    manifest = Dataset.open(str(folder)).manifest
+        make(SplitSelection("train", ["paris"]))
+    manifest = DatasetVersion.open(str(folder)).manifest
     train = manifest.splits["train"]
     silent = train.model_copy(update={"shards": tuple(s.model_copy(update={"cities": None}) for s in train.shards)})
-    dataset = Dataset(folder.as_uri(), manifest.model_copy(update={"splits": {"train": silent}}))
+    dataset = DatasetVersion(folder.as_uri(), manifest.model_copy(update={"splits": {"train": silent}}))
     # Everything can be streamed, a choice can't.
     assert len(list(SampleStream(dataset, TRAIN, batch_size=1, seed=0, scratch=tmp_path))) == sum(SHARDS)
     with pytest.raises(UserError, match=r"make the version again with `transform`, or set data.stream=false"):
-        SampleStream(dataset, Selection("train", ["chicago"]), batch_size=1, seed=0, scratch=tmp_path)
+        SampleStream(dataset, SplitSelection("train", ["chicago"]), batch_size=1, seed=0, scratch=tmp_path)
     empty = SplitSummary(samples=0, cities=dict.fromkeys(CITIES, 0), shards=())
     with pytest.raises(UserError, match="is empty"):
         SampleStream(
-            Dataset(folder.as_uri(), manifest.model_copy(update={"splits": {"train": empty}})),
+            DatasetVersion(folder.as_uri(), manifest.model_copy(update={"splits": {"train": empty}})),
             TRAIN,
             batch_size=1,
             seed=0,
@@ -273,7 +273,7 @@ def test_what_can_not_be_selected_is_one_sentence(make, folder: Path, tmp_path: 
 def test_a_trainer_reads_it_by_position(make, caplog) -> None:
     whole = ids_of(make())
     stream = make()
-    rows, order = ByPosition(stream), StreamOrder(stream)
+    rows, order = PositionalDataset(stream), StreamOrder(stream)
     assert [rows[position].id for position in order] == whole
     caplog.clear()
     with caplog.at_level("INFO"):
@@ -289,7 +289,7 @@ def test_a_trainer_reads_it_by_position(make, caplog) -> None:
 def test_a_process_reads_its_share_of_each_batch(make, caplog, rank: int) -> None:
     whole = ids_of(make())
     stream = make()
-    rows = ByPosition(stream)
+    rows = PositionalDataset(stream)
     batches = list(SharedBatches(StreamOrder(stream), 4, Ranks(rank, 2)))
     caplog.clear()
     with caplog.at_level("INFO"):

@@ -19,7 +19,7 @@ from tiny import write_dataset
 
 from snap2caption.errors import UserError
 from training.data.collator import SampleCollator
-from training.data.samples import CachedDataset, Selection, evaluation_prompt
+from training.data.samples import CachedDataset, SplitSelection, evaluation_prompt
 from training.data.stream import SampleStream
 from training.data.validation import check_data
 from training.recipes.recipe import Recipe
@@ -244,7 +244,7 @@ def test_a_photo_that_is_broken_within_is_named_by_shard_and_id_in_the_end(
             check_data(recipe, dataset, collate)
         return
     check_data(streamed, dataset, collate)
-    samples = SampleStream(dataset.source, Selection("train"), batch_size=4, seed=0, scratch=tmp_path / "scratch")
+    samples = SampleStream(dataset.source, SplitSelection("train"), batch_size=4, seed=0, scratch=tmp_path / "scratch")
     with pytest.raises(UserError, match=told):
         collate(list(samples))
 

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation.bootstrap import FEWEST, Bootstrap, Clusters
+from training.evaluation.bootstrap import FEWEST, Bootstrap, ResamplingClusters
 
 pytestmark = pytest.mark.unit
 
 MIXED = [1, 1, 2, 3, 5, 8, 12]
 
 
-def clusters_of(sizes: list[int]) -> Clusters:
-    return Clusters(np.repeat(np.arange(len(sizes)), sizes), np.array(sizes))
+def clusters_of(sizes: list[int]) -> ResamplingClusters:
+    return ResamplingClusters(np.repeat(np.arange(len(sizes)), sizes), np.array(sizes))
 
 
 def simulate(sizes: list[int], correlation: float, repetitions: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def simulate(sizes: list[int], correlation: float, repetitions: int) -> np.ndarr
     return np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
 
 
-def coverage(data: np.ndarray, clusters: Clusters) -> float:
+def coverage(data: np.ndarray, clusters: ResamplingClusters) -> float:
     """Return how often the 95 % interval of a column's mean holds the true mean; the draws are the same for all columns, as for all scores."""
     bootstrap = Bootstrap()
     sums = bootstrap.sums(np.hstack([data, np.ones((len(data), 1))]), clusters)
@@ -40,7 +40,7 @@ def test_the_interval_holds_the_truth_in_94_to_96_of_100_cases(sizes, correlatio
 
 def test_single_photos_would_be_far_too_sure():
     sizes = [5] * 40
-    assert coverage(simulate(sizes, 0.5, 500), Clusters.single(sum(sizes))) < 0.8
+    assert coverage(simulate(sizes, 0.5, 500), ResamplingClusters.single(sum(sizes))) < 0.8
 
 
 @pytest.mark.parametrize("sizes", [[5] * 12, MIXED * 6], ids=["12", "42 of mixed sizes"])
@@ -67,7 +67,7 @@ def test_too_few_groups_have_no_interval():
 def test_groups_count_for_as_many_as_their_sizes_are_equal():
     assert clusters_of([4] * 30).effective == pytest.approx(30)
     assert clusters_of([1] * 30 + [30]).effective == pytest.approx(60**2 / 930)
-    named = Clusters.named(["b", "a", "b", "c", "b"])
+    named = ResamplingClusters.named(["b", "a", "b", "c", "b"])
     assert sorted(named.sizes) == [1, 1, 3]
     assert named.sums(np.array([[1.0], [2], [3], [4], [5]])).ravel().tolist() == [2, 9, 4]
 
@@ -99,14 +99,14 @@ def test_columns_are_resampled_together():
 def test_what_is_not_a_number_stays_so():
     values = np.array([1.0, math.nan, *range(20)])
     assert math.isnan(Bootstrap().mean(values).low)
-    assert Bootstrap().confidence_above(values, 0.0, Clusters.single(22)) == 0.0
+    assert Bootstrap().confidence_above(values, 0.0, ResamplingClusters.single(22)) == 0.0
 
 
 def test_memory_does_not_grow_with_rows_times_resamples():
     values = np.ones((50_000, 1))
     tracemalloc.start()
     try:
-        Bootstrap(resamples=300).sums(values, Clusters.single(50_000))
+        Bootstrap(resamples=300).sums(values, ResamplingClusters.single(50_000))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -1,7 +1,7 @@
 import pytest
 
 from snap2caption.post import Request, Tone, build_prompt
-from training.evaluation.format_checks import Fault, find_faults
+from training.evaluation.format_checks import FormatViolation, find_faults
 
 pytestmark = pytest.mark.unit
 
@@ -19,17 +19,17 @@ def test_a_post_as_instagram_takes_it_has_no_fault():
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("x" * 2201 + f"\n{TAGS}", [Fault.TOO_LONG, Fault.NO_HASHTAG]),
-        ("x" * 2195 + f"\n{TAGS}", [Fault.NO_HASHTAG]),
-        (TAGS, [Fault.NO_CAPTION]),
-        ("", [Fault.NO_CAPTION, Fault.NO_HASHTAG]),
-        ("Fog.", [Fault.NO_HASHTAG]),
-        ("Fog.\n#1 #2", [Fault.NO_HASHTAG, Fault.BROKEN_HASHTAGS]),
-        ("Fog.\n#chicago #fog #dawn #bridge #1", [Fault.BROKEN_HASHTAGS]),
-        ("Fog.\n#chicago and more", [Fault.BROKEN_HASHTAGS]),
-        (f"Write an  instagram caption and hashtags for this photo.\n{TAGS}", [Fault.PROMPT_ECHO]),
-        (f"Fog. 😜\ufffd\n{TAGS}", [Fault.INCOMPLETE_CHARACTER]),
-        (f"Tone: Witty. Fog.\n{TAGS}", [Fault.PROMPT_ECHO]),
+        ("x" * 2201 + f"\n{TAGS}", [FormatViolation.TOO_LONG, FormatViolation.NO_HASHTAG]),
+        ("x" * 2195 + f"\n{TAGS}", [FormatViolation.NO_HASHTAG]),
+        (TAGS, [FormatViolation.NO_CAPTION]),
+        ("", [FormatViolation.NO_CAPTION, FormatViolation.NO_HASHTAG]),
+        ("Fog.", [FormatViolation.NO_HASHTAG]),
+        ("Fog.\n#1 #2", [FormatViolation.NO_HASHTAG, FormatViolation.BROKEN_HASHTAGS]),
+        ("Fog.\n#chicago #fog #dawn #bridge #1", [FormatViolation.BROKEN_HASHTAGS]),
+        ("Fog.\n#chicago and more", [FormatViolation.BROKEN_HASHTAGS]),
+        (f"Write an  instagram caption and hashtags for this photo.\n{TAGS}", [FormatViolation.PROMPT_ECHO]),
+        (f"Fog. 😜\ufffd\n{TAGS}", [FormatViolation.INCOMPLETE_CHARACTER]),
+        (f"Tone: Witty. Fog.\n{TAGS}", [FormatViolation.PROMPT_ECHO]),
     ],
 )
 def test_what_is_wrong_is_named(text, faults):
@@ -42,7 +42,7 @@ def test_what_is_wrong_is_named(text, faults):
      "<fake_token_around_image>", "[INST]", "[/INST]", "<<SYS>>", "ASSISTANT:", "USER:", "\nAssistant:"],
 )  # fmt: skip
 def test_what_is_left_of_a_chat_template_is_found(token):
-    assert find_faults(f"Fog {token} over the bridge.\n{TAGS}", PROMPT) == (Fault.SPECIAL_TOKEN,)
+    assert find_faults(f"Fog {token} over the bridge.\n{TAGS}", PROMPT) == (FormatViolation.SPECIAL_TOKEN,)
 
 
 @pytest.mark.parametrize(

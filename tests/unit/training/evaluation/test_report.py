@@ -9,16 +9,16 @@ from tiny import CITIES, write_photo, write_post
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.post import Post, render
-from snap2caption.registry.verdict import Score
+from snap2caption.registry.verdict import ComparedScore
 from snap2caption.vlm import Generated
-from training.evaluation.evaluate import Answers, Conditions, assess
-from training.evaluation.format_checks import Fault
+from training.evaluation.evaluate import EvaluationConditions, GeneratedCaptions, assess
+from training.evaluation.format_checks import FormatViolation
 from training.evaluation.report import Incumbent, render_report, save_report
 from training.recipes.sections import EvaluationSettings
 
 pytestmark = pytest.mark.unit
 
-CONDITIONS = Conditions(
+CONDITIONS = EvaluationConditions(
     dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="a CPU", precision="float32"
 )
 
@@ -32,7 +32,7 @@ def samples_of(count, cities=tuple(CITIES)):
 
 
 def measured(samples, texts, name="run:abc"):
-    answers = Answers([Generated(text, len(text.split())) for text in texts], [(len(samples), 2.0)])
+    answers = GeneratedCaptions([Generated(text, len(text.split())) for text in texts], [(len(samples), 2.0)])
     return assess(name, CONDITIONS, samples, samples, answers, 1.5)
 
 
@@ -85,7 +85,7 @@ def test_a_post_with_an_incomplete_character_is_not_valid_and_is_kept_without_it
     broken = measured(samples, texts)
     assert (good.overall.format_valid, good.overall.hashtags_valid) == (1, 1)
     assert (broken.overall.format_valid, broken.overall.hashtags_valid) == (0, 0)
-    assert all(row.faults == (Fault.INCOMPLETE_CHARACTER,) for row in broken.rows)
+    assert all(row.faults == (FormatViolation.INCOMPLETE_CHARACTER,) for row in broken.rows)
     assert "\ufffd" not in broken.model_dump_json()
 
 
@@ -126,7 +126,7 @@ def test_scores_are_there_with_their_intervals(mixed, good, samples):
 
 
 def test_scores_on_held_out_feedback_are_shown(mixed, good, samples):
-    scores = (Score(name="feedback: bleu_4", candidate=0.25, incumbent=math.nan),)
+    scores = (ComparedScore(name="feedback: bleu_4", candidate=0.25, incumbent=math.nan),)
     page = render_report(mixed, samples, Incumbent("champion v3", good), scores)
     assert "<tr><td>bleu 4</td><td>0.250</td><td>not a number</td></tr>" in page
     assert "held-out feedback" not in render_report(mixed, samples, Incumbent("champion v3", good))

@@ -17,7 +17,7 @@ from training_process import start
 
 from snap2caption.errors import StoppedError, UserError
 from training.data.collator import SampleCollator
-from training.data.samples import CachedDataset, Selection, evaluation_prompt, training_prompt
+from training.data.samples import CachedDataset, SplitSelection, evaluation_prompt, training_prompt
 from training.data.stream import SampleStream
 from training.fit.checkpoints import Checkpoints
 from training.fit.finetune import finetune
@@ -49,7 +49,7 @@ def run_streamed(load_tiny, recipe, tmp_path):
         settings = recipe.optimiser
         stream = SampleStream(
             dataset.source,
-            Selection("train"),
+            SplitSelection("train"),
             batch_size=settings.batch_size,
             seed=settings.seed,
             scratch=work_dir / "stream",

@@ -6,7 +6,7 @@ from PIL import Image
 
 from training.data.samples import CachedDataset
 from training.gate import latency
-from training.gate.latency import TOKENS, Latency, Timing, compare_latency
+from training.gate.latency import TOKENS, LatencyComparison, ModelTimings, compare_latency
 
 pytestmark = pytest.mark.unit
 
@@ -91,15 +91,15 @@ def test_what_else_the_machine_does_for_a_while_is_left_out(clock, samples):
     # The first caption warms up; then two photos a round. Something disturbs the candidate in the first two rounds.
     disturbed = Model("a", clock, [], 1.0, 0.5, factors=(30.0, 9.0, 9.0, 1.0, 8.0, 7.0, 2.0))
     measured = compare_latency(disturbed, Model("b", clock, [], 3.0, 0.25), samples, **HERE)
-    assert measured.candidate == Timing(to_first_token=(1.0, 2.0), per_output_token=(0.5, 1.0))
-    assert measured.incumbent == Timing(to_first_token=(3.0, 3.0), per_output_token=(0.25, 0.25))
+    assert measured.candidate == ModelTimings(to_first_token=(1.0, 2.0), per_output_token=(0.5, 1.0))
+    assert measured.incumbent == ModelTimings(to_first_token=(3.0, 3.0), per_output_token=(0.25, 0.25))
     assert measured.per_output_token() == (statistics.median([0.5, 1.0]), 0.25)
 
 
 def test_a_number_that_is_none_survives_being_stored():
-    broken = Timing(to_first_token=(math.nan,), per_output_token=(math.inf,))
-    measured = Latency(**HERE, photos=("a",), rounds=1, tokens=2, candidate=broken, incumbent=broken)
-    stored = Latency.model_validate_json(measured.model_dump_json())
+    broken = ModelTimings(to_first_token=(math.nan,), per_output_token=(math.inf,))
+    measured = LatencyComparison(**HERE, photos=("a",), rounds=1, tokens=2, candidate=broken, incumbent=broken)
+    stored = LatencyComparison.model_validate_json(measured.model_dump_json())
     assert math.isnan(stored.candidate.to_first_token[0])
     assert math.isinf(stored.candidate.per_output_token[0])
 

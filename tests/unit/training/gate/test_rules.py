@@ -3,18 +3,18 @@ import math
 import pytest
 
 from snap2caption.post import Tone
-from snap2caption.registry.verdict import Score, Verdict
-from training.evaluation.bootstrap import Clusters
-from training.evaluation.evaluate import Conditions, Evaluation, Row
-from training.evaluation.metrics import Scores, Writing
-from training.gate.latency import Latency, Timing
-from training.gate.rules import Pair, confidence_of_gain, judge
+from snap2caption.registry.verdict import ComparedScore, GateVerdict
+from training.evaluation.bootstrap import ResamplingClusters
+from training.evaluation.evaluate import Evaluation, EvaluationConditions, EvaluationRow
+from training.evaluation.metrics import ReferenceScores, TextScores
+from training.gate.latency import LatencyComparison, ModelTimings
+from training.gate.rules import EvaluationPair, confidence_of_gain, judge
 from training.recipes.sections import EvaluationSettings, FeedbackGateSettings, GateSettings
 
 pytestmark = pytest.mark.unit
 
 CITIES = ("chicago", "newyork")
-CONDITIONS = Conditions(
+CONDITIONS = EvaluationConditions(
     dataset_version="d1", split="test", cities=(), settings=EvaluationSettings(), device="cpu", precision="float32"
 )
 SETTINGS = GateSettings(margin=0.0, bootstrap_samples=500)
@@ -24,16 +24,16 @@ def scores(cider, valid=0.9):
     writing = {
         "length": 9, "distinct_1": 0, "distinct_2": 0, "hashtags_valid": valid, "format_valid": 0, "tone_adherence": 0,
     }  # fmt: skip
-    return Scores(
+    return ReferenceScores(
         samples=1, bleu_1=0, bleu_2=0, bleu_3=0, bleu_4=0, rouge_l=0, cider=cider, hashtag_precision=0,
-        hashtag_recall=0, hashtag_f1=0, tone_chance=0, people=Writing(**writing), intervals={}, **writing,
+        hashtag_recall=0, hashtag_f1=0, tone_chance=0, people=TextScores(**writing), intervals={}, **writing,
     )  # fmt: skip
 
 
 def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITIONS, group_size=1):
     """An evaluation whose samples, in turns of the two cities, have these CIDErs; so many after each other are of one group."""
     rows = tuple(
-        Row(
+        EvaluationRow(
             id=str(number),
             group=str(number // group_size),
             city=CITIES[number % 2],
@@ -54,12 +54,12 @@ def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITION
 
 
 def timing(first, each):
-    return Timing(to_first_token=(first, first), per_output_token=(each, each))
+    return ModelTimings(to_first_token=(first, first), per_output_token=(each, each))
 
 
 def latency(first=0.2, each=0.1):
     """The candidate took so long, the incumbent 0.2 s to the first token and 0.1 s for each other."""
-    return Latency(
+    return LatencyComparison(
         device="cpu", clock="wall time", precision="float32", photos=("a", "b"), rounds=1, tokens=2,
         candidate=timing(first, each), incumbent=timing(0.2, 0.1),
     )  # fmt: skip
@@ -84,7 +84,9 @@ SCENARIOS = {
 
 @pytest.mark.parametrize(("candidate", "settings", "refused"), SCENARIOS.values(), ids=SCENARIOS.keys())
 def test_scenarios(candidate, settings, refused):
-    verdict = judge(Pair(candidate, evaluation(OLD)), latency(), settings, run_id="r", incumbent_name="champion v1")
+    verdict = judge(
+        EvaluationPair(candidate, evaluation(OLD)), latency(), settings, run_id="r", incumbent_name="champion v1"
+    )
     assert [rule.name for rule in verdict.rules if not rule.passed] == refused
     assert verdict.admitted is not bool(refused)
     assert len(verdict.refusals) == len(refused)
@@ -102,14 +104,14 @@ def test_scenarios(candidate, settings, refused):
 def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(measured, refused):
     # Its captions take 900 times as long: they are longer, and its evaluation was made at a bad moment.
     candidate, incumbent = evaluation(BETTER, seconds=9.0), evaluation(OLD, seconds=0.01)
-    verdict = judge(Pair(candidate, incumbent), measured, SETTINGS, run_id="r", incumbent_name="base")
+    verdict = judge(EvaluationPair(candidate, incumbent), measured, SETTINGS, run_id="r", incumbent_name="base")
     assert [rule.name for rule in verdict.rules if not rule.passed] == refused
 
 
 def test_different_conditions_cannot_be_compared():
     other = CONDITIONS.model_copy(update={"dataset_version": "d2"})
     with pytest.raises(ValueError, match="different conditions"):
-        Pair(evaluation(BETTER, conditions=other), evaluation(OLD))
+        EvaluationPair(evaluation(BETTER, conditions=other), evaluation(OLD))
 
 
 ON_FEEDBACK = {
@@ -124,8 +126,8 @@ ON_FEEDBACK = {
 @pytest.mark.parametrize(("on_corpus", "on_feedback", "refused"), ON_FEEDBACK.values(), ids=ON_FEEDBACK.keys())
 def test_a_recipe_may_ask_for_a_gain_on_feedback_and_none_lost_on_the_corpus(on_corpus, on_feedback, refused):
     settings = SETTINGS.model_copy(update={"feedback": FeedbackGateSettings()})
-    feedback = Pair(evaluation(on_feedback), evaluation(OLD))
-    corpus = Pair(evaluation(on_corpus), evaluation(OLD))
+    feedback = EvaluationPair(evaluation(on_feedback), evaluation(OLD))
+    corpus = EvaluationPair(evaluation(on_corpus), evaluation(OLD))
     verdict = judge(corpus, latency(), settings, run_id="r", incumbent_name="base", on_feedback=feedback)
     assert [rule.name for rule in verdict.rules if not rule.passed] == refused
     # With nothing held out to see it on, the corpus alone decides, as ever.
@@ -135,16 +137,16 @@ def test_a_recipe_may_ask_for_a_gain_on_feedback_and_none_lost_on_the_corpus(on_
 
 
 def test_otherwise_scores_on_feedback_are_reported_and_decide_nothing():
-    feedback = Pair(evaluation(OLD, loss=9.0), evaluation(BETTER))
-    corpus = Pair(evaluation(BETTER), evaluation(OLD))
+    feedback = EvaluationPair(evaluation(OLD, loss=9.0), evaluation(BETTER))
+    corpus = EvaluationPair(evaluation(BETTER), evaluation(OLD))
     verdict = judge(corpus, latency(), SETTINGS, run_id="r", incumbent_name="base", on_feedback=feedback)
     assert verdict.admitted
     loss, cider = verdict.reported[:2]
-    assert loss == Score(name="feedback: loss", candidate=9.0, incumbent=2.0)
+    assert loss == ComparedScore(name="feedback: loss", candidate=9.0, incumbent=2.0)
     assert (cider.candidate, cider.incumbent) == (pytest.approx(0.65), pytest.approx(0.85))
     # Numbers that are none come back as they were.
     none = verdict.model_copy(update={"reported": (loss.model_copy(update={"candidate": math.nan}),)})
-    assert math.isnan(Verdict.model_validate_json(none.model_dump_json()).reported[0].candidate)
+    assert math.isnan(GateVerdict.model_validate_json(none.model_dump_json()).reported[0].candidate)
     assert "| feedback: loss" in verdict.table()
 
 
@@ -152,16 +154,18 @@ def test_the_confidence_is_paired():
     # The samples differ far more among themselves than the two models do on each.
     spread = [float(number) for number in range(40)]
     better = [cider + 0.01 for cider in spread]
-    alone = Clusters.single(40)
-    assert confidence_of_gain(Pair(evaluation(better), evaluation(spread)), 0.0, 200, alone) == pytest.approx(1)
-    assert confidence_of_gain(Pair(evaluation(spread), evaluation(better)), 0.0, 200, alone) == 0.0
+    alone = ResamplingClusters.single(40)
+    assert confidence_of_gain(EvaluationPair(evaluation(better), evaluation(spread)), 0.0, 200, alone) == pytest.approx(
+        1
+    )
+    assert confidence_of_gain(EvaluationPair(evaluation(spread), evaluation(better)), 0.0, 200, alone) == 0.0
 
 
 def test_copies_of_a_photo_make_no_one_surer():
     gains = [0.53, 0.41, -0.23, 0.31, -0.37, 0.19, 0.07, -0.13]
     once, often = (
         judge(
-            Pair(
+            EvaluationPair(
                 evaluation([1 + gain for gain in gains for _ in range(copies)], group_size=copies),
                 evaluation([1.0] * len(gains) * copies, group_size=copies),
             ),
@@ -174,7 +178,9 @@ def test_copies_of_a_photo_make_no_one_surer():
     assert "(95.0% asked; 8 independent groups of photos)" in often.reason
     # As 160 photos of their own they would show a gain beyond doubt.
     alone = evaluation([1 + gain for gain in gains for _ in range(20)])
-    rule = judge(Pair(alone, evaluation([1.0] * 160)), latency(), SETTINGS, run_id="r", incumbent_name="base").rules[0]
+    rule = judge(
+        EvaluationPair(alone, evaluation([1.0] * 160)), latency(), SETTINGS, run_id="r", incumbent_name="base"
+    ).rules[0]
     assert rule.passed
 
 

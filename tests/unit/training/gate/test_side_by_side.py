@@ -4,7 +4,7 @@ from tiny import BASE
 from snap2caption.images import decode
 from snap2caption.vlm import find_revision
 from training.data.samples import evaluation_prompt
-from training.evaluation.candidates import Model
+from training.evaluation.candidates import EvaluatedModel
 from training.fit.lora import add_adapter
 from training.gate.side_by_side import ModelWriter, load_both
 
@@ -43,9 +43,9 @@ def test_it_writes_as_many_tokens_as_told_whatever_it_would_write(adapted, task,
 
 
 def test_an_untouched_base_is_timed_with_the_candidates_adapter(adapted, models_dir, monkeypatch):
-    monkeypatch.setattr(Model, "load", lambda *_: adapted)
+    monkeypatch.setattr(EvaluatedModel, "load", lambda *_: adapted)
     revision = find_revision(BASE, models_dir)
-    candidate, base = Model(BASE, revision, "run"), Model(BASE, revision)
+    candidate, base = EvaluatedModel(BASE, revision, "run"), EvaluatedModel(BASE, revision)
     mine, theirs = load_both(candidate, base, models_dir, "float32")
     assert mine == ModelWriter(adapted, "default")
     assert (theirs.vlm.model, theirs.adapter) == (adapted.model, "default")

@@ -15,7 +15,7 @@ from snap2caption.settings import Settings
 from snap2caption.vlm import load, load_config
 from training.fit.lora import add_adapter, trainable_parameters
 from training.planning.dry_run import check_model, make_plan
-from training.planning.estimate import Batch, ImaginedModel, measure_throughput
+from training.planning.estimate import BatchShape, ImaginedModel, measure_throughput
 from training.recipes.recipe import Recipe
 
 # Jinja, about the `<\s>` of LLaVA 1.6's template.
@@ -73,14 +73,14 @@ def test_what_is_imagined_is_what_a_real_step_keeps(family, precision, families_
     assert imagined.trainable == trainable_parameters(real)
     assert imagined.parameters + imagined.trainable == sum(weight.numel() for weight in real.parameters())
 
-    cost = imagined.step(Batch(samples=3, tokens=40, answer_tokens=9, pieces=1), checkpointing=False)
+    cost = imagined.step(BatchShape(samples=3, tokens=40, answer_tokens=9, pieces=1), checkpointing=False)
     embedded = torch.zeros(3, 40, imagined.config.get_text_config().hidden_size, dtype=getattr(torch, precision))
     assert cost.kept == pytest.approx(really_kept(real, embedded, 9), rel=0.02)
 
 
 def test_checkpointing_trades_memory_for_arithmetic(families_dir, recipe):
     imagined = ImaginedModel(load_config("tiny-llava-1.5", families_dir), recipe.model.lora, "float32")
-    batch = Batch(samples=4, tokens=64, answer_tokens=8, pieces=1)
+    batch = BatchShape(samples=4, tokens=64, answer_tokens=8, pieces=1)
     kept, computed_again = (imagined.step(batch, checkpointing=checkpointing) for checkpointing in (False, True))
     assert computed_again.kept < 0.8 * kept.kept
     # Forwards is a third or more of what is done: frozen weights have no gradients of their own.
@@ -89,7 +89,7 @@ def test_checkpointing_trades_memory_for_arithmetic(families_dir, recipe):
 
 def test_arithmetic_grows_with_the_batch(families_dir, recipe):
     imagined = ImaginedModel(load_config("tiny-llava-1.6", families_dir), recipe.model.lora, "float32")
-    one, four = (imagined.step(Batch(samples, 50, 10, 3), checkpointing=False) for samples in (1, 4))
+    one, four = (imagined.step(BatchShape(samples, 50, 10, 3), checkpointing=False) for samples in (1, 4))
     assert four.learning == pytest.approx(4 * one.learning)
     assert four.seeing == pytest.approx(4 * one.seeing)
     # Two operations a weight and token forwards, at least as many back again.

@@ -8,7 +8,7 @@ import yaml
 
 from snap2caption.errors import UserError
 from training.recipes.loading import change_judging, load_recipe
-from training.recipes.recipe import Judging
+from training.recipes.recipe import EvaluationRecipe
 
 pytestmark = pytest.mark.unit
 
@@ -327,9 +327,11 @@ def test_what_is_no_text_is_one_sentence(tmp_path):
 
 
 def test_how_a_model_is_judged_may_change_once_it_is_trained():
-    judging = change_judging(Judging(), ["gate.margin=0.02", "gate.feedback.margin=0.5", "evaluation.max_samples=9"])
+    judging = change_judging(
+        EvaluationRecipe(), ["gate.margin=0.02", "gate.feedback.margin=0.5", "evaluation.max_samples=9"]
+    )
     assert (judging.gate.margin, judging.gate.feedback.margin, judging.evaluation.max_samples) == (0.02, 0.5, 9)
-    assert judging.gate.confidence == Judging().gate.confidence
+    assert judging.gate.confidence == EvaluationRecipe().gate.confidence
 
 
 @pytest.mark.parametrize(
@@ -348,5 +350,5 @@ def test_how_a_model_is_judged_may_change_once_it_is_trained():
 )  # fmt: skip
 def test_an_override_of_the_gate_that_is_none_is_one_sentence(override, reason):
     with pytest.raises(UserError, match=reason) as caught:
-        change_judging(Judging(), [override])
+        change_judging(EvaluationRecipe(), [override])
     assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl.transform.archive import central_directory
-from etl.transform.archive.central_directory import Directory, Entry
+from etl.transform.archive.central_directory import CentralDirectory, DirectoryEntry
 from etl.transform.stages.plan import write_members, write_pairs
 from snap2caption.errors import UserError
 
@@ -81,9 +81,9 @@ def write_zip(
     path.write_bytes(body + records + end + struct.pack("<4s4H2LH", b"PK\x05\x06", *numbers) + comment)
 
 
-def entries(path: Path) -> list[Entry]:
+def entries(path: Path) -> list[DirectoryEntry]:
     with path.open("rb") as stream:
-        return list(Directory(path, stream).entries())
+        return list(CentralDirectory(path, stream).entries())
 
 
 def pairs(path: Path) -> tuple[list[str], dict[str, int]]:

@@ -7,7 +7,7 @@ import pytest
 
 from etl.transform import plan
 from etl.transform.archive.cities import choose_cities
-from etl.transform.workspace import Work
+from etl.transform.workspace import Workspace
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -72,9 +72,9 @@ PAIR = ["newyork/1.jpg", "newyork/1.txt"]
 def test_the_cities_of_the_zip_are_those_of_its_folders(tmp_path: Path) -> None:
     corpus = write(tmp_path / "corpus.zip", [*PAIR, "London/2.jpg", "London/2.txt", "notes/README.txt"])
     planned = plan(corpus, tmp_path / "out", cities=["all"])
-    assert Work(planned.work).open_plan().settings.cities == ("london", "newyork")
+    assert Workspace(planned.work).open_plan().settings.cities == ("london", "newyork")
     assert plan(corpus, tmp_path / "out", cities=["newyork", "london"]) == planned
-    assert Work(plan(corpus, tmp_path / "out").work).open_plan().settings.cities == ("newyork",)
+    assert Workspace(plan(corpus, tmp_path / "out").work).open_plan().settings.cities == ("newyork",)
 
 
 @pytest.mark.parametrize(

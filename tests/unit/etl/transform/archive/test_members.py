@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl.transform import columns
-from etl.transform.archive.member_reader import DamagedError, Member
+from etl.transform.archive.member_reader import ArchiveMember, DamagedError
 from etl.transform.archive.members import normalise_city
 from etl.transform.stages.plan import write_members, write_pairs
 
@@ -36,8 +36,8 @@ def pairs_of(corpus: Path, slice_pairs: int = 10) -> tuple[list[dict[str, Any]],
     return pairs, dropped
 
 
-def member(pair: dict[str, Any], kind: str) -> Member:
-    return Member(*(pair[name] for name in columns.places(kind)))
+def member(pair: dict[str, Any], kind: str) -> ArchiveMember:
+    return ArchiveMember(*(pair[name] for name in columns.places(kind)))
 
 
 def read(corpus: Path, pair: dict[str, Any], kind: str) -> bytes:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from etl.export import export
 from etl.transform import transform
-from etl.transform.cleaning.metadata import Metadata, drop_metadata
+from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
 from snap2caption.datasets.manifest import Manifest, PhotoMetadata
 from snap2caption.images import decode
 
@@ -39,20 +39,20 @@ def test_nothing_but_the_picture_is_kept_and_it_stays_as_it_was(kind: str) -> No
     photo = PHOTOS[kind]
     assert MARK in photo or MARK.hex().encode() in photo
     bare, had = drop_metadata(photo)
-    assert had is not Metadata.NONE
+    assert had is not MetadataKind.NONE
     assert MARK not in bare
     assert MARK.hex().encode() not in bare
     assert b"GPSLatitude" not in bare
     assert opened(bare) == opened(photo)
     # Upright, as training and serving see it.
     assert decode(bare).tobytes() == decode(photo).tobytes()
-    assert drop_metadata(bare) == (bare, Metadata.NONE)
+    assert drop_metadata(bare) == (bare, MetadataKind.NONE)
 
 
 @pytest.mark.parametrize("kind", ["JPEG EXIF 6", "PNG EXIF 6", "WebP EXIF 5"])
 def test_the_color_profile_and_the_orientation_stay(kind: str) -> None:
     bare, had = drop_metadata(PHOTOS[kind])
-    assert had is Metadata.LOCATION
+    assert had is MetadataKind.LOCATION
     with Image.open(io.BytesIO(bare)) as image:
         assert image.info["icc_profile"] == ICC
         assert dict(image.getexif()) == {0x0112: int(kind[-1])}
@@ -69,7 +69,7 @@ def test_photos_without_metadata_keep_every_byte() -> None:
     ]
     for form, options in forms:
         photo = encode(PICTURE, form, **options)
-        assert drop_metadata(photo) == (photo, Metadata.NONE)
+        assert drop_metadata(photo) == (photo, MetadataKind.NONE)
 
 
 def test_real_photographs_look_the_same() -> None:
@@ -77,7 +77,7 @@ def test_real_photographs_look_the_same() -> None:
         photo = path.read_bytes()
         bare, _ = drop_metadata(photo)
         assert opened(bare) == opened(photo)
-        assert drop_metadata(bare) == (bare, Metadata.NONE)
+        assert drop_metadata(bare) == (bare, MetadataKind.NONE)
 
 
 def test_damaged_files_lose_what_can_be_found_and_raise_nothing() -> None:

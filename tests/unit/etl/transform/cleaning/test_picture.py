@@ -9,7 +9,7 @@ from PIL import Image
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from etl.transform.cleaning.picture import INSET, TURN, VIEW_BYTES, hash_picture, hash_pictures, look_at
-from etl.transform.rejection_reasons import Reason
+from etl.transform.rejection_reasons import RejectionReason
 from snap2caption.images import ImageError, decode
 
 pytestmark = pytest.mark.unit
@@ -23,13 +23,13 @@ def jpeg(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(63, 64), (64, 321), (10_001, 2_001), (7_200, 7_000)])
 def test_odd_dimensions_are_refused(size: tuple[int, int]) -> None:
-    assert look_at(jpeg(*size)) is Reason.ODD_DIMENSIONS
+    assert look_at(jpeg(*size)) is RejectionReason.ODD_DIMENSIONS
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 320), (320, 64), (10_000, 2_000)])
 def test_what_is_kept_can_be_trained_on(size: tuple[int, int]) -> None:
     data = jpeg(*size)
-    assert not isinstance(look_at(data), Reason)
+    assert not isinstance(look_at(data), RejectionReason)
     assert decode(data).size == size
 
 
@@ -78,4 +78,4 @@ def test_a_picture_of_another_format_is_one_whatever_it_is_called(kind: str) -> 
     assert (hash_of(picture, kind) != hash_of(picture)).mean() < 0.1
     stream = io.BytesIO()
     picture.save(stream, kind)
-    assert look_at(stream.getvalue()[:-200]) in {Reason.TRUNCATED_IMAGE, Reason.CORRUPT_IMAGE}
+    assert look_at(stream.getvalue()[:-200]) in {RejectionReason.TRUNCATED_IMAGE, RejectionReason.CORRUPT_IMAGE}

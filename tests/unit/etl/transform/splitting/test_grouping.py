@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from etl.transform.splitting.grouping import MAX_DISTANCE, MOST_ALIKE, Groups, first_equal, group, near_pairs
+from etl.transform.splitting.grouping import MAX_DISTANCE, MOST_ALIKE, DisjointSets, first_equal, group, near_pairs
 
 pytestmark = pytest.mark.unit
 
@@ -42,7 +42,7 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
     rng = np.random.default_rng(0)
     row = rng.integers(0, 256, 32, dtype=np.uint8)
     hashes = np.stack([flip(row, 0, 12, rng) for _ in range(2000)])
-    groups = Groups(len(hashes))
+    groups = DisjointSets(len(hashes))
     pairs = 0
     for one, other in near_pairs(hashes, np.arange(len(hashes))):
         groups.join(one, other)

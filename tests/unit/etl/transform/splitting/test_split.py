@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from etl.transform.splitting import split
-from snap2caption.datasets.manifest import SPLITS, File, Manifest, Source, Split, SplitSummary
+from snap2caption.datasets.manifest import SPLITS, CorpusSource, File, Manifest, Split, SplitSummary
 
 pytestmark = pytest.mark.unit
 
@@ -88,7 +88,7 @@ def manifest(**cities: tuple[int, int, int]) -> Manifest:
     """A manifest of cities with so many samples in each split."""
     return Manifest(
         version="0123456789ab",
-        source=Source(urls=(), sha256="0" * 64),
+        source=CorpusSource(urls=(), sha256="0" * 64),
         settings={},
         dropped={},
         splits={

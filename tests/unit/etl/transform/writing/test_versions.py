@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import write_dataset
 
-from etl.transform.writing.versions import Slot
+from etl.transform.writing.versions import VersionSlot
 from snap2caption.datasets.manifest import NAME, Manifest
 
 pytestmark = pytest.mark.unit
@@ -22,8 +22,8 @@ class Versions:
         self.folder = folder
         self._drafts = 0
 
-    def slot(self, name: str = INPUT) -> Slot:
-        return Slot(self.folder, name)
+    def slot(self, name: str = INPUT) -> VersionSlot:
+        return VersionSlot(self.folder, name)
 
     def publish(self, name: str = INPUT, fetched_from: str = "http://example.com/c.zip") -> Path:
         """Make the version from the input *name*, which was fetched from somewhere."""

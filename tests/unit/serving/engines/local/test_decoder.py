@@ -9,8 +9,8 @@ from peft import LoraConfig, get_peft_model
 from PIL import Image
 from prefills import read_in
 
-from serving.engines.local.decoder import Rows
-from serving.engines.local.sequence import Row
+from serving.engines.local.decoder import Decoder
+from serving.engines.local.sequence import TokenSequence
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.settings import ROOT
@@ -41,8 +41,8 @@ def test_texts_are_those_of_generate(family: Family, chunk: int, tmp_path: Path)
     vlm = adapt(base, tmp_path / "adapter", f"{family.language}|{family.vision}")
     photos = [Image.effect_noise(size, 90).convert("RGB") for size in SIZES]
     prompts = [build_prompt(Request(tone=tone)) for tone in (None, Tone.WITTY, Tone.MINIMAL)]
-    rows = Rows(vlm)
-    pairs = [[Row(DECODING), Row(DECODING, bare=True)] for _ in photos]
+    rows = Decoder(vlm)
+    pairs = [[TokenSequence(DECODING), TokenSequence(DECODING, bare=True)] for _ in photos]
     rows.merge(read_in(rows, photos[:1], prompts[:1], pairs[:1], chunk))
     rows.step()
     rows.merge(read_in(rows, photos[1:], prompts[1:], pairs[1:], chunk))
@@ -58,9 +58,9 @@ def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     family = FAMILIES["tiny-llava-1.5"]
     family.write(tmp_path)
     vlm = load(family.name, tmp_path)
-    rows, photo = Rows(vlm), Image.new("RGB", (40, 40), "teal")
-    narrow, greedy = Row(Decoding(8, temperature=2.0, top_p=1e-6)), Row(Decoding(8))
-    others = [Row(Decoding(8, temperature=2.0, top_p=1.0, seed=seed)) for seed in range(4)]
+    rows, photo = Decoder(vlm), Image.new("RGB", (40, 40), "teal")
+    narrow, greedy = TokenSequence(Decoding(8, temperature=2.0, top_p=1e-6)), TokenSequence(Decoding(8))
+    others = [TokenSequence(Decoding(8, temperature=2.0, top_p=1.0, seed=seed)) for seed in range(4)]
     rows.merge(read_in(rows, [photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
     while len(rows):
         rows.step()
@@ -73,9 +73,9 @@ def test_a_text_that_ends_within_a_character_is_shown_without_it(tmp_path: Path)
     vlm = load("demo-base", ROOT / "models")
     text = "Nebel, 霧の橋, туман 👩‍🚀"
     tokens = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    rows, shown = Rows(vlm), []
+    rows, shown = Decoder(vlm), []
     for end in range(1, len(tokens) + 1):
-        row = Row(Decoding(end), tokens=tokens[:end])
+        row = TokenSequence(Decoding(end), tokens=tokens[:end])
         shown.append(rows.text(row))
         assert text.startswith(shown[-1])
     assert shown[-1] == text
@@ -86,4 +86,4 @@ def test_an_adapter_that_can_not_be_left_out_is_refused(tmp_path: Path) -> None:
     family = FAMILIES["tiny-llava-1.5"]
     family.write(tmp_path)
     with pytest.raises(UserError, match="plain LoRA"):
-        Rows(adapt(load(family.name, tmp_path), tmp_path / "adapter", family.language, use_dora=True))
+        Decoder(adapt(load(family.name, tmp_path), tmp_path / "adapter", family.language, use_dora=True))

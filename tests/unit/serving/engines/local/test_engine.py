@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from serving.engines.base import Event, Piece, Task, Written, whole, write
+from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, whole, write
 from serving.engines.local.engine import LocalEngine
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.vlm import Decoding, VisionLanguageModel
@@ -21,8 +21,8 @@ def local(vlm: VisionLanguageModel) -> LocalEngine:
     return LocalEngine(vlm, "demo/1")
 
 
-def task(colour: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> Task:
-    return Task(Image.new("RGB", (64, 64), colour), request, decodings or (Decoding(24),), stream)
+def task(colour: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> GenerationRequest:
+    return GenerationRequest(Image.new("RGB", (64, 64), colour), request, decodings or (Decoding(24),), stream)
 
 
 def test_a_seed_gives_the_same_caption_alone_and_in_company(local: LocalEngine) -> None:
@@ -47,9 +47,9 @@ def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalE
         local.add([one])
         for _ in range(4):
             events += local.step()
-    while sum(isinstance(what, Written) for _, what in events) < len(tasks):
+    while sum(isinstance(what, GenerationResult) for _, what in events) < len(tasks):
         events += local.step()
-    written = {done: what for done, what in events if isinstance(what, Written)}
+    written = {done: what for done, what in events if isinstance(what, GenerationResult)}
     for one in tasks:
         caption = vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
         described = vlm.generate([one.image], [DESCRIBE_PROMPT], one.decodings[0])[0].text
@@ -63,10 +63,10 @@ def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguage
     engine.add(tasks[:2])
     engine.add(tasks[2:3])
     engine.add(tasks[3:])
-    written: dict[Task, Written] = {}
+    written: dict[GenerationRequest, GenerationResult] = {}
     while len(written) < len(tasks):
         assert sum(not row.bare and not row.done for row in engine._rows._batch.rows) <= 2
-        written |= {done: what for done, what in engine.step() if isinstance(what, Written)}
+        written |= {done: what for done, what in engine.step() if isinstance(what, GenerationResult)}
     for one in tasks[:3]:
         assert written[one].texts[0] == vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
     alone = write(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
@@ -102,8 +102,8 @@ def test_a_text_grows_piece_by_piece(local: LocalEngine) -> None:
     pieces: list[str] = []
     while True:
         events = local.step()
-        pieces += [what.text for about, what in events if isinstance(what, Piece) and about is asked]
-        if any(isinstance(what, Written) and about is asked for about, what in events):
+        pieces += [what.text for about, what in events if isinstance(what, GenerationChunk) and about is asked]
+        if any(isinstance(what, GenerationResult) and about is asked for about, what in events):
             break
     assert len(pieces) > 5
     assert all(len(before) <= len(after) for before, after in pairwise(pieces))

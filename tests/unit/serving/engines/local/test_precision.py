@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from photos import real_photos
 from PIL import Image
 
-from serving.engines.base import Task, write
+from serving.engines.base import GenerationRequest, write
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
 from serving.engines.local.quantization import Int8Linear, quantise
@@ -43,13 +43,13 @@ def engine(precision: str, adapter: Path) -> LocalEngine:
 
 
 @pytest.fixture(scope="module")
-def tasks() -> list[Task]:
+def tasks() -> list[GenerationRequest]:
     photos = [Image.open(file).convert("RGB") for file in real_photos()[:24]]
-    return [Task(photo, Request(), (Decoding(24),)) for photo in photos]
+    return [GenerationRequest(photo, Request(), (Decoding(24),)) for photo in photos]
 
 
 @pytest.fixture(scope="module")
-def whole(adapter: Path, tasks: list[Task]) -> list[str]:
+def whole(adapter: Path, tasks: list[GenerationRequest]) -> list[str]:
     return [written.description for written in write(engine("fp32", adapter), tasks)]
 
 
@@ -59,7 +59,9 @@ def likeness(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_descriptions_stay_close(precision: str, adapter: Path, tasks: list[Task], whole: list[str]) -> None:
+def test_descriptions_stay_close(
+    precision: str, adapter: Path, tasks: list[GenerationRequest], whole: list[str]
+) -> None:
     described = [written.description for written in write(engine(precision, adapter), tasks)]
     alike = [likeness(*pair) for pair in zip(described, whole, strict=True)]
     strangers = [likeness(one, other) for one, other in zip(whole, [*whole[1:], whole[0]], strict=True)]

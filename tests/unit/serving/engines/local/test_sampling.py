@@ -5,7 +5,7 @@ import torch
 from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
 
 from serving.engines.local.sampling import sample
-from serving.engines.local.sequence import Row
+from serving.engines.local.sequence import TokenSequence
 from snap2caption.vlm import Decoding
 
 pytestmark = pytest.mark.unit
@@ -32,7 +32,7 @@ def test_what_may_be_drawn_is_what_transformers_leaves(top_p: float, min_p: floa
     for sharpness in (0.5, 3.0):
         logits = torch.randn(12) * sharpness
         decodings = [Decoding(8, temperature=0.8, top_p=top_p, min_p=min_p, seed=seed) for seed in range(DRAWS)]
-        drawn = set(sample(logits.expand(DRAWS, -1), [Row(decoding) for decoding in decodings]).tolist())
+        drawn = set(sample(logits.expand(DRAWS, -1), [TokenSequence(decoding) for decoding in decodings]).tolist())
         wanted = allowed(logits, decodings[0])
         # What is very unlikely may not come up.
         likely = {token for token in wanted if (logits / 0.8).softmax(-1)[token] > 0.005}
@@ -40,6 +40,6 @@ def test_what_may_be_drawn_is_what_transformers_leaves(top_p: float, min_p: floa
 
 
 def test_each_row_is_truncated_by_its_own_decoding() -> None:
-    rows = [Row(Decoding(8, 1.0, 1.0, min_p, seed=seed)) for min_p in (1.0, 0.5, 0.0) for seed in range(500)]
+    rows = [TokenSequence(Decoding(8, 1.0, 1.0, min_p, seed=seed)) for min_p in (1.0, 0.5, 0.0) for seed in range(500)]
     drawn = sample(torch.tensor([2.0, 1.9, 0.0, -1.0]).expand(1500, -1), rows).view(3, 500)
     assert [len(set(row.tolist())) for row in drawn] == [1, 2, 4]
