@@ -46,7 +46,7 @@ def show(outcome: DemoOutcome) -> None:
             "\nThe demo's model has seen rendered scenes alone, so of a photograph it tells the scene most alike.",
             style="yellow",
         )
-        _line("README.md says how to train a base that knows photographs.", style="yellow")
+        _line("docs/training.md says how to train a base that knows photographs.", style="yellow")
     if outcome.accuracy:
         _line(f"\nOf {outcome.accuracy.captions} held-out photos' captions (if dealt to other photos):")
         for kind in KINDS:
