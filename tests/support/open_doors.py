@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -17,10 +18,19 @@ def listeners(state: Path) -> Iterator[tuple[str, int, str]]:
     """Yield address, port and command of everything that listens for the stack over *state*."""
     marked = leftovers(str(state.resolve()))
     # Some, Airflow's for one, write their title over their environment and with it the mark.
-    for process in {child for parent in marked for child in (parent, *parent.children(recursive=True))}:
-        for connection in process.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN:
-                yield connection.laddr.ip, connection.laddr.port, " ".join(process.cmdline())
+    for process in {child for parent in marked for child in _family(parent)}:
+        # A worker may end at any time; what it listened at is closed then.
+        with suppress(psutil.NoSuchProcess):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    yield connection.laddr.ip, connection.laddr.port, " ".join(process.cmdline())
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def check_doors(state: Path) -> int:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,8 +61,12 @@ def command(settings: Settings, tmp_path: Path) -> Iterator[Callable[[Recipe], s
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return the processes that train, in the order of their start."""
-    family = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in family if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:

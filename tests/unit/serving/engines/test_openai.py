@@ -72,7 +72,7 @@ import sys
 from pathlib import Path
 from PIL import Image
 import serving.app
-from serving.engines.base import Task, write
+from serving.engines.base import GenerationRequest, write
 from serving.engines.factory import make_loader
 from serving.settings import ServingSettings
 from snap2caption.post import Request
@@ -82,7 +82,7 @@ from snap2caption.vlm import Decoding
 url, folder = sys.argv[1], Path(sys.argv[2])
 settings = ServingSettings(cache_dir=folder, engine_url=url, engine_key="secret", threads=1)
 engine = make_loader(settings).load(ModelVersion(3, "run", "base", "rev", "data", "file:///nowhere"), folder, "snap2caption/3")
-[written] = write(engine, [Task(Image.new("RGB", (32, 32)), Request(), (Decoding(16),))])
+[written] = write(engine, [GenerationRequest(Image.new("RGB", (32, 32)), Request(), (Decoding(16),))])
 print(written.description, sorted({"torch", "transformers", "peft"} & set(sys.modules)))
 """
 

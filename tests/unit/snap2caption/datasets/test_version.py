@@ -15,10 +15,10 @@ pytestmark = pytest.mark.unit
 NO_ROOM = """
 import resource, sys
 from pathlib import Path
-from snap2caption.datasets.version import Dataset
+from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 
-dataset = Dataset.open(sys.argv[1])
+dataset = DatasetVersion.open(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     dataset.fetch(dataset.manifest.splits["train"].shards[0], Path(sys.argv[2]))
