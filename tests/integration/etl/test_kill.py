@@ -12,8 +12,7 @@ from contents import files_in
 from patience import LONGEST, until
 
 from demo.corpus.archive import write_corpus
-from etl.transform import transform
-from etl.transform.stages import merge, plan
+from etl.transform import merge, plan, transform
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,7 @@ import pytest
 from contents import files_in
 
 from demo.corpus.archive import write_corpus
-from etl.transform import pipeline, transform
-from etl.transform.stages import check_slice, merge, plan
+from etl.transform import check_slice, merge, pipeline, plan, transform
 from etl.transform.writing.versions import lobby
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
