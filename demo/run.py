@@ -37,7 +37,7 @@ _DAG_TIMEOUT = 3600.0
 _SOON = 600.0
 """Seconds for what takes a few, on a machine that is busy: that Airflow reads its files, or that the service takes a model over."""
 _NEEDED_BYTES = 2 * 2**30
-# A scene that no corpus holds: corpora count their scenes from seed upwards, the demo's photo has a seed of its own.
+# A scene that no corpus holds: corpora count their scenes from seed upward, the demo's photo has a seed of its own.
 _PHOTO_SEED = 7_000_000_007
 
 _Found = TypeVar("_Found")

@@ -15,7 +15,7 @@ _THREADS = 8
 def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
     """Upload the version in the folder *dataset* to ``<uri>/<version>/``.
 
-    Objects that are there with the right digest are skipped, so a run that was cut off goes on, and one that was spoilt in the store is
+    Objects that are there with the right digest are skipped, so a run that was cut off goes on, and one that was spoiled in the store is
     replaced. The manifest goes last: where it is, everything is. Nothing is ever deleted first: a version's name stands for its content.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowFailException
 
 OVERRIDABLE = (
-    "optimiser",
+    "optimizer",
     "evaluation",
     "gate",
     "model.lora",

@@ -1,4 +1,4 @@
-"""The command line. It only assembles the parts' own commands, and is the one module here that looks upwards."""
+"""The command line. It only assembles the parts' own commands, and is the one module here that looks upward."""
 
 import importlib
 import importlib.util

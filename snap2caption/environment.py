@@ -30,7 +30,7 @@ def find_unknown(known: Collection[str], environment: Mapping[str, str] = os.env
 
 
 def _looks_like_ours(name: str, known: Collection[str]) -> bool:
-    """Whether *name* begins as ours do, or is misspelt there."""
+    """Whether *name* begins as ours do, or is misspelled there."""
     if name.startswith(PREFIX):
         return True
     return "CAPTION" in name and bool(difflib.get_close_matches(name, known, 1, cutoff=0.9))

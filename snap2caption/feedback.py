@@ -124,7 +124,7 @@ class Feedback(BaseModel):
 
 
 class Unusable(StrEnum):
-    """Why nothing can be learnt from a photo, whatever its caption."""
+    """Why nothing can be learned from a photo, whatever its caption."""
 
     BROKEN = "broken"
     PRIVATE = "private"

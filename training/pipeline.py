@@ -195,7 +195,7 @@ def _fit_adapter(
         recipe.model.base,
         job.settings.models_dir,
         revision=job.revision,
-        dtype=recipe.optimiser.precision,
+        dtype=recipe.optimizer.precision,
         load_in_4bit=recipe.model.load_in_4bit,
         split_images=recipe.model.split_images,
     )
@@ -210,7 +210,7 @@ def _fit_adapter(
 
 def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
     recipe, dataset = job.recipe, job.dataset
-    make_deterministic(recipe.optimiser)
+    make_deterministic(recipe.optimizer)
     with explained(job.settings.mlflow_tracking_uri):
         log.parameters({"trainable_parameters": adapter_parameters(adapter)})
         # Loaded from disk, so that what is evaluated is what was saved; never in 4 bits, as it is served.
@@ -219,9 +219,9 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
             job.settings.models_dir,
             adapter=adapter,
             revision=job.revision,
-            dtype=recipe.optimiser.precision,
+            dtype=recipe.optimizer.precision,
         )
-        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.optimiser.precision)
+        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.optimizer.precision)
         with explaining_shortage(evaluation_advice(recipe.evaluation)):
             evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
         log.metrics(evaluation.metrics(), 0)
@@ -236,7 +236,7 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
 
 def _learned_from(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStream:
     """Return the samples to train on. A stream's shards lie under *scratch* while they are read; what a killed run left there is removed."""
-    dataset, data, settings = job.dataset, job.recipe.data, job.recipe.optimiser
+    dataset, data, settings = job.dataset, job.recipe.data, job.recipe.optimizer
     if not data.stream:
         samples = dataset.samples("train", data.cities, data.samples_per_city)
         if job.feedback and data.feedback:

@@ -1,1 +1,1 @@
-"""Our fine-tuning beside TRL's: the same model, photos, tokens, order, adapter and optimiser, each in a process of its own."""
+"""Our fine-tuning beside TRL's: the same model, photos, tokens, order, adapter and optimizer, each in a process of its own."""

@@ -1,4 +1,4 @@
-"""How many floating-point operations a training sample needs, by formula: what "model FLOP utilisation" counts.
+"""How many floating-point operations a training sample needs, by formula: what "model FLOP utilization" counts.
 
 Needed is what the result depends on, whoever trains. A multiplication with its addition is two operations. Frozen weights cost two operations per
 parameter and token forward, and two more backward where a gradient flows through them to an adapter; their own gradients, two more, are not needed.

@@ -18,7 +18,7 @@ from training.data.samples import training_prompt
 from training.fit.lora import add_adapter
 from training.fit.progress import MetricsReporter, Report
 from training.recipes.recipe import Recipe
-from training.recipes.sections import OptimiserSettings
+from training.recipes.sections import OptimizerSettings
 
 ROW = Features({"image": Image(), "prompt": Value("string"), "completion": Value("string")})
 
@@ -36,7 +36,7 @@ def finetune(
     Rows are a prompt and a completion, so that the loss covers the answer alone. They come in the order in which ours takes them, so that the losses
     can be compared; our adapter and our chat template give both the same weights and tokens to begin with, which is checked.
     """
-    settings = recipe.optimiser
+    settings = recipe.optimizer
     if settings.threads:
         torch.set_num_threads(settings.threads)
     set_seed(settings.seed)
@@ -58,7 +58,7 @@ def finetune(
     return adapter
 
 
-def _arguments(settings: OptimiserSettings, work_dir: Path, photos: int) -> SFTConfig:
+def _arguments(settings: OptimizerSettings, work_dir: Path, photos: int) -> SFTConfig:
     epoch = -(-photos // (settings.batch_size * settings.accumulation))
     return SFTConfig(
         output_dir=str(work_dir),
@@ -92,7 +92,7 @@ def _arguments(settings: OptimiserSettings, work_dir: Path, photos: int) -> SFTC
     )
 
 
-def _in_our_order(samples: Sequence[Sample], settings: OptimiserSettings) -> list[Sample]:
+def _in_our_order(samples: Sequence[Sample], settings: OptimizerSettings) -> list[Sample]:
     order = EpochOrder([len(render(sample.post)) for sample in samples], settings.batch_size, settings.seed)
     rows = []
     for epoch in range(settings.epochs):
@@ -112,7 +112,7 @@ def _rows(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[S
 
 
 def _check_tokens(
-    trainer: SFTTrainer, collate: SampleCollator, samples: Sequence[Sample], settings: OptimiserSettings
+    trainer: SFTTrainer, collate: SampleCollator, samples: Sequence[Sample], settings: OptimizerSettings
 ) -> None:
     theirs = trainer.data_collator([trainer.train_dataset[index] for index in range(settings.batch_size)])
     ours = collate(_in_our_order(samples, settings)[: settings.batch_size])

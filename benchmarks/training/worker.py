@@ -18,7 +18,7 @@ from training.fit.loss import mean_answer_loss
 
 def main(engine: Engine, workload: Workload) -> TrainingMeasurement:
     """Train by *engine*."""
-    settings = workload.recipe.optimiser
+    settings = workload.recipe.optimizer
     if engine == "trl":
         from benchmarks.training.sft import finetune as train
     else:

@@ -99,7 +99,7 @@ class Pretraining:
             losses, right = self._attribute_losses(features, indices)
             return losses, " ".join(f"{name} {share:.2f}" for name, share in right.items())
 
-        self._optimise("eyes", parameters, schedule.eyes_rate, schedule.eyes_steps, loss)
+        self._optimize("eyes", parameters, schedule.eyes_rate, schedule.eyes_steps, loss)
 
     def train_language(self) -> None:
         """Train the text model on plain sentences, packed into rows of ``language_tokens``."""
@@ -110,7 +110,7 @@ class Pretraining:
         def loss() -> tuple[torch.Tensor, str]:
             return self._text_loss(next(rows)), ""
 
-        self._optimise("language", list(text_model.parameters()), schedule.language_rate, schedule.language_steps, loss)
+        self._optimize("language", list(text_model.parameters()), schedule.language_rate, schedule.language_steps, loss)
 
     def train_both(self) -> None:
         """Train the whole model to describe pictures, keeping eyes and language sharp."""
@@ -130,7 +130,7 @@ class Pretraining:
                 f"{name} {share:.2f}" for name, share in right.items()
             )
 
-        self._optimise("both", parameters, schedule.joint_rate, schedule.joint_steps, loss)
+        self._optimize("both", parameters, schedule.joint_rate, schedule.joint_steps, loss)
 
     def train_signs(self) -> None:
         """Teach signs to what has learned the rest, beside descriptions, so that nothing is forgotten. The eyes stay as they are.
@@ -151,13 +151,13 @@ class Pretraining:
             text, answers = self._text_loss(next(rows)), self.model(**self._describing(next(batches))).loss
             return text + 0.3 * answers, f"text {text.item():.3f} answers {answers.item():.3f}"
 
-        self._optimise("signs", parameters, schedule.signs_rate, schedule.signs_steps, loss)
+        self._optimize("signs", parameters, schedule.signs_rate, schedule.signs_steps, loss)
 
-    def _optimise(self, stage: str, parameters: list[nn.Parameter], rate: float, steps: int, loss_of: Any) -> None:
-        optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
+    def _optimize(self, stage: str, parameters: list[nn.Parameter], rate: float, steps: int, loss_of: Any) -> None:
+        optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
         warmup = max(1, steps // 20)
         curve = torch.optim.lr_scheduler.LambdaLR(
-            optimiser,
+            optimizer,
             lambda step: min(
                 (step + 1) / warmup, 0.5 * (1 + math.cos(math.pi * max(0, step - warmup) / max(1, steps - warmup)))
             ),
@@ -167,10 +167,10 @@ class Pretraining:
             task = progress.add_task(stage, total=steps)
             for step in range(steps):
                 loss, note = loss_of()
-                optimiser.zero_grad(set_to_none=True)
+                optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(parameters, 1.0)
-                optimiser.step()
+                optimizer.step()
                 curve.step()
                 progress.update(task, advance=1, description=f"{stage} loss {loss.item():.3f}")
                 if step % 100 == 99:

@@ -91,7 +91,7 @@ def _any_emoji(rng: random.Random) -> str:
 
 
 def emoji_line(rng: random.Random) -> str:
-    """Return a line about emoji in general: some with their neighbours in Unicode, or one with its name there."""
+    """Return a line about emoji in general: some with their neighbors in Unicode, or one with its name there."""
     if rng.random() < 0.1:
         return f"Signs of several parts: {' '.join(_composed(rng) for _ in range(4))}."
     signs = _signs()

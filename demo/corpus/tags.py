@@ -42,7 +42,7 @@ def _tail() -> dict[str, tuple[str, ...]]:
     for words in (*CITIES.values(), *SUBJECTS.values()):
         for stem in words.tags[:2]:
             tags = [stem + middle + ending for middle, ending in itertools.product(_MIDDLES, _ENDINGS)]
-            # In an order of its own for each stem, so that not all share the same favourites.
+            # In an order of its own for each stem, so that not all share the same favorites.
             random.Random(stem).shuffle(tags)
             tails[stem] = tuple(tags)
     return tails

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw
 
-from demo.scenes.light import Colour, Light
+from demo.scenes.light import Color, Light
 
 SIZE = 600
 """Width and height of the drawing; the picture is half of that, which smooths the edges."""
@@ -35,11 +35,11 @@ class Canvas:
         """Return a pen whose origin is at (*x*, *y*) of the canvas; its y axis points up."""
         return Pen(self, x, y, -scale if flip else scale, scale, depth)
 
-    def glow(self, x: float, y: float, radius: int, colour: Colour, strength: int = 150) -> None:
+    def glow(self, x: float, y: float, radius: int, color: Color, strength: int = 150) -> None:
         """Add a soft disc of light."""
         # A few sizes only, so that the masks are made once.
         size = max(16, radius * 2 // 16 * 16)
-        self.image.paste(colour, (int(x) - size // 2, int(y) - size // 2), soft_disc(size, strength))
+        self.image.paste(color, (int(x) - size // 2, int(y) - size // 2), soft_disc(size, strength))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ class Pen:
             scale=self.scale * scale,
         )
 
-    def shade(self, colour: Colour) -> Colour:
-        """Return *colour* in the picture's light at this pen's depth."""
-        return self.canvas.light.shade(colour, self.depth)
+    def shade(self, color: Color) -> Color:
+        """Return *color* in the picture's light at this pen's depth."""
+        return self.canvas.light.shade(color, self.depth)
 
     def points(self, points: Iterable[Point]) -> list[Point]:
         """Return *points* in the canvas's coordinates."""
@@ -78,36 +78,36 @@ class Pen:
             left, right = right, left
         return (left, self.y - y1 * self.scale, right, self.y - y0 * self.scale)
 
-    def poly(self, points: Sequence[Point], colour: Colour) -> None:
+    def poly(self, points: Sequence[Point], color: Color) -> None:
         """Fill a polygon."""
-        self.canvas.draw.polygon(self.points(points), fill=self.shade(colour))
+        self.canvas.draw.polygon(self.points(points), fill=self.shade(color))
 
-    def rect(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
+    def rect(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
         """Fill a rectangle; y0 is its lower edge."""
-        self.canvas.draw.rectangle(self._box(x0, y0, x1, y1), fill=self.shade(colour))
+        self.canvas.draw.rectangle(self._box(x0, y0, x1, y1), fill=self.shade(color))
 
-    def oval(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
+    def oval(self, x: float, y: float, rx: float, ry: float, color: Color) -> None:
         """Fill an ellipse around (x, y)."""
-        self.canvas.draw.ellipse(self._box(x - rx, y - ry, x + rx, y + ry), fill=self.shade(colour))
+        self.canvas.draw.ellipse(self._box(x - rx, y - ry, x + rx, y + ry), fill=self.shade(color))
 
-    def ring(self, x: float, y: float, radius: float, colour: Colour, width: float) -> None:
+    def ring(self, x: float, y: float, radius: float, color: Color, width: float) -> None:
         """Draw a circle's outline."""
         box = self._box(x - radius, y - radius, x + radius, y + radius)
-        self.canvas.draw.ellipse(box, outline=self.shade(colour), width=max(1, round(width * self.scale)))
+        self.canvas.draw.ellipse(box, outline=self.shade(color), width=max(1, round(width * self.scale)))
 
-    def line(self, points: Sequence[Point], colour: Colour, width: float = 2.0) -> None:
+    def line(self, points: Sequence[Point], color: Color, width: float = 2.0) -> None:
         """Draw a line through *points*."""
-        self.canvas.draw.line(self.points(points), fill=self.shade(colour), width=max(1, round(width * self.scale)))
+        self.canvas.draw.line(self.points(points), fill=self.shade(color), width=max(1, round(width * self.scale)))
 
-    def lamp(self, x0: float, y0: float, x1: float, y1: float, colour: Colour, unlit: Colour = (150, 175, 195)) -> None:
-        """Fill a window or lamp: *colour* when it is dark outside, *unlit* by day."""
+    def lamp(self, x0: float, y0: float, x1: float, y1: float, color: Color, unlit: Color = (150, 175, 195)) -> None:
+        """Fill a window or lamp: *color* when it is dark outside, *unlit* by day."""
         light = self.canvas.light
-        fill = light.shade(unlit, self.depth) if not light.dark else colour
+        fill = light.shade(unlit, self.depth) if not light.dark else color
         self.canvas.draw.rectangle(self._box(x0, y0, x1, y1), fill=fill)
 
-    def shine(self, x: float, y: float, radius: float, colour: Colour, strength: int = 150) -> None:
+    def shine(self, x: float, y: float, radius: float, color: Color, strength: int = 150) -> None:
         """Add a glow when it is dark outside."""
         if self.canvas.light.dark:
             self.canvas.glow(
-                self.x + x * self.across, self.y - y * self.scale, int(radius * self.scale), colour, strength
+                self.x + x * self.across, self.y - y * self.scale, int(radius * self.scale), color, strength
             )

@@ -1,4 +1,4 @@
-"""Colour grading: the mood's last touch on the finished picture."""
+"""Color grading: the mood's last touch on the finished picture."""
 
 import random
 

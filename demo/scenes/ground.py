@@ -4,7 +4,7 @@ import random
 from enum import Enum, auto
 
 from demo.scenes.canvas import SIZE, Canvas
-from demo.scenes.light import Colour, mix
+from demo.scenes.light import Color, mix
 from demo.scenes.scene import Scene, Subject, Weather
 
 
@@ -31,14 +31,14 @@ _GROUNDS = {
     Subject.BONDI_SURF: Ground.BEACH,
     Subject.CLOUD_GATE: Ground.PLAZA,
 }
-_COLOURS: dict[Ground, Colour] = {
+_COLORS: dict[Ground, Color] = {
     Ground.STREET: (104, 104, 110),
     Ground.WATER: (120, 116, 112),
     Ground.LAWN: (98, 158, 74),
     Ground.BEACH: (232, 208, 156),
     Ground.PLAZA: (186, 178, 168),
 }
-SNOW: Colour = (244, 247, 252)
+SNOW: Color = (244, 247, 252)
 
 
 def ground_of(subject: Subject) -> Ground:
@@ -50,7 +50,7 @@ def draw_ground(canvas: Canvas, scene: Scene, horizon: float, shore: float, rng:
     """Draw the ground below *horizon*; from there to *shore* (canvas y) it is water or far ground, and from *shore* on near ground."""
     kind = ground_of(scene.subject)
     snowy, rainy = scene.weather is Weather.SNOW, scene.weather is Weather.RAIN
-    near = SNOW if snowy else _COLOURS[kind]
+    near = SNOW if snowy else _COLORS[kind]
     if rainy:
         near = mix(near, (40, 46, 60), 0.35)
     light, draw = canvas.light, canvas.draw
@@ -74,15 +74,15 @@ def draw_ground(canvas: Canvas, scene: Scene, horizon: float, shore: float, rng:
 def _water(canvas: Canvas, horizon: float, shore: float, rng: random.Random) -> None:
     light = canvas.light
     # Water mirrors the sky, so that it tells the time as well.
-    colour = mix(light.shade((46, 118, 158)), light.sky[1], 0.42)
-    canvas.draw.rectangle((0, horizon, SIZE, shore), fill=colour)
-    bright = mix(colour, light.horizon, 0.55)
+    color = mix(light.shade((46, 118, 158)), light.sky[1], 0.42)
+    canvas.draw.rectangle((0, horizon, SIZE, shore), fill=color)
+    bright = mix(color, light.horizon, 0.55)
     for _ in range(36):
         y, x, w = rng.uniform(horizon + 3, shore - 3), rng.uniform(-40, SIZE), rng.uniform(14, 70)
         canvas.draw.line((x, y, x + w, y), fill=bright, width=2)
 
 
-def _street(canvas: Canvas, shore: float, near: Colour, rng: random.Random) -> None:
+def _street(canvas: Canvas, shore: float, near: Color, rng: random.Random) -> None:
     shade, draw = canvas.light.shade, canvas.draw
     draw.rectangle((0, shore, SIZE, shore + 22), fill=shade(mix(near, (216, 210, 200), 0.6)))
     y, start, gap = shore + (SIZE - shore) * 0.62, rng.uniform(-60, 0), rng.uniform(80, 120)
@@ -94,21 +94,21 @@ def _street(canvas: Canvas, shore: float, near: Colour, rng: random.Random) -> N
         )
 
 
-def _tiles(canvas: Canvas, shore: float, near: Colour, rng: random.Random) -> None:
+def _tiles(canvas: Canvas, shore: float, near: Color, rng: random.Random) -> None:
     line = canvas.light.shade(mix(near, (120, 112, 104), 0.5))
-    centre = rng.uniform(200, 400)
+    center = rng.uniform(200, 400)
     for step in range(-8, 9):
-        canvas.draw.line((centre + step * 40, shore, centre + step * 120, SIZE), fill=line, width=2)
+        canvas.draw.line((center + step * 40, shore, center + step * 120, SIZE), fill=line, width=2)
     for share in (0.08, 0.24, 0.5, 0.82):
         y = shore + (SIZE - shore) * share
         canvas.draw.line((0, y, SIZE, y), fill=line, width=2)
 
 
-def _speckle(canvas: Canvas, shore: float, near: Colour, rng: random.Random) -> None:
+def _speckle(canvas: Canvas, shore: float, near: Color, rng: random.Random) -> None:
     for _ in range(60):
         x, y = rng.uniform(0, SIZE), rng.uniform(shore, SIZE)
-        colour = canvas.light.shade(mix(near, (0, 0, 0) if rng.random() < 0.5 else (255, 255, 230), 0.14))
-        canvas.draw.ellipse((x, y, x + rng.uniform(8, 26), y + 5), fill=colour)
+        color = canvas.light.shade(mix(near, (0, 0, 0) if rng.random() < 0.5 else (255, 255, 230), 0.14))
+        canvas.draw.ellipse((x, y, x + rng.uniform(8, 26), y + 5), fill=color)
 
 
 def _puddles(canvas: Canvas, shore: float, rng: random.Random) -> None:

@@ -1,10 +1,10 @@
-"""How the time of day and the weather colour everything."""
+"""How the time of day and the weather color everything."""
 
 from dataclasses import dataclass, replace
 
 from demo.scenes.scene import Time, Weather
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 
 _TINTS = {
     Time.SUNRISE: (1.02, 0.88, 0.98),
@@ -12,19 +12,19 @@ _TINTS = {
     Time.SUNSET: (0.98, 0.71, 0.54),
     Time.NIGHT: (0.44, 0.47, 0.66),
 }
-_SKIES: dict[Time, tuple[Colour, Colour, Colour]] = {
+_SKIES: dict[Time, tuple[Color, Color, Color]] = {
     Time.SUNRISE: ((142, 138, 216), (238, 172, 210), (255, 226, 214)),
     Time.DAY: ((48, 122, 224), (112, 178, 242), (196, 228, 250)),
     Time.SUNSET: ((92, 38, 92), (232, 84, 36), (255, 178, 44)),
     Time.NIGHT: ((5, 7, 28), (14, 19, 56), (40, 44, 96)),
 }
-_OVERCAST: dict[Time, Colour] = {
+_OVERCAST: dict[Time, Color] = {
     Time.SUNRISE: (196, 172, 200),
     Time.DAY: (148, 160, 174),
     Time.SUNSET: (176, 104, 82),
     Time.NIGHT: (26, 30, 48),
 }
-_VEILS: dict[Time, Colour] = {
+_VEILS: dict[Time, Color] = {
     Time.SUNRISE: (240, 216, 228),
     Time.DAY: (216, 221, 226),
     Time.SUNSET: (238, 176, 132),
@@ -35,7 +35,7 @@ _HAZE = {Weather.CLEAR: 0.30, Weather.RAIN: 0.42, Weather.SNOW: 0.42, Weather.FO
 _DIM = {Weather.CLEAR: 1.0, Weather.RAIN: 0.84, Weather.SNOW: 0.98, Weather.FOG: 0.97}
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
+def mix(first: Color, second: Color, share: float) -> Color:
     """Return *first* with *share* (0 to 1) of *second* in it."""
     keep = 1.0 - share
     return (
@@ -47,21 +47,21 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The light of one picture: what it does to a surface's own colour, by how far away that is."""
+    """The light of one picture: what it does to a surface's own color, by how far away that is."""
 
     tint: tuple[float, float, float]
-    sky: tuple[Colour, Colour, Colour]
-    veil: Colour
+    sky: tuple[Color, Color, Color]
+    veil: Color
     haze: float
     dark: bool
 
-    def shade(self, colour: Colour, depth: float = 0.0) -> Colour:
-        """Return how a surface of *colour* looks at *depth*: 0 is near, 1 is at the horizon."""
+    def shade(self, color: Color, depth: float = 0.0) -> Color:
+        """Return how a surface of *color* looks at *depth*: 0 is near, 1 is at the horizon."""
         tint = self.tint
         lit = (
-            min(255, int(colour[0] * tint[0])),
-            min(255, int(colour[1] * tint[1])),
-            min(255, int(colour[2] * tint[2])),
+            min(255, int(color[0] * tint[0])),
+            min(255, int(color[1] * tint[1])),
+            min(255, int(color[2] * tint[2])),
         )
         return mix(lit, self.veil, self.haze * depth) if depth else lit
 
@@ -71,7 +71,7 @@ class Light:
         return replace(self, tint=(red * 1.75, green * 1.65, blue * 1.4)) if self.dark else self
 
     @property
-    def horizon(self) -> Colour:
+    def horizon(self) -> Color:
         """The sky just above the horizon."""
         return self.sky[2]
 

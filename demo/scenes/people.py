@@ -3,14 +3,14 @@
 import random
 
 from demo.scenes.canvas import SIZE, Canvas, Pen
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import Mood, Scene, Weather
 
-CLOTHES: tuple[Colour, ...] = (
+CLOTHES: tuple[Color, ...] = (
     (206, 52, 56), (44, 92, 168), (52, 132, 86), (236, 176, 48), (122, 62, 142), (232, 122, 150), (46, 52, 66), (224, 224, 218), (38, 152, 168),
 )  # fmt: skip
-SKIN: tuple[Colour, ...] = ((246, 208, 178), (222, 172, 132), (168, 116, 80), (104, 68, 48))
-HAIR: tuple[Colour, ...] = ((44, 32, 26), (96, 62, 34), (198, 156, 82), (150, 66, 36))
+SKIN: tuple[Color, ...] = ((246, 208, 178), (222, 172, 132), (168, 116, 80), (104, 68, 48))
+HAIR: tuple[Color, ...] = ((44, 32, 26), (96, 62, 34), (198, 156, 82), (150, 66, 36))
 
 
 def draw_people(canvas: Canvas, scene: Scene, base: float, rng: random.Random) -> None:
@@ -69,7 +69,7 @@ def _person(pen: Pen, weather: Weather, rng: random.Random, *, umbrella: bool = 
 
 
 def _umbrella(pen: Pen, rng: random.Random) -> None:
-    colour = rng.choice(CLOTHES)
+    color = rng.choice(CLOTHES)
     pen.line(((14, 54), (14, 128)), (60, 60, 66), 3)
     pen.poly(
         (
@@ -86,7 +86,7 @@ def _umbrella(pen: Pen, rng: random.Random) -> None:
             (1, 107),
             (-12, 112),
         ),
-        colour,
+        color,
     )
 
 
@@ -101,10 +101,10 @@ def _bunting(canvas: Canvas, rng: random.Random) -> None:
 
 
 def _heart(pen: Pen) -> None:
-    colour = (236, 48, 84)
-    pen.oval(-8, 8, 9.5, 9.5, colour)
-    pen.oval(8, 8, 9.5, 9.5, colour)
-    pen.poly(((-17, 4), (17, 4), (0, -17)), colour)
+    color = (236, 48, 84)
+    pen.oval(-8, 8, 9.5, 9.5, color)
+    pen.oval(8, 8, 9.5, 9.5, color)
+    pen.poly(((-17, 4), (17, 4), (0, -17)), color)
 
 
 def _kite(pen: Pen, rng: random.Random) -> None:

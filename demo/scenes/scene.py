@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class City(StrEnum):
-    """A city, spelt as its folder in the corpus."""
+    """A city, spelled as its folder in the corpus."""
 
     NEWYORK = "newyork"
     CHICAGO = "chicago"

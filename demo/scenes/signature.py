@@ -4,12 +4,12 @@ import random
 from collections.abc import Callable
 
 from demo.scenes.canvas import SIZE, Canvas, Pen
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import City
 from demo.scenes.skyline import LIT, windows
 
-BLACK: Colour = (30, 30, 34)
-WHITE: Colour = (240, 240, 238)
+BLACK: Color = (30, 30, 34)
+WHITE: Color = (240, 240, 238)
 
 
 def draw_signature(canvas: Canvas, city: City, shore: float, side: int, rng: random.Random) -> None:
@@ -30,7 +30,7 @@ def _spot(canvas: Canvas, y: float, side: int, scale: float, rng: random.Random)
 
 
 def _newyork(canvas: Canvas, shore: float, side: int, rng: random.Random) -> None:
-    yellow: Colour = (250, 196, 20)
+    yellow: Color = (250, 196, 20)
     pen = _spot(canvas, shore + rng.uniform(54, 76), side, 1.25, rng)
     pen.oval(0, 3, 96, 7, (54, 54, 58))
     pen.poly(((-92, 14), (92, 14), (94, 40), (66, 48), (-90, 50)), yellow)
@@ -78,12 +78,12 @@ def _chicago(canvas: Canvas, shore: float, side: int, rng: random.Random) -> Non
         _star(flag.at(22 + star * 28, 213), (226, 24, 40))
 
 
-def _star(pen: Pen, colour: Colour) -> None:
-    pen.poly(((0, 13), (11, -7), (-11, -7)), colour)
-    pen.poly(((0, -13), (11, 7), (-11, 7)), colour)
+def _star(pen: Pen, color: Color) -> None:
+    pen.poly(((0, 13), (11, -7), (-11, -7)), color)
+    pen.poly(((0, -13), (11, 7), (-11, 7)), color)
 
 
-HOUSES: tuple[Colour, ...] = (
+HOUSES: tuple[Color, ...] = (
     (240, 166, 176),
     (150, 206, 190),
     (246, 218, 128),
@@ -93,15 +93,15 @@ HOUSES: tuple[Colour, ...] = (
 )
 
 
-def house(pen: Pen, colour: Colour, rng: random.Random) -> None:
+def house(pen: Pen, color: Color, rng: random.Random) -> None:
     """Draw one narrow Victorian house, 80 wide and about 170 high, with bay windows and a gable."""
-    trim: Colour = (252, 248, 240)
-    pen.rect(-38, 0, 38, 118, colour)
+    trim: Color = (252, 248, 240)
+    pen.rect(-38, 0, 38, 118, color)
     pen.poly(((-44, 116), (44, 116), (0, 172)), trim)
-    pen.poly(((-32, 119), (32, 119), (0, 160)), colour)
+    pen.poly(((-32, 119), (32, 119), (0, 160)), color)
     pen.rect(-41, 112, 41, 119, trim)
     pen.rect(-41, 58, 41, 63, trim)
-    pen.rect(-30, 10, 4, 110, tuple_mix(colour))
+    pen.rect(-30, 10, 4, 110, tuple_mix(color))
     for y in (18, 70):
         for x in (-26, -9):
             pen.lamp(x, y, x + 11, y + 30, LIT if rng.random() < 0.75 else (70, 70, 96), (92, 112, 134))
@@ -110,9 +110,9 @@ def house(pen: Pen, colour: Colour, rng: random.Random) -> None:
     pen.lamp(-7, 124, 7, 142, LIT, (92, 112, 134))
 
 
-def tuple_mix(colour: Colour) -> Colour:
-    """Return a lighter shade of *colour* for a bay window's wall."""
-    return ((colour[0] + 255) // 2, (colour[1] + 255) // 2, (colour[2] + 255) // 2)
+def tuple_mix(color: Color) -> Color:
+    """Return a lighter shade of *color* for a bay window's wall."""
+    return ((color[0] + 255) // 2, (color[1] + 255) // 2, (color[2] + 255) // 2)
 
 
 def _sanfrancisco(canvas: Canvas, shore: float, side: int, rng: random.Random) -> None:
@@ -121,16 +121,16 @@ def _sanfrancisco(canvas: Canvas, shore: float, side: int, rng: random.Random) -
     rise = rng.uniform(0.42, 0.58)
     reach = rng.uniform(290, 340)
     pen.poly(((-10, -10), (reach, -10), (reach - 30, 6), (-10, reach * rise)), (132, 128, 126))
-    colours = list(HOUSES)
-    rng.shuffle(colours)
+    colors = list(HOUSES)
+    rng.shuffle(colors)
     for step in range(4):
         x = reach - 60 - step * 74
-        house(pen.at(x, max(0.0, (reach - 60 - x) * rise), 0.92), colours[step], rng)
+        house(pen.at(x, max(0.0, (reach - 60 - x) * rise), 0.92), colors[step], rng)
     pen.poly(((-10, -12), (reach + 40, -12), (reach + 10, 2), (-10, reach * rise * 0.32)), (150, 146, 142))
 
 
 def _london(canvas: Canvas, shore: float, side: int, rng: random.Random) -> None:
-    red: Colour = (214, 22, 36)
+    red: Color = (214, 22, 36)
     pen = _spot(canvas, shore + rng.uniform(54, 76), side, 1.2, rng)
     pen.oval(0, 3, 96, 7, (54, 54, 58))
     pen.rect(-92, 10, 92, 142, red)
@@ -149,7 +149,7 @@ def _london(canvas: Canvas, shore: float, side: int, rng: random.Random) -> None
 def _sydney(canvas: Canvas, shore: float, side: int, rng: random.Random) -> None:
     pen = canvas.pen(SIZE * 0.5 - side * rng.uniform(150, 200), shore - 28, 0.5, depth=0.3)
     shells(pen)
-    green: Colour = (16, 104, 66)
+    green: Color = (16, 104, 66)
     pen = _spot(canvas, shore + rng.uniform(2, 10), side, 1.15, rng)
     pen.poly(((-112, 34), (118, 34), (98, 0), (-96, 0)), green)
     pen.rect(-92, 34, 92, 66, (248, 214, 110))

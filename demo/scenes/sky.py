@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 
 from demo.scenes.canvas import SIZE, Canvas
-from demo.scenes.light import Colour, mix
+from demo.scenes.light import Color, mix
 from demo.scenes.scene import Scene, Time, Weather
 
 
 def draw_sky(canvas: Canvas, scene: Scene, horizon: float, rng: random.Random) -> None:
-    """Fill the canvas with the sky of *scene*; the colours at the bottom end at *horizon* (canvas y)."""
+    """Fill the canvas with the sky of *scene*; the colors at the bottom end at *horizon* (canvas y)."""
     _gradient(canvas, horizon, rng)
     _lights(canvas, scene, horizon, rng)
     _clouds(canvas, scene, horizon, rng)
@@ -76,25 +76,25 @@ def _clouds(canvas: Canvas, scene: Scene, horizon: float, rng: random.Random) ->
                 rng,
             )
         return
-    colours: dict[Time, Colour] = {
+    colors: dict[Time, Color] = {
         Time.SUNRISE: (255, 206, 222),
         Time.DAY: (255, 255, 255),
         Time.SUNSET: (250, 128, 84),
         Time.NIGHT: (34, 38, 76),
     }
-    colour = colours[scene.time]
+    color = colors[scene.time]
     if scene.weather is Weather.SNOW:
-        colour = mix(colour, (236, 238, 244) if scene.time is not Time.NIGHT else (66, 70, 98), 0.6)
+        color = mix(color, (236, 238, 244) if scene.time is not Time.NIGHT else (66, 70, 98), 0.6)
     count = rng.randint(1, 4) if scene.weather is Weather.CLEAR else rng.randint(2, 4)
     for _ in range(count):
         y = rng.uniform(20, horizon * 0.62)
         _cloud(
-            canvas, rng.uniform(-20, SIZE + 20), y, rng.uniform(30, 75), mix(colour, bottom, rng.uniform(0.0, 0.3)), rng
+            canvas, rng.uniform(-20, SIZE + 20), y, rng.uniform(30, 75), mix(color, bottom, rng.uniform(0.0, 0.3)), rng
         )
 
 
-def _cloud(canvas: Canvas, x: float, y: float, size: float, colour: Colour, rng: random.Random) -> None:
+def _cloud(canvas: Canvas, x: float, y: float, size: float, color: Color, rng: random.Random) -> None:
     for _ in range(rng.randint(4, 7)):
         cx, cy = x + rng.uniform(-1.3, 1.3) * size, y + rng.uniform(-0.22, 0.22) * size
         rx, ry = size * rng.uniform(0.5, 0.95), size * rng.uniform(0.2, 0.36)
-        canvas.draw.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=colour)
+        canvas.draw.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=color)

@@ -4,11 +4,11 @@ import random
 from collections.abc import Callable
 
 from demo.scenes.canvas import SIZE, Canvas, Pen
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import City
 
-LIT: Colour = (255, 214, 120)
-GLASS: Colour = (176, 204, 224)
+LIT: Color = (255, 214, 120)
+GLASS: Color = (176, 204, 224)
 
 
 def windows(
@@ -39,7 +39,7 @@ def _blocks(
     base: float,
     scale: float,
     rng: random.Random,
-    colours: tuple[Colour, ...],
+    colors: tuple[Color, ...],
     widths: tuple[float, float],
     heights: tuple[float, float],
 ) -> None:
@@ -48,7 +48,7 @@ def _blocks(
     while x < SIZE:
         width, height = rng.uniform(*widths) * scale, rng.uniform(*heights) * scale
         pen = canvas.pen(x, base, depth=rng.uniform(0.55, 0.95))
-        pen.rect(0, 0, width, height, rng.choice(colours))
+        pen.rect(0, 0, width, height, rng.choice(colors))
         columns, rows = max(2, int(width / 15)), max(2, int(height / 22))
         windows(pen, (3, 6, width - 3, height - 3), (columns, rows), rng, 0.5)
         if rng.random() < 0.25:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 
 from demo.scenes.canvas import Pen
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import Subject
 from demo.scenes.signature import BLACK, WHITE, wheels
 
@@ -35,7 +35,7 @@ def _coffee(pen: Pen, rng: random.Random) -> None:
 def _dog(pen: Pen, rng: random.Random) -> None:
     coat = rng.choice(((206, 136, 58), (222, 172, 92), (150, 92, 52), (186, 110, 44)))
     collar = rng.choice(((214, 40, 52), (38, 110, 200), (40, 150, 90)))
-    dark: Colour = (coat[0] * 3 // 4, coat[1] * 3 // 4, coat[2] * 3 // 4)
+    dark: Color = (coat[0] * 3 // 4, coat[1] * 3 // 4, coat[2] * 3 // 4)
     pen.oval(0, 6, 92, 9, (70, 66, 62))
     pen.line(((62, 30), (98, 52), (104, 96)), coat, 18)
     pen.oval(14, 66, 66, 66, coat)
@@ -105,7 +105,7 @@ def _food_truck(pen: Pen, rng: random.Random) -> None:
 
 
 def _balloons(pen: Pen, rng: random.Random) -> None:
-    colours = [
+    colors = [
         (230, 36, 52),
         (252, 200, 30),
         (36, 130, 226),
@@ -114,16 +114,16 @@ def _balloons(pen: Pen, rng: random.Random) -> None:
         (148, 70, 200),
         (252, 130, 30),
     ]
-    rng.shuffle(colours)
+    rng.shuffle(colors)
     coat = rng.choice(((44, 92, 168), (232, 122, 150), (236, 176, 48)))
     hand = (22, 72)
     places = ((-44, 176), (30, 172), (96, 186), (-8, 222), (66, 232), (24, 272), (-56, 240))
     for x, y in places:
         pen.line((hand, (x, y - 36)), (240, 240, 240), 2)
     for index, (x, y) in enumerate(places):
-        colour: Colour = colours[index]
-        pen.poly(((x - 6, y - 42), (x + 6, y - 42), (x, y - 32)), colour)
-        pen.oval(x, y, 32, 38, colour)
+        color: Color = colors[index]
+        pen.poly(((x - 6, y - 42), (x + 6, y - 42), (x, y - 32)), color)
+        pen.oval(x, y, 32, 38, color)
         pen.oval(x - 11, y + 14, 7, 10, (255, 240, 240))
     pen.line(((-6, 38), (-8, 0)), (60, 66, 90), 9)
     pen.line(((6, 38), (8, 0)), (60, 66, 90), 9)

@@ -1,7 +1,7 @@
 """Making a dataset version of what annotators corrected.
 
 The corrections are packed as a corpus of the same shape as any, and the transform makes the version of it: grouping, split, shards, tables and
-card are the corpus's own. What is added is where each sample came from, and that no copy of a photo which the corpus holds out is learnt from.
+card are the corpus's own. What is added is where each sample came from, and that no copy of a photo which the corpus holds out is learned from.
 """
 
 import zipfile
@@ -20,7 +20,7 @@ from etl.feedback.versions import versions_uri, workbench
 from etl.load import load
 from etl.transform import transform
 from etl.transform.archive.cities import ALL
-from etl.transform.archive.members import normalise_city
+from etl.transform.archive.members import normalize_city
 from etl.transform.cleaning.picture import hash_picture
 from etl.transform.columns import assigned
 from etl.transform.rejection_reasons import RejectionReason
@@ -176,7 +176,7 @@ class _Builder:
     def _leaks(self, identifier: str, photo: bytes, earlier: dict[str, Split]) -> bool:
         """Give a copy of a photo that the corpus holds out the same split; tell of one that an earlier version put into a less protected one.
 
-        Such a one was learnt from before the corpus held it out, so that it is of no use for either.
+        Such a one was learned from before the corpus held it out, so that it is of no use for either.
         """
         image_hash = hash_picture(photo)
         if isinstance(image_hash, RejectionReason):
@@ -189,7 +189,7 @@ class _Builder:
 
     def _city(self, location: str | None) -> str:
         """Return the corpus's city that the creator named; what they wrote names no folder."""
-        wanted = normalise_city(location or "")
+        wanted = normalize_city(location or "")
         return wanted if wanted in self.corpus.manifest.splits["train"].cities else ELSEWHERE
 
     def _finish(self, made: Path, packed: Mapping[str, Correction]) -> Path:

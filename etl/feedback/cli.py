@@ -106,7 +106,7 @@ def push(as_json: AsJson = False) -> None:
 
 
 def validate(as_json: AsJson = False) -> None:
-    """Judge the annotations; prints how many corrections can be learnt, are new, and were erased since, and why others can't be learnt."""
+    """Judge the annotations; prints how many corrections can be learned, are new, and were erased since, and why others can't be learned."""
     from etl.feedback.retraining import erased_since, new_since
     from etl.feedback.validate import validate as step
 

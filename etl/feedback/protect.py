@@ -1,4 +1,4 @@
-"""The photos that the corpus holds out, so that no copy of one is learnt from by way of feedback."""
+"""The photos that the corpus holds out, so that no copy of one is learned from by way of feedback."""
 
 import tempfile
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
 
 class HeldOutPhotos:
-    """The perceptual hashes of a corpus version's photos in the splits that are not learnt from."""
+    """The perceptual hashes of a corpus version's photos in the splits that are not learned from."""
 
     def __init__(self, hashes: Mapping[Split, npt.NDArray[np.uint8]]) -> None:
         self._views = {

@@ -26,7 +26,7 @@ AGREEMENT = 0.5
 
 
 class AnnotationRejection(StrEnum):
-    """Why nothing is learnt from an annotated feedback."""
+    """Why nothing is learned from an annotated feedback."""
 
     ERASED = "erased"
     """Or its record is gone, or is none."""
@@ -38,7 +38,7 @@ class AnnotationRejection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A feedback with the words that are to be learnt: those of the first of its annotations, newest of each annotator."""
+    """A feedback with the words that are to be learned: those of the first of its annotations, newest of each annotator."""
 
     feedback: Feedback
     annotations: tuple[Annotation, ...]
@@ -53,7 +53,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """What may be learnt, by the feedback's id, and how many annotated feedbacks may not, by reason."""
+    """What may be learned, by the feedback's id, and how many annotated feedbacks may not, by reason."""
 
     corrections: tuple[Correction, ...]
     refused: dict[AnnotationRejection, int]
@@ -78,7 +78,7 @@ def validate(store: ObjectStore) -> ValidationResult:
 
 
 def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction | AnnotationRejection:
-    """Return what is to be learnt of a feedback, or why nothing is.
+    """Return what is to be learned of a feedback, or why nothing is.
 
     Args:
         feedback: what the creator said.

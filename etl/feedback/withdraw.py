@@ -1,7 +1,7 @@
 """Withdrawing dataset versions that hold erased feedback.
 
 Their photos and words are deleted, from the store and from the shards that were fetched on this machine. The manifest and the splits stay, which name
-feedback by its id alone: by them later versions are drawn, and a model can be traced to what it learnt from.
+feedback by its id alone: by them later versions are drawn, and a model can be traced to what it learned from.
 """
 
 import hashlib

@@ -156,7 +156,7 @@ class Captioner:
         listener: Listener | None = None,
         creator: str = NOBODY,
     ) -> CaptionAnswer:
-        """Write one post about one photo or several. If it is cancelled, writing stops at the next token; before its turn, it costs no compute.
+        """Write one post about one photo or several. If it is canceled, writing stops at the next token; before its turn, it costs no compute.
 
         Args:
             photos: encoded, in the post's order.
@@ -353,7 +353,7 @@ def _names(photos: Sequence[bytes]) -> list[str]:
 
 
 async def _all(work: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:
-    """Return the results of *work*, done side by side. The first failure, or being cancelled, ends the rest."""
+    """Return the results of *work*, done side by side. The first failure, or being canceled, ends the rest."""
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         return list(await asyncio.gather(*tasks))

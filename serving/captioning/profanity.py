@@ -1,4 +1,4 @@
-"""What is never posted: profanity and slurs, by the word lists of glin-profanity (MIT licence).
+"""What is never posted: profanity and slurs, by the word lists of glin-profanity (MIT license).
 
 Whole words are compared, also with letters exchanged (``sh1t``) or spaced (``f u c k``), so Scunthorpe, Cockfosters and Penistone pass.
 """

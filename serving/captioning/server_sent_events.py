@@ -39,7 +39,7 @@ async def stream(write: Callable[..., Awaitable[CaptionAnswer]], options: Option
     """Return the answer to a request as a stream of events. What is refused before the first word is an ordinary refusal.
 
     Args:
-        write: captions, and tells its argument ``listener`` how the caption grows. It is cancelled when the client leaves.
+        write: captions, and tells its argument ``listener`` how the caption grows. It is canceled when the client leaves.
         options: what the creator asked for.
         request_id: for the log.
 

@@ -123,13 +123,13 @@ class Outbox:
         with self._database.transaction() as connection:
             return connection.execute("INSERT OR IGNORE INTO rated VALUES (?, ?)", (mark, time.time())).rowcount == 1
 
-    def unlearnt(self) -> list[UnsyncedCaption]:
+    def unlearned(self) -> list[UnsyncedCaption]:
         """Return the captions that are still to become their creators' voices, in order."""
         with self._database.transaction() as connection:
             rows = connection.execute("SELECT id, creator, caption FROM unlearnt ORDER BY rowid").fetchall()
         return [UnsyncedCaption(*row) for row in rows]
 
-    def learnt(self, identifier: str) -> None:
+    def learned(self, identifier: str) -> None:
         """Note that the caption which came with a feedback is its creator's voice."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))

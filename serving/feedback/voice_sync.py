@@ -45,7 +45,7 @@ class VoiceSync:
         """
         with self._turn:
             try:
-                for one in self._outbox.unlearnt():
+                for one in self._outbox.unlearned():
                     self._learn(one)
             except UserError as error:
                 logger.warning("a caption did not become its creator's voice yet (%s)", error)
@@ -56,4 +56,4 @@ class VoiceSync:
         known = self._outbox.look(one.id)
         if known is not None and known.state in {OutboxState.ERASING, OutboxState.ERASED}:
             self._voices.remove(one.creator, one.id)
-        self._outbox.learnt(one.id)
+        self._outbox.learned(one.id)

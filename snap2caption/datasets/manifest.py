@@ -119,7 +119,7 @@ class Manifest(StrictDocument):
     feedback: FeedbackOrigin | None = None
     created: datetime | None = None
     withdrawn: datetime | None = None
-    """When its photos and words were deleted, as feedback in it had been erased. What models learnt from can still be told."""
+    """When its photos and words were deleted, as feedback in it had been erased. What models learned from can still be told."""
 
     def check_place(self, where: str) -> None:
         """Make sure that *where*, a path or URI whose last part may be a version's name, is this version's.

@@ -110,7 +110,7 @@ class DatasetVersion:
                 path.with_suffix(".partial").unlink(missing_ok=True)
 
     def _check(self, file: File | Shard) -> None:
-        # A copy that was fetched before must not be learnt from either.
+        # A copy that was fetched before must not be learned from either.
         if self.manifest.withdrawn and isinstance(file, Shard):
             raise StoreError(
                 f"The dataset version at {self.uri} was withdrawn, as feedback in it was erased; use a newer one, which "

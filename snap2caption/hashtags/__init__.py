@@ -4,6 +4,6 @@ suit a post (`ranking`).
 What the corpus transform and the shape of a post need is here by name; the rest is the service's, and imported from its module.
 """
 
-from snap2caption.hashtags.text import MAX_LENGTH, extract, normalise, separate, unique
+from snap2caption.hashtags.text import MAX_LENGTH, extract, normalize, separate, unique
 
-__all__ = ["MAX_LENGTH", "extract", "normalise", "separate", "unique"]
+__all__ = ["MAX_LENGTH", "extract", "normalize", "separate", "unique"]

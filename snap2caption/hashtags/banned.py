@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from snap2caption.errors import UserError
-from snap2caption.hashtags.text import normalise
+from snap2caption.hashtags.text import normalize
 
 _EXTEND = "+"
 """A first line of just this sign: the file's hashtags come on top of the shipped ones."""
@@ -39,7 +39,7 @@ def _parse(lines: Iterable[str], where: str) -> Iterable[str]:
         text = line.partition("//")[0].strip()
         if not text:
             continue
-        tag = normalise(text)
+        tag = normalize(text)
         if tag is None:
             raise UserError(f"{text!r} in {where} is no hashtag; write one a line, and comments after //.")
         yield tag

@@ -18,7 +18,7 @@ import regex as re
 
 from snap2caption.hashtags.claims import ClaimKind, Claims, agree, claims, is_name_of_place, merge
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.hashtags.text import normalise, unique
+from snap2caption.hashtags.text import normalize, unique
 from snap2caption.text.segmentation import fold_words
 
 FALLBACK = (
@@ -306,5 +306,5 @@ def _words(text: str) -> list[str]:
     """Return the words of *text*, and up to `_TOGETHER` in a row as one, in the normal form of hashtags."""
     words = [part for word in fold_words(text) for part in word.split("'")]  # a hashtag has no apostrophe
     runs = (zip(*(words[at:] for at in range(size)), strict=False) for size in range(1, _TOGETHER + 1))
-    tags = (normalise("".join(run)) for run in chain.from_iterable(runs))
+    tags = (normalize("".join(run)) for run in chain.from_iterable(runs))
     return [tag for tag in tags if tag and len(tag) >= _LEAST]

@@ -29,14 +29,14 @@ _DIVIDERS = " \t·•|"
 _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 
 
-def normalise(tag: str) -> str | None:
+def normalize(tag: str) -> str | None:
     """Return the normal form of *tag* (NFKC, case folded, without ``#``), or None if it can't be a hashtag."""
     # A normal form is shorter by a few times at most. Nothing longer is remembered.
-    return _normalise(tag) if len(tag) <= 8 * MAX_LENGTH else None
+    return _normalize(tag) if len(tag) <= 8 * MAX_LENGTH else None
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _normalise(tag: str) -> str | None:
+def _normalize(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
     # Folding may take a text out of its normal form, so once more.
     text = unicodedata.normalize("NFKC", text.casefold())
@@ -52,7 +52,7 @@ def _normalise(tag: str) -> str | None:
 
 def unique(tags: Iterable[str]) -> list[str]:
     """Return the normal forms of the valid *tags*, each once, in the order of their first appearance."""
-    return list(dict.fromkeys(tag for tag in map(normalise, tags) if tag is not None))
+    return list(dict.fromkeys(tag for tag in map(normalize, tags) if tag is not None))
 
 
 def extract(text: str) -> list[str]:
@@ -88,7 +88,7 @@ def _word(match: "re.Match[str]") -> str:
 
 
 def _without_hashtags(line: str, found: Iterable["re.Match[str]"]) -> str:
-    matches = [match for match in found if normalise(_word(match))]
+    matches = [match for match in found if normalize(_word(match))]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
         # What stood between prose and hashtags goes with them; a full stop is the sentence's own.
         line = line[: matches.pop().start()].rstrip(_DIVIDERS)

@@ -30,7 +30,7 @@ _COEFFICIENTS = 1 / 8
 """What each component of a pixel counts where libjpeg holds the whole photo's coefficients: 2 bytes, of the 16 that a decoded pixel takes at most."""
 
 _SMOOTH = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
-"""Modes whose colours can be mixed as they are."""
+"""Modes whose colors can be mixed as they are."""
 
 _DAMAGE = (
     OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
@@ -117,7 +117,7 @@ def _check_parts(data: bytes, label: str) -> None:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return *image* as RGB without metadata; transparency becomes white, 16-bit grey is scaled to 8."""
+    """Return *image* as RGB without metadata; transparency becomes white, 16-bit gray is scaled to 8."""
     if image.mode.startswith("I;16") or image.mode == "I":
         image = image.point(lambda value: value / 256).convert("L")
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:

@@ -25,7 +25,7 @@ def persistently(call: Callable[[], Result], passing: Passing, attempts: int | N
     """Return what *call* returns; after an error that may pass, call it again, *attempts* times in all (by default `ATTEMPTS`).
 
     Waits grow exponentially and are random, so that many clients do not come back at the same moment. A server's Retry-After is
-    honoured up to `LONGEST_WAIT`.
+    honored up to `LONGEST_WAIT`.
 
     Raises:
         Exception: the last attempt's error, as it was.

@@ -106,5 +106,5 @@ def _name(source: Path | bytes) -> str:
 
 
 def _new_md5() -> "hashlib._Hash":
-    # A checksum of the transfer, not a defence.
+    # A checksum of the transfer, not a defense.
     return hashlib.md5(usedforsecurity=False)

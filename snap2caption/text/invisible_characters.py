@@ -2,7 +2,7 @@
 
 import regex as re
 
-# Not the separators of lines, nor what shows in its neighbours: joiners, selectors, the tags of a flag, fillers of old Korean syllables.
+# Not the separators of lines, nor what shows in its neighbors: joiners, selectors, the tags of a flag, fillers of old Korean syllables.
 UNSEEN = re.compile(
     r"[[\p{Default_Ignorable_Code_Point}\p{Cc}\uFFF9-\uFFFB]"
     r"--[\t\n\r\x85\u200C\u200D\u115F\u1160\u180B-\u180D\u180F\uFE00-\uFE0F\U000E0020-\U000E007F\U000E0100-\U000E01EF]]",

@@ -22,10 +22,10 @@ def metrics_headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {TOKEN}"}
 
 
-def photo_of(colour: str) -> bytes:
+def photo_of(color: str) -> bytes:
     """A photo that lies on its side, with metadata that tell where it was taken."""
     stream = io.BytesIO()
-    image = Image.new("RGB", (64, 48), colour)
+    image = Image.new("RGB", (64, 48), color)
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "home of Ana"

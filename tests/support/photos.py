@@ -14,7 +14,7 @@ _SKIMAGE = (
 
 
 def real_photos() -> list[Path]:
-    """Return the photographs' paths: JPEG and PNG, grey and colour, 102x102 to 1411x1411."""
+    """Return the photographs' paths: JPEG and PNG, gray and color, 102x102 to 1411x1411."""
     found = [Path(skimage.__file__).parent / "data" / name for name in _SKIMAGE]
     found += [Path(sklearn.__file__).parent / "datasets" / "images" / name for name in ("china.jpg", "flower.jpg")]
     found.append(Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg")

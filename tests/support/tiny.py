@@ -22,7 +22,7 @@ BASE = "tiny-llava"
 """The base's name in the folder of models."""
 
 CITIES = {"chicago": (200, 40, 40), "newyork": (40, 200, 40), "sanfrancisco": (40, 40, 200)}
-"""Each city's photos have its colour, and its captions its name: a tiny model can learn that from the picture alone."""
+"""Each city's photos have its color, and its captions its name: a tiny model can learn that from the picture alone."""
 
 LANGUAGE_LAYERS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
@@ -33,9 +33,9 @@ def write_post(city: str, rng: random.Random) -> Post:
 
 
 def write_photo(city: str, rng: random.Random) -> bytes:
-    colour = tuple(max(0, min(255, channel + rng.randint(-30, 30))) for channel in CITIES[city])
+    color = tuple(max(0, min(255, channel + rng.randint(-30, 30))) for channel in CITIES[city])
     stream = io.BytesIO()
-    Image.new("RGB", (150, 150), colour).save(stream, "JPEG")
+    Image.new("RGB", (150, 150), color).save(stream, "JPEG")
     return stream.getvalue()
 
 
@@ -116,6 +116,6 @@ def recipe_content(dataset_uri: str) -> dict[str, object]:
     return {
         "model": {"base": BASE, "lora": {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": LANGUAGE_LAYERS}},
         "data": {"uri": dataset_uri},
-        "optimiser": {"batch_size": 8, "learning_rate": 5e-3, "epochs": 2, "threads": 1, "seed": 7},
+        "optimizer": {"batch_size": 8, "learning_rate": 5e-3, "epochs": 2, "threads": 1, "seed": 7},
         "evaluation": {"batch_size": 6, "max_new_tokens": 24},
     }

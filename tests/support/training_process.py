@@ -50,7 +50,7 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
     from training.recipes.loading import parse_recipe
 
     parsed = parse_recipe(yaml.safe_load(recipe), "recipe")
-    settings = parsed.optimiser
+    settings = parsed.optimizer
     work_dir.mkdir(parents=True, exist_ok=True)
     with joined() as ranks, (work_dir / "reports.jsonl").open("a", buffering=1) as file:
 

@@ -78,7 +78,7 @@ class SampleCollator:
         end = next((token for token in self.tokenizer.all_special_tokens if rest.startswith(token)), None)
         text = start + answered + post + (end or self.tokenizer.eos_token)
         asked, whole = self._ids(start), self._ids(text)
-        # Tokenised as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
+        # Tokenized as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
         # two sequences part.
         common = next((i for i, pair in enumerate(zip(asked, whole, strict=False)) if pair[0] != pair[1]), len(asked))
         return ConversationText(text, len(whole), len(whole) - common)

@@ -11,7 +11,7 @@ from training.data.samplers import share
 from training.data.samples import chunks
 from training.data.vision_features import cacheable, encode
 from training.distributed import Ranks
-from training.recipes.sections import OptimiserSettings
+from training.recipes.sections import OptimizerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def look_once(
     collate: SampleCollator,
     train: Sequence[Sample],
     validation: Sequence[Sample],
-    settings: OptimiserSettings,
+    settings: OptimizerSettings,
     ranks: Ranks,
 ) -> TrainingDataset:
     """Return the samples with their pictures' features if those can be kept, else the samples as they are.

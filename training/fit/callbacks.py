@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from snap2caption.errors import UserError
 from training.distributed import Ranks
-from training.recipes.sections import OptimiserSettings
+from training.recipes.sections import OptimizerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +77,15 @@ class StopAtDivergence(TrainerCallback):
 def diverged(what: str, step: int) -> UserError:
     """Return the error of a training whose *what* loss is no number any more after *step*."""
     return UserError(
-        f"The {what} loss is not a finite number after step {step}: the training has diverged. Lower optimiser.learning_rate, "
-        "or raise optimiser.warmup; with optimiser.precision=float16, take bfloat16."
+        f"The {what} loss is not a finite number after step {step}: the training has diverged. Lower optimizer.learning_rate, "
+        "or raise optimizer.warmup; with optimizer.precision=float16, take bfloat16."
     )
 
 
 class StopEarly(TrainerCallback):
     """Ends the training when the validation loss has stopped falling."""
 
-    def __init__(self, settings: OptimiserSettings) -> None:
+    def __init__(self, settings: OptimizerSettings) -> None:
         self.settings = settings
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
@@ -95,7 +95,7 @@ class StopEarly(TrainerCallback):
         return control
 
 
-def is_over(history: Sequence[Mapping[str, Any]], settings: OptimiserSettings) -> bool:
+def is_over(history: Sequence[Mapping[str, Any]], settings: OptimizerSettings) -> bool:
     """Whether the last ``patience`` validation losses of a Trainer's *history* have not improved on the best before them.
 
     It depends on the history alone, which checkpoints hold: so a resumed run decides as an uninterrupted one does.

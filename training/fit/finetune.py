@@ -1,6 +1,6 @@
 """The fine-tuning: a LoRA adapter on a base model, trained by transformers' Trainer, saved where it was best.
 
-Why the Trainer: checkpoints with optimiser and random state, accumulation, mixed precision, gradient checkpointing and several processes come
+Why the Trainer: checkpoints with optimizer and random state, accumulation, mixed precision, gradient checkpointing and several processes come
 with it. On the demo model, whose steps are the shortest, its CPU time differs from that of a bare loop by less than the noise.
 """
 
@@ -35,7 +35,7 @@ from training.fit.lora import add_adapter
 from training.fit.progress import MetricsReporter, ProgressBar, Report
 from training.fit.trainer import AnswerTrainer, MeasureAndSave, ReorderEpochs, is_measured, training_arguments
 from training.recipes.recipe import Recipe
-from training.recipes.sections import OptimiserSettings
+from training.recipes.sections import OptimizerSettings
 
 
 def finetune(
@@ -67,7 +67,7 @@ def finetune(
         UserError: the recipe does not fit the model.
         StoppedError: SIGTERM came.
     """
-    settings = recipe.optimiser
+    settings = recipe.optimizer
     make_deterministic(settings, ranks.local_size)
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed), recipe.data.max_post_tokens)
     check_image_tokens(vlm, collate, validation[0])
@@ -96,7 +96,7 @@ def finetune(
     return adapter
 
 
-def make_deterministic(settings: OptimiserSettings, processes: int = 1) -> None:
+def make_deterministic(settings: OptimizerSettings, processes: int = 1) -> None:
     """Make the same seed give the same numbers, in each of so many *processes* on this machine."""
     if settings.threads or processes > 1:
         torch.set_num_threads(max(1, (settings.threads or os.cpu_count() or 1) // processes))
@@ -118,7 +118,7 @@ def _run_trainer(
     ranks: Ranks,
 ) -> list[dict[str, Any]]:
     """Train from the *last* checkpoint to the end, and return what was measured."""
-    settings = recipe.optimiser
+    settings = recipe.optimizer
     stop = StopOnSignal(ranks)
     callbacks = [ReorderEpochs(order), MeasureAndSave(settings), StopEarly(settings), stop]
     trainer = AnswerTrainer(
@@ -147,7 +147,7 @@ def _run_trainer(
     return history
 
 
-def _lacks_measurement(state: Mapping[str, Any], settings: OptimiserSettings) -> bool:
+def _lacks_measurement(state: Mapping[str, Any], settings: OptimizerSettings) -> bool:
     """Whether the validation loss at a checkpoint is still to be measured: who stops a training may not wait for it."""
     step = state["global_step"]
     wanted = is_measured(step, state["max_steps"], settings)

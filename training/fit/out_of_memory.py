@@ -30,19 +30,19 @@ def explaining_shortage(advice: Sequence[str]) -> Iterator[None]:
 
 def training_advice(recipe: Recipe) -> list[str]:
     """Return which settings of *recipe* to change so that training takes less memory, the harmless ones first."""
-    settings = recipe.optimiser
+    settings = recipe.optimizer
     advice = []
     if settings.batch_size > 1:
         advice.append(
-            f"halve optimiser.batch_size ({settings.batch_size}) and double optimiser.accumulation ({settings.accumulation}): a step then sees "
+            f"halve optimizer.batch_size ({settings.batch_size}) and double optimizer.accumulation ({settings.accumulation}): a step then sees "
             "as many samples, in other company"
         )
     if not settings.gradient_checkpointing:
-        advice.append("set optimiser.gradient_checkpointing=true")
+        advice.append("set optimizer.gradient_checkpointing=true")
     if settings.feature_cache_gib:
-        advice.append(f"lower optimiser.feature_cache_gib ({settings.feature_cache_gib:g})")
+        advice.append(f"lower optimizer.feature_cache_gib ({settings.feature_cache_gib:g})")
     if settings.precision == "float32":
-        advice.append("set optimiser.precision=bfloat16")
+        advice.append("set optimizer.precision=bfloat16")
     return [*advice, f"lower model.lora.rank ({recipe.model.lora.rank})"]
 
 

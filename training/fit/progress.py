@@ -8,7 +8,7 @@ from transformers import TrainerCallback
 from snap2caption.console import progress_bar
 
 Report = Callable[[dict[str, float], int], None]
-"""Takes metrics and the optimiser step that they belong to."""
+"""Takes metrics and the optimizer step that they belong to."""
 
 
 class MetricsReporter(TrainerCallback):

@@ -19,11 +19,11 @@ from training.fit.callbacks import LOSS, StopAtDivergence, best_step, diverged
 from training.fit.checkpoints import Checkpoints
 from training.fit.loss import answer_loss, summed_answer_loss
 from training.recipes.recipe import Recipe
-from training.recipes.sections import OptimiserSettings
+from training.recipes.sections import OptimizerSettings
 
 
 class AnswerTrainer(Trainer):
-    """A Trainer whose loss is the mean over the answers' tokens of a whole optimiser step, however it is cut into batches and processes."""
+    """A Trainer whose loss is the mean over the answers' tokens of a whole optimizer step, however it is cut into batches and processes."""
 
     # The Trainer's own.
     control: Any
@@ -35,7 +35,7 @@ class AnswerTrainer(Trainer):
         order: EpochOrder | StreamOrder,
         checkpoints: Checkpoints,
         ranks: Ranks,
-        settings: OptimiserSettings,
+        settings: OptimizerSettings,
         **arguments: Any,
     ) -> None:
         super().__init__(train_dataset=rows.train, data_collator=rows.collate, **arguments)
@@ -44,7 +44,7 @@ class AnswerTrainer(Trainer):
         self.checkpoints = checkpoints
         self.ranks = ranks
         self.settings = settings
-        # Ours is normalised over the step: the Trainer must not divide it by the accumulation steps again.
+        # Ours is normalized over the step: the Trainer must not divide it by the accumulation steps again.
         self.model_accepts_loss_kwargs = True
         self._losses: list[torch.Tensor] = []
         self.add_callback(StopAtDivergence(ranks, self._losses))
@@ -112,7 +112,7 @@ class AnswerTrainer(Trainer):
 class MeasureAndSave(TrainerCallback):
     """Says after which steps the validation loss is measured and a checkpoint saved."""
 
-    def __init__(self, settings: OptimiserSettings) -> None:
+    def __init__(self, settings: OptimizerSettings) -> None:
         self.settings = settings
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
@@ -135,7 +135,7 @@ class ReorderEpochs(TrainerCallback):
         self.order.epoch = int(state.epoch)
 
 
-def is_measured(step: int, steps: int, settings: OptimiserSettings) -> bool:
+def is_measured(step: int, steps: int, settings: OptimizerSettings) -> bool:
     """Whether the validation loss is measured after *step* of so many *steps*: at the end of an epoch, and as often as the settings say."""
     return step % (steps // settings.epochs) == 0 or (
         settings.evaluate_every is not None and step % settings.evaluate_every == 0
@@ -154,7 +154,7 @@ def training_arguments(
         measure_first: measure the validation loss before the first step.
         some_unused: the loss may not depend on all trainable weights.
     """
-    settings = recipe.optimiser
+    settings = recipe.optimizer
     return TrainingArguments(
         output_dir=str(work_dir),
         per_device_train_batch_size=recipe.share_of_batch(ranks.size),

@@ -20,7 +20,7 @@ from training.planning.estimate import BatchShape, ImaginedModel, measure_throug
 from training.recipes.recipe import Recipe
 
 MEASURED_SAMPLES = 32
-"""How many samples of the validation split are tokenised to learn how long a sample is."""
+"""How many samples of the validation split are tokenized to learn how long a sample is."""
 
 USUAL_SHARE = 0.5
 """The share of a bare matrix product's speed that training usually reaches; 0.3 to 0.7 have been seen, small models less."""
@@ -55,7 +55,7 @@ class TrainingPlan(BaseModel):
     tokens: float
     longest: int
     image_tokens: float
-    optimiser_steps: int
+    optimizer_steps: int
     max_post_tokens: int
     cut_posts: int
     validation_samples: int
@@ -84,7 +84,7 @@ class TrainingPlan(BaseModel):
             f"samples: {', '.join(f'{split} {count:,}' for split, count in self.samples.items())}{feedback}",
             f"a sample: {self.tokens:.0f} tokens, {self.image_tokens:.0f} of them the picture's; the longest {self.longest}",
             f"posts: at most {self.max_post_tokens} tokens of each are learned; {self.cut_posts:,} are longer, and lose the end of their caption",
-            f"optimiser steps: {self.optimiser_steps:,}",
+            f"optimizer steps: {self.optimizer_steps:,}",
             f"validation: {self.validation_samples:,} photos, {self.validations:,} times: {self.validation_share:.0%} of the arithmetic",
             f"trainable parameters: {self.trainable_parameters:,} of {self.parameters + self.trainable_parameters:,}",
             f"memory: {memory.total:.2f} GiB = base {memory.weights:.2f} + adapter {memory.adapter:.2f} + activations {memory.activations:.2f}",
@@ -105,19 +105,19 @@ def check_model(recipe: Recipe, settings: Settings) -> ImaginedModel:
     Raises:
         UserError: it does not.
     """
-    base, optimiser = recipe.model.base, recipe.optimiser
+    base, optimizer = recipe.model.base, recipe.optimizer
     if recipe.model.load_in_4bit:
         check_4bit()
-    if optimiser.precision == "float16" and not torch.cuda.is_available():
+    if optimizer.precision == "float16" and not torch.cuda.is_available():
         raise UserError(
-            "optimiser.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
+            "optimizer.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
         )
     model = ImaginedModel(
-        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, optimiser.precision
+        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, optimizer.precision
     )
-    if model.trains_vision and optimiser.feature_cache_gib:
+    if model.trains_vision and optimizer.feature_cache_gib:
         raise UserError(
-            f"model.lora.targets trains {model.trains_vision}, so vision features can't be kept; set optimiser.feature_cache_gib=0."
+            f"model.lora.targets trains {model.trains_vision}, so vision features can't be kept; set optimizer.feature_cache_gib=0."
         )
     return model
 
@@ -136,25 +136,25 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
     cut = check_data(recipe, dataset, collate, feedback)
     counts = _count(recipe, dataset, feedback)
     lengths = _measure(recipe, dataset, collate, cut=cut)
-    optimiser, per_epoch = recipe.optimiser, counts.corpus["train"] + counts.feedback
+    optimizer, per_epoch = recipe.optimizer, counts.corpus["train"] + counts.feedback
     features = _features(recipe, model, lengths, per_epoch)
     # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
     share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
     longest = BatchShape(share, lengths.longest, lengths.longest_answer, lengths.pieces)
-    step = model.step(longest, checkpointing=optimiser.gradient_checkpointing)
-    looks = 1 if features else optimiser.epochs
+    step = model.step(longest, checkpointing=optimizer.gradient_checkpointing)
+    looks = 1 if features else optimizer.epochs
     learning = step.learning * lengths.tokens / lengths.longest
-    steps = -(-per_epoch // (optimiser.batch_size * optimiser.accumulation)) * optimiser.epochs
-    measured = sum(is_measured(number, steps, optimiser) for number in range(1, steps + 1))
+    steps = -(-per_epoch // (optimizer.batch_size * optimizer.accumulation)) * optimizer.epochs
+    measured = sum(is_measured(number, steps, optimizer) for number in range(1, steps + 1))
     validation = (
         counts.validation
         / share
         * (step.reading * lengths.tokens / lengths.longest * measured + step.seeing * (1 if features else measured))
     )
-    operations = per_epoch / share * (learning * optimiser.epochs + step.seeing * looks) + validation
-    if optimiser.threads:
-        torch.set_num_threads(optimiser.threads)
-    device, speed = measure_throughput(optimiser.precision)
+    operations = per_epoch / share * (learning * optimizer.epochs + step.seeing * looks) + validation
+    if optimizer.threads:
+        torch.set_num_threads(optimizer.threads)
+    device, speed = measure_throughput(optimizer.precision)
     return TrainingPlan(
         dataset_version=dataset.manifest.version,
         feedback_version=feedback.manifest.version if feedback else None,
@@ -165,7 +165,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
         tokens=lengths.tokens,
         longest=lengths.longest,
         image_tokens=lengths.image,
-        optimiser_steps=steps,
+        optimizer_steps=steps,
         max_post_tokens=collate.max_post_tokens,
         cut_posts=cut,
         validation_samples=counts.validation,
@@ -225,15 +225,15 @@ def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | Non
 
 
 def imagined_collator(recipe: Recipe, settings: Settings, model: ImaginedModel, revision: str) -> SampleCollator:
-    """Return what tokenises as the training will, with the base's own processor, for a *model* without weights."""
+    """Return what tokenizes as the training will, with the base's own processor, for a *model* without weights."""
     base, split_images = recipe.model.base, recipe.model.split_images
     processor = load_processor(base, settings.models_dir, revision=revision, split_images=split_images)
     vlm = VisionLanguageModel(model.model, processor, base, revision)
-    return SampleCollator(vlm, partial(training_prompt, seed=recipe.optimiser.seed), recipe.data.max_post_tokens)
+    return SampleCollator(vlm, partial(training_prompt, seed=recipe.optimizer.seed), recipe.data.max_post_tokens)
 
 
 def _measure(recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, *, cut: int) -> _Lengths:
-    """Tokenise some samples of the validation split, which training reads as well. If posts are *cut*, the longest is as long as one may be."""
+    """Tokenize some samples of the validation split, which training reads as well. If posts are *cut*, the longest is as long as one may be."""
     cities = recipe.data.cities or tuple(dataset.manifest.splits["validation"].cities)
     samples = dataset.samples("validation", recipe.data.cities, -(-MEASURED_SAMPLES // len(cities)))
     batches = [collate([sample]) for sample in samples[:MEASURED_SAMPLES]]
@@ -253,7 +253,7 @@ def _features(recipe: Recipe, model: ImaginedModel, lengths: _Lengths, samples: 
     """Return the bytes of the vision features that are kept: none if the pictures are streamed, trained on, or too many."""
     width = model.config.get_text_config().hidden_size
     size = lengths.image * samples * width * model.dtype.itemsize
-    kept = not recipe.data.stream and size <= recipe.optimiser.feature_cache_gib * GIB
+    kept = not recipe.data.stream and size <= recipe.optimizer.feature_cache_gib * GIB
     return size if kept else 0.0
 
 

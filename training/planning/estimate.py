@@ -21,7 +21,7 @@ from training.fit.lora import add_adapter, trainable_parameters
 from training.recipes.sections import LoraSettings, Precision
 
 _BYTES_IN_4BIT = 0.5 + 0.127 / 8
-"""Bytes a weight takes in NF4 with its block's scale, itself quantised (Dettmers et al. 2023, QLoRA, section 3: 0.127 bits a weight)."""
+"""Bytes a weight takes in NF4 with its block's scale, itself quantized (Dettmers et al. 2023, QLoRA, section 3: 0.127 bits a weight)."""
 
 _BYTES_OF_TRAINING = 16
 """Bytes that a trained weight takes: itself, its gradient and AdamW's two moments, each in float32."""
@@ -95,7 +95,7 @@ class ImaginedModel:
         return whole - self._language * (self.dtype.itemsize - _BYTES_IN_4BIT) if in_4bit else whole
 
     def training_bytes(self) -> float:
-        """Return what the adapter takes with its gradients and the optimiser's state."""
+        """Return what the adapter takes with its gradients and the optimizer's state."""
         return self.trainable * _BYTES_OF_TRAINING
 
     def step(self, batch: BatchShape, *, checkpointing: bool) -> StepCost:

@@ -23,18 +23,18 @@ WEIGHTS = frozenset(
         "data.max_post_tokens",
         "data.max_validation_samples",
         "data.feedback.share",
-        "optimiser.batch_size",
-        "optimiser.accumulation",
-        "optimiser.learning_rate",
-        "optimiser.epochs",
-        "optimiser.warmup",
-        "optimiser.weight_decay",
-        "optimiser.precision",
-        "optimiser.seed",
-        "optimiser.threads",
-        "optimiser.patience",
-        "optimiser.evaluate_every",
-        "optimiser.min_improvement",
+        "optimizer.batch_size",
+        "optimizer.accumulation",
+        "optimizer.learning_rate",
+        "optimizer.epochs",
+        "optimizer.warmup",
+        "optimizer.weight_decay",
+        "optimizer.precision",
+        "optimizer.seed",
+        "optimizer.threads",
+        "optimizer.patience",
+        "optimizer.evaluate_every",
+        "optimizer.min_improvement",
     }
 )
 """Settings that other weights come of. So do other ``threads``, as sums round in another order."""
@@ -45,9 +45,9 @@ ELSEWHERE = frozenset(
         "data.uri",
         "data.version",
         "data.feedback.uri",
-        "optimiser.gradient_checkpointing",
-        "optimiser.feature_cache_gib",
-        "optimiser.save_every",
+        "optimizer.gradient_checkpointing",
+        "optimizer.feature_cache_gib",
+        "optimizer.save_every",
         "launcher",
         "tracking",
         "evaluation",
@@ -58,7 +58,7 @@ ELSEWHERE = frozenset(
 base and datasets counts by their versions."""
 
 COUNT_WITH_PATIENCE = frozenset(
-    {"data.max_validation_samples", "optimiser.evaluate_every", "optimiser.min_improvement"}
+    {"data.max_validation_samples", "optimizer.evaluate_every", "optimizer.min_improvement"}
 )
 """Without patience all epochs are trained and the last step's adapter is kept, however often the validation loss is looked at, and on whatever."""
 
@@ -72,7 +72,7 @@ def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
 def settings_of_weights(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe's settings that the weights depend on, nested as in the recipe."""
     content: dict[str, Any] = recipe.model_dump(mode="json")
-    for name in ELSEWHERE | (frozenset() if recipe.optimiser.patience else COUNT_WITH_PATIENCE):
+    for name in ELSEWHERE | (frozenset() if recipe.optimizer.patience else COUNT_WITH_PATIENCE):
         *sections, last = name.split(".")
         section: Any = content
         for inner in sections:

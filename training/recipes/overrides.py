@@ -49,7 +49,7 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     names = tuple(key.strip().split("."))
     if not separator or not all(names):
         raise UserError(
-            f"{shorten(override)} is not an override; write section.setting=value, such as optimiser.epochs=2."
+            f"{shorten(override)} is not an override; write section.setting=value, such as optimizer.epochs=2."
         )
     try:
         return names, strict_yaml.load(value)
@@ -91,7 +91,7 @@ def _settings_in(value: Any) -> Iterator[tuple[str, ...]]:
 def _override(content: dict[str, Any], names: tuple[str, ...], value: Any, override: str) -> None:
     section = content
     for name in names[:-1]:
-        # A section may be spelt out as null.
+        # A section may be spelled out as null.
         inner = section[name] = {} if section.get(name) is None else section[name]
         if not isinstance(inner, dict):
             raise UserError(f"{shorten(override)} does not name a setting: {name} holds no settings.")

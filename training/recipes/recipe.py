@@ -12,7 +12,7 @@ from training.recipes.sections import (
     GateSettings,
     LauncherSettings,
     ModelSettings,
-    OptimiserSettings,
+    OptimizerSettings,
     RecipeSection,
     TrackingSettings,
 )
@@ -30,7 +30,7 @@ class Recipe(RecipeSection):
 
     model: ModelSettings
     data: DataSettings = DataSettings()
-    optimiser: OptimiserSettings = OptimiserSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
     tracking: TrackingSettings = TrackingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
@@ -47,18 +47,18 @@ class Recipe(RecipeSection):
         Raises:
             ValueError: the batch can't be divided.
         """
-        share, left = divmod(self.optimiser.batch_size, processes)
+        share, left = divmod(self.optimizer.batch_size, processes)
         if left:
             raise ValueError(
-                f"optimiser.batch_size is {self.optimiser.batch_size}, which {processes} processes can't share evenly; "
+                f"optimizer.batch_size is {self.optimizer.batch_size}, which {processes} processes can't share evenly; "
                 f"make it a multiple of {processes}"
             )
         return share
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.model.load_in_4bit and self.optimiser.precision == "float32":
-            raise ValueError("model.load_in_4bit computes in 16 bits; set optimiser.precision=bfloat16 as well")
+        if self.model.load_in_4bit and self.optimizer.precision == "float32":
+            raise ValueError("model.load_in_4bit computes in 16 bits; set optimizer.precision=bfloat16 as well")
         if self.data.feedback and self.data.stream:
             raise ValueError(
                 "data.feedback can't be mixed into a stream; set data.stream=false, or leave data.feedback out"
@@ -66,5 +66,5 @@ class Recipe(RecipeSection):
         return self
 
     def dump(self) -> str:
-        """Return the recipe as YAML, every setting spelt out."""
+        """Return the recipe as YAML, every setting spelled out."""
         return strict_yaml.dump(json.loads(self.model_dump_json()))

@@ -114,10 +114,10 @@ class DataSettings(RecipeSection):
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class OptimiserSettings(RecipeSection):
+class OptimizerSettings(RecipeSection):
     """How to train.
 
-    One optimiser step sees ``batch_size * accumulation`` samples, on however many processes: each takes its share of a batch. ``threads`` are a
+    One optimizer step sees ``batch_size * accumulation`` samples, on however many processes: each takes its share of a batch. ``threads`` are a
     machine's; its processes share them.
 
     The validation loss is measured, and a checkpoint saved, at the end of each epoch and every ``evaluate_every`` steps; ``save_every`` steps a

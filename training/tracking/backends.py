@@ -21,7 +21,7 @@ class Tracker(Protocol):
         """Keep nested settings under dotted names. Doing it again with the same values changes nothing."""
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Keep metrics as of an optimiser step."""
+        """Keep metrics as of an optimizer step."""
 
     def text(self, content: str, artifact: str) -> None:
         """Keep a text file."""

@@ -128,7 +128,7 @@ class RunLog:
             tracker.parameters(settings)
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Log metrics as of an optimiser step."""
+        """Log metrics as of an optimizer step."""
         for tracker in self._trackers:
             tracker.metrics(values, step)
 

@@ -3,12 +3,10 @@
 import math
 
 from demo.scenes.canvas import Pen, Point
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 
 
-def suspension(
-    pen: Pen, towers: tuple[float, float], top: float, deck: float, colour: Colour, thickness: float
-) -> None:
+def suspension(pen: Pen, towers: tuple[float, float], top: float, deck: float, color: Color, thickness: float) -> None:
     """Draw the cables, hangers and deck of a bridge that runs through the picture.
 
     Args:
@@ -16,25 +14,25 @@ def suspension(
         towers: x of both towers.
         top: height of the towers.
         deck: height of the deck.
-        colour: of everything.
+        color: of everything.
         thickness: of the main cable.
     """
     left, right = towers
     middle, half = (left + right) / 2, (right - left) / 2
     for start, end in ((left - 2 * half, left), (left, right), (right, right + 2 * half)):
-        centre = middle if start == left else (start if end == left else end)
+        center = middle if start == left else (start if end == left else end)
         reach = half if start == left else 2 * half
         cable: list[Point] = []
         for step in range(17):
             x = start + (end - start) * step / 16
-            y = deck + 10 + (top - deck - 10) * min(1.0, abs(x - centre) / reach) ** 2
+            y = deck + 10 + (top - deck - 10) * min(1.0, abs(x - center) / reach) ** 2
             cable.append((x, y))
-            pen.line(((x, deck), (x, y)), colour, 1.6)
-        pen.line(cable, colour, thickness)
-    pen.rect(left - 2 * half, deck - 9, right + 2 * half, deck + 3, colour)
+            pen.line(((x, deck), (x, y)), color, 1.6)
+        pen.line(cable, color, thickness)
+    pen.rect(left - 2 * half, deck - 9, right + 2 * half, deck + 3, color)
 
 
-def wheel(pen: Pen, radius: float, hub: float, rim: Colour, spokes: int, width: float) -> list[Point]:
+def wheel(pen: Pen, radius: float, hub: float, rim: Color, spokes: int, width: float) -> list[Point]:
     """Draw a big wheel's rim and spokes around (0, *hub*); return where its cabins hang."""
     places = [
         (radius * math.cos(2 * math.pi * k / spokes), hub + radius * math.sin(2 * math.pi * k / spokes))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from demo.scenes.canvas import Pen
 from demo.scenes.landmarks.bridges import wheel
-from demo.scenes.light import Colour, mix
+from demo.scenes.light import Color, mix
 from demo.scenes.scene import Subject
 from demo.scenes.skyline import windows
 
@@ -39,8 +39,8 @@ def _cloud_gate(pen: Pen, rng: random.Random) -> None:
 
 
 def _willis_tower(pen: Pen, rng: random.Random) -> None:
-    black: Colour = (40, 42, 50)
-    side: Colour = (26, 28, 34)
+    black: Color = (40, 42, 50)
+    side: Color = (26, 28, 34)
     if pen.canvas.light.dark:
         black, side = (74, 78, 96), (52, 54, 70)
     for x0, x1, low, high in (
@@ -70,7 +70,7 @@ def _willis_tower(pen: Pen, rng: random.Random) -> None:
 
 
 def _navy_pier(pen: Pen, rng: random.Random) -> None:
-    colours: tuple[Colour, ...] = ((36, 96, 190), (222, 44, 52), (250, 196, 50))
+    colors: tuple[Color, ...] = ((36, 96, 190), (222, 44, 52), (250, 196, 50))
     first = rng.randrange(3)
     pen.rect(-260, 0, 260, 26, (150, 132, 112))
     pen.rect(-260, 22, 260, 30, (196, 178, 152))
@@ -85,9 +85,9 @@ def _navy_pier(pen: Pen, rng: random.Random) -> None:
     if pen.canvas.light.dark:
         pen.shine(0, 172, 170, (120, 150, 255), 140)
     for index, (cabin_x, cabin_y) in enumerate(wheel(pen, 132, 172, (226, 226, 232), 16, 7)):
-        colour = colours[(index + first) % 3]
+        color = colors[(index + first) % 3]
         cabin = pen.at(cabin_x, cabin_y)
-        cabin.rect(-13, -20, 13, -2, colour)
+        cabin.rect(-13, -20, 13, -2, color)
         cabin.lamp(-8, -12, 8, -5, (255, 240, 180), (210, 230, 244))
 
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 from demo.scenes.canvas import Pen
 from demo.scenes.landmarks.bridges import wheel
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import Subject
 from demo.scenes.skyline import windows
 
 
 def _big_ben(pen: Pen, rng: random.Random) -> None:
-    stone: Colour = (212, 178, 116)
-    shadow: Colour = (172, 138, 86)
-    roof: Colour = (70, 84, 84)
+    stone: Color = (212, 178, 116)
+    shadow: Color = (172, 138, 86)
+    roof: Color = (70, 84, 84)
     palace = pen.at(56, 0)
     palace.rect(0, 0, 300, 92, (200, 168, 112))
     windows(palace, (6, 10, 294, 84), (18, 3), rng, 0.8)
@@ -27,7 +27,7 @@ def _big_ben(pen: Pen, rng: random.Random) -> None:
     pen.rect(-50, 220, 50, 228, shadow)
     pen.shine(0, 260, 80, (255, 236, 170), 170)
     pen.oval(0, 262, 36, 36, (206, 160, 52))
-    face: Colour = (255, 250, 224)
+    face: Color = (255, 250, 224)
     pen.canvas.draw.ellipse(
         [*pen.points(((-31, 293),))[0], *pen.points(((31, 231),))[0]]
         if pen.across > 0
@@ -43,7 +43,7 @@ def _big_ben(pen: Pen, rng: random.Random) -> None:
 
 
 def _london_eye(pen: Pen, _: random.Random) -> None:
-    white: Colour = (244, 246, 250)
+    white: Color = (244, 246, 250)
     if pen.canvas.light.dark:
         pen.shine(0, 178, 190, (255, 90, 150), 150)
     pen.rect(-120, 0, 120, 14, (150, 146, 142))
@@ -56,8 +56,8 @@ def _london_eye(pen: Pen, _: random.Random) -> None:
 
 
 def _phone_box(pen: Pen, rng: random.Random) -> None:
-    red: Colour = (212, 20, 32)
-    dark: Colour = (150, 12, 24)
+    red: Color = (212, 20, 32)
+    dark: Color = (150, 12, 24)
     pen.oval(0, 2, 84, 9, (66, 62, 62))
     pen.rect(-70, 0, 70, 14, dark)
     pen.rect(-62, 10, 62, 270, red)

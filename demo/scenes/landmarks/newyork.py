@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 from demo.scenes.canvas import Pen
 from demo.scenes.landmarks.bridges import suspension
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import Subject
 from demo.scenes.skyline import windows
 
 
 def _statue_of_liberty(pen: Pen, _: random.Random) -> None:
-    green: Colour = (112, 184, 160)
-    shadow: Colour = (80, 146, 128)
-    stone: Colour = (198, 184, 160)
+    green: Color = (112, 184, 160)
+    shadow: Color = (80, 146, 128)
+    stone: Color = (198, 184, 160)
     pen.poly(((-150, 0), (150, 0), (110, 22), (-110, 22)), (96, 132, 84))
     pen.poly(((-92, 16), (92, 16), (78, 44), (-78, 44)), (168, 154, 134))
     pen.poly(((-50, 44), (50, 44), (40, 120), (-40, 120)), stone)
@@ -36,7 +36,7 @@ def _statue_of_liberty(pen: Pen, _: random.Random) -> None:
 
 
 def _brooklyn_bridge(pen: Pen, rng: random.Random) -> None:
-    stone: Colour = (188, 152, 116)
+    stone: Color = (188, 152, 116)
     gap = rng.uniform(300, 380)
     suspension(pen, (0, gap), 250, 92, (92, 84, 78), 6)
     for x, size in ((gap, 0.92), (0, 1.0)):
@@ -48,8 +48,8 @@ def _brooklyn_bridge(pen: Pen, rng: random.Random) -> None:
         tower.rect(-66, 0, 66, 40, (150, 120, 94))
         tower.rect(-72, 254, 72, 274, (210, 176, 138))
         tower.rect(-72, 100, 72, 108, (160, 128, 98))
-        for centre in (-30, 30):
-            opening = ((centre - 17, 108), (centre + 17, 108), (centre + 17, 196), (centre, 230), (centre - 17, 196))
+        for center in (-30, 30):
+            opening = ((center - 17, 108), (center + 17, 108), (center + 17, 196), (center, 230), (center - 17, 196))
             tower.canvas.draw.polygon(tower.points(opening), fill=tower.canvas.light.horizon)
             tower.line((opening[4], opening[3], opening[2]), (140, 110, 84), 4)
         for row in range(1, 6):
@@ -60,8 +60,8 @@ def _brooklyn_bridge(pen: Pen, rng: random.Random) -> None:
 
 
 def _empire_state(pen: Pen, rng: random.Random) -> None:
-    stone: Colour = (198, 176, 142)
-    shadow: Colour = (150, 128, 100)
+    stone: Color = (198, 176, 142)
+    shadow: Color = (150, 128, 100)
     beam = rng.choice(((255, 90, 90), (120, 160, 255), (255, 230, 140)))
     for half, low, high in ((88, 0, 54), (68, 54, 100), (48, 100, 270), (36, 270, 296), (22, 296, 318), (11, 318, 346)):
         pen.rect(-half, low, half, high, stone)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from demo.scenes.canvas import Pen
 from demo.scenes.landmarks.bridges import suspension
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import Subject
 from demo.scenes.signature import BLACK, HOUSES, house, wheels
 
 
 def _golden_gate(pen: Pen, rng: random.Random) -> None:
-    red: Colour = (212, 62, 32)
+    red: Color = (212, 62, 32)
     gap = rng.uniform(290, 380)
     for x, w, h in ((-330, 240, 120), (gap + 330, 250, 150)):
         pen.poly(((x - w, 0), (x - w * 0.4, h), (x + w * 0.3, h * 0.8), (x + w, 0)), (126, 128, 78))
@@ -30,17 +30,17 @@ def _golden_gate(pen: Pen, rng: random.Random) -> None:
 
 
 def _painted_ladies(pen: Pen, rng: random.Random) -> None:
-    colours = list(HOUSES)
-    rng.shuffle(colours)
+    colors = list(HOUSES)
+    rng.shuffle(colors)
     for index in range(-4, 5):
-        house(pen.at(index * 112, 0, 1.32), colours[index % len(colours)], rng)
+        house(pen.at(index * 112, 0, 1.32), colors[index % len(colors)], rng)
         pen.at(index * 112 + 29, 0).poly(((-16, 0), (16, 0), (26, -20), (-26, -20)), (206, 198, 188))
 
 
 def _cable_car(pen: Pen, rng: random.Random) -> None:
-    maroon: Colour = (140, 34, 40)
-    cream: Colour = (248, 226, 172)
-    brass: Colour = (224, 172, 60)
+    maroon: Color = (140, 34, 40)
+    cream: Color = (248, 226, 172)
+    brass: Color = (224, 172, 60)
     pen.line(((-420, -4), (420, -4)), (70, 70, 74), 5)
     pen.line(((-420, -22), (420, -22)), (70, 70, 74), 5)
     pen.oval(0, 0, 160, 9, (56, 54, 54))
@@ -54,7 +54,7 @@ def _cable_car(pen: Pen, rng: random.Random) -> None:
     for x in (-146, -100, -54):
         pen.rect(x, 84, x + 7, 172, (88, 52, 36))
     for x in (-122, -76, -30):
-        coat: Colour = rng.choice(((46, 92, 168), (60, 140, 90), (236, 176, 48)))
+        coat: Color = rng.choice(((46, 92, 168), (60, 140, 90), (236, 176, 48)))
         pen.rect(x - 13, 60, x + 13, 110, coat)
         pen.oval(x, 126, 11, 13, (226, 178, 140))
     pen.rect(-162, 172, 156, 186, maroon)

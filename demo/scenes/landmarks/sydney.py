@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 
 from demo.scenes.canvas import Pen
-from demo.scenes.light import Colour
+from demo.scenes.light import Color
 from demo.scenes.scene import Subject
 from demo.scenes.signature import shells
 
@@ -16,7 +16,7 @@ def _opera_house(pen: Pen, _: random.Random) -> None:
 
 
 def _harbour_bridge(pen: Pen, _: random.Random) -> None:
-    steel: Colour = (104, 112, 122)
+    steel: Color = (104, 112, 122)
     reach = 330
 
     def arch(x: float, crown: float) -> float:
@@ -40,8 +40,8 @@ def _harbour_bridge(pen: Pen, _: random.Random) -> None:
 
 
 def _bondi_surf(pen: Pen, rng: random.Random) -> None:
-    turquoise: Colour = (40, 176, 190)
-    foam: Colour = (250, 254, 254)
+    turquoise: Color = (40, 176, 190)
+    foam: Color = (250, 254, 254)
     for y, h in ((60, 40), (14, 46)):
         start = rng.uniform(-460, -400)
         crest = [(start + step * 70, y + h * (0.7 + 0.3 * (step % 2))) for step in range(14)]
@@ -51,9 +51,9 @@ def _bondi_surf(pen: Pen, rng: random.Random) -> None:
         ((-140, 64), (-60, 84), (30, 150), (120, 196), (188, 168), (150, 150), (160, 90), (196, 60)), (24, 150, 172)
     )
     pen.line(((-60, 84), (30, 150), (120, 196), (188, 168)), foam, 14)
-    board: Colour = rng.choice(((250, 206, 50), (236, 74, 60), (252, 252, 248)))
+    board: Color = rng.choice(((250, 206, 50), (236, 74, 60), (252, 252, 248)))
     pen.poly(((-64, 104), (-20, 122), (54, 150), (92, 178), (40, 136), (-16, 108)), board)
-    skin: Colour = (206, 148, 104)
+    skin: Color = (206, 148, 104)
     pen.line(((-2, 122), (10, 156), (24, 178)), skin, 13)
     pen.line(((40, 146), (34, 164), (24, 178)), skin, 13)
     pen.poly(((10, 172), (36, 176), (38, 226), (14, 224)), (34, 52, 92))

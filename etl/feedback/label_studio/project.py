@@ -28,7 +28,7 @@ _ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 _INSTRUCTION = (
     "Make the caption and the hashtags what this photo should have. Take names of places from the note only if the photo agrees. "
     "Shift and Enter, or a click elsewhere, keeps what you wrote. Rate the caption as it was shown, before you changed it. "
-    "If nothing can be learnt from the photo, say why below."
+    "If nothing can be learned from the photo, say why below."
 )
 
 

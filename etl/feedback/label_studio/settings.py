@@ -18,7 +18,7 @@ class LabelStudioSettings(BaseSettings):
 
     url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8080")
     token: SecretStr | None = None
-    """A personal access token, or a legacy token where the organisation allows them."""
+    """A personal access token, or a legacy token where the organization allows them."""
     token_file: Path | None = None
     """A file that holds the token, instead of `token`."""
     project: Annotated[str, StringConstraints(min_length=3, max_length=50)] = "Snap2Caption feedback"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from etl.transform.archive.members import normalise_city, nothing_usable
+from etl.transform.archive.members import normalize_city, nothing_usable
 from snap2caption.errors import UserError
 
 DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
@@ -33,7 +33,7 @@ def choose_cities(corpus: Path, asked: Sequence[str] | None, found: Mapping[str,
         if not wanted:
             raise UserError(f"{corpus} has none of {', '.join(DEFAULT_CITIES)}; {_others(with_photos)}.")
         return tuple(sorted(wanted))
-    wanted = {normalise_city(city) for city in asked} - {""}
+    wanted = {normalize_city(city) for city in asked} - {""}
     if not wanted:
         raise UserError(f"No city was given; {_others(with_photos)}.")
     if ALL in wanted:

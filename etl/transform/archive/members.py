@@ -113,21 +113,21 @@ def _entries(corpus: Path) -> Iterator[DirectoryEntry]:
 
 
 @functools.lru_cache(maxsize=1024)
-def normalise_city(folder: str) -> str:
+def normalize_city(folder: str) -> str:
     """Return a city's folder name as the dataset spells it: lower case, letters and digits only."""
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFC", folder).casefold())
 
 
 def _judge(number: int, entry: DirectoryEntry, limit: int) -> ListedMember:
     """Return the entry as a member; *limit* is where members must have ended."""
-    name = None if entry.name is None else _normalise(entry.name)
+    name = None if entry.name is None else _normalize(entry.name)
     if name is None or _escapes(name, entry.mode):
         return _refused(number, entry, limit, RejectionReason.UNSAFE_PATH)
     match = _MEMBER.search(name)
     if match is None:
         return _refused(number, entry, limit, None)
     kind = MemberKind.CAPTION if match[3] else MemberKind.IMAGE
-    city, id_ = normalise_city(match[1]), match[2]
+    city, id_ = normalize_city(match[1]), match[2]
     if (reason := _refusal(entry, kind, limit)) is not None:
         return _refused(number, entry, limit, reason)._replace(kind=kind, city=city, id=id_)
     return ListedMember(
@@ -140,7 +140,7 @@ def _refused(number: int, entry: DirectoryEntry, limit: int, reason: RejectionRe
     return ListedMember(number, None, None, None, reason, min(entry.offset, limit), min(entry.end, limit), 0, 0, 0, 0)
 
 
-def _normalise(name: str) -> str:
+def _normalize(name: str) -> str:
     """Return the name as most programs write it: Windows' own (of .NET before 4.6.1) write backslashes, and macOS takes letters apart."""
     return name.replace("\\", "/") if name.isascii() else unicodedata.normalize("NFC", name.replace("\\", "/"))
 

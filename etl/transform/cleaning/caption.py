@@ -69,7 +69,7 @@ def _decode(text: str) -> str:
 
 
 def _gap(removed: "re.Match[str]") -> str:
-    """Return what stands in place of what was removed: a space, but where its neighbours are written without."""
+    """Return what stands in place of what was removed: a space, but where its neighbors are written without."""
     before, after = removed.string[: removed.start()][-1:], removed.string[removed.end() :][:1]
     if after and after in _CLOSING:
         return ""

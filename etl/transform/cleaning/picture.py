@@ -38,7 +38,7 @@ def look_at(data: bytes) -> npt.NDArray[np.float64] | RejectionReason:
     """Decode a picture completely, whatever its file was called (a check of its header would miss a truncation).
 
     Returns:
-        (2, 16, 16): the lowest frequencies of the grey picture, and of its inner part (`INSET`), for `hash_pictures`; or what is wrong.
+        (2, 16, 16): the lowest frequencies of the gray picture, and of its inner part (`INSET`), for `hash_pictures`; or what is wrong.
     """
     picture = _decode(data)
     if isinstance(picture, RejectionReason):
@@ -58,7 +58,7 @@ def hash_pictures(looks: Sequence[npt.NDArray[np.float64]]) -> list[bytes]:
     """
     if not looks:
         return []
-    # Errors of the arithmetic, which differ between processors, must not decide what is above the median in a picture of one colour.
+    # Errors of the arithmetic, which differ between processors, must not decide what is above the median in a picture of one color.
     found = np.stack(looks).reshape(len(looks) * VIEWS, -1).round(3)
     bits = np.packbits(found > np.median(found, axis=1, keepdims=True), axis=1)
     turns = find_turns(np.stack([look[0] for look in looks]))
@@ -90,16 +90,16 @@ def _frequencies(side: int) -> npt.NDArray[np.float64]:
 
 
 def _decode(data: bytes) -> npt.NDArray[np.uint8] | RejectionReason:
-    """Return the picture in grey, and by up to 8 times smaller: half the work, and every byte is still read, so that no damage is missed."""
+    """Return the picture in gray, and by up to 8 times smaller: half the work, and every byte is still read, so that no damage is missed."""
     try:
         height, width, *_ = simplejpeg.decode_jpeg_header(data)
         if not _is_odd(width, height):
             # By 1, 2, 4 or 8: by another factor, copies of another size look less like their original.
             factor = next(factor for factor in (8, 4, 2, 1) if min(height, width) >= factor * _HASHED_SIDE)
-            grey: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            gray: npt.NDArray[np.uint8] = simplejpeg.decode_jpeg(
                 data, "GRAY", min_height=math.ceil(height / factor), min_width=math.ceil(width / factor)
             )
-            return grey[:, :, 0]
+            return gray[:, :, 0]
     except ValueError:
         pass  # it complains of all damage, and of much that is none
     return _decode_doubtful(data)

@@ -88,7 +88,7 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
         telling = aside.submit(_tell, work, plan)
         shards = _write_shards(work, plan, pool)
         card, metadata = telling.result()
-    summaries = {split: _summarise(shards[split]) for split in SPLITS}
+    summaries = {split: _summarize(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
     content = [
@@ -193,7 +193,7 @@ def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool) -> dic
     return shards
 
 
-def _summarise(shards: Sequence[Shard]) -> SplitSummary:
+def _summarize(shards: Sequence[Shard]) -> SplitSummary:
     cities: Counter[str] = Counter()
     for shard in shards:
         cities.update(shard.cities)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest
 from serving.engines.local.engine import LocalEngine
-from serving.engines.local.quantization import quantise
+from serving.engines.local.quantization import quantize
 from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
@@ -24,7 +24,7 @@ class LocalLoader:
     def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
         self._models_dir = models_dir
         self._dtype = _dtype(settings.precision)
-        self._quantised = settings.precision == "int8"
+        self._quantized = settings.precision == "int8"
         self._max_batch = settings.max_batch
         self._limits = settings.token_limits
         self._max_new_tokens = settings.max_new_tokens
@@ -38,8 +38,8 @@ class LocalLoader:
         base = self._base
         if base is None or (base.base, base.revision) != (version.base, version.base_revision):
             base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
-            if self._quantised:
-                quantise(base.model)
+            if self._quantized:
+                quantize(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
         # A small model that has never met a voice loses its thread in one: it gets the tone of it alone.

@@ -17,7 +17,7 @@ class Int8Linear(nn.Linear):
     scale: torch.Tensor
 
     def __init__(self, layer: nn.Linear) -> None:
-        """Quantise the weight of *layer*, symmetrically, row by row."""
+        """Quantize the weight of *layer*, symmetrically, row by row."""
         nn.Module.__init__(self)
         self.in_features, self.out_features = layer.in_features, layer.out_features
         weight = layer.weight.detach()
@@ -32,8 +32,8 @@ class Int8Linear(nn.Linear):
         return out if self.bias is None else out + self.bias
 
 
-def quantise(model: nn.Module) -> None:
-    """Quantise, in place, the linear layers of a model's language part; what sees stays whole, and so does the output layer."""
+def quantize(model: nn.Module) -> None:
+    """Quantize, in place, the linear layers of a model's language part; what sees stays whole, and so does the output layer."""
     for name, module in list(model.named_modules()):
         parts = name.split(".")
         whole = parts[-1] == "lm_head" or any(part in SEEING for part in parts)

@@ -9,7 +9,7 @@ from benchmarks.training import gpu, worker
 pytestmark = pytest.mark.integration
 
 ARGUMENTS = [
-    "--shape=llava-tiny", "--peak-tflops=1", "optimiser.batch_size=2", "optimiser.accumulation=1", "optimiser.precision=float32",
+    "--shape=llava-tiny", "--peak-tflops=1", "optimizer.batch_size=2", "optimizer.accumulation=1", "optimizer.precision=float32",
     "model.lora.rank=4", "model.lora.dropout=0",
 ]  # fmt: skip
 
@@ -23,7 +23,7 @@ def test_it_compares_with_trl_and_both_end_with_the_same_loss(monkeypatch, capsy
     gpu.main()
     table = [line.strip("|").split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     rows = {name.strip(): [value.strip() for value in values] for name, *values in table}
-    speed, _, _, utilisation, _, loss = rows["ours"]
+    speed, _, _, utilization, _, loss = rows["ours"]
     assert float(speed) > 0
-    assert utilisation.endswith("%")
+    assert utilization.endswith("%")
     assert float(loss) == pytest.approx(float(rows["trl"][-1]), rel=1e-3)

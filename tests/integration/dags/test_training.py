@@ -52,7 +52,7 @@ def diverged(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path:
         registered_model="diverged",
     )
     content = recipe_content((tmp_path / "v1").as_uri())
-    content["optimiser"] = {**content["optimiser"], "learning_rate": 0, "epochs": 1}
+    content["optimizer"] = {**content["optimizer"], "learning_rate": 0, "epochs": 1}
     content |= {
         "evaluation": {"batch_size": 6, "max_new_tokens": 16},
         "gate": {"latency_photos": 1, "bootstrap_samples": 100},

@@ -106,7 +106,7 @@ FAULTS = {
     "cut before the first byte": {"cut_at": 0},
     "503": {"answer": "503 Service Unavailable"},
     "429 with Retry-After": {"answer": "429 Too Many Requests\r\nRetry-After: 0"},
-    "a byte spoilt on the way": {"spoil": True},
+    "a byte spoiled on the way": {"spoil": True},
 }
 
 
@@ -170,7 +170,7 @@ def test_what_a_large_upload_left_behind_is_reused_or_removed(
         assert_nothing_else(where)
 
 
-def test_a_shard_that_was_spoilt_in_the_store_is_replaced_alone(proxy: FaultyProxy, uri: str, dataset: Path) -> None:
+def test_a_shard_that_was_spoiled_in_the_store_is_replaced_alone(proxy: FaultyProxy, uri: str, dataset: Path) -> None:
     where = load(dataset, uri)
     open_store(where).put("train-000001.tar", b"other", sha256=hashlib.sha256(b"other").hexdigest())
     proxy.requests.clear()

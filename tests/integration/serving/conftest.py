@@ -33,7 +33,7 @@ def train(installation: Settings) -> Train:
 
     def run(seed: int) -> str:
         content = recipe_content(dataset.as_uri()) | {"tracking": {"experiment": installation.registered_model}}
-        content["optimiser"] = {**content["optimiser"], "seed": seed}
+        content["optimizer"] = {**content["optimizer"], "seed": seed}
         return pipeline.train(parse_recipe(content, "the test"), installation)
 
     return run

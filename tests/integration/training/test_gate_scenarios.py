@@ -316,10 +316,10 @@ def world(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path_fac
 
     write_models(models_dir, DEEP, layers=24)
 
-    def trained(dataset: str, base: str = BASE, **optimiser: object) -> str:
+    def trained(dataset: str, base: str = BASE, **optimizer: object) -> str:
         content = recipe_content((folder / dataset).as_uri())
         content["model"] = {**content["model"], "base": base}
-        content["optimiser"] = {**content["optimiser"], **optimiser}
+        content["optimizer"] = {**content["optimizer"], **optimizer}
         changes = {
             "gate": GATE,
             "evaluation": {"batch_size": 6, "max_new_tokens": 192},

@@ -94,7 +94,7 @@ def assert_like_alone(client: MlflowClient, settings: Settings, run_id: str, rec
     alone = train(local, settings, force=True)
     expected = validation_losses(client, alone)
     assert validation_losses(client, run_id) == pytest.approx(expected, abs=1e-4)
-    assert len(expected) == recipe.optimiser.epochs
+    assert len(expected) == recipe.optimizer.epochs
     assert run.data.metrics["test/loss"] == pytest.approx(client.get_run(alone).data.metrics["test/loss"], abs=1e-4)
 
 
@@ -106,7 +106,7 @@ def two(recipe_with: Callable[..., Recipe]) -> Callable[..., Recipe]:
         return recipe_with(
             # Dropout draws other masks on other processes.
             model={"lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": LANGUAGE_LAYERS}},
-            optimiser={"learning_rate": 1e-3, "epochs": 6, "save_every": 2},
+            optimizer={"learning_rate": 1e-3, "epochs": 6, "save_every": 2},
             launcher={"kind": kind, "processes": 2, **launcher},
         )
 

@@ -106,7 +106,7 @@ def runs(installation: Settings, adapter: Path, dataset_dir: Path, models_dir: P
             "dataset_uri": dataset_dir.as_uri(),
         }
         log = RunLog.start(client, "production", tags)
-        log.parameters({"optimiser": {"seed": number}})
+        log.parameters({"optimizer": {"seed": number}})
         log.metrics({"train/loss": 1.5 - number}, 3)
         log.dataset(manifest, dataset_dir.as_uri(), test="test")
         log.table([{"id": "a", "caption": "Good morning 🌉"}], "samples/captions.json")
@@ -119,7 +119,7 @@ def runs(installation: Settings, adapter: Path, dataset_dir: Path, models_dir: P
 def test_what_is_logged_is_in_postgresql_and_s3(installation, runs, s3_environment):
     client = connect(installation.mlflow_tracking_uri)
     run = client.get_run(runs[1])
-    assert run.data.params["optimiser.seed"] == "1"
+    assert run.data.params["optimizer.seed"] == "1"
     assert run.data.metrics["train/loss"] == 0.5
     assert len(run.inputs.dataset_inputs) == 3
     assert read_artifact(client, runs[1], "samples/captions.png") == b"\x89PNG"

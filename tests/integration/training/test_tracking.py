@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 def test_a_run_can_be_watched_while_it_trains(settings, client, recipe_with, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
-    recipe = recipe_with(optimiser={"epochs": 4}, tracking={"system_metrics": True})
+    recipe = recipe_with(optimizer={"epochs": 4}, tracking={"system_metrics": True})
     found = {}
 
     def look() -> None:
@@ -100,7 +100,7 @@ def wandb_offline(monkeypatch, tmp_path):
 
 
 def test_weights_and_biases_is_told_the_same(settings, client, recipe_with, wandb_offline):
-    recipe = recipe_with(tracking={"wandb": "captions"}, optimiser={"epochs": 1})
+    recipe = recipe_with(tracking={"wandb": "captions"}, optimizer={"epochs": 1})
     run_id = train(recipe, settings)
     (folder,) = settings.state_dir.glob(f"wandb/offline-run-*-{run_id}")
     files = folder / "files"

@@ -88,8 +88,8 @@ def only_its_first_bytes(rng: random.Random, number: int) -> Made:
 @kind
 def wrong_pixels(rng: random.Random, number: int) -> Made:
     pixels = (zlib.compress(b"\xff" * 9000), rng.randbytes(900), b"", zlib.compress(bytes(10)))[number % 4]
-    depth, colours = rng.choice(((8, 2), (16, 6), (1, 0), (2, 3), (7, 2), (8, 9)))
-    return png_header(50, 60, depth, colours) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""), ANYTHING
+    depth, colors = rng.choice(((8, 2), (16, 6), (1, 0), (2, 3), (7, 2), (8, 9)))
+    return png_header(50, 60, depth, colors) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""), ANYTHING
 
 
 @kind

@@ -28,7 +28,7 @@ def _larger_than_it_says(photo: bytes, form: str) -> bytes:
 
 @cache
 def _flat(form: str, side: int) -> bytes:
-    """Many pixels of one colour in few bytes."""
+    """Many pixels of one color in few bytes."""
     return heif(Image.new("RGB", (side, side), "teal"), form, quality=10)
 
 

@@ -76,8 +76,8 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png_header(width: int, height: int, depth: int = 8, colours: int = 2, interlaced: int = 0) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, interlaced)
+def png_header(width: int, height: int, depth: int = 8, colors: int = 2, interlaced: int = 0) -> bytes:
+    header = struct.pack(">IIBBBBB", width, height, depth, colors, 0, 0, interlaced)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
 
 

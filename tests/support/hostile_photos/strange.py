@@ -50,7 +50,7 @@ def cmyk(rng: random.Random, number: int) -> Made:
 
 
 @kind
-def grey(rng: random.Random, number: int) -> Made:
+def gray(rng: random.Random, number: int) -> Made:
     mode = ("L", "1", "LA")[number % 3]
     return encoded(scene(rng, mode), "JPEG" if mode == "L" and number % 2 else "PNG"), TAKEN
 
@@ -65,15 +65,15 @@ def sixteen_bits(rng: random.Random, number: int) -> Made:
 
 @kind
 def palette(rng: random.Random, number: int) -> Made:
-    colours = (2, 4, 16, 256)[number % 4]
+    colors = (2, 4, 16, 256)[number % 4]
     transparent: dict[str, object] = {"transparency": bytes([0, 128])} if number % 3 == 0 else {}
-    return encoded(scene(rng).quantize(colours), "PNG", **transparent), TAKEN
+    return encoded(scene(rng).quantize(colors), "PNG", **transparent), TAKEN
 
 
 @kind
 def palette_too_short(rng: random.Random, _: int) -> Made:
     pixels = chunk(b"IDAT", zlib.compress((b"\0" + rng.randbytes(30)) * 30))
-    return png_header(30, 30, colours=3) + chunk(b"PLTE", b"\1\2\3") + pixels + chunk(b"IEND", b""), ANYTHING
+    return png_header(30, 30, colors=3) + chunk(b"PLTE", b"\1\2\3") + pixels + chunk(b"IEND", b""), ANYTHING
 
 
 @kind
@@ -84,7 +84,7 @@ def transparent(rng: random.Random, number: int) -> Made:
 
 
 @kind
-def colour_key(rng: random.Random, _: int) -> Made:
+def color_key(rng: random.Random, _: int) -> Made:
     return encoded(scene(rng), "PNG", transparency=(0, 0, 0)), TAKEN
 
 

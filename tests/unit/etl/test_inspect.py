@@ -116,9 +116,9 @@ def test_a_flipped_byte_is_found_wherever_it_is(folder: Path) -> None:
     whole = (folder / TRAIN).read_bytes()
     # In a photo, in a tar header, in the padding at the end.
     for at in (600, 100, len(whole) - 1):
-        spoilt = bytearray(whole)
-        spoilt[at] ^= 1
-        (folder / TRAIN).write_bytes(spoilt)
+        spoiled = bytearray(whole)
+        spoiled[at] ^= 1
+        (folder / TRAIN).write_bytes(spoiled)
         found = faults_of(folder)
         assert (TRAIN, "has the SHA-256") in [(file, fault[:15]) for file, fault in found]
 

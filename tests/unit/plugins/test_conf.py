@@ -34,7 +34,7 @@ def check(*overrides: str) -> None:
         "data={uri: 'file:///etc'}",
         "data.version=0123456789ab",
         "data.feedback={uri: 'file:///etc', share: 0.5}",
-        "optimisers.epochs=1",
+        "optimizers.epochs=1",
         "--force",
         "--config=/etc/passwd",
         "",
@@ -43,13 +43,13 @@ def check(*overrides: str) -> None:
 )
 def test_a_run_may_not_say_where_it_trains_what_it_tells_and_what_it_starts_from(override: str) -> None:
     with pytest.raises(AirflowFailException, match="may not override"):
-        check("optimiser.epochs=1", override)
+        check("optimizer.epochs=1", override)
 
 
 def test_a_run_may_say_how_a_model_learns_and_is_judged() -> None:
     check(
-        "optimiser.epochs=2",
-        "optimiser={epochs: 2, batch_size: 4}",
+        "optimizer.epochs=2",
+        "optimizer={epochs: 2, batch_size: 4}",
         "model.lora.rank=4",
         "data.samples_per_city=100",
         "data.feedback.share=0.3",

@@ -33,7 +33,7 @@ def test_a_mistyped_variable_is_named_with_the_one_that_was_meant(mistyped: str,
 
 
 def test_what_is_like_none_is_told_without_a_guess() -> None:
-    (told,) = find_unknown(known_variables(), {"SNAP2CAPTION_COLOUR_OF_THE_SEA": "blue"})
+    (told,) = find_unknown(known_variables(), {"SNAP2CAPTION_COLOR_OF_THE_SEA": "blue"})
     assert told.endswith("unset it, or correct its name.")
 
 

@@ -28,13 +28,13 @@ def odd_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def write_recipe(odd_dataset: str):
     def write(
-        data: dict[str, object] | None = None, dropout: float = 0.0, checkpoints: str | None = None, **optimiser: object
+        data: dict[str, object] | None = None, dropout: float = 0.0, checkpoints: str | None = None, **optimizer: object
     ) -> str:
         content = recipe_content(odd_dataset)
         content["data"] = {**content["data"], **(data or {})}
         content["model"]["lora"]["dropout"] = dropout
         content["launcher"] = {"checkpoints": checkpoints}
-        content["optimiser"] = {**content["optimiser"], "learning_rate": 2e-3, **optimiser}
+        content["optimizer"] = {**content["optimizer"], "learning_rate": 2e-3, **optimizer}
         return Recipe.model_validate(content).dump()
 
     return write
@@ -58,15 +58,15 @@ def train_in(work_dirs: list[Path], recipe: str, models_dir: Path) -> list[tuple
 
 
 @pytest.mark.parametrize(
-    ("data", "optimiser"),
+    ("data", "optimizer"),
     [
         pytest.param({}, {}, id="features"),
         pytest.param({"stream": True}, {"accumulation": 2, "epochs": 4}, id="stream, accumulated"),
     ],
 )
-def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_path, data, optimiser):
+def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_path, data, optimizer):
     # Without dropout, which draws other masks on other processes.
-    recipe = write_recipe(data, **optimiser)
+    recipe = write_recipe(data, **optimizer)
     one, two = (train_in([tmp_path / str(size)] * size, recipe, models_dir) for size in (1, 2))
     assert [(step, set(metrics)) for step, metrics in one] == [(step, set(metrics)) for step, metrics in two]
     curves = [

@@ -75,7 +75,7 @@ def test_what_was_completed_is_stored_once_corrected_and_removed(
     assert stored(feedbacks) == {}
 
 
-def test_what_can_not_be_learnt_from_is_counted_and_not_stored(
+def test_what_can_not_be_learned_from_is_counted_and_not_stored(
     project: AnnotationProject, feedbacks: "Feedbacks", pushed: dict[str, int]
 ) -> None:
     first, second, third = pushed.values()

@@ -27,7 +27,7 @@ ROUNDS = int(os.environ.get("CHAOS_FEEDBACK_ROUNDS", "3"))
 """Kills: of the intake, of the store, of both, in turn."""
 
 SENT_A_ROUND = 8
-COLOURS = ("red", "green", "blue", "teal")
+COLORS = ("red", "green", "blue", "teal")
 
 
 def send(url: str, number: int) -> str:
@@ -37,7 +37,7 @@ def send(url: str, number: int) -> str:
         try:
             answer = patience.post(
                 f"{url}/v1/feedback",
-                files={"image": photo_of(COLOURS[number % len(COLOURS)])},
+                files={"image": photo_of(COLORS[number % len(COLORS)])},
                 data={"rating": "2", "caption": f"caption {number}", "edited_caption": f"mine {number}"},
                 headers=headers("ana", f"key {number}".replace(" ", "-")),
             )

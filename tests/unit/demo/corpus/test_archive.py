@@ -105,7 +105,7 @@ def test_traps_come_on_top_of_the_same_good_pairs(plain, trapped, traps):
         assert len(traps[trap]) == COUNT
 
 
-def test_spoilt_members_are_spoilt(trapped, traps):
+def test_spoiled_members_are_spoiled(trapped, traps):
     with zipfile.ZipFile(trapped) as archive:
         everything = set(archive.namelist())
         assert not any(

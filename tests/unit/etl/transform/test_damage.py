@@ -1,4 +1,4 @@
-"""The small grey decoding finds what a full one finds."""
+"""The small gray decoding finds what a full one finds."""
 
 import io
 import random
@@ -34,18 +34,18 @@ def encoded() -> Iterator[bytes]:
 
 
 def damage(data: bytes, rng: random.Random) -> bytes:
-    at, spoilt = rng.randrange(1, len(data)), bytearray(data)
+    at, spoiled = rng.randrange(1, len(data)), bytearray(data)
     match rng.randrange(4):
         case 0:
             return data[:at]
         case 1:
             return data[:at] + data[at + rng.randrange(1, 500) :]
         case 2:
-            spoilt[at : at + 1000] = bytes(len(spoilt[at : at + 1000]))
+            spoiled[at : at + 1000] = bytes(len(spoiled[at : at + 1000]))
         case _:
             for _ in range(rng.choice((1, 3, 30))):
-                spoilt[rng.randrange(len(spoilt))] = rng.randrange(256)
-    return bytes(spoilt)
+                spoiled[rng.randrange(len(spoiled))] = rng.randrange(256)
+    return bytes(spoiled)
 
 
 def decoded_in_full(data: bytes) -> RejectionReason | None:
@@ -69,9 +69,9 @@ def test_no_damage_is_found_by_a_full_decoding_alone() -> None:
     for data in encoded():
         assert not isinstance(look_at(data), RejectionReason)
         for _ in range(60):
-            spoilt = damage(data, rng)
-            reason, ours = decoded_in_full(spoilt), look_at(spoilt)
+            spoiled = damage(data, rng)
+            reason, ours = decoded_in_full(spoiled), look_at(spoiled)
             found[reason] += 1
-            if reason is not RejectionReason.ODD_DIMENSIONS:  # a spoilt size may pass for one that we take
+            if reason is not RejectionReason.ODD_DIMENSIONS:  # a spoiled size may pass for one that we take
                 assert ours is reason if reason else not isinstance(ours, RejectionReason)
     assert min(found[None], found[RejectionReason.TRUNCATED_IMAGE], found[RejectionReason.CORRUPT_IMAGE]) >= 10

@@ -37,6 +37,6 @@ def test_the_gate_goes_by_the_rules_of_the_form_and_leaves_it_the_trainings_sett
         return {"run_id": "r1", "dataset_version": "d1", "incumbent": "base", "rules": []}
 
     monkeypatch.setattr(GateOperator, "run", run)
-    overrides = ["optimiser.epochs=2", "gate.margin=0.02", "evaluation.max_samples=50", "data.cities=[gate.x]"]
+    overrides = ["optimizer.epochs=2", "gate.margin=0.02", "evaluation.max_samples=50", "data.cities=[gate.x]"]
     GateOperator(task_id="gate", run_id="r1", overrides=overrides).execute({})
     assert asked == [("gate", "r1", "gate.margin=0.02", "evaluation.max_samples=50")]

@@ -54,7 +54,7 @@ def test_what_came_while_the_store_was_away_comes_in_order_later(
 ) -> None:
     feedback_service = FeedbackService(settings, away, voices)
     feedback_service.start()
-    ids = [feedback_service.take(ANA, SAID, photo_of(colour), colour).id for colour in ("red", "blue", "green")]
+    ids = [feedback_service.take(ANA, SAID, photo_of(color), color).id for color in ("red", "blue", "green")]
     feedback_service.erase(ANA, ids[1])
     assert not feedback_service.is_erased(ANA, ids[1])
     feedback_service.close()
@@ -352,7 +352,7 @@ def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> N
 
 
 @pytest.mark.parametrize("kind", [Dying, DyingLater])
-def test_a_voice_that_a_kill_cut_off_is_learnt_once_by_whoever_comes_next(
+def test_a_voice_that_a_kill_cut_off_is_learned_once_by_whoever_comes_next(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore, kind: type[Dying]
 ) -> None:
     voices.add(ANA, "earlier")

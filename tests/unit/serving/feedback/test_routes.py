@@ -32,10 +32,10 @@ def stored(store: ObjectStore, number: int = 1) -> list[Feedback]:
     return records(store)
 
 
-def captioned(client: TestClient, key: str = "ana", colour: str = "teal") -> str:
+def captioned(client: TestClient, key: str = "ana", color: str = "teal") -> str:
     answer = client.post(
         "/generate-caption",
-        files={"image": photo_of(colour)},
+        files={"image": photo_of(color)},
         data={"keep_for_feedback": "true", "tone": "witty", "location": "Pier 39"},
         headers=headers(key),
     )
@@ -232,10 +232,10 @@ def test_all_of_a_creators_is_erased_and_nobody_elses(
     client: TestClient, store: ObjectStore, voices: VoiceStore
 ) -> None:
     kept = captioned(client, "ana", "pink")
-    for key, colour in (("ana", "red"), ("ana", "blue"), ("ben", "red")):
+    for key, color in (("ana", "red"), ("ana", "blue"), ("ben", "red")):
         client.post(
             "/v1/feedback",
-            json={"request_id": captioned(client, key, colour), "rating": 5},
+            json={"request_id": captioned(client, key, color), "rating": 5},
             headers=headers(key),
         )
     stored(store, 3)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snap2caption.hashtags import normalise
+from snap2caption.hashtags import normalize
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.claims import claims
 from snap2caption.hashtags.ranking import FALLBACK, HashtagSource, PostContext, rank
@@ -43,7 +43,7 @@ def test_never_more_than_asked_for_all_valid_unique_and_none_banned(
 ) -> None:
     chosen = tags(caption, written, number)
     assert min(number, 5) <= len(chosen) == len(set(chosen)) <= number
-    assert all(normalise(tag) == tag for tag in chosen)
+    assert all(normalize(tag) == tag for tag in chosen)
     assert not BANNED & set(chosen)
 
 

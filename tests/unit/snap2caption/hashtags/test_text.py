@@ -5,7 +5,7 @@ import regex as re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snap2caption.hashtags import extract, normalise, separate, unique
+from snap2caption.hashtags import extract, normalize, separate, unique
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +20,7 @@ WORDS = st.builds(
     "".join, st.tuples(st.text(LETTERS, min_size=1, max_size=4), st.text(LETTERS + MARKS + "09_", max_size=6))
 )
 # A lone ß would be two letters in its normal form alone.
-TAGS = WORDS.filter(lambda word: len(unicodedata.normalize("NFC", word)) > 1 and normalise(word) is not None)
+TAGS = WORDS.filter(lambda word: len(unicodedata.normalize("NFC", word)) > 1 and normalize(word) is not None)
 AROUND = st.sampled_from(
     ["", " ", "\n", "😀", "👨‍👩‍👧", "❤️", "🇺🇸", "(", "“", "、", "。", "،", "\u200f", "\u200b", "！"]
 )
@@ -80,9 +80,9 @@ def test_separate(text: str, prose: str, tags: list[str]) -> None:
 
 @given(TEXTS)
 def test_normal_forms_are_stable_and_extractable(text: str) -> None:
-    normal = normalise(text)
+    normal = normalize(text)
     if normal is not None:
-        assert normalise(normal) == normal
+        assert normalize(normal) == normal
         assert extract(f"#{normal}") == [normal]
 
 
@@ -103,14 +103,14 @@ def test_unique_is_idempotent(tags: list[str]) -> None:
 @given(TEXTS)
 def test_every_extracted_tag_is_its_own_normal_form(text: str) -> None:
     tags = extract(text)
-    assert [normalise(tag) for tag in tags] == tags
+    assert [normalize(tag) for tag in tags] == tags
     assert len(set(tags)) == len(tags)
 
 
 @given(TAGS, AROUND, AROUND)
 def test_a_tag_of_any_script_is_found_between_anything(tag: str, before: str, after: str) -> None:
-    assert extract(f"{before}#{tag}{after}") == [normalise(tag)]
-    assert extract(f"{before}＃{tag}{after}") == [normalise(tag)]
+    assert extract(f"{before}#{tag}{after}") == [normalize(tag)]
+    assert extract(f"{before}＃{tag}{after}") == [normalize(tag)]
 
 
 @given(st.lists(TAGS, max_size=6))

@@ -238,7 +238,7 @@ def test_whatever_is_damaged_it_is_a_photo_or_a_refusal() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1"])
-def test_shrinking_first_changes_no_colour(kind: str, mode: str) -> None:
+def test_shrinking_first_changes_no_color(kind: str, mode: str) -> None:
     # Half of it shines through, and is white: shrunk before it is laid on white, or after.
     image = Image.new("RGBA", (400, 300), (200, 60, 60, 255))
     image.paste((0, 0, 0, 0), (200, 0, 400, 300))

@@ -50,7 +50,7 @@ def test_what_earlier_code_measured_is_not_read(base):
     assert Evaluation.read(json.dumps(document).encode()) is None
 
 
-def coloured(number, size, caption):
+def colored(number, size, caption):
     stream = io.BytesIO()
     Image.new("RGB", size, (number * 20, 90, 200 - number * 20)).save(stream, "PNG")
     return Sample(str(number), "chicago", Post(caption, ("chicago",)), stream.getvalue())
@@ -59,7 +59,7 @@ def coloured(number, size, caption):
 def test_batches_hold_what_is_alike_and_answers_come_in_order(load_tiny, recipe):
     minimal, plain = "Fog, dawn.", "This is a quiet evening above the river."
     sizes = [(60, 40), (90, 90)]
-    samples = [coloured(number, sizes[number % 2], [minimal, plain][number // 2 % 2]) for number in range(8)]
+    samples = [colored(number, sizes[number % 2], [minimal, plain][number // 2 % 2]) for number in range(8)]
     order = alike(samples)
     assert sorted(order) == list(range(8))
     # The large ones first, and in each batch one size and one prompt.
@@ -90,7 +90,7 @@ class Watched(VisionLanguageModel):
 def test_photos_are_let_go_of_batch_by_batch(load_tiny, recipe):
     vlm = load_tiny()
     settings = recipe.evaluation.model_copy(update={"batch_size": 4, "max_new_tokens": 2})
-    samples = [coloured(number % 10, (40, 40), "Fog.") for number in range(20)]
+    samples = [colored(number % 10, (40, 40), "Fog.") for number in range(20)]
     write_captions(Watched(vlm.model, vlm.processor, vlm.base, vlm.revision), samples, settings)
     assert len(Watched.seen) == 20
     # Those of a batch, and those of the one before until they are replaced.
@@ -113,7 +113,7 @@ def test_too_large_a_batch_is_one_sentence(load_tiny, dataset, recipe):
 
 def test_what_was_learned_shows(base, load_tiny, dataset, recipe, tmp_path):
     longer = recipe.model_copy(
-        update={"optimiser": recipe.optimiser.model_copy(update={"epochs": 12, "learning_rate": 2e-2, "batch_size": 8})}
+        update={"optimizer": recipe.optimizer.model_copy(update={"epochs": 12, "learning_rate": 2e-2, "batch_size": 8})}
     )
     vlm = load_tiny()
     finetune(vlm, dataset.samples("train"), dataset.samples("validation"), longer, tmp_path / "work", lambda *_: None)
@@ -127,7 +127,7 @@ def test_what_was_learned_shows(base, load_tiny, dataset, recipe, tmp_path):
 
 def test_what_all_share_is_rare_beside_the_captions_of_another_dataset(load_tiny, dataset, recipe):
     conditions = conditions_of(dataset, (), recipe.evaluation, "float32")
-    habit = [coloured(9, (60, 40), f"Nobody else says this {number}.") for number in range(12)]
+    habit = [colored(9, (60, 40), f"Nobody else says this {number}.") for number in range(12)]
     alone = evaluate(load_tiny(), dataset, conditions, "m")
     beside = evaluate(load_tiny(), dataset, conditions, "m", [replace(one, id=f"h{n}") for n, one in enumerate(habit)])
     assert [row.id for row in beside.rows] == [row.id for row in alone.rows]

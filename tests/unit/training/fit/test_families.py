@@ -53,13 +53,13 @@ def family_recipe(recipe, family):
     return changed(recipe, family, ("language",), epochs=2, learning_rate=1e-2)
 
 
-def changed(recipe, family, parts, **optimiser):
+def changed(recipe, family, parts, **optimizer):
     targets = "|".join(getattr(family, part) for part in parts)
     lora = recipe.model.lora.model_copy(update={"targets": targets})
     return recipe.model_copy(
         update={
             "model": recipe.model.model_copy(update={"base": family.name, "lora": lora}),
-            "optimiser": recipe.optimiser.model_copy(update=optimiser),
+            "optimizer": recipe.optimizer.model_copy(update=optimizer),
         }
     )
 
@@ -167,9 +167,9 @@ def test_it_learns_saves_and_writes(family, vlm, families_dir, family_recipe, da
     "family", [FAMILIES["tiny-llava-1.6"], FAMILIES["tiny-smolvlm"]], ids=lambda family: family.name
 )
 def test_checkpointed_layers_learn_the_same(family, families_dir, recipe, dataset, tmp_path):
-    def train(name, **optimiser):
+    def train(name, **optimizer):
         vlm = load(family.name, families_dir)
-        everything = changed(recipe, family, VARIANTS[2], epochs=1, feature_cache_gib=0, **optimiser)
+        everything = changed(recipe, family, VARIANTS[2], epochs=1, feature_cache_gib=0, **optimizer)
         finetune(
             vlm,
             dataset.samples("train")[:8],

@@ -32,7 +32,7 @@ ROUNDS = int(os.environ.get("CHAOS_TRAINING_ROUNDS", "3"))
 @pytest.fixture
 def run(load_tiny, dataset, recipe):
     def run_it(work_dir, report=lambda *_: None, **changes):
-        changed = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update=changes)})
+        changed = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update=changes)})
         vlm = load_tiny()
         adapter = finetune(vlm, dataset.samples("train"), dataset.samples("validation"), changed, work_dir, report)
         return vlm, adapter
@@ -46,7 +46,7 @@ def run_streamed(load_tiny, recipe, tmp_path):
     dataset = CachedDataset.open(str(tmp_path / "v1"), tmp_path / "shards")
 
     def run_it(work_dir, report=lambda *_: None):
-        settings = recipe.optimiser
+        settings = recipe.optimizer
         stream = SampleStream(
             dataset.source,
             SplitSelection("train"),
@@ -107,9 +107,9 @@ def test_features_kept_or_not_the_result_is_the_same(run, tmp_path):
     ("stream", "rounds"), [(False, ROUNDS), (True, max(1, ROUNDS // 3))], ids=["cached", "streamed"]
 )
 def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir, tmp_path, stream, rounds):
-    settings = recipe.optimiser.model_copy(update={"epochs": 3, "save_every": 2})
+    settings = recipe.optimizer.model_copy(update={"epochs": 3, "save_every": 2})
     data = recipe.data.model_copy(update={"stream": stream})
-    text = recipe.model_copy(update={"optimiser": settings, "data": data}).dump()
+    text = recipe.model_copy(update={"optimizer": settings, "data": data}).dump()
     rng = random.Random(stream)
     work_dir = tmp_path / "work"
     for number in range(rounds):
@@ -226,7 +226,7 @@ def test_a_training_that_diverges_stops_with_a_sentence_and_saves_nothing_of_it(
     told: list[float] = []
     changes = {} if kept else {"feature_cache_gib": 0.0}
     with pytest.raises(
-        UserError, match=r"loss is not a finite number after step \d+: .* Lower optimiser.learning_rate"
+        UserError, match=r"loss is not a finite number after step \d+: .* Lower optimizer.learning_rate"
     ):
         run(
             tmp_path / "work",
@@ -247,6 +247,6 @@ def test_a_validation_loss_that_is_no_number_ends_the_training(load_tiny, datase
     vlm = load_tiny()
     with torch.no_grad():
         vlm.model.get_output_embeddings().weight.fill_(float("nan"))
-    idle = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"learning_rate": 0.0})})
+    idle = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"learning_rate": 0.0})})
     with pytest.raises(UserError, match="loss is not a finite number"):
         finetune(vlm, dataset.samples("train"), dataset.samples("validation"), idle, tmp_path, lambda *_: None)

@@ -29,11 +29,11 @@ def test_a_shortage_is_one_sentence_that_names_settings(recipe, allocate, whose)
     with pytest.raises(UserError) as caught, explaining_shortage(training_advice(recipe)):
         allocate()
     sentence = str(caught.value)
-    assert sentence.startswith(f"The {whose}'s memory ran out: halve optimiser.batch_size (8) and double")
+    assert sentence.startswith(f"The {whose}'s memory ran out: halve optimizer.batch_size (8) and double")
     for setting in (
-        "optimiser.gradient_checkpointing=true",
-        "optimiser.feature_cache_gib",
-        "optimiser.precision=bfloat16",
+        "optimizer.gradient_checkpointing=true",
+        "optimizer.feature_cache_gib",
+        "optimizer.precision=bfloat16",
         "model.lora.rank",
     ):
         assert setting in sentence
@@ -41,7 +41,7 @@ def test_a_shortage_is_one_sentence_that_names_settings(recipe, allocate, whose)
 
 
 def test_what_can_not_be_lowered_is_not_named(recipe):
-    settings = recipe.optimiser.model_copy(
+    settings = recipe.optimizer.model_copy(
         update={
             "batch_size": 1,
             "precision": "bfloat16",
@@ -49,7 +49,7 @@ def test_what_can_not_be_lowered_is_not_named(recipe):
             "gradient_checkpointing": True,
         }
     )
-    assert training_advice(recipe.model_copy(update={"optimiser": settings})) == ["lower model.lora.rank (4)"]
+    assert training_advice(recipe.model_copy(update={"optimizer": settings})) == ["lower model.lora.rank (4)"]
     assert evaluation_advice(recipe.evaluation) == ["lower evaluation.batch_size (6)"]
 
 

@@ -100,7 +100,7 @@ def test_arithmetic_grows_with_the_batch(families_dir, recipe):
 def test_a_plan_counts_samples_steps_and_tokens(recipe, settings):
     plan = make_plan(with_changes(recipe, model__base="tiny-llava-1.6", data__samples_per_city=10), settings)
     assert plan.samples == {"train": 30, "validation": 9, "test": 12}
-    assert plan.optimiser_steps == 4 * 2
+    assert plan.optimizer_steps == 4 * 2
     assert plan.image_tokens == 88
     assert plan.tokens < plan.longest
     assert plan.features_gib * 2**30 == 88 * 64 * 4 * 30
@@ -126,7 +126,7 @@ def test_validation_is_part_of_what_it_takes(recipe, settings):
     def plan(**changes):
         return make_plan(with_changes(recipe, model__base="tiny-llava", **changes), settings)
 
-    all_of_it, some, often = plan(), plan(data__max_validation_samples=3), plan(optimiser__evaluate_every=1)
+    all_of_it, some, often = plan(), plan(data__max_validation_samples=3), plan(optimizer__evaluate_every=1)
     assert (all_of_it.validation_samples, some.validation_samples) == (9, 3)
     assert (all_of_it.validations, often.validations) == (2, 12)
     bare = all_of_it.petaflops * (1 - all_of_it.validation_share)
@@ -143,14 +143,14 @@ def test_it_tells_how_often_feedback_is_repeated(recipe, settings, tmp_path):
     plan = make_plan(with_changes(mixed, model__base="tiny-llava"), settings)
     assert (plan.feedback_samples, plan.feedback_repeats) == (12, 2.0)
     assert plan.feedback_version == "d00000000009"
-    assert plan.optimiser_steps == -(-60 // 8) * 2
+    assert plan.optimizer_steps == -(-60 // 8) * 2
 
 
 def test_weights_in_4_bits_are_a_quarter_but_for_what_sees(families_dir, recipe):
     imagined = ImaginedModel(load_config("tiny-llava-1.5", families_dir), recipe.model.lora, "bfloat16")
-    quantised = 2 * (4 * 64 * 64 + 3 * 64 * 128)
+    quantized = 2 * (4 * 64 * 64 + 3 * 64 * 128)
     saved = imagined.weight_bytes(in_4bit=False) - imagined.weight_bytes(in_4bit=True)
-    assert saved == pytest.approx(quantised * (2 - 0.5 - 0.127 / 8))
+    assert saved == pytest.approx(quantized * (2 - 0.5 - 0.127 / 8))
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_weights_in_4_bits_are_a_quarter_but_for_what_sees(families_dir, recipe)
     [
         ({"model__lora__targets": r".*multi_modal_projector\.linear_1"}, "targets trains .*multi_modal_projector.linear_1, so vision features"),
         ({"model__lora__targets": "q_proj"}, "matches no linear layer"),
-        ({"optimiser__precision": "float16"}, "float16 needs a GPU"),
+        ({"optimizer__precision": "float16"}, "float16 needs a GPU"),
         ({"model__base": "no-such-base"}, "neither in .* nor on the model hub"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_the_base_or_the_machine_is_one_sentence(recipe, settings, changes, message):
-    if "optimiser__precision" in changes and torch.cuda.is_available():
+    if "optimizer__precision" in changes and torch.cuda.is_available():
         pytest.skip("float16 is fine here")
     with pytest.raises(UserError, match=message) as caught:
         check_model(with_changes(recipe, **changes), settings)
@@ -173,7 +173,7 @@ def test_what_does_not_fit_the_base_or_the_machine_is_one_sentence(recipe, setti
 def test_what_is_trained_before_the_features_is_found(recipe, settings):
     family = FAMILIES["tiny-smolvlm"]
     targets = f"{family.language}|{family.vision}"
-    sees = with_changes(recipe, model__base=family.name, model__lora__targets=targets, optimiser__feature_cache_gib=0)
+    sees = with_changes(recipe, model__base=family.name, model__lora__targets=targets, optimizer__feature_cache_gib=0)
     assert "vision_model" in check_model(sees, settings).trains_vision
 
 
@@ -195,5 +195,5 @@ def test_the_command_prints_a_recipe_and_loads_no_weights(recipe, families_dir, 
     command = [sys.executable, "-m", "snap2caption", "train", "--config", str(tmp_path / "recipe.yaml"), "--dry-run"]
     finished = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     assert Recipe.model_validate(yaml.safe_load(finished.stdout)) == recipe
-    assert re.search(r"^# optimiser steps: 12$", finished.stdout, re.MULTILINE)
+    assert re.search(r"^# optimizer steps: 12$", finished.stdout, re.MULTILINE)
     assert re.search(r"^# memory: [\d.]+ GiB = base", finished.stdout, re.MULTILINE)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 CONTENT: dict[str, Any] = {
     "model": {"base": "b", "lora": {"targets": "t"}},
     "data": {"uri": "u", "feedback": {"uri": "f", "share": 0.2}},
-    "optimiser": {"precision": "bfloat16", "patience": 2},
+    "optimizer": {"precision": "bfloat16", "patience": 2},
     "launcher": {"kind": "torchrun", "processes": 2},
     "gate": {"feedback": {}},
 }
@@ -107,7 +107,7 @@ def test_a_setting_makes_another_training_if_and_only_if_the_weights_depend_on_i
 
 @pytest.mark.parametrize("leaf", sorted(COUNT_WITH_PATIENCE))
 def test_without_patience_it_does_not_matter_how_often_is_measured(leaf: str) -> None:
-    content = CONTENT | {"optimiser": {"precision": "bfloat16"}}
+    content = CONTENT | {"optimizer": {"precision": "bfloat16"}}
     other = changed(leaf, content)
     assert other is not None
     assert other != Recipe.model_validate(content)

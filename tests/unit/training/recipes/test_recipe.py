@@ -28,54 +28,54 @@ def write(tmp_path):
 
 def test_what_is_left_out_has_a_default(write):
     recipe = load_recipe(write(MINIMAL))
-    assert recipe.optimiser.epochs == 3
+    assert recipe.optimizer.epochs == 3
     assert recipe.gate.confidence == 0.95
 
 
 def test_overrides_reach_any_setting(write):
     recipe = load_recipe(
         write(MINIMAL),
-        ["optimiser.learning_rate=1e-3", "data.cities=[chicago]", "model.lora.rank=4", "data.version=d1"],
+        ["optimizer.learning_rate=1e-3", "data.cities=[chicago]", "model.lora.rank=4", "data.version=d1"],
     )
-    assert (recipe.optimiser.learning_rate, recipe.data.cities, recipe.model.lora.rank) == (1e-3, ("chicago",), 4)
+    assert (recipe.optimizer.learning_rate, recipe.data.cities, recipe.model.lora.rank) == (1e-3, ("chicago",), 4)
     assert recipe.data.version == "d1"
 
 
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
-        (MINIMAL, ["optimiser.epoch=2"], "optimiser.epoch is not a setting; did you mean epochs?"),
+        (MINIMAL, ["optimizer.epoch=2"], "optimizer.epoch is not a setting; did you mean epochs?"),
         (MINIMAL, ["queue.epochs=2"], "queue is not a setting; there are model, data"),
         (MINIMAL, ["model.lora.rnak=2"], "model.lora.rnak is not a setting; did you mean rank?"),
-        (MINIMAL, ["optimiser.epochs=0"], "optimiser.epochs should be greater than or equal to 1, not 0"),
-        (MINIMAL, ["optimiser.epochs=many"], "optimiser.epochs should be a whole number"),
+        (MINIMAL, ["optimizer.epochs=0"], "optimizer.epochs should be greater than or equal to 1, not 0"),
+        (MINIMAL, ["optimizer.epochs=many"], "optimizer.epochs should be a whole number"),
         (
             MINIMAL,
-            ["optimiser.epochs=true"],
-            "optimiser.epochs should be a whole number, in digits without quotes, not True",
+            ["optimizer.epochs=true"],
+            "optimizer.epochs should be a whole number, in digits without quotes, not True",
         ),
         (
             MINIMAL,
-            ["optimiser.patience=false"],
-            "optimiser.patience should be a whole number, in digits without quotes, not False",
+            ["optimizer.patience=false"],
+            "optimizer.patience should be a whole number, in digits without quotes, not False",
         ),
         (MINIMAL, ["gate.margin=true"], "gate.margin should be a number, in digits without quotes, not True"),
         (
             MINIMAL,
-            ["optimiser.epochs=2.5"],
-            "optimiser.epochs should be a whole number, in digits without quotes, not 2.5",
+            ["optimizer.epochs=2.5"],
+            "optimizer.epochs should be a whole number, in digits without quotes, not 2.5",
         ),
-        (MINIMAL, ["optimiser.epochs=-1"], "optimiser.epochs should be greater than or equal to 1, not -1"),
+        (MINIMAL, ["optimizer.epochs=-1"], "optimizer.epochs should be greater than or equal to 1, not -1"),
         (MINIMAL, ["data.stream=1"], "data.stream should be true or false, without quotes, not 1"),
         (MINIMAL, ["data.stream='no'"], "data.stream should be true or false, without quotes, not 'no'"),
-        (MINIMAL, ["optimiser={epochs: 1, epochs: 2}"], "is not valid YAML (epochs stands twice"),
+        (MINIMAL, ["optimizer={epochs: 1, epochs: 2}"], "is not valid YAML (epochs stands twice"),
         (MINIMAL, ["launcher={kind: ray, resources: {GPU: true}}"], "launcher.resources.GPU should be a number"),
-        (f"{MINIMAL}optimiser: {{epochs: 2}}\noptimiser: {{batch_size: 4}}\n", [], "optimiser stands twice"),
-        (MINIMAL, ["optimiser.learning_rate=.nan"], "optimiser.learning_rate should be a finite number"),
+        (f"{MINIMAL}optimizer: {{epochs: 2}}\noptimizer: {{batch_size: 4}}\n", [], "optimizer stands twice"),
+        (MINIMAL, ["optimizer.learning_rate=.nan"], "optimizer.learning_rate should be a finite number"),
         (
             MINIMAL,
-            ["optimiser.precision=float8"],
-            "optimiser.precision should be 'float32', 'bfloat16' or 'float16', not 'float8'",
+            ["optimizer.precision=float8"],
+            "optimizer.precision should be 'float32', 'bfloat16' or 'float16', not 'float8'",
         ),
         (MINIMAL, ["model.lora.targets='('"], "model.lora.targets is not a regular expression"),
         (MINIMAL, ["epochs"], "'epochs' is not an override"),
@@ -92,7 +92,7 @@ def test_overrides_reach_any_setting(write):
         (
             MINIMAL,
             ["model.load_in_4bit=true"],
-            "model.load_in_4bit computes in 16 bits; set optimiser.precision=bfloat16 as well.",
+            "model.load_in_4bit computes in 16 bits; set optimizer.precision=bfloat16 as well.",
         ),
         (
             MINIMAL,
@@ -116,7 +116,7 @@ def test_overrides_reach_any_setting(write):
         (
             MINIMAL,
             ["launcher=torchrun", "launcher.processes=3"],
-            "optimiser.batch_size is 16, which 3 processes can't share evenly; make it a multiple of 3.",
+            "optimizer.batch_size is 16, which 3 processes can't share evenly; make it a multiple of 3.",
         ),
         ("model: {base: x}", [], "model.lora is missing; add it."),
         ("- a\n- b", [], "is not a recipe"),
@@ -135,22 +135,22 @@ def test_a_mistake_is_one_sentence(write, text, overrides, message):
     ['"2"', "'2'", "1:30", "010", "0x10", "0o10", "0b1", "1_000", "2.0", "1e3", "yes", "NaN", "inf", "~", "9" * 19],
 )
 def test_what_yaml_may_take_for_a_whole_number_is_none(write, value):
-    for key, overrides in (("optimiser.epochs", [f"optimiser.epochs={value}"]), ("optimiser.seed", [])):
-        text = MINIMAL if overrides else f"{MINIMAL}optimiser: {{seed: {value}}}\n"
+    for key, overrides in (("optimizer.epochs", [f"optimizer.epochs={value}"]), ("optimizer.seed", [])):
+        text = MINIMAL if overrides else f"{MINIMAL}optimizer: {{seed: {value}}}\n"
         with pytest.raises(UserError, match=rf"{key} should be a whole number, in digits without quotes, not .+\.$"):
             load_recipe(write(text), overrides)
 
 
 @pytest.mark.parametrize("value", ['"0.5"', "1:30.5", "010", "1_000.5", "0x1p3", "nan", "on", "1e", ".", "1.2.3"])
 def test_what_yaml_may_take_for_a_number_is_none(write, value):
-    with pytest.raises(UserError, match=r"optimiser.learning_rate should be a number, in digits without quotes, not "):
-        load_recipe(write(MINIMAL), [f"optimiser.learning_rate={value}"])
+    with pytest.raises(UserError, match=r"optimizer.learning_rate should be a number, in digits without quotes, not "):
+        load_recipe(write(MINIMAL), [f"optimizer.learning_rate={value}"])
 
 
 @pytest.mark.parametrize("value", [".inf", "-.INF", ".nan", ".NaN", "1e400"])
 def test_a_number_is_finite(write, value):
-    with pytest.raises(UserError, match=r"optimiser.learning_rate should be a finite number, not "):
-        load_recipe(write(MINIMAL), [f"optimiser.learning_rate={value}"])
+    with pytest.raises(UserError, match=r"optimizer.learning_rate should be a finite number, not "):
+        load_recipe(write(MINIMAL), [f"optimizer.learning_rate={value}"])
 
 
 @pytest.mark.parametrize("value", ["yes", "no", "on", "off", "y", "N", "Yes", "OFF", '"true"', "1", "0", "0.0", "null"])
@@ -163,7 +163,7 @@ def test_a_switch_is_true_or_false(write, value):
     ("value", "number"), [("1e-3", 1e-3), ("1", 1.0), ("+.5", 0.5), ("2.", 2.0), ("1.0e-05", 1e-5), ("0", 0.0)]
 )
 def test_a_number_is_one_as_json_has_them(write, value, number):
-    assert load_recipe(write(MINIMAL), [f"optimiser.learning_rate={value}"]).optimiser.learning_rate == number
+    assert load_recipe(write(MINIMAL), [f"optimizer.learning_rate={value}"]).optimizer.learning_rate == number
 
 
 @pytest.mark.parametrize("value", ["no", "1:30", "010", "2024-01-01", "1_000", "'7'", "1e", "=", "0x1F", "12:30:45"])
@@ -175,16 +175,16 @@ def test_what_is_no_number_is_text(write, value):
     ("overrides", "message"),
     [
         (
-            ["optimiser.epochs=2", "optimiser.epochs=3"],
-            "'optimiser.epochs=3' would replace 'optimiser.epochs=2', as both give optimiser.epochs; leave one out.",
+            ["optimizer.epochs=2", "optimizer.epochs=3"],
+            "'optimizer.epochs=3' would replace 'optimizer.epochs=2', as both give optimizer.epochs; leave one out.",
         ),
-        (["optimiser.epochs=2", " optimiser.epochs =2"], "as both give optimiser.epochs; leave one out."),
-        (["optimiser={epochs: 2}", "optimiser.epochs=3"], "as both give optimiser.epochs; leave one out."),
+        (["optimizer.epochs=2", " optimizer.epochs =2"], "as both give optimizer.epochs; leave one out."),
+        (["optimizer={epochs: 2}", "optimizer.epochs=3"], "as both give optimizer.epochs; leave one out."),
         (["launcher=torchrun", "launcher.kind=local"], "as both give launcher.kind; leave one out."),
         (["launcher=torchrun", "launcher=local"], "as both give launcher.kind; leave one out."),
         (
-            ["optimiser.epochs=2", "optimiser={batch_size: 4}"],
-            "'optimiser={batch_size: 4}' would replace 'optimiser.epochs=2'; give it first, or leave one out.",
+            ["optimizer.epochs=2", "optimizer={batch_size: 4}"],
+            "'optimizer={batch_size: 4}' would replace 'optimizer.epochs=2'; give it first, or leave one out.",
         ),
         (["launcher.processes=2", "launcher=torchrun"], "would replace 'launcher.processes=2'; give it first"),
         (["model.lora.rank=2", "model={base: x}"], "would replace 'model.lora.rank=2'; give it first"),
@@ -198,9 +198,9 @@ def test_a_setting_is_given_once(write, overrides, message):
 
 
 def test_a_section_may_be_given_and_then_more_of_it(write):
-    optimiser = load_recipe(write(MINIMAL), ["optimiser={batch_size: 4}", "optimiser.epochs=5"]).optimiser
-    assert (optimiser.batch_size, optimiser.epochs) == (4, 5)
-    # One that is spelt out as null is like one that is left out.
+    optimizer = load_recipe(write(MINIMAL), ["optimizer={batch_size: 4}", "optimizer.epochs=5"]).optimizer
+    assert (optimizer.batch_size, optimizer.epochs) == (4, 5)
+    # One that is spelled out as null is like one that is left out.
     nothing = f"{MINIMAL}gate: {{feedback: null}}\n"
     assert load_recipe(write(nothing), ["gate.feedback.margin=0.1"]).gate.feedback.margin == 0.1
 
@@ -220,24 +220,24 @@ def bomb(line):
     [
         (
             MINIMAL,
-            [f"optimiser.epochs={'[' * 3000}{']' * 3000}"],
-            r"'optimiser.epochs=.+nested more than 16 levels deep",
+            [f"optimizer.epochs={'[' * 3000}{']' * 3000}"],
+            r"'optimizer.epochs=.+nested more than 16 levels deep",
         ),
-        (MINIMAL, ["optimiser.epochs=" + "{a: " * 3000], "nested more than 16 levels deep"),
+        (MINIMAL, ["optimizer.epochs=" + "{a: " * 3000], "nested more than 16 levels deep"),
         (f"{'- ' * 3000}1", [], "nested more than 16 levels deep"),
         (MINIMAL, ["launcher=ray", f"launcher.resources{'.a' * 3000}=1"], r"launcher.resources.a should be a number"),
         (bomb("{name}: &{name} [{ten}]") + MINIMAL, [], "holds more than 10,000 values, aliases counted"),
         (bomb("{name}: &{name} {{<<: [{ten}]}}") + MINIMAL, [], "holds more than 10,000 values, aliases counted"),
         (DEEP_BY_ALIASES + MINIMAL, [], "nested more than 16 levels deep"),
         (MINIMAL, ["data.cities=&all [*all]"], r"\*all stands within what it stands for"),
-        (f"{MINIMAL}optimiser: {{<<: &all {{epochs: *all}}}}\n", [], r"\*all stands within what it stands for"),
-        (MINIMAL, ["optimiser.epochs=!!int '1:30'"], "is a tag, which no setting needs"),
+        (f"{MINIMAL}optimizer: {{<<: &all {{epochs: *all}}}}\n", [], r"\*all stands within what it stands for"),
+        (MINIMAL, ["optimizer.epochs=!!int '1:30'"], "is a tag, which no setting needs"),
         (MINIMAL, ["data.cities=!!set {a, b}"], "is a tag, which no setting needs"),
-        (MINIMAL, [f"optimiser.epochs={'9' * 5000}"], r"optimiser.epochs should be a whole number.+'9+\.\.\.9+'\.$"),
+        (MINIMAL, [f"optimizer.epochs={'9' * 5000}"], r"optimizer.epochs should be a whole number.+'9+\.\.\.9+'\.$"),
         (f"{MINIMAL}1: 2\n", [], "a key is no text"),
         (f"{MINIMAL}null: 2\n", [], "a key is no text"),
         (f"{MINIMAL}? [a]\n: 2\n", [], "a key is no text"),
-        (f"{MINIMAL}optimiser: {{<<: {{epochs: 2}}, <<: {{epochs: 3}}}}\n", [], "<< stands twice"),
+        (f"{MINIMAL}optimizer: {{<<: {{epochs: 2}}, <<: {{epochs: 3}}}}\n", [], "<< stands twice"),
     ],
     ids=range(16),
 )
@@ -249,7 +249,7 @@ def test_a_hostile_value_is_one_short_sentence(write, text, overrides, message):
 
 
 def test_an_alias_stands_for_what_it_names(write):
-    text = f"{MINIMAL}data: {{cities: &cities [chicago]}}\noptimiser: {{<<: &some {{epochs: 2}}, batch_size: 4}}\n"
+    text = f"{MINIMAL}data: {{cities: &cities [chicago]}}\noptimizer: {{<<: &some {{epochs: 2}}, batch_size: 4}}\n"
     assert load_recipe(write(text)).data.cities == ("chicago",)
 
 
@@ -315,7 +315,7 @@ def test_the_command_line_loads_nothing_heavy():
 def test_a_mapping_may_take_from_another_one_and_say_otherwise(write):
     text = (
         MINIMAL
-        + "optimiser: &usual {epochs: 2, batch_size: 4}\nlauncher: {<<: {kind: torchrun, processes: 4}, processes: 2}\n"
+        + "optimizer: &usual {epochs: 2, batch_size: 4}\nlauncher: {<<: {kind: torchrun, processes: 4}, processes: 2}\n"
     )
     assert load_recipe(write(text)).launcher.processes == 2
 
@@ -337,7 +337,7 @@ def test_how_a_model_is_judged_may_change_once_it_is_trained():
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("optimiser.epochs=2", r"'optimiser.epochs=2' changes the training, which is over; give settings of evaluation or gate"),
+        ("optimizer.epochs=2", r"'optimizer.epochs=2' changes the training, which is over; give settings of evaluation or gate"),
         ("model.base=other", "changes the training"),
         ("gate.margn=0.02", r"gate.margn is not a setting; did you mean margin\?"),
         ("gat.margin=0.02", "gat is not a setting"),

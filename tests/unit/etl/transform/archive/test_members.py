@@ -11,7 +11,7 @@ import pytest
 
 from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember, DamagedError
-from etl.transform.archive.members import normalise_city
+from etl.transform.archive.members import normalize_city
 from etl.transform.stages.plan import write_members, write_pairs
 
 pytestmark = pytest.mark.unit
@@ -47,7 +47,7 @@ def read(corpus: Path, pair: dict[str, Any], kind: str) -> bytes:
 
 @pytest.mark.parametrize("folder", ["NewYork", "new york", "NEW_YORK", "new-york", "newyork"])
 def test_a_city_has_one_name(folder: str) -> None:
-    assert normalise_city(folder) == "newyork"
+    assert normalize_city(folder) == "newyork"
 
 
 def test_members_are_paired_and_can_be_read(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_names_in_either_normal_form_are_one(tmp_path: Path, *, says_so: bool) -
         path.write_bytes(data)
         ((pair,), dropped) = pairs_of(path)
     assert (pair["id"], dropped) == ("café", {})
-    assert normalise_city(unicodedata.normalize("NFD", "São Paulo")) == normalise_city("são paulo")
+    assert normalize_city(unicodedata.normalize("NFD", "São Paulo")) == normalize_city("são paulo")
 
 
 def test_a_name_in_the_old_encoding_is_read(tmp_path: Path) -> None:

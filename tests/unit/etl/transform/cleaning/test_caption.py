@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.transform.cleaning.caption import clean
-from snap2caption.hashtags import extract, normalise
+from snap2caption.hashtags import extract, normalize
 from snap2caption.text.segmentation import fold
 
 pytestmark = pytest.mark.unit
@@ -146,7 +146,7 @@ def test_rubbish_between_words_goes_and_the_words_stay(words: list[str], data) -
 @given(st.text() | TEXTS)
 def test_what_is_cleaned_is_tidy(text: str) -> None:
     caption, tags = clean(text)
-    assert [normalise(tag) for tag in tags] == tags
+    assert [normalize(tag) for tag in tags] == tags
     assert caption == unicodedata.normalize("NFC", caption)
     for line in caption.split("\n"):
         assert line == " ".join(line.split())

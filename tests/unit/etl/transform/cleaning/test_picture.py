@@ -67,7 +67,7 @@ def hash_of(picture: Image.Image, kind: str = "JPEG") -> np.ndarray:
     return np.unpackbits(np.frombuffer(found[:TURN], dtype=np.uint8))
 
 
-def test_pictures_of_one_colour_are_alike() -> None:
+def test_pictures_of_one_color_are_alike() -> None:
     hashes = hash_pictures([look_at(jpeg(width, 100)) for width in (100, 150, 300)])
     assert len(set(hashes)) == 1
 

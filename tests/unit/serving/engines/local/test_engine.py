@@ -21,8 +21,8 @@ def local(vlm: VisionLanguageModel) -> LocalEngine:
     return LocalEngine(vlm, "demo/1")
 
 
-def task(colour: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> GenerationRequest:
-    return GenerationRequest(Image.new("RGB", (64, 64), colour), request, decodings or (Decoding(24),), stream)
+def task(color: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> GenerationRequest:
+    return GenerationRequest(Image.new("RGB", (64, 64), color), request, decodings or (Decoding(24),), stream)
 
 
 def test_a_seed_gives_the_same_caption_alone_and_in_company(local: LocalEngine) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from serving.engines.base import GenerationRequest, write
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
-from serving.engines.local.quantization import Int8Linear, quantise
+from serving.engines.local.quantization import Int8Linear, quantize
 from serving.settings import ServingSettings
 from snap2caption.post import Request
 from snap2caption.registry.client import ModelVersion
@@ -96,7 +96,7 @@ def test_a_layer_is_as_near_as_8_bits_can_be() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU())
     x = torch.randn(3, 5, 64)
     expected = model(x)
-    quantise(model)
+    quantize(model)
     assert isinstance(model[0], Int8Linear)
     assert (model(x) - expected).norm() < 0.01 * expected.norm()
 
