@@ -54,7 +54,7 @@ _IN_A_GROUP = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "format_valid", "tone
 _OF_THE_WHOLE = {
     "loss": "loss, nats a token",
     "tokens": "tokens",
-    "seconds_per_caption": "seconds a caption",
+    "seconds_per_caption": "seconds per caption",
     "captions_per_second": "captions a second",
     "tokens_per_second": "tokens a second",
 }
