@@ -38,7 +38,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint docs lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -85,7 +85,7 @@ test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) $(AUDIT) lint ## every check an
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
 	@TEST_FEEDBACK= $(BIN)/python -m pytest tests/e2e/test_feedback.py -s
 
-lint: $(INSTALLED) ## style, types, import rules, and that locks and pins agree
+lint: $(INSTALLED) ## style, types, import rules, the documentation, and that locks and pins agree
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/rumdl check --quiet . || { echo 'run make format' >&2; exit 1; }
@@ -93,6 +93,10 @@ lint: $(INSTALLED) ## style, types, import rules, and that locks and pins agree
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/*
 	@$(BIN)/python -m supply_chain check
+	@$(BIN)/python -m docsite
+
+docs: $(INSTALLED) ## build the documentation as a website in build/site/, and check its links (no network)
+	@$(BIN)/python -m docsite
 
 lock: ## write locks/ anew, with all hashes, after a change of pyproject.toml or constraints (asks the package indexes)
 	@[ -x $(BIN)/uv ] || $(MAKE) --no-print-directory install
@@ -174,5 +178,5 @@ test-images: $(INSTALLED) ## run both containers that were built: one trains and
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py
 
 clean: ## remove the demo's state and every cache; keep .venv
-	@rm -rf .snap2caption build dist .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
+	@rm -rf .snap2caption build dist .cache .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -9,7 +9,18 @@ import pytest
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("snap2caption", "etl", "training", "serving", "plugins", "dags", "demo", "supply_chain", "benchmarks")
+PACKAGES = (
+    "snap2caption",
+    "etl",
+    "training",
+    "serving",
+    "plugins",
+    "dags",
+    "demo",
+    "docsite",
+    "supply_chain",
+    "benchmarks",
+)
 
 
 def test_no_two_classes_share_a_name() -> None:

@@ -9,7 +9,7 @@ from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit
 
-FOLDERS = "snap2caption|etl|training|serving|demo|plugins|dags|configs|tests|benchmarks|supply_chain|scripts"
+FOLDERS = "snap2caption|etl|training|serving|demo|plugins|dags|configs|tests|benchmarks|docsite|supply_chain|scripts"
 PATHS = re.compile(rf"`((?:{FOLDERS})/(?:[a-z0-9_.-]+/)*(?:[a-z0-9_.-]+\.(?:py|txt|yaml))?)(?:::\w+)?`")
 MODULES = re.compile(rf"`((?:{FOLDERS})(?:\.[a-z0-9_]+){{2,}})`")
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})

@@ -1,0 +1,1 @@
+"""Documentation website: its pages laid out, built with Zensical, and checked."""

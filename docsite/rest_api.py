@@ -1,0 +1,158 @@
+"""Reference of the REST API: the service's OpenAPI description as Markdown, so that it can be searched."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from docsite.markdown import cell, table
+
+Schema = dict[str, Any]
+
+LIMITS = (
+    ("minimum", "maximum", ""),
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+)
+"""What OpenAPI calls the limits of a number, a text and an array, and the unit that they are in."""
+
+OPENAPI = "openapi.json"
+INTRODUCTION = f"""# REST API
+
+Every operation of a service that has API keys and takes feedback, from its [OpenAPI description]({OPENAPI}).
+A running service shows the same at `/docs`, to be tried out. [The API's guide](../docs/api.md) says how to use it.
+"""
+
+
+def rest_api_pages() -> dict[str, str]:
+    """Return the page's Markdown and the description that it is made from, by their files' names."""
+    description = describe()
+    return {"rest.md": "\n".join(_page(description)), OPENAPI: json.dumps(description, indent=1, ensure_ascii=False)}
+
+
+def describe() -> Schema:
+    """Return the OpenAPI description of a service with keys and feedback. Nothing is started."""
+    from serving.app import build_app
+    from serving.feedback.service import open_feedback_service
+    from serving.settings import ServingSettings
+
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        settings = ServingSettings(
+            cache_dir=folder, voice_file=folder / "voice.sqlite", feedback_dir=folder, api_key_hashes=("0" * 64,)
+        )
+        feedback = open_feedback_service(settings, folder.as_uri())
+        return build_app(settings, lambda: None, feedback_service=feedback).openapi()
+
+
+def _page(description: Schema) -> Iterator[str]:
+    yield INTRODUCTION
+    for operation, names in _operations(description):
+        yield from _operation(operation, names)
+    yield from ("## Schemas", "")
+    for name, schema in sorted(description["components"]["schemas"].items()):
+        yield from (f"### {name}", "")
+        yield from _schema(schema)
+
+
+def _operations(description: Schema) -> Iterator[tuple[Schema, list[str]]]:
+    """Yield each operation with its method and path, and with those that it is there under, too."""
+    found: dict[str, tuple[Schema, list[str]]] = {}
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            same = {name: value for name, value in operation.items() if name not in ("operationId", "tags")}
+            _, names = found.setdefault(json.dumps([method, same]), (operation, []))
+            names.append(f"{method.upper()} {path}")
+    yield from found.values()
+
+
+def _operation(operation: Schema, names: list[str]) -> Iterator[str]:
+    yield from (f"## {names[0]}", "")
+    if aliases := names[1:]:
+        yield from (f"The same as {' and '.join(f'`{name}`' for name in aliases)}.", "")
+    for text in (operation.get("summary"), operation.get("description")):
+        if text:
+            yield from (f"{cell(text).rstrip('.')}.", "")
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        if "$ref" in content["schema"]:
+            yield from (f"Body as `{kind}`: {_type(content['schema'])}", "")
+        else:
+            yield from (f"Body as `{kind}`:", "")
+            yield from _schema(content["schema"])
+    yield from table(
+        ("Parameter", "In", "Type", "Description"),
+        (
+            (f"`{each['name']}`", each["in"], _type(each["schema"]), cell(each.get("description", "")))
+            for each in operation.get("parameters", ())
+        ),
+    )
+    yield from table(
+        ("Status", "Meaning", "Answer"),
+        (
+            (status, cell(answer["description"]), _contents(answer.get("content", {})))
+            for status, answer in sorted(operation["responses"].items())
+        ),
+    )
+
+
+def _contents(contents: Schema) -> str:
+    """Return each media type of an answer, with the schema that it is of."""
+    schemas = {kind: content.get("schema", {}) for kind, content in contents.items()}
+    return ", ".join(
+        f"`{kind}`: {_type(schema)}" if "$ref" in schema else f"`{kind}`" for kind, schema in schemas.items()
+    )
+
+
+def _schema(schema: Schema) -> Iterator[str]:
+    if text := schema.get("description"):
+        yield from (cell(text), "")
+    if "enum" in schema:
+        yield from (_type(schema), "")
+    required = schema.get("required", ())
+    yield from table(
+        ("Field", "Type", "Required", "Description"),
+        (
+            (f"`{name}`", _type(field), "yes" if name in required else "", _description(field))
+            for name, field in schema.get("properties", {}).items()
+        ),
+    )
+
+
+def _type(schema: Schema) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    for choice in ("anyOf", "oneOf", "allOf"):
+        if choice in schema:
+            return " or ".join(_type(each) for each in schema[choice])
+    kind: str = schema.get("type", "any")
+    return f"array of {_type(schema['items'])}" if kind == "array" and "items" in schema else kind
+
+
+def _description(field: Schema) -> str:
+    """Return what is said of a field: in words, its limits, its default and an example."""
+    said = [cell(field.get("description", ""))]
+    for part in (field, *field.get("anyOf", ())):
+        said += [_limits(part.get(low), part.get(high), unit) for low, high, unit in LIMITS]
+    if field.get("default") is not None:
+        said.append(f"Default: `{_literal(field['default'])}`.")
+    if field.get("examples"):
+        said.append(f"Example: `{_literal(field['examples'][0])}`.")
+    return " ".join(text for text in said if text)
+
+
+def _limits(low: float | None, high: float | None, unit: str) -> str:
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g}{unit}."
+    if low is not None:
+        return f"At least {low:g}{unit}."
+    return f"At most {high:g}{unit}." if high is not None else ""
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("|", "\\|")

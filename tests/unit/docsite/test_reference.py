@@ -1,0 +1,47 @@
+"""The reference holds all commands, operations and shared modules."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from docsite.command_line import command_line_page
+from docsite.python_api import python_pages
+from docsite.rest_api import rest_api_pages
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_commands_are_shown_with_their_help() -> None:
+    page = command_line_page()
+    assert {"snap2caption", "snap2caption serve", "snap2caption key rotate"} <= {*re.findall(r"^## (.+)$", page, re.M)}
+    assert "Usage: snap2caption key rotate [OPTIONS]" in page
+
+
+def test_rest_operations_are_shown_once() -> None:
+    pages = rest_api_pages()
+    paths = json.loads(pages["openapi.json"])["paths"]
+    page = pages["rest.md"]
+    assert (
+        "## POST /generate-caption\n\nThe same as `POST /generate_caption` and `POST /v1/generate-caption`.\n" in page
+    )
+    assert "## POST /v1/feedback\n" in page
+    for path, operations in paths.items():
+        for method in operations:
+            assert len(re.findall(rf"(?:## |`){method.upper()} {re.escape(path)}(?:`|\n)", page)) == 1
+    assert "| `hashtags` | integer |  | How many at most" in page
+    assert "1 to 30. Default: `8`. |" in page
+
+
+def test_every_shared_module_is_on_one_page() -> None:
+    pages = "\n".join(python_pages(ROOT).values())
+    shown = re.findall(r"^::: (snap2caption\..+)$", pages, re.M)
+    files = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "snap2caption").rglob("*.py"))
+    modules = {".".join(path.parts).removesuffix(".__init__") for path in files} - {
+        "snap2caption",
+        "snap2caption.__main__",
+    }
+    assert sorted(shown) == sorted(modules)
