@@ -29,7 +29,9 @@ def erase(
     service = open_feedback_service(read_settings(), Settings().feedback_uri)
     try:
         if not (is_creator(creator) and service.is_known(creator)):
-            raise UserError(f"Nothing is known of a creator {creator}; `snap2caption key list` names creators.")
+            raise UserError(
+                f"Nothing is kept of a creator {creator}; if `snap2caption key list` names them, they have sent nothing yet."
+            )
         service.start()
         service.erase_all(creator)
         deadline = time.monotonic() + seconds

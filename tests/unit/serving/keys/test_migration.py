@@ -201,5 +201,5 @@ def test_an_operator_erases_by_the_creators_id(
         assert [*records(open_store(uri))] == [before["theirs"]]
     assert VoiceStore(settings.voice_file).captions(ana) == []
     for nobody in (hashlib.sha256(b"nobody").hexdigest(), "../x"):
-        with pytest.raises(UserError, match="Nothing is known"):
+        with pytest.raises(UserError, match="they have sent nothing yet"):
             run("feedback", "erase", "--creator", nobody)
