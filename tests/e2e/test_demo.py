@@ -1,5 +1,6 @@
 """From a corpus to a captioned photo, through Airflow's REST API."""
 
+import os
 import random
 import re
 from collections import defaultdict
@@ -13,6 +14,7 @@ import httpx
 import patience
 import pytest
 from confidence import is_less, is_more
+from doc_commands import run_blocks, runnable_blocks
 from exposed import exposed
 from open_doors import check_doors
 from PIL import Image
@@ -116,6 +118,23 @@ def test_the_service_answers_with_the_champion(outcome: DemoOutcome) -> None:
     assert answer.status_code == httpx.codes.OK
     assert answer.json()["model_version"] == "snap2caption/1"
     assert 5 <= len(answer.json()["hashtags"]) <= 10
+
+
+def test_documented_commands_run(outcome: DemoOutcome, airflow: AirflowClient, state: Path, tmp_path: Path) -> None:
+    """Each command that a page shows, but for those that are marked with the reason why not, on the demo's corpus, run and services."""
+    (corpus,) = airflow.conf("etl", airflow.runs("etl")[0])["urls"]
+    (tmp_path / "corpus.zip").symlink_to(state / "corpus" / corpus.rpartition("/")[2])
+    for name in ("photo.jpg", "one.jpg", "two.jpg"):
+        (tmp_path / name).symlink_to(outcome.captioned[0].photo)
+    replaced = {
+        "http://127.0.0.1:8000": outcome.services.serving,
+        "http://127.0.0.1:5000": outcome.services.mlflow,
+        "https://example.com/corpus.zip": corpus,
+        # The demo has drawn that corpus, which takes long: here, a small one beside it.
+        "--out corpus.zip --pairs 2400": "--out small.zip --pairs 24",
+    }
+    keys = {"KEY": "", "SNAP2CAPTION_SERVING_KEY_FILE": str(tmp_path / "keys.sqlite")}
+    run_blocks(runnable_blocks(), tmp_path, {**os.environ, **outcome.services.environment, **keys}, replaced)
 
 
 def test_a_tone_changes_what_is_written(outcome: DemoOutcome) -> None:

@@ -75,22 +75,20 @@ def read_blocks(page: Path) -> Iterator[Block]:
         yield Block(name, line, found["language"].strip(), found["text"], reason)
 
 
-def make_checkout(folder: Path) -> None:
-    """Fill *folder* with links to what the repository's folder holds, the environment of the tests among them."""
-    for entry in ROOT.iterdir():
-        if not entry.name.startswith("."):
-            (folder / entry.name).symlink_to(entry)
-    (folder / ".venv").symlink_to(sys.prefix)
+def runnable_blocks() -> list[Block]:
+    """Return the blocks that are run, in order."""
+    return [block for page in pages() for block in read_blocks(page) if block.is_run]
 
 
 def run_blocks(
     blocks: Iterable[Block], folder: Path, environment: Mapping[str, str], replaced: Mapping[str, str]
 ) -> None:
-    """Run the blocks in *folder*, in one shell, each text of *replaced* replaced by the value beside it.
+    """Run the blocks in *folder*, in one shell and with the tests' environment as ``.venv``, each text of *replaced* replaced by the value beside it.
 
     Raises:
         AssertionError: a command failed, or a text to be replaced is on no page.
     """
+    (folder / ".venv").symlink_to(sys.prefix)
     script = _PREAMBLE + "".join(map(_as_shell, blocks))
     for shown, real in replaced.items():
         assert shown in script, f"No page shows {shown!r}."

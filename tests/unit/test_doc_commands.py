@@ -44,7 +44,7 @@ def test_every_command_and_option_shown_exists() -> None:
     checked, wrong = 0, []
     for place, line in commands():
         plain = re.sub(r"\"[^\"$(]*\"|'[^']*'", "QUOTED", line.partition("  #")[0])
-        for found in re.finditer(r"(?<![\w/.])snap2caption((?: [^\s;&|)`\"]+)+)", plain):
+        for found in re.finditer(r"(?:^|[;&|(] *|^[A-Z_]+=\S+ )snap2caption((?: [^\s;&|)`\"]+)+)", plain):
             words, command = found[1].split(), root
             while words and words[0] in getattr(command, "commands", {}):
                 command = command.commands[words.pop(0)]
