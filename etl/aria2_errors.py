@@ -6,7 +6,7 @@ from pathlib import Path
 from etl.aria2 import DownloadStatus
 
 # aria2's exit statuses (its manual, "EXIT STATUS").
-UNREACHABLE, SILENT, NOT_FOUND, NETWORK, NO_RANGES, DISK_FULL, REMOVED = "1", "2", "3", "6", "8", "9", "31"
+UNREACHABLE, SILENT, NOT_FOUND, NETWORK, NO_RANGES, DISK_FULL = "1", "2", "3", "6", "8", "9"
 UNRESOLVED, REFUSED, LOGIN, BUSY, BAD_DIGEST = "19", "22", "24", "29", "32"
 _UNWRITABLE = ("15", "16", "17", "18")
 

@@ -145,9 +145,6 @@ def _manifest_faults(manifest: Manifest) -> Iterator[IntegrityIssue]:
             yield IntegrityIssue(
                 NAME, f"says that {split} has {summary.samples} samples, and that its cities have {in_cities}"
             )
-    names = Counter(file.name for file in manifest.files())
-    for name in (name for name, times in names.items() if times > 1):
-        yield IntegrityIssue(NAME, f"names {name} more than once")
 
 
 def _city_faults(manifest: Manifest, contents: dict[str, _Content]) -> Iterator[IntegrityIssue]:

@@ -35,6 +35,9 @@ _SIGNATURES: tuple[tuple[str, re.Pattern[bytes]], ...] = tuple(
     )
 )
 
+_AN = {"AVIF", "icon", "SVG"}
+"""Formats whose name, as people say it, begins with a vowel."""
+
 _START = 1024
 
 
@@ -44,3 +47,8 @@ def format_of(data: bytes) -> str | None:
     if media := _MEDIA.match(start):
         return next((name for name, brands in _BRANDS.items() if media["brand"] in brands), "video")
     return next((name for name, signature in _SIGNATURES if signature.match(start)), None)
+
+
+def with_article(name: str) -> str:
+    """Return the format's name behind ``a`` or ``an``, as it is said."""
+    return f"{'an' if name in _AN else 'a'} {name}"

@@ -1,15 +1,18 @@
 """The manifest of a dataset version: what is in it, where it came from, how it was made."""
 
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     JsonValue,
+    NonNegativeInt,
     StringConstraints,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from snap2caption.documents import StrictDocument
@@ -52,16 +55,16 @@ class Shard(StrictDocument):
 
     name: _Listed
     sha256: Digest
-    samples: int
-    bytes: int
-    cities: dict[str, int] | None = None
+    samples: NonNegativeInt
+    bytes: NonNegativeInt
+    cities: dict[str, NonNegativeInt] | None = None
 
 
 class SplitSummary(StrictDocument):
     """One split: its samples, in all and by city, and its shards."""
 
-    samples: int
-    cities: dict[str, int]
+    samples: NonNegativeInt
+    cities: dict[str, NonNegativeInt]
     shards: tuple[Shard, ...]
 
 
@@ -70,7 +73,7 @@ class File(StrictDocument):
 
     name: _Listed
     sha256: Digest
-    bytes: int
+    bytes: NonNegativeInt
 
 
 class PhotoMetadata(StrictDocument):
@@ -79,8 +82,8 @@ class PhotoMetadata(StrictDocument):
     Whether it was dropped says the setting ``keep_metadata``.
     """
 
-    photos: int
-    located: int
+    photos: NonNegativeInt
+    located: NonNegativeInt
 
 
 class AnnotationOrigin(StrictDocument):
@@ -110,7 +113,7 @@ class Manifest(StrictDocument):
     version: Version
     source: CorpusSource
     settings: dict[str, JsonValue]
-    dropped: dict[str, int]
+    dropped: dict[str, NonNegativeInt]
     splits: dict[Split, SplitSummary]
     hashtags: File
     assignments: File | None = None
@@ -120,6 +123,15 @@ class Manifest(StrictDocument):
     created: datetime | None = None
     withdrawn: datetime | None = None
     """When its photos and words were deleted, as feedback in it had been erased. What models learned from can still be told."""
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        # In small letters, as `_not_the_manifest` compares them.
+        names = Counter(file.name.lower() for file in self.files())
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} is listed twice")
+        return self
 
     def check_place(self, where: str) -> None:
         """Make sure that *where*, a path or URI whose last part may be a version's name, is this version's.
@@ -162,7 +174,7 @@ class Manifest(StrictDocument):
             return cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
+            place = ".".join(map(str, first["loc"])) or "JSON"
             raise UserError(
                 f"{where} is not a dataset manifest ({place}: {first['msg']}); make the dataset again with `transform`."
             ) from error

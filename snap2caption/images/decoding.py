@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snap2caption.file_signatures import TAKEN, format_of
+from snap2caption.file_signatures import TAKEN, format_of, with_article
 from snap2caption.images.errors import ImageError
 from snap2caption.images.parts import has_separate_scans, has_too_many_parts
 
@@ -107,7 +107,7 @@ def _unreadable(data: bytes, name: str) -> ImageError:
     form = format_of(data)
     if form in TAKEN.replace(",", "").split():
         return ImageError("unreadable", f"{name} ({form}) is damaged at its start; send it again.")
-    found = f"is a {form} file" if form else "is of no format that is known"
+    found = f"is {with_article(form)} file" if form else "is of no format that is known"
     return ImageError("unreadable", f"{name} {found}; send it as {TAKEN}.")
 
 

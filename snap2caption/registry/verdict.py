@@ -1,6 +1,8 @@
 """The gate's decision about a candidate, rule by rule."""
 
-from pydantic import ValidationError, computed_field
+from typing import Annotated
+
+from pydantic import Field, ValidationError, computed_field
 
 from snap2caption.documents import ScoreDocument
 from snap2caption.errors import UserError
@@ -36,7 +38,7 @@ class GateVerdict(ScoreDocument):
     run_id: FileName
     dataset_version: FileName
     incumbent: str
-    rules: tuple[RuleResult, ...]
+    rules: Annotated[tuple[RuleResult, ...], Field(min_length=1)]
     reported: tuple[ComparedScore, ...] = ()
     overrides: tuple[str, ...] = ()
 

@@ -1,5 +1,6 @@
 """A folder as an object store."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -102,7 +103,13 @@ class FileStore:
     def exists(self, key: str, sha256: str | None = None) -> bool:
         """Whether the file is there, with that digest."""
         path = self._find(key)
-        return path.is_file() and (sha256 is None or _digest(path) == sha256)
+        try:
+            return path.is_file() and (sha256 is None or _digest(path) == sha256)
+        except OSError as error:
+            # A name that is too long is nobody's; what was removed meanwhile is gone.
+            if error.errno in {errno.ENAMETOOLONG, errno.ENOENT}:
+                return False
+            raise StoreError(f"{key} in {self.uri} can't be read ({error.strerror}); check its rights.") from error
 
     def delete(self, key: str) -> None:
         """Unlink the file, what killed runs left beside it, and the folders that are empty then: their names may tell what was in them."""

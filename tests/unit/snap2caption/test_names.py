@@ -30,7 +30,7 @@ from snap2caption.names import is_base_name, is_file_name
 from snap2caption.registry import client as registry
 from snap2caption.registry.client import ModelVersion, Registry
 from snap2caption.registry.model_card import NO_CARD, read_card
-from snap2caption.registry.verdict import GateVerdict
+from snap2caption.registry.verdict import GateVerdict, RuleResult
 from snap2caption.store import StoreError, open_store
 from snap2caption.vlm import resolve_base
 from training.fit.checkpoints import Checkpoints
@@ -104,6 +104,7 @@ def manifest(*place: str | int) -> Callable[[str], Manifest]:
 
 
 SHARD = ("splits", "train", "shards", 0)
+RULE = RuleResult(name="loss", passed=True, candidate=1, incumbent=2, reason="It is lower.")
 READERS: dict[str, Callable[[str], Any]] = {
     "manifest's version": manifest("version"),
     "manifest's source": manifest("source", "sha256"),
@@ -114,8 +115,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "corpus of feedback": manifest("feedback", "corpus"),
     "feedback of a sample": manifest("feedback", "samples", "key"),
     "annotator of a sample": manifest("feedback", "samples", ID, "annotations", 0, "annotator"),
-    "verdict's run": lambda text: GateVerdict(run_id=text, dataset_version="d1", incumbent="base", rules=()),
-    "verdict's dataset": lambda text: GateVerdict(run_id="r1", dataset_version=text, incumbent="base", rules=()),
+    "verdict's run": lambda text: GateVerdict(run_id=text, dataset_version="d1", incumbent="base", rules=(RULE,)),
+    "verdict's dataset": lambda text: GateVerdict(run_id="r1", dataset_version=text, incumbent="base", rules=(RULE,)),
     "registered run": lambda text: registered(run_id=text),
     "registered base": lambda text: registered(base=text),
     "registered revision": lambda text: registered(base_revision=text),

@@ -20,7 +20,7 @@ from plugins.operators.feedback import BuildOperator, StepOperator, ValidateOper
 from plugins.operators.label_studio import PullAnnotationsOperator, PushTasksOperator
 from plugins.operators.training import GateOperator, PromoteOperator, RollbackOperator, TrainOperator
 from snap2caption.__main__ import build_app
-from snap2caption.registry.verdict import GateVerdict
+from snap2caption.registry.verdict import GateVerdict, RuleResult
 
 pytestmark = pytest.mark.unit
 
@@ -30,11 +30,13 @@ RECORDER = """#!{python}
 import json, pathlib, sys
 pathlib.Path({file!r}).write_text(json.dumps(sys.argv[1:]))
 results = {{"path": "", "work": "", "slices": 0, "dataset": "", "uri": "", "run_id": "run", "refused": {{}}, "new": 9, "erased": 0, "usable": 9}}
-print(json.dumps(results | {{"dataset_version": "version", "incumbent": "", "rules": []}}))
+print(json.dumps(results | {{"dataset_version": "version", "incumbent": "", "rules": [{rule}]}}))
 """
 """An interpreter that notes its arguments, and answers what any command might."""
 
-VERDICT = GateVerdict(run_id="run", dataset_version="version", incumbent="", rules=()).model_dump()
+RULE = RuleResult(name="loss", passed=True, candidate=1, incumbent=2, reason="It is lower.")
+
+VERDICT = GateVerdict(run_id="run", dataset_version="version", incumbent="", rules=(RULE,)).model_dump()
 
 OPERATORS: dict[type[CommandOperator], dict[str, Any]] = {
     ExtractOperator: {"sha256": EVIL, "size": 0},
@@ -59,7 +61,7 @@ OPERATORS: dict[type[CommandOperator], dict[str, Any]] = {
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the file in which the arguments of what is run are noted, instead of running it."""
     interpreter, file = tmp_path / "python", tmp_path / "arguments.json"
-    interpreter.write_text(RECORDER.format(python=sys.executable, file=str(file)))
+    interpreter.write_text(RECORDER.format(python=sys.executable, file=str(file), rule=RULE.model_dump()))
     interpreter.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(interpreter))
     return file

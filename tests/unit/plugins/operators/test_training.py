@@ -34,7 +34,8 @@ def test_the_gate_goes_by_the_rules_of_the_form_and_leaves_it_the_trainings_sett
 
     def run(_: GateOperator, *arguments: str) -> dict[str, object]:
         asked.append(arguments)
-        return {"run_id": "r1", "dataset_version": "d1", "incumbent": "base", "rules": []}
+        rule = {"name": "loss", "passed": True, "candidate": 1.0, "incumbent": 2.0, "reason": "It is lower."}
+        return {"run_id": "r1", "dataset_version": "d1", "incumbent": "base", "rules": [rule]}
 
     monkeypatch.setattr(GateOperator, "run", run)
     overrides = ["optimizer.epochs=2", "gate.margin=0.02", "evaluation.max_samples=50", "data.cities=[gate.x]"]

@@ -41,9 +41,13 @@ def test_its_json_says_whether_it_admits_and_reads_back():
         (b"", "can't be read (JSON: "),
         (b"[]", "can't be read (JSON: "),
         (b'{"run_id": "r", "dataset_version": "d", "incumbent": "base"}', "can't be read (rules: Field required)"),
+        (
+            b'{"run_id": "r", "dataset_version": "d", "incumbent": "base", "rules": []}',
+            "can't be read (rules: Tuple should have",
+        ),
         (verdict(True).model_copy(update={"run_id": "other"}).model_dump_json().encode(), "is on run other"),
     ],
-    ids=["empty", "list", "without rules", "of another run"],
+    ids=["empty", "list", "no field rules", "no rule", "of another run"],
 )
 def test_what_is_no_verdict_on_the_run_is_one_sentence(stored: bytes, said: str) -> None:
     with pytest.raises(UserError, match=f"{re.escape(said)}.*run `snap2caption gate r` again"):
