@@ -123,7 +123,7 @@ pin-images: $(INSTALLED) ## look up the digests of images.txt and write them whe
 format: $(INSTALLED) ## rewrite code and Markdown in the project's style
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
-	@$(BIN)/rumdl fmt --quiet .
+	@$(BIN)/rumdl fmt --silent .
 
 bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
 	@$(BIN)/python -m benchmarks $(ONLY)
