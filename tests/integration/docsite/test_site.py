@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from web_server import listening
 
 from docsite.build import SITE, build
+from docsite.navigation import CONFIG
 
 pytestmark = pytest.mark.integration
 
@@ -26,13 +27,14 @@ Element.prototype.attachShadow = function (options) { return attach.call(this, {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the website is made of: it is built beside the checkout, not in it."""
+    """The project in another folder, so that the checkout's own website stays as it is."""
     root = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "docs", root / "docs")
-    for path in (*ROOT.glob("*.md"), ROOT / "zensical.toml"):
-        shutil.copy(path, root)
-    for folder in ("serving", "snap2caption", "training"):
-        (root / folder).symlink_to(ROOT / folder)
+    for path in ROOT.iterdir():
+        if path.name != "build" and not path.name.startswith("."):
+            (root / path.name).symlink_to(path)
+    # Zensical works where its settings really are.
+    (root / CONFIG).unlink()
+    shutil.copy(ROOT / CONFIG, root)
     return root
 
 
