@@ -70,7 +70,7 @@ def test_the_demo_promotes_its_model_and_captions_a_photo(outcome: DemoOutcome, 
     assert outcome.peak_memory < 8 * 2**30
 
 
-def test_no_port_is_open_to_other_machines_or_to_pages_of_another_origin(outcome: DemoOutcome, state: Path) -> None:
+def test_no_port_is_open_to_other_machines_or_origins(outcome: DemoOutcome, state: Path) -> None:
     assert check_doors(state) >= 9
 
 
@@ -164,7 +164,7 @@ def test_a_tone_changes_what_is_written(outcome: DemoOutcome) -> None:
     assert is_more(different, len(photos) * len(list(combinations(Tone, 2))), 0.5), different
 
 
-def test_variants_and_seeded_captions_are_written_in_words_that_exist(outcome: DemoOutcome) -> None:
+def test_variants_and_seeded_captions_use_words_that_exist(outcome: DemoOutcome) -> None:
     """At least 95 in 100 of what is sampled holds no word but the corpus's and the language's."""
     photos = [make_pair(_UNSEEN, number).image for number in range(40)]
     with Client(outcome.services.serving, patience=patience.LONGEST) as client, ThreadPoolExecutor(8) as pool:
@@ -192,7 +192,7 @@ def known_words() -> set[str]:
     return {word.casefold() for text in texts for word in find_words(text)}
 
 
-def test_a_post_of_several_photos_in_her_own_voice(outcome: DemoOutcome) -> None:
+def test_a_post_of_several_photos_in_their_own_voice(outcome: DemoOutcome) -> None:
     photos = [make_pair(_UNSEEN, number).image for number in range(3)]
     with Client(outcome.services.serving, patience=patience.LONGEST) as client:
         client.set_voice(["Who's coming with me? This city made my week! 🎉🤩"])

@@ -66,7 +66,7 @@ def test_nothing_is_lost_on_the_original_test_split(loop: LoopOutcome) -> None:
     assert "feedback: cider" in {score["name"] for score in loop.verdict["reported"]}
 
 
-def test_the_answers_model_version_leads_back_to_the_annotations(
+def test_the_answers_model_version_leads_to_the_annotations(
     demo: DemoOutcome, loop: LoopOutcome, tmp_path: Path
 ) -> None:
     name, _, number = loop.compared[0].after["model_version"].rpartition("/")

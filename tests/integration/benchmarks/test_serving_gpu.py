@@ -10,7 +10,7 @@ from benchmarks.training.shapes import build
 pytestmark = pytest.mark.integration
 
 
-def test_it_tells_latency_and_how_near_to_the_memorys_limit_it_writes(
+def test_it_tells_latency_and_the_share_of_the_memory_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--tiny", "--device", "cpu", "--tokens", "8", "--rounds", "2", "--bandwidth", "10"]
@@ -35,7 +35,7 @@ def test_without_a_gpu_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, capsy
     assert "--tiny --device cpu" in capsys.readouterr().err
 
 
-def test_a_step_reads_the_language_models_matrices_and_no_others() -> None:
+def test_a_step_reads_the_language_models_matrices_alone() -> None:
     # Three layers of four 96 x 96 and three 96 x 256, and the output layer, in float32.
     vocabulary = build("llava-tiny", "float32").model.lm_head.weight.shape[0]
     expected = 4 * (3 * (4 * 96 * 96 + 3 * 96 * 256) + vocabulary * 96)

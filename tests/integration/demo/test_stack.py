@@ -101,7 +101,7 @@ def test_nothing_outlives_the_starter(
     assert alive(born) == []
 
 
-def test_what_a_killed_supervisor_left_is_ended_by_the_next_stack(
+def test_what_a_killed_supervisor_left_is_ended_by_the_next(
     starter: "subprocess.Popen[bytes]", born: Path, tmp_path: Path
 ) -> None:
     (supervisor,) = psutil.Process(starter.pid).children()

@@ -94,7 +94,7 @@ def test_a_failure_takes_ours_off_its_list(daemon: aria2p.Client, others: list[s
     assert states(daemon, others) == ["complete", "error", "paused", "active"]
 
 
-def test_an_interruption_takes_ours_off_its_list_and_the_next_goes_on(
+def test_an_interrupted_download_leaves_the_list_and_goes_on(
     daemon: aria2p.Client, others: list[str], publisher, tmp_path: Path
 ) -> None:
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 400_000
@@ -166,7 +166,7 @@ def test_a_daemon_that_goes_away_is_one_sentence(daemon: aria2p.Client, publishe
         extract([f"{publisher.url}/corpus.zip"], tmp_path / "out", on_progress=shut)
 
 
-def test_the_secret_of_our_own_daemon_is_seen_by_nobody_and_a_proxy_is_not_asked(
+def test_the_secret_of_our_own_daemon_is_seen_by_nobody(
     publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher.files = {"corpus.zip": CONTENT}

@@ -29,7 +29,7 @@ def fill(disk: Path) -> Path:
         os.close(descriptor)
 
 
-def test_it_is_found_before_the_download_where_the_length_is_known(publisher, small_disk: Path) -> None:
+def test_a_full_disk_is_found_early_where_the_length_is_known(publisher, small_disk: Path) -> None:
     publisher.files, publisher.rate = {"corpus.zip": LARGE}, 100_000
     sentence = r"The disk is full: 1\d MB are still to come and [78] MB are free; free some space under .*disk, then"
     with pytest.raises(UserError, match=sentence):
@@ -38,7 +38,7 @@ def test_it_is_found_before_the_download_where_the_length_is_known(publisher, sm
     assert not (small_disk / "corpus.zip").exists()
 
 
-def test_filled_by_somebody_else_in_the_middle_the_next_run_goes_on_from_there(publisher, small_disk: Path) -> None:
+def test_a_disk_filled_in_the_middle_is_gone_on_from(publisher, small_disk: Path) -> None:
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 400_000
     url = f"{publisher.url}/corpus.zip"
     ballast: list[Path] = []
@@ -55,7 +55,7 @@ def test_filled_by_somebody_else_in_the_middle_the_next_run_goes_on_from_there(p
     assert extract([url], small_disk).read_bytes() == CONTENT
 
 
-def test_of_a_file_of_unknown_length_it_is_found_when_nothing_more_fits(publisher, small_disk: Path) -> None:
+def test_of_unknown_length_a_full_disk_is_found_at_its_end(publisher, small_disk: Path) -> None:
     publisher.files, publisher.tells_length = {"corpus.zip": LARGE, "small.zip": CONTENT}, False
     with pytest.raises(UserError, match=r"The disk is full; free some space under .*disk, then try again\."):
         extract([f"{publisher.url}/corpus.zip"], small_disk)

@@ -45,7 +45,7 @@ def once(done: int, action: Callable[[], object]) -> Callable[[Progress], None]:
     return watch
 
 
-def test_downloads_over_many_connections_from_mirrors_and_verifies(publisher, tmp_path: Path) -> None:
+def test_downloads_over_many_connections_and_verifies(publisher, tmp_path: Path) -> None:
     publisher.files = {"corpus.zip": CONTENT, "mirror.zip": CONTENT}
     seen: list[Progress] = []
     urls = [f"{publisher.url}/corpus.zip", f"{publisher.url}/mirror.zip"]
@@ -210,7 +210,7 @@ def test_a_server_that_asks_for_patience_is_given_it(publisher, tmp_path: Path, 
     assert publisher.too_early <= 2  # the request that was refused, and the one that asked for how long
 
 
-def test_a_server_that_asks_for_more_patience_than_anybody_has_is_one_sentence(publisher, tmp_path: Path) -> None:
+def test_a_server_that_asks_for_too_much_patience_is_told(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.retry_after = {"corpus.zip": CONTENT}, 7200
     publisher.throttle(429)
     with pytest.raises(
@@ -219,7 +219,7 @@ def test_a_server_that_asks_for_more_patience_than_anybody_has_is_one_sentence(p
         extract([f"{publisher.url}/corpus.zip"], tmp_path)
 
 
-def test_a_server_that_throttles_in_the_middle_is_asked_for_less(publisher, tmp_path: Path) -> None:
+def test_a_server_that_throttles_is_asked_for_less(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 400_000
 
     def throttle() -> None:
@@ -232,7 +232,7 @@ def test_a_server_that_throttles_in_the_middle_is_asked_for_less(publisher, tmp_
     assert extract([url], tmp_path, sha256=SHA256, on_progress=once(2_000_000, throttle)).read_bytes() == CONTENT
 
 
-def test_no_credential_is_kept_beside_a_download_and_one_signed_anew_is_known_again(publisher, tmp_path: Path) -> None:
+def test_no_credential_is_kept_beside_a_download(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 400_000
     server = publisher.url.replace("http://", "http://anna:topsecret@")
     url = f"{server}/corpus.zip?part=1&X-Amz-Signature=topsecret"
@@ -270,7 +270,7 @@ def test_another_size_is_refused_before_the_file_has_come(publisher, tmp_path: P
     assert "corpus.zip" not in names(tmp_path)
 
 
-def test_another_size_is_refused_in_the_end_where_the_server_does_not_tell_it(publisher, tmp_path: Path) -> None:
+def test_another_size_is_refused_in_the_end(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.tells_length = {"corpus.zip": CONTENT}, False
     url = f"{publisher.url}/corpus.zip"
     with pytest.raises(UserError, match=rf"has {len(CONTENT)} bytes, not 17 as asked for"):
@@ -299,7 +299,7 @@ def test_killed_it_goes_on_at_once_from_where_it_was(publisher, tmp_path: Path) 
     assert names(tmp_path) == {"corpus.zip", "corpus.zip.source.json"}
 
 
-def test_a_daemon_that_is_killed_is_one_sentence_and_the_next_goes_on(publisher, tmp_path: Path) -> None:
+def test_a_killed_daemon_is_told_and_the_next_goes_on(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 400_000
     url = f"{publisher.url}/corpus.zip"
     killed: list[psutil.Process] = []
@@ -318,7 +318,7 @@ def test_a_daemon_that_is_killed_is_one_sentence_and_the_next_goes_on(publisher,
     assert extract([url], tmp_path, sha256=SHA256).read_bytes() == CONTENT
 
 
-def test_killed_between_the_last_byte_and_the_final_name_nothing_is_fetched_again(publisher, tmp_path: Path) -> None:
+def test_killed_before_the_final_name_nothing_is_fetched_again(publisher, tmp_path: Path) -> None:
     publisher.files = {"corpus.zip": CONTENT}
     url = f"{publisher.url}/corpus.zip"
     kill = "import etl.download_files, os, signal; etl.download_files.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)"
@@ -350,7 +350,7 @@ def test_a_server_that_is_killed_and_comes_back_is_waited_for(publisher, tmp_pat
     assert done == sorted(done)
 
 
-def test_a_server_that_stays_away_is_one_sentence_and_the_next_run_goes_on(publisher, tmp_path: Path) -> None:
+def test_a_server_that_stays_away_is_told_and_the_next_goes_on(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.rate = {"corpus.zip": CONTENT}, 400_000
     url = f"{publisher.url}/corpus.zip"
     with pytest.raises(UserError, match=r"can't be reached .*then try again\.$"):

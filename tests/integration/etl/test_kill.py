@@ -41,7 +41,7 @@ def test_two_at_once_make_one_version(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob(".work-*"))
 
 
-def test_slices_on_two_processes_one_of_them_killed_give_the_version_of_one(tmp_path: Path) -> None:
+def test_slices_of_a_killed_process_give_the_same_version(tmp_path: Path) -> None:
     corpus = write_corpus(tmp_path / "corpus.zip", 120, 1, traps=True)
     whole = transform(corpus, tmp_path / "whole")
     planned = plan(corpus, tmp_path / "out", slice_pairs=40)

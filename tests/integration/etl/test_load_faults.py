@@ -134,7 +134,7 @@ def one_at_a_time_and_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("one_at_a_time_and_impatient")
-def test_a_store_that_goes_away_is_one_sentence_and_a_rerun_moves_what_is_missing(
+def test_a_store_that_goes_away_is_told_and_a_rerun_goes_on(
     proxy: FaultyProxy, uri: str, dataset: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     away = Fault(lambda method, path: is_upload(method, path) and "train-000004" in path, cut_at=1000, leave=True)
@@ -170,7 +170,7 @@ def test_what_a_large_upload_left_behind_is_reused_or_removed(
         assert_nothing_else(where)
 
 
-def test_a_shard_that_was_spoiled_in_the_store_is_replaced_alone(proxy: FaultyProxy, uri: str, dataset: Path) -> None:
+def test_a_shard_that_was_spoiled_is_replaced_alone(proxy: FaultyProxy, uri: str, dataset: Path) -> None:
     where = load(dataset, uri)
     open_store(where).put("train-000001.tar", b"other", sha256=hashlib.sha256(b"other").hexdigest())
     proxy.requests.clear()
@@ -205,7 +205,7 @@ def test_a_full_disk_is_one_sentence_and_a_rerun_completes(dataset: Path, tmp_pa
 
 
 @pytest.mark.parametrize("kind", ["file", "s3", "swift"])
-def test_a_killed_load_run_again_leaves_the_version_and_nothing_else(
+def test_a_killed_load_run_again_leaves_the_version_alone(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, dataset: Path, tmp_path: Path, kind: str
 ) -> None:
     for name, value in (request.getfixturevalue(f"{kind}_environment") if kind != "file" else {}).items():

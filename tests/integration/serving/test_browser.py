@@ -133,7 +133,7 @@ def test_a_page_of_another_origin_writes_nothing(browser: Browser, served: Serve
     assert served.voice() == []
 
 
-def test_a_page_under_a_name_that_is_rebound_to_this_machine_reads_nothing(browser: Browser, served: Served) -> None:
+def test_a_page_under_a_rebound_name_reads_nothing(browser: Browser, served: Served) -> None:
     page = new_page(browser)
     answer = page.goto(f"http://{REBOUND}:{urlsplit(served.url).port}/v1/voice")
     assert answer is not None

@@ -207,7 +207,7 @@ def world(
         yield World(server, registry_server, store_server, models, list(two_versions))
 
 
-def test_whatever_is_killed_answers_are_whole_and_all_is_well_again(world: World) -> None:
+def test_whatever_is_killed_answers_are_whole_again(world: World) -> None:
     turns: list[Callable[[], None]] = [
         world.lose_store, world.lose_registry_and_service, world.lose_registry, world.lose_service,
     ]  # fmt: skip

@@ -20,7 +20,7 @@ from training.tracking.runs import connect
 pytestmark = pytest.mark.integration
 
 
-def test_what_was_signed_at_promotion_is_served_and_nothing_else(
+def test_what_was_signed_at_promotion_is_served_alone(
     installation: Settings, train: Callable[[int], str], tmp_path: Path
 ) -> None:
     private, public = write_keys(tmp_path, "ours")

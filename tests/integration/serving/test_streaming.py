@@ -78,7 +78,7 @@ def photo() -> bytes:
     return real_photos()[0].read_bytes()
 
 
-def test_the_pieces_are_the_caption_and_the_answer_is_the_usual_one(url: str, photo: bytes) -> None:
+def test_the_pieces_are_the_caption_of_the_usual_answer(url: str, photo: bytes) -> None:
     plain = patience.post(url, files={"image": photo}, data={"variants": "2"}).json()
     *tokens, (last, answer) = events(url, photo, variants="2")
     assert {name for name, _ in tokens} == {"token"}

@@ -130,7 +130,7 @@ def test_a_rollback_is_done_once_for_a_request(registry, register):
     assert registry.rollback("request 2") == two
 
 
-def test_what_was_rolled_back_is_known_until_somebody_puts_it_back(registry, register):
+def test_what_was_rolled_back_is_known_until_it_is_put_back(registry, register):
     one, two, three = register("a"), register("b"), register("c")
     registry.promote(one)
     registry.promote(two)
@@ -145,7 +145,7 @@ def test_what_was_rolled_back_is_known_until_somebody_puts_it_back(registry, reg
     assert not registry.was_rolled_back(two)
 
 
-def test_a_promotion_that_was_killed_once_it_was_decided_is_finished_by_whoever_comes_next(registry, register):
+def test_a_killed_promotion_is_finished_by_the_next(registry, register):
     one, two = register("a"), register("b")
     registry.promote(one)
     # What a process leaves that dies between its decision and the aliases.
@@ -158,7 +158,7 @@ def test_a_promotion_that_was_killed_once_it_was_decided_is_finished_by_whoever_
     assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (two, one)
 
 
-def test_a_rollback_that_was_killed_once_it_was_decided_does_not_lose_the_other_model(registry, register):
+def test_a_killed_rollback_does_not_lose_the_other_model(registry, register):
     one, two = register("a"), register("b")
     registry.promote(one)
     registry.promote(two)

@@ -109,7 +109,7 @@ def test_what_is_not_what_it_should_be_is_not_stored(
     assert list(store.list()) == []
 
 
-def test_a_draft_that_a_killed_run_left_goes_and_one_being_written_stays(tmp_path: Path) -> None:
+def test_a_draft_of_a_killed_run_goes_and_one_in_use_stays(tmp_path: Path) -> None:
     store = open_store(tmp_path.as_uri())
     left, busy = tmp_path / ".put-1", tmp_path / ".put-2"
     left.touch()
@@ -122,9 +122,7 @@ def test_a_draft_that_a_killed_run_left_goes_and_one_being_written_stays(tmp_pat
 
 
 @pytest.mark.parametrize("size", [1000, 12 * 1024 * 1024])
-def test_an_object_that_was_overwritten_with_the_right_metadata_does_not_pass(
-    store: ObjectStore, large: Path, size: int
-) -> None:
+def test_an_overwritten_object_with_its_metadata_does_not_pass(store: ObjectStore, large: Path, size: int) -> None:
     """By a raw client, which knows nothing of digests."""
     data = large.read_bytes()[:size]
     store.put("x", data, sha256=digest(data))
@@ -173,7 +171,7 @@ def test_delete_and_what_is_not_there(store: ObjectStore) -> None:
         ("swift", {"ST_AUTH": "http://127.0.0.1:9/auth/v1.0"}, "can't be reached"),
     ],
 )
-def test_wrong_credentials_and_an_absent_server_are_one_sentence(
+def test_wrong_credentials_and_an_absent_server_are_told(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, changed: dict[str, str], sentence: str
 ) -> None:
     for name, value in (request.getfixturevalue(f"{kind}_environment") | changed).items():
@@ -230,7 +228,7 @@ def test_names_that_are_percent_encoded_are_two_places(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["exp#1", "exp#2"]
 
 
-def test_a_folder_that_empties_goes_and_is_made_again_for_whoever_writes_meanwhile(tmp_path: Path) -> None:
+def test_a_folder_that_empties_is_made_again_for_a_writer(tmp_path: Path) -> None:
     def work(name: str) -> None:
         store = open_store(tmp_path.joinpath("store").as_uri())
         for _ in range(300):

@@ -128,9 +128,7 @@ def fail(process: subprocess.Popen[str]) -> str:
     return log.strip().splitlines()[-1]
 
 
-def test_under_torchrun_a_killed_process_ends_the_others_and_the_same_again_ends_as_alone(
-    settings, client, command, two
-) -> None:
+def test_torchrun_ends_all_with_a_killed_process_and_goes_on(settings, client, command, two) -> None:
     recipe = two("torchrun")
     killed = command(recipe)
     wait_for(lambda: saved(settings), killed)

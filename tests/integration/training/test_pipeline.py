@@ -125,7 +125,7 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     assert (registry.by_alias(CHAMPION), registry.by_alias(PREVIOUS)) == (first, second)
 
 
-def test_the_champion_loads_as_a_pyfunc_and_writes_what_was_evaluated(
+def test_the_champion_writes_as_a_pyfunc_what_was_evaluated(
     settings, client, recipe_with, dataset_dir, tmp_path, monkeypatch
 ):
     run_id = train(recipe_with(optimizer=LEARNS), settings)
@@ -168,9 +168,7 @@ def test_the_same_training_is_not_done_twice(settings, client, recipe_with, data
     assert repeatable(one) == repeatable(two)
 
 
-def test_feedback_is_mixed_in_and_its_content_is_part_of_what_a_training_is(
-    settings, client, recipe_with, dataset_dir, tmp_path, caplog
-):
+def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, recipe_with, dataset_dir, tmp_path, caplog):
     uri = str(tmp_path / "feedback")
     write_dataset(tmp_path / "feedback", {"train": 6, "validation": 3, "test": 3}, seed=70)
     data = {"feedback": {"uri": uri, "share": 0.2}, "max_post_tokens": 16, "max_validation_samples": 6}
@@ -274,9 +272,7 @@ def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_wit
             evaluate_model(wrong, uri, few, settings)
 
 
-def test_models_are_evaluated_in_the_precision_that_they_were_trained_in(
-    settings, client, recipe_with, dataset_dir, monkeypatch
-):
+def test_models_are_evaluated_in_their_training_precision(settings, client, recipe_with, dataset_dir, monkeypatch):
     once = {"epochs": 1, "learning_rate": 0}
     half = train(recipe_with(optimizer={**once, "precision": "bfloat16"}), settings)
     promote(half, settings, force=True)

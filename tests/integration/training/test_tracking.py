@@ -132,7 +132,7 @@ def test_weights_and_biases_without_a_key_is_one_sentence(client, wandb_offline,
     assert client.get_run(log.run_id).info.status == "FAILED"
 
 
-def test_weights_and_biases_that_is_not_installed_is_one_sentence(client, monkeypatch, tmp_path):
+def test_weights_and_biases_that_is_missing_is_told(client, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "wandb", None)
     log = RunLog.start(client, tmp_path.name, {})
     with (

@@ -27,7 +27,7 @@ def test_shapes_have_as_many_parameters_as_the_published_models(shape, published
 
 
 @pytest.mark.parametrize(("shape", "tokens"), [("smolvlm-256m", 1088), ("smolvlm-256m-unsplit", 64)])
-def test_a_photo_has_as_many_image_tokens_as_in_the_published_model(shape, tokens):
+def test_a_photo_has_the_published_models_image_tokens(shape, tokens):
     config, processor = shapes.SHAPES[shape]()
     sample = photos.draw(1, seed=0)[0]
     batch = processor(images=[decode(sample.photo())], text=["<image>"], return_tensors="pt")

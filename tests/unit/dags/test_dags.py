@@ -115,7 +115,7 @@ def test_every_task_has_a_time_out_and_retries(read: Read) -> None:
             assert task["retries"] == (1 if dag_id == "rollback" else 2), f"{dag_id}.{task_id}"
 
 
-def test_each_first_task_refuses_a_parameter_that_its_dag_does_not_know(read: Read) -> None:
+def test_each_first_task_refuses_an_unknown_parameter(read: Read) -> None:
     for dag_id, dag in read.dags.items():
         nothing, known, unknown = dag["refusals"]
         assert nothing == known == {}
@@ -163,12 +163,12 @@ def test_loading_a_dataset_starts_the_training(read: Read) -> None:
     assert "snap2caption_dataset" in read.dags["training"]["schedule"]
 
 
-def test_the_feedback_loop_runs_daily_and_when_label_studio_says_so(read: Read) -> None:
+def test_the_feedback_loop_runs_daily_and_by_label_studio(read: Read) -> None:
     assert "snap2caption://annotations" in read.dags["feedback"]["asset"]
     assert read.dags["feedback"]["cron"] == "0 3 * * *"
 
 
-def test_nobody_is_asked_for_approval_unless_the_form_or_the_installation_says_so(read: Read, tmp_path: Path) -> None:
+def test_nobody_is_asked_for_approval_by_default(read: Read, tmp_path: Path) -> None:
     asking = read_in(tmp_path, SNAP2CAPTION_APPROVAL="true")
     for dag in ("training", "feedback"):
         assert read.dags[dag]["params"]["approval"]["default"] is False
@@ -220,7 +220,7 @@ def test_no_dag_file_hides_a_package() -> None:
     assert not packages & {path.stem for path in FOLDER.glob("*.py")}
 
 
-def test_the_form_of_feedback_starts_from_the_shares_of_the_command(read: Read) -> None:
+def test_the_form_of_feedback_starts_from_the_commands_shares(read: Read) -> None:
     form, shares = read.dags["feedback"]["params"], Shares()
     for kind in ReviewReason:
         assert form[kind]["default"] == getattr(shares, kind)

@@ -41,7 +41,7 @@ def check(*overrides: str) -> None:
         "=1",
     ],
 )
-def test_a_run_may_not_say_where_it_trains_what_it_tells_and_what_it_starts_from(override: str) -> None:
+def test_a_run_may_not_say_where_it_trains_and_starts(override: str) -> None:
     with pytest.raises(AirflowFailException, match="may not override"):
         check("optimizer.epochs=1", override)
 

@@ -45,7 +45,7 @@ def test_no_link_holds_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_console_that_takes_the_path_as_a_parameter_is_linked_without_its_login(
+def test_a_console_with_a_path_parameter_is_linked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SNAP2CAPTION_STORE_CONSOLE_URL", "http://anna:topsecret@files:3/files?path=/buckets")
@@ -62,7 +62,7 @@ def test_an_evaluation_leads_to_its_report() -> None:
     assert ReportLink().address({"run_id": "abc", "report": page}, SETTINGS) == page
 
 
-def test_a_promoted_version_leads_to_the_registry_and_the_service() -> None:
+def test_a_promoted_version_leads_to_registry_and_service() -> None:
     assert ModelVersionLink().address({"version": 3}, SETTINGS) == "http://mlflow:1/#/models/model/versions/3"
     assert ServiceLink().address({"version": 3}, SETTINGS) == "http://captions:2/docs"
 

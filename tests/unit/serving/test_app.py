@@ -125,7 +125,7 @@ def test_a_part_is_a_photo_by_its_fields_name(client: TestClient, photo: bytes, 
         " \n{}\n",
     ],
 )
-def test_base64_comes_in_either_alphabet_padded_or_not_alone_or_in_a_url(photo: bytes, wrapped: str) -> None:
+def test_base64_comes_in_every_common_spelling(photo: bytes, wrapped: str) -> None:
     for data in (photo, photo + b"\xfb\xff\xfe", photo + b"\xff", photo + b"\xff\xfe"):
         standard, urls = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
         for encoded in (standard, urls, urls.rstrip("="), quote(standard, safe="")):
@@ -193,7 +193,7 @@ def test_a_full_service_refuses_before_it_reads(
 
 
 @pytest.mark.parametrize(("pace", "reason"), [(0.49, ""), (0.51, "queue_full")])
-def test_nobody_is_let_in_who_would_wait_for_more_than_half_the_deadline(
+def test_nobody_is_let_in_who_would_wait_too_long(
     engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes, pace: float, reason: str
 ) -> None:
     settings = ServingSettings(
@@ -291,7 +291,7 @@ def test_a_voice_that_can_not_be_read_is_told(client: TestClient, photo: bytes, 
     assert "\nsnap2caption_voices_away_total" in client.get("/metrics").text
 
 
-def test_what_the_model_can_not_read_is_refused_by_name_before_it_is_queued(tmp_path: Path, photo: bytes) -> None:
+def test_what_the_model_can_not_read_is_refused_by_name(tmp_path: Path, photo: bytes) -> None:
     engine = LocalEngine(load("demo-base", ROOT / "models"), "demo/1")
     model = ServedModel(
         engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere")

@@ -119,7 +119,7 @@ def test_a_photo_that_breaks_the_model_once_breaks_nothing_else(
     assert not gave_up.is_set()
 
 
-def test_a_model_that_can_write_no_more_ends_the_worker_and_everybody_hears_of_it(
+def test_a_model_that_can_write_no_more_ends_the_worker(
     engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:
     gave_up = threading.Event()

@@ -96,7 +96,7 @@ def test_without_keys_only_this_machine_is_served(command: str, host: str) -> No
 
 
 @pytest.mark.parametrize("command", SERVICES)
-def test_a_port_in_use_is_one_sentence_before_anything_heavy_is_loaded(command: str) -> None:
+def test_a_port_in_use_is_told_before_anything_is_loaded(command: str) -> None:
     code = (
         f"import sys\nfrom snap2caption.__main__ import main\nsys.argv = ['snap2caption', '{command}', '--port', sys.argv[1]]\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert 'torch' not in sys.modules\n    raise"

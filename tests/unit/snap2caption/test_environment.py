@@ -27,7 +27,7 @@ pytestmark = pytest.mark.unit
         ("snap2caption_state_dirs", "SNAP2CAPTION_STATE_DIR"),
     ],
 )
-def test_a_mistyped_variable_is_named_with_the_one_that_was_meant(mistyped: str, meant: str) -> None:
+def test_a_mistyped_variable_is_named_with_the_right_one(mistyped: str, meant: str) -> None:
     (told,) = find_unknown(known_variables(), {mistyped: "hunter2"})
     assert told == f"The variable {mistyped} is no setting of Snap2Caption and is ignored; did you mean {meant}?"
 

@@ -299,7 +299,7 @@ def test_a_half_copy_that_is_a_link_is_not_written_through(tmp_path: Path, hones
 
 @pytest.mark.parametrize("key", ["../victim", "a/../../victim", "/etc/victim", "a/./b", "..", "a\nb", "a\0b"])
 @pytest.mark.parametrize("kind", ["file:///{}/store", "s3://bucket/prefix", "swift://container/prefix"])
-def test_a_key_that_leads_out_of_a_store_is_refused_before_it_is_asked(tmp_path: Path, key: str, kind: str) -> None:
+def test_a_key_that_leads_out_of_a_store_is_refused(tmp_path: Path, key: str, kind: str) -> None:
     store = open_store(kind.format(str(tmp_path).lstrip("/")))
     for act in (
         lambda: store.put(key, b"", sha256="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),

@@ -74,7 +74,7 @@ def test_a_caption_has_emoji(caption, emoji):
     assert Emoji.of(caption) is emoji
 
 
-def test_the_paste_ready_post_is_caption_blank_line_and_the_five_best_hashtags() -> None:
+def test_the_paste_ready_post_has_the_five_best_hashtags() -> None:
     tags = tuple(f"tag{number}" for number in range(8))
     assert paste(Post("Fog,\nthen ferry.", tags)) == "Fog,\nthen ferry.\n\n#tag0 #tag1 #tag2 #tag3 #tag4"
     assert paste(Post("Fog.")) == "Fog."

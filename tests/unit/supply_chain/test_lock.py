@@ -30,7 +30,7 @@ INDEX = "".join(
 )
 
 
-def test_torch_for_processors_is_what_our_pythons_and_systems_take() -> None:
+def test_torch_for_processors_fits_our_pythons_and_systems() -> None:
     assert cpu_hashes(INDEX, "2.13.0") == {f"sha256:{digit * 64}" for digit in "123"}
     with pytest.raises(LockError, match=r"no wheel of torch 2\.99"):
         cpu_hashes(INDEX, "2.99")

@@ -22,7 +22,7 @@ def app() -> typer.Typer:
         ("gate.margin=high", "gate.margin should be a number"),
     ],
 )
-def test_a_wrong_rule_of_the_gate_is_told_before_anything_is_asked_for(
+def test_a_wrong_rule_of_the_gate_is_told_first(
     app: typer.Typer, monkeypatch: pytest.MonkeyPatch, override: str, sentence: str
 ) -> None:
     monkeypatch.setenv("SNAP2CAPTION_MLFLOW_TRACKING_URI", "http://127.0.0.1:9")

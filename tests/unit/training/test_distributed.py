@@ -80,7 +80,7 @@ def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-3) for name in weights[0])
 
 
-def test_a_lost_machine_ends_the_others_and_the_same_again_ends_as_if_none_had_been(write_recipe, models_dir, tmp_path):
+def test_a_lost_machine_ends_the_others_and_can_be_resumed(write_recipe, models_dir, tmp_path):
     # With dropout: each process's random numbers go on from where they were.
     settings = {"dropout": 0.1, "epochs": 3, "save_every": 2}
     train_in([tmp_path / "whole"] * 2, write_recipe(**settings), models_dir)

@@ -39,7 +39,7 @@ def stored(feedbacks: "Feedbacks") -> dict[str, Annotation]:
     return found
 
 
-def test_what_was_completed_is_stored_once_corrected_and_removed(
+def test_what_was_completed_is_stored_corrected_and_removed(
     project: AnnotationProject, feedbacks: "Feedbacks", pushed: dict[str, int]
 ) -> None:
     store, (feedback, task) = feedbacks.store, next(iter(pushed.items()))

@@ -122,7 +122,7 @@ def tasks(project: AnnotationProject) -> list[tuple[int | None, str, int | None]
     return sorted((task.id, task.meta["feedback"], task.total_annotations) for task in found)
 
 
-def test_deliveries_that_come_never_once_and_five_times_have_the_same_effect(
+def test_missed_and_repeated_deliveries_have_the_same_effect(
     configured: Callable[..., LabelStudioSettings], feedbacks: "Feedbacks", tmp_path: Path
 ) -> None:
     corpus = transform(write_corpus(tmp_path / "corpus.zip", 40, 0), tmp_path / "corpus", workers=1)

@@ -256,9 +256,7 @@ def service(installation: Installation) -> Iterator[DemoService]:
         yield found
 
 
-def test_what_was_erased_is_nowhere_and_what_others_said_is_where_it_was(
-    installation: Installation, service: DemoService
-) -> None:
+def test_what_was_erased_is_nowhere_and_the_rest_is_left(installation: Installation, service: DemoService) -> None:
     store = installation.store
     first, second = Said(ANA, 1), Said(ANA, 2)
     bens = [Said(BEN, number) for number in range(3, 7)]

@@ -88,7 +88,7 @@ def test_an_erasure_names_the_models_that_learned_from_it(tmp_path: Path, tracki
         assert "Model version 3 (challenger) learned from 2 corrections that were erased since" in done.stderr
 
 
-def test_without_a_registry_what_is_erased_is_withdrawn_all_the_same(tmp_path: Path) -> None:
+def test_without_a_registry_what_is_erased_is_withdrawn(tmp_path: Path) -> None:
     box = Box(tmp_path / "feedback")
     feedback = box.send(0)
     put_version((tmp_path / "datasets").as_uri(), "a" * 16, [0])

@@ -46,7 +46,7 @@ def page(annotation_server: "AnnotationServer") -> Iterator[Page]:
         browser.close()
 
 
-def test_the_photo_shows_and_the_caption_can_be_edited_and_submitted(
+def test_the_photo_shows_and_the_caption_can_be_submitted(
     page: Page, configured: Callable[..., LabelStudioSettings], feedbacks: "Feedbacks"
 ) -> None:
     scene = Scene(City.SANFRANCISCO, Subject.GOLDEN_GATE, Time.SUNSET, Weather.CLEAR, Mood.ROMANTIC)

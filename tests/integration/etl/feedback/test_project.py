@@ -45,7 +45,7 @@ def test_two_that_make_it_at_once_agree(configured: Configured) -> None:
     assert titles.count(settings.project) == 1
 
 
-def test_the_webhook_is_registered_once_follows_its_settings_and_goes_with_them(configured: Configured) -> None:
+def test_the_webhook_is_registered_once_and_follows_settings(configured: Configured) -> None:
     for port in (8020, 8020, 8021):
         url = f"http://{HOST}:{port}/"
         with open_project(configured(webhook_url=url, webhook_secret=SECRET)) as project:
@@ -56,7 +56,7 @@ def test_the_webhook_is_registered_once_follows_its_settings_and_goes_with_them(
         assert project.client.webhooks.list(project=str(project.id)) == []
 
 
-def test_a_signature_is_renewed_before_it_ends_and_kept_until_then(configured: Configured) -> None:
+def test_a_signature_is_renewed_before_it_ends(configured: Configured) -> None:
     settings = configured(webhook_url="http://receiver.example/", webhook_secret=SECRET)
     old = [
         {HEADER: sign(SECRET, time.time() - RENEWED_SECONDS - 60)},

@@ -43,7 +43,7 @@ def of(project: AnnotationProject, server: "AnnotationServer") -> list[str]:
     return [task["meta"]["feedback"] for task in tasks(project, server)]
 
 
-def test_each_feedback_has_one_task_with_its_photo_and_its_words(
+def test_each_feedback_has_one_task_with_photo_and_words(
     project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in range(1, 4)]
@@ -78,7 +78,7 @@ def test_two_pushes_at_once_leave_a_task_each(
     assert of(project, annotation_server) == [feedback.id for feedback in given]
 
 
-def test_what_was_erased_goes_with_its_annotations_and_does_not_come_back(
+def test_what_was_erased_goes_with_its_annotations(
     project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in (1, 2)]

@@ -49,9 +49,7 @@ def send(url: str, number: int) -> str:
     raise AssertionError("nobody accepted it")
 
 
-def test_killed_at_any_moment_nothing_is_lost_and_nothing_counts_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = random.Random(7)
     service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
     for name, value in client.items():

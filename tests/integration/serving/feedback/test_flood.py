@@ -149,7 +149,7 @@ def check_whole(store: ObjectStore, expected: list[str], spool: Path, tree: Path
     assert tree is None or not list(tree.rglob(".put-*"))
 
 
-def test_one_key_that_sends_a_thousand_a_second_is_refused_at_once_and_others_get_through(tmp_path: Path) -> None:
+def test_one_key_that_floods_is_refused_and_others_get_through(tmp_path: Path) -> None:
     tree = tmp_path / "store"
     with served(tmp_path, tree.as_uri(), requests_per_minute=str(A_MINUTE), **KEYED) as (url, process):
         # What is loaded at first use is not growth.
@@ -178,7 +178,7 @@ def send_one(url: str, key: str) -> str:
     return str(answer.json()["id"])
 
 
-def test_a_key_beyond_its_rate_is_refused_before_its_body_has_come(tmp_path: Path) -> None:
+def test_a_key_beyond_its_rate_is_refused_before_its_body(tmp_path: Path) -> None:
     with served(tmp_path, (tmp_path / "store").as_uri(), requests_per_minute="1", **KEYED) as (url, _):
 
         def refused() -> bool:
@@ -200,7 +200,7 @@ def refused_without_the_body(url: str) -> bool:
         return connection.recv(100).startswith(b"HTTP/1.1 429 ")
 
 
-def test_what_waits_for_a_store_that_is_away_is_bounded_and_then_stored_once(tmp_path: Path) -> None:
+def test_what_waits_for_a_store_is_bounded_and_stored_once(tmp_path: Path) -> None:
     away = {
         "AWS_ENDPOINT_URL": f"http://{HOST}:{Ports(tmp_path / 'ports.json').get('nobody')}",
         "AWS_ACCESS_KEY_ID": "nobody",

@@ -28,7 +28,7 @@ def open_umask() -> Iterator[None]:
     os.umask(usual)
 
 
-def test_photos_records_voices_and_what_waits_are_their_owners_alone(open_umask: None, tmp_path: Path) -> None:
+def test_photos_records_and_voices_are_their_owners_alone(open_umask: None, tmp_path: Path) -> None:
     state, store = tmp_path / "state", tmp_path / "store"
     voices = state / "voice.sqlite"
     state.mkdir(mode=0o700)

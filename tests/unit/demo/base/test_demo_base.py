@@ -31,7 +31,7 @@ def test_shipped_weights_are_under_ten_megabytes() -> None:
     assert sum(file.stat().st_size for file in files) < 10_000_000
 
 
-def test_base_describes_scenes_in_plain_words_without_names_or_hashtags(base: VisionLanguageModel) -> None:
+def test_base_describes_scenes_without_names_or_hashtags(base: VisionLanguageModel) -> None:
     scenes = [sample_scene(random.Random(seed)) for seed in range(24)]
     pictures = [render(scene, 900 + i) for i, scene in enumerate(scenes)]
 
@@ -60,14 +60,14 @@ def test_base_does_not_know_the_task(base: VisionLanguageModel) -> None:
     assert sum("#" in answer.text for answer in answers) <= 2
 
 
-def test_each_line_of_a_prompt_of_training_is_one_token_of_the_shipped_base(base: VisionLanguageModel) -> None:
+def test_each_line_of_a_training_prompt_is_one_token(base: VisionLanguageModel) -> None:
     lines = prompt_lines()
     assert len(lines) == 1 + len(Tone) + len(Length) + len(Emoji)
     for line in lines:
         assert len(base.processor.tokenizer(line, add_special_tokens=False)["input_ids"]) == 1
 
 
-def test_each_emoji_is_one_token_of_the_shipped_base_and_comes_back_as_it_was(base: VisionLanguageModel) -> None:
+def test_each_emoji_is_one_token_and_comes_back(base: VisionLanguageModel) -> None:
     tokenizer = base.processor.tokenizer
     for emoji in emoji_tokens():
         (token,) = tokenizer(emoji, add_special_tokens=False)["input_ids"]
@@ -80,7 +80,7 @@ def test_each_emoji_is_one_token_of_the_shipped_base_and_comes_back_as_it_was(ba
         assert not any(REPLACEMENT in tokenizer.decode([token]) for token in tokens)
 
 
-def test_phrases_are_added_once_as_what_they_alone_are_spelled_with_and_change_nothing_else() -> None:
+def test_added_phrases_mean_their_pieces_and_change_no_others() -> None:
     tokenizer = train_tokenizer((plain_text(random.Random(seed)) for seed in range(300)), 600)
     model = build_model(tokenizer)
     before, other = model.get_input_embeddings().weight.clone(), tokenizer("A bridge at night.")["input_ids"]

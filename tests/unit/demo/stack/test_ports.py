@@ -42,7 +42,7 @@ def test_a_damaged_memory_is_forgotten(tmp_path: Path) -> None:
     assert is_free(Ports(file).get("a"))
 
 
-def test_a_seed_set_by_training_does_not_lead_two_to_the_same_ports(tmp_path: Path) -> None:
+def test_a_seed_set_by_training_does_not_repeat_ports(tmp_path: Path) -> None:
     drawn = []
     for name in ("one", "other"):
         random.seed(1)

@@ -36,14 +36,14 @@ def test_keys_from_before_the_console_had_a_password_are_kept(tmp_path: Path) ->
     assert (client["AWS_ACCESS_KEY_ID"], client["AWS_SECRET_ACCESS_KEY"]) == ("access", "secret")
 
 
-def test_keys_that_an_earlier_version_was_killed_before_it_wrote_are_made(tmp_path: Path) -> None:
+def test_keys_that_a_killed_version_did_not_write_are_made(tmp_path: Path) -> None:
     (tmp_path / "seaweedfs.keys").touch()
     _, client, console = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
     assert [len(one) for one in (client["AWS_ACCESS_KEY_ID"], client["AWS_SECRET_ACCESS_KEY"])] == [20, 40]
     assert len(console.password) == 32
 
 
-def test_airflow_keeps_its_password_and_gets_its_clients_environment(tmp_path: Path) -> None:
+def test_airflow_keeps_its_password_and_environment(tmp_path: Path) -> None:
     service, access = airflow(tmp_path, Ports(tmp_path / "ports.json"), {"AWS_ENDPOINT_URL": "http://s3"})
     _, again = airflow(tmp_path, Ports(tmp_path / "ports.json"), {})
     assert again == access
@@ -57,7 +57,7 @@ def test_airflow_does_not_take_our_packages_for_its_plugins(tmp_path: Path) -> N
     assert not Path(service.environment["AIRFLOW__CORE__PLUGINS_FOLDER"]).exists()
 
 
-def test_label_studio_keeps_its_secrets_and_shows_none_on_its_command_line(tmp_path: Path) -> None:
+def test_label_studio_shows_no_secret_on_its_command_line(tmp_path: Path) -> None:
     client = {"AWS_ENDPOINT_URL": "http://s3", "AWS_ACCESS_KEY_ID": "key"}
     service, access = label_studio(tmp_path, Ports(tmp_path / "ports.json"), client)
     _, again = label_studio(tmp_path, Ports(tmp_path / "ports.json"), client)

@@ -45,7 +45,7 @@ def splits(built: BuiltVersion, folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_version_is_like_the_corpus_and_tells_where_each_sample_came_from(
+def test_a_version_tells_where_each_sample_came_from(
     box: Box, corpus: DatasetVersion, state: Path, make: Callable[..., BuiltVersion], tmp_path: Path
 ) -> None:
     annotated(box, range(12))
@@ -107,7 +107,7 @@ def test_what_was_erased_is_in_no_later_version(box: Box, make: Callable[..., Bu
     assert second.dropped["erased"] == 1
 
 
-def test_a_copy_of_a_photo_that_the_corpus_tests_on_is_never_learned_from(
+def test_a_copy_of_a_held_out_photo_is_never_learned_from(
     box: Box, make: Callable[..., BuiltVersion], test_photo: bytes, tmp_path: Path
 ) -> None:
     copies = []
@@ -124,7 +124,7 @@ def test_a_copy_of_a_photo_that_the_corpus_tests_on_is_never_learned_from(
     assert {kept[identifier(number)] for number in (100, 101, 102)} == {"test"}
 
 
-def test_one_that_was_learned_from_before_the_corpus_held_it_out_is_left_out(
+def test_one_learned_from_before_it_was_held_out_is_left_out(
     box: Box, make: Callable[..., BuiltVersion], corpus: DatasetVersion, test_photo: bytes, tmp_path: Path
 ) -> None:
     """The newer corpus version tests on a photo that an earlier version of feedback trained on."""

@@ -33,14 +33,14 @@ def annotation(**values: dict[str, Any]) -> dict[str, Any]:
     return {"id": 7, "completed_by": 2, "updated_at": "2026-11-24T10:00:00.5Z", "result": result}
 
 
-def test_a_task_starts_from_the_creators_own_words_where_there_are_some() -> None:
+def test_a_task_starts_from_the_creators_own_words() -> None:
     given = feedback(shown=Words(caption="Shown"), edited=Words(caption="Edited", hashtags=("a1",)), confidence=0.25)
     (prediction,) = task(given, "s3://b/feedback/")["predictions"]
     assert [part["value"]["text"] for part in prediction["result"]] == [["Edited"], ["#a1"]]
     assert prediction["score"] == 0.25
 
 
-def test_without_words_there_is_nothing_to_start_from_but_the_photo() -> None:
+def test_without_words_a_task_starts_from_the_photo() -> None:
     made = task(feedback(), "s3://b/feedback/")
     assert made["predictions"] == []
     assert made["data"]["photo"] == f"s3://b/feedback/photos/bb/{'b' * 64}.jpg"
@@ -55,7 +55,7 @@ def test_the_note_tells_what_the_creator_said() -> None:
     )
 
 
-def test_hashtags_come_from_their_field_first_and_from_the_caption() -> None:
+def test_hashtags_come_from_their_field_then_the_caption() -> None:
     found = read(annotation(caption={"text": ["Hi", "there #Lake"]}, hashtags={"text": ["#B1 b1,#c2"]}), ID)
     assert found.words == Words(caption="Hi\nthere", hashtags=("b1", "c2", "lake"))
     assert found.completed == datetime(2026, 11, 24, 10, 0, 0, 500000, tzinfo=UTC)

@@ -60,7 +60,7 @@ def test_an_edit_that_changes_nothing_is_none(box: Box) -> None:
     assert choose(box.send(1, shown=shown, edited=shown), Shares(random=0.0), 0) is None
 
 
-def test_a_draw_depends_on_the_feedback_alone_and_grows_with_its_share(box: Box) -> None:
+def test_a_draw_depends_on_the_feedback_alone(box: Box) -> None:
     many = [box.send(number, photo=b"x") for number in range(200)]
     taken = {
         share: {one.id for one in many if choose(one, Shares(random=share), 7) is ReviewReason.RANDOM}
@@ -96,7 +96,7 @@ def test_what_was_chosen_stands_and_is_not_chosen_again(box: Box) -> None:
     assert numbers(box) == first
 
 
-def test_no_feedback_is_in_two_samples_even_if_two_batches_hold_it(box: Box) -> None:
+def test_no_feedback_is_in_two_samples(box: Box) -> None:
     """Two collections at once list the same records."""
     box.send(1)
     collect(box.store)
@@ -114,7 +114,7 @@ def test_no_feedback_is_in_two_samples_even_if_two_batches_hold_it(box: Box) -> 
     assert sorted(counts.values()) == [1, 1]
 
 
-def test_what_was_erased_or_annotated_after_it_was_chosen_is_no_task(box: Box) -> None:
+def test_what_was_erased_after_it_was_chosen_is_no_task(box: Box) -> None:
     feedback = box.send(1)
     box.send(2)
     box.send(3)

@@ -33,7 +33,7 @@ def test_a_corrected_annotation_takes_the_place_of_the_first(box: Box) -> None:
     assert [one.id for one in only(box).annotations] == [60]
 
 
-def test_of_several_who_agree_the_nearest_to_the_others_is_taken(box: Box) -> None:
+def test_of_several_who_agree_the_nearest_is_taken(box: Box) -> None:
     box.send(1)
     box.annotate(1, "The red bridge at dawn.", annotator=1)
     box.annotate(1, "The red bridge at dawn today.", annotator=2)
@@ -44,7 +44,7 @@ def test_of_several_who_agree_the_nearest_to_the_others_is_taken(box: Box) -> No
     assert {one.annotator for one in correction.annotations} == {"1", "2", "3"}
 
 
-def test_those_who_disagree_are_decided_between_by_the_creators_edit(box: Box) -> None:
+def test_disagreement_is_decided_by_the_creators_edit(box: Box) -> None:
     tags = {"words": Words(caption="Nothing but sunshine over here", hashtags=())}
     for number, edited in ((1, None), (2, Words(caption="A rainy evening downtown", hashtags=()))):
         box.send(number, edited=edited)

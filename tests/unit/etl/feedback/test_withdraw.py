@@ -32,7 +32,7 @@ def first_shard(dataset: DatasetVersion) -> Shard:
     return next(shard for split in dataset.manifest.splits.values() for shard in split.shards)
 
 
-def test_what_holds_erased_feedback_is_emptied_and_what_does_not_stays(
+def test_only_what_holds_erased_feedback_is_emptied(
     box: Box, make: Callable[..., BuiltVersion], call: Withdraw, shards: Path, tmp_path: Path
 ) -> None:
     feedback = [box.send(number) for number in range(8)]
@@ -94,7 +94,7 @@ def test_one_that_was_killed_half_way_is_completed(
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == left
 
 
-def test_a_version_that_nobody_can_read_keeps_no_other_from_being_withdrawn(
+def test_an_unreadable_version_keeps_no_other_from_withdrawal(
     box: Box, make: Callable[..., BuiltVersion], call: Withdraw, tmp_path: Path
 ) -> None:
     dataset = make_of_four(box, make)

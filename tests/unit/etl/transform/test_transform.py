@@ -46,7 +46,7 @@ def trapped(corpus: Path, trap: str) -> set[str]:
     return {Path(member).stem for member in json.loads(traps_path(corpus).read_text())[trap]}
 
 
-def test_every_trap_is_dropped_for_its_own_reason_and_everything_else_is_kept(corpus: Path, dataset: Path) -> None:
+def test_every_trap_is_dropped_for_its_own_reason(corpus: Path, dataset: Path) -> None:
     manifest = Manifest.read(dataset)
     kept = {sample.id for _, sample in samples(dataset)}
     bad = [
@@ -93,7 +93,7 @@ def test_photos_are_the_corpus_own_bytes(corpus: Path, dataset: Path) -> None:
             assert sample.photo() == archive.read(by_id[sample.id])
 
 
-def test_captions_are_clean_and_the_table_counts_the_train_split(dataset: Path) -> None:
+def test_captions_are_clean_and_the_table_counts_train(dataset: Path) -> None:
     found = list(samples(dataset))
     assert all("#" not in sample.post.caption and "http" not in sample.post.caption for _, sample in found)
     table = pq.read_table(dataset / "hashtags.parquet").to_pylist()
@@ -125,7 +125,7 @@ def test_an_earlier_version_keeps_its_assignments(corpus: Path, dataset: Path, t
     assert later.name != dataset.name
 
 
-def test_what_was_in_test_is_remembered_over_a_version_without_it(corpus: Path, dataset: Path, tmp_path: Path) -> None:
+def test_what_was_in_test_is_remembered_over_a_version(corpus: Path, dataset: Path, tmp_path: Path) -> None:
     narrow = transform(corpus, tmp_path, cities=["Chicago"], previous=dataset / "manifest.json")
     assert {sample.city for _, sample in samples(narrow)} == {"chicago"}
     later = transform(corpus, tmp_path, seed=5, previous=narrow)
@@ -190,7 +190,7 @@ def test_short_captions_do_not_tie_pictures_together(tmp_path: Path) -> None:
     assert "warning" not in (dataset / "card.html").read_text().split("</style>")[1]
 
 
-def test_a_photo_as_a_phone_stores_it_shares_the_group_of_its_upright_copy(tmp_path: Path) -> None:
+def test_a_phones_photo_shares_its_upright_copys_group(tmp_path: Path) -> None:
     """All eight orientations of EXIF, and mirrored copies."""
     undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation to the Pillow transposition that stores it
     with zipfile.ZipFile(tmp_path / "corpus.zip", "w") as archive:

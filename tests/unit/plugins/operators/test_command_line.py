@@ -81,7 +81,7 @@ def parsed(arguments: list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", OPERATORS)
-def test_what_comes_from_outside_is_an_operand_or_an_options_value(kind: type[CommandOperator], recorded: Path) -> None:
+def test_what_comes_from_outside_is_an_operand_or_a_value(kind: type[CommandOperator], recorded: Path) -> None:
     operator = kind(task_id="task", **OPERATORS[kind])
     operator.execute(
         {

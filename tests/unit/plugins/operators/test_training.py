@@ -29,7 +29,7 @@ def test_no_other_file_is_taken_for_it(folder: Path, name: str) -> None:
         find_recipe(folder, name)
 
 
-def test_the_gate_goes_by_the_rules_of_the_form_and_leaves_it_the_trainings_settings(monkeypatch) -> None:
+def test_the_gate_gets_its_own_overrides_alone(monkeypatch) -> None:
     asked: list[tuple[str, ...]] = []
 
     def run(_: GateOperator, *arguments: str) -> dict[str, object]:

@@ -23,9 +23,7 @@ def described(description: str, *captions: str) -> str:
         ("word " * 300, ("word " * 200).strip() + "…"),
     ],
 )
-def test_an_alt_text_is_as_long_as_instagram_takes_it_and_ends_with_a_sentence_or_a_word(
-    description: str, kept: str
-) -> None:
+def test_an_alt_text_ends_with_a_sentence_or_a_word(description: str, kept: str) -> None:
     assert described(description) == kept
     assert len(kept) <= 1000
 

@@ -65,7 +65,7 @@ def test_what_is_only_a_part_of_a_place_s_word_does_not_pass(word: str, place: s
         ("肥西", "zh"),
     ],
 )
-def test_places_whose_names_are_on_the_lists_pass_when_they_are_named(place: str, language: str | None) -> None:
+def test_listed_place_names_pass_when_they_are_named(place: str, language: str | None) -> None:
     assert find_unsafe(f"A slow evening at {place} today", language=language, said=place) == []
 
 

@@ -47,7 +47,7 @@ def task(*, stream: bool = False) -> GenerationRequest:
     return GenerationRequest(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16), Decoding(16, 0.8)), stream)
 
 
-def test_a_server_writes_by_the_adapter_and_describes_by_the_base(server: Server, tmp_path: Path) -> None:
+def test_a_server_writes_by_adapter_and_describes_by_base(server: Server, tmp_path: Path) -> None:
     engine = load(server, tmp_path)
     assert server.models == {"base", "snap2caption-3"}
     for written in write(engine, [task(), task()]):
@@ -115,7 +115,7 @@ def test_what_is_sampled_is_truncated_where_the_server_can(server: Server, tmp_p
     engine.close()
 
 
-def test_characters_that_are_not_whole_are_neither_shown_nor_answered(server: Server, tmp_path: Path) -> None:
+def test_incomplete_characters_are_neither_shown_nor_answered(server: Server, tmp_path: Path) -> None:
     engine, asked = load(server, tmp_path), task(stream=True)
     server.words = ["Fog", " \ufffd", " \ud83c", "\udf09", " again \ud83d"]
     engine.add([asked])
@@ -204,7 +204,7 @@ def test_a_voice_is_shortened_to_what_the_server_s_model_reads(
     assert written.texts
 
 
-def test_a_server_that_reads_less_than_was_thought_is_asked_without_the_voice(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_reads_less_is_asked_without_the_voice(server: Server, tmp_path: Path) -> None:
     server.reads = 200
     engine = load(server, tmp_path)
     shortened, whole_one = write(engine, [speaking("Fog on the bridge. " * 20), speaking("Fog, then ferry.")])
@@ -214,7 +214,7 @@ def test_a_server_that_reads_less_than_was_thought_is_asked_without_the_voice(se
     assert sorted("captions of mine" in prompt for prompt in prompts(server)) == [False, True]
 
 
-def test_what_the_server_s_model_can_not_read_is_refused_by_name(server: Server, tmp_path: Path) -> None:
+def test_what_the_servers_model_can_not_read_is_refused(server: Server, tmp_path: Path) -> None:
     server.reads = 200
     engine = load(server, tmp_path)
     with pytest.raises(PromptTooLongError, match=r"shorten earlier_caption\.$") as refused:

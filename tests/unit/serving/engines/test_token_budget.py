@@ -51,7 +51,7 @@ def length(vlm: VisionLanguageModel, request: Request) -> int:
 
 
 @pytest.mark.parametrize("script", VOICES)
-def test_a_voice_of_any_script_is_cut_where_a_word_or_a_character_ends(
+def test_a_voice_of_any_script_is_cut_at_a_word_or_character(
     vlm: VisionLanguageModel, engine: LocalEngine, script: str
 ) -> None:
     caption = VOICES[script][:LONGEST].strip()
@@ -68,7 +68,7 @@ def test_a_voice_of_any_script_is_cut_where_a_word_or_a_character_ends(
     assert engine.fit(ask(Request(voice=(caption,) * 3))) == fitted
 
 
-def test_the_newest_captions_stay_and_one_that_does_not_fit_is_left_out(engine: LocalEngine) -> None:
+def test_the_newest_captions_stay_and_what_does_not_fit_goes(engine: LocalEngine) -> None:
     voice = (NEWEST, VOICES["English"], "Fog, then ferry.")
     assert engine.fit(ask(Request(voice=voice))).voice == (NEWEST, "Fog, then ferry.")
     assert engine.fit(ask(Request(voice=(NEWEST,)))).voice == (NEWEST,)
@@ -107,7 +107,7 @@ def test_the_cache_s_limit_counts_for_every_variant(vlm: VisionLanguageModel) ->
     assert 0 < len(four.voice[0]) < len(one.voice[0])
 
 
-def test_who_has_to_wait_for_the_cache_waits_and_is_written_about(vlm: VisionLanguageModel) -> None:
+def test_who_waits_for_the_cache_is_written_about(vlm: VisionLanguageModel) -> None:
     limits = TokenLimits(cache=1200)
     engine = LocalEngine(vlm, "demo/1", threads=1, limits=limits)
     voice = Request(voice=(VOICES["English"],))

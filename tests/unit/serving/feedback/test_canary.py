@@ -96,9 +96,7 @@ def series(client: TestClient, key: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_champion_and_challenger_are_compared_on_latency_errors_and_ratings(
-    client: TestClient, models: TwoModels, bold: str, shy: str
-) -> None:
+def test_champion_and_challenger_are_compared(client: TestClient, models: TwoModels, bold: str, shy: str) -> None:
     for key, version, ratings in ((shy, CHAMPION, (2, 3)), (bold, CHALLENGER, (5, 4, 5))):
         for rating in ratings:
             answer = ask(client, key)
@@ -118,7 +116,7 @@ def test_champion_and_challenger_are_compared_on_latency_errors_and_ratings(
     assert (told[CHAMPION]["champion"], told[CHALLENGER]["challenger"]) == (1, 1)
 
 
-def test_a_creator_rates_a_caption_once_however_often_they_say_so(
+def test_a_creator_rates_a_caption_once(
     client: TestClient, models: TwoModels, store: ObjectStore, bold: str, shy: str
 ) -> None:
     def counted(version: str) -> tuple[float, float]:
@@ -149,9 +147,7 @@ def test_a_creator_rates_a_caption_once_however_often_they_say_so(
     assert sorted(one.rating for one in rated_once(stored) if one.rating) == [3, 4, 5]
 
 
-def test_a_rating_that_comes_when_its_model_is_gone_brings_no_series_back(
-    client: TestClient, models: TwoModels, bold: str
-) -> None:
+def test_a_late_rating_brings_no_series_back(client: TestClient, models: TwoModels, bold: str) -> None:
     answer = ask(client, bold)
     assert answer["model_version"] == CHALLENGER
     models.retire_challenger()

@@ -48,7 +48,7 @@ def erase_unknown(client: httpx.Client, url: str, number: int) -> httpx.Response
     return client.delete(f"{url}v1/feedback/{number:032x}", headers=headers("ana"))
 
 
-def test_one_key_that_asks_for_what_a_hanging_store_knows_holds_up_no_other(
+def test_one_key_at_a_hanging_store_holds_up_no_other(
     settings: ServingSettings, served: ServedModel, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = settings.model_copy(update={"feedback_store_seconds": LONGEST, "requests_at_once": ASKED})
@@ -75,7 +75,7 @@ def test_one_key_that_asks_for_what_a_hanging_store_knows_holds_up_no_other(
         assert {one.result().status_code for one in asking} == {503}
 
 
-def test_whoever_asks_what_a_hanging_store_knows_is_told_so_soon(
+def test_whoever_asks_a_hanging_store_is_told_so_soon(
     settings: ServingSettings, served: ServedModel, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurried = settings.model_copy(update={"feedback_store_seconds": 0.2})

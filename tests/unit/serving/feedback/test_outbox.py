@@ -49,7 +49,7 @@ def away(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     return open_store("s3://bucket/feedback")
 
 
-def test_what_came_while_the_store_was_away_comes_in_order_later(
+def test_what_came_while_the_store_was_away_keeps_its_order(
     settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
     feedback_service = FeedbackService(settings, away, voices)
@@ -70,7 +70,7 @@ def test_what_came_while_the_store_was_away_comes_in_order_later(
     assert [info.key for info in store.list("erased/")] == [f"erased/{ids[1]}.json"]
 
 
-def test_all_that_a_creator_sent_is_erased_when_the_store_is_back(
+def test_all_that_a_creator_sent_is_erased_later(
     settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
@@ -92,7 +92,7 @@ def test_all_that_a_creator_sent_is_erased_when_the_store_is_back(
     assert {info.key.split("/")[0] for info in store.list()} == {"erased", "left"}
 
 
-def test_what_waited_on_another_machine_when_all_was_erased_is_not_stored_later(
+def test_what_waited_elsewhere_when_all_was_erased_is_dropped(
     settings: ServingSettings, store: ObjectStore, away: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
     feedback_service = FeedbackService(settings, away, voices)
@@ -159,7 +159,7 @@ def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
     other.close()
 
 
-def test_a_record_of_a_newer_version_is_not_lost_and_ends_no_thread(
+def test_a_record_of_a_newer_version_is_not_lost(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
@@ -178,7 +178,7 @@ def test_a_record_of_a_newer_version_is_not_lost_and_ends_no_thread(
     database.close()
 
 
-def test_an_erasure_waits_since_it_was_asked_for_and_not_since_the_feedback_came(
+def test_an_erasure_waits_since_it_was_asked_for(
     tmp_path: Path,
 ) -> None:
     database = Database(tmp_path / "feedback.sqlite")
@@ -229,7 +229,7 @@ def test_a_full_outbox_refuses_and_keeps_what_it_has(
     feedback_service.close()
 
 
-def test_a_creator_leaves_as_much_of_the_outbox_to_others_as_they_take(
+def test_a_creator_leaves_as_much_room_as_they_take(
     settings: ServingSettings, away: ObjectStore, voices: VoiceStore
 ) -> None:
     feedback_service = FeedbackService(settings.model_copy(update={"feedback_spool_bytes": 40_000}), away, voices)
@@ -250,7 +250,7 @@ def test_a_creator_leaves_as_much_of_the_outbox_to_others_as_they_take(
     feedback_service.close()
 
 
-def test_nobody_displaces_the_kept_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
+def test_nobody_displaces_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     cache = RequestCache(database, seconds=60, most=10_000)
@@ -352,7 +352,7 @@ def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> N
 
 
 @pytest.mark.parametrize("kind", [Dying, DyingLater])
-def test_a_voice_that_a_kill_cut_off_is_learned_once_by_whoever_comes_next(
+def test_a_voice_that_a_kill_cut_off_is_learned_once(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore, kind: type[Dying]
 ) -> None:
     voices.add(ANA, "earlier")
@@ -376,7 +376,7 @@ def test_a_voice_that_a_kill_cut_off_is_learned_once_by_whoever_comes_next(
     assert (voices.captions(ANA), voices.captions(BEN)) == ([], ["mine"])
 
 
-def test_voices_whose_file_fails_come_when_it_works_again_but_for_those_erased_meanwhile(
+def test_voices_whose_file_fails_come_when_it_works_again(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)

@@ -80,7 +80,7 @@ def test_photos_are_upright_and_tell_nothing(client: TestClient, store: ObjectSt
     assert len(list(store.list("photos/"))) == 1
 
 
-def test_a_photo_of_her_own_may_come_as_json(client: TestClient, store: ObjectStore) -> None:
+def test_a_photo_of_their_own_may_come_as_json(client: TestClient, store: ObjectStore) -> None:
     body = {
         "image": base64.b64encode(photo_of("blue")).decode(),
         "caption": "Blue <b>sea</b>",
@@ -152,7 +152,7 @@ def test_a_huge_photo_is_refused_before_its_pixels_are_decoded(client: TestClien
     assert (answer.status_code, answer.json()["reason"]) == (413, "image_too_large")
 
 
-def test_only_its_creator_may_refer_to_a_request_and_only_if_it_agreed(client: TestClient) -> None:
+def test_only_its_creator_may_refer_to_a_kept_request(client: TestClient) -> None:
     request = captioned(client, "ana")
     answer = client.post("/v1/feedback", json={"request_id": request, "rating": 1}, headers=headers("ben"))
     assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_request")

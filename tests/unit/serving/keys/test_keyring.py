@@ -17,7 +17,7 @@ def creator(ring: Keyring, key: str) -> str | None:
     return ring.creator(digest_of(key.encode()))
 
 
-def test_a_key_is_known_as_soon_as_it_is_made_and_no_longer_than_it_is_good(keys: KeyStore, path: Path) -> None:
+def test_a_key_is_known_as_long_as_it_is_good(keys: KeyStore, path: Path) -> None:
     ring = Keyring((), path)
     secret, key = keys.add("c" * 64)
     assert creator(ring, secret) == "c" * 64
@@ -32,7 +32,7 @@ def test_a_key_is_known_as_soon_as_it_is_made_and_no_longer_than_it_is_good(keys
     assert creator(ring, secret) is None
 
 
-def test_all_keys_of_a_creator_are_theirs_and_wrong_ones_nobodys(keys: KeyStore, path: Path) -> None:
+def test_all_keys_of_a_creator_are_theirs(keys: KeyStore, path: Path) -> None:
     ring = Keyring((), path)
     secrets = [keys.add("c" * 64)[0] for _ in range(3)]
     assert {creator(ring, secret) for secret in secrets} == {"c" * 64}
@@ -41,7 +41,7 @@ def test_all_keys_of_a_creator_are_theirs_and_wrong_ones_nobodys(keys: KeyStore,
         assert creator(ring, wrong) is None
 
 
-def test_what_is_revoked_is_so_though_the_environment_has_it_too(keys: KeyStore, path: Path) -> None:
+def test_what_is_revoked_is_so_whatever_the_environment_says(keys: KeyStore, path: Path) -> None:
     digest = digest_of(b"mine")
     ring = Keyring([digest, digest_of(b"other")], path)
     assert (creator(ring, "mine"), creator(ring, "other")) == (digest, digest_of(b"other"))
@@ -51,7 +51,7 @@ def test_what_is_revoked_is_so_though_the_environment_has_it_too(keys: KeyStore,
     assert creator(ring, "mine") is None
 
 
-def test_the_first_key_closes_a_service_that_was_open_and_no_loss_of_the_file_opens_it(path: Path) -> None:
+def test_the_first_key_closes_an_open_service_for_good(path: Path) -> None:
     ring = Keyring((), path)
     assert not ring.asked
     assert creator(ring, "") is None

@@ -78,7 +78,7 @@ def test_each_route_takes_as_much_as_it_has_use_for(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status"), [("/generate-caption/", 307), ("/v1/feedback/", 307), ("/caption", 404), ("/v1/captions", 404)]
 )
-def test_a_photo_that_went_to_a_wrong_path_is_not_called_too_large(client: TestClient, path: str, status: int) -> None:
+def test_a_photo_on_a_wrong_path_is_not_called_too_large(client: TestClient, path: str, status: int) -> None:
     answer = client.post(path, content=b"x" * LARGEST * 2, headers=headers("ana"), follow_redirects=False)
     assert answer.status_code == status, answer.text
 
@@ -123,9 +123,7 @@ def wide(number: int) -> bytes:
         "commas",
     ],
 )
-def test_a_json_text_of_too_many_things_is_refused_before_it_is_parsed(
-    client: TestClient, text: bytes, what: str
-) -> None:
+def test_a_json_of_too_many_things_is_refused_unparsed(client: TestClient, text: bytes, what: str) -> None:
     with pytest.raises(ProblemError, match=what):
         check_shape(text)
     for method, path in (("PUT", "/v1/voice"), ("POST", "/generate-caption"), ("POST", "/v1/feedback")):
@@ -262,7 +260,7 @@ def test_large_bodies_wait_for_room_and_small_ones_do_not(
     assert ask("ben", LARGEST // 2)[0] == 200
 
 
-def test_a_body_that_does_not_say_its_size_has_room_for_the_largest(
+def test_a_body_of_unknown_size_has_room_for_the_largest(
     client: TestClient, engine: "ScriptedEngine", photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "_WAIT", 0.05)

@@ -83,7 +83,7 @@ def test_no_other_name_is_answered(client: TestClient, host: str) -> None:
         {"Host": "localhost:80", "Origin": "http://localhost"},
     ],
 )
-def test_programs_own_pages_and_those_that_are_named_are_answered(client: TestClient, headers: dict[str, str]) -> None:
+def test_own_pages_and_those_that_are_named_are_answered(client: TestClient, headers: dict[str, str]) -> None:
     assert asked(client, headers) == 404
 
 

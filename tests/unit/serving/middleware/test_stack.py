@@ -301,7 +301,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     root.setLevel(level)
 
 
-def test_the_log_is_json_with_the_requests_id_and_tells_no_secret(
+def test_the_log_has_the_requests_id_and_tells_no_secret(
     served: ServedModel, tmp_path: Path, photo: bytes, log: io.StringIO
 ) -> None:
     app = service(served, tmp_path)

@@ -13,7 +13,7 @@ from snap2caption.registry.client import Registry
 pytestmark = pytest.mark.unit
 
 
-def test_the_challenger_gets_its_share_and_always_the_same_creators(served: ServedModel, tmp_path: Path) -> None:
+def test_the_challenger_gets_always_the_same_creators(served: ServedModel, tmp_path: Path) -> None:
     models = ModelManager(
         Registry("http://127.0.0.1:9", "none"), LocalLoader(ServingSettings(), tmp_path), tmp_path,
         poll_seconds=1, trust=TrustPolicy(tmp_path), canary_share=0.2,

@@ -60,7 +60,7 @@ def test_bases_are_in_the_models_folder_or_listed(
     assert reason(trust, version(adapter, base, revision), adapter) is found
 
 
-def test_an_adapter_is_the_one_that_was_promoted_to_the_byte_and_the_name(models: Path, adapter: Path) -> None:
+def test_an_adapter_is_the_one_that_was_promoted(models: Path, adapter: Path) -> None:
     trust, good = TrustPolicy(models), version(adapter)
     assert reason(trust, good, adapter) is None
     (adapter / "more.json").write_bytes(b"{}")

@@ -48,7 +48,7 @@ def test_what_gets_free_is_kept_for_whoever_was_turned_away() -> None:
     assert places.has_room("ana", 2)
 
 
-def test_each_of_many_has_an_equal_share_while_places_are_wanted() -> None:
+def test_each_has_an_equal_share_while_places_are_wanted() -> None:
     places = AdmissionControl(12)
     fill(places, "ana", 12)
     for newcomer in ("ben", "cem"):
@@ -68,7 +68,7 @@ def test_each_of_many_has_an_equal_share_while_places_are_wanted() -> None:
     assert held == {"ana": 4, "ben": 4, "cem": 4}
 
 
-def test_a_newcomer_may_bring_a_whole_post_where_there_is_room_for_it() -> None:
+def test_a_newcomer_may_bring_a_whole_post() -> None:
     places = AdmissionControl(12)
     for creator in ("ana", "ben", "cem"):
         places.turn_away(creator, 1, SOON)
@@ -78,7 +78,7 @@ def test_a_newcomer_may_bring_a_whole_post_where_there_is_room_for_it() -> None:
     assert places.has_room("ana", 1)
 
 
-def test_whoever_was_turned_away_and_has_given_up_is_due_nothing() -> None:
+def test_whoever_was_turned_away_and_gave_up_is_due_nothing() -> None:
     places = AdmissionControl(4)
     fill(places, "ana", 3)
     places.turn_away("ben", 1, 0.0)

@@ -72,7 +72,7 @@ def test_who_waited_too_long_is_not_started(served: ServedModel) -> None:
     assert served.engine.batches == [1]
 
 
-def test_nobody_fails_for_his_company(served: ServedModel) -> None:
+def test_nobody_fails_for_their_company(served: ServedModel) -> None:
     served.engine.poison = "poison"
     batcher = make(served)
     first = held(batcher, served)
@@ -102,7 +102,7 @@ def test_without_a_model_the_answer_is_an_error() -> None:
     batcher.close()
 
 
-def test_creators_take_turns_however_much_one_of_them_has_queued(served: ServedModel) -> None:
+def test_creators_take_turns_however_much_one_has_queued(served: ServedModel) -> None:
     batcher = make(served, max_batch=1)
     first, answered = held(batcher, served), []
     for creator in ("ana", "ana", "ana", "ben", "ana"):
@@ -135,7 +135,7 @@ def test_the_pace_is_that_of_answers_for_which_others_wait(served: ServedModel) 
     batcher.close()
 
 
-def test_what_is_too_long_for_the_model_that_begins_it_is_no_fault_of_the_model(served: ServedModel) -> None:
+def test_what_is_too_long_for_the_model_is_no_fault_of_it(served: ServedModel) -> None:
     served.engine.write = lambda _: [PromptTooLongError("It is too long; shorten hint.", "hint")]
     faults = MODEL_ERRORS.labels(served.engine.version)
     before = faults._value.get()

@@ -10,7 +10,7 @@ from snap2caption.errors import UserError
 pytestmark = pytest.mark.unit
 
 
-def test_a_creator_has_her_own_captions_the_newest_first(tmp_path: Path) -> None:
+def test_a_creator_has_their_own_captions_the_newest_first(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path / "voice.sqlite")
     for caption in ("one", "two", "three"):
         store.add("aisha", caption)

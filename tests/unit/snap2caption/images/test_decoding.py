@@ -103,7 +103,7 @@ def test_a_jpeg_counts_what_is_decoded_of_it(size: tuple[int, int], options: dic
         decode(photo)
 
 
-def test_what_a_jpeg_of_several_scans_makes_the_decoder_hold_counts_too() -> None:
+def test_a_jpeg_of_several_scans_counts_what_it_holds() -> None:
     # Held are a pixel's three components at two bytes each, of the 16 that count as a decoded pixel.
     photo = Image.linear_gradient("L").resize((2000, 1500)).convert("RGB")
     for progressive, allowed in ((False, 750_000), (True, 1_350_000)):
@@ -278,7 +278,7 @@ def test_a_png_of_nothing_but_parts_is_refused() -> None:
     assert caught.value.reason == "too_many_parts"
 
 
-def test_a_jpeg_of_too_many_scans_is_refused_and_what_looks_like_one_is_not() -> None:
+def test_a_jpeg_of_too_many_scans_is_refused() -> None:
     photo = encoded(Image.new("L", (40, 40), 90), progressive=True)
     scan = photo[photo.rindex(b"\xff\xda") : -2]
     assert decode(photo[:-2] + scan * 20 + photo[-2:]).size == (40, 40)
@@ -299,7 +299,7 @@ def test_a_photo_that_is_shrunk_is_turned_upright_too() -> None:
     assert decode(encoded(Image.new("RGB", (3000, 2000)), exif=exif), max_side=600).size == (400, 600)
 
 
-def test_the_header_tells_the_size_of_a_photo_and_of_damage_nothing() -> None:
+def test_the_header_tells_a_photos_size_and_no_damage() -> None:
     assert dimensions(encoded(Image.new("RGB", (30, 20)), "PNG")) == (30, 20)
     for damaged in (b"", b"no photo", encoded(Image.new("RGB", (30, 20)), "JPEG")[:20]):
         with pytest.raises(ImageError) as caught:

@@ -86,7 +86,7 @@ def test_a_signature_of_another_registered_model_is_refused(signed: Signed) -> N
         verify(signed.adapter, "another", signed.version, signed.public)
 
 
-def test_without_the_setting_what_is_unsigned_passes_and_a_wrong_signature_does_not(signed: Signed) -> None:
+def test_unsigned_passes_by_default_and_a_wrong_signature_not(signed: Signed) -> None:
     trust = TrustPolicy(signed.folder / "models", key=signed.public)
     trust.check("snap2caption", signed.version, signed.adapter)
     trust.check("snap2caption", replace(signed.version, signature=None), signed.adapter)

@@ -26,7 +26,7 @@ def test_what_is_not_whole_is_left_out(text: str, shown: str) -> None:
     assert complete(shown) == shown
 
 
-def test_a_text_that_is_cut_anywhere_is_a_beginning_of_the_whole() -> None:
+def test_a_text_that_is_cut_is_a_beginning_of_the_whole() -> None:
     text = "Nebel über der Brücke, 霧の橋 🌫️🇬🇧 👩‍🚀 — doré"
     whole = text.encode()
     for end in range(len(whole) + 1):

@@ -56,7 +56,7 @@ def test_prompts_call_it_by_its_english_name(tag: str, name: str) -> None:
     assert english_name(tag) == name
 
 
-def test_every_name_that_is_taken_has_a_tag_that_is_taken_and_an_english_name() -> None:
+def test_every_name_that_is_taken_has_a_tag_and_a_name() -> None:
     for name, tag in (_english_names() | _own_names()).items():
         # An older tag is read as today's: fat (Fanti) as ak.
         again = find_language(tag)

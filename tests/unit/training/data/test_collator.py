@@ -65,7 +65,7 @@ def test_labels_by_hand():
     assert labels.tolist() == [[-100, -100, 7, 8, -100], [-100, -100, -100, -100, 9]]
 
 
-def test_of_a_caption_of_4000_words_as_much_is_learned_as_is_set(load_tiny, dataset):
+def test_of_a_long_caption_as_much_is_learned_as_is_set(load_tiny, dataset):
     vlm = load_tiny()
     sample = dataset.samples("test")[0]
     long = dataclasses.replace(sample, post=Post("the light is kind in chicago today. " * 570, sample.post.hashtags))

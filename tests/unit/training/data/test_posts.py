@@ -25,7 +25,7 @@ def test_a_short_post_is_learned_as_it_is() -> None:
     assert shorten(post, count(render(post)), count) is post
 
 
-def test_a_long_caption_ends_with_a_sentence_and_keeps_its_hashtags() -> None:
+def test_a_long_caption_ends_with_a_sentence_and_hashtags() -> None:
     post = shorten(Post(LONG, ("fog", "bay")), 64, count)
     assert post.caption == "".join(LONG.partition("number 9 ends here.")[:2])
     assert post.hashtags == ("fog", "bay")

@@ -9,7 +9,7 @@ from training.distributed import ALONE, Ranks
 pytestmark = pytest.mark.unit
 
 
-def test_each_epoch_has_every_sample_once_in_an_order_of_its_own():
+def test_each_epoch_has_every_sample_once_in_its_own_order():
     lengths = [(7 * index) % 50 for index in range(101)]
     order = EpochOrder(lengths, 4, seed=0)
     first = list(order)
@@ -23,7 +23,7 @@ def test_each_epoch_has_every_sample_once_in_an_order_of_its_own():
 
 
 @given(samples=st.integers(1, 60), share=st.integers(1, 5), size=st.integers(1, 5), seed=st.integers(0, 3))
-def test_however_many_processes_share_them_the_batches_are_the_same(samples, share, size, seed):
+def test_however_many_processes_the_batches_are_the_same(samples, share, size, seed):
     batch_size = share * size
     order = EpochOrder(list(range(samples)), batch_size, seed)
     alone = list(SharedBatches(order, batch_size, ALONE))

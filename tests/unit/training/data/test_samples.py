@@ -78,7 +78,7 @@ def test_a_share_of_the_training_prompts_names_none(dataset):
     assert any("Tone:" in training_prompt(sample, 1) for sample in without)
 
 
-def test_a_share_of_the_training_prompts_names_other_wishes_as_the_post_has_them(dataset):
+def test_a_share_of_the_prompts_names_other_wishes(dataset):
     post = Post("Two words 🎉")
     samples = [dataclasses.replace(sample, post=post) for sample in dataset.samples("train")]
     lines = Counter(line for sample in samples for line in training_prompt(sample, 0).splitlines()[1:])

@@ -81,7 +81,7 @@ def test_the_interval_of_a_mean_of_many_is_that_of_scipy():
     assert ours.low < values.mean() < ours.high
 
 
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+def test_the_same_seed_gives_the_same_interval():
     values = np.arange(50.0)
     assert Bootstrap().mean(values) == Bootstrap().mean(values)
     assert Bootstrap().mean(values) != Bootstrap(seed=1).mean(values)

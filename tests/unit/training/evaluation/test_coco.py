@@ -95,7 +95,7 @@ def compared(sets):
     )
 
 
-def test_any_part_has_their_scores_and_its_interval_is_around_them(sets):
+def test_any_part_has_its_scores_and_an_interval_around_them(sets):
     comparison = compared(sets)
     for size in (1, 7, 120):
         keys = random.Random(size).sample(sorted(sets), size)

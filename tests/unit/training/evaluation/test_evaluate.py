@@ -125,7 +125,7 @@ def test_what_was_learned_shows(base, load_tiny, dataset, recipe, tmp_path):
     assert (again.loss, again.rows, again.overall) == (tuned.loss, tuned.rows, tuned.overall)
 
 
-def test_what_all_share_is_rare_beside_the_captions_of_another_dataset(load_tiny, dataset, recipe):
+def test_what_all_share_is_rare_beside_another_dataset(load_tiny, dataset, recipe):
     conditions = conditions_of(dataset, (), recipe.evaluation, "float32")
     habit = [colored(9, (60, 40), f"Nobody else says this {number}.") for number in range(12)]
     alone = evaluate(load_tiny(), dataset, conditions, "m")

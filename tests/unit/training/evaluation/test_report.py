@@ -80,7 +80,7 @@ class Page(HTMLParser):
             self.galleries[self.heading][-1] += data
 
 
-def test_a_post_with_an_incomplete_character_is_not_valid_and_is_kept_without_it(samples, good):
+def test_a_post_with_an_incomplete_character_is_not_valid(samples, good):
     texts = [render(sample.post).replace("\n", " 😜\ufffd\n") for sample in samples]
     broken = measured(samples, texts)
     assert (good.overall.format_valid, good.overall.hashtags_valid) == (1, 1)
@@ -96,7 +96,7 @@ def test_the_page_is_whole_and_loads_nothing(good, mixed, samples):
     assert all(address.startswith("data:image/jpeg;base64,") for address in page.loads)
 
 
-def test_photos_are_shown_with_the_model_the_champion_and_the_person(mixed, good, samples):
+def test_photos_are_shown_with_model_champion_and_person(mixed, good, samples):
     page = Page(render_report(mixed, samples, Incumbent("champion v3", good)))
     assert {heading: len(shown) for heading, shown in page.galleries.items()} == {
         "Best": 6, "Worst": 6, "Random": 6, "Lost most": 6,
@@ -151,7 +151,7 @@ def test_few_photos_in_one_city_are_enough(count):
     assert sum(len(shown) for shown in page.galleries.values()) == count
 
 
-def test_a_model_that_wrote_nothing_and_one_without_rows_have_a_page(samples):
+def test_a_model_without_texts_or_rows_has_a_page(samples):
     silent = measured(samples, [""] * len(samples))
     assert "nothing" in Page(render_report(silent, samples, Incumbent("base", silent))).galleries["Best"][0]
     empty = silent.model_copy(update={"rows": (), "cities": {}, "tones": {}})

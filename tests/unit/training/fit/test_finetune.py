@@ -84,7 +84,7 @@ def test_it_learns_to_tell_the_pictures_apart(run, load_tiny, dataset, tmp_path)
         assert torch.equal(vlm.model(**batch).logits, reloaded.model(**batch).logits)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_one_others(run, tmp_path):
+def test_the_same_seed_gives_the_same_weights(run, tmp_path):
     first = run(tmp_path / "a", epochs=1)[1]
     assert same(first, run(tmp_path / "b", epochs=1)[1])
     assert not same(first, run(tmp_path / "c", epochs=1, seed=8)[1])
@@ -133,7 +133,7 @@ def ends(process: BaseProcess) -> int | None:
 
 
 @pytest.mark.parametrize(("asked_at", "saved_at"), [(5, 6), (6, 7)], ids=["at the end of an epoch", "in its middle"])
-def test_asked_to_stop_it_saves_and_goes_on_as_if_nothing_had_been(run, tmp_path, asked_at, saved_at):
+def test_asked_to_stop_it_saves_and_goes_on(run, tmp_path, asked_at, saved_at):
     measured: dict[str, dict[int, float]] = {"whole": {}, "work": {}}
 
     def report_of(name, asked_at=None):
@@ -186,7 +186,7 @@ def test_the_best_is_kept_once_the_loss_has_stopped_falling(run, load_tiny, data
     assert told == []
 
 
-def test_from_a_stream_it_learns_and_goes_on_in_the_middle_of_an_epoch(run_streamed, tmp_path, caplog):
+def test_from_a_stream_it_goes_on_in_the_middle_of_an_epoch(run_streamed, tmp_path, caplog):
     losses = []
     whole = run_streamed(tmp_path / "whole", lambda metrics, _: losses.append(metrics))
     validation = [metrics["validation/loss"] for metrics in losses if "validation/loss" in metrics]
@@ -214,7 +214,7 @@ def test_bfloat16_trains(run, tmp_path):
     assert all(value == value for metrics in losses for value in metrics.values())
 
 
-def test_answers_that_evaluation_has_no_room_for_are_refused_before_training(load_tiny, dataset, recipe, tmp_path):
+def test_answers_without_room_in_evaluation_are_refused(load_tiny, dataset, recipe, tmp_path):
     asked = recipe.model_copy(update={"evaluation": recipe.evaluation.model_copy(update={"max_new_tokens": 500})})
     with pytest.raises(UserError, match=r"context of 512 tokens.*lower max_new_tokens to \d+ at most"):
         finetune(load_tiny(), dataset.samples("train"), dataset.samples("validation"), asked, tmp_path, lambda *_: None)
@@ -222,7 +222,7 @@ def test_answers_that_evaluation_has_no_room_for_are_refused_before_training(loa
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_training_that_diverges_stops_with_a_sentence_and_saves_nothing_of_it(run, tmp_path, kept):
+def test_a_training_that_diverges_stops_and_saves_nothing(run, tmp_path, kept):
     told: list[float] = []
     changes = {} if kept else {"feature_cache_gib": 0.0}
     with pytest.raises(

@@ -86,9 +86,7 @@ def test_features_computed_once_give_the_same_loss(vlm, samples):
         (r".*vision_tower.*\.q_proj", 1.0, False),
     ],
 )
-def test_features_are_kept_only_while_nothing_before_them_is_trained(
-    vlm, collate, samples, recipe, targets, limit, expected
-):
+def test_features_are_kept_while_nothing_before_is_trained(vlm, collate, samples, recipe, targets, limit, expected):
     vlm.model = add_adapter(vlm.model, recipe.model.lora.model_copy(update={"targets": targets}))
     assert cacheable(vlm, collate, samples, limit) is expected
 

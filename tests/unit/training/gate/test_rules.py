@@ -101,7 +101,7 @@ def test_scenarios(candidate, settings, refused):
         (latency(first=math.inf, each=math.nan), ["time to first token", "time per output token"]),
     ],
 )
-def test_both_are_timed_in_turn_and_what_their_evaluations_took_does_not_count(measured, refused):
+def test_both_are_timed_in_turn_and_alone(measured, refused):
     # Its captions take 900 times as long: they are longer, and its evaluation was made at a bad moment.
     candidate, incumbent = evaluation(BETTER, seconds=9.0), evaluation(OLD, seconds=0.01)
     verdict = judge(EvaluationPair(candidate, incumbent), measured, SETTINGS, run_id="r", incumbent_name="base")
@@ -124,7 +124,7 @@ ON_FEEDBACK = {
 
 
 @pytest.mark.parametrize(("on_corpus", "on_feedback", "refused"), ON_FEEDBACK.values(), ids=ON_FEEDBACK.keys())
-def test_a_recipe_may_ask_for_a_gain_on_feedback_and_none_lost_on_the_corpus(on_corpus, on_feedback, refused):
+def test_a_recipe_may_ask_for_a_gain_on_feedback(on_corpus, on_feedback, refused):
     settings = SETTINGS.model_copy(update={"feedback": FeedbackGateSettings()})
     feedback = EvaluationPair(evaluation(on_feedback), evaluation(OLD))
     corpus = EvaluationPair(evaluation(on_corpus), evaluation(OLD))
@@ -136,7 +136,7 @@ def test_a_recipe_may_ask_for_a_gain_on_feedback_and_none_lost_on_the_corpus(on_
     assert alone.reported == ()
 
 
-def test_otherwise_scores_on_feedback_are_reported_and_decide_nothing():
+def test_scores_on_feedback_are_reported_and_decide_nothing():
     feedback = EvaluationPair(evaluation(OLD, loss=9.0), evaluation(BETTER))
     corpus = EvaluationPair(evaluation(BETTER), evaluation(OLD))
     verdict = judge(corpus, latency(), SETTINGS, run_id="r", incumbent_name="base", on_feedback=feedback)

@@ -25,7 +25,7 @@ def task(dataset):
     return sample, evaluation_prompt(sample)
 
 
-def test_it_writes_as_many_tokens_as_told_whatever_it_would_write(adapted, task, monkeypatch):
+def test_it_writes_as_many_tokens_as_told(adapted, task, monkeypatch):
     sample, prompt = task
     # A model that is through after one token, were it asked for a caption.
     eos = adapted.model.generation_config.eos_token_id

@@ -162,7 +162,7 @@ def test_weights_in_4_bits_are_a_quarter_but_for_what_sees(families_dir, recipe)
         ({"model__base": "no-such-base"}, "neither in .* nor on the model hub"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_the_base_or_the_machine_is_one_sentence(recipe, settings, changes, message):
+def test_what_does_not_fit_base_or_machine_is_told(recipe, settings, changes, message):
     if "optimizer__precision" in changes and torch.cuda.is_available():
         pytest.skip("float16 is fine here")
     with pytest.raises(UserError, match=message) as caught:

@@ -150,7 +150,7 @@ def test_a_directory_of_another_length_than_it_says_is_refused(tmp_path: Path, c
     refuse(tmp_path / "corpus.zip", "directory of .* is damaged")
 
 
-def test_a_directory_that_is_damaged_anywhere_is_refused_or_reads_as_well(tmp_path: Path) -> None:
+def test_a_damaged_directory_is_refused_or_reads_as_well(tmp_path: Path) -> None:
     """Never anything but a result or a refusal."""
     path = tmp_path / "corpus.zip"
     write_zip(path, [*pair("1"), *pair("2")], big=True)

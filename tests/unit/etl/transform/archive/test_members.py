@@ -81,7 +81,7 @@ def test_an_id_is_one_post_whatever_else_has_it(tmp_path: Path) -> None:
     assert read(tmp_path / "corpus.zip", pairs[0], "caption") == b"Chicago 7.txt"
 
 
-def test_a_caption_of_one_city_is_not_paired_with_a_photo_of_another(tmp_path: Path) -> None:
+def test_a_caption_is_not_paired_with_another_citys_photo(tmp_path: Path) -> None:
     pairs, dropped = pair_up(tmp_path / "c.zip", {f"{CAPTIONS}/chicago/1.txt": "a", f"{IMAGES}/newyork/1.jpg": "b"})
     assert pairs == []
     assert dropped == {"missing_image": 1, "missing_caption": 1}

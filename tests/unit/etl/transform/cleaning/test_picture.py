@@ -73,7 +73,7 @@ def test_pictures_of_one_color_are_alike() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_a_picture_of_another_format_is_one_whatever_it_is_called(kind: str) -> None:
+def test_a_picture_is_of_its_format_whatever_its_name(kind: str) -> None:
     picture = render(sample_scene(random.Random(1)), 1)
     assert (hash_of(picture, kind) != hash_of(picture)).mean() < 0.1
     stream = io.BytesIO()

@@ -30,7 +30,7 @@ def split_of(corpus: Mapping[str, int], seed: int, previous: Mapping[str, Split]
 
 
 @given(before=CORPORA, later=CORPORA, seeds=st.tuples(SEEDS, SEEDS))
-def test_an_earlier_assignment_stands_whatever_is_added_and_however_groups_merge(
+def test_an_earlier_assignment_stands_however_groups_merge(
     before: dict[str, int], later: dict[str, int], seeds: tuple[int, int]
 ) -> None:
     earlier = split_of(before, seeds[0], {})

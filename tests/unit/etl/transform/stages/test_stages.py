@@ -51,7 +51,7 @@ def test_what_is_done_is_not_done_again(corpus: Path, tmp_path: Path) -> None:
     assert {file: file.stat().st_mtime_ns for file in planned.work.rglob("*.parquet")} == before
 
 
-def test_every_stage_again_after_the_version_is_there_is_harmless(corpus: Path, version: Path) -> None:
+def test_every_stage_again_after_the_version_is_harmless(corpus: Path, version: Path) -> None:
     work = plan(corpus, version.parent).work
     before = files_in(version)
     assert plan(corpus, version.parent) == (work, 0, 0, version)

@@ -80,9 +80,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_what_is_damaged_is_replaced_and_what_is_whole_left_alone(
-    versions: Versions, damage: Callable[[Path], object]
-) -> None:
+def test_what_is_damaged_is_replaced_and_the_rest_left(versions: Versions, damage: Callable[[Path], object]) -> None:
     version = versions.publish()
     before = state(version)
     assert versions.slot().known() == version
@@ -96,7 +94,7 @@ def test_what_is_damaged_is_replaced_and_what_is_whole_left_alone(
     assert {name: after[name] for name in whole} == whole
 
 
-def test_whoever_reads_while_it_is_mended_reads_the_damaged_file_to_its_end(versions: Versions) -> None:
+def test_a_reader_reads_the_damaged_file_to_its_end(versions: Versions) -> None:
     version = versions.publish()
     cut(version)
     damaged = (version / "train-000001.tar").read_bytes()
@@ -107,7 +105,7 @@ def test_whoever_reads_while_it_is_mended_reads_the_damaged_file_to_its_end(vers
     assert (version / "train-000001.tar").read_bytes() != damaged
 
 
-def test_the_same_content_from_another_input_replaces_nothing_that_is_whole(versions: Versions) -> None:
+def test_the_same_content_again_replaces_nothing_whole(versions: Versions) -> None:
     version = versions.publish()
     before = state(version)
     assert versions.publish(OTHER_INPUT, "http://example.org/again.zip") == version

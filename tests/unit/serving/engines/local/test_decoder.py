@@ -69,7 +69,7 @@ def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     assert all(0 < row.confidence <= 1 for row in (narrow, *others))
 
 
-def test_a_text_that_ends_within_a_character_is_shown_without_it(tmp_path: Path) -> None:
+def test_an_incomplete_character_is_not_shown(tmp_path: Path) -> None:
     vlm = load("demo-base", ROOT / "models")
     text = "Nebel, 霧の橋, туман 👩‍🚀"
     tokens = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -73,7 +73,7 @@ def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguage
     assert written[tasks[3]].texts == alone[0].texts
 
 
-def test_a_photo_that_can_not_be_read_beside_ends_the_step_and_nothing_stays(
+def test_a_photo_that_fails_in_the_reader_ends_the_step(
     vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = LocalEngine(vlm, "demo/1", threads=2)
