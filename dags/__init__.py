@@ -1,4 +1,4 @@
-"""DAG files: when, in what order, with what retries.
+"""DAG files: schedules, task order and retries.
 
-Airflow puts this folder on the module path, so no file here may be called as one of our packages is.
+Airflow puts this folder on the module path, so no file here may have the name of one of our packages.
 """

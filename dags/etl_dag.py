@@ -1,4 +1,4 @@
-"""The corpus zip in, a dataset version in the object store out."""
+"""ETL DAG: from the corpus zip to a dataset version in the object store."""
 
 from datetime import timedelta
 
@@ -14,42 +14,44 @@ PARAMS = {
         items={"type": "string", "format": "uri"},
         minItems=1,
         title="URLs",
-        description="Mirrors of the corpus zip, one a line. Airflow keeps and shows what is written here: a login belongs into ~/.netrc.",
+        description="Mirrors of the corpus zip, one per line. Airflow stores them: put logins into ~/.netrc.",
     ),
     "sha256": Param(
         "",
         type="string",
         pattern="^([0-9a-fA-F]{64})?$",
         title="SHA-256",
-        description="The zip's digest; empty: not checked.",
+        description="The zip's digest. Leave empty to skip the check.",
     ),
-    "size": Param(0, type="integer", minimum=0, title="Size", description="The zip's size in bytes; 0: not checked."),
+    "size": Param(
+        0, type="integer", minimum=0, title="Size", description="The zip's size in bytes. 0 skips the check."
+    ),
     "cities": Param(
         [],
         type="array",
         items={"type": "string"},
         title="Cities",
-        description="Which cities to keep, or all; empty: newyork, chicago and sanfrancisco, as far as the zip has them.",
+        description="Cities to keep, or all. Empty means newyork, chicago and sanfrancisco, if the zip has them.",
     ),
-    "seed": Param(0, type="integer", title="Seed", description="Of the split into train, validation and test."),
+    "seed": Param(0, type="integer", title="Seed", description="Seed of the split into train, validation and test."),
     "slice_pairs": Param(
         25_000,
         type="integer",
         minimum=1,
-        title="Pairs a slice",
-        description="The transform runs as one task a slice; the dataset version does not depend on it.",
+        title="Pairs per slice",
+        description="The transform runs one task per slice. The dataset version does not depend on this number.",
     ),
     "keep_metadata": Param(
         False,
         type="boolean",
         title="Keep metadata",
-        description="Keep EXIF (with the place), XMP and comments in photos. They may tell where people live.",
+        description="Keep EXIF (with GPS positions), XMP and comments in photos. They may reveal where people live.",
     ),
     "datasets_uri": Param(
         "",
         type="string",
         title="Datasets URI",
-        description="Where to load to (file://, s3://, swift://); empty: as configured.",
+        description="Where to load to (file://, s3://, swift://). Empty means the configured place.",
     ),
 }
 
@@ -85,7 +87,7 @@ def etl() -> None:
         slices = SliceOperator.partial(task_id="slice", work=work, execution_timeout=timedelta(hours=1)).expand(
             number=plan.output
         )
-        # Skipped slices: the version is there already.
+        # Slices are skipped if the version exists already.
         merge = MergeOperator(
             task_id="merge",
             work=work,

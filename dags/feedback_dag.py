@@ -1,6 +1,7 @@
-"""What creators corrected and annotators confirmed in, a retraining out as soon as enough is new.
+"""Feedback DAG: from corrections that annotators confirmed to a retraining, once enough of them are new.
 
-Nothing here waits: annotators take days, so each run takes what they have done by now, and the training has a DAG of its own.
+No task waits for people. Annotators take days, so each run processes what they have finished by then, and training
+has a DAG of its own.
 """
 
 from datetime import timedelta
@@ -12,7 +13,7 @@ from plugins.defaults import APPROVAL, DEFAULT_ARGS, overrides
 from plugins.operators.feedback import BuildOperator, RetrainOperator, StepOperator, ValidateOperator
 
 SHARES = {"flagged": 1.0, "edited": 1.0, "low_rated": 1.0, "low_confidence": 0.5, "random": 0.05}
-"""How much of each kind annotators see."""
+"""Share of each kind of feedback that goes to annotators."""
 
 PARAMS = {
     **{
@@ -22,27 +23,27 @@ PARAMS = {
             minimum=0,
             maximum=1,
             title=f"Share of {name.replace('_', ' ')} feedback",
-            description="How much of it annotators see.",
+            description="Share of it that goes to annotators, from 0 to 1.",
         )
         for name, share in SHARES.items()
     },
-    "seed": Param(0, type="integer", title="Seed", description="Of what is drawn, and of the split."),
+    "seed": Param(0, type="integer", title="Seed", description="Seed of the random sample and of the split."),
     "at_least": Param(
         50,
         type="integer",
         minimum=1,
         title="New corrections",
-        description="So many must be new since the last retraining for another one.",
+        description="A retraining starts once this many corrections are new since the last one.",
     ),
     "erased": Param(
         1,
         type="integer",
         minimum=0,
         title="Erased corrections",
-        description="So many of what the last retraining learned from must be erased for another one without them; 0: never for that.",
+        description="A retraining also starts once this many corrections of the last one were erased. 0: never.",
     ),
     "dataset_uri": Param(
-        "", type="string", title="Dataset URI", description="The corpus version to mix with; empty: the newest."
+        "", type="string", title="Dataset URI", description="The corpus version to mix with. Empty means the newest."
     ),
     "config": Param(
         "feedback.yaml", type="string", title="Recipe", description="A file of configs/, with data.feedback."
@@ -66,7 +67,7 @@ SHORT = timedelta(minutes=30)
 )
 def feedback() -> None:
     options = {name: f"{{{{ params.{name} }}}}" for name in (*SHARES, "seed")}
-    # What creators erased goes whatever becomes of the rest.
+    # What creators erased is withdrawn, even if the other tasks fail.
     StepOperator(task_id="withdraw", step="feedback withdraw", execution_timeout=SHORT)
     collect = StepOperator(task_id="collect", step="feedback collect", execution_timeout=SHORT)
     sample = StepOperator(task_id="sample", step="feedback sample", options=options, execution_timeout=SHORT)
@@ -89,7 +90,7 @@ def feedback() -> None:
         approval="{{ params.approval }}",
         execution_timeout=SHORT,
     )
-    # Skipped retraining: a run that was killed here had started it.
+    # The retraining is skipped if an earlier try of this run started it before it was killed.
     note = StepOperator(
         task_id="note",
         step="feedback retrained",

@@ -1,4 +1,4 @@
-"""The previous champion back into service."""
+"""Rollback DAG: puts the previous champion back into service."""
 
 from datetime import timedelta
 

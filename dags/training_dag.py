@@ -1,4 +1,4 @@
-"""A dataset version in, a better model in service out, or the reasons why not."""
+"""Training DAG: fine-tunes on a dataset version, and promotes the model if it passes the gate."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ PARAMS = {
         "",
         type="string",
         title="Dataset URI",
-        description="A dataset version; empty: the one whose event started the run.",
+        description="A dataset version. Empty means the one whose event started the run.",
     ),
     "approval": APPROVAL,
 }
@@ -38,7 +38,7 @@ def training() -> None:
         overrides="{{ params.overrides }}",
         dataset_uri="{{ params.dataset_uri }}",
         execution_timeout=timedelta(days=3),
-        # One at a time; a run that waits for a person holds up no other.
+        # One training at a time. A run that waits for approval does not block the next one.
         max_active_tis_per_dag=1,
     )
     gate = GateOperator(

@@ -1,1 +1,1 @@
-"""Airflow hooks, operators and UI links. They call the parts; they hold no logic of their own."""
+"""Airflow hooks, operators and UI links. They call the command line and hold no logic of their own."""

@@ -1,4 +1,4 @@
-"""Assets: what one DAG makes and another waits for."""
+"""Airflow assets, which one DAG produces and another waits for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,16 @@ DATASET = Asset("snap2caption_dataset")
 """A dataset version in the object store. Each event carries the version's URI as ``extra["uri"]``."""
 
 ANNOTATIONS = Asset("snap2caption://annotations")
-"""What annotators completed in Label Studio. An event says only that there is something to pull."""
+"""Annotations completed in Label Studio. An event says only that there is something to pull."""
 
 
 def dataset_uri(given: str, context: Mapping[str, Any]) -> str:
-    """Return the dataset version to work on: the one *given* in the trigger form, else the newest of the events that started the run.
+    """Return the URI of the dataset version to work on.
+
+    It is the one *given* in the trigger form, or else that of the newest event that started the run.
 
     Raises:
-        AirflowFailException: neither is there. Trying again would not help.
+        AirflowFailException: there is neither. A retry would not help.
     """
     if given:
         return given
@@ -28,12 +30,13 @@ def dataset_uri(given: str, context: Mapping[str, Any]) -> str:
 
 
 def newest_dataset_uri(given: str, context: Mapping[str, Any]) -> str:
-    """Return the dataset version to work on: the one *given* in the trigger form, else the newest that was ever loaded.
+    """Return the URI of the dataset version to work on.
 
-    The task must have the dataset asset among its inlets.
+    It is the one *given* in the trigger form, or else the newest that was ever loaded. The task must have the dataset
+    asset among its inlets.
 
     Raises:
-        AirflowFailException: none was. Trying again would not help.
+        AirflowFailException: no version was ever loaded. A retry would not help.
     """
     if given:
         return given

@@ -1,7 +1,8 @@
-"""The configuration that a run was triggered with: Airflow checks what a DAG declares, and takes whatever else is in it without a word.
+"""Validation of a run's ``conf``. Airflow checks the parameters that a DAG declares, and silently accepts all others.
 
-Of a recipe it may change how a model learns and is judged. Where a training runs, what it reports to and what it starts from is said by the recipe,
-a file of the installation's: processes on a Ray cluster get the worker's credentials, so whoever names the cluster would have them.
+A run may override how a model learns and how it is judged. It may not override where training runs, what it reports to
+and what it starts from: those belong to the recipe, a file of the installation. Processes on a Ray cluster get the
+worker's credentials, so anyone who could name the cluster could read them.
 """
 
 import difflib
@@ -22,7 +23,7 @@ OVERRIDABLE = (
     "data.stream",
     "data.max_post_tokens",
     "data.max_validation_samples",
-    # A version's place in the configured store, as the form's own dataset URI is one. A store's URI names no host.
+    # The URI of a version in the configured store, like the form's own dataset URI. A store's URI names no host.
     "data.feedback.uri",
     "data.feedback.share",
 )
@@ -30,10 +31,10 @@ OVERRIDABLE = (
 
 
 def check_conf(context: Mapping[str, Any]) -> None:
-    """Check that the run was triggered with parameters of its DAG alone, and with no override but of `OVERRIDABLE` settings.
+    """Check that the run's ``conf`` has only parameters of its DAG, and overrides only `OVERRIDABLE` settings.
 
     Raises:
-        AirflowFailException: it was triggered with another one. Trying again would not help.
+        AirflowFailException: it has an unknown parameter or a forbidden override. A retry would not help.
     """
     known = sorted(context["dag"].params)
     dag = context["dag"].dag_id
@@ -52,5 +53,6 @@ def _check_override(override: str) -> None:
     setting = override.partition("=")[0].strip()
     if not any(setting == known or setting.startswith(f"{known}.") for known in OVERRIDABLE):
         raise AirflowFailException(
-            f"A run may not override {setting!r}, but {', '.join(OVERRIDABLE)}; put anything else into a recipe in configs/, and name that."
+            f"A run may not override {setting!r}; it may override {', '.join(OVERRIDABLE)}. "
+            "Put anything else into a recipe in configs/, and name that recipe."
         )

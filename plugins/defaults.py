@@ -13,22 +13,22 @@ DEFAULT_ARGS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=5),
 }
-"""Of the tasks of every DAG."""
+"""Default arguments of the tasks in every DAG."""
 
 APPROVAL = Param(
     Settings().approval,
     type="boolean",
     title="Approval",
-    description="Ask a person before a model that the gate has admitted is promoted.",
+    description="Ask a person before promoting a model that the gate admitted.",
 )
 
 
 def overrides(example: str) -> Param:
-    """Return the parameter for settings of the recipe that a run changes, described with an *example* such as ``gate.margin=0.1``."""
+    """Return the parameter ``overrides``, described with an *example* such as ``gate.margin=0.1``."""
     return Param(
         [],
         type="array",
         items={"type": "string", "pattern": "^[a-z_0-9.]+=.*$"},
         title="Overrides",
-        description=f"Settings of the recipe to change, such as {example}, one a line.",
+        description=f"Settings of the recipe to change, such as {example}, one per line.",
     )

@@ -1,4 +1,4 @@
-"""Buttons on a task in the Airflow UI that lead to what it made."""
+"""Extra links on tasks in the Airflow UI, which lead to what a task made."""
 
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -11,17 +11,17 @@ from snap2caption.settings import Settings
 
 
 class _ResultLink(BaseOperatorLink):
-    """A link made from what the operator's ``execute`` returned, which it keeps as ``result``."""
+    """A link made from the operator's ``result``, which its ``execute`` returned."""
 
-    # Airflow's own signature; the link is made in the task's process, where the operator has just run.
+    # The signature is Airflow's. The link is made in the task's process, right after the operator ran.
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:  # noqa: ARG002
         """Return the address, or an empty string before there is one."""
         result = getattr(operator, "result", None)
-        # Airflow keeps it, and shows it to whoever may see the task.
+        # Airflow stores the link and shows it to everyone who may see the task.
         return self.shown(self.address(result, Settings())) if result else ""
 
     def shown(self, address: str) -> str:
-        """Return *address* as anybody may see it."""
+        """Return *address* without secrets."""
         return redact_url(address)
 
     def address(self, result: Any, settings: Settings) -> str:
@@ -46,7 +46,7 @@ class ReportLink(_ResultLink):
     name = "Evaluation report"
 
     def address(self, result: Any, settings: Settings) -> str:  # noqa: ARG002
-        """Return the page that the command told."""
+        """Return the page that the command named."""
         return str(result["report"])
 
 
@@ -61,7 +61,7 @@ class ModelVersionLink(_ResultLink):
 
 
 class ServiceLink(_ResultLink):
-    """The service that takes the promoted version over."""
+    """The service that serves the promoted version."""
 
     name = "Service"
 
@@ -81,7 +81,7 @@ class DatasetLink(_ResultLink):
         return f"{settings.store_console_url}/{parts.netloc}{parts.path}/" if settings.store_console_url else ""
 
     def shown(self, address: str) -> str:
-        """Return *address* without a login. A console may take the path as a parameter, so those stay."""
+        """Return *address* without a login. Query parameters stay, since a console may take the path as one."""
         parts = urlsplit(address)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -103,12 +103,12 @@ class LabelStudioLink(_ResultLink):
     name = "Label Studio project"
 
     def address(self, result: Any, settings: Settings) -> str:  # noqa: ARG002
-        """Return the project's page, which the command told."""
+        """Return the project's page, which the command named."""
         return str(result["project"])
 
 
 class Snap2CaptionPlugin(AirflowPlugin):
-    """Makes the links known to Airflow."""
+    """Registers the links with Airflow."""
 
     name = "snap2caption"
     operator_extra_links: ClassVar[list[Any]] = [

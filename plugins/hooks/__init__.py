@@ -1,1 +1,1 @@
-"""Hooks: Airflow connections as what the commands of tasks need to reach a service."""
+"""Airflow hooks: connections as environment variables of the commands that tasks run."""

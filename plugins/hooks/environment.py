@@ -1,4 +1,4 @@
-"""A connection of Airflow's as the standard environment variables of a service's own client."""
+"""Hooks that turn an Airflow connection into the standard environment variables of a service's client."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -8,9 +8,9 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 
 
 class EnvironmentHook(BaseHook):
-    """Base of hooks that give a command the variables by which it reaches a service.
+    """Base of hooks that give a command the variables that it needs to reach a service.
 
-    Secrets may so lie in whatever secrets backend Airflow is given. Without the connection, the worker's own variables count.
+    This way, secrets may live in any secrets backend of Airflow. Without the connection, the worker's variables apply.
     """
 
     conn_name_attr = "conn_id"
@@ -36,8 +36,8 @@ class EnvironmentHook(BaseHook):
 class StoreHook(EnvironmentHook):
     """The object store. The connection's type is ``aws`` (as of Airflow's Amazon provider), or anything else for Swift.
 
-    For Swift, ``extra`` holds ``OS_*`` variables by their own names, and the password is the user's or the application credential's;
-    without them host, login and password are those of the old v1 login.
+    For Swift, ``extra`` holds the ``OS_*`` variables by their own names, and the password is that of the user or of the
+    application credential. Without ``OS_*`` variables, host, login and password are those of the v1 login.
     """
 
     default_conn_name = "snap2caption_store"
@@ -67,7 +67,7 @@ class LabelStudioHook(EnvironmentHook):
     default_conn_name = "snap2caption_label_studio"
 
     def variables(self, connection: Any) -> Mapping[str, Any]:
-        """Return where the server is and who we are."""
+        """Return the server's address and our credentials."""
         port = f":{connection.port}" if connection.port else ""
         return {
             "SNAP2CAPTION_LABEL_STUDIO_URL": f"{connection.host}{port}" if connection.host else None,
@@ -76,12 +76,12 @@ class LabelStudioHook(EnvironmentHook):
 
 
 class MlflowHook(EnvironmentHook):
-    """The MLflow server: ``host`` is its address with the scheme; login and password, if it asks for them."""
+    """The MLflow server: ``host`` is its address with the scheme; login and password, if it requires them."""
 
     default_conn_name = "snap2caption_mlflow"
 
     def variables(self, connection: Any) -> Mapping[str, Any]:
-        """Return where the server is and who we are."""
+        """Return the server's address and our credentials."""
         port = f":{connection.port}" if connection.port else ""
         return {
             "SNAP2CAPTION_MLFLOW_TRACKING_URI": f"{connection.host}{port}" if connection.host else None,

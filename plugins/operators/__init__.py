@@ -1,1 +1,1 @@
-"""Operators: each runs one stage of the pipeline, by the same function or command that a person would call."""
+"""Airflow operators. Each runs one stage of the pipeline, by the command that a person would type."""

@@ -1,19 +1,20 @@
-"""A person's word between the gate and the promotion."""
+"""Human approval between the gate and the promotion."""
 
 from datetime import timedelta
 from typing import Any
 
-# What Airflow's own approval is made of; it loads nothing heavy.
+# Airflow's own approval operator. It loads nothing heavy.
 from airflow.providers.standard.operators.hitl import ApprovalOperator  # noqa: TID253
 
 from snap2caption.registry.verdict import GateVerdict
 
 
 class PromotionApproval(ApprovalOperator):
-    """Asks in the Airflow UI whether an admitted model may be promoted, and shows the verdict. Rejecting skips the promotion.
+    """Asks in the Airflow UI whether an admitted model may be promoted, and shows the verdict.
 
-    It asks only where *asked* is true and the gate has admitted the model; otherwise it lets the promotion decide by the verdict. While it waits it
-    holds no worker. Nobody's answer within *patience* is a rejection: the model stays the challenger.
+    It asks only if *asked* is true and the gate admitted the model. Otherwise the promotion follows the verdict. It
+    occupies no worker while it waits. A rejection skips the promotion, and so does no answer within *patience*: the
+    model stays the challenger.
     """
 
     template_fields = ("asked", "verdict")
@@ -24,7 +25,7 @@ class PromotionApproval(ApprovalOperator):
         self.verdict = verdict
 
     def execute(self, context: Any) -> None:
-        """Ask, if there is something to ask."""
+        """Ask, if approval is needed."""
         verdict = GateVerdict.model_validate(self.verdict)
         if not self.asked or not verdict.admitted:
             return

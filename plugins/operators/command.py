@@ -1,4 +1,4 @@
-"""Running a stage as a command in a process of its own."""
+"""Base operator that runs a stage as a command in its own process."""
 
 import json
 import os
@@ -20,12 +20,13 @@ _AIRFLOWS = ("AIRFLOW__", "_AIRFLOW", "AIRFLOW_CONN_", "AIRFLOW_VAR_")
 
 
 class CommandOperator(BaseOperator):
-    """Base of operators that run ``snap2caption <arguments> --json``: heavy libraries stay out of Airflow's process.
+    """Base of operators that run ``snap2caption <arguments> --json``.
 
-    Standard error goes to the task's log as it comes; standard output is the result.
+    Heavy libraries stay out of Airflow's process this way. Standard error is streamed to the task's log. Standard
+    output is the result.
     """
 
-    # Statuses that are an answer, and no failure.
+    # Exit statuses that are an answer, not a failure.
     answers: Sequence[int] = (0,)
 
     def __init__(self, **arguments: Any) -> None:
@@ -34,19 +35,19 @@ class CommandOperator(BaseOperator):
         self._process: subprocess.Popen[str] | None = None
 
     def pre_execute(self, context: Any) -> None:
-        """Refuse a run that was triggered with what its DAG does not know, before anything is done."""
+        """Refuse a run whose ``conf`` has unknown parameters or forbidden overrides, before any work."""
         check_conf(context)
 
     def run(self, command: str, *operands: str, **options: Any) -> Any:
-        """Run the command (its words, such as ``feedback build``) and return its result.
+        """Run *command*, such as ``feedback build``, and return its JSON result.
 
         Args:
-            command: the words that name it.
-            operands: what it is about, whatever each begins with.
-            options: by name; as `command_line` takes them.
+            command: the command's words.
+            operands: its positional arguments. Each may begin with any character.
+            options: its options by name, as `command_line` takes them.
 
         Raises:
-            AirflowException: it failed; the message is its last line.
+            AirflowException: the command failed. The message is the last line of its standard error.
         """
         line = command_line(command, operands, options)
         self.log.info("running %s", redact(" ".join(line[2:])))
@@ -66,10 +67,10 @@ class CommandOperator(BaseOperator):
                 output = process.stdout.read() if process.stdout else ""
                 reader.join()
             except BaseException:
-                # Airflow ends a task by an exception (a time-out, say): our child must not outlive it.
+                # Airflow ends a task by an exception, for example on a timeout. Our child must not outlive the task.
                 self.on_kill()
                 raise
-        # An answer comes with a document; without one the command failed before it had any.
+        # An answer comes with a JSON document. Without one, the command failed before it had an answer.
         if process.returncode not in self.answers or not output.strip():
             raise AirflowException(
                 last[-1] if last else f"`snap2caption {command}` ended with status {process.returncode}."
@@ -78,7 +79,7 @@ class CommandOperator(BaseOperator):
         return self.result
 
     def on_kill(self) -> None:
-        """End the command: it saves what it can on SIGTERM."""
+        """End the command. It saves what it can on SIGTERM."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
             try:
@@ -88,7 +89,7 @@ class CommandOperator(BaseOperator):
 
     def _follow(self, process: "subprocess.Popen[str]", last: list[str]) -> None:
         for line in process.stderr or ():
-            # Libraries write there, too.
+            # Libraries write to standard error, too, so blank lines and secrets occur.
             if text := redact(line.rstrip()):
                 self.log.info("%s", text)
                 last[:] = [text]
@@ -97,9 +98,9 @@ class CommandOperator(BaseOperator):
 def command_line(command: str, operands: Sequence[str], options: Mapping[str, Any]) -> list[str]:
     """Return the arguments of a process that runs ``snap2caption <command> --json``.
 
-    Operands come from trigger forms and from other tasks. They stand behind ``--``, so that none is taken for an option (POSIX.1, 12.2,
-    guideline 10), and an option's value is part of its own argument. An option that is None, False or empty is left out, one that is True
-    has no value, and a list gives the option once for each of its values.
+    Operands come from trigger forms and from other tasks. They follow ``--``, so that none is read as an option
+    (POSIX.1, 12.2, guideline 10), and an option's value is part of the option's own argument. An option that is None,
+    False or empty is left out; one that is True has no value; a list gives the option once per value.
     """
     given = [
         f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
@@ -111,8 +112,8 @@ def command_line(command: str, operands: Sequence[str], options: Mapping[str, An
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of commands: the worker's, and what the connections of the store, of MLflow and of Label Studio say."""
-    # Airflow's own settings mean nothing to the command, and its secrets are none of the command's business.
+    """Return the environment of commands: the worker's, and that of the connections to our services."""
+    # The command needs neither Airflow's settings nor its secrets.
     own = {name: value for name, value in os.environ.items() if not name.startswith(_AIRFLOWS)}
     hooks = (StoreHook(), MlflowHook(), LabelStudioHook())
     return own | {name: value for hook in hooks for name, value in hook.environment().items()}

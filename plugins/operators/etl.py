@@ -1,4 +1,4 @@
-"""Extract, transform, load."""
+"""Operators of the ETL DAG: extract, transform, load."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from snap2caption.redaction import redact_url
 from snap2caption.settings import Settings
 
 WORK = "work"
-"""The XCom key of the folder of a transform's work in progress."""
+"""The XCom key of a transform's work folder."""
 
 
 class ExtractOperator(CommandOperator):
-    """Downloads the corpus zip from the run's parameter ``urls``; returns its path on the machines' shared state folder."""
+    """Downloads the corpus zip from the run's parameter ``urls``; returns its path in the shared state folder."""
 
-    # Not the URLs: Airflow keeps rendered fields and shows them, and there may be a login or a signature in a URL.
+    # Not the URLs: Airflow stores and shows rendered fields, and a URL may hold a login or a signature.
     template_fields = ("sha256", "size")
 
     def __init__(self, *, sha256: Any, size: Any, **arguments: Any) -> None:
@@ -24,16 +24,16 @@ class ExtractOperator(CommandOperator):
         self.size = size
 
     def execute(self, context: Any) -> str:
-        """Download, or go on with a download that was cut off."""
+        """Download, or resume an interrupted download."""
         out = Settings().state_dir / "downloads"
         found = self.run("extract", *context["params"]["urls"], out=out, sha256=self.sha256, size=self.size or None)
         return str(found["path"])
 
 
 class PlanOperator(CommandOperator):
-    """Parts the transform into slices; returns their numbers, to map a task over, and pushes the folder of the work in progress.
+    """Divides the transform into slices; returns their numbers, to map a task over, and pushes the work folder.
 
-    No numbers: the version is there already.
+    It returns no numbers if the version exists already.
     """
 
     template_fields = ("corpus", "cities", "seed", "slice_pairs", "keep_metadata")
@@ -64,7 +64,7 @@ class PlanOperator(CommandOperator):
 
 
 class SliceOperator(CommandOperator):
-    """Checks the pairs of one slice. It works in several processes, which a task's own can't start."""
+    """Checks the pairs of one slice, in several processes, which the task's own process could not start."""
 
     template_fields = ("work", "number")
 
@@ -79,7 +79,7 @@ class SliceOperator(CommandOperator):
 
 
 class MergeOperator(CommandOperator):
-    """Makes a dataset version of the slices, and notes the run's parameter ``urls`` in it; returns the version's folder."""
+    """Merges the slices into a dataset version that names the run's ``urls`` as its source; returns its folder."""
 
     template_fields = ("work",)
 
@@ -105,7 +105,7 @@ class LoadOperator(CommandOperator):
         self.uri = uri
 
     def execute(self, context: Any) -> str:
-        """Upload what is not there yet, the manifest last."""
+        """Upload what the store lacks, the manifest last."""
         uri = str(self.run("load", self.dataset, self.uri or Settings().datasets_uri)["uri"])
         context["outlet_events"][DATASET].extra = {"uri": uri}
         return uri

@@ -1,4 +1,4 @@
-"""The feedback loop: collect, sample, push, pull, validate, build, retrain."""
+"""Operators of the feedback DAG: collect, sample, push, pull, validate, build, retrain."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from plugins.operators.command import CommandOperator
 
 
 class StepOperator(CommandOperator):
-    """Runs one step, a command, and returns what it says. A step knows from the store what there is to do."""
+    """Runs one step of the loop, a command, and returns its result. A step reads from the store what is left to do."""
 
     template_fields = ("operands", "options")
 
@@ -28,9 +28,10 @@ class StepOperator(CommandOperator):
 
 
 class ValidateOperator(CommandOperator):
-    """Judges the annotations; skips what follows unless *at_least* corrections are new since the last retraining, or *erased* of its own are gone.
+    """Validates the annotations, and skips the later tasks unless there is enough reason to retrain.
 
-    *erased* 0: what was erased starts no retraining.
+    A reason is that at least *at_least* corrections are new since the last retraining, or that at least *erased* of
+    those it learned from were erased. With *erased* 0, erasures start no retraining.
     """
 
     template_fields = ("at_least", "erased")
@@ -41,20 +42,20 @@ class ValidateOperator(CommandOperator):
         self.erased = erased
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Count, and say why annotations were refused."""
+        """Count usable corrections, and report why annotations were rejected."""
         found: dict[str, Any] = self.run("feedback validate")
         enough = found["new"] >= max(1, int(self.at_least))
         too_many = 0 < int(self.erased) <= found["erased"] and found["usable"] > 0
         if not enough and not too_many:
             raise AirflowSkipException(
-                f"{found['new']} corrections are new, {found['erased']} of the last retraining were erased; {self.at_least} or {self.erased} "
-                "are asked for a retraining."
+                f"{found['new']} corrections are new, and {found['erased']} of the last retraining were erased; "
+                f"a retraining needs {self.at_least} new or {self.erased} erased."
             )
         return found
 
 
 class BuildOperator(CommandOperator):
-    """Makes a dataset version of the corrections, to be mixed with a corpus version; returns what was built."""
+    """Builds a dataset version from the corrections, to be mixed with a corpus version; returns what was built."""
 
     template_fields = ("dataset_uri", "seed")
     operator_extra_links = (DatasetLink(), DataCardLink())
@@ -65,14 +66,14 @@ class BuildOperator(CommandOperator):
         self.seed = seed
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Build for the corpus version of the trigger form, or the newest."""
+        """Build for the corpus version in the trigger form, or for the newest."""
         corpus = newest_dataset_uri(self.dataset_uri, context)
         built: dict[str, Any] = self.run("feedback build", corpus, seed=self.seed)
         return built
 
 
 class RetrainOperator(TriggerDagRunOperator):
-    """Starts the DAG `training` with a version of feedback, once: the run is named by the version. It does not wait for it."""
+    """Starts the DAG `training` with a feedback version, once: the run is named after the version. It does not wait."""
 
     template_fields = ("built", "config", "overrides", "approval")
 
@@ -84,7 +85,7 @@ class RetrainOperator(TriggerDagRunOperator):
         self.approval = approval
 
     def execute(self, context: Any) -> None:
-        """Start it, or find that an earlier try did."""
+        """Start the run, or find that an earlier try did."""
         self.trigger_run_id = f"feedback-{self.built['version']}"
         self.conf = {
             "config": self.config,

@@ -1,6 +1,7 @@
-"""Label Studio: tasks out, annotations in.
+"""Operators for Label Studio: push tasks, pull annotations.
 
-No operator waits for annotators, who may take days: what they complete starts the next run, by the asset `plugins.assets.ANNOTATIONS`.
+No operator waits for annotators, who may take days. What they complete starts the next run, through the asset
+`plugins.assets.ANNOTATIONS`.
 """
 
 from typing import Any
@@ -10,7 +11,7 @@ from plugins.operators.command import CommandOperator
 
 
 class PushTasksOperator(CommandOperator):
-    """Creates a task for each feedback that has none; returns how many were created, and how many there before."""
+    """Creates a task for each feedback that has none; returns how many were created, and how many existed before."""
 
     template_fields = ("records",)
     operator_extra_links = (LabelStudioLink(),)
@@ -20,7 +21,7 @@ class PushTasksOperator(CommandOperator):
         self.records = records
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Push the records with these keys; with none, only bring the project into step."""
+        """Push the records with these keys. Without keys, only update the project."""
         pushed: dict[str, Any] = (
             self.run("label-studio-push", *self.records) if self.records else self.run("label-studio-project")
         )
@@ -28,12 +29,12 @@ class PushTasksOperator(CommandOperator):
 
 
 class PullAnnotationsOperator(CommandOperator):
-    """Deletes what was erased from Label Studio and stores what was completed since the last time; returns what changed."""
+    """Deletes erased feedback from Label Studio, stores newly completed annotations; returns what changed."""
 
     operator_extra_links = (LabelStudioLink(),)
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Pull. What was refused is counted in the log."""
+        """Pull, and log how many annotations were refused, by reason."""
         pulled: dict[str, Any] = self.run("label-studio-pull")
         for reason, count in pulled["refused"].items():
             self.log.warning("%d annotations refused: %s", count, reason)

@@ -1,4 +1,4 @@
-"""Train, gate, promote, roll back."""
+"""Operators of the training and rollback DAGs: train, gate, promote, roll back."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ class TrainOperator(CommandOperator):
         self.dataset_uri = dataset_uri
 
     def execute(self, context: Any) -> str:
-        """Train on the dataset of the trigger form, or of the event that started the run."""
+        """Train on the dataset in the trigger form, or on that of the event that started the run."""
         recipe = find_recipe(Settings().configs_dir, self.config)
         uri = dataset_uri(self.dataset_uri, context)
         found = self.run("train", f"data.uri={uri}", *self.overrides, config=recipe)
@@ -35,7 +35,7 @@ class TrainOperator(CommandOperator):
 
 
 def find_recipe(folder: Path, name: str) -> Path:
-    """Return the recipe called *name* in the folder of recipes, or in one below it. Nobody names a file elsewhere by a trigger form."""
+    """Return the recipe *name* in the folder of recipes or below it. A trigger form can't name a file elsewhere."""
     recipe = (folder / name).resolve()
     if not recipe.is_relative_to(folder.resolve()) or not recipe.is_file():
         raise AirflowFailException(f"There is no recipe {name!r} in {folder}; name a file of that folder.")
@@ -43,11 +43,11 @@ def find_recipe(folder: Path, name: str) -> Path:
 
 
 _JUDGING = ("gate", "evaluation")
-"""Sections of a recipe that say how a model is judged."""
+"""Sections of a recipe that define how a model is judged."""
 
 
 class GateOperator(CommandOperator):
-    """Puts a run's model before the gate; returns the verdict. A refusal is an answer, not a failure."""
+    """Runs the gate on a run's model; returns the verdict. A refusal is an answer, not a failure."""
 
     template_fields = ("run_id", "overrides")
     operator_extra_links = (MlflowRunLink(), ReportLink())
@@ -59,7 +59,7 @@ class GateOperator(CommandOperator):
         self.overrides = overrides
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Compare by the rules of the trigger form, whose other overrides are the training's, and show the verdict rule by rule."""
+        """Apply the gate's rules, with those overrides that are about judging, and log the verdict rule by rule."""
         rules = [override for override in self.overrides if re.split("[.=]", override)[0] in _JUDGING]
         verdict = GateVerdict.model_validate(self.run("gate", self.run_id, *rules))
         for line in verdict.table().splitlines():
@@ -71,7 +71,7 @@ class GateOperator(CommandOperator):
 
 
 class PromoteOperator(CommandOperator):
-    """Makes an admitted run's model the champion; skipped, with the gate's reasons, for a refused one."""
+    """Makes an admitted run's model the champion. For a refused one, the task is skipped with the gate's reasons."""
 
     template_fields = ("verdict",)
     operator_extra_links = (ModelVersionLink(), ServiceLink())
@@ -81,7 +81,7 @@ class PromoteOperator(CommandOperator):
         self.verdict = verdict
 
     def execute(self, context: Any) -> dict[str, Any]:  # noqa: ARG002
-        """Promote, if the gate admitted it."""
+        """Promote the model if the gate admitted it."""
         verdict = GateVerdict.model_validate(self.verdict)
         if not verdict.admitted:
             raise AirflowSkipException(f"The gate refused the candidate: {' '.join(verdict.refusals)}")
@@ -90,12 +90,12 @@ class PromoteOperator(CommandOperator):
 
 
 class RollbackOperator(CommandOperator):
-    """Makes the previous champion the champion again, once a run of the DAG: a second time would undo it."""
+    """Makes the previous champion the champion again, once per run of the DAG: a second time would undo the first."""
 
     operator_extra_links = (ModelVersionLink(), ServiceLink())
 
     def execute(self, context: Any) -> dict[str, Any]:
-        """Roll back, or find that an earlier try did."""
+        """Roll back, or find that an earlier try did so."""
         run = context["dag_run"]
         restored: dict[str, Any] = self.run("rollback", request=f"{run.dag_id}/{run.run_id}")
         return restored

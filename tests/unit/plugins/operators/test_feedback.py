@@ -29,5 +29,5 @@ def test_enough_that_is_new_or_was_erased_starts_a_retraining(
     [(5, 1, {"new": 4}), (5, 0, {"erased": 9}), (5, 3, {"erased": 2}), (5, 1, {"erased": 1, "usable": 0})],
 )
 def test_fewer_start_none(monkeypatch: pytest.MonkeyPatch, at_least: int, erased: int, found: dict[str, int]) -> None:
-    with pytest.raises(AirflowSkipException, match="are asked for a retraining"):
+    with pytest.raises(AirflowSkipException, match="a retraining needs"):
         judge(monkeypatch, at_least, erased, found)
