@@ -93,7 +93,7 @@ lint: $(INSTALLED) ## style, types, import rules, the documentation, and that lo
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/*
 	@$(BIN)/python -m supply_chain check
-	@$(BIN)/python -m docsite
+	@$(BIN)/python -m docsite --cached
 
 docs: $(INSTALLED) ## build the documentation as a website in build/site/, and check its links (no network)
 	@$(BIN)/python -m docsite

@@ -1,4 +1,4 @@
-"""Command that builds the documentation website: ``python -m docsite``."""
+"""Command that builds the documentation website: ``python -m docsite [--cached]``."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,15 @@ from pathlib import Path
 from docsite.build import SITE, build
 
 ROOT = Path(__file__).parents[1]
+CACHED = "--cached"
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Build and check the website; return the command's exit status."""
-    faults = build(ROOT)
+    if arguments not in ([], [CACHED]):
+        print(f"error: {CACHED} is the only option.", file=sys.stderr)
+        return 2
+    faults = build(ROOT, cached=CACHED in arguments)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
     if not faults:
@@ -19,4 +23,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 PAGES = {
@@ -46,6 +47,14 @@ def _page(root: Path, title: str, modules: list[str]) -> Iterator[str]:
             members = [*_definitions(package)]
             yield from ("    options:", f"      members: {members or 'false'}")
         yield ""
+    # The generator keeps a page whose text is what it was; so the text changes with the code that it shows.
+    yield f"<!-- {_digest(root, modules)} -->"
+
+
+def _digest(root: Path, modules: list[str]) -> str:
+    paths = [root.joinpath(*module.split(".")) for module in modules]
+    files = [path / "__init__.py" if path.is_dir() else path.with_suffix(".py") for path in paths]
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _definitions(path: Path) -> Iterator[str]:

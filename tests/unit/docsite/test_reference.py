@@ -45,3 +45,16 @@ def test_every_shared_module_is_on_one_page() -> None:
         "snap2caption.__main__",
     }
     assert sorted(shown) == sorted(modules)
+
+
+def test_a_page_changes_with_the_code_that_it_shows(tmp_path: Path) -> None:
+    for folder in ("serving", "snap2caption", "training"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "training").unlink()
+    recipe = tmp_path / "training" / "recipes" / "recipe.py"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text('RANK = 8\n"""Of the adapter."""\n')
+    before = python_pages(tmp_path)
+    recipe.write_text('RANK = 8\n"""Rank of the adapter."""\n')
+    after = python_pages(tmp_path)
+    assert [name for name in before if before[name] != after[name]] == ["recipe.md"]
