@@ -60,7 +60,7 @@ class Block:
 
 def pages() -> list[Path]:
     """Return the pages in the order in which their commands are run."""
-    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
     return sorted(found, key=lambda page: page != FIRST)
 
 

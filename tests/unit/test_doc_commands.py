@@ -35,7 +35,8 @@ def test_every_fence_names_its_language_and_is_read() -> None:
 
 def test_every_mark_stands_before_a_block_of_commands() -> None:
     marked = [block.place for block in BLOCKS if block.reason and block.is_command]
-    assert sum(text.count("<!-- not run") for text in TEXTS.values()) == len(marked)
+    marks = sum(len(re.findall(r"^ *<!-- not run", text, re.MULTILINE)) for text in TEXTS.values())
+    assert marks == len(marked) > 10
     assert sum(block.is_run for block in BLOCKS) >= 15
 
 
