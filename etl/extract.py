@@ -12,9 +12,10 @@ from etl.aria2_errors import BAD_DIGEST, MAY_PASS, NO_RANGES, explain, is_thrott
 from etl.download_files import DownloadFiles, open_landing
 from etl.payload import check_zip
 from etl.retry_after import asked_wait
-from etl.settings import read_settings
+from etl.settings import Aria2Settings
 from snap2caption.errors import UserError
 from snap2caption.redaction import redact_url
+from snap2caption.settings import read_settings
 
 _POLL = 0.25
 
@@ -74,7 +75,7 @@ def extract(
         UserError: with one sentence for each cause.
     """
     filename = _check(urls, sha256)
-    settings = read_settings()
+    settings = read_settings(Aria2Settings)
     with open_landing(out, filename) as landing:
         if landing.is_there(urls, sha256, size):
             return landing.final

@@ -1,9 +1,7 @@
 """Settings of the ETL, from the environment (``SNAP2CAPTION_ARIA2_*``)."""
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-from snap2caption.errors import UserError
 
 
 class Aria2Settings(BaseSettings):
@@ -18,17 +16,3 @@ class Aria2Settings(BaseSettings):
     """That daemon's ``--rpc-secret``."""
     timeout: int = Field(default=60, ge=1, le=600)
     """Seconds after which a server that sends nothing is asked again."""
-
-
-def read_settings() -> Aria2Settings:
-    """Read the settings from the environment.
-
-    Raises:
-        UserError: a variable is not what it should be. Its value is not repeated: it may be a secret.
-    """
-    try:
-        return Aria2Settings()
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = str(first["loc"][0])
-        raise UserError(f"SNAP2CAPTION_ARIA2_{name.upper()} is wrong ({first['msg']}); correct it.") from None

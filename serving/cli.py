@@ -8,9 +8,10 @@ import typer
 
 from serving.feedback import cli as feedback
 from serving.keys import cli as keys
-from serving.settings import ServingSettings, read_settings
+from serving.settings import ServingSettings
 from snap2caption.console import print_result
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
+from snap2caption.settings import read_settings
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _serve(
     """Serve what *make* returns: every service of ours listens, logs and ends in the same way."""
     from serving.listener import open_listener
 
-    settings = read_settings(**({} if root_path is None else {"root_path": root_path}))
+    settings = read_settings(ServingSettings, **({} if root_path is None else {"root_path": root_path}))
     with open_listener(host, port, settings) as listener:
         from serving.observability.logs import log_as_json
         from serving.server import run

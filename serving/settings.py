@@ -10,15 +10,13 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.paths import FIRST_SEGMENTS
-from snap2caption.errors import UserError
 from snap2caption.names import BaseName
 from snap2caption.settings import Settings
 
@@ -206,19 +204,3 @@ class ServingSettings(BaseSettings):
 
 def _asks_for_keys(hashes: Collection[str] | None, file: Path | None) -> bool:
     return bool(hashes) or (file is not None and file.exists())
-
-
-def read_settings(**given: object) -> ServingSettings:
-    """Read the settings from the environment, but for what is *given*.
-
-    Raises:
-        UserError: a variable is not what it should be. Its value is not repeated: it may be a key.
-    """
-    try:
-        return ServingSettings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = str(first["loc"][0])
-        raise UserError(f"SNAP2CAPTION_SERVING_{name.upper()} is wrong ({first['msg']}); correct it.") from None
-    except SettingsError as error:
-        raise UserError(f"A variable SNAP2CAPTION_SERVING_* is wrong ({error}); lists are written as JSON.") from None

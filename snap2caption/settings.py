@@ -1,16 +1,38 @@
 """Settings of an installation, read once at the edge from the environment (``SNAP2CAPTION_*``)."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platformdirs import user_data_path
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from snap2caption.errors import UserError
 from snap2caption.shipped import shipped_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of our packages: the root of a checkout, or ``site-packages``."""
+
+
+_Settings = TypeVar("_Settings", bound=BaseSettings)
+
+
+def read_settings(kind: type[_Settings], **given: Any) -> _Settings:
+    """Read settings of a *kind* from the environment, but for what is *given*.
+
+    Raises:
+        UserError: a variable is not what it should be. Its value is not repeated: it may be a secret.
+    """
+    prefix = kind.model_config["env_prefix"]
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        # Of no one variable, where two do not go together.
+        name = str(first["loc"][0]).upper() if first["loc"] else "*"
+        raise UserError(f"{prefix}{name} is wrong ({first['msg']}); correct it.") from None
+    except SettingsError as error:
+        raise UserError(f"A variable {prefix}* is wrong ({error}); lists are written as JSON.") from None
 
 
 def _state_dir() -> Path:

@@ -94,11 +94,12 @@ def sample(
 def push(as_json: AsJson = False) -> None:
     """Create a task in Label Studio for all feedback that was chosen and that nobody annotated yet; prints how many are new."""
     from etl.feedback.label_studio.project import open_project
-    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.settings import LabelStudioSettings
     from etl.feedback.label_studio.tasks import push as step
     from etl.feedback.sample import open_feedback
+    from snap2caption.settings import read_settings
 
-    settings, store = read_settings(), _store()
+    settings, store = read_settings(LabelStudioSettings), _store()
     with open_project(settings) as project:
         pushed = step(project, store, open_feedback(store), settings.photos_uri or store.uri)
         document = {"project": project.url, "created": pushed.created, "present": pushed.present}

@@ -23,10 +23,10 @@ def erase(
 ) -> None:
     """Erase all feedback of a creator, their voice, and what was kept of their requests, whatever keys they have."""
     from serving.feedback.service import open_feedback_service
-    from serving.settings import read_settings
-    from snap2caption.settings import Settings
+    from serving.settings import ServingSettings
+    from snap2caption.settings import Settings, read_settings
 
-    service = open_feedback_service(read_settings(), Settings().feedback_uri)
+    service = open_feedback_service(read_settings(ServingSettings), Settings().feedback_uri)
     try:
         if not (is_creator(creator) and service.is_known(creator)):
             raise UserError(

@@ -51,10 +51,11 @@ def list_(
     creator: Annotated[str | None, typer.Option(help="Only this creator's.")] = None, as_json: AsJson = False
 ) -> None:
     """List the keys: their ids, creators, names and times, and never a key."""
-    from serving.settings import read_settings
+    from serving.settings import ServingSettings
+    from snap2caption.settings import read_settings
 
     whose = None if creator is None else _checked(creator)
-    there = read_settings().key_file.exists()
+    there = read_settings(ServingSettings).key_file.exists()
     found = [_document(key) for key in _store().keys(whose)] if there else []
     lines = ["  ".join(str(value or "-") for value in one.values()) for one in found]
     print_result("\n".join(["  ".join(found[0]), *lines]) if found else "There are no keys.", found, as_json=as_json)
@@ -92,10 +93,10 @@ def revoke(key_id: KeyId, as_json: AsJson = False) -> None:
 def migrate(as_json: AsJson = False) -> None:
     """Give the creators behind API_KEY_HASHES ids that tell of no key, and move what is theirs. It can be cut off and run again."""
     from serving.keys.migration import migrate as step
-    from serving.settings import read_settings
-    from snap2caption.settings import Settings
+    from serving.settings import ServingSettings
+    from snap2caption.settings import Settings, read_settings
 
-    moved = step(read_settings(), Settings().feedback_uri)
+    moved = step(read_settings(ServingSettings), Settings().feedback_uri)
     text = f"{moved.creators} creators; {moved.feedback} of their feedback moved in the store."
     print_result(text, {"creators": moved.creators, "feedback": moved.feedback}, as_json=as_json)
 
@@ -103,9 +104,10 @@ def migrate(as_json: AsJson = False) -> None:
 def _store(*, make: bool = False) -> "KeyStore":
     """Open the key store. It is made only with the first key: once it is there, services ask for keys."""
     from serving.keys.store import KeyStore
-    from serving.settings import read_settings
+    from serving.settings import ServingSettings
+    from snap2caption.settings import read_settings
 
-    path = read_settings().key_file
+    path = read_settings(ServingSettings).key_file
     if not make and not path.exists():
         raise UserError(f"There are no keys in {path}; `snap2caption key new` makes one.")
     return KeyStore(path)

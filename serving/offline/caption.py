@@ -13,10 +13,10 @@ from serving.http.schemas import CaptionAnswer, Options
 from serving.models.manager import ModelManager
 from serving.models.trust import TrustPolicy
 from serving.scheduling.batcher import Batcher
-from serving.settings import read_settings
+from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.registry.client import Registry
-from snap2caption.settings import Settings
+from snap2caption.settings import Settings, read_settings
 
 
 def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
@@ -25,7 +25,7 @@ def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
     Raises:
         UserError: no champion, or no photo.
     """
-    settings, shared = read_settings(), Settings()
+    settings, shared = read_settings(ServingSettings), Settings()
     rules = ContentRules.read(settings)
     content = [read_photo(photo) for photo in photos]
     settings.cache_dir.mkdir(parents=True, exist_ok=True)

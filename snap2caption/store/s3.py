@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import ObjectInfo, StoreError, StoreTimeouts, check_key, write_uri
+from snap2caption.store.base import ObjectInfo, StoreError
 from snap2caption.store.download import ResponseBody, ResumingDownload
+from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
 from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
 
@@ -23,18 +24,10 @@ _PASSING_CODES = {"BadDigest", "RequestTimeout", "SlowDown"}
 _PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
-class S3Store:
-    """Objects under *prefix* in *bucket*; those above *piece* bytes are uploaded in pieces.
+class S3Store(RemoteStore):
+    """A store whose metadata keep an object's digest, and the ETag that S3 should give its bytes."""
 
-    The metadata keep an object's digest, and the ETag that S3 should give its bytes.
-    """
-
-    def __init__(self, bucket: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
-        self.bucket = bucket
-        self._patience = patience
-        self._piece = piece
-        self.prefix = f"{prefix}/" if prefix else ""
-        self.uri = write_uri("s3", bucket, prefix)
+    scheme = "s3"
 
     @cached_property
     def _client(self) -> Any:
@@ -126,7 +119,7 @@ class S3Store:
         from s3transfer.utils import ReadFileChunk
 
         call = getattr(self._client, operation)
-        arguments |= {"Bucket": self.bucket} | ({} if key is None else {"Key": self.prefix + check_key(key)})
+        arguments |= {"Bucket": self.container} | ({} if key is None else {"Key": self._name(key)})
 
         def attempt() -> Any:
             if piece is None:
@@ -145,7 +138,7 @@ class S3Store:
 
         def open_at(start: int) -> ResponseBody:
             rest = self._client.get_object(
-                Bucket=self.bucket, Key=self.prefix + key, IfMatch=answer["ETag"], Range=f"bytes={start}-"
+                Bucket=self.container, Key=self._name(key), IfMatch=answer["ETag"], Range=f"bytes={start}-"
             )
             return cast("ResponseBody", rest["ResponseBody"])
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import ObjectInfo, StoreError, StoreTimeouts, check_key, write_uri
+from snap2caption.store.base import ObjectInfo, StoreError, StoreTimeouts
 from snap2caption.store.download import ResponseBody, ResumingDownload
+from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
 from snap2caption.store.swift_auth import Result, SwiftAccount, Work
 from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
@@ -23,18 +24,16 @@ _SHA256, _ETAG = "x-object-meta-sha256", "x-object-meta-etag"
 _PASSING_STATUSES = {408, 422, 429, 498, 499}
 
 
-class SwiftStore:
-    """Objects under *prefix* in *container*; those above *piece* bytes in segments, which lie in ``<container>_segments``.
+class SwiftStore(RemoteStore):
+    """A store of large objects in segments, which lie in ``<container>_segments``.
 
     The metadata keep an object's digest, and the ETag that Swift should give its bytes.
     """
 
+    scheme = "swift"
+
     def __init__(self, container: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
-        self.container = container
-        self._attempts = patience.attempts
-        self._piece = piece
-        self.prefix = f"{prefix}/" if prefix else ""
-        self.uri = write_uri("swift", container, prefix)
+        super().__init__(container, prefix, piece, patience)
         self._account = SwiftAccount(patience.seconds)
         self._made: set[str] = set()
         self._making = threading.Lock()
@@ -133,11 +132,11 @@ class SwiftStore:
 
         with ExitStack() as stack:
             with self._explained(key):
-                connection = persistently(self._account.connect, _passing, self._attempts)
+                connection = persistently(self._account.connect, _passing, self._patience.attempts)
                 stack.callback(connection[1].close)
-                head, body = persistently(lambda: open_with({}), _passing, self._attempts)
+                head, body = persistently(lambda: open_with({}), _passing, self._patience.attempts)
             size = int(head["content-length"])
-            raw = ResumingDownload(body, size, open_at, _passing, lambda: self._explained(key), self._attempts)
+            raw = ResumingDownload(body, size, open_at, _passing, lambda: self._explained(key), self._patience.attempts)
             yield stack.enter_context(io.BufferedReader(raw, 1 << 20))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -181,9 +180,6 @@ class SwiftStore:
                 query = "multipart-manifest=delete" if "x-static-large-object" in head else None
                 self._ask_unless_missing(delete_object, self.container, name, query_string=query)
 
-    def _name(self, key: str) -> str:
-        return self.prefix + check_key(key)
-
     def _head(self, container: str, name: str) -> dict[str, str] | None:
         from swiftclient import head_object
 
@@ -207,7 +203,7 @@ class SwiftStore:
         )
 
     def _persistently(self, work: Work[Result]) -> Result:
-        return persistently(lambda: self._account.run(work), _passing, self._attempts)
+        return persistently(lambda: self._account.run(work), _passing, self._patience.attempts)
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:

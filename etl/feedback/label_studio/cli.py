@@ -22,9 +22,10 @@ def register(app: typer.Typer) -> None:
 def label_studio_project(as_json: AsJson = False) -> None:
     """Make the project in Label Studio, or bring it into step; prints its page."""
     from etl.feedback.label_studio.project import open_project
-    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.settings import LabelStudioSettings
+    from snap2caption.settings import read_settings
 
-    with open_project(read_settings()) as project:
+    with open_project(read_settings(LabelStudioSettings)) as project:
         print_result(project.url, {"project": project.url}, as_json=as_json)
 
 
@@ -34,12 +35,12 @@ def label_studio_push(
 ) -> None:
     """Create a task in Label Studio for each feedback that has none; prints how many."""
     from etl.feedback.label_studio.project import open_project
-    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.settings import LabelStudioSettings
     from etl.feedback.label_studio.tasks import push
-    from snap2caption.settings import Settings
+    from snap2caption.settings import Settings, read_settings
     from snap2caption.store import open_store
 
-    settings, uri = read_settings(), Settings().feedback_uri
+    settings, uri = read_settings(LabelStudioSettings), Settings().feedback_uri
     store = open_store(uri)
     feedbacks = [_read(store, key) for key in records]
     with open_project(settings) as project:
@@ -52,13 +53,13 @@ def label_studio_pull(as_json: AsJson = False) -> None:
     """Delete what was erased from Label Studio, and store what annotators completed since the last time; prints what changed."""
     from etl.feedback.label_studio.annotations import pull
     from etl.feedback.label_studio.project import open_project
-    from etl.feedback.label_studio.settings import read_settings
+    from etl.feedback.label_studio.settings import LabelStudioSettings
     from etl.feedback.label_studio.tasks import erase
-    from snap2caption.settings import Settings
+    from snap2caption.settings import Settings, read_settings
     from snap2caption.store import open_store
 
     store = open_store(Settings().feedback_uri)
-    with open_project(read_settings()) as project:
+    with open_project(read_settings(LabelStudioSettings)) as project:
         erased = erase(project, store)
         pulled = pull(project, store)
     document = {
@@ -81,17 +82,18 @@ def label_studio_webhook(
     import uvicorn
 
     from etl.feedback.label_studio.airflow import AssetEvents
-    from etl.feedback.label_studio.settings import read_airflow_settings, read_settings
+    from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
     from etl.feedback.label_studio.webhook import create_app
     from snap2caption.connections import Limits, configure
     from snap2caption.errors import UserError
+    from snap2caption.settings import read_settings
 
-    secret = read_settings().webhook_secret
+    secret = read_settings(LabelStudioSettings).webhook_secret
     if secret is None:
         raise UserError(
             "The webhook needs a secret; set SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET, 16 characters or more."
         )
-    events = AssetEvents(read_airflow_settings())
+    events = AssetEvents(read_settings(AirflowSettings))
     app = create_app(secret.get_secret_value(), events.raise_event, events.close)
     limits = Limits(connections=100, per_peer=100, head_seconds=10.0, keep_alive_seconds=5, write_seconds=60.0)
     uvicorn.Server(configure(app, limits, host=host, port=port, log_level="warning")).run()

@@ -1,14 +1,12 @@
 """Settings of Label Studio and of its webhook's receiver, from the environment."""
 
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from snap2caption.errors import UserError
-
-_Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 class LabelStudioSettings(BaseSettings):
@@ -57,31 +55,3 @@ class AirflowSettings(BaseSettings):
     user: str = "snap2caption-webhook"
     """One that may raise events of assets and nothing else; docs/operations.md tells how to make it."""
     password: SecretStr | None = None
-
-
-def read_settings() -> LabelStudioSettings:
-    """Read Label Studio's settings from the environment.
-
-    Raises:
-        UserError: a variable is not what it should be.
-    """
-    return _read(LabelStudioSettings)
-
-
-def read_airflow_settings() -> AirflowSettings:
-    """Read Airflow's settings from the environment.
-
-    Raises:
-        UserError: a variable is not what it should be.
-    """
-    return _read(AirflowSettings)
-
-
-def _read(kind: type[_Settings]) -> _Settings:
-    try:
-        return kind()
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        name = f"{kind.model_config['env_prefix']}{first['loc'][0]}".upper()
-        # Its value is not repeated: it may be a secret.
-        raise UserError(f"{name} is wrong ({first['msg']}); correct it.") from None

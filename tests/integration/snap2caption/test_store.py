@@ -128,7 +128,7 @@ def test_an_overwritten_object_with_its_metadata_does_not_pass(store: ObjectStor
     store.put("x", data, sha256=digest(data))
     other = os.urandom(size)
     if isinstance(store, S3Store):
-        where = {"Bucket": store.bucket, "Key": f"{store.prefix}x"}
+        where = {"Bucket": store.container, "Key": f"{store.prefix}x"}
         metadata = store._client.head_object(**where)["Metadata"]
         store._client.put_object(**where, Body=other, Metadata=metadata)
     elif isinstance(store, SwiftStore):

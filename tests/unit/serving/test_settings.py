@@ -8,9 +8,10 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from serving.settings import read_settings
+from serving.settings import ServingSettings
 from snap2caption.__main__ import build_app
 from snap2caption.errors import UserError
+from snap2caption.settings import read_settings
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +21,7 @@ DIGEST = hashlib.sha256(b"secret").hexdigest()
 
 def test_keys_are_given_by_their_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_API_KEY_HASHES", json.dumps(["0" * 64, f" {DIGEST.upper()}"]))
-    assert read_settings().api_key_hashes == ("0" * 64, DIGEST)
+    assert read_settings(ServingSettings).api_key_hashes == ("0" * 64, DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_wrong_variable_is_one_sentence_that_repeats_no_key(
 ) -> None:
     monkeypatch.setenv(f"SNAP2CAPTION_SERVING_{name}", value)
     with pytest.raises(UserError, match="SNAP2CAPTION_SERVING_") as caught:
-        read_settings()
+        read_settings(ServingSettings)
     assert "hunter2" not in str(caught.value)
 
 
@@ -41,7 +42,7 @@ def test_origins_and_hosts_are_whole_and_named(monkeypatch: pytest.MonkeyPatch) 
         '["HTTPS://App.example.com:443", "http://[::1]:80", "capacitor://localhost"]',
     )
     monkeypatch.setenv("SNAP2CAPTION_SERVING_ALLOWED_HOSTS", '["Captions.example.com", "[::2]:8000"]')
-    found = read_settings()
+    found = read_settings(ServingSettings)
     assert found.cors_origins == ("https://app.example.com", "http://[::1]", "capacitor://localhost")
     assert found.allowed_hosts == ("captions.example.com", "[::2]:8000")
 
@@ -62,7 +63,7 @@ def test_origins_and_hosts_are_whole_and_named(monkeypatch: pytest.MonkeyPatch) 
 def test_without_keys_no_wildcard_lets_pages_in(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"SNAP2CAPTION_SERVING_{name}", json.dumps([value]))
     with pytest.raises(UserError, match=f"SNAP2CAPTION_SERVING_{name} is wrong"):
-        read_settings()
+        read_settings(ServingSettings)
 
 
 @pytest.mark.parametrize(
@@ -73,18 +74,18 @@ def test_without_keys_no_wildcard_lets_pages_in(name: str, value: str, monkeypat
 def test_a_prefix_is_a_path_unlike_the_services_own(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_ROOT_PATH", path)
     with pytest.raises(UserError, match="SNAP2CAPTION_SERVING_ROOT_PATH is wrong"):
-        read_settings()
-    assert read_settings(root_path="/team/captions").root_path == "/team/captions"
+        read_settings(ServingSettings)
+    assert read_settings(ServingSettings, root_path="/team/captions").root_path == "/team/captions"
 
 
 def test_an_idle_connection_outlives_a_proxys() -> None:
-    assert read_settings().keep_alive_seconds > 60
+    assert read_settings(ServingSettings).keep_alive_seconds > 60
 
 
 def test_with_keys_all_pages_may_be_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_API_KEY_HASHES", json.dumps([DIGEST]))
     monkeypatch.setenv("SNAP2CAPTION_SERVING_CORS_ORIGINS", '["*"]')
-    assert read_settings().cors_origins == ("*",)
+    assert read_settings(ServingSettings).cors_origins == ("*",)
 
 
 @pytest.mark.parametrize("command", SERVICES)
@@ -108,3 +109,10 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(command: str) -> None:
         result = subprocess.run([sys.executable, "-c", code, str(port)], capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert re.fullmatch(rf"error: 127\.0\.0\.1:{port} can't be listened on \(.*\); stop .*\.\n", result.stderr)
+
+
+def test_variables_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_MAX_BODY_BYTES", "2000000")
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_BODY_BYTES_AT_ONCE", "1000000")
+    with pytest.raises(UserError, match=r"^SNAP2CAPTION_SERVING_\* is wrong \(.*\); correct it\.$"):
+        read_settings(ServingSettings)

@@ -7,10 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from etl.feedback.label_studio.annotations import AnnotationError, read
-from etl.feedback.label_studio.settings import read_airflow_settings, read_settings
+from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
 from etl.feedback.label_studio.tasks import feedback_of, note, task
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words
+from snap2caption.settings import read_settings
 
 pytestmark = pytest.mark.unit
 
@@ -91,17 +92,17 @@ def test_a_task_of_somebody_elses_is_for_no_feedback(meta: Any) -> None:
 def test_the_token_may_lie_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SNAP2CAPTION_LABEL_STUDIO_TOKEN", raising=False)
     with pytest.raises(UserError, match="No token for Label Studio"):
-        read_settings().read_token()
+        read_settings(LabelStudioSettings).read_token()
     (tmp_path / "token").write_text("abc\n")
     monkeypatch.setenv("SNAP2CAPTION_LABEL_STUDIO_TOKEN_FILE", str(tmp_path / "token"))
-    assert read_settings().read_token() == "abc"
+    assert read_settings(LabelStudioSettings).read_token() == "abc"
 
 
 def test_a_wrong_setting_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET", "short")
     with pytest.raises(UserError, match=r"^SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET is wrong") as error:
-        read_settings()
+        read_settings(LabelStudioSettings)
     assert "short" not in str(error.value).replace("should", "")
     monkeypatch.setenv("SNAP2CAPTION_AIRFLOW_URL", "airflow:8080")
     with pytest.raises(UserError, match=r"^SNAP2CAPTION_AIRFLOW_URL is wrong"):
-        read_airflow_settings()
+        read_settings(AirflowSettings)

@@ -1,0 +1,23 @@
+"""Base class of object stores behind a network."""
+
+from typing import ClassVar
+
+from snap2caption.store.base import StoreTimeouts, check_key, write_uri
+
+
+class RemoteStore:
+    """Objects under *prefix* in *container*, which S3 calls a bucket; those above *piece* bytes are uploaded in pieces."""
+
+    scheme: ClassVar[str]
+    """Of the store's URIs."""
+
+    def __init__(self, container: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
+        self.container = container
+        self.prefix = f"{prefix}/" if prefix else ""
+        self.uri = write_uri(self.scheme, container, prefix)
+        self._piece = piece
+        self._patience = patience
+
+    def _name(self, key: str) -> str:
+        """Return the object's name in the container."""
+        return self.prefix + check_key(key)
