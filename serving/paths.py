@@ -1,7 +1,9 @@
 """The service's paths, those of them that need no key, and what a request's path is."""
 
-from starlette._utils import get_route_path
-from starlette.types import Scope
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 CAPTIONS = ("/generate-caption", "/generate_caption", "/v1/generate-caption")
 FEEDBACK = ("/v1/feedback", "/feedback", "/store_feedback")
@@ -19,15 +21,18 @@ FIRST_SEGMENTS = frozenset(path.split("/")[1] for path in (*CAPTIONS, *FEEDBACK,
 """What a path of the service begins with."""
 
 
-def route_path(scope: Scope) -> str:
+def route_path(scope: "Scope") -> str:
     """Return the path that was asked for, without the prefix: by the function that the routes are found by, so that no guard reads it otherwise."""
+    # Not at the top: the settings need the paths, and every command reads the settings, with or without a server installed.
+    from starlette._utils import get_route_path
+
     return get_route_path(scope)
 
 
 _LONGEST = 200
 
 
-def shown_path(scope: Scope) -> str:
+def shown_path(scope: "Scope") -> str:
     """Return the path that was asked for, as a log repeats it: a stranger may ask for one of many kilobytes."""
     path: str = scope["path"]
     return path if len(path) <= _LONGEST else f"{path[:_LONGEST]}…"

@@ -7,13 +7,13 @@ import sys
 import traceback
 from types import TracebackType
 
-import click
 import typer
 
 from snap2caption import cli
 from snap2caption.console import log_to_stderr, stderr, write_what_it_can
 from snap2caption.environment import find_unknown, variables_of
 from snap2caption.errors import UserError
+from snap2caption.extras import explain_missing_module
 from snap2caption.help import use_plain_help
 from snap2caption.redaction import redact
 from snap2caption.settings import Settings
@@ -68,6 +68,12 @@ def main() -> None:
     except UserError as error:
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        sentence = explain_missing_module(error)
+        if sentence is None:
+            raise
+        stderr.print(f"error: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except OSError as error:
         if error.errno is None or error.filename is None:
             raise
@@ -75,8 +81,6 @@ def main() -> None:
             f"error: {error.filename}: {error.strerror}", style="red", markup=False, highlight=False, soft_wrap=True
         )
         sys.exit(1)
-    except click.exceptions.Abort:
-        sys.exit(130)
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -47,6 +47,7 @@ class Lock:
 LOCKS = (
     Lock("dev"),
     Lock("serving"),
+    Lock("gateway"),
     Lock("training"),
     Lock("signing", base="serving"),
     Lock("tracing", base="serving"),

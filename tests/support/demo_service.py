@@ -55,6 +55,14 @@ class DemoService:
         return next(int(line) for line in map(_started, self.log) if line)
 
 
+def remember_adapter(cache: Path, dataset_uri: str) -> None:
+    """Keep an adapter of the demo base in *cache* from which a service starts while its registry is away."""
+    version = ModelVersion(1, "run", BASE, find_revision(BASE, ROOT / "models"), "data", dataset_uri)
+    adapters = AdapterCache(_Nowhere("", "demo"), cache)
+    version = replace(version, adapter_sha256=digest_of(adapters.fetch(version)))
+    adapters.remember(version, None)
+
+
 @contextmanager
 def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: object) -> Iterator[DemoService]:
     """Run the service in *folder* with these settings and the keys of `creators`. Captions are cut off after some words."""
@@ -67,10 +75,7 @@ def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: o
     cache = folder / "cache"
     cache.mkdir()
     nowhere = (folder / "nowhere").as_uri()
-    version = ModelVersion(1, "run", BASE, find_revision(BASE, ROOT / "models"), "data", nowhere)
-    adapters = AdapterCache(_Nowhere("", "demo"), cache)
-    version = replace(version, adapter_sha256=digest_of(adapters.fetch(version)))
-    adapters.remember(version, None)
+    remember_adapter(cache, nowhere)
     given = {
         "cache_dir": cache,
         "api_key_hashes": json.dumps([creator(key) for key in KEYS]),

@@ -1,0 +1,26 @@
+"""Extras of the package: which one brings a module that is not installed."""
+
+import traceback
+
+_EXTRAS = {
+    "demo": "demo",
+    "etl": "etl",
+    "etl.feedback.label_studio": "feedback",
+    "plugins": "airflow",
+    "serving": "serving",
+    "training": "training",
+}
+"""The extra of each part, by the package that imports what is missing."""
+
+
+def explain_missing_module(error: ModuleNotFoundError) -> str | None:
+    """Return a sentence that names the extra to install; None if none of our parts asked for the module."""
+    for frame, _ in reversed([*traceback.walk_tb(error.__traceback__)]):
+        importer = str(frame.f_globals.get("__name__"))
+        for package in sorted(_EXTRAS, reverse=True):
+            if f"{importer}.".startswith(f"{package}."):
+                return (
+                    f"{error.name} is not installed; install snap2caption with its extra `{_EXTRAS[package]}` "
+                    "(docs/installation.md)."
+                )
+    return None
