@@ -145,7 +145,9 @@ def _find_or_start(job: _TrainingJob, tags: dict[str, str], *, force: bool) -> t
                 f"MLflow at {uri} calls a run {run_id!r}, which can't be a folder's name; look at the server."
             )
         if is_finished(known):
-            logger.info("this recipe was trained on dataset %s before", tags["dataset_version"])
+            logger.info(
+                "Trained before on dataset %s, so that run is returned; --force trains again.", tags["dataset_version"]
+            )
             _judge_as_told(RunLog(client, run_id), job.recipe)
             return run_id, True
         RunLog(client, run_id).resume()

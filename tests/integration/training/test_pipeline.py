@@ -146,10 +146,12 @@ def test_the_champion_writes_as_a_pyfunc_what_was_evaluated(
     assert toned[0]["caption"] == parse(evaluated.hypothesis).caption
 
 
-def test_the_same_training_is_not_done_twice(settings, client, recipe_with, dataset_dir, tmp_path):
+def test_the_same_training_is_not_done_twice(settings, client, recipe_with, dataset_dir, tmp_path, caplog):
     recipe = recipe_with()
     run_id = train(recipe, settings)
+    caplog.set_level("INFO", "training.pipeline")
     assert train(recipe, settings) == run_id
+    assert "that run is returned; --force trains again" in caplog.text
     moved = tmp_path / "moved"
     dataset_dir.rename(moved)
     try:
