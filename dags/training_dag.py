@@ -11,7 +11,7 @@ from plugins.operators.training import GateOperator, PromoteOperator, TrainOpera
 
 PARAMS = {
     "config": Param("demo.yaml", type="string", title="Recipe", description="A file of configs/."),
-    "overrides": overrides("optimizer.epochs=2"),
+    "overrides": overrides("training.num_train_epochs=2"),
     "dataset_uri": Param(
         "",
         type="string",

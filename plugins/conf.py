@@ -11,13 +11,15 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from training.recipes.renamed import present_name
+
 OVERRIDABLE = (
-    "optimizer",
+    "training",
     "evaluation",
     "gate",
     "model.lora",
     "model.load_in_4bit",
-    "model.split_images",
+    "model.do_image_splitting",
     "data.cities",
     "data.samples_per_city",
     "data.stream",
@@ -51,6 +53,10 @@ def check_conf(context: Mapping[str, Any]) -> None:
 
 def _check_override(override: str) -> None:
     setting = override.partition("=")[0].strip()
+    if (present := present_name(setting)) is not None:
+        raise AirflowFailException(
+            f"The setting {setting!r} is called {present!r} now; trigger the run again with that."
+        )
     if not any(setting == known or setting.startswith(f"{known}.") for known in OVERRIDABLE):
         raise AirflowFailException(
             f"A run may not override {setting!r}; it may override {', '.join(OVERRIDABLE)}. "

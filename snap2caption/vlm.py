@@ -300,7 +300,7 @@ def load_processor(
         images = processor.image_processor
         if not hasattr(images, "do_image_splitting"):
             raise UserError(
-                f"The processor of {base} has no setting for pieces of pictures; leave model.split_images out of the recipe."
+                f"The processor of {base} has no setting for pieces of pictures; leave model.do_image_splitting out of the recipe."
             )
         images.do_image_splitting = False
         # Straight to what the tower sees, not first to the size that pieces are cut from.

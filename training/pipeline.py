@@ -133,7 +133,7 @@ def open_feedback(recipe: Recipe, settings: Settings) -> CachedDataset | None:
 
 def _find_or_start(job: _TrainingJob, tags: dict[str, str], *, force: bool) -> tuple[str, bool]:
     """Return the id of the run with the fingerprint in *tags*, a new one if there is none, and whether it is finished."""
-    uri, experiment = job.settings.mlflow_tracking_uri, job.recipe.tracking.experiment
+    uri, experiment = job.settings.mlflow_tracking_uri, job.recipe.tracking.experiment_name
     client = connect(uri)
     with explained(uri):
         known = find_run(client, experiment, tags[FINGERPRINT], forced=force)
@@ -197,9 +197,9 @@ def _fit_adapter(
         recipe.model.base,
         job.settings.models_dir,
         revision=job.revision,
-        dtype=recipe.optimizer.precision,
+        dtype=recipe.training.precision,
         load_in_4bit=recipe.model.load_in_4bit,
-        split_images=recipe.model.split_images,
+        split_images=recipe.model.do_image_splitting,
     )
     everything = job.dataset.samples("validation", recipe.data.cities, recipe.data.samples_per_city)
     validation = subset(everything, recipe.data.max_validation_samples)
@@ -212,7 +212,7 @@ def _fit_adapter(
 
 def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
     recipe, dataset = job.recipe, job.dataset
-    make_deterministic(recipe.optimizer)
+    make_deterministic(recipe.training)
     with explained(job.settings.mlflow_tracking_uri):
         log.parameters({"trainable_parameters": adapter_parameters(adapter)})
         # Loaded from disk, so that what is evaluated is what was saved; never in 4 bits, as it is served.
@@ -221,9 +221,9 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
             job.settings.models_dir,
             adapter=adapter,
             revision=job.revision,
-            dtype=recipe.optimizer.precision,
+            dtype=recipe.training.precision,
         )
-        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.optimizer.precision)
+        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
         with explaining_shortage(evaluation_advice(recipe.evaluation)):
             evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
         log.metrics(evaluation.metrics(), 0)
@@ -238,7 +238,7 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
 
 def _learned_from(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStream:
     """Return the samples to train on. A stream's shards lie under *scratch* while they are read; what a killed run left there is removed."""
-    dataset, data, settings = job.dataset, job.recipe.data, job.recipe.optimizer
+    dataset, data, settings = job.dataset, job.recipe.data, job.recipe.training
     if not data.stream:
         samples = dataset.samples("train", data.cities, data.samples_per_city)
         if job.feedback and data.feedback:
@@ -246,7 +246,9 @@ def _learned_from(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStre
         return samples
     shutil.rmtree(scratch, ignore_errors=True)
     selection = SplitSelection("train", data.cities, data.samples_per_city)
-    return SampleStream(dataset.source, selection, batch_size=settings.batch_size, seed=settings.seed, scratch=scratch)
+    return SampleStream(
+        dataset.source, selection, batch_size=settings.global_micro_batch_size, seed=settings.seed, scratch=scratch
+    )
 
 
 def _remove(folders: set[Path], ranks: Ranks) -> None:

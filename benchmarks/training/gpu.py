@@ -1,7 +1,7 @@
 """Our fine-tuning beside TRL's SFTTrainer on one GPU, on a model of LLaVA-1.5-7B's shape with random weights, in bfloat16.
 
-``python -m benchmarks.training.gpu [KEY=VALUE…]``; overrides are those of a recipe, such as ``optimizer.batch_size=8``. No model hub is needed. On a
-machine without a GPU, ``--shape llava-tiny`` tries the script out.
+``python -m benchmarks.training.gpu [KEY=VALUE…]``; overrides are those of a recipe, such as ``training.global_micro_batch_size=8``. No model hub is
+needed. On a machine without a GPU, ``--shape llava-tiny`` tries the script out.
 
 Model FLOP utilization is the operations that a sample needs (the formula is in `flops.py`), times samples a second, over the card's peak.
 """
@@ -39,15 +39,19 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", choices=["ours", "trl"], default=["ours", "trl"])
     parser.add_argument("--peak-tflops", type=float, help="of the card, where the table does not know it")
     asked = parser.parse_args()
-    recipe = load_recipe(Settings().configs_dir / "llava-1.5-7b.yaml", ["optimizer.epochs=1", *asked.overrides])
-    photos = STEPS * recipe.optimizer.batch_size * recipe.optimizer.accumulation
-    workload = Workload(shape=asked.shape, photos=photos, validation=recipe.optimizer.batch_size, recipe=recipe)
+    recipe = load_recipe(
+        Settings().configs_dir / "llava-1.5-7b.yaml", ["training.num_train_epochs=1", *asked.overrides]
+    )
+    photos = STEPS * recipe.training.global_micro_batch_size * recipe.training.gradient_accumulation_steps
+    workload = Workload(
+        shape=asked.shape, photos=photos, validation=recipe.training.global_micro_batch_size, recipe=recipe
+    )
     engines: list[Engine] = asked.engines
     results = {engine: measure(engine, workload) for engine in engines}
     device = next(iter(results.values())).device
     peak = asked.peak_tflops or find_peak(device)
     print(
-        f"{asked.shape}, {recipe.optimizer.precision}, batches of {recipe.optimizer.batch_size}, LoRA rank {recipe.model.lora.rank}, "
+        f"{asked.shape}, {recipe.training.precision}, batches of {recipe.training.global_micro_batch_size}, LoRA rank {recipe.model.lora.r}, "
         f"on {device}, torch {torch.__version__}; peak {'unknown' if peak is None else f'{peak} TFLOP/s'}\n"
     )
     print(table(results, peak))

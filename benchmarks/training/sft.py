@@ -18,7 +18,7 @@ from training.data.samples import training_prompt
 from training.fit.lora import add_adapter
 from training.fit.progress import MetricsReporter, Report
 from training.recipes.recipe import Recipe
-from training.recipes.sections import OptimizerSettings
+from training.recipes.sections import TrainingSettings
 
 ROW = Features({"image": Image(), "prompt": Value("string"), "completion": Value("string")})
 
@@ -36,7 +36,7 @@ def finetune(
     Rows are a prompt and a completion, so that the loss covers the answer alone. They come in the order in which ours takes them, so that the losses
     can be compared; our adapter and our chat template give both the same weights and tokens to begin with, which is checked.
     """
-    settings = recipe.optimizer
+    settings = recipe.training
     if settings.threads:
         torch.set_num_threads(settings.threads)
     set_seed(settings.seed)
@@ -58,18 +58,18 @@ def finetune(
     return adapter
 
 
-def _arguments(settings: OptimizerSettings, work_dir: Path, photos: int) -> SFTConfig:
-    epoch = -(-photos // (settings.batch_size * settings.accumulation))
+def _arguments(settings: TrainingSettings, work_dir: Path, photos: int) -> SFTConfig:
+    epoch = -(-photos // (settings.global_micro_batch_size * settings.gradient_accumulation_steps))
     return SFTConfig(
         output_dir=str(work_dir),
         # The epochs lie one after the other in the data set.
         num_train_epochs=1,
         train_sampling_strategy="sequential",
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.accumulation,
+        per_device_train_batch_size=settings.global_micro_batch_size,
+        per_device_eval_batch_size=settings.global_micro_batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
         learning_rate=settings.learning_rate,
-        warmup_steps=settings.warmup,
+        warmup_steps=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         use_cpu=not torch.cuda.is_available(),
@@ -92,10 +92,12 @@ def _arguments(settings: OptimizerSettings, work_dir: Path, photos: int) -> SFTC
     )
 
 
-def _in_our_order(samples: Sequence[Sample], settings: OptimizerSettings) -> list[Sample]:
-    order = EpochOrder([len(render(sample.post)) for sample in samples], settings.batch_size, settings.seed)
+def _in_our_order(samples: Sequence[Sample], settings: TrainingSettings) -> list[Sample]:
+    order = EpochOrder(
+        [len(render(sample.post)) for sample in samples], settings.global_micro_batch_size, settings.seed
+    )
     rows = []
-    for epoch in range(settings.epochs):
+    for epoch in range(settings.num_train_epochs):
         order.epoch = epoch
         rows += [samples[index] for index in order]
     return rows
@@ -112,10 +114,10 @@ def _rows(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[S
 
 
 def _check_tokens(
-    trainer: SFTTrainer, collate: SampleCollator, samples: Sequence[Sample], settings: OptimizerSettings
+    trainer: SFTTrainer, collate: SampleCollator, samples: Sequence[Sample], settings: TrainingSettings
 ) -> None:
-    theirs = trainer.data_collator([trainer.train_dataset[index] for index in range(settings.batch_size)])
-    ours = collate(_in_our_order(samples, settings)[: settings.batch_size])
+    theirs = trainer.data_collator([trainer.train_dataset[index] for index in range(settings.global_micro_batch_size)])
+    ours = collate(_in_our_order(samples, settings)[: settings.global_micro_batch_size])
     for name in ("input_ids", "labels"):
         if not torch.equal(theirs[name], ours[name]):
             raise SystemExit(f"The two trainers see different {name}.")

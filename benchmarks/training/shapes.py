@@ -49,7 +49,7 @@ def smolvlm_256m(*, splitting: bool) -> Parts:
     """Return configuration and processor of SmolVLM-256M-Instruct: a SigLIP-B/16 tower at 512 pixels and SmolLM2-135M.
 
     With *splitting*, as published, a photo is scaled to 2,048 pixels and seen as 16 tiles and a whole: 17 frames, 1,088 image tokens.
-    Without, as ``model.split_images: false`` has it, it is one frame of 512 pixels: 64 image tokens.
+    Without, as ``model.do_image_splitting: false`` has it, it is one frame of 512 pixels: 64 image tokens.
     """
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
     tokenizer = _tokenizer(["<|im_start|>", END_OF_UTTERANCE, "<fake_token_around_image>", "<global-img>", *tiles])

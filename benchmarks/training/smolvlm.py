@@ -18,11 +18,17 @@ SAME_LOSS = 1e-3
 
 def workload(epochs: int, photos: int, *, splitting: bool) -> Workload:
     """Return the training that ``configs/smolvlm-256m-cpu.yaml`` asks for, on few *photos*, in small batches, over *epochs*."""
-    settings = {"epochs": epochs, "batch_size": 2, "accumulation": 1, "threads": 2, "feature_cache_gib": 4}
-    overrides = [f"optimizer.{name}={value}" for name, value in settings.items()]
+    settings = {
+        "num_train_epochs": epochs,
+        "global_micro_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "threads": 2,
+        "feature_cache_gib": 4,
+    }
+    overrides = [f"training.{name}={value}" for name, value in settings.items()]
     recipe = load_recipe(Settings().configs_dir / "smolvlm-256m-cpu.yaml", overrides)
     shape = "smolvlm-256m" if splitting else "smolvlm-256m-unsplit"
-    return Workload(shape=shape, photos=photos, validation=recipe.optimizer.batch_size, recipe=recipe)
+    return Workload(shape=shape, photos=photos, validation=recipe.training.global_micro_batch_size, recipe=recipe)
 
 
 def run(epochs: int, photos: int = 8, runs: int = 3, *, splitting: bool = False) -> list[TableRow]:

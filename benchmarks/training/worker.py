@@ -18,7 +18,7 @@ from training.fit.loss import mean_answer_loss
 
 def main(engine: Engine, workload: Workload) -> TrainingMeasurement:
     """Train by *engine*."""
-    settings = workload.recipe.optimizer
+    settings = workload.recipe.training
     if engine == "trl":
         from benchmarks.training.sft import finetune as train
     else:
@@ -39,13 +39,13 @@ def main(engine: Engine, workload: Workload) -> TrainingMeasurement:
     # Before anything else is computed here.
     peak, device_peak = _peak(), torch.cuda.max_memory_reserved() if torch.cuda.is_available() else None
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
-    sample = flops.describe(vlm, collate(samples[: settings.batch_size]))
-    held_out = (collate(chunk) for chunk in chunks(validation, settings.batch_size))
+    sample = flops.describe(vlm, collate(samples[: settings.global_micro_batch_size]))
+    held_out = (collate(chunk) for chunk in chunks(validation, settings.global_micro_batch_size))
     return TrainingMeasurement(
         seconds=seconds,
         processor_seconds=processor_seconds,
-        samples=len(samples) * settings.epochs,
-        steady_rate=_rate(marks, settings.batch_size * settings.accumulation),
+        samples=len(samples) * settings.num_train_epochs,
+        steady_rate=_rate(marks, settings.global_micro_batch_size * settings.gradient_accumulation_steps),
         tokens=sample.tokens,
         flops=flops.count(vlm.model, sample).total,
         peak_bytes=peak,

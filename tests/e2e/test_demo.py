@@ -234,7 +234,12 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(
     champion = registry.by_alias(CHAMPION)
     assert champion is not None
     # On fewer photos than the champion was scored on, so it is scored anew on the same ones.
-    idle = ["optimizer.learning_rate=0", "optimizer.epochs=1", "data.samples_per_city=24", "evaluation.max_samples=36"]
+    idle = [
+        "training.learning_rate=0",
+        "training.num_train_epochs=1",
+        "data.samples_per_city=24",
+        "evaluation.max_samples=36",
+    ]
     run = airflow.trigger("training", {"dataset_uri": champion.dataset_uri, "overrides": idle})
     states = {"train": "success", "gate": "success", "approve": "success", "promote": "skipped"}
     assert finish(airflow, "training", run) == states

@@ -114,8 +114,17 @@ def write_models(folder: Path, base: str = BASE, layers: int = 2) -> None:
 def recipe_content(dataset_uri: str) -> dict[str, object]:
     """Return a recipe that trains on the dataset in a second or two."""
     return {
-        "model": {"base": BASE, "lora": {"rank": 4, "alpha": 8, "dropout": 0.1, "targets": LANGUAGE_LAYERS}},
+        "model": {
+            "base": BASE,
+            "lora": {"r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "target_modules": LANGUAGE_LAYERS},
+        },
         "data": {"uri": dataset_uri},
-        "optimizer": {"batch_size": 8, "learning_rate": 5e-3, "epochs": 2, "threads": 1, "seed": 7},
+        "training": {
+            "global_micro_batch_size": 8,
+            "learning_rate": 5e-3,
+            "num_train_epochs": 2,
+            "threads": 1,
+            "seed": 7,
+        },
         "evaluation": {"batch_size": 6, "max_new_tokens": 24},
     }

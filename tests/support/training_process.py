@@ -50,7 +50,7 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
     from training.recipes.loading import parse_recipe
 
     parsed = parse_recipe(yaml.safe_load(recipe), "recipe")
-    settings = parsed.optimizer
+    settings = parsed.training
     work_dir.mkdir(parents=True, exist_ok=True)
     with joined() as ranks, (work_dir / "reports.jsonl").open("a", buffering=1) as file:
 
@@ -64,7 +64,7 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
             train = SampleStream(
                 dataset.source,
                 SplitSelection("train"),
-                batch_size=settings.batch_size,
+                batch_size=settings.global_micro_batch_size,
                 seed=settings.seed,
                 scratch=scratch,
             )

@@ -11,7 +11,7 @@ from training.data.samplers import share
 from training.data.samples import chunks
 from training.data.vision_features import cacheable, encode
 from training.distributed import Ranks
-from training.recipes.sections import OptimizerSettings
+from training.recipes.sections import TrainingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def look_once(
     collate: SampleCollator,
     train: Sequence[Sample],
     validation: Sequence[Sample],
-    settings: OptimizerSettings,
+    settings: TrainingSettings,
     ranks: Ranks,
 ) -> TrainingDataset:
     """Return the samples with their pictures' features if those can be kept, else the samples as they are.
@@ -47,8 +47,8 @@ def look_once(
 
     def looked_at(samples: Sequence[Sample]) -> list[EncodedSample]:
         # Whole batches: so a picture's features don't depend on the number of processes.
-        batches = share(list(chunks(samples, settings.batch_size)), ranks)
-        mine = encode(vlm, collate, [sample for batch in batches for sample in batch], settings.batch_size)
+        batches = share(list(chunks(samples, settings.global_micro_batch_size)), ranks)
+        mine = encode(vlm, collate, [sample for batch in batches for sample in batch], settings.global_micro_batch_size)
         return [row for rows in ranks.gather(mine) for row in rows]
 
     return TrainingDataset(

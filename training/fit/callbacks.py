@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from snap2caption.errors import UserError
 from training.distributed import Ranks
-from training.recipes.sections import OptimizerSettings
+from training.recipes.sections import TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -77,15 +77,15 @@ class StopAtDivergence(TrainerCallback):
 def diverged(what: str, step: int) -> UserError:
     """Return the error of a training whose *what* loss is no number any more after *step*."""
     return UserError(
-        f"The {what} loss is not a finite number after step {step}: the training has diverged. Lower optimizer.learning_rate, "
-        "or raise optimizer.warmup; with optimizer.precision=float16, take bfloat16."
+        f"The {what} loss is not a finite number after step {step}: the training has diverged. Lower training.learning_rate, "
+        "or raise training.warmup_ratio; with training.precision=float16, take bfloat16."
     )
 
 
 class StopEarly(TrainerCallback):
     """Ends the training when the validation loss has stopped falling."""
 
-    def __init__(self, settings: OptimizerSettings) -> None:
+    def __init__(self, settings: TrainingSettings) -> None:
         self.settings = settings
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
@@ -95,21 +95,21 @@ class StopEarly(TrainerCallback):
         return control
 
 
-def is_over(history: Sequence[Mapping[str, Any]], settings: OptimizerSettings) -> bool:
+def is_over(history: Sequence[Mapping[str, Any]], settings: TrainingSettings) -> bool:
     """Whether the last ``patience`` validation losses of a Trainer's *history* have not improved on the best before them.
 
     It depends on the history alone, which checkpoints hold: so a resumed run decides as an uninterrupted one does.
     """
-    if settings.patience is None:
+    if settings.early_stopping_patience is None:
         return False
     best, since = float("inf"), 0
     for _, loss in measured(history):
         # So written, a loss that is no number never improves.
-        if loss < best - settings.min_improvement:
+        if loss < best - settings.early_stopping_threshold:
             best, since = loss, 0
         else:
             since += 1
-    return since >= settings.patience
+    return since >= settings.early_stopping_patience
 
 
 def best_step(history: Sequence[Mapping[str, Any]]) -> int | None:

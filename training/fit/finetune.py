@@ -35,7 +35,7 @@ from training.fit.lora import add_adapter
 from training.fit.progress import MetricsReporter, ProgressBar, Report
 from training.fit.trainer import AnswerTrainer, MeasureAndSave, ReorderEpochs, is_measured, training_arguments
 from training.recipes.recipe import Recipe
-from training.recipes.sections import OptimizerSettings
+from training.recipes.sections import TrainingSettings
 
 
 def finetune(
@@ -67,7 +67,7 @@ def finetune(
         UserError: the recipe does not fit the model.
         StoppedError: SIGTERM came.
     """
-    settings = recipe.optimizer
+    settings = recipe.training
     make_deterministic(settings, ranks.local_size)
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed), recipe.data.max_post_tokens)
     check_image_tokens(vlm, collate, validation[0])
@@ -83,20 +83,22 @@ def finetune(
         if isinstance(train, SampleStream):
             order, rows = StreamOrder(train), TrainingDataset(PositionalDataset(train), validation, collate)
         else:
-            order = EpochOrder([len(render(sample.post)) for sample in train], settings.batch_size, settings.seed)
+            order = EpochOrder(
+                [len(render(sample.post)) for sample in train], settings.global_micro_batch_size, settings.seed
+            )
             rows = look_once(vlm, collate, train, validation, settings, ranks)
         history = _run_trainer(vlm, rows, order, recipe, checkpoints, last, report, ranks)
     vlm.model.eval()
     adapter = work_dir / "adapter"
     if ranks.leads:
-        best = best_step(history) if settings.patience else None
+        best = best_step(history) if settings.early_stopping_patience else None
         if best is not None:
             set_peft_model_state_dict(vlm.model, load_file(checkpoints.path(best) / "adapter_model.safetensors"))
         _save(vlm, adapter)
     return adapter
 
 
-def make_deterministic(settings: OptimizerSettings, processes: int = 1) -> None:
+def make_deterministic(settings: TrainingSettings, processes: int = 1) -> None:
     """Make the same seed give the same numbers, in each of so many *processes* on this machine."""
     if settings.threads or processes > 1:
         torch.set_num_threads(max(1, (settings.threads or os.cpu_count() or 1) // processes))
@@ -118,7 +120,7 @@ def _run_trainer(
     ranks: Ranks,
 ) -> list[dict[str, Any]]:
     """Train from the *last* checkpoint to the end, and return what was measured."""
-    settings = recipe.optimizer
+    settings = recipe.training
     stop = StopOnSignal(ranks)
     callbacks = [ReorderEpochs(order), MeasureAndSave(settings), StopEarly(settings), stop]
     trainer = AnswerTrainer(
@@ -147,7 +149,7 @@ def _run_trainer(
     return history
 
 
-def _lacks_measurement(state: Mapping[str, Any], settings: OptimizerSettings) -> bool:
+def _lacks_measurement(state: Mapping[str, Any], settings: TrainingSettings) -> bool:
     """Whether the validation loss at a checkpoint is still to be measured: who stops a training may not wait for it."""
     step = state["global_step"]
     wanted = is_measured(step, state["max_steps"], settings)

@@ -19,23 +19,23 @@ def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
     Raises:
         UserError: the targets match no linear layer, or anything else.
     """
-    pattern = re.compile(settings.targets)
+    pattern = re.compile(settings.target_modules)
     matched = {name: module for name, module in model.named_modules() if pattern.fullmatch(name)}
     others = [name or "the whole model" for name, module in matched.items() if not isinstance(module, nn.Linear)]
     if not matched or len(others) == len(matched):
         raise UserError(
-            f"model.lora.targets matches no linear layer of this model; its layers are like {_example(model)}."
+            f"model.lora.target_modules matches no linear layer of this model; its layers are like {_example(model)}."
         )
     if others:
         raise UserError(
-            f"model.lora.targets matches more than linear layers, such as {others[0]}; name layers like {_example(model)}."
+            f"model.lora.target_modules matches more than linear layers, such as {others[0]}; name layers like {_example(model)}."
         )
     config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        lora_dropout=settings.dropout,
+        r=settings.r,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
         # A string is matched against the whole path. A list of names would match ends of paths, and so the vision tower as well.
-        target_modules=settings.targets,
+        target_modules=settings.target_modules,
         task_type="CAUSAL_LM",
     )
     quieten_peft()

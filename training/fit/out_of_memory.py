@@ -30,20 +30,20 @@ def explaining_shortage(advice: Sequence[str]) -> Iterator[None]:
 
 def training_advice(recipe: Recipe) -> list[str]:
     """Return which settings of *recipe* to change so that training takes less memory, the harmless ones first."""
-    settings = recipe.optimizer
+    settings = recipe.training
     advice = []
-    if settings.batch_size > 1:
+    if settings.global_micro_batch_size > 1:
         advice.append(
-            f"halve optimizer.batch_size ({settings.batch_size}) and double optimizer.accumulation ({settings.accumulation}): a step then sees "
-            "as many samples, in other company"
+            f"halve training.global_micro_batch_size ({settings.global_micro_batch_size}) and double "
+            f"training.gradient_accumulation_steps ({settings.gradient_accumulation_steps}): a step then sees as many samples, in other company"
         )
     if not settings.gradient_checkpointing:
-        advice.append("set optimizer.gradient_checkpointing=true")
+        advice.append("set training.gradient_checkpointing=true")
     if settings.feature_cache_gib:
-        advice.append(f"lower optimizer.feature_cache_gib ({settings.feature_cache_gib:g})")
+        advice.append(f"lower training.feature_cache_gib ({settings.feature_cache_gib:g})")
     if settings.precision == "float32":
-        advice.append("set optimizer.precision=bfloat16")
-    return [*advice, f"lower model.lora.rank ({recipe.model.lora.rank})"]
+        advice.append("set training.precision=bfloat16")
+    return [*advice, f"lower model.lora.r ({recipe.model.lora.r})"]
 
 
 def evaluation_advice(settings: EvaluationSettings) -> list[str]:

@@ -19,7 +19,7 @@ from training.fit.callbacks import LOSS, StopAtDivergence, best_step, diverged
 from training.fit.checkpoints import Checkpoints
 from training.fit.loss import answer_loss, summed_answer_loss
 from training.recipes.recipe import Recipe
-from training.recipes.sections import OptimizerSettings
+from training.recipes.sections import TrainingSettings
 
 
 class AnswerTrainer(Trainer):
@@ -35,7 +35,7 @@ class AnswerTrainer(Trainer):
         order: EpochOrder | StreamOrder,
         checkpoints: Checkpoints,
         ranks: Ranks,
-        settings: OptimizerSettings,
+        settings: TrainingSettings,
         **arguments: Any,
     ) -> None:
         super().__init__(train_dataset=rows.train, data_collator=rows.collate, **arguments)
@@ -67,7 +67,9 @@ class AnswerTrainer(Trainer):
         """Measure the validation loss; each process takes some of the batches."""
         batches = DataLoader(
             self.rows.validation,
-            batch_sampler=SharedBatches(range(len(self.rows.validation)), self.settings.batch_size, self.ranks),
+            batch_sampler=SharedBatches(
+                range(len(self.rows.validation)), self.settings.global_micro_batch_size, self.ranks
+            ),
             collate_fn=self.data_collator,
             # Its own, as it would draw from the training's random numbers otherwise.
             generator=torch.Generator(),
@@ -84,7 +86,7 @@ class AnswerTrainer(Trainer):
         """Return this process's share of the batches of an epoch."""
         return DataLoader(
             self.train_dataset,
-            batch_sampler=SharedBatches(self.order, self.settings.batch_size, self.ranks),
+            batch_sampler=SharedBatches(self.order, self.settings.global_micro_batch_size, self.ranks),
             collate_fn=self.data_collator,
             generator=torch.Generator(),
         )
@@ -95,7 +97,7 @@ class AnswerTrainer(Trainer):
             raise diverged("training", self.state.global_step)
         super()._save_checkpoint(*arguments, **named)
         if self.ranks.leads:
-            best = best_step(self.state.log_history) if self.settings.patience else None
+            best = best_step(self.state.log_history) if self.settings.early_stopping_patience else None
             self.checkpoints.complete(self.state.global_step, keep=() if best is None else (best,))
 
     def _save_rng_state(self, output_dir: str) -> None:
@@ -112,14 +114,14 @@ class AnswerTrainer(Trainer):
 class MeasureAndSave(TrainerCallback):
     """Says after which steps the validation loss is measured and a checkpoint saved."""
 
-    def __init__(self, settings: OptimizerSettings) -> None:
+    def __init__(self, settings: TrainingSettings) -> None:
         self.settings = settings
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
         """Look whether the step is one of those."""
         if is_measured(state.global_step, state.max_steps, self.settings):
             control.should_evaluate = control.should_save = True
-        if self.settings.save_every and state.global_step % self.settings.save_every == 0:
+        if self.settings.save_steps and state.global_step % self.settings.save_steps == 0:
             control.should_save = True
         return control
 
@@ -135,10 +137,10 @@ class ReorderEpochs(TrainerCallback):
         self.order.epoch = int(state.epoch)
 
 
-def is_measured(step: int, steps: int, settings: OptimizerSettings) -> bool:
+def is_measured(step: int, steps: int, settings: TrainingSettings) -> bool:
     """Whether the validation loss is measured after *step* of so many *steps*: at the end of an epoch, and as often as the settings say."""
-    return step % (steps // settings.epochs) == 0 or (
-        settings.evaluate_every is not None and step % settings.evaluate_every == 0
+    return step % (steps // settings.num_train_epochs) == 0 or (
+        settings.eval_steps is not None and step % settings.eval_steps == 0
     )
 
 
@@ -154,14 +156,14 @@ def training_arguments(
         measure_first: measure the validation loss before the first step.
         some_unused: the loss may not depend on all trainable weights.
     """
-    settings = recipe.optimizer
+    settings = recipe.training
     return TrainingArguments(
         output_dir=str(work_dir),
         per_device_train_batch_size=recipe.share_of_batch(ranks.size),
-        gradient_accumulation_steps=settings.accumulation,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
         learning_rate=settings.learning_rate,
-        num_train_epochs=settings.epochs,
-        warmup_steps=settings.warmup,
+        num_train_epochs=settings.num_train_epochs,
+        warmup_steps=settings.warmup_ratio,
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         use_cpu=not torch.cuda.is_available(),

@@ -92,7 +92,7 @@ def evaluate_model(
         client = connect(settings.mlflow_tracking_uri)
         with explained(settings.mlflow_tracking_uri):
             model = find_trained(reference, client, open_registry(settings))
-            precision = precision or _recipe(client, model).optimizer.precision
+            precision = precision or _recipe(client, model).training.precision
     dataset = open_dataset(dataset_uri, settings)
     conditions = conditions_of(dataset, (), wanted, precision)
     evaluation = evaluate(model.load(settings.models_dir, precision), dataset, conditions, model.name)
@@ -113,7 +113,7 @@ def _compare(
     recipe = _recipe(client, candidate)
     judging = change_judging(EvaluationRecipe(evaluation=recipe.evaluation, gate=recipe.gate), overrides)
     recipe = recipe.model_copy(update=dict(judging))
-    make_deterministic(recipe.optimizer)
+    make_deterministic(recipe.training)
     dataset = open_dataset(client.get_run(candidate.run_id).data.tags["dataset_uri"], settings)
     incumbent = (
         find_trained(champion.run_id, client, registry)
@@ -121,7 +121,7 @@ def _compare(
         else find_base(candidate.base, settings.models_dir, candidate.revision)
     )
     # Both in the precision that the candidate was trained in.
-    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.optimizer.precision)
+    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
     evaluator = _Evaluator(client, settings, dataset, conditions)
     mine = evaluator.of(candidate, [(candidate.run_id, CANDIDATE)])
     # The incumbent may have been evaluated as a candidate itself, or by an earlier try of this gate.

@@ -105,19 +105,19 @@ def check_model(recipe: Recipe, settings: Settings) -> ImaginedModel:
     Raises:
         UserError: it does not.
     """
-    base, optimizer = recipe.model.base, recipe.optimizer
+    base, training = recipe.model.base, recipe.training
     if recipe.model.load_in_4bit:
         check_4bit()
-    if optimizer.precision == "float16" and not torch.cuda.is_available():
+    if training.precision == "float16" and not torch.cuda.is_available():
         raise UserError(
-            "optimizer.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
+            "training.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
         )
     model = ImaginedModel(
-        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, optimizer.precision
+        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, training.precision
     )
-    if model.trains_vision and optimizer.feature_cache_gib:
+    if model.trains_vision and training.feature_cache_gib:
         raise UserError(
-            f"model.lora.targets trains {model.trains_vision}, so vision features can't be kept; set optimizer.feature_cache_gib=0."
+            f"model.lora.target_modules trains {model.trains_vision}, so vision features can't be kept; set training.feature_cache_gib=0."
         )
     return model
 
@@ -136,25 +136,28 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
     cut = check_data(recipe, dataset, collate, feedback)
     counts = _count(recipe, dataset, feedback)
     lengths = _measure(recipe, dataset, collate, cut=cut)
-    optimizer, per_epoch = recipe.optimizer, counts.corpus["train"] + counts.feedback
+    training, per_epoch = recipe.training, counts.corpus["train"] + counts.feedback
     features = _features(recipe, model, lengths, per_epoch)
     # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
     share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
     longest = BatchShape(share, lengths.longest, lengths.longest_answer, lengths.pieces)
-    step = model.step(longest, checkpointing=optimizer.gradient_checkpointing)
-    looks = 1 if features else optimizer.epochs
+    step = model.step(longest, checkpointing=training.gradient_checkpointing)
+    looks = 1 if features else training.num_train_epochs
     learning = step.learning * lengths.tokens / lengths.longest
-    steps = -(-per_epoch // (optimizer.batch_size * optimizer.accumulation)) * optimizer.epochs
-    measured = sum(is_measured(number, steps, optimizer) for number in range(1, steps + 1))
+    steps = (
+        -(-per_epoch // (training.global_micro_batch_size * training.gradient_accumulation_steps))
+        * training.num_train_epochs
+    )
+    measured = sum(is_measured(number, steps, training) for number in range(1, steps + 1))
     validation = (
         counts.validation
         / share
         * (step.reading * lengths.tokens / lengths.longest * measured + step.seeing * (1 if features else measured))
     )
-    operations = per_epoch / share * (learning * optimizer.epochs + step.seeing * looks) + validation
-    if optimizer.threads:
-        torch.set_num_threads(optimizer.threads)
-    device, speed = measure_throughput(optimizer.precision)
+    operations = per_epoch / share * (learning * training.num_train_epochs + step.seeing * looks) + validation
+    if training.threads:
+        torch.set_num_threads(training.threads)
+    device, speed = measure_throughput(training.precision)
     return TrainingPlan(
         dataset_version=dataset.manifest.version,
         feedback_version=feedback.manifest.version if feedback else None,
@@ -226,10 +229,10 @@ def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | Non
 
 def imagined_collator(recipe: Recipe, settings: Settings, model: ImaginedModel, revision: str) -> SampleCollator:
     """Return what tokenizes as the training will, with the base's own processor, for a *model* without weights."""
-    base, split_images = recipe.model.base, recipe.model.split_images
+    base, split_images = recipe.model.base, recipe.model.do_image_splitting
     processor = load_processor(base, settings.models_dir, revision=revision, split_images=split_images)
     vlm = VisionLanguageModel(model.model, processor, base, revision)
-    return SampleCollator(vlm, partial(training_prompt, seed=recipe.optimizer.seed), recipe.data.max_post_tokens)
+    return SampleCollator(vlm, partial(training_prompt, seed=recipe.training.seed), recipe.data.max_post_tokens)
 
 
 def _measure(recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, *, cut: int) -> _Lengths:
@@ -253,7 +256,7 @@ def _features(recipe: Recipe, model: ImaginedModel, lengths: _Lengths, samples: 
     """Return the bytes of the vision features that are kept: none if the pictures are streamed, trained on, or too many."""
     width = model.config.get_text_config().hidden_size
     size = lengths.image * samples * width * model.dtype.itemsize
-    kept = not recipe.data.stream and size <= recipe.optimizer.feature_cache_gib * GIB
+    kept = not recipe.data.stream and size <= recipe.training.feature_cache_gib * GIB
     return size if kept else 0.0
 
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from training.recipes.recipe import Recipe
+from training.recipes.renamed import with_former_names
 
 WEIGHTS = frozenset(
     {
         "model.base",
         "model.load_in_4bit",
-        "model.split_images",
+        "model.do_image_splitting",
         "model.lora",
         "data.cities",
         "data.samples_per_city",
@@ -23,18 +24,18 @@ WEIGHTS = frozenset(
         "data.max_post_tokens",
         "data.max_validation_samples",
         "data.feedback.share",
-        "optimizer.batch_size",
-        "optimizer.accumulation",
-        "optimizer.learning_rate",
-        "optimizer.epochs",
-        "optimizer.warmup",
-        "optimizer.weight_decay",
-        "optimizer.precision",
-        "optimizer.seed",
-        "optimizer.threads",
-        "optimizer.patience",
-        "optimizer.evaluate_every",
-        "optimizer.min_improvement",
+        "training.global_micro_batch_size",
+        "training.gradient_accumulation_steps",
+        "training.learning_rate",
+        "training.num_train_epochs",
+        "training.warmup_ratio",
+        "training.weight_decay",
+        "training.precision",
+        "training.seed",
+        "training.threads",
+        "training.early_stopping_patience",
+        "training.eval_steps",
+        "training.early_stopping_threshold",
     }
 )
 """Settings that other weights come of. So do other ``threads``, as sums round in another order."""
@@ -45,9 +46,9 @@ ELSEWHERE = frozenset(
         "data.uri",
         "data.version",
         "data.feedback.uri",
-        "optimizer.gradient_checkpointing",
-        "optimizer.feature_cache_gib",
-        "optimizer.save_every",
+        "training.gradient_checkpointing",
+        "training.feature_cache_gib",
+        "training.save_steps",
         "launcher",
         "tracking",
         "evaluation",
@@ -58,21 +59,22 @@ ELSEWHERE = frozenset(
 base and datasets counts by their versions."""
 
 COUNT_WITH_PATIENCE = frozenset(
-    {"data.max_validation_samples", "optimizer.evaluate_every", "optimizer.min_improvement"}
+    {"data.max_validation_samples", "training.eval_steps", "training.early_stopping_threshold"}
 )
 """Without patience all epochs are trained and the last step's adapter is kept, however often the validation loss is looked at, and on whatever."""
 
 
 def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
     """Return what makes two trainings the same: the settings that matter, the datasets' content, the base's weights."""
-    parts = json.dumps([settings_of_weights(recipe), versions, revision], sort_keys=True)
+    # By former names, so that what was trained before settings were renamed is still found.
+    parts = json.dumps([with_former_names(settings_of_weights(recipe)), versions, revision], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 def settings_of_weights(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe's settings that the weights depend on, nested as in the recipe."""
     content: dict[str, Any] = recipe.model_dump(mode="json")
-    for name in ELSEWHERE | (frozenset() if recipe.optimizer.patience else COUNT_WITH_PATIENCE):
+    for name in ELSEWHERE | (frozenset() if recipe.training.early_stopping_patience else COUNT_WITH_PATIENCE):
         *sections, last = name.split(".")
         section: Any = content
         for inner in sections:

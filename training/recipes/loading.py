@@ -12,6 +12,7 @@ from snap2caption.errors import UserError
 from training.recipes import strict_yaml
 from training.recipes.overrides import apply_overrides, parse_override, shorten, spell_out
 from training.recipes.recipe import EvaluationRecipe, Recipe
+from training.recipes.renamed import refuse_renamed
 from training.recipes.sections import RecipeSection
 
 _WANTED = {
@@ -32,7 +33,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read the recipe at *path*, with *overrides* (``dotted.key=value``, the value in YAML) on top.
 
     Raises:
-        UserError: the file is missing or not YAML, or a setting is unknown or has a value that it can't have.
+        UserError: the file is missing or not YAML, or a setting is unknown, has a name of before, or a value that it can't have.
     """
     try:
         content = strict_yaml.load(path.read_text(encoding="utf-8"))
@@ -72,6 +73,7 @@ def change_judging(judging: EvaluationRecipe, overrides: Sequence[str]) -> Evalu
 
 
 def _checked(kind: type[_Checked], content: dict[str, Any], where: str) -> _Checked:
+    refuse_renamed(content, where)
     try:
         return kind.model_validate(content)
     except ValidationError as error:

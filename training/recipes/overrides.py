@@ -49,7 +49,7 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
     names = tuple(key.strip().split("."))
     if not separator or not all(names):
         raise UserError(
-            f"{shorten(override)} is not an override; write section.setting=value, such as optimizer.epochs=2."
+            f"{shorten(override)} is not an override; write section.setting=value, such as training.num_train_epochs=2."
         )
     try:
         return names, strict_yaml.load(value)

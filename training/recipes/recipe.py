@@ -12,9 +12,9 @@ from training.recipes.sections import (
     GateSettings,
     LauncherSettings,
     ModelSettings,
-    OptimizerSettings,
     RecipeSection,
     TrackingSettings,
+    TrainingSettings,
 )
 
 
@@ -30,7 +30,7 @@ class Recipe(RecipeSection):
 
     model: ModelSettings
     data: DataSettings = DataSettings()
-    optimizer: OptimizerSettings = OptimizerSettings()
+    training: TrainingSettings = TrainingSettings()
     tracking: TrackingSettings = TrackingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
@@ -47,18 +47,18 @@ class Recipe(RecipeSection):
         Raises:
             ValueError: the batch can't be divided.
         """
-        share, left = divmod(self.optimizer.batch_size, processes)
+        share, left = divmod(self.training.global_micro_batch_size, processes)
         if left:
             raise ValueError(
-                f"optimizer.batch_size is {self.optimizer.batch_size}, which {processes} processes can't share evenly; "
+                f"training.global_micro_batch_size is {self.training.global_micro_batch_size}, which {processes} processes can't share evenly; "
                 f"make it a multiple of {processes}"
             )
         return share
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.model.load_in_4bit and self.optimizer.precision == "float32":
-            raise ValueError("model.load_in_4bit computes in 16 bits; set optimizer.precision=bfloat16 as well")
+        if self.model.load_in_4bit and self.training.precision == "float32":
+            raise ValueError("model.load_in_4bit computes in 16 bits; set training.precision=bfloat16 as well")
         if self.data.feedback and self.data.stream:
             raise ValueError(
                 "data.feedback can't be mixed into a stream; set data.stream=false, or leave data.feedback out"

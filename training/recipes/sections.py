@@ -36,12 +36,12 @@ class RecipeSection(BaseModel):
 
 
 class LoraSettings(RecipeSection):
-    """The adapter. ``targets`` is matched against the whole path of each module."""
+    """The adapter, in the names of PEFT's LoraConfig. ``target_modules`` is matched against the whole path of each module."""
 
-    rank: Positive = 16
-    alpha: Annotated[float, Field(gt=0)] = 32
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    targets: Annotated[str, AfterValidator(_regex)]
+    r: Positive = 16
+    lora_alpha: Annotated[float, Field(gt=0)] = 32
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    target_modules: Annotated[str, AfterValidator(_regex)]
 
 
 class ModelSettings(RecipeSection):
@@ -49,13 +49,13 @@ class ModelSettings(RecipeSection):
 
     ``revision`` pins the base: a commit, tag or branch on the hub, of a folder the digest of its weights; without, what is there now is taken.
     With ``load_in_4bit`` training holds the language model's frozen weights in 4 bits (QLoRA); evaluation and serving hold them whole. Without
-    ``split_images`` a family that looks at a picture and at its pieces (SmolVLM) looks at the picture alone.
+    ``do_image_splitting`` a family that looks at a picture and at its pieces (SmolVLM) looks at the picture alone.
     """
 
     base: BaseName
     revision: FileName | None = None
     load_in_4bit: bool = False
-    split_images: bool = True
+    do_image_splitting: bool = True
     lora: LoraSettings
 
 
@@ -114,35 +114,35 @@ class DataSettings(RecipeSection):
 Precision = Literal["float32", "bfloat16", "float16"]
 
 
-class OptimizerSettings(RecipeSection):
-    """How to train.
+class TrainingSettings(RecipeSection):
+    """How to train, in the names of transformers' TrainingArguments and EarlyStoppingCallback where they mean the same.
 
-    One optimizer step sees ``batch_size * accumulation`` samples, on however many processes: each takes its share of a batch. ``threads`` are a
-    machine's; its processes share them.
+    One optimizer step sees ``global_micro_batch_size * gradient_accumulation_steps`` samples, on however many processes: each takes its share
+    of a batch, where transformers' ``per_device_train_batch_size`` is one process's. ``threads`` are a machine's; its processes share them.
 
-    The validation loss is measured, and a checkpoint saved, at the end of each epoch and every ``evaluate_every`` steps; ``save_every`` steps a
-    checkpoint is saved without. With ``patience``, training ends once so many measurements in a row have not improved on the best by more than
-    ``min_improvement`` (nats a token), and the adapter of the best one is kept; without, that of the last step.
+    The validation loss is measured, and a checkpoint saved, at the end of each epoch and every ``eval_steps`` steps; every ``save_steps`` steps a
+    checkpoint is saved without. With ``early_stopping_patience``, training ends once so many measurements in a row have not improved on the best
+    by more than ``early_stopping_threshold`` (nats a token), and the adapter of the best one is kept; without, that of the last step.
 
     ``precision`` is the base's and that of the arithmetic; the adapter is float32 in any case. With ``gradient_checkpointing`` a layer keeps
     its input alone, and computes the rest again on the way back.
     """
 
-    batch_size: Positive = 16
-    accumulation: Positive = 1
+    global_micro_batch_size: Positive = 16
+    gradient_accumulation_steps: Positive = 1
     learning_rate: Annotated[float, Field(ge=0)] = 2e-4
-    epochs: Positive = 3
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    num_train_epochs: Positive = 3
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     precision: Precision = "float32"
     gradient_checkpointing: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     threads: Positive | None = None
     feature_cache_gib: Annotated[float, Field(ge=0)] = 2.0
-    evaluate_every: Positive | None = None
-    save_every: Positive | None = None
-    patience: Positive | None = None
-    min_improvement: Annotated[float, Field(ge=0)] = 0.0
+    eval_steps: Positive | None = None
+    save_steps: Positive | None = None
+    early_stopping_patience: Positive | None = None
+    early_stopping_threshold: Annotated[float, Field(ge=0)] = 0.0
 
 
 class LauncherSettings(RecipeSection):
@@ -187,12 +187,12 @@ class LauncherSettings(RecipeSection):
 class TrackingSettings(RecipeSection):
     """Where the run is filed in MLflow, and in which project of Weights & Biases, if in one.
 
-    With ``system_metrics`` the use of processors, memory, disk, network and GPUs is logged too.
+    With ``log_system_metrics`` the use of processors, memory, disk, network and GPUs is logged too.
     """
 
-    experiment: Annotated[str, Field(min_length=1)] = "snap2caption"
-    system_metrics: bool = True
-    wandb: Annotated[str, Field(min_length=1)] | None = None
+    experiment_name: Annotated[str, Field(min_length=1)] = "snap2caption"
+    log_system_metrics: bool = True
+    wandb_project: Annotated[str, Field(min_length=1)] | None = None
 
 
 class EvaluationSettings(RecipeSection):

@@ -89,7 +89,7 @@ class WandbTracker:
             import wandb
         except ImportError as error:
             raise UserError(
-                "tracking.wandb needs the package wandb; run `pip install 'snap2caption[wandb]'`, or set tracking.wandb=null."
+                "tracking.wandb_project needs the package wandb; run `pip install 'snap2caption[wandb]'`, or set tracking.wandb_project=null."
             ) from error
         folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(silent=True, console="off", save_code=False, disable_git=True)
@@ -98,7 +98,7 @@ class WandbTracker:
         except wandb.errors.Error as error:
             raise UserError(
                 f"Weights & Biases did not take the run ({error}); set WANDB_API_KEY, or WANDB_MODE=offline to send it later with "
-                "`wandb sync`, or tracking.wandb=null."
+                "`wandb sync`, or tracking.wandb_project=null."
             ) from error
         # Ours: W&B's own steps only ever rise, and the test scores belong to no step.
         self.run.define_metric("*", step_metric="step")

@@ -30,6 +30,7 @@ from snap2caption.registry.client import VERDICT as VERDICT  # it is one of the 
 from training.recipes import strict_yaml
 from training.recipes.loading import parse_recipe
 from training.recipes.recipe import Recipe
+from training.recipes.renamed import with_present_names
 from training.recipes.sections import TrackingSettings
 from training.tracking.backends import MlflowTracker, Tracker, WandbTracker
 from training.tracking.pyfunc import signature
@@ -203,9 +204,9 @@ class RunLog:
         It ends as ``FINISHED`` if the block ends well, else as ``FAILED``. What trackers keep on disk lies under *state_dir*.
         """
         with self._ending(), ExitStack() as stack:
-            if settings.wandb is not None:
-                stack.enter_context(self._told_to_wandb(settings.wandb, state_dir))
-            if settings.system_metrics:
+            if settings.wandb_project is not None:
+                stack.enter_context(self._told_to_wandb(settings.wandb_project, state_dir))
+            if settings.log_system_metrics:
                 stack.enter_context(self._machine_watched())
             yield
 
@@ -266,4 +267,6 @@ def read_recipe(client: MlflowClient, run_id: str) -> Recipe:
     stored = read_artifact(client, run_id, RECIPE)
     if stored is None:
         raise UserError(f"Run {run_id} holds no recipe; train again with --force.")
-    return parse_recipe(strict_yaml.load(stored.decode()), f"the recipe of run {run_id}")
+    # An older run may have stored settings by former names.
+    content = with_present_names(strict_yaml.load(stored.decode()))
+    return parse_recipe(content, f"the recipe of run {run_id}")

@@ -9,8 +9,9 @@ from benchmarks.training import gpu, worker
 pytestmark = pytest.mark.integration
 
 ARGUMENTS = [
-    "--shape=llava-tiny", "--peak-tflops=1", "optimizer.batch_size=2", "optimizer.accumulation=1", "optimizer.precision=float32",
-    "model.lora.rank=4", "model.lora.dropout=0",
+    "--shape=llava-tiny", "--peak-tflops=1",
+    "training.global_micro_batch_size=2", "training.gradient_accumulation_steps=1", "training.precision=float32",
+    "model.lora.r=4", "model.lora.lora_dropout=0",
 ]  # fmt: skip
 
 

@@ -52,11 +52,11 @@ def diverged(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path:
         registered_model="diverged",
     )
     content = recipe_content((tmp_path / "v1").as_uri())
-    content["optimizer"] = {**content["optimizer"], "learning_rate": 0, "epochs": 1}
+    content["training"] = {**content["training"], "learning_rate": 0, "num_train_epochs": 1}
     content |= {
         "evaluation": {"batch_size": 6, "max_new_tokens": 16},
         "gate": {"latency_photos": 1, "bootstrap_samples": 100},
-        "tracking": {"experiment": "diverged", "system_metrics": False},
+        "tracking": {"experiment_name": "diverged", "log_system_metrics": False},
     }
     run_id = train(Recipe.model_validate(content), settings)
     return World(settings, connect(tracking_uri), artifacts_dir, run_id, run_id, run_id, run_id)

@@ -32,8 +32,8 @@ def train(installation: Settings) -> Train:
     write_dataset(dataset, {"train": 24, "validation": 6, "test": 6})
 
     def run(seed: int) -> str:
-        content = recipe_content(dataset.as_uri()) | {"tracking": {"experiment": installation.registered_model}}
-        content["optimizer"] = {**content["optimizer"], "seed": seed}
+        content = recipe_content(dataset.as_uri()) | {"tracking": {"experiment_name": installation.registered_model}}
+        content["training"] = {**content["training"], "seed": seed}
         return pipeline.train(parse_recipe(content, "the test"), installation)
 
     return run

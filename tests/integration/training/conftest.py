@@ -35,7 +35,7 @@ def recipe_with(dataset_dir: Path, tmp_path: Path) -> Callable[..., Recipe]:
 
     def make(**changes: dict[str, object]) -> Recipe:
         content = recipe_content(dataset_dir.as_uri()) | {
-            "tracking": {"experiment": tmp_path.name, "system_metrics": False}
+            "tracking": {"experiment_name": tmp_path.name, "log_system_metrics": False}
         }
         for section, values in changes.items():
             content[section] = {**content.get(section, {}), **values}

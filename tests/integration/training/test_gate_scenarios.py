@@ -32,8 +32,8 @@ pytestmark = pytest.mark.integration
 PAGE = ROOT / "docs" / "gate.md"
 BEGIN, END = "<!-- scenarios: made by `make gate-table` -->\n", "<!-- end of scenarios -->\n"
 
-LEARNS = {"learning_rate": 1e-2, "epochs": 14}
-IDLES = {"learning_rate": 0, "epochs": 1}
+LEARNS = {"learning_rate": 1e-2, "num_train_epochs": 14}
+IDLES = {"learning_rate": 0, "num_train_epochs": 1}
 DEEP = "tiny-llava-deep"
 GATE = {"latency_tolerance": 1.0, "latency_photos": 1, "bootstrap_samples": 200}
 
@@ -316,14 +316,14 @@ def world(tracking_uri: str, artifacts_dir: Path, models_dir: Path, tmp_path_fac
 
     write_models(models_dir, DEEP, layers=24)
 
-    def trained(dataset: str, base: str = BASE, **optimizer: object) -> str:
+    def trained(dataset: str, base: str = BASE, **training: object) -> str:
         content = recipe_content((folder / dataset).as_uri())
         content["model"] = {**content["model"], "base": base}
-        content["optimizer"] = {**content["optimizer"], **optimizer}
+        content["training"] = {**content["training"], **training}
         changes = {
             "gate": GATE,
             "evaluation": {"batch_size": 6, "max_new_tokens": 192},
-            "tracking": {"experiment": "gate scenarios", "system_metrics": False},
+            "tracking": {"experiment_name": "gate scenarios", "log_system_metrics": False},
         }
         return train(Recipe.model_validate(content | changes), settings)
 

@@ -84,7 +84,7 @@ def validation_losses(client: MlflowClient, run_id: str) -> dict[int, float]:
 
 def assert_like_alone(client: MlflowClient, settings: Settings, run_id: str, recipe: Recipe) -> None:
     """The run is the experiment's only one, and its losses are those of the same recipe in one process."""
-    experiment = client.get_experiment_by_name(recipe.tracking.experiment)
+    experiment = client.get_experiment_by_name(recipe.tracking.experiment_name)
     assert [run.info.run_id for run in client.search_runs([experiment.experiment_id])] == [run_id]
     run = client.get_run(run_id)
     assert (run.info.status, run.data.tags["processes"]) == ("FINISHED", "2")
@@ -94,7 +94,7 @@ def assert_like_alone(client: MlflowClient, settings: Settings, run_id: str, rec
     alone = train(local, settings, force=True)
     expected = validation_losses(client, alone)
     assert validation_losses(client, run_id) == pytest.approx(expected, abs=1e-4)
-    assert len(expected) == recipe.optimizer.epochs
+    assert len(expected) == recipe.training.num_train_epochs
     assert run.data.metrics["test/loss"] == pytest.approx(client.get_run(alone).data.metrics["test/loss"], abs=1e-4)
 
 
@@ -105,8 +105,8 @@ def two(recipe_with: Callable[..., Recipe]) -> Callable[..., Recipe]:
     def make(kind: str, **launcher: object) -> Recipe:
         return recipe_with(
             # Dropout draws other masks on other processes.
-            model={"lora": {"rank": 4, "alpha": 8, "dropout": 0.0, "targets": LANGUAGE_LAYERS}},
-            optimizer={"learning_rate": 1e-3, "epochs": 6, "save_every": 2},
+            model={"lora": {"r": 4, "lora_alpha": 8, "lora_dropout": 0.0, "target_modules": LANGUAGE_LAYERS}},
+            training={"learning_rate": 1e-3, "num_train_epochs": 6, "save_steps": 2},
             launcher={"kind": kind, "processes": 2, **launcher},
         )
 

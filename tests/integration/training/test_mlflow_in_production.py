@@ -86,7 +86,7 @@ def adapter(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An adapter that has learned nothing yet: where it comes from does not matter here."""
     folder = tmp_path_factory.mktemp("trained") / "adapter"
     vlm = load(BASE, models_dir)
-    lora = LoraSettings(rank=2, alpha=2, targets=LANGUAGE_LAYERS)
+    lora = LoraSettings(r=2, lora_alpha=2, target_modules=LANGUAGE_LAYERS)
     add_adapter(vlm.model, lora).save_pretrained(folder)
     return folder
 
@@ -106,7 +106,7 @@ def runs(installation: Settings, adapter: Path, dataset_dir: Path, models_dir: P
             "dataset_uri": dataset_dir.as_uri(),
         }
         log = RunLog.start(client, "production", tags)
-        log.parameters({"optimizer": {"seed": number}})
+        log.parameters({"training": {"seed": number}})
         log.metrics({"train/loss": 1.5 - number}, 3)
         log.dataset(manifest, dataset_dir.as_uri(), test="test")
         log.table([{"id": "a", "caption": "Good morning 🌉"}], "samples/captions.json")
@@ -119,7 +119,7 @@ def runs(installation: Settings, adapter: Path, dataset_dir: Path, models_dir: P
 def test_what_is_logged_is_in_postgresql_and_s3(installation, runs, s3_environment):
     client = connect(installation.mlflow_tracking_uri)
     run = client.get_run(runs[1])
-    assert run.data.params["optimizer.seed"] == "1"
+    assert run.data.params["training.seed"] == "1"
     assert run.data.metrics["train/loss"] == 0.5
     assert len(run.inputs.dataset_inputs) == 3
     assert read_artifact(client, runs[1], "samples/captions.png") == b"\x89PNG"

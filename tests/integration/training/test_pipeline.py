@@ -48,7 +48,7 @@ from training.tracking.runs import (
 
 pytestmark = pytest.mark.integration
 
-LEARNS = {"learning_rate": 2e-2, "epochs": 6}
+LEARNS = {"learning_rate": 2e-2, "num_train_epochs": 6}
 ADMITS_BETTER = {"city_tolerance": 1, "latency_tolerance": 9, "hashtags_tolerance": 1, "confidence": 0.5}
 
 
@@ -58,14 +58,14 @@ def repeatable(metrics):
 
 
 def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_with, dataset_dir):
-    run_id = train(recipe_with(optimizer=LEARNS, gate=ADMITS_BETTER), settings)
+    run_id = train(recipe_with(training=LEARNS, gate=ADMITS_BETTER), settings)
 
     run = client.get_run(run_id)
     manifest = Manifest.read(dataset_dir)
     assert run.info.status == "FINISHED"
     assert run.data.tags["dataset_version"] == manifest.version
     assert run.data.tags["base"] == "tiny-llava"
-    assert run.data.params["optimizer.epochs"] == "6"
+    assert run.data.params["training.num_train_epochs"] == "6"
     for name in (
         "test/loss", "test/bleu_4", "test/rouge_l", "test/cider", "test/cider_low", "test/tokens", "test/format_valid",
         "test/tone_adherence", "test/captions_per_second", "city/chicago/cider", "tone/professional/cider",
@@ -75,7 +75,7 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     assert len(history) == 6
     assert history[-1].value < history[0].value
     assert Manifest.parse(read_artifact(client, run_id, "manifest.json"), "artifact") == manifest
-    assert yaml.safe_load(read_artifact(client, run_id, RECIPE))["optimizer"]["epochs"] == 6
+    assert yaml.safe_load(read_artifact(client, run_id, RECIPE))["training"]["num_train_epochs"] == 6
     assert read_artifact(client, run_id, "samples/captions.png")[:4] == b"\x89PNG"
     table = json.loads(read_artifact(client, run_id, "samples/captions.json"))
     assert table["columns"][:4] == ["id", "city", "tone", "hypothesis"]
@@ -103,7 +103,7 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     assert (again.admitted, again.incumbent) == (True, "champion v1")
 
     # A worse one is refused, and the champion stays; by other rules and other photos, too, which the verdict names.
-    worse = train(recipe_with(optimizer={"learning_rate": 0}, gate=ADMITS_BETTER), settings)
+    worse = train(recipe_with(training={"learning_rate": 0}, gate=ADMITS_BETTER), settings)
     rules = ("gate.confidence=0.9", "evaluation.max_samples=11")
     lenient = gate_run(worse, settings, rules)
     assert lenient.overrides == rules
@@ -128,7 +128,7 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
 def test_the_champion_writes_as_a_pyfunc_what_was_evaluated(
     settings, client, recipe_with, dataset_dir, tmp_path, monkeypatch
 ):
-    run_id = train(recipe_with(optimizer=LEARNS), settings)
+    run_id = train(recipe_with(training=LEARNS), settings)
     promote(run_id, settings, force=True)
     monkeypatch.setenv("SNAP2CAPTION_MODELS_DIR", str(settings.models_dir))
     model = mlflow.pyfunc.load_model(f"models:/{settings.registered_model}@champion")
@@ -159,11 +159,11 @@ def test_the_same_training_is_not_done_twice(settings, client, recipe_with, data
         assert train(recipe_with(data={"uri": moved.as_uri()}), settings) == run_id
     finally:
         moved.rename(dataset_dir)
-    assert train(recipe_with(optimizer={"seed": 8}), settings) != run_id
+    assert train(recipe_with(training={"seed": 8}), settings) != run_id
     # How it is judged is no part of the training, and kept with its run.
-    judged = recipe_with(gate={"margin": 0.25}, evaluation={"max_samples": 4}, optimizer={"save_every": 3})
+    judged = recipe_with(gate={"margin": 0.25}, evaluation={"max_samples": 4}, training={"save_steps": 3})
     assert train(judged, settings) == run_id
-    assert read_recipe(client, run_id) == judged.model_copy(update={"optimizer": recipe.optimizer})
+    assert read_recipe(client, run_id) == judged.model_copy(update={"training": recipe.training})
     forced = train(recipe, settings, force=True)
     assert forced != run_id
     one, two = (client.get_run(each).data.metrics for each in (run_id, forced))
@@ -174,7 +174,7 @@ def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, reci
     uri = str(tmp_path / "feedback")
     write_dataset(tmp_path / "feedback", {"train": 6, "validation": 3, "test": 3}, seed=70)
     data = {"feedback": {"uri": uri, "share": 0.2}, "max_post_tokens": 16, "max_validation_samples": 6}
-    with_feedback = recipe_with(data=data, optimizer={"epochs": 1})
+    with_feedback = recipe_with(data=data, training={"num_train_epochs": 1})
     caplog.clear()
     with caplog.at_level("INFO"):
         run = client.get_run(train(with_feedback, settings))
@@ -203,12 +203,12 @@ def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, reci
     # The test split, and so the gate, is the corpus's.
     assert run.data.tags["dataset_version"] == Manifest.read(dataset_dir).version
     with pytest.raises(UserError, match="vision features can't be kept"):
-        train(recipe_with(model={"lora": {"targets": r".*multi_modal_projector\.linear_1"}}), settings)
+        train(recipe_with(model={"lora": {"target_modules": r".*multi_modal_projector\.linear_1"}}), settings)
     assert len(client.search_runs([run.info.experiment_id])) == 1
 
 
 def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
-    recipe = recipe_with(optimizer={"epochs": 3})
+    recipe = recipe_with(training={"num_train_epochs": 3})
     killed = kill_in_the_middle(recipe, settings, tmp_path)
     assert [client.get_run(run).info.status for run in runs_of(recipe, client)] == ["RUNNING"]
     assert train(recipe, settings) == killed
@@ -218,7 +218,7 @@ def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with,
 
 
 def test_a_killed_forced_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
-    recipe = recipe_with(optimizer={"epochs": 3})
+    recipe = recipe_with(training={"num_train_epochs": 3})
     first = train(recipe, settings)
     killed = kill_in_the_middle(recipe, settings, tmp_path, "--force")
     # Without --force there is nothing to do, and nothing is taken from the one that was cut off.
@@ -232,7 +232,7 @@ def test_a_killed_forced_training_goes_on_in_its_own_run(settings, client, recip
 
 
 def runs_of(recipe: Recipe, client: MlflowClient) -> list[str]:
-    experiment = client.get_experiment_by_name(recipe.tracking.experiment)
+    experiment = client.get_experiment_by_name(recipe.tracking.experiment_name)
     return [run.info.run_id for run in client.search_runs([experiment.experiment_id])]
 
 
@@ -275,10 +275,10 @@ def test_models_are_evaluated_by_run_alias_version_and_base(settings, recipe_wit
 
 
 def test_models_are_evaluated_in_their_training_precision(settings, client, recipe_with, dataset_dir, monkeypatch):
-    once = {"epochs": 1, "learning_rate": 0}
-    half = train(recipe_with(optimizer={**once, "precision": "bfloat16"}), settings)
+    once = {"num_train_epochs": 1, "learning_rate": 0}
+    half = train(recipe_with(training={**once, "precision": "bfloat16"}), settings)
     promote(half, settings, force=True)
-    whole = train(recipe_with(optimizer=once), settings)
+    whole = train(recipe_with(training=once), settings)
     loaded = []
 
     def load_and_note(*arguments, **options):

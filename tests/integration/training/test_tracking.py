@@ -20,13 +20,13 @@ pytestmark = pytest.mark.integration
 
 def test_a_run_can_be_watched_while_it_trains(settings, client, recipe_with, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
-    recipe = recipe_with(optimizer={"epochs": 4}, tracking={"system_metrics": True})
+    recipe = recipe_with(training={"num_train_epochs": 4}, tracking={"log_system_metrics": True})
     found = {}
 
     def look() -> None:
         """What somebody sees who looks at the run again and again until it has ended."""
         while not done.is_set():
-            experiment = client.get_experiment_by_name(recipe.tracking.experiment)
+            experiment = client.get_experiment_by_name(recipe.tracking.experiment_name)
             runs = client.search_runs([experiment.experiment_id]) if experiment else []
             for run in runs:
                 if run.info.status == "RUNNING":
@@ -100,7 +100,7 @@ def wandb_offline(monkeypatch, tmp_path):
 
 
 def test_weights_and_biases_is_told_the_same(settings, client, recipe_with, wandb_offline):
-    recipe = recipe_with(tracking={"wandb": "captions"}, optimizer={"epochs": 1})
+    recipe = recipe_with(tracking={"wandb_project": "captions"}, training={"num_train_epochs": 1})
     run_id = train(recipe, settings)
     (folder,) = settings.state_dir.glob(f"wandb/offline-run-*-{run_id}")
     files = folder / "files"

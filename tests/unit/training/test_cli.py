@@ -18,7 +18,7 @@ def app() -> typer.Typer:
     ("override", "sentence"),
     [
         ("gate.margn=0.02", "gate.margn is not a setting; did you mean margin?"),
-        ("optimizer.epochs=2", "'optimizer.epochs=2' changes the training, which is over"),
+        ("training.num_train_epochs=2", "'training.num_train_epochs=2' changes the training, which is over"),
         ("gate.margin=high", "gate.margin should be a number"),
     ],
 )

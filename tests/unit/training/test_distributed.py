@@ -28,13 +28,13 @@ def odd_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def write_recipe(odd_dataset: str):
     def write(
-        data: dict[str, object] | None = None, dropout: float = 0.0, checkpoints: str | None = None, **optimizer: object
+        data: dict[str, object] | None = None, dropout: float = 0.0, checkpoints: str | None = None, **training: object
     ) -> str:
         content = recipe_content(odd_dataset)
         content["data"] = {**content["data"], **(data or {})}
-        content["model"]["lora"]["dropout"] = dropout
+        content["model"]["lora"]["lora_dropout"] = dropout
         content["launcher"] = {"checkpoints": checkpoints}
-        content["optimizer"] = {**content["optimizer"], "learning_rate": 2e-3, **optimizer}
+        content["training"] = {**content["training"], "learning_rate": 2e-3, **training}
         return Recipe.model_validate(content).dump()
 
     return write
@@ -58,15 +58,17 @@ def train_in(work_dirs: list[Path], recipe: str, models_dir: Path) -> list[tuple
 
 
 @pytest.mark.parametrize(
-    ("data", "optimizer"),
+    ("data", "training"),
     [
         pytest.param({}, {}, id="features"),
-        pytest.param({"stream": True}, {"accumulation": 2, "epochs": 4}, id="stream, accumulated"),
+        pytest.param(
+            {"stream": True}, {"gradient_accumulation_steps": 2, "num_train_epochs": 4}, id="stream, accumulated"
+        ),
     ],
 )
-def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_path, data, optimizer):
+def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_path, data, training):
     # Without dropout, which draws other masks on other processes.
-    recipe = write_recipe(data, **optimizer)
+    recipe = write_recipe(data, **training)
     one, two = (train_in([tmp_path / str(size)] * size, recipe, models_dir) for size in (1, 2))
     assert [(step, set(metrics)) for step, metrics in one] == [(step, set(metrics)) for step, metrics in two]
     curves = [
@@ -82,7 +84,7 @@ def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_
 
 def test_a_lost_machine_ends_the_others_and_can_be_resumed(write_recipe, models_dir, tmp_path):
     # With dropout: each process's random numbers go on from where they were.
-    settings = {"dropout": 0.1, "epochs": 3, "save_every": 2}
+    settings = {"lora_dropout": 0.1, "num_train_epochs": 3, "save_steps": 2}
     train_in([tmp_path / "whole"] * 2, write_recipe(**settings), models_dir)
     store = tmp_path / "store"
     recipe = write_recipe(checkpoints=store.as_uri(), **settings)

@@ -113,7 +113,11 @@ def test_too_large_a_batch_is_one_sentence(load_tiny, dataset, recipe):
 
 def test_what_was_learned_shows(base, load_tiny, dataset, recipe, tmp_path):
     longer = recipe.model_copy(
-        update={"optimizer": recipe.optimizer.model_copy(update={"epochs": 12, "learning_rate": 2e-2, "batch_size": 8})}
+        update={
+            "training": recipe.training.model_copy(
+                update={"num_train_epochs": 12, "learning_rate": 2e-2, "global_micro_batch_size": 8}
+            )
+        }
     )
     vlm = load_tiny()
     finetune(vlm, dataset.samples("train"), dataset.samples("validation"), longer, tmp_path / "work", lambda *_: None)

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from training.fit.callbacks import best_step, is_over
-from training.recipes.sections import OptimizerSettings
+from training.recipes.sections import TrainingSettings
 
 pytestmark = pytest.mark.unit
 
@@ -35,7 +35,7 @@ def history(*losses: float) -> list[dict[str, float]]:
     ],
 )
 def test_training_is_over_when_the_loss_has_stopped_falling(losses, patience, least, over):
-    settings = OptimizerSettings(patience=patience, min_improvement=least)
+    settings = TrainingSettings(early_stopping_patience=patience, early_stopping_threshold=least)
     assert is_over(history(*losses), settings) is over
 
 

@@ -50,16 +50,16 @@ def samples(dataset):
 
 @pytest.fixture
 def family_recipe(recipe, family):
-    return changed(recipe, family, ("language",), epochs=2, learning_rate=1e-2)
+    return changed(recipe, family, ("language",), num_train_epochs=2, learning_rate=1e-2)
 
 
-def changed(recipe, family, parts, **optimizer):
+def changed(recipe, family, parts, **training):
     targets = "|".join(getattr(family, part) for part in parts)
-    lora = recipe.model.lora.model_copy(update={"targets": targets})
+    lora = recipe.model.lora.model_copy(update={"target_modules": targets})
     return recipe.model_copy(
         update={
             "model": recipe.model.model_copy(update={"base": family.name, "lora": lora}),
-            "optimizer": recipe.optimizer.model_copy(update=optimizer),
+            "training": recipe.training.model_copy(update=training),
         }
     )
 
@@ -167,9 +167,9 @@ def test_it_learns_saves_and_writes(family, vlm, families_dir, family_recipe, da
     "family", [FAMILIES["tiny-llava-1.6"], FAMILIES["tiny-smolvlm"]], ids=lambda family: family.name
 )
 def test_checkpointed_layers_learn_the_same(family, families_dir, recipe, dataset, tmp_path):
-    def train(name, **optimizer):
+    def train(name, **training):
         vlm = load(family.name, families_dir)
-        everything = changed(recipe, family, VARIANTS[2], epochs=1, feature_cache_gib=0, **optimizer)
+        everything = changed(recipe, family, VARIANTS[2], num_train_epochs=1, feature_cache_gib=0, **training)
         finetune(
             vlm,
             dataset.samples("train")[:8],
@@ -190,7 +190,7 @@ def test_a_photo_can_be_seen_whole(families_dir, recipe, dataset, samples, tmp_p
     collate = SampleCollator(vlm, evaluation_prompt)
     check_image_tokens(vlm, collate, samples[0])
     assert (collate(samples)["input_ids"] == vlm.model.config.image_token_id).sum(dim=1).tolist() == [4, 4, 4, 4]
-    shallow = changed(recipe, family, ("language",), epochs=1)
+    shallow = changed(recipe, family, ("language",), num_train_epochs=1)
     finetune(vlm, dataset.samples("train"), dataset.samples("validation"), shallow, tmp_path, lambda *_: None)
     # Whoever loads the adapter sees the photos as it did.
     reloaded = load(family.name, families_dir, adapter=tmp_path / "adapter")
@@ -201,5 +201,5 @@ def test_a_photo_can_be_seen_whole(families_dir, recipe, dataset, samples, tmp_p
 
 
 def test_a_family_without_pieces_says_so(families_dir):
-    with pytest.raises(UserError, match=r"no setting for pieces of pictures; leave model.split_images out"):
+    with pytest.raises(UserError, match=r"no setting for pieces of pictures; leave model.do_image_splitting out"):
         load("tiny-llava-1.6", families_dir, split_images=False)

@@ -32,7 +32,7 @@ ROUNDS = int(os.environ.get("CHAOS_TRAINING_ROUNDS", "3"))
 @pytest.fixture
 def run(load_tiny, dataset, recipe):
     def run_it(work_dir, report=lambda *_: None, **changes):
-        changed = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update=changes)})
+        changed = recipe.model_copy(update={"training": recipe.training.model_copy(update=changes)})
         vlm = load_tiny()
         adapter = finetune(vlm, dataset.samples("train"), dataset.samples("validation"), changed, work_dir, report)
         return vlm, adapter
@@ -46,11 +46,11 @@ def run_streamed(load_tiny, recipe, tmp_path):
     dataset = CachedDataset.open(str(tmp_path / "v1"), tmp_path / "shards")
 
     def run_it(work_dir, report=lambda *_: None):
-        settings = recipe.optimizer
+        settings = recipe.training
         stream = SampleStream(
             dataset.source,
             SplitSelection("train"),
-            batch_size=settings.batch_size,
+            batch_size=settings.global_micro_batch_size,
             seed=settings.seed,
             scratch=work_dir / "stream",
         )
@@ -70,7 +70,7 @@ def same(one: Path, other: Path) -> bool:
 
 def test_it_learns_to_tell_the_pictures_apart(run, load_tiny, dataset, tmp_path):
     losses = []
-    vlm, adapter = run(tmp_path, lambda metrics, _: losses.append(metrics), epochs=6)
+    vlm, adapter = run(tmp_path, lambda metrics, _: losses.append(metrics), num_train_epochs=6)
     validation = [metrics["validation/loss"] for metrics in losses if "validation/loss" in metrics]
     assert len(validation) == 6
     assert validation[-1] < validation[0]
@@ -85,21 +85,29 @@ def test_it_learns_to_tell_the_pictures_apart(run, load_tiny, dataset, tmp_path)
 
 
 def test_the_same_seed_gives_the_same_weights(run, tmp_path):
-    first = run(tmp_path / "a", epochs=1)[1]
-    assert same(first, run(tmp_path / "b", epochs=1)[1])
-    assert not same(first, run(tmp_path / "c", epochs=1, seed=8)[1])
+    first = run(tmp_path / "a", num_train_epochs=1)[1]
+    assert same(first, run(tmp_path / "b", num_train_epochs=1)[1])
+    assert not same(first, run(tmp_path / "c", num_train_epochs=1, seed=8)[1])
 
 
 def test_accumulation_equals_a_larger_batch(run, tmp_path):
-    whole = weights(run(tmp_path / "a", epochs=1, batch_size=8, learning_rate=1e-4)[1])
-    pieces = weights(run(tmp_path / "b", epochs=1, batch_size=4, accumulation=2, learning_rate=1e-4)[1])
+    whole = weights(run(tmp_path / "a", num_train_epochs=1, global_micro_batch_size=8, learning_rate=1e-4)[1])
+    pieces = weights(
+        run(
+            tmp_path / "b",
+            num_train_epochs=1,
+            global_micro_batch_size=4,
+            gradient_accumulation_steps=2,
+            learning_rate=1e-4,
+        )[1]
+    )
     # Dropout draws other masks; without it the two would be equal but for rounding.
     assert all(torch.allclose(whole[name], pieces[name], atol=1e-3) for name in whole)
 
 
 def test_features_kept_or_not_the_result_is_the_same(run, tmp_path):
-    kept = weights(run(tmp_path / "a", epochs=1)[1])
-    recomputed = weights(run(tmp_path / "b", epochs=1, feature_cache_gib=0)[1])
+    kept = weights(run(tmp_path / "a", num_train_epochs=1)[1])
+    recomputed = weights(run(tmp_path / "b", num_train_epochs=1, feature_cache_gib=0)[1])
     assert all(torch.allclose(kept[name], recomputed[name], atol=1e-4) for name in kept)
 
 
@@ -107,9 +115,9 @@ def test_features_kept_or_not_the_result_is_the_same(run, tmp_path):
     ("stream", "rounds"), [(False, ROUNDS), (True, max(1, ROUNDS // 3))], ids=["cached", "streamed"]
 )
 def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir, tmp_path, stream, rounds):
-    settings = recipe.optimizer.model_copy(update={"epochs": 3, "save_every": 2})
+    settings = recipe.training.model_copy(update={"num_train_epochs": 3, "save_steps": 2})
     data = recipe.data.model_copy(update={"stream": stream})
-    text = recipe.model_copy(update={"optimizer": settings, "data": data}).dump()
+    text = recipe.model_copy(update={"training": settings, "data": data}).dump()
     rng = random.Random(stream)
     work_dir = tmp_path / "work"
     for number in range(rounds):
@@ -165,7 +173,7 @@ def test_the_best_is_kept_once_the_loss_has_stopped_falling(run, load_tiny, data
             told.append((step, metrics["validation/loss"]))
 
     # Wild enough to overshoot.
-    wild = {"epochs": 9, "learning_rate": 0.3, "patience": 2, "evaluate_every": 3}
+    wild = {"num_train_epochs": 9, "learning_rate": 0.3, "early_stopping_patience": 2, "eval_steps": 3}
     vlm, adapter = run(tmp_path / "work", report, **wild)
     steps, losses = zip(*told, strict=True)
     assert list(steps) == list(range(3, 3 * len(steps) + 1, 3))
@@ -210,7 +218,7 @@ def test_from_a_stream_it_goes_on_in_the_middle_of_an_epoch(run_streamed, tmp_pa
 
 def test_bfloat16_trains(run, tmp_path):
     losses = []
-    run(tmp_path, lambda metrics, _: losses.append(metrics), epochs=1, precision="bfloat16")
+    run(tmp_path, lambda metrics, _: losses.append(metrics), num_train_epochs=1, precision="bfloat16")
     assert all(value == value for metrics in losses for value in metrics.values())
 
 
@@ -225,15 +233,13 @@ def test_answers_without_room_in_evaluation_are_refused(load_tiny, dataset, reci
 def test_a_training_that_diverges_stops_and_saves_nothing(run, tmp_path, kept):
     told: list[float] = []
     changes = {} if kept else {"feature_cache_gib": 0.0}
-    with pytest.raises(
-        UserError, match=r"loss is not a finite number after step \d+: .* Lower optimizer.learning_rate"
-    ):
+    with pytest.raises(UserError, match=r"loss is not a finite number after step \d+: .* Lower training.learning_rate"):
         run(
             tmp_path / "work",
             lambda metrics, _: told.extend(metrics.values()),
             learning_rate=1e30,
-            warmup=0.0,
-            save_every=1,
+            warmup_ratio=0.0,
+            save_steps=1,
             **changes,
         )
     assert not (tmp_path / "work" / "adapter").exists()
@@ -247,6 +253,6 @@ def test_a_validation_loss_that_is_no_number_ends_the_training(load_tiny, datase
     vlm = load_tiny()
     with torch.no_grad():
         vlm.model.get_output_embeddings().weight.fill_(float("nan"))
-    idle = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"learning_rate": 0.0})})
+    idle = recipe.model_copy(update={"training": recipe.training.model_copy(update={"learning_rate": 0.0})})
     with pytest.raises(UserError, match="loss is not a finite number"):
         finetune(vlm, dataset.samples("train"), dataset.samples("validation"), idle, tmp_path, lambda *_: None)

@@ -31,7 +31,7 @@ def test_only_the_named_modules_are_touched(load_tiny, recipe):
     model = add_adapter(load_tiny().model, settings)
     touched = {name.split(".lora_")[0] for name, weight in model.named_parameters() if weight.requires_grad}
     assert len(touched) == 2 * 7
-    assert all(re.fullmatch(settings.targets, name.removeprefix("base_model.model.")) for name in touched)
+    assert all(re.fullmatch(settings.target_modules, name.removeprefix("base_model.model.")) for name in touched)
     assert not any("vision" in name or "projector" in name for name in touched)
     assert 0 < trainable_parameters(model) < sum(weight.numel() for weight in model.parameters())
 
@@ -46,7 +46,7 @@ def test_a_fresh_adapter_changes_nothing(load_tiny, recipe, dataset):
 
 @pytest.mark.parametrize("targets", [".*", r"model\.vision_tower.*", r".*(norm|q_proj)"])
 def test_targets_that_match_more_than_linear_layers_are_refused(load_tiny, recipe, targets):
-    settings = recipe.model.lora.model_copy(update={"targets": targets})
+    settings = recipe.model.lora.model_copy(update={"target_modules": targets})
     with pytest.raises(
         UserError, match=r"matches more than linear layers, such as .*; name layers like model.language_model"
     ):
@@ -54,7 +54,7 @@ def test_targets_that_match_more_than_linear_layers_are_refused(load_tiny, recip
 
 
 def test_targets_that_match_nothing_are_refused(load_tiny, recipe):
-    settings = recipe.model.lora.model_copy(update={"targets": "q_proj"})
+    settings = recipe.model.lora.model_copy(update={"target_modules": "q_proj"})
     with pytest.raises(
         UserError, match=r"matches no linear layer .* like model.language_model.layers.0.self_attn.q_proj"
     ):
@@ -86,8 +86,8 @@ def test_the_recipes_targets_are_the_parts_that_they_name(path):
         model = AutoModelForImageTextToText.from_config(config)
     layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     # The setting itself, and those that its comments offer.
-    variants = re.findall(r"^ +(?:# )?targets: (\S+)$", path.read_text(), re.MULTILINE)
-    assert variants[0] == recipe.model.lora.targets
+    variants = re.findall(r"^ +(?:# )?target_modules: (\S+)$", path.read_text(), re.MULTILINE)
+    assert variants[0] == recipe.model.lora.target_modules
     language, projector, vision = (
         {name for name in layers if re.fullmatch(wider, name)}
         - {name for name in layers if re.fullmatch(narrower, name)}

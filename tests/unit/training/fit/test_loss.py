@@ -87,7 +87,7 @@ def test_features_computed_once_give_the_same_loss(vlm, samples):
     ],
 )
 def test_features_are_kept_while_nothing_before_is_trained(vlm, collate, samples, recipe, targets, limit, expected):
-    vlm.model = add_adapter(vlm.model, recipe.model.lora.model_copy(update={"targets": targets}))
+    vlm.model = add_adapter(vlm.model, recipe.model.lora.model_copy(update={"target_modules": targets}))
     assert cacheable(vlm, collate, samples, limit) is expected
 
 

@@ -29,27 +29,27 @@ def test_a_shortage_is_one_sentence_that_names_settings(recipe, allocate, whose)
     with pytest.raises(UserError) as caught, explaining_shortage(training_advice(recipe)):
         allocate()
     sentence = str(caught.value)
-    assert sentence.startswith(f"The {whose}'s memory ran out: halve optimizer.batch_size (8) and double")
+    assert sentence.startswith(f"The {whose}'s memory ran out: halve training.global_micro_batch_size (8) and double")
     for setting in (
-        "optimizer.gradient_checkpointing=true",
-        "optimizer.feature_cache_gib",
-        "optimizer.precision=bfloat16",
-        "model.lora.rank",
+        "training.gradient_checkpointing=true",
+        "training.feature_cache_gib",
+        "training.precision=bfloat16",
+        "model.lora.r",
     ):
         assert setting in sentence
     assert "\n" not in sentence
 
 
 def test_what_can_not_be_lowered_is_not_named(recipe):
-    settings = recipe.optimizer.model_copy(
+    settings = recipe.training.model_copy(
         update={
-            "batch_size": 1,
+            "global_micro_batch_size": 1,
             "precision": "bfloat16",
             "feature_cache_gib": 0.0,
             "gradient_checkpointing": True,
         }
     )
-    assert training_advice(recipe.model_copy(update={"optimizer": settings})) == ["lower model.lora.rank (4)"]
+    assert training_advice(recipe.model_copy(update={"training": settings})) == ["lower model.lora.r (4)"]
     assert evaluation_advice(recipe.evaluation) == ["lower evaluation.batch_size (6)"]
 
 

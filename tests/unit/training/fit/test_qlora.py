@@ -30,7 +30,7 @@ from training.recipes.loading import load_recipe
 models, work, recipe_file = map(Path, sys.argv[1:])
 recipe = load_recipe(recipe_file)
 dataset = CachedDataset.open(recipe.data.version_uri(), work / "shards")
-vlm = load(recipe.model.base, models, dtype=recipe.optimizer.precision, load_in_4bit=True)
+vlm = load(recipe.model.base, models, dtype=recipe.training.precision, load_in_4bit=True)
 named = {name: weight for name, weight in vlm.model.named_parameters()}
 packed = {name for name, weight in named.items() if type(weight).__name__ == "Params4bit"}
 before = {name: weight.clone() for name, weight in named.items()}
@@ -38,7 +38,7 @@ losses = []
 samples = dataset.samples("train"), dataset.samples("validation")
 adapter = finetune(vlm, *samples, recipe, work, lambda metrics, _: losses.append(metrics))
 batch = SampleCollator(vlm, evaluation_prompt)(dataset.samples("test"))
-whole = load(recipe.model.base, models, dtype=recipe.optimizer.precision, adapter=adapter)
+whole = load(recipe.model.base, models, dtype=recipe.training.precision, adapter=adapter)
 with torch.no_grad():
     logits = [each.model(**batch).logits.float() for each in (vlm, whole)]
 trained = {name: weight for name, weight in vlm.model.named_parameters() if weight.requires_grad}
@@ -58,8 +58,8 @@ def test_an_adapter_learns_on_4_bits_and_serves_on_16(families_dir, recipe, tmp_
     content = recipe.model_dump()
     family = FAMILIES["tiny-llava-1.5"]
     content["model"] |= {"base": family.name, "load_in_4bit": True}
-    content["model"]["lora"]["targets"] = family.language
-    content["optimizer"] |= {"precision": "bfloat16", "gradient_checkpointing": True, "learning_rate": 1e-2}
+    content["model"]["lora"]["target_modules"] = family.language
+    content["training"] |= {"precision": "bfloat16", "gradient_checkpointing": True, "learning_rate": 1e-2}
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(json.dumps(content))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([*filter(None, sys.path), str(BITSANDBYTES)])}

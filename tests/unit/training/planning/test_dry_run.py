@@ -67,7 +67,7 @@ def really_kept(model, embedded, answer_tokens):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 def test_what_is_imagined_is_what_a_real_step_keeps(family, precision, families_dir, recipe):
-    lora = recipe.model.lora.model_copy(update={"targets": family.language})
+    lora = recipe.model.lora.model_copy(update={"target_modules": family.language})
     imagined = ImaginedModel(load_config(family.name, families_dir), lora, precision)
     real = add_adapter(load(family.name, families_dir, dtype=precision).model, lora).train()
     assert imagined.trainable == trainable_parameters(real)
@@ -126,7 +126,7 @@ def test_validation_is_part_of_what_it_takes(recipe, settings):
     def plan(**changes):
         return make_plan(with_changes(recipe, model__base="tiny-llava", **changes), settings)
 
-    all_of_it, some, often = plan(), plan(data__max_validation_samples=3), plan(optimizer__evaluate_every=1)
+    all_of_it, some, often = plan(), plan(data__max_validation_samples=3), plan(training__eval_steps=1)
     assert (all_of_it.validation_samples, some.validation_samples) == (9, 3)
     assert (all_of_it.validations, often.validations) == (2, 12)
     bare = all_of_it.petaflops * (1 - all_of_it.validation_share)
@@ -156,14 +156,15 @@ def test_weights_in_4_bits_are_a_quarter_but_for_what_sees(families_dir, recipe)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model__lora__targets": r".*multi_modal_projector\.linear_1"}, "targets trains .*multi_modal_projector.linear_1, so vision features"),
-        ({"model__lora__targets": "q_proj"}, "matches no linear layer"),
-        ({"optimizer__precision": "float16"}, "float16 needs a GPU"),
+        ({"model__lora__target_modules": r".*multi_modal_projector\.linear_1"},
+         "target_modules trains .*multi_modal_projector.linear_1, so vision features"),
+        ({"model__lora__target_modules": "q_proj"}, "matches no linear layer"),
+        ({"training__precision": "float16"}, "float16 needs a GPU"),
         ({"model__base": "no-such-base"}, "neither in .* nor on the model hub"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_base_or_machine_is_told(recipe, settings, changes, message):
-    if "optimizer__precision" in changes and torch.cuda.is_available():
+    if "training__precision" in changes and torch.cuda.is_available():
         pytest.skip("float16 is fine here")
     with pytest.raises(UserError, match=message) as caught:
         check_model(with_changes(recipe, **changes), settings)
@@ -173,7 +174,9 @@ def test_what_does_not_fit_base_or_machine_is_told(recipe, settings, changes, me
 def test_what_is_trained_before_the_features_is_found(recipe, settings):
     family = FAMILIES["tiny-smolvlm"]
     targets = f"{family.language}|{family.vision}"
-    sees = with_changes(recipe, model__base=family.name, model__lora__targets=targets, optimizer__feature_cache_gib=0)
+    sees = with_changes(
+        recipe, model__base=family.name, model__lora__target_modules=targets, training__feature_cache_gib=0
+    )
     assert "vision_model" in check_model(sees, settings).trains_vision
 
 

@@ -10,14 +10,14 @@ from training.recipes.recipe import Recipe
 pytestmark = pytest.mark.unit
 
 CONTENT: dict[str, Any] = {
-    "model": {"base": "b", "lora": {"targets": "t"}},
+    "model": {"base": "b", "lora": {"target_modules": "t"}},
     "data": {"uri": "u", "feedback": {"uri": "f", "share": 0.2}},
-    "optimizer": {"precision": "bfloat16", "patience": 2},
+    "training": {"precision": "bfloat16", "early_stopping_patience": 2},
     "launcher": {"kind": "torchrun", "processes": 2},
     "gate": {"feedback": {}},
 }
 OTHER_VALUES = {
-    "model.lora.targets": "other",
+    "model.lora.target_modules": "other",
     "gate.confidence": 0.9,
     "gate.feedback.confidence": 0.9,
     "launcher.kind": "ray",
@@ -107,7 +107,7 @@ def test_a_setting_counts_only_if_the_weights_depend_on_it(leaf: str) -> None:
 
 @pytest.mark.parametrize("leaf", sorted(COUNT_WITH_PATIENCE))
 def test_without_patience_how_often_is_measured_is_no_matter(leaf: str) -> None:
-    content = CONTENT | {"optimizer": {"precision": "bfloat16"}}
+    content = CONTENT | {"training": {"precision": "bfloat16"}}
     other = changed(leaf, content)
     assert other is not None
     assert other != Recipe.model_validate(content)

@@ -12,7 +12,7 @@ from training.recipes.recipe import EvaluationRecipe
 
 pytestmark = pytest.mark.unit
 
-MINIMAL = "model: {base: demo-base, lora: {targets: '.*q_proj'}}\n"
+MINIMAL = "model: {base: demo-base, lora: {target_modules: '.*q_proj'}}\n"
 CONFIGS = sorted((Path(__file__).parents[4] / "configs").glob("*.yaml"))
 
 
@@ -28,56 +28,80 @@ def write(tmp_path):
 
 def test_what_is_left_out_has_a_default(write):
     recipe = load_recipe(write(MINIMAL))
-    assert recipe.optimizer.epochs == 3
+    assert recipe.training.num_train_epochs == 3
     assert recipe.gate.confidence == 0.95
 
 
 def test_overrides_reach_any_setting(write):
     recipe = load_recipe(
         write(MINIMAL),
-        ["optimizer.learning_rate=1e-3", "data.cities=[chicago]", "model.lora.rank=4", "data.version=d1"],
+        ["training.learning_rate=1e-3", "data.cities=[chicago]", "model.lora.r=4", "data.version=d1"],
     )
-    assert (recipe.optimizer.learning_rate, recipe.data.cities, recipe.model.lora.rank) == (1e-3, ("chicago",), 4)
+    assert (recipe.training.learning_rate, recipe.data.cities, recipe.model.lora.r) == (1e-3, ("chicago",), 4)
     assert recipe.data.version == "d1"
 
 
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
-        (MINIMAL, ["optimizer.epoch=2"], "optimizer.epoch is not a setting; did you mean epochs?"),
-        (MINIMAL, ["queue.epochs=2"], "queue is not a setting; there are model, data"),
-        (MINIMAL, ["model.lora.rnak=2"], "model.lora.rnak is not a setting; did you mean rank?"),
-        (MINIMAL, ["optimizer.epochs=0"], "optimizer.epochs should be greater than or equal to 1, not 0"),
-        (MINIMAL, ["optimizer.epochs=many"], "optimizer.epochs should be a whole number"),
         (
             MINIMAL,
-            ["optimizer.epochs=true"],
-            "optimizer.epochs should be a whole number, in digits without quotes, not True",
+            ["training.num_train_epoch=2"],
+            "training.num_train_epoch is not a setting; did you mean num_train_epochs?",
+        ),
+        (MINIMAL, ["queue.epochs=2"], "queue is not a setting; there are model, data"),
+        (
+            MINIMAL,
+            ["model.lora.lora_dropuot=2"],
+            "model.lora.lora_dropuot is not a setting; did you mean lora_dropout?",
         ),
         (
             MINIMAL,
-            ["optimizer.patience=false"],
-            "optimizer.patience should be a whole number, in digits without quotes, not False",
+            ["training.num_train_epochs=0"],
+            "training.num_train_epochs should be greater than or equal to 1, not 0",
+        ),
+        (MINIMAL, ["training.num_train_epochs=many"], "training.num_train_epochs should be a whole number"),
+        (
+            MINIMAL,
+            ["training.num_train_epochs=true"],
+            "training.num_train_epochs should be a whole number, in digits without quotes, not True",
+        ),
+        (
+            MINIMAL,
+            ["training.early_stopping_patience=false"],
+            "training.early_stopping_patience should be a whole number, in digits without quotes, not False",
         ),
         (MINIMAL, ["gate.margin=true"], "gate.margin should be a number, in digits without quotes, not True"),
         (
             MINIMAL,
-            ["optimizer.epochs=2.5"],
-            "optimizer.epochs should be a whole number, in digits without quotes, not 2.5",
+            ["training.num_train_epochs=2.5"],
+            "training.num_train_epochs should be a whole number, in digits without quotes, not 2.5",
         ),
-        (MINIMAL, ["optimizer.epochs=-1"], "optimizer.epochs should be greater than or equal to 1, not -1"),
-        (MINIMAL, ["data.stream=1"], "data.stream should be true or false, without quotes, not 1"),
-        (MINIMAL, ["data.stream='no'"], "data.stream should be true or false, without quotes, not 'no'"),
-        (MINIMAL, ["optimizer={epochs: 1, epochs: 2}"], "is not valid YAML (epochs stands twice"),
-        (MINIMAL, ["launcher={kind: ray, resources: {GPU: true}}"], "launcher.resources.GPU should be a number"),
-        (f"{MINIMAL}optimizer: {{epochs: 2}}\noptimizer: {{batch_size: 4}}\n", [], "optimizer stands twice"),
-        (MINIMAL, ["optimizer.learning_rate=.nan"], "optimizer.learning_rate should be a finite number"),
         (
             MINIMAL,
-            ["optimizer.precision=float8"],
-            "optimizer.precision should be 'float32', 'bfloat16' or 'float16', not 'float8'",
+            ["training.num_train_epochs=-1"],
+            "training.num_train_epochs should be greater than or equal to 1, not -1",
         ),
-        (MINIMAL, ["model.lora.targets='('"], "model.lora.targets is not a regular expression"),
+        (MINIMAL, ["data.stream=1"], "data.stream should be true or false, without quotes, not 1"),
+        (MINIMAL, ["data.stream='no'"], "data.stream should be true or false, without quotes, not 'no'"),
+        (
+            MINIMAL,
+            ["training={num_train_epochs: 1, num_train_epochs: 2}"],
+            "is not valid YAML (num_train_epochs stands twice",
+        ),
+        (MINIMAL, ["launcher={kind: ray, resources: {GPU: true}}"], "launcher.resources.GPU should be a number"),
+        (
+            f"{MINIMAL}training: {{num_train_epochs: 2}}\ntraining: {{global_micro_batch_size: 4}}\n",
+            [],
+            "training stands twice",
+        ),
+        (MINIMAL, ["training.learning_rate=.nan"], "training.learning_rate should be a finite number"),
+        (
+            MINIMAL,
+            ["training.precision=float8"],
+            "training.precision should be 'float32', 'bfloat16' or 'float16', not 'float8'",
+        ),
+        (MINIMAL, ["model.lora.target_modules='('"], "model.lora.target_modules is not a regular expression"),
         (MINIMAL, ["epochs"], "'epochs' is not an override"),
         (MINIMAL, ["model.base.name=x"], "base holds no settings"),
         (MINIMAL, ["data.cities=[a"], "is not valid YAML"),
@@ -92,7 +116,7 @@ def test_overrides_reach_any_setting(write):
         (
             MINIMAL,
             ["model.load_in_4bit=true"],
-            "model.load_in_4bit computes in 16 bits; set optimizer.precision=bfloat16 as well.",
+            "model.load_in_4bit computes in 16 bits; set training.precision=bfloat16 as well.",
         ),
         (
             MINIMAL,
@@ -116,7 +140,7 @@ def test_overrides_reach_any_setting(write):
         (
             MINIMAL,
             ["launcher=torchrun", "launcher.processes=3"],
-            "optimizer.batch_size is 16, which 3 processes can't share evenly; make it a multiple of 3.",
+            "training.global_micro_batch_size is 16, which 3 processes can't share evenly; make it a multiple of 3.",
         ),
         ("model: {base: x}", [], "model.lora is missing; add it."),
         ("- a\n- b", [], "is not a recipe"),
@@ -135,22 +159,25 @@ def test_a_mistake_is_one_sentence(write, text, overrides, message):
     ['"2"', "'2'", "1:30", "010", "0x10", "0o10", "0b1", "1_000", "2.0", "1e3", "yes", "NaN", "inf", "~", "9" * 19],
 )
 def test_what_yaml_may_take_for_a_whole_number_is_none(write, value):
-    for key, overrides in (("optimizer.epochs", [f"optimizer.epochs={value}"]), ("optimizer.seed", [])):
-        text = MINIMAL if overrides else f"{MINIMAL}optimizer: {{seed: {value}}}\n"
+    for key, overrides in (
+        ("training.num_train_epochs", [f"training.num_train_epochs={value}"]),
+        ("training.seed", []),
+    ):
+        text = MINIMAL if overrides else f"{MINIMAL}training: {{seed: {value}}}\n"
         with pytest.raises(UserError, match=rf"{key} should be a whole number, in digits without quotes, not .+\.$"):
             load_recipe(write(text), overrides)
 
 
 @pytest.mark.parametrize("value", ['"0.5"', "1:30.5", "010", "1_000.5", "0x1p3", "nan", "on", "1e", ".", "1.2.3"])
 def test_what_yaml_may_take_for_a_number_is_none(write, value):
-    with pytest.raises(UserError, match=r"optimizer.learning_rate should be a number, in digits without quotes, not "):
-        load_recipe(write(MINIMAL), [f"optimizer.learning_rate={value}"])
+    with pytest.raises(UserError, match=r"training.learning_rate should be a number, in digits without quotes, not "):
+        load_recipe(write(MINIMAL), [f"training.learning_rate={value}"])
 
 
 @pytest.mark.parametrize("value", [".inf", "-.INF", ".nan", ".NaN", "1e400"])
 def test_a_number_is_finite(write, value):
-    with pytest.raises(UserError, match=r"optimizer.learning_rate should be a finite number, not "):
-        load_recipe(write(MINIMAL), [f"optimizer.learning_rate={value}"])
+    with pytest.raises(UserError, match=r"training.learning_rate should be a finite number, not "):
+        load_recipe(write(MINIMAL), [f"training.learning_rate={value}"])
 
 
 @pytest.mark.parametrize("value", ["yes", "no", "on", "off", "y", "N", "Yes", "OFF", '"true"', "1", "0", "0.0", "null"])
@@ -163,7 +190,7 @@ def test_a_switch_is_true_or_false(write, value):
     ("value", "number"), [("1e-3", 1e-3), ("1", 1.0), ("+.5", 0.5), ("2.", 2.0), ("1.0e-05", 1e-5), ("0", 0.0)]
 )
 def test_a_number_is_one_as_json_has_them(write, value, number):
-    assert load_recipe(write(MINIMAL), [f"optimizer.learning_rate={value}"]).optimizer.learning_rate == number
+    assert load_recipe(write(MINIMAL), [f"training.learning_rate={value}"]).training.learning_rate == number
 
 
 @pytest.mark.parametrize("value", ["no", "1:30", "010", "2024-01-01", "1_000", "'7'", "1e", "=", "0x1F", "12:30:45"])
@@ -175,20 +202,26 @@ def test_what_is_no_number_is_text(write, value):
     ("overrides", "message"),
     [
         (
-            ["optimizer.epochs=2", "optimizer.epochs=3"],
-            "'optimizer.epochs=3' would replace 'optimizer.epochs=2', as both give optimizer.epochs; leave one out.",
+            ["training.num_train_epochs=2", "training.num_train_epochs=3"],
+            "'training.num_train_epochs=3' would replace 'training.num_train_epochs=2', as both give training.num_train_epochs; leave one out.",
         ),
-        (["optimizer.epochs=2", " optimizer.epochs =2"], "as both give optimizer.epochs; leave one out."),
-        (["optimizer={epochs: 2}", "optimizer.epochs=3"], "as both give optimizer.epochs; leave one out."),
+        (
+            ["training.num_train_epochs=2", " training.num_train_epochs =2"],
+            "as both give training.num_train_epochs; leave one out.",
+        ),
+        (
+            ["training={num_train_epochs: 2}", "training.num_train_epochs=3"],
+            "as both give training.num_train_epochs; leave one out.",
+        ),
         (["launcher=torchrun", "launcher.kind=local"], "as both give launcher.kind; leave one out."),
         (["launcher=torchrun", "launcher=local"], "as both give launcher.kind; leave one out."),
         (
-            ["optimizer.epochs=2", "optimizer={batch_size: 4}"],
-            "'optimizer={batch_size: 4}' would replace 'optimizer.epochs=2'; give it first, or leave one out.",
+            ["training.num_train_epochs=2", "training={global_micro_batch_size: 4}"],
+            "'training={global_micro_batch_size: 4}' would replace 'training.num_train_epochs=2'; give it first, or leave one out.",
         ),
         (["launcher.processes=2", "launcher=torchrun"], "would replace 'launcher.processes=2'; give it first"),
-        (["model.lora.rank=2", "model={base: x}"], "would replace 'model.lora.rank=2'; give it first"),
-        (["model.lora=null", "model.lora.rank=2"], "would replace 'model.lora=null'"),
+        (["model.lora.r=2", "model={base: x}"], "would replace 'model.lora.r=2'; give it first"),
+        (["model.lora=null", "model.lora.r=2"], "would replace 'model.lora=null'"),
     ],
 )
 def test_a_setting_is_given_once(write, overrides, message):
@@ -198,8 +231,10 @@ def test_a_setting_is_given_once(write, overrides, message):
 
 
 def test_a_section_may_be_given_and_then_more_of_it(write):
-    optimizer = load_recipe(write(MINIMAL), ["optimizer={batch_size: 4}", "optimizer.epochs=5"]).optimizer
-    assert (optimizer.batch_size, optimizer.epochs) == (4, 5)
+    training = load_recipe(
+        write(MINIMAL), ["training={global_micro_batch_size: 4}", "training.num_train_epochs=5"]
+    ).training
+    assert (training.global_micro_batch_size, training.num_train_epochs) == (4, 5)
     # One that is spelled out as null is like one that is left out.
     nothing = f"{MINIMAL}gate: {{feedback: null}}\n"
     assert load_recipe(write(nothing), ["gate.feedback.margin=0.1"]).gate.feedback.margin == 0.1
@@ -220,24 +255,32 @@ def bomb(line):
     [
         (
             MINIMAL,
-            [f"optimizer.epochs={'[' * 3000}{']' * 3000}"],
-            r"'optimizer.epochs=.+nested more than 16 levels deep",
+            [f"training.num_train_epochs={'[' * 3000}{']' * 3000}"],
+            r"'training.num_train_epochs=.+nested more than 16 levels deep",
         ),
-        (MINIMAL, ["optimizer.epochs=" + "{a: " * 3000], "nested more than 16 levels deep"),
+        (MINIMAL, ["training.num_train_epochs=" + "{a: " * 3000], "nested more than 16 levels deep"),
         (f"{'- ' * 3000}1", [], "nested more than 16 levels deep"),
         (MINIMAL, ["launcher=ray", f"launcher.resources{'.a' * 3000}=1"], r"launcher.resources.a should be a number"),
         (bomb("{name}: &{name} [{ten}]") + MINIMAL, [], "holds more than 10,000 values, aliases counted"),
         (bomb("{name}: &{name} {{<<: [{ten}]}}") + MINIMAL, [], "holds more than 10,000 values, aliases counted"),
         (DEEP_BY_ALIASES + MINIMAL, [], "nested more than 16 levels deep"),
         (MINIMAL, ["data.cities=&all [*all]"], r"\*all stands within what it stands for"),
-        (f"{MINIMAL}optimizer: {{<<: &all {{epochs: *all}}}}\n", [], r"\*all stands within what it stands for"),
-        (MINIMAL, ["optimizer.epochs=!!int '1:30'"], "is a tag, which no setting needs"),
+        (
+            f"{MINIMAL}training: {{<<: &all {{num_train_epochs: *all}}}}\n",
+            [],
+            r"\*all stands within what it stands for",
+        ),
+        (MINIMAL, ["training.num_train_epochs=!!int '1:30'"], "is a tag, which no setting needs"),
         (MINIMAL, ["data.cities=!!set {a, b}"], "is a tag, which no setting needs"),
-        (MINIMAL, [f"optimizer.epochs={'9' * 5000}"], r"optimizer.epochs should be a whole number.+'9+\.\.\.9+'\.$"),
+        (
+            MINIMAL,
+            [f"training.num_train_epochs={'9' * 5000}"],
+            r"training.num_train_epochs should be a whole number.+'9+\.\.\.9+'\.$",
+        ),
         (f"{MINIMAL}1: 2\n", [], "a key is no text"),
         (f"{MINIMAL}null: 2\n", [], "a key is no text"),
         (f"{MINIMAL}? [a]\n: 2\n", [], "a key is no text"),
-        (f"{MINIMAL}optimizer: {{<<: {{epochs: 2}}, <<: {{epochs: 3}}}}\n", [], "<< stands twice"),
+        (f"{MINIMAL}training: {{<<: {{num_train_epochs: 2}}, <<: {{num_train_epochs: 3}}}}\n", [], "<< stands twice"),
     ],
     ids=range(16),
 )
@@ -249,7 +292,7 @@ def test_a_hostile_value_is_one_short_sentence(write, text, overrides, message):
 
 
 def test_an_alias_stands_for_what_it_names(write):
-    text = f"{MINIMAL}data: {{cities: &cities [chicago]}}\noptimizer: {{<<: &some {{epochs: 2}}, batch_size: 4}}\n"
+    text = f"{MINIMAL}data: {{cities: &cities [chicago]}}\ntraining: {{<<: &some {{num_train_epochs: 2}}, global_micro_batch_size: 4}}\n"
     assert load_recipe(write(text)).data.cities == ("chicago",)
 
 
@@ -315,7 +358,7 @@ def test_the_command_line_loads_nothing_heavy():
 def test_a_mapping_may_take_from_another_one_and_say_otherwise(write):
     text = (
         MINIMAL
-        + "optimizer: &usual {epochs: 2, batch_size: 4}\nlauncher: {<<: {kind: torchrun, processes: 4}, processes: 2}\n"
+        + "training: &usual {num_train_epochs: 2, global_micro_batch_size: 4}\nlauncher: {<<: {kind: torchrun, processes: 4}, processes: 2}\n"
     )
     assert load_recipe(write(text)).launcher.processes == 2
 
@@ -337,7 +380,7 @@ def test_how_a_model_is_judged_may_change_once_it_is_trained():
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ("optimizer.epochs=2", r"'optimizer.epochs=2' changes the training, which is over; give settings of evaluation or gate"),
+        ("training.num_train_epochs=2", r"'training.num_train_epochs=2' changes the training, which is over; give settings of evaluation or gate"),
         ("model.base=other", "changes the training"),
         ("gate.margn=0.02", r"gate.margn is not a setting; did you mean margin\?"),
         ("gat.margin=0.02", "gat is not a setting"),
