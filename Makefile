@@ -38,7 +38,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint docs lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback lint docs lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-gateway image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -170,6 +170,9 @@ demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (
 
 image-serving: ## build the serving container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
 	@docker build --file serving/Dockerfile --tag snap2caption-serving --build-arg BASE=$(BASE) --build-arg TORCH=$(TORCH) .
+
+image-gateway: ## build the serving container without torch, for a server elsewhere (ENGINE_URL), with Docker
+	@docker build --file serving/Dockerfile --tag snap2caption-gateway --build-arg TORCH=none --build-arg EXTRAS=gateway .
 
 image-training: ## build the training container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
 	@docker build --file training/Dockerfile --tag snap2caption-training --build-arg BASE=$(BASE) --build-arg TORCH=$(TORCH) .
