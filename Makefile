@@ -45,14 +45,15 @@ help: ## list the targets
 
 install: $(INSTALLED) ## create .venv with everything, and the system packages that are missing
 
-$(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt
+$(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt docsite/mermaid.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about 2.6 GB, some minutes the first time" >&2
-	@./scripts/install-system-packages $(LOG) "[1/4] system packages" aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
-	@$(call has_pip,$(BIN)) || $(STEP) "[2/4] virtual environment" $(PYTHON) -m venv $(VENV)
-	@$(STEP) "[3/4] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
-	@$(STEP) "[4/4] everything else" sh -c '$(call LOCKED,$(BIN),dev) --no-deps \
+	@./scripts/install-system-packages $(LOG) "[1/5] system packages" aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
+	@$(call has_pip,$(BIN)) || $(STEP) "[2/5] virtual environment" $(PYTHON) -m venv $(VENV)
+	@$(STEP) "[3/5] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
+	@$(STEP) "[4/5] everything else" sh -c '$(call LOCKED,$(BIN),dev) --no-deps \
 		&& $(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .'
+	@$(STEP) "[5/5] Mermaid for the docs" $(BIN)/python -m docsite.mermaid
 	@touch $@
 
 label-studio: $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from docsite.command_line import command_line_page
 from docsite.markdown import links
+from docsite.mermaid import FILE as MERMAID
 from docsite.python_api import python_pages
 from docsite.rest_api import rest_api_pages
 
@@ -24,6 +25,7 @@ def lay_out(root: Path, sources: Path) -> None:
     for path in linked_files(root, sources):
         _copy(root / path, sources / path)
     shutil.copytree(JAVASCRIPTS, sources / JAVASCRIPTS.name)
+    shutil.copy(MERMAID, sources / JAVASCRIPTS.name)
     generated = {"command-line.md": command_line_page(), **python_pages(root), **rest_api_pages()}
     for name, text in generated.items():
         page = sources / "reference" / name

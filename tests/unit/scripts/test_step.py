@@ -152,9 +152,9 @@ def test_an_installation_goes_on_after_the_step_that_failed(tmp_path: Path) -> N
     failed = install(folder)
     assert failed.returncode != 0
     assert [line for line in failed.stderr.splitlines() if line.startswith("[")] == [
-        "[2/4] virtual environment ...",
-        next(line for line in failed.stderr.splitlines() if line.startswith("[2/4] virtual environment: done in ")),
-        "[3/4] torch ...",
+        "[2/5] virtual environment ...",
+        next(line for line in failed.stderr.splitlines() if line.startswith("[2/5] virtual environment: done in ")),
+        "[3/5] torch ...",
     ]
     assert "ERROR: No matching distribution found for torch==" in failed.stderr
     assert f"All that it said is in {folder}/install.log." in failed.stderr
@@ -163,9 +163,9 @@ def test_an_installation_goes_on_after_the_step_that_failed(tmp_path: Path) -> N
     again = install(folder)
     assert again.returncode != 0
     assert "virtual environment" not in again.stderr
-    assert "[3/4] torch ..." in again.stderr
+    assert "[3/5] torch ..." in again.stderr
 
     # Killed while pip was put into it.
     for file in (folder / "lib").glob("python*/site-packages/pip*/__main__.py"):
         file.unlink()
-    assert "[2/4] virtual environment: done in " in install(folder).stderr
+    assert "[2/5] virtual environment: done in " in install(folder).stderr

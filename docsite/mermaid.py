@@ -1,0 +1,54 @@
+"""Mermaid, which draws the diagrams of the website, from npm into the virtual environment: ``python -m docsite.mermaid``.
+
+The theme would load it from a CDN. The package is pinned by its integrity, as npm's own lock files pin it
+(https://docs.npmjs.com/cli/configuring-npm/package-lock-json).
+"""
+
+import base64
+import hashlib
+import io
+import os
+import sys
+import tarfile
+from pathlib import Path
+
+import httpx
+
+VERSION = "12.0.0"
+INTEGRITY = "ZW9YXy+3tSLPscBT+NnQO0K0qYH7BGES5nExl6Snoygey7xd2N0cO7Nq30N5k/u7gIeYoCrldyVy+VTCMWrNDQ=="
+"""The SHA-512 of the package, in base64."""
+
+FILE = Path(sys.prefix, "share", "mermaid", VERSION, "mermaid.tiny.js")
+"""Where the library lies once it is fetched. It has no mindmaps and no architecture diagrams."""
+
+_REGISTRY = "https://registry.npmjs.org"
+
+
+def fetch() -> str | None:
+    """Fetch the library if it is missing, and return a sentence that says what is wrong, or None.
+
+    The environment variable ``npm_config_registry`` names a mirror, as for npm.
+    """
+    if FILE.exists():
+        return None
+    # The name that npm reads is in lower case.
+    registry = os.environ.get("npm_config_registry", _REGISTRY).rstrip("/")  # noqa: SIM112
+    url = f"{registry}/@mermaid-js/tiny/-/tiny-{VERSION}.tgz"
+    try:
+        answer = httpx.get(url, timeout=60.0, follow_redirects=True).raise_for_status()
+    except httpx.HTTPError as error:
+        return f"Mermaid can't be fetched from {url} ({error}); name a mirror of npm by npm_config_registry."
+    if base64.b64encode(hashlib.sha512(answer.content).digest()).decode() != INTEGRITY:
+        return f"{url} is not the package that docsite/mermaid.py pins; do not use that mirror."
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as package:
+        member = package.extractfile(f"package/dist/{FILE.name}")
+        script = member.read() if member else b""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    draft = FILE.with_suffix(".draft")
+    draft.write_bytes(script)
+    draft.replace(FILE)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(fetch())
