@@ -11,6 +11,7 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, Trigge
 from plugins.assets import ANNOTATIONS
 from plugins.defaults import APPROVAL, DEFAULT_ARGS, overrides
 from plugins.operators.feedback import BuildOperator, RetrainOperator, StepOperator, ValidateOperator
+from plugins.operators.label_studio import PullAnnotationsOperator
 
 SHARES = {"flagged": 1.0, "edited": 1.0, "low_rated": 1.0, "low_confidence": 0.5, "random": 0.05}
 """Share of each kind of feedback that goes to annotators."""
@@ -72,7 +73,7 @@ def feedback() -> None:
     collect = StepOperator(task_id="collect", step="feedback collect", execution_timeout=SHORT)
     sample = StepOperator(task_id="sample", step="feedback sample", options=options, execution_timeout=SHORT)
     push = StepOperator(task_id="push", step="feedback push", execution_timeout=SHORT)
-    pull = StepOperator(task_id="pull", step="label-studio-pull", execution_timeout=SHORT)
+    pull = PullAnnotationsOperator(task_id="pull", execution_timeout=SHORT)
     validate = ValidateOperator(
         task_id="validate", at_least="{{ params.at_least }}", erased="{{ params.erased }}", execution_timeout=SHORT
     )

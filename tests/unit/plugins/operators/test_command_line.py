@@ -17,7 +17,7 @@ from plugins.assets import DATASET
 from plugins.operators.command import CommandOperator, command_line
 from plugins.operators.etl import ExtractOperator, LoadOperator, MergeOperator, PlanOperator, SliceOperator
 from plugins.operators.feedback import BuildOperator, StepOperator, ValidateOperator
-from plugins.operators.label_studio import PullAnnotationsOperator, PushTasksOperator
+from plugins.operators.label_studio import PullAnnotationsOperator
 from plugins.operators.training import GateOperator, PromoteOperator, RollbackOperator, TrainOperator
 from snap2caption.__main__ import build_app
 from snap2caption.registry.verdict import GateVerdict, RuleResult
@@ -47,7 +47,6 @@ OPERATORS: dict[type[CommandOperator], dict[str, Any]] = {
     StepOperator: {"step": "feedback retrained", "operands": [EVIL]},
     BuildOperator: {"dataset_uri": EVIL, "seed": 0},
     ValidateOperator: {"at_least": 1, "erased": 1},
-    PushTasksOperator: {"records": [EVIL, "--json"]},
     PullAnnotationsOperator: {},
     TrainOperator: {"config": "demo.yaml", "overrides": [EVIL, "--force"], "dataset_uri": EVIL},
     GateOperator: {"run_id": EVIL},
