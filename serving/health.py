@@ -9,7 +9,7 @@ from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
 from serving.http.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Refused, Waiting, Worker
-from serving.models.manager import EngineContact, ModelManager, ServedModel
+from serving.models.manager import DependencyContact, ModelManager, ServedModel
 from serving.observability.metrics import HASHTAGS_KNOWN
 from serving.scheduling.batcher import Batcher
 from serving.settings import ServingSettings
@@ -45,8 +45,8 @@ class Health:
         if self._batcher.ended:
             detail = "The model's worker has ended, as the log says; start the service again."
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", detail)
-        if self._batcher.silence > self._settings.stuck_seconds:
-            detail = f"The model has not come back for {self._batcher.silence:.0f} s; start the service again."
+        if self._batcher.seconds_since_progress > self._settings.stuck_seconds:
+            detail = f"The model has not come back for {self._batcher.seconds_since_progress:.0f} s; start the service again."
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_stuck", detail)
 
     def readiness(self) -> Readiness:
@@ -63,7 +63,7 @@ class Health:
 
     def condition(self) -> Condition:
         """Return how the service is, ready or not."""
-        silence = self._batcher.silence
+        silence = self._batcher.seconds_since_progress
         registry, hashtags, refused = self._registry(), self._hashtags(), self._champion_refused()
         return Condition(
             degraded=[
@@ -73,7 +73,7 @@ class Health:
             ],
             worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
             queue=Queue(
-                inside=self._captioner.inside,
+                inside=self._captioner.in_flight,
                 capacity=self._settings.capacity,
                 expected_wait_seconds=round(self._captioner.expected_wait, 3),
                 overloaded=self._captioner.full(),
@@ -118,5 +118,5 @@ class Health:
         return Waiting(feedback=depth.feedback, erasures=depth.erasures, oldest_seconds=round(depth.oldest, 3))
 
 
-def _seconds_since(contact: EngineContact) -> float | None:
+def _seconds_since(contact: DependencyContact) -> float | None:
     return None if contact.at is None else round(time.monotonic() - contact.at, 3)

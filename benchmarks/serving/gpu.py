@@ -111,7 +111,7 @@ def measure(
     batcher.close()
     engine.close()
     latencies = sorted(seconds for seconds, _ in answers)
-    written = sum(done.written.tokens for _, done in answers)
+    written = sum(done.generated.tokens for _, done in answers)
     return GpuMeasurement(
         clients=clients,
         p50=_quantile(latencies, 0.5),

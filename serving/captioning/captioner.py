@@ -1,4 +1,4 @@
-"""What a request goes through: decode, check, queue, write, choose hashtags."""
+"""Captioning pipeline of a request: decode, moderate, queue, generate, rank hashtags."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from PIL.Image import Image
 
 from serving.captioning.moderation import ModerationUnavailableError, Moderator, load_moderator
 from serving.captioning.notices import Degradation, find_notices
-from serving.captioning.post_processing import alt_text, compose, drafts, plain
+from serving.captioning.post_processing import alt_text, compose, fallback_draft, usable_drafts
 from serving.creators import NOBODY
 from serving.engines.base import GenerationRequest
 from serving.engines.openai import EngineUnavailableError
@@ -47,51 +47,53 @@ _Result = TypeVar("_Result")
 
 _Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[BatchResult]]]
 
-_CREATIVE = 0.8
-"""The temperature of variants and of captions with a seed."""
+_SAMPLING_TEMPERATURE = 0.8
+"""The temperature of variants, and of captions with a seed."""
 
-_SHARES = {Length.SHORT: 0.5, Length.MEDIUM: 0.75, Length.LONG: 1.0, None: 1.0}
-"""Of the tokens that a caption may have at most, by the length asked for."""
+_TOKEN_SHARES = {Length.SHORT: 0.5, Length.MEDIUM: 0.75, Length.LONG: 1.0, None: 1.0}
+"""The share of the token limit that each requested length may use."""
 
-_AGAIN = 2
-"""Captions that are asked for where the first ones can't be shown."""
+_RETRY_CAPTIONS = 2
+"""The number of captions to generate if none of the first ones is safe to publish."""
 
-_ROUNDS = 3
-"""How often the photos of one post are written about before they must all have met the same model."""
+_MAX_ROUNDS = 3
+"""How often the photos of one post are captioned until one model has captioned all of them."""
 
-_FORESEEN = 0.5
-"""Of the deadline, as much as a photo may be expected to wait: captions may take twice as long as those before, and who is let in is answered.
+_MAX_EXPECTED_WAIT = 0.5
+"""The share of the deadline that a photo may be expected to wait; with a longer wait it is rejected.
 
-With 0.75 one in a hundred was let in and came too late, at ten times as many as can be captioned; the queue is never empty with half either."""
+Captions may then take twice as long as those before, and every admitted photo is still answered. With 0.75, one in a
+hundred admitted photos missed its deadline at ten times the capacity. The queue is never empty with 0.5 either.
+"""
 
-_LONGEST_RETRY = 30
-"""Seconds after which a refused client may try again, at most."""
+_MAX_RETRY_AFTER = 30
+"""The longest ``Retry-After`` of a rejected client, in seconds."""
 
 _DECODERS = 2
-"""Photos decoded at once. A large one takes up to 800 MB while it is decoded."""
+"""The number of photos decoded at once. A large one takes up to 800 MB while it is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContentRules:
-    """What the operator does not let through: hashtags, and photos."""
+    """The operator's content rules: banned hashtags, and moderation of photos."""
 
     banned: frozenset[str]
     moderator: Moderator | None
 
     @classmethod
     def read(cls, settings: ServingSettings) -> "ContentRules":
-        """Read what the settings name.
+        """Load the rules that *settings* name.
 
         Raises:
-            UserError: the banned hashtags can't be read, or the check of photos can't be loaded.
+            UserError: the banned hashtags can't be read, or the moderator can't be loaded.
         """
         return cls(read_banned(settings.banned_hashtags), load_moderator(settings.moderation))
 
 
 class Captioner:
-    """Captions photos by way of *batcher*; at most as many at once as may wait and be written about.
+    """Captions photos through *batcher*, with a limit on the photos in flight.
 
-    *table* returns the hashtag table to use beside a model; by default, that of the dataset which the model learned from.
+    *table* returns the hashtag table to use with a model. By default, that is the table of its training dataset.
     """
 
     def __init__(
@@ -106,45 +108,47 @@ class Captioner:
         self._rules = rules
         self._table = table
         self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
-        self._places = AdmissionControl(settings.capacity)
+        self._admission = AdmissionControl(settings.capacity)
 
     def close(self) -> None:
-        """Stop decoding."""
+        """Stop the decoder threads."""
         self._decoders.shutdown(cancel_futures=True)
 
     @property
-    def inside(self) -> int:
-        """How many photos are inside: decoded, waiting, or written about."""
-        return self._places.inside
+    def in_flight(self) -> int:
+        """The number of photos that are being decoded, are queued, or are being captioned."""
+        return self._admission.in_flight
 
     @property
     def expected_wait(self) -> float:
-        """The seconds that one more photo would wait for its turn after all others. Nobody waits while the batch has a place."""
-        return self._expected(self.inside)
+        """The seconds that one more photo would wait behind all others; 0 while the batch has a free place."""
+        return self._expected_wait_behind(self.in_flight)
 
     def check_room(self, creator: str = NOBODY, photos: int = 1) -> None:
-        """Refuse at once where photos would only be read and decoded to be refused later, or would wait for longer than they may.
+        """Shed load: reject a request before its photos are read and decoded, if they would be rejected later.
 
         Raises:
-            ProblemError: the service is full, or others are due what room there is.
+            ProblemError: the service is full, its free places are reserved for others, or the wait is too long.
         """
         if self.full(creator, photos):
-            raise self._turn_away(creator, photos)
+            raise self._reject(creator, photos)
 
     def full(self, creator: str = NOBODY, photos: int = 1) -> bool:
-        """Whether so many more photos of a creator would be refused."""
-        wait = self._expected(self._places.ahead(creator))
-        return not self._places.has_room(creator, photos) or wait > _FORESEEN * self._settings.deadline_seconds
+        """Whether so many more photos of a creator would be rejected."""
+        wait = self._expected_wait_behind(self._admission.photos_ahead(creator))
+        too_long = wait > _MAX_EXPECTED_WAIT * self._settings.deadline_seconds
+        return not self._admission.has_room(creator, photos) or too_long
 
-    def _expected(self, ahead: int) -> float:
+    def _expected_wait_behind(self, ahead: int) -> float:
         return self._batcher.expected_wait(max(0, ahead + 1 - self._settings.max_batch))
 
-    def _turn_away(self, creator: str, photos: int = 1) -> ProblemError:
-        # By then those before them are answered. Nobody is to forget that they wanted to try again.
-        again = min(_LONGEST_RETRY, max(1, math.ceil(self._batcher.expected_wait(self._places.ahead(creator)))))
-        self._places.turn_away(creator, photos, 2 * again)
+    def _reject(self, creator: str, photos: int = 1) -> ProblemError:
+        # The photos ahead are answered by then. The reservation lasts twice as long, for clients that retry late.
+        wait = self._batcher.expected_wait(self._admission.photos_ahead(creator))
+        retry_after = min(_MAX_RETRY_AFTER, max(1, math.ceil(wait)))
+        self._admission.reserve(creator, photos, 2 * retry_after)
         detail = "Too many photos wait already; try again in some seconds."
-        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", detail, again)
+        return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "queue_full", detail, retry_after)
 
     async def caption(
         self,
@@ -156,27 +160,30 @@ class Captioner:
         listener: Listener | None = None,
         creator: str = NOBODY,
     ) -> CaptionAnswer:
-        """Write one post about one photo or several. If it is canceled, writing stops at the next token; before its turn, it costs no compute.
+        """Return one post for one photo or several.
+
+        If the call is canceled, generation stops at the next token. A request that is still queued costs no compute.
 
         Args:
-            photos: encoded, in the post's order.
-            options: what the creator asked for.
-            request_id: names the answer.
-            saved: the creator's captions, the newest first; None if they can't be read.
+            photos: encoded images, in the post's order.
+            options: the creator's options.
+            request_id: the id of the request, for the answer and the log.
+            saved: the creator's saved captions, newest first; None if they can't be read.
             key: requests with the same key get the same model.
-            listener: hears, in another thread, what is written so far; of several photos, nothing, as the caption is chosen when all are written.
-            creator: who asks; creators share the places, and take turns.
+            listener: called in another thread with the text so far. It is not called for several photos, because
+                the caption is chosen when all of them are captioned.
+            creator: the creator's id. Creators share the capacity and take turns.
 
         Raises:
-            ProblemError: a photo is refused, or nobody can answer now.
+            ProblemError: a photo is rejected, or no caption can be generated now.
         """
         self.check_room(creator, len(photos))
-        self._places.take(creator, len(photos))
+        self._admission.acquire(creator, len(photos))
         try:
             generate = partial(self._generate, options, key, creator, listener)
             return await self._make_post(photos, options, request_id, saved, generate)
         finally:
-            self._places.leave(creator, len(photos))
+            self._admission.release(creator, len(photos))
 
     async def _make_post(
         self,
@@ -187,61 +194,64 @@ class Captioner:
         generate: _Generate,
     ) -> CaptionAnswer:
         started = time.monotonic()
-        images = await _all(
-            [self._decode_in_pool(photo, name) for photo, name in zip(photos, _names(photos), strict=True)]
+        images = await _gather(
+            [self._decode_in_pool(photo, name) for photo, name in zip(photos, _display_names(photos), strict=True)]
         )
         decoded = time.monotonic()
         request = options.request(saved or ())
-        done = await generate(images, request, self._decodings(options))
-        usable = drafts([one.written for one in done], options)
-        waited, took = max(one.waited for one in done), max(one.took for one in done)
+        results = await generate(images, request, self._decodings(options))
+        generated = [result.generated for result in results]
+        usable = usable_drafts(generated, options)
+        queue_seconds = max(result.queue_seconds for result in results)
+        generate_seconds = max(result.generate_seconds for result in results)
         if not usable:
-            logger.info("request %s is written again: nothing that can be shown", request_id)
-            done = await generate(images, request, self._other_decodings(options))
-            usable = drafts([one.written for one in done], options)
-            waited += max(one.waited for one in done)
-            took += max(one.took for one in done)
-        written, served = [one.written for one in done], done[0].served
+            logger.info("request %s is generated again: no caption was safe to publish", request_id)
+            results = await generate(images, request, self._retry_decodings(options))
+            generated = [result.generated for result in results]
+            usable = usable_drafts(generated, options)
+            queue_seconds += max(result.queue_seconds for result in results)
+            generate_seconds += max(result.generate_seconds for result in results)
+        served = results[0].served
         ranking = time.monotonic()
         table = self._table(served)
-        chosen = usable[: options.variants] or [plain(written, options)]
+        chosen = usable[: options.variants] or [fallback_draft(generated, options)]
         variants = [compose(draft, table, self._rules.banned, options) for draft in chosen]
         ended = time.monotonic()
         timing = {
             "decode": decoded - started,
-            "queue": waited,
-            "first_token": min(one.first_token for one in written),
-            "generate": took,
+            "queue": queue_seconds,
+            "first_token": min(result.first_token for result in generated),
+            "generate": generate_seconds,
             "hashtags": ended - ranking,
             "total": ended - started,
         }
         for stage, seconds in timing.items():
             STAGE.labels(stage).observe(seconds)
         MODEL_SECONDS.labels(served.engine.version).observe(timing["total"])
-        tokens = sum(one.tokens for one in written)
+        tokens = sum(result.tokens for result in generated)
         TOKENS.inc(tokens)
         DECODE_TOKENS.observe(tokens)
-        TOKEN_RATE.observe(tokens / took)
-        met = {
-            # Of a model that never met a voice, another notice says that none of it is read.
-            Degradation.VOICE_SHORTENED: any(one.voice_shortened for one in written)
+        TOKEN_RATE.observe(tokens / generate_seconds)
+        occurred = {
+            # For a model that was not trained with voices, another notice says that only the tone is followed.
+            Degradation.VOICE_SHORTENED: any(result.voice_shortened for result in generated)
             and served.card.follows("voice", served.version.prompts),
-            Degradation.VOICE_AWAY: saved is None,
+            Degradation.VOICE_UNAVAILABLE: saved is None,
             Degradation.GENERAL_HASHTAGS: not len(table) and options.regenerate is not Part.CAPTION,
         }
-        troubles = [trouble for trouble, is_met in met.items() if is_met]
-        descriptions = [alt_text(one.description, variants, options) for one in written]
+        degradations = [degradation for degradation, is_met in occurred.items() if is_met]
+        descriptions = [alt_text(result.description, variants, options) for result in generated]
         return CaptionAnswer(
             **variants[0].model_dump(),
             alt_text=descriptions[0],
             alt_texts=descriptions,
             variants=variants,
             notices=find_notices(
-                options, request, served, variants, descriptions, usable=bool(usable), troubles=troubles
+                options, request, served, variants, descriptions, usable=bool(usable), degradations=degradations
             ),
             request_id=request_id,
             model_version=served.engine.version,
-            confidence=next(iter(written[0].confidences), None),
+            confidence=next(iter(generated[0].confidences), None),
             timing=Timing(**{stage: round(1000 * seconds, 1) for stage, seconds in timing.items()}),
         )
 
@@ -254,7 +264,7 @@ class Captioner:
             )
             raise ProblemError(status, f"image_{error.reason}", str(error)) from error
         except ModerationUnavailableError as error:
-            logger.warning("photos can't be checked: %s", error)
+            logger.warning("photos can't be moderated, so requests get 503: %s", error)
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "moderation", "The photo can't be checked now; try again later.", 10
             ) from error
@@ -272,19 +282,25 @@ class Captioner:
     def _decodings(self, options: Options) -> tuple[Decoding, ...]:
         tokens = self._tokens(options)
         seed = options.seed or 0
-        # What is written anew is not to be the likeliest caption once more.
-        likeliest = options.seed is None and options.regenerate is None
-        first = Decoding(tokens) if likeliest else Decoding(tokens, _CREATIVE, seed=seed)
-        # One caption serves all lists of hashtags: there is no other to choose from.
+        # A regenerated caption must differ, so it is not decoded greedily.
+        greedy = options.seed is None and options.regenerate is None
+        first = Decoding(tokens) if greedy else Decoding(tokens, _SAMPLING_TEMPERATURE, seed=seed)
+        # Regenerated hashtags all belong to the same caption, so there are no variants.
         variants = 1 if options.regenerate is Part.HASHTAGS else options.variants
-        return (first, *(Decoding(tokens, _CREATIVE, seed=seed + variant) for variant in range(1, variants)))
+        return (
+            first,
+            *(Decoding(tokens, _SAMPLING_TEMPERATURE, seed=seed + variant) for variant in range(1, variants)),
+        )
 
-    def _other_decodings(self, options: Options) -> tuple[Decoding, ...]:
+    def _retry_decodings(self, options: Options) -> tuple[Decoding, ...]:
         first = (options.seed or 0) + options.variants
-        return tuple(Decoding(self._tokens(options), _CREATIVE, seed=first + other) for other in range(_AGAIN))
+        return tuple(
+            Decoding(self._tokens(options), _SAMPLING_TEMPERATURE, seed=first + other)
+            for other in range(_RETRY_CAPTIONS)
+        )
 
     def _tokens(self, options: Options) -> int:
-        return round(self._settings.max_new_tokens * _SHARES[options.length])
+        return round(self._settings.max_new_tokens * _TOKEN_SHARES[options.length])
 
     async def _generate(
         self,
@@ -296,47 +312,47 @@ class Captioner:
         request: Request,
         decodings: tuple[Decoding, ...],
     ) -> list[BatchResult]:
-        """Write about all photos of one post, by the same model even where another takes its place meanwhile."""
-        # What is streamed must be what is answered.
-        heard = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
-        for _ in range(_ROUNDS):
-            tasks = [GenerationRequest(image, request, decodings, stream=heard is not None) for image in images]
-            done = await _all([self._run_task(task, key, creator, heard) for task in tasks])
-            if len({one.served.engine.version for one in done}) == 1:
-                return done
+        """Caption all photos of one post with the same model, even if it is swapped meanwhile."""
+        # Only text that will be part of the answer may be streamed.
+        streamed = listener if len(images) == 1 and options.regenerate is not Part.HASHTAGS else None
+        for _ in range(_MAX_ROUNDS):
+            tasks = [GenerationRequest(image, request, decodings, stream=streamed is not None) for image in images]
+            results = await _gather([self._run_task(task, key, creator, streamed) for task in tasks])
+            if len({result.served.engine.version for result in results}) == 1:
+                return results
         raise no_model()
 
     async def _run_task(
         self, task: GenerationRequest, key: str, creator: str, listener: Listener | None
     ) -> BatchResult:
         try:
-            # In a thread, and before it takes a place in the queue: counting the tokens of a long prompt takes milliseconds.
+            # Counting the tokens of a long prompt takes milliseconds, so it runs in a thread, and before queueing.
             await asyncio.to_thread(self._batcher.check, task, key)
             ticket = self._batcher.submit(task, key, listener, creator)
         except PromptTooLongError as error:
             raise _too_long(error) from error
         except QueueFullError:
-            raise self._turn_away(creator) from None
+            raise self._reject(creator) from None
         except WorkerEndedError:
-            raise _ended() from None
+            raise _worker_ended() from None
         answer = asyncio.wrap_future(ticket)
         try:
             await asyncio.wait({answer}, timeout=self._settings.deadline_seconds)
-            # Who waited too long hears of it now, not when those before him are done.
-            if ticket.started is None and ticket.cancel():
+            # A request that expired in the queue is answered now, not when the requests ahead of it are done.
+            if ticket.started_at is None and ticket.cancel():
                 raise ExpiredError
             return await answer
         except ExpiredError:
             raise ProblemError(
                 HTTPStatus.GATEWAY_TIMEOUT,
                 "deadline",
-                "The photo waited for too long and was not captioned; try again.",
+                "The photo was queued for too long and was not captioned; try again.",
                 2,
             ) from None
         except NoModelError:
             raise no_model() from None
         except WorkerEndedError:
-            raise _ended() from None
+            raise _worker_ended() from None
         except PromptTooLongError as error:
             raise _too_long(error) from error
         except EngineUnavailableError as error:
@@ -345,16 +361,16 @@ class Captioner:
             ticket.cancel()
 
 
-def _names(photos: Sequence[bytes]) -> list[str]:
-    """Return what refusals call each photo of a post."""
+def _display_names(photos: Sequence[bytes]) -> list[str]:
+    """Return the names of a post's photos for error messages."""
     if len(photos) == 1:
         return ["The photo"]
     return [f"Photo {number} of {len(photos)}" for number in range(1, len(photos) + 1)]
 
 
-async def _all(work: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:
-    """Return the results of *work*, done side by side. The first failure, or being canceled, ends the rest."""
-    tasks = [asyncio.ensure_future(one) for one in work]
+async def _gather(coroutines: Sequence[Coroutine[None, None, _Result]]) -> list[_Result]:
+    """Run *coroutines* concurrently, and return their results. The first error, or a cancellation, cancels the rest."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         return list(await asyncio.gather(*tasks))
     finally:
@@ -366,14 +382,14 @@ def _too_long(error: PromptTooLongError) -> ProblemError:
     return ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "prompt_too_long", str(error))
 
 
-def _ended() -> ProblemError:
+def _worker_ended() -> ProblemError:
     return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", "The service starts again; try again in some seconds.", 10
+        HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", "The service is restarting; try again in some seconds.", 10
     )
 
 
 def no_model() -> ProblemError:
-    """Return the refusal of a service that has no model yet."""
+    """Return the error of a service that has no model yet."""
     return ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE, "no_model", "No model is in service yet; promote one, then try again.", 10
     )

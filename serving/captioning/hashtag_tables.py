@@ -1,10 +1,10 @@
-"""Which hashtag table is used: follows the dataset versions, so that new hashtags are known without a new model."""
+"""Hashtag tables: follow the newest dataset version, so that new hashtags need no new model."""
 
 import logging
 import threading
 import time
 
-from serving.models.manager import EngineContact, ServedModel
+from serving.models.manager import DependencyContact, ServedModel
 from serving.observability.metrics import DATASETS_CONTACT
 from snap2caption.datasets.manifest import NAME
 from snap2caption.errors import UserError
@@ -18,60 +18,60 @@ _CLOSE_SECONDS = 5.0
 
 
 class HashtagTables:
-    """The table of the newest dataset version under *datasets_uri*. A thread of its own looks for it every *poll_seconds*."""
+    """The table of the newest dataset version under *datasets_uri*. A background thread polls every *poll_seconds*."""
 
     def __init__(self, datasets_uri: str, *, poll_seconds: float) -> None:
         self._datasets_uri = datasets_uri
         self._poll_seconds = poll_seconds
         self._version: str | None = None
         self._table: HashtagTable | None = None
-        self._contact: EngineContact | None = None
+        self._contact: DependencyContact | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="hashtags", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="hashtags", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the dataset versions."""
+        """Start polling."""
         self._thread.start()
 
     def close(self) -> None:
-        """Stop following. A table that is just being read is not waited for."""
+        """Stop polling, without waiting for a table that is being read."""
         self._stop.set()
         self._thread.join(_CLOSE_SECONDS)
 
     def current(self, served: ServedModel) -> HashtagTable:
-        """Return the newest table or, before one was found, that of the dataset that the model in service learned from."""
+        """Return the newest table or, before one was found, the table of the served model's training dataset."""
         return self._table or served.hashtags
 
     @property
     def version(self) -> str | None:
-        """The dataset version whose table is in use; None before one was found."""
+        """The dataset version of the table in use; None before one was found."""
         return self._version
 
     @property
-    def contact(self) -> EngineContact | None:
-        """Whether the newest table could be had when it was last looked for, and when it last could; None before the first look."""
+    def contact(self) -> DependencyContact | None:
+        """The last contact with the dataset store, including reading the table; None before the first poll."""
         return self._contact
 
     def refresh(self) -> None:
-        """Take the newest version's table, if it is another than the one in use. The old one is used until then.
+        """Read the newest version's table, if it is not in use yet.
 
         Raises:
-            UserError: the store is away, or the table is damaged; the old one stays in use.
+            UserError: the store is unavailable, or the table is damaged. The old table stays in use.
         """
         before = self._contact
-        # Until it is there, it could not be had.
-        self._contact = EngineContact(reachable=False, at=before.at if before else None)
+        # The store counts as unreachable until the table was read.
+        self._contact = DependencyContact(reachable=False, at=before.at if before else None)
         version = self._newest()
         if version is not None and version != self._version:
             # One assignment: a request sees the old table or the new one.
             self._table = HashtagTable.read(f"{self._datasets_uri.rstrip('/')}/{version}")
             self._version = version
             logger.info("%d hashtags of dataset version %s are in use", len(self._table), version)
-        self._contact = EngineContact(reachable=True, at=time.monotonic())
+        self._contact = DependencyContact(reachable=True, at=time.monotonic())
         DATASETS_CONTACT.set_to_current_time()
 
     def _newest(self) -> str | None:
-        # A version's manifest goes last: its time is the version's.
+        # The manifest is written last, so its time is the version's time.
         versions = [
             (found.modified, version)
             for found in open_store(self._datasets_uri).list()
@@ -80,13 +80,13 @@ class HashtagTables:
         ]
         return max(versions)[1] if versions else None
 
-    def _follow(self) -> None:
+    def _poll(self) -> None:
         while not self._stop.is_set():
             try:
                 self.refresh()
             except UserError as error:
                 logger.warning("%s", error)
             except Exception:
-                # Whatever it was, following goes on, as for the models.
-                logger.exception("the dataset versions could not be looked at")
+                # Keep polling after any error, as the model manager does.
+                logger.exception("the dataset versions can't be listed; trying again at the next poll")
             self._stop.wait(self._poll_seconds)

@@ -1,42 +1,46 @@
-"""What can be shown of captions that are still being written: only what the answer will hold too."""
+"""Incremental captions for streaming: only text that will also be part of the final answer."""
 
 from collections.abc import Sequence
 
-from serving.captioning.profanity import find_unsafe, settled
-from serving.captioning.trimming import finish, whole_sentences
+from serving.captioning.profanity import find_unsafe, safe_prefix
+from serving.captioning.trimming import trim, whole_sentences
 from serving.engines.base import GenerationChunk
 from serving.http.schemas import Options, Variant
 
 
 class IncrementalCaptions:
-    """Turns what is written so far into what is new of it, by variant: the caption up to its first hashtag, as far as it is sure to stay."""
+    """Turns the growing text of each variant into increments of its caption.
+
+    The caption ends at the first hashtag. Words are held back until no later text can remove them.
+    """
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._sent: dict[int, str] = {}
 
-    def take(self, piece: GenerationChunk) -> str:
-        """Return what *piece* adds to the variant's earlier ones. The last words are held back, until it is clear what becomes of them."""
-        sent = self._sent.setdefault(piece.variant, "")
-        caption = piece.text.partition("#")[0].partition("＃")[0].rstrip()
+    def add(self, chunk: GenerationChunk) -> str:
+        """Return the text to send for *chunk*, perhaps none: what it adds to the text sent before."""
+        sent = self._sent.setdefault(chunk.variant, "")
+        caption = chunk.text.partition("#")[0].partition("＃")[0].rstrip()
         language = self._options.language
-        if find_unsafe(caption, language=language, said=self._options.location or ""):
-            # The word may be but the beginning of a better one; if not, the answer holds another caption.
+        if find_unsafe(caption, language=language, creator_text=self._options.location or ""):
+            # The word may grow into a harmless one. If not, the answer will contain another caption.
             return ""
-        shown = settled(caption, language=language)
+        shown = safe_prefix(caption, language=language)
         if self._options.length is not None:
-            # A sentence too many is left out, so none is shown before it is whole; the first one always stays.
-            shown = shown[: max(len(whole_sentences(caption)), len(_first(shown)))]
-        shown = finish(shown, self._options.length, self._options.emoji)
+            # Sentences beyond the length are dropped, so each is held back until it is complete, except the first.
+            shown = shown[: max(len(whole_sentences(caption)), len(_first_sentence(shown)))]
+        shown = trim(shown, self._options.length, self._options.emoji)
         if not shown.startswith(sent):
             return ""
-        self._sent[piece.variant] = shown
+        self._sent[chunk.variant] = shown
         return shown[len(sent) :]
 
-    def rest(self, variants: Sequence[Variant]) -> list[tuple[str, int, str]]:
-        """Return how to get from what was sent to the answer's *variants*: ``token`` or ``replace``, the variant, and its text.
+    def finalize(self, variants: Sequence[Variant]) -> list[tuple[str, int, str]]:
+        """Return the events that turn the text sent so far into the answer's *variants*.
 
-        A caption is replaced if it turned out not fit to be posted, or the answer has another in its place.
+        Each is ``token`` or ``replace``, the number of the variant, and its text. A caption is replaced if it turned
+        out not to be safe to publish, or if the answer has another caption in its place.
         """
         events: list[tuple[str, int, str]] = []
         for number, sent in sorted(self._sent.items()):
@@ -48,6 +52,6 @@ class IncrementalCaptions:
         return events
 
 
-def _first(text: str) -> str:
-    """Return the first sentence of *text*, whole or not."""
+def _first_sentence(text: str) -> str:
+    """Return the first sentence of *text*, complete or not."""
     return whole_sentences(text, most=1) or text

@@ -1,4 +1,4 @@
-"""An optional check of photos before they are captioned, by a function or a service that the operator names."""
+"""Moderation of photos before captioning (optional), by a function or a service that the operator names."""
 
 import importlib
 import io
@@ -12,23 +12,24 @@ from snap2caption.errors import UserError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 
 Moderator = Callable[["Image"], str | None]
-"""Returns why a photo must not be captioned, in a few words, or None if it may. It is called from several threads."""
+"""Returns a short reason if a photo must not be captioned, otherwise None. It must be thread-safe."""
 
 
 class ModerationUnavailableError(Exception):
-    """The photo could not be checked."""
+    """The moderator failed, so it is unknown whether the photo is allowed."""
 
 
 def load_moderator(name: str) -> Moderator | None:
-    """Return the check that *name* names: ``package.module:function``, the URL of a service, or nothing for none.
+    """Return the moderator called *name*: ``package.module:function`` or a service's URL; None for an empty name.
 
-    A service is sent the photo as JPEG, without metadata, by POST, and answers 200 with JSON ``{"allowed": bool, "reason": "…"}``.
+    A service gets the photo by POST, as JPEG without metadata. It must answer with status 200 and JSON:
+    ``{"allowed": bool, "reason": "…"}``.
 
     Raises:
-        UserError: there is no such function.
+        UserError: the function can't be imported.
     """
     if not name:
         return None
@@ -39,10 +40,11 @@ def load_moderator(name: str) -> Moderator | None:
         found = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"SNAP2CAPTION_SERVING_MODERATION names {name!r}, which can't be loaded ({error}); give package.module:function or a URL."
+            f"SNAP2CAPTION_SERVING_MODERATION names {name!r}, which can't be loaded ({error}); "
+            "give package.module:function or a URL."
         ) from error
-    checked: Moderator = found
-    return checked
+    moderator: Moderator = found
+    return moderator
 
 
 def _service(url: str) -> Moderator:
@@ -50,10 +52,10 @@ def _service(url: str) -> Moderator:
         stream = io.BytesIO()
         photo.save(stream, "JPEG", quality=90)
         try:
-            answer = httpx.post(
-                url, content=stream.getvalue(), headers={"Content-Type": "image/jpeg"}, timeout=_SECONDS
+            response = httpx.post(
+                url, content=stream.getvalue(), headers={"Content-Type": "image/jpeg"}, timeout=_TIMEOUT_SECONDS
             ).raise_for_status()
-            verdict = answer.json()
+            verdict = response.json()
             return None if verdict["allowed"] else str(verdict.get("reason", "not allowed"))
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModerationUnavailableError(str(error)) from error

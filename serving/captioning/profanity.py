@@ -1,6 +1,7 @@
-"""What is never posted: profanity and slurs, by the word lists of glin-profanity (MIT license).
+"""Profanity filter: profanity and slurs, by the word lists of glin-profanity (MIT license).
 
-Whole words are compared, also with letters exchanged (``sh1t``) or spaced (``f u c k``), so Scunthorpe, Cockfosters and Penistone pass.
+Whole words are compared, so Scunthorpe, Cockfosters and Penistone pass. Substituted letters (``sh1t``) and spaced
+letters (``f u c k``) are recognized.
 """
 
 from functools import cache
@@ -18,53 +19,57 @@ _NORWEGIAN = ("nb", "nn")
 _LETTER = rf"[[\w\p{{M}}]--[_{UNSPACED}]]"
 _LISTS = {find_language(name): str(name) for name in get_args(Language)}
 _LISTS |= dict.fromkeys(_NORWEGIAN, _LISTS["no"])
-"""The lists' names by their language's tag."""
+"""The names of the word lists, by language tag."""
 
 
 _NAMES = """
-ass bastard bollocks bondage boner boob busty butt cock cocks dick dildo escort fucking hardcore hoe hooker intercourse kinky lolita nude penis
-playboy pussy quim santorum scat sex sexy skeet smut snatch spunk suck swinger tit tits topless tushy wank bloblos bander bosser bourree bourrée
-brackmard drague gerbe meuf palucher peter ramoner tanche trique veuve bonze ische kimme mopse morgenlatte mose mufti nackt popel porno rosette
-vogeln anita asbak balen bekken beurt del drol eikel griet hol johny kanen kloten knor kont lul muts naaien naakt paal palen pik poot pot reet
-toeter carita carità cappella cammello carciofo caciocappella bordello biga casci cozza duro fava figa goldone guanto lumaca manico mona monta
-padulo palle patacca pesce picio pipa pisello pistola pompa potta quaglia regina sega spagnola topa troia uccello vacca zinne asno burro cono
-concha infierno martillo maciza mamada pezon pezón pinche trio verga amador aranha balalao cabrao cacete cerveja consolo corno fecal inferno mama
-pau pinto queca saco torneira anus røv fan hard hård helvete moona mutta olla pippa satan stake sås apara haahka hassia hitto jatka molo
-muna naida pallit pano pehko reikä reika reva toosa tussu viiksi burok búr franc kúr marha marhak pele pina pocs pofa burdel jajco jajko jajo syf
-avon bira bok cim mal meme top бугор голый 肥西 靠背 激情 人妻 女王様 ラバー ファンタジー ローター フック
+ass bastard bollocks bondage boner boob busty butt cock cocks dick dildo escort fucking hardcore hoe hooker
+intercourse kinky lolita nude penis playboy pussy quim santorum scat sex sexy skeet smut snatch spunk suck swinger tit
+tits topless tushy wank bloblos bander bosser bourree bourrée brackmard drague gerbe meuf palucher peter ramoner
+tanche trique veuve bonze ische kimme mopse morgenlatte mose mufti nackt popel porno rosette vogeln anita asbak balen
+bekken beurt del drol eikel griet hol johny kanen kloten knor kont lul muts naaien naakt paal palen pik poot pot reet
+toeter carita carità cappella cammello carciofo caciocappella bordello biga casci cozza duro fava figa goldone guanto
+lumaca manico mona monta padulo palle patacca pesce picio pipa pisello pistola pompa potta quaglia regina sega
+spagnola topa troia uccello vacca zinne asno burro cono concha infierno martillo maciza mamada pezon pezón pinche trio
+verga amador aranha balalao cabrao cacete cerveja consolo corno fecal inferno mama pau pinto queca saco torneira anus
+røv fan hard hård helvete moona mutta olla pippa satan stake sås apara haahka hassia hitto jatka molo muna naida
+pallit pano pehko reikä reika reva toosa tussu viiksi burok búr franc kúr marha marhak pele pina pocs pofa burdel
+jajco jajko jajo syf avon bira bok cim mal meme top бугор голый 肥西 靠背 激情 人妻 女王様 ラバー ファンタジー ローター フック
 """
 _IN_NAMES = frozenset(_NAMES.split())
-"""Words of the lists that places and people are named by, or that name something harmless: Dick's Diner, La Concha, Kloten, Intercourse.
+"""Listed words that are also names of places or people, or harmless: Dick's Diner, La Concha, Kloten, Intercourse.
 
-A slur is never among them, whatever place is called so.
+Slurs are never among them, even if a place has that name.
 """
 
 
-def has_list(language: str) -> bool:
-    """Whether there is a list for the language of a BCP 47 tag."""
+def has_word_list(language: str) -> bool:
+    """Whether there is a word list for the language of a BCP 47 tag."""
     return primary(language) in _LISTS
 
 
-def find_unsafe(text: str, *, language: str | None = None, said: str = "") -> list[str]:
-    """Return the words of *text* that are not fit to be posted.
+def find_unsafe(text: str, *, language: str | None = None, creator_text: str = "") -> list[str]:
+    """Return the words of *text* that are not safe to publish.
 
     Args:
-        text: a caption, or a hashtag.
-        language: of the text, as a BCP 47 tag such as ``de``; English counts always.
-        said: what the creator named, such as the place: of its words those pass that names are made of (``Dick's Diner``), and no slur does.
+        text: a caption or a hashtag.
+        language: the language of *text* as a BCP 47 tag such as ``de``. English is always checked.
+        creator_text: text of the creator, such as the location. Words in it pass if they are common in names
+            (``Dick's Diner``); slurs never pass.
     """
     found = _filter(_languages(language)).check_profanity(text)["profane_words"]
-    return [word for word in found if word.casefold() not in _IN_NAMES or not _is_word_of(said, word)]
+    return [word for word in found if word.casefold() not in _IN_NAMES or not _is_word_of(creator_text, word)]
 
 
-def settled(text: str, *, language: str | None = None) -> str:
-    """Return the beginning of an unfinished *text* that stays fit to be posted whatever follows; *text* must be fit so far.
+def safe_prefix(text: str, *, language: str | None = None) -> str:
+    """Return the longest prefix of an unfinished *text* that stays safe to publish, whatever follows.
 
-    Held back are the last word, which may grow, single letters before it, which may spell one, and what may begin a phrase of the lists.
+    Held back are the last word, which may grow; single letters before it, which may spell a word; and the beginning of
+    any phrase in the word lists.
 
     Args:
-        text: what is written so far.
-        language: of the text, as for `find_unsafe`.
+        text: the text so far. It must be safe to publish.
+        language: the language of *text*, as for `find_unsafe`.
     """
     words = list(re.finditer(r"\S+", text))
     begin = len(words) - 1
@@ -82,7 +87,7 @@ def settled(text: str, *, language: str | None = None) -> str:
 
 
 def _is_word_of(text: str, word: str) -> bool:
-    """Whether *word* is a whole word of *text*, as Massachusetts has no ``ass``; in scripts without spaces, whether it is in it."""
+    """Whether *text* contains *word* as a whole word. In scripts without spaces, any occurrence counts."""
     whole = rf"(?<!{_LETTER}){re.escape(word.casefold())}(?!{_LETTER})"
     return re.search(whole, text.casefold(), re.VERSION1) is not None
 
@@ -93,7 +98,7 @@ def _languages(language: str | None) -> tuple[str, ...]:
 
 @cache
 def _phrases(languages: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what the lists have that is longer than a word."""
+    """Return the entries of the word lists that have several words."""
     folded = (" ".join(fold_words(str(entry))) for entry in _filter(languages).words)
     return tuple(sorted(phrase for phrase in folded if " " in phrase))
 

@@ -1,6 +1,7 @@
-"""Captions as they are written, as server-sent events.
+"""Server-sent events: captions are streamed while they are generated.
 
-``token`` for each piece, ``replace`` where a caption took another's place, ``answer`` with all of it, ``error`` with a problem body.
+The events are ``token`` for more text, ``replace`` for a new text of a variant, ``answer`` with the complete answer,
+and ``error`` with a problem body.
 """
 
 import asyncio
@@ -29,72 +30,73 @@ SCHEMA: dict[str, Any] = {
         "data": {"type": "string", "description": "JSON."},
     },
 }
-"""What OpenAPI says of an event."""
+"""The OpenAPI schema of an event."""
 
 _HEADERS = {"X-Accel-Buffering": "no"}
-"""Proxies such as nginx would keep the pieces back until all are there."""
+"""Without this header, proxies such as nginx buffer the events until the response is complete."""
 
 
 async def stream(write: Callable[..., Awaitable[CaptionAnswer]], options: Options, request_id: str) -> Response:
-    """Return the answer to a request as a stream of events. What is refused before the first word is an ordinary refusal.
+    """Return a streaming response. An error before the first text is raised, so that it gets its HTTP status.
 
     Args:
-        write: captions, and tells its argument ``listener`` how the caption grows. It is canceled when the client leaves.
-        options: what the creator asked for.
-        request_id: for the log.
+        write: generates the answer, and calls its argument ``listener`` with each chunk. It is canceled when the
+            client disconnects.
+        options: the creator's options.
+        request_id: the id of the request, for the log.
 
     Raises:
-        ProblemError: the request is refused.
+        ProblemError: the request is rejected.
     """
     loop = asyncio.get_running_loop()
-    pieces: asyncio.Queue[GenerationChunk | None] = asyncio.Queue()
+    chunks: asyncio.Queue[GenerationChunk | None] = asyncio.Queue()
 
-    def listen(piece: GenerationChunk) -> None:
-        loop.call_soon_threadsafe(pieces.put_nowait, piece)
+    def listen(chunk: GenerationChunk) -> None:
+        loop.call_soon_threadsafe(chunks.put_nowait, chunk)
 
     writing = asyncio.ensure_future(write(listener=listen))
-    writing.add_done_callback(lambda _: pieces.put_nowait(None))
+    writing.add_done_callback(lambda _: chunks.put_nowait(None))
     try:
-        first = await pieces.get()
+        first = await chunks.get()
         if first is None:
-            # Refused, or so short that there is nothing to stream.
+            # The request failed, or the caption was too short to stream.
             await writing
     except BaseException:
         writing.cancel()
         raise
     return StreamingResponse(
-        _events(first, pieces, writing, options, request_id), media_type=MEDIA_TYPE, headers=_HEADERS
+        _events(first, chunks, writing, options, request_id), media_type=MEDIA_TYPE, headers=_HEADERS
     )
 
 
 async def _events(
-    piece: GenerationChunk | None,
-    pieces: "asyncio.Queue[GenerationChunk | None]",
+    chunk: GenerationChunk | None,
+    chunks: "asyncio.Queue[GenerationChunk | None]",
     writing: "asyncio.Future[CaptionAnswer]",
     options: Options,
     request_id: str,
 ) -> AsyncIterator[str]:
-    growing = IncrementalCaptions(options)
+    captions = IncrementalCaptions(options)
     try:
-        while piece is not None:
-            if new := growing.take(piece):
-                yield _text("token", piece.variant, new)
-            piece = await pieces.get()
+        while chunk is not None:
+            if new := captions.add(chunk):
+                yield _text_event("token", chunk.variant, new)
+            chunk = await chunks.get()
         answer = await writing
-        for name, variant, text in growing.rest(answer.variants):
-            yield _text(name, variant, text)
+        for name, variant, text in captions.finalize(answer.variants):
+            yield _text_event(name, variant, text)
         yield _event("answer", answer.model_dump_json())
     except ProblemError as problem:
         yield _event("error", problem.body().model_dump_json())
     except Exception:
-        # The status is sent already: this is the last place where the client can hear of it.
+        # The status line was sent already, so an event is the only way to report the error to the client.
         logger.exception("request %s failed", request_id)
         yield _event("error", broken(request_id).body().model_dump_json())
     finally:
         writing.cancel()
 
 
-def _text(name: str, variant: int, text: str) -> str:
+def _text_event(name: str, variant: int, text: str) -> str:
     return _event(name, json.dumps({"variant": variant, "text": text}, ensure_ascii=False))
 
 

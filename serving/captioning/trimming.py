@@ -1,4 +1,4 @@
-"""What can be seen to in a caption: its emoji and its length, as was asked, and no hash signs without a word at its end."""
+"""Trimming of captions: the requested length and number of emoji, and no bare hash signs at the end."""
 
 import re
 
@@ -7,21 +7,21 @@ from snap2caption.text.segmentation import find_emoji, find_words
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
 _BARE_SIGNS = re.compile(r"(?:(?:^|\s+)[#＃]+)+\s*$")
-"""What a weak model leaves of hashtags that it did not write."""
+"""Hash signs without a word at the end of a caption, which weak models leave behind."""
 
 
-def finish(caption: str, length: Length | None, emoji: Emoji | None) -> str:
-    """Return *caption* with no more emoji and whole sentences than asked for; the first sentence always stays."""
+def trim(caption: str, length: Length | None, emoji: Emoji | None) -> str:
+    """Return *caption* without the emoji and sentences beyond the requested number. The first sentence always stays."""
     caption = _BARE_SIGNS.sub("", caption)
     if length is not None:
         caption = _shorten(caption, length.words)
     if emoji is not None and emoji is not Emoji.MANY:
-        caption = _limit(caption, 0 if emoji is Emoji.NONE else SOME_EMOJI)
+        caption = _limit_emoji(caption, 0 if emoji is Emoji.NONE else SOME_EMOJI)
     return caption
 
 
 def whole_sentences(text: str, most: int | None = None) -> str:
-    """Return the sentences of an unfinished *text* that another one follows, at most so many; perhaps none."""
+    """Return the complete sentences of an unfinished *text*: those that another one follows, at most *most* of them."""
     ends = [match.start() for match in _SENTENCE_END.finditer(text)][:most]
     return text[: ends[-1]] if ends else ""
 
@@ -37,7 +37,7 @@ def _shorten(caption: str, most: int) -> str:
     return caption[:end].rstrip()
 
 
-def _limit(caption: str, most: int) -> str:
+def _limit_emoji(caption: str, most: int) -> str:
     for match in reversed(find_emoji(caption)[most:]):
         caption = caption[: match.start()].rstrip(" ") + caption[match.end() :]
     return caption.strip()

@@ -1,1 +1,1 @@
-"""Engines: what generates captions, in this process or on a server that speaks OpenAI's API."""
+"""Inference engines: caption generation in this process, or on a server with an OpenAI-compatible API."""

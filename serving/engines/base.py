@@ -1,4 +1,4 @@
-"""The engine: what writes captions. A small interface, so that a model in this process can be exchanged for a server elsewhere."""
+"""Engine interface: what the batcher needs from a model, in this process or on a remote server."""
 
 import re
 from collections.abc import Sequence
@@ -13,29 +13,32 @@ if TYPE_CHECKING:
 
 
 MAX_VARIANTS = 4
-"""Captions that a request may choose from."""
+"""The most captions that one request may ask for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GenerationRequest:
-    """One photo to write about: what is asked for, and a way of decoding for each variant. No two tasks are equal."""
+    """One photo to caption: the creator's request, and decoding parameters for each variant.
+
+    Instances compare by identity, so two equal requests stay separate in an engine.
+    """
 
     image: "Image"
     request: Request
-    """Each engine makes its own prompt of it: how much of a voice fits depends on the model."""
+    """Each engine builds its own prompt from it, because the model decides how much of a voice fits."""
     decodings: tuple[Decoding, ...]
     stream: bool = False
-    """Whether somebody wants to see how it grows."""
+    """Whether the client wants to see the captions while they are generated."""
 
     @property
     def max_new_tokens(self) -> int:
-        """The tokens of the longest text, of the description too."""
+        """The token limit of the longest text. It also limits the description."""
         return max(decoding.max_new_tokens for decoding in self.decodings)
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationChunk:
-    """What is written of a variant so far."""
+    """The text of one variant so far."""
 
     variant: int
     text: str
@@ -43,80 +46,86 @@ class GenerationChunk:
 
 @dataclass(frozen=True, slots=True)
 class GenerationResult:
-    """What was written about one photo: a text a variant, and the photo described in plain words."""
+    """The finished output for one photo: one text per variant, and a plain description of the photo."""
 
     texts: tuple[str, ...]
     description: str
     tokens: int
     confidences: tuple[float, ...] = ()
-    """The mean probability of each text's tokens, 0 to 1; empty if the engine can't tell."""
+    """The mean token probability of each text, 0 to 1. Empty if the engine does not report it."""
     first_token: float = 0.0
-    """Seconds from taking the task in to its first token."""
+    """Seconds from adding the request to its first token."""
     voice_shortened: bool = False
-    """Whether the model could not read all of the voice that was asked for."""
+    """Whether the model's limits cut off part of the requested voice."""
 
 
 Event = tuple[GenerationRequest, GenerationChunk | GenerationResult | Exception]
-"""What became of a task at a step: more text, all of it, or why there is none."""
+"""The outcome of a step for one request: more text, the finished result, or the error that ended it."""
 
 
 class Engine(Protocol):
-    """Writes about photos, many at once, a token a step. It is called from one thread at a time."""
+    """Captions many photos at once, one token per step. Only one thread at a time may call it, except `fit`."""
 
     version: str
     """The model's name and version, such as ``snap2caption/3``."""
     reads_ahead: bool
-    """Whether it may be given more tasks than are written about at once, to read their photos meanwhile."""
+    """Whether it can prefill more requests than it decodes at once, so that they can join without delay."""
 
     def fit(self, task: GenerationRequest) -> Request:
-        """Return what the model is asked for *task*: its request, with as much of the voice as it can read. It may be called from any thread.
+        """Return the request that the model will see: *task*'s request with as much of the voice as fits.
+
+        Thread-safe.
 
         Raises:
-            PromptTooLongError: the rest is more than the model can read.
+            PromptTooLongError: the prompt is too long even without the voice.
         """
         ...
 
     def add(self, tasks: Sequence[GenerationRequest]) -> None:
-        """Begin to write about *tasks*, beside those that are written about already. If it raises, none of *tasks* was begun.
+        """Start *tasks*; they run together with those in progress. If it raises, none of *tasks* was started.
 
-        What can be found only while they are read comes to light at a later step, also that one is too long for this model.
+        Errors that only show during prefill, such as a prompt that is too long, are returned by a later step.
         """
         ...
 
     def step(self) -> list[Event]:
-        """Read on, by a bounded number of tokens, write on, by about a token, and return what came of it.
+        """Prefill a bounded number of tokens, decode about one token per text, and return what happened.
 
-        If it raises, nothing is written about any longer.
+        If it raises, the engine has dropped all requests.
         """
         ...
 
     def drop(self, task: GenerationRequest) -> None:
-        """Stop writing about *task*, which nobody waits for. One that is finished, or was never begun, is no fault."""
+        """Cancel *task*. It may have finished already, or never have started."""
         ...
 
     def close(self) -> None:
-        """Let go of what the engine holds. It is not used again."""
+        """Release all resources. The engine can't be used afterwards."""
         ...
 
 
-def write(engine: Engine, tasks: Sequence[GenerationRequest]) -> list[GenerationResult]:
-    """Write about *tasks* alone, to the end. *engine* must not be writing about others."""
+def generate(engine: Engine, tasks: Sequence[GenerationRequest]) -> list[GenerationResult]:
+    """Run *tasks* to completion on an otherwise idle *engine*, and return their results in order.
+
+    Raises:
+        Exception: the error of the first request that failed.
+    """
     engine.add(tasks)
-    written: dict[GenerationRequest, GenerationResult] = {}
-    while len(written) < len(tasks):
-        for task, what in engine.step():
-            if isinstance(what, Exception):
-                raise what
-            if isinstance(what, GenerationResult):
-                written[task] = what
-    return [written[task] for task in tasks]
+    results: dict[GenerationRequest, GenerationResult] = {}
+    while len(results) < len(tasks):
+        for task, outcome in engine.step():
+            if isinstance(outcome, Exception):
+                raise outcome
+            if isinstance(outcome, GenerationResult):
+                results[task] = outcome
+    return [results[task] for task in tasks]
 
 
-def describing(task: GenerationRequest) -> Decoding:
-    """Return how the description is written: greedily, as long as the captions may be."""
+def description_decoding(task: GenerationRequest) -> Decoding:
+    """Return the decoding parameters of the description: greedy, with the token limit of the captions."""
     return Decoding(task.max_new_tokens)
 
 
-def whole(text: str, *, cut: bool) -> str:
-    """Return *text*; if the limit on tokens has *cut* it, without a last hashtag that may be half of one."""
+def drop_cut_hashtag(text: str, *, cut: bool) -> str:
+    """Return *text*. If the token limit *cut* it, drop a trailing hashtag, which may be incomplete."""
     return re.sub(r"\s*[#＃]\S*$", "", text) if cut else text

@@ -1,4 +1,4 @@
-"""How a version of the model becomes an engine: loaded in this process, or handed to a server elsewhere."""
+"""Engine factory: makes an engine from a model version, in this process or on a remote server."""
 
 from pathlib import Path
 from typing import Protocol
@@ -11,25 +11,28 @@ from snap2caption.settings import Settings
 
 
 class Loader(Protocol):
-    """Makes engines."""
+    """Makes engines from model versions."""
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
-        """Return an engine called *name* over the version's base and the adapter in the folder *adapter*.
+        """Return an engine called *name*: the version's base model with the adapter in the folder *adapter*.
 
         Raises:
-            UserError: the base is not there, the adapter is damaged, or the server refuses.
+            UserError: the base is missing, the adapter is damaged, or the server refuses it.
         """
         ...
 
 
 class RemoteLoader:
-    """Hands adapters to an OpenAI-compatible server, each version under a name of its own: under an old one it may go on with what it has."""
+    """Loads adapters on an OpenAI-compatible server.
+
+    Each version gets its own name there. Under a name that is already known, the server may keep the old adapter.
+    """
 
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
-        """Let the server load the adapter."""
+        """Load the adapter on the server, and return an engine that uses it."""
         engine = RemoteEngine(
             self._settings.engine_url or "",
             self._settings.engine_key.get_secret_value(),
@@ -46,10 +49,10 @@ class RemoteLoader:
 
 
 def make_loader(settings: ServingSettings) -> Loader:
-    """Return what the settings ask for: a server, if one is named, or this process."""
+    """Return the loader that *settings* ask for: remote if they name a server, otherwise local."""
     if settings.engine_url:
         return RemoteLoader(settings)
-    # A gateway to a server elsewhere needs no torch, whose import takes seconds and hundreds of megabytes.
+    # A gateway to a remote server needs no torch, whose import takes seconds and hundreds of megabytes.
     from serving.engines.local.loader import LocalLoader
 
     return LocalLoader(settings, Settings().models_dir)

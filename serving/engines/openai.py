@@ -1,4 +1,4 @@
-"""An engine elsewhere: any server that speaks OpenAI's chat completions, such as vLLM with LoRA adapters."""
+"""Remote engine: any server with OpenAI's chat completions API, such as vLLM with LoRA adapters."""
 
 import base64
 import io
@@ -17,7 +17,14 @@ from pathlib import Path
 import httpx
 from PIL.Image import Image
 
-from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, describing, whole
+from serving.engines.base import (
+    Event,
+    GenerationChunk,
+    GenerationRequest,
+    GenerationResult,
+    description_decoding,
+    drop_cut_hashtag,
+)
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
@@ -25,33 +32,33 @@ from snap2caption.registry.adapters import check_weights
 from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import Decoding
 
-_WAIT = 0.05
-"""Seconds that a step waits for news."""
+_POLL_SECONDS = 0.05
+"""How long a step waits for the next event."""
 
 _JPEG_QUALITY = 90
 
-_EXTRA = "min_p"
-"""What vLLM and others take beside OpenAI's own parameters. A server that refuses it by name is asked without."""
+_MIN_P = "min_p"
+"""A parameter of vLLM and others that OpenAI does not have. If a server refuses it by name, we retry without it."""
 
-_BYTES_A_TOKEN = 2
-"""Bytes of text that a token stands for, at least in most scripts: English has four, Japanese three."""
+_BYTES_PER_TOKEN = 2
+"""A lower bound of the UTF-8 bytes per token in most scripts. English has about four, Japanese three."""
 
-_PICTURE_SHARE = 0.5
-"""Of the context, what is left for the picture: how many tokens one is, every family counts in its own way."""
+_IMAGE_SHARE = 0.5
+"""The share of the context that is reserved for the image. Each model family counts image tokens differently."""
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(?:length|size|window)|maximum (?:model|input|prompt) length|prompt is too long", re.IGNORECASE
 )
-"""How servers (vLLM, OpenAI, llama.cpp, TGI) say that a prompt is longer than their model reads."""
+"""How vLLM, OpenAI, llama.cpp and TGI report that a prompt is longer than the model's context."""
 
 
 class EngineUnavailableError(UserError):
-    """The server does not answer, or refuses."""
+    """The model server does not answer, or rejects the request."""
 
 
 @dataclass(slots=True)
 class _StreamedText:
-    """What the server has written of one text."""
+    """One text as far as the server has streamed it."""
 
     raw: str = ""
     tokens: int = 0
@@ -59,30 +66,31 @@ class _StreamedText:
     cut: bool = False
     first_token: float = 0.0
     voice: tuple[str, ...] = ()
-    """What of the voice was in the prompt."""
+    """The captions of the voice that were in the prompt."""
 
     @property
     def text(self) -> str:
-        """What can be shown of it."""
+        """The text without an incomplete last character."""
         return complete(self.raw)
 
 
 class _RefusedAsTooLongError(Exception):
-    """The server says that the prompt is longer than its model reads."""
+    """The server reports that the prompt is longer than its model's context."""
 
 
 @dataclass(slots=True, eq=False)
 class _RemoteRequest:
-    """A task that the server writes about, text by text; the description is the last."""
+    """The HTTP requests for one photo: one per variant, then the description."""
 
-    waiting: list["Future[_StreamedText]"]
-    unwanted: threading.Event
+    futures: list["Future[_StreamedText]"]
+    canceled: threading.Event
 
 
 class RemoteEngine:
-    """A server at *url* that holds the base model *base* and the adapter *name*; it batches by itself.
+    """A server that holds the base model and the adapter. It does its own batching.
 
-    ``httpx``, not the client of OpenAI: it is one request, whose refusals and time-outs we want in our own words.
+    It uses ``httpx`` and not OpenAI's client: there is only one kind of request, and we want control over its errors
+    and timeouts.
     """
 
     def __init__(
@@ -98,18 +106,18 @@ class RemoteEngine:
         context: int,
         voice_tokens: int,
     ) -> None:
-        """Take the server.
+        """Connect to a server. No request is sent yet.
 
         Args:
-            url: where it is.
-            key: what it wants as a bearer token; empty, if nothing.
-            version: the model's name and version.
-            name: of the adapter there.
-            base: of the base model there.
-            timeout: seconds that it may take for a text.
-            concurrent: texts that it is asked for at once.
-            context: tokens that its model reads and writes in one sequence, if it does not say so itself.
-            voice_tokens: of a prompt, for captions to write like, at most.
+            url: the server's base URL.
+            key: the bearer token, or an empty string for none.
+            version: the model's name and version, as answers show it.
+            name: the adapter's name on the server.
+            base: the base model's name on the server.
+            timeout: seconds that one text may take.
+            concurrent: the most HTTP requests at once.
+            context: the context length in tokens, used if the server does not report it.
+            voice_tokens: the most tokens of a prompt that the voice may take.
         """
         self.version = version
         self.reads_ahead = False
@@ -121,68 +129,70 @@ class RemoteEngine:
         self._context = context
         self._voice_tokens = voice_tokens
         self._pool = ThreadPoolExecutor(concurrent, "remote")
-        self._asked: dict[GenerationRequest, _RemoteRequest] = {}
-        self._news: queue.Queue[Event] = queue.Queue()
+        self._running: dict[GenerationRequest, _RemoteRequest] = {}
+        self._events: queue.Queue[Event] = queue.Queue()
 
     def load(self, adapter: Path) -> None:
-        """Let the server load the adapter in the folder *adapter*, which it must see under the same path, as vLLM does it.
+        """Make the server load the adapter in the folder *adapter*, by vLLM's API.
+
+        The server must see the folder under the same path.
 
         Raises:
-            UserError: its weights are no safetensors, and the server might unpickle them.
-            EngineAwayError: the server is away or refuses.
+            UserError: the weights are not safetensors, so the server might unpickle them.
+            EngineUnavailableError: the server does not answer, or rejects the adapter.
         """
         check_weights(adapter)
         self._post("/v1/load_lora_adapter", {"lora_name": self._name, "lora_path": str(adapter)})
         self._context = self._find_context() or self._context
 
     def fit(self, task: GenerationRequest) -> Request:
-        """Return the request with as much of its voice as fits by an estimate: only the server can count tokens.
+        """Return the request with as much of its voice as fits, by an estimate: only the server can count tokens.
 
-        What does not fit without the voice, it will refuse by itself.
+        A request that does not fit even without a voice is left to the server, which will reject it.
         """
-        room = int((self._context - task.max_new_tokens) * _PICTURE_SHARE)
+        max_tokens = int((self._context - task.max_new_tokens) * (1 - _IMAGE_SHARE))
         try:
-            return fit(task.request, _estimate, room=room, voice_room=self._voice_tokens)
+            return fit(task.request, _estimate_tokens, max_tokens=max_tokens, max_voice_tokens=self._voice_tokens)
         except PromptTooLongError:
             return replace(task.request, voice=())
 
     def add(self, tasks: Sequence[GenerationRequest]) -> None:
-        """Ask the server for every text of *tasks*, each in a request of its own."""
+        """Send one HTTP request for every text of *tasks*."""
         for task in tasks:
-            picture = _data_url(task.image)
-            asked = _RemoteRequest([], threading.Event())
+            image_url = _data_url(task.image)
+            remote = _RemoteRequest([], threading.Event())
             request = self.fit(task)
             for number, decoding in enumerate(task.decodings):
                 variant = number if task.stream else None
-                caption = partial(self._request_caption, task, variant, request, picture, decoding, asked.unwanted)
-                asked.waiting.append(self._pool.submit(caption))
-            asked.waiting.append(self._pool.submit(self._request_description, task, picture, asked.unwanted))
-            self._asked[task] = asked
+                caption = partial(self._request_caption, task, variant, request, image_url, decoding, remote.canceled)
+                remote.futures.append(self._pool.submit(caption))
+            remote.futures.append(self._pool.submit(self._request_description, task, image_url, remote.canceled))
+            self._running[task] = remote
 
     def step(self) -> list[Event]:
-        """Return what the server has written since the last step."""
+        """Return what the server has streamed since the last step."""
         events: list[Event] = []
         try:
-            events.append(self._news.get(timeout=_WAIT))
+            events.append(self._events.get(timeout=_POLL_SECONDS))
             while True:
-                events.append(self._news.get_nowait())
+                events.append(self._events.get_nowait())
         except queue.Empty:
             pass
-        for task, asked in list(self._asked.items()):
-            if all(text.done() for text in asked.waiting):
-                del self._asked[task]
-                events.append((task, _collect(task, asked)))
+        for task, remote in list(self._running.items()):
+            if all(future.done() for future in remote.futures):
+                del self._running[task]
+                events.append((task, _collect(task, remote)))
         return events
 
     def drop(self, task: GenerationRequest) -> None:
-        """Hang up on the server, which stops writing then."""
-        if asked := self._asked.pop(task, None):
-            asked.unwanted.set()
+        """Close the connections for *task*, so that the server stops generating."""
+        if remote := self._running.pop(task, None):
+            remote.canceled.set()
 
     def close(self) -> None:
-        """Hang up, and let the server forget the adapter."""
-        for asked in self._asked.values():
-            asked.unwanted.set()
+        """Close all connections, and unload the adapter from the server."""
+        for remote in self._running.values():
+            remote.canceled.set()
         self._pool.shutdown(cancel_futures=True)
         try:
             self._post("/v1/unload_lora_adapter", {"lora_name": self._name})
@@ -190,102 +200,101 @@ class RemoteEngine:
             self._client.close()
 
     def _find_context(self) -> int | None:
-        """Return what the server says that its base model reads, if it does."""
+        """Return the context length that the server reports for its base model, or None."""
         try:
             models = self._client.get("/v1/models").raise_for_status().json()["data"]
-            return next((int(one["max_model_len"]) for one in models if one["id"] == self._base), None)
+            return next((int(model["max_model_len"]) for model in models if model["id"] == self._base), None)
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return None
 
     def _post(self, path: str, body: dict[str, object]) -> None:
         try:
-            answer = self._client.post(path, json=body)
+            response = self._client.post(path, json=body)
         except httpx.HTTPError as error:
-            raise self._away(error) from error
-        if not answer.is_success:
-            raise self._refused(answer)
+            raise _unavailable(error) from error
+        if not response.is_success:
+            raise _rejected(response)
 
     def _request_caption(
         self,
         task: GenerationRequest,
         variant: int | None,
         request: Request,
-        picture: str,
+        image_url: str,
         decoding: Decoding,
-        unwanted: threading.Event,
+        canceled: threading.Event,
     ) -> _StreamedText:
-        """Let the server write a caption; without a voice, where its model can't read as much as was estimated."""
-        for asked in dict.fromkeys((request, replace(request, voice=()))):
-            body = _body(self._name, build_prompt(asked), picture, decoding)
+        """Return one caption. If the prompt was longer than estimated, retry without the voice."""
+        for attempt in dict.fromkeys((request, replace(request, voice=()))):
+            body = _body(self._name, build_prompt(attempt), image_url, decoding)
             try:
-                text = self._stream_completion(task, variant, body, unwanted)
+                text = self._stream_completion(task, variant, body, canceled)
             except _RefusedAsTooLongError:
                 continue
-            text.voice = asked.voice
+            text.voice = attempt.voice
             return text
-        option = longest_option(request, _estimate)
+        option = longest_option(request, _estimate_tokens)
         raise PromptTooLongError(
-            "The request is longer than the model in service reads; "
+            "The request is longer than the model's context; "
             + (f"shorten {option}." if option else "send another photo."),
             option,
         )
 
-    def _request_description(self, task: GenerationRequest, picture: str, unwanted: threading.Event) -> _StreamedText:
+    def _request_description(self, task: GenerationRequest, image_url: str, canceled: threading.Event) -> _StreamedText:
+        body = _body(self._base, DESCRIBE_PROMPT, image_url, description_decoding(task))
         try:
-            return self._stream_completion(
-                task, None, _body(self._base, DESCRIBE_PROMPT, picture, describing(task)), unwanted
-            )
+            return self._stream_completion(task, None, body, canceled)
         except _RefusedAsTooLongError as error:
             raise PromptTooLongError(
-                "The photo is more than the model in service reads; send another photo."
+                "The photo takes more tokens than the model's context holds; send another photo."
             ) from error
 
     def _stream_completion(
-        self, task: GenerationRequest, variant: int | None, body: dict[str, object], unwanted: threading.Event
+        self, task: GenerationRequest, variant: int | None, body: dict[str, object], canceled: threading.Event
     ) -> _StreamedText:
         text, started = _StreamedText(), time.monotonic()
         try:
-            with self._client.stream("POST", "/v1/chat/completions", json=body) as answer:
-                if not answer.is_success:
-                    refusal = answer.read()
+            with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
+                if not response.is_success:
+                    refusal = response.read()
                     _check_length(refusal)
-                    if _EXTRA in body and _EXTRA.encode() in refusal:
-                        # OpenAI's own interface does not know it.
-                        plain = {name: value for name, value in body.items() if name != _EXTRA}
-                        return self._stream_completion(task, variant, plain, unwanted)
-                    raise self._refused(answer)
-                for line in answer.iter_lines():
-                    # The client's time-out is between two pieces; this one is for the whole.
-                    if unwanted.is_set() or time.monotonic() - started > self._timeout:
+                    if _MIN_P in body and _MIN_P.encode() in refusal:
+                        # OpenAI's own API does not have it.
+                        without = {name: value for name, value in body.items() if name != _MIN_P}
+                        return self._stream_completion(task, variant, without, canceled)
+                    raise _rejected(response)
+                for line in response.iter_lines():
+                    # The client's timeout applies between two chunks; this one limits the whole text.
+                    if canceled.is_set() or time.monotonic() - started > self._timeout:
                         break
                     if not line.startswith("data: ") or line == "data: [DONE]":
                         continue
                     chunk = json.loads(line.removeprefix("data: "))
                     if "error" in chunk:
-                        # Some refuse when they have begun to answer.
+                        # Some servers report an error after they have started to stream.
                         _check_length(line.encode())
-                    _take(text, chunk)
+                    _append(text, chunk)
                     text.first_token = text.first_token or time.monotonic() - started
                     if variant is not None:
-                        self._news.put((task, GenerationChunk(variant, text.text)))
+                        self._events.put((task, GenerationChunk(variant, text.text)))
                 else:
                     return text
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise self._away(error) from error
+            raise _unavailable(error) from error
         raise EngineUnavailableError(f"The model server took longer than {self._timeout:.0f} s; try again.")
 
-    def _away(self, error: Exception) -> EngineUnavailableError:
-        return EngineUnavailableError(
-            f"The model server does not answer as it should ({type(error).__name__}); try again."
-        )
 
-    def _refused(self, answer: httpx.Response) -> EngineUnavailableError:
-        return EngineUnavailableError(f"The model server refused with status {answer.status_code}; see its log.")
+def _unavailable(error: Exception) -> EngineUnavailableError:
+    return EngineUnavailableError(f"The model server does not answer correctly ({type(error).__name__}); try again.")
 
 
-def _body(model: str, prompt: str, picture: str, decoding: Decoding) -> dict[str, object]:
-    content = [{"type": "image_url", "image_url": {"url": picture}}, {"type": "text", "text": prompt}]
-    truncation = {"top_p": decoding.top_p, _EXTRA: decoding.min_p} if decoding.temperature > 0 else {}
+def _rejected(response: httpx.Response) -> EngineUnavailableError:
+    return EngineUnavailableError(f"The model server responded with status {response.status_code}; see its log.")
+
+
+def _body(model: str, prompt: str, image_url: str, decoding: Decoding) -> dict[str, object]:
+    content = [{"type": "image_url", "image_url": {"url": image_url}}, {"type": "text", "text": prompt}]
+    truncation = {"top_p": decoding.top_p, _MIN_P: decoding.min_p} if decoding.temperature > 0 else {}
     return {
         "model": model,
         "messages": [{"role": "user", "content": content}],
@@ -298,41 +307,41 @@ def _body(model: str, prompt: str, picture: str, decoding: Decoding) -> dict[str
     }
 
 
-def _estimate(prompt: str) -> int:
-    return len(prompt.encode()) // _BYTES_A_TOKEN
+def _estimate_tokens(prompt: str) -> int:
+    return len(prompt.encode()) // _BYTES_PER_TOKEN
 
 
-def _check_length(answer: bytes) -> None:
-    """Check that a refusal is not about the length of the prompt."""
-    if _TOO_LONG.search(answer.decode(errors="replace")):
+def _check_length(refusal: bytes) -> None:
+    """Raise `_RefusedAsTooLongError` if the server refused because of the prompt's length."""
+    if _TOO_LONG.search(refusal.decode(errors="replace")):
         raise _RefusedAsTooLongError
 
 
-def _take(text: _StreamedText, chunk: dict[str, list[dict[str, object]]]) -> None:
+def _append(text: _StreamedText, chunk: dict[str, list[dict[str, object]]]) -> None:
     for choice in chunk["choices"]:
         delta, logprobs = choice["delta"], choice.get("logprobs")
         if isinstance(delta, dict):
             text.raw += delta.get("content") or ""
         if isinstance(logprobs, dict):
-            more = [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
-            text.probabilities += more
-            text.tokens += len(more)
+            probabilities = [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
+            text.probabilities += probabilities
+            text.tokens += len(probabilities)
         text.cut |= choice.get("finish_reason") == "length"
 
 
-def _collect(task: GenerationRequest, asked: _RemoteRequest) -> GenerationResult | Exception:
-    failed = next((error for one in asked.waiting if (error := one.exception())), None)
+def _collect(task: GenerationRequest, remote: _RemoteRequest) -> GenerationResult | Exception:
+    failed = next((error for future in remote.futures if (error := future.exception())), None)
     if failed is not None:
         return failed if isinstance(failed, Exception) else EngineUnavailableError(str(failed))
-    *texts, description = (one.result() for one in asked.waiting)
-    sure = [min(1.0, sum(one.probabilities) / len(one.probabilities)) for one in texts if one.probabilities]
+    *texts, description = (future.result() for future in remote.futures)
+    confidences = [min(1.0, sum(text.probabilities) / len(text.probabilities)) for text in texts if text.probabilities]
     return GenerationResult(
-        texts=tuple(whole(one.text, cut=one.cut) for one in texts),
+        texts=tuple(drop_cut_hashtag(text.text, cut=text.cut) for text in texts),
         description=description.text,
-        tokens=sum(one.tokens for one in (*texts, description)),
-        confidences=tuple(sure) if len(sure) == len(texts) else (),
-        first_token=min(one.first_token for one in texts),
-        voice_shortened=any(one.voice != task.request.voice for one in texts),
+        tokens=sum(text.tokens for text in (*texts, description)),
+        confidences=tuple(confidences) if len(confidences) == len(texts) else (),
+        first_token=min(text.first_token for text in texts),
+        voice_shortened=any(text.voice != task.request.voice for text in texts),
     )
 
 

@@ -1,4 +1,4 @@
-"""The token budget of a prompt: what a creator asks for must fit beside the photo and the answer into what the model reads."""
+"""Token budget of a prompt: the creator's request, the photo and the answer must fit into the model's context."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -8,40 +8,44 @@ from snap2caption.errors import UserError
 from snap2caption.post import Request, build_prompt
 from snap2caption.text.truncation import cut
 
-_FREE = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
-"""The parts of a request that are as long as their creator likes, and the options that they come from. The voice is apart: it is shortened."""
+_FREE_TEXT = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
+"""The request fields of unlimited length, and the API options that fill them.
+
+The voice is not among them: it is shortened, never refused.
+"""
 
 
 class PromptTooLongError(UserError):
-    """The model can't read what is asked for. *option* is what makes it so long, if it is an option."""
+    """The prompt is longer than the model's context. *option* is the longest API option, if one was given."""
 
     def __init__(self, detail: str, option: str | None = None) -> None:
         super().__init__(detail)
         self.option = option
 
 
-def fit(request: Request, count: Callable[[str], int], *, room: int, voice_room: int) -> Request:
-    """Return *request* with as much of its voice as fits, the first captions first.
+def fit(request: Request, count: Callable[[str], int], *, max_tokens: int, max_voice_tokens: int) -> Request:
+    """Return *request* with as many captions of its voice as fit, in their order.
 
-    The first one is cut if need be, at the end of a word, or within a word that is longer than that; a further one that does not fit is left out.
+    If the first caption does not fit, it is cut at the end of a word; a word that is too long is cut as well.
+    Later captions that do not fit are left out.
 
     Args:
-        request: what is asked for.
-        count: returns the tokens of a prompt.
-        room: the tokens that a prompt may have.
-        voice_room: the tokens of these that the voice may have.
+        request: the creator's request.
+        count: returns the number of tokens of a prompt.
+        max_tokens: the limit of the whole prompt.
+        max_voice_tokens: the limit of the voice within it.
 
     Raises:
-        PromptTooLongError: it does not fit even without the voice.
+        PromptTooLongError: the prompt is too long even without the voice.
     """
-    bare = replace(request, voice=())
-    needed = count(build_prompt(bare))
-    if needed > room:
-        raise no_room(room, needed, longest_option(bare, count))
-    most = min(room, needed + voice_room)
+    without_voice = replace(request, voice=())
+    needed = count(build_prompt(without_voice))
+    if needed > max_tokens:
+        raise prompt_too_long(max_tokens, needed, longest_option(without_voice, count))
+    limit = min(max_tokens, needed + max_voice_tokens)
 
     def fits(voice: Sequence[str]) -> bool:
-        return count(build_prompt(replace(bare, voice=tuple(voice)))) <= most
+        return count(build_prompt(replace(without_voice, voice=tuple(voice)))) <= limit
 
     kept: list[str] = []
     for caption in request.voice:
@@ -49,24 +53,27 @@ def fit(request: Request, count: Callable[[str], int], *, room: int, voice_room:
             kept.append(caption)
         elif not kept:
             kept = [beginning] if (beginning := cut(caption, lambda text: fits([text]))) else []
-    return replace(bare, voice=tuple(kept))
+    return replace(without_voice, voice=tuple(kept))
 
 
-def no_room(room: int, needed: int, option: str | None = None) -> PromptTooLongError:
-    """Return the refusal of a prompt that needs so many tokens where there is *room* for fewer; *option* is what makes it so long."""
+def prompt_too_long(max_tokens: int, needed: int, option: str | None = None) -> PromptTooLongError:
+    """Return the error for a prompt that *needed* more than *max_tokens*; *option* is the API option to shorten."""
     return PromptTooLongError(
-        f"The model in service reads {max(0, room)} tokens beside the photo, and the request has {needed}; "
+        f"The model reads at most {max(0, max_tokens)} tokens next to the photo, and the request has {needed}; "
         + (f"shorten {option}." if option else "send another photo."),
         option,
     )
 
 
 def longest_option(request: Request, count: Callable[[str], int]) -> str | None:
-    """Return the option of *request* that takes most tokens beside its voice; None if it has none."""
-    given = [name for name in _FREE if getattr(request, name)]
-    without: dict[str, Any] = dict.fromkeys(_FREE)
-    alone = {
+    """Return the API option that adds the most tokens to *request*, or None if it has no free text.
+
+    The voice is not considered.
+    """
+    given = [name for name in _FREE_TEXT if getattr(request, name)]
+    without: dict[str, Any] = dict.fromkeys(_FREE_TEXT)
+    tokens = {
         name: count(build_prompt(replace(request, voice=(), **without | {name: getattr(request, name)})))
         for name in given
     }
-    return _FREE[max(alone, key=lambda name: alone[name])] if alone else None
+    return _FREE_TEXT[max(tokens, key=lambda name: tokens[name])] if tokens else None

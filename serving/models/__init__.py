@@ -1,1 +1,1 @@
-"""Model management: hot swaps of the promoted model, and its adapters on disk."""
+"""Model management: hot swaps of the promoted model, trust checks, and a cache of adapters on disk."""

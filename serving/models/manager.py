@@ -1,4 +1,4 @@
-"""Which model is in service: follows the registry's champion, and swaps a new one in only when it is loaded and checked."""
+"""Model manager: follows the registry's champion, and swaps a new one in only after it was loaded and probed."""
 
 import hashlib
 import logging
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from serving.engines.base import Engine, GenerationRequest, write
+from serving.engines.base import Engine, GenerationRequest, generate
 from serving.engines.factory import Loader
 from serving.models.adapter_cache import AdapterCache
 from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
@@ -23,40 +23,41 @@ from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_WAIT = 300.0
-"""Seconds until a refused champion is tried again, at most."""
+_MAX_RETRY_SECONDS = 300.0
+"""The longest wait, in seconds, before a rejected champion is retried."""
 
-_RETIREMENT = 300.0
-"""Seconds until a model out of service is closed: longer than any caption takes."""
+_RETIREMENT_SECONDS = 300.0
+"""How long a replaced model stays open: longer than any caption takes."""
 
 _CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model in service with the hashtag table of the dataset that it learned from."""
+    """A model in service, and the hashtag table of the dataset that it was trained on."""
 
     engine: Engine
     hashtags: HashtagTable
     version: ModelVersion
     card: ModelCard = NO_CARD
-    """What is known of its base."""
+    """The model card of its base."""
 
 
 @dataclass(frozen=True, slots=True)
-class EngineContact:
-    """Whether another server answered when it was last asked, and when it last did (`time.monotonic`)."""
+class DependencyContact:
+    """The outcome of the last request to another server."""
 
     reachable: bool
     at: float | None
+    """When it last answered, by `time.monotonic`; None if it never did."""
 
 
 class BrokenModelError(UserError):
-    """The model can't be loaded, or does not write a caption."""
+    """The model can't be loaded, or it generates no caption."""
 
 
 class _RejectedChampion:
-    """A champion that could not be taken into service, and when it is tried again: a download may fail where the model is good."""
+    """A rejected version and the backoff until its next try: a download may fail although the model is good."""
 
     def __init__(
         self, number: int, version: ModelVersion | None, reason: DistrustReason, attempts: int, wait: float
@@ -69,13 +70,13 @@ class _RejectedChampion:
         self._until = time.monotonic() + wait
 
     def holds(self, version: ModelVersion) -> bool:
-        """Whether it is too early to try *version* again. One that was signed since is tried at once."""
+        """Whether it is too early to retry *version*. A version that was signed in the meantime is retried at once."""
         signed = self.version is not None and version.signature != self.version.signature
         return version == self.version and not signed and time.monotonic() < self._until
 
 
 class ModelManager:
-    """The model in service. A thread of its own asks the registry for the champion every *poll_seconds*."""
+    """Keeps the registry's champion in service. A background thread polls the registry every *poll_seconds*."""
 
     def __init__(
         self,
@@ -96,153 +97,162 @@ class ModelManager:
         self._served: ServedModel | None = None
         self._previous: ServedModel | None = None
         self._challenger: ServedModel | None = None
-        # Out of service, and since when: what they write about may still be waited for.
+        # Replaced engines, and when they were replaced. They may still have requests in flight.
         self._retired: list[tuple[float, Engine]] = []
-        self._contact: EngineContact | None = None
-        self._refused: dict[str, _RejectedChampion] = {}
+        self._contact: DependencyContact | None = None
+        self._rejected: dict[str, _RejectedChampion] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="models", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="models", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow the registry. Until there is a champion, nothing is in service."""
+        """Start polling the registry. No model is in service until there is a champion."""
         self._cache.clean()
         self._thread.start()
 
     def close(self) -> None:
-        """Stop following. A model that is just being fetched is not waited for."""
+        """Stop polling, without waiting for a download in progress."""
         self._stop.set()
         self._thread.join(_CLOSE_SECONDS)
 
     def current(self) -> ServedModel | None:
-        """Return the model in service."""
+        """Return the model in service, or None."""
         return self._served
 
     @property
-    def contact(self) -> EngineContact | None:
-        """How it stands with the registry; None before it was asked."""
+    def contact(self) -> DependencyContact | None:
+        """The last contact with the registry; None before the first request."""
         return self._contact
 
     @property
     def refused(self) -> tuple[int, DistrustReason] | None:
-        """The number of the champion that is refused, and why; None: it is in service, or there is none."""
-        refused = self._refused.get(CHAMPION)
-        return (refused.number, refused.reason) if refused else None
+        """The version number of a rejected champion, and the reason; None if the champion is in service or absent."""
+        rejected = self._rejected.get(CHAMPION)
+        return (rejected.number, rejected.reason) if rejected else None
 
     def choose(self, key: str) -> ServedModel | None:
-        """Return the model that answers a request: the same for the same *key*, the challenger for the share of keys that are its."""
-        challenger = self._challenger
-        return challenger if challenger and _place(key) < self._canary_share else self._served
+        """Return the model for a request, or None. The canary share of all keys goes to the challenger.
 
-    def _follow(self) -> None:
+        The same *key* always gets the same model.
+        """
+        challenger = self._challenger
+        return challenger if challenger and _bucket(key) < self._canary_share else self._served
+
+    def _poll(self) -> None:
         while not self._stop.is_set():
             for refresh in (self.refresh, self._refresh_challenger):
                 try:
                     refresh()
                 except Exception as error:
-                    # Whatever it was, following goes on: a service that no longer follows looks healthy and is not.
+                    # Keep polling after any error: a service that stopped polling would look healthy but never update.
                     logger.warning("%s", error, exc_info=None if isinstance(error, UserError) else error)
                     if self._served is None:
                         self._serve_last_good()
             self._stop.wait(self._poll_seconds)
 
     def refresh(self) -> None:
-        """Take the champion into service, if it is another version than the one in service. The old one answers until then.
+        """Put the registry's champion into service, if it is not yet. The old model answers until the swap.
 
-        The one before stays loaded, so that a rollback is served at once; so is a challenger that is promoted.
+        The previous model stays loaded, so that a rollback takes effect at once. A challenger that is promoted is
+        loaded already, too.
 
         Raises:
-            UserError: the registry is away, or the champion can't be fetched or is broken; the old one stays in service. It is tried again
-                after a while that doubles each time.
+            UserError: the registry is unavailable, or the champion can't be downloaded or is broken. The old model
+                stays in service, and the champion is retried with exponential backoff.
         """
-        champion = self._named(CHAMPION)
+        champion = self._resolve(CHAMPION)
         if champion is None or (self._served and champion == self._served.version):
-            self._admit(CHAMPION)
+            self._clear_rejection(CHAMPION)
             return
-        loaded = next((one for one in (self._previous, self._challenger) if one and one.version == champion), None)
-        served = loaded or self._take(CHAMPION, champion)
+        candidates = (self._previous, self._challenger)
+        loaded = next((model for model in candidates if model and model.version == champion), None)
+        served = loaded or self._fetch_and_load(CHAMPION, champion)
         if served is None:
             return
-        self._serve(served, "returned" if loaded else "done")
-        # One that was loaded already may have lost its copy since.
+        self._swap_in(served, "returned" if loaded else "done")
+        # The cached copy of a model that was loaded already may have been removed since.
         self._cache.fetch(champion)
         self._cache.remember(champion, kept=self._previous.version if self._previous else None)
 
     def _refresh_challenger(self) -> None:
-        """Take the challenger in beside the champion, if it is to have a share of the requests; let it go when it is none any longer."""
+        """Load the challenger next to the champion if there is a canary share, and unload it when the alias moves."""
         if not self._canary_share or self._served is None:
             return
-        version = self._named(CHALLENGER)
+        version = self._resolve(CHALLENGER)
         if version is None or version == self._served.version:
             before, self._challenger = self._challenger, None
             self._retire(before)
         elif self._challenger is None or self._challenger.version != version:
-            # Whatever comes of the new one, the old one is the challenger no longer.
+            # The old challenger retires even if the new one can't be loaded.
             before, self._challenger = self._challenger, None
             self._retire(before)
-            self._challenger = self._take(CHALLENGER, version)
+            self._challenger = self._fetch_and_load(CHALLENGER, version)
             if self._challenger:
-                logger.info("%s answers %.0f %%", self._challenger.engine.version, 100 * self._canary_share)
-        self._forget_others()
+                logger.info(
+                    "the challenger %s answers %.0f %% of the requests",
+                    self._challenger.engine.version,
+                    100 * self._canary_share,
+                )
+        self._update_model_metrics()
 
-    def _named(self, alias: str) -> ModelVersion | None:
+    def _resolve(self, alias: str) -> ModelVersion | None:
         try:
             version = self._registry.by_alias(alias)
         except VersionError as error:
-            self._answered()
-            known = self._refused.get(alias)
+            self._record_contact()
+            known = self._rejected.get(alias)
             if known is None or known.number != error.number:
                 SWAPS.labels("refused").inc()
-            self._refused[alias] = _RejectedChampion(error.number, None, DistrustReason.TAGS, 1, 0)
-            self._tell_refusal()
+            self._rejected[alias] = _RejectedChampion(error.number, None, DistrustReason.TAGS, 1, 0)
+            self._update_rejection_metric()
             raise
         except UserError:
-            self._contact = EngineContact(reachable=False, at=self._contact.at if self._contact else None)
+            self._contact = DependencyContact(reachable=False, at=self._contact.at if self._contact else None)
             raise
-        self._answered()
+        self._record_contact()
         return version
 
-    def _answered(self) -> None:
-        self._contact = EngineContact(reachable=True, at=time.monotonic())
+    def _record_contact(self) -> None:
+        self._contact = DependencyContact(reachable=True, at=time.monotonic())
         REGISTRY_CONTACT.set_to_current_time()
 
-    def _refuse(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
-        known = self._refused.get(alias)
+    def _reject(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
+        known = self._rejected.get(alias)
         attempts = known.attempts + 1 if known and known.version == version else 1
-        wait = min(_LONGEST_WAIT, self._poll_seconds * 2**attempts)
+        wait = min(_MAX_RETRY_SECONDS, self._poll_seconds * 2**attempts)
         reason = error.reason if isinstance(error, DistrustedError) else DistrustReason.BROKEN
-        self._refused[alias] = _RejectedChampion(version.version, version, reason, attempts, wait)
+        self._rejected[alias] = _RejectedChampion(version.version, version, reason, attempts, wait)
         SWAPS.labels("refused").inc()
-        self._tell_refusal()
-        kept = self._served.engine.version if self._served else "nothing"
+        self._update_rejection_metric()
+        kept = f"{self._served.engine.version} stays in service" if self._served else "no model is in service"
         return BrokenModelError(
-            f"Version {version.version} was refused ({error}); {kept} stays in service, and it is tried again in {wait:.0f} s."
+            f"Version {version.version} was rejected ({error}); {kept}, and it is retried in {wait:.0f} s."
         )
 
-    def _admit(self, alias: str) -> None:
-        """Forget what was refused under *alias*: it names another version now, or the same one is good after all."""
-        self._refused.pop(alias, None)
-        self._tell_refusal()
+    def _clear_rejection(self, alias: str) -> None:
+        """Forget a rejection: *alias* names another version now, or the version passed after all."""
+        self._rejected.pop(alias, None)
+        self._update_rejection_metric()
 
-    def _tell_refusal(self) -> None:
+    def _update_rejection_metric(self) -> None:
         for reason in DistrustReason:
             CHAMPION_REFUSED.labels(reason).set(self.refused is not None and self.refused[1] is reason)
 
-    def _take(self, alias: str, version: ModelVersion) -> ServedModel | None:
-        """Fetch, load and check the version that *alias* names; None if it was refused too short a while ago."""
-        refused = self._refused.get(alias)
-        if refused and refused.holds(version):
+    def _fetch_and_load(self, alias: str, version: ModelVersion) -> ServedModel | None:
+        """Download, load and probe the version that *alias* names; return None while its backoff lasts."""
+        rejected = self._rejected.get(alias)
+        if rejected and rejected.holds(version):
             return None
         try:
             adapter = self._cache.fetch(version)
             try:
                 served = self._load(version, adapter)
             except Exception:
-                # The copy may be what is damaged.
+                # The cached copy may be damaged.
                 self._cache.drop(version)
                 raise
         except Exception as error:
-            raise self._refuse(alias, version, error) from error
-        self._admit(alias)
+            raise self._reject(alias, version, error) from error
+        self._clear_rejection(alias)
         return served
 
     def _load(self, version: ModelVersion, adapter: Path) -> ServedModel:
@@ -253,31 +263,31 @@ class ModelManager:
             engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._trust.models_dir)
         )
 
-    def _serve(self, served: ServedModel, outcome: str) -> None:
+    def _swap_in(self, served: ServedModel, outcome: str) -> None:
         before, self._previous = self._previous, self._served
-        # One assignment: a photo is written about by the old model or the new one, never by half of each.
+        # One assignment: a photo is captioned by the old model or the new one, never by a mix of both.
         self._served = served
-        self._admit(CHAMPION)
+        self._clear_rejection(CHAMPION)
         SWAPS.labels(outcome).inc()
         MODEL.info({"version": served.engine.version, "dataset": served.version.dataset_version})
         self._retire(before)
-        self._forget_others()
+        self._update_model_metrics()
         logger.info("%s is in service", served.engine.version)
 
     def _retire(self, model: ServedModel | None) -> None:
-        """Close *model* a while after nobody is sent to it any longer, and those whose time has come."""
-        in_use = {id(one.engine) for one in (self._served, self._previous, self._challenger) if one}
+        """Schedule an unused *model* for closing, and close the engines whose retirement period is over."""
+        in_use = {id(used.engine) for used in (self._served, self._previous, self._challenger) if used}
         if model and id(model.engine) not in in_use:
             self._retired.append((time.monotonic(), model.engine))
-        while self._retired and time.monotonic() - self._retired[0][0] > _RETIREMENT:
+        while self._retired and time.monotonic() - self._retired[0][0] > _RETIREMENT_SECONDS:
             _, engine = self._retired.pop(0)
             engine.close()
 
-    def _forget_others(self) -> None:
-        """Let the metrics tell of the models that are loaded, and of no others: there is no end of versions."""
-        # What is named last counts: a challenger that is promoted is the champion.
+    def _update_model_metrics(self) -> None:
+        """Export metrics of loaded models only, because the number of versions is unlimited."""
+        # The last entry wins: a challenger that was promoted is the champion.
         loaded = {"previous": self._previous, "challenger": self._challenger, "champion": self._served}
-        tell_models({one.engine.version: role for role, one in loaded.items() if one})
+        tell_models({model.engine.version: role for role, model in loaded.items() if model})
 
     def _serve_last_good(self) -> None:
         last = self._cache.last_good()
@@ -285,26 +295,26 @@ class ModelManager:
             return
         try:
             served = self._load(*last)
-        except Exception as error:  # noqa: BLE001 - nothing is lost but this way out
-            logger.warning("the last good model can't be used either: %s", error)
+        except Exception as error:  # noqa: BLE001 - this is only a fallback
+            logger.warning("the last good model can't be loaded either: %s", error)
             return
-        logger.warning("the last good model is served")
-        self._serve(served, "done")
+        logger.warning("the last good model is put into service until the registry answers")
+        self._swap_in(served, "done")
 
 
-def _place(key: str) -> float:
-    """Return where *key* lies between 0 and 1: evenly spread, and always the same."""
+def _bucket(key: str) -> float:
+    """Return a uniform hash of *key* in [0, 1)."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
 
 
 def probe(engine: Engine) -> None:
-    """Let *engine* caption a picture.
+    """Check that *engine* captions a test picture.
 
     Raises:
-        BrokenModelError: it writes no caption.
+        BrokenModelError: it generates no caption.
     """
     picture = Image.new("RGB", (300, 300), "skyblue")
     ImageDraw.Draw(picture).rectangle((0, 200, 300, 300), fill="seagreen")
-    written = write(engine, [GenerationRequest(picture, Request(), (Decoding(max_new_tokens=48),))])
-    if not parse(written[0].texts[0]).caption:
-        raise BrokenModelError("it wrote no caption for a test picture")
+    results = generate(engine, [GenerationRequest(picture, Request(), (Decoding(max_new_tokens=48),))])
+    if not parse(results[0].texts[0]).caption:
+        raise BrokenModelError("it generated no caption for a test picture")

@@ -1,4 +1,4 @@
-"""Whether a registered model may be loaded: its base is listed, and its adapter is the one that was promoted."""
+"""Trust policy for registered models: the base must be allowed, and the adapter must be the promoted one."""
 
 import re
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class DistrustReason(StrEnum):
-    """Why a model is not taken into service."""
+    """Why a model is rejected."""
 
     BASE = "base"
-    """Its base is neither in the models folder nor among the listed ones."""
+    """Its base is neither in the models folder nor on the allowlist, or is not pinned to a commit."""
     TAGS = "tags"
-    """What the registry says of it makes no model."""
+    """Its tags in the registry are incomplete or invalid."""
     SIGNATURE = "signature"
-    """It is not signed, or not by the key that it must be, or as another version."""
+    """Its signature is missing, made with another key, or made for another version."""
     DIGEST = "digest"
-    """Its adapter is another than was promoted."""
+    """Its adapter is not the one that was promoted."""
     BROKEN = "broken"
-    """It can't be fetched or loaded, or writes no caption."""
+    """It can't be downloaded or loaded, or it generates no caption."""
 
 
 class DistrustedError(UserError):
-    """The model is not one to load."""
+    """The trust policy rejects the model."""
 
     def __init__(self, reason: DistrustReason, message: str) -> None:
         super().__init__(message)
@@ -40,32 +40,35 @@ class DistrustedError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class TrustPolicy:
-    """What models must be. ``bases`` names those on the hub that may be loaded; None: no base is loaded here."""
+    """The requirements for models.
+
+    ``bases`` is the allowlist of base models from the hub. None skips the check, because no base is loaded here.
+    """
 
     models_dir: Path
     bases: frozenset[str] | None = frozenset()
     key: Path | None = None
-    """The public key of signatures; None: they are not looked at."""
+    """The public key that verifies signatures. None: signatures are not checked."""
     signed: bool = False
-    """Whether there must be one."""
+    """Whether a signature is required."""
 
     @classmethod
     def of(cls, settings: ServingSettings, models_dir: Path) -> Self:
-        """Return what the settings ask for. A server elsewhere has its base already, whatever the registry calls it."""
+        """Return the policy of *settings*. A remote engine has its base loaded already, so its base is not checked."""
         bases = None if settings.engine_url else frozenset(settings.bases)
         return cls(models_dir, bases, settings.signature_key_file, settings.require_signatures)
 
     def check(self, model: str, version: ModelVersion, adapter: Path) -> None:
-        """Check a version before anything of it, or of its base, is loaded.
+        """Check a version before its adapter or base is loaded.
 
         Args:
             model: the name of the registered model.
-            version: as the registry has it.
-            adapter: the folder of its adapter, on this machine.
+            version: its metadata in the registry.
+            adapter: the local folder of its adapter.
 
         Raises:
-            DistrustedError: it is not to be loaded.
-            UserError: the key can't be used, or the extra ``signing`` is not installed.
+            DistrustedError: the version must not be loaded.
+            UserError: the key file is unusable, or the extra ``signing`` is not installed.
         """
         self._check_base(version)
         if version.adapter_sha256 is None:
@@ -75,14 +78,16 @@ class TrustPolicy:
             )
         if digest_of(adapter) != version.adapter_sha256:
             raise DistrustedError(
-                DistrustReason.DIGEST, "its adapter is not the one that was promoted; look who writes to MLflow's store"
+                DistrustReason.DIGEST,
+                "its adapter is not the one that was promoted; check who has write access to MLflow's store",
             )
         if self.key is not None and (self.signed or version.signature is not None):
             try:
                 verify(adapter, model, version, self.key)
             except SignatureError as error:
                 raise DistrustedError(
-                    DistrustReason.SIGNATURE, f"{error}; promote it again with the right SNAP2CAPTION_SIGNING_KEY_FILE"
+                    DistrustReason.SIGNATURE,
+                    f"{error}; promote it again with the right SNAP2CAPTION_SIGNING_KEY_FILE",
                 ) from error
 
     def _check_base(self, version: ModelVersion) -> None:
@@ -91,10 +96,12 @@ class TrustPolicy:
         if version.base not in self.bases:
             raise DistrustedError(
                 DistrustReason.BASE,
-                f"its base {version.base} is neither in the models folder nor listed; put it there, or add it to SNAP2CAPTION_SERVING_BASES",
+                f"its base {version.base} is neither in the models folder nor allowed; "
+                "put it there, or add it to SNAP2CAPTION_SERVING_BASES",
             )
         if not _COMMIT.fullmatch(version.base_revision):
             raise DistrustedError(
                 DistrustReason.BASE,
-                f"of its base {version.base} it names {version.base_revision}, which is no commit; train it again",
+                f"the revision {version.base_revision} of its base {version.base} is not a commit hash; "
+                "train it again with a pinned revision",
             )

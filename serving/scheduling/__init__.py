@@ -1,1 +1,1 @@
-"""Scheduling: dynamic batching, and load shedding by estimated wait."""
+"""Scheduling: dynamic batching, fair queueing, and load shedding by estimated wait."""

@@ -1,56 +1,60 @@
-"""The places of the service: how many photos may be inside, and how they are shared between creators where several want them."""
+"""Admission control: limits the photos in flight, and shares the capacity fairly between creators."""
 
 import time
 from collections import Counter
 
 
 class AdmissionControl:
-    """*capacity* places. Whoever is alone may have all of them.
+    """Admits at most *capacity* photos at a time. A creator who is alone may use all of it.
 
-    What somebody was turned away with is kept free for them, until they are let in or have given up, from all who have more than an equal share.
-    So a newcomer waits for no longer than it takes to answer one who has too much.
+    The places that a rejected creator asked for are reserved for them until they are admitted or have given up.
+    Creators who hold more than an equal share can't take these places. So a newcomer waits at most as long as it takes
+    to answer a photo of a creator who holds too many.
     """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._inside: Counter[str] = Counter()
-        self._wanted: dict[str, tuple[int, float]] = {}
+        self._admitted: Counter[str] = Counter()
+        self._reserved: dict[str, tuple[int, float]] = {}
 
     @property
-    def inside(self) -> int:
-        """How many are taken."""
-        return self._inside.total()
+    def in_flight(self) -> int:
+        """The number of admitted photos."""
+        return self._admitted.total()
 
     def has_room(self, creator: str, photos: int) -> bool:
-        """Whether *creator* may have so many more. A share is never so small that somebody without a place gets none."""
-        left, held = self._capacity - self.inside - photos, self._inside[creator]
+        """Whether *creator* may add so many photos.
+
+        A creator without any photo in flight needs only free capacity, however small an equal share is.
+        """
+        left, held = self._capacity - self.in_flight - photos, self._admitted[creator]
         if left < 0:
             return False
-        return not held or left >= self._owed_to_others(creator) or held + photos <= self._share(creator)
+        return not held or left >= self._reserved_for_others(creator) or held + photos <= self._share(creator)
 
-    def ahead(self, creator: str) -> int:
-        """Return how many photos have their turn before the next one of *creator*, where all take turns."""
-        rounds = self._inside[creator] + 1
-        return sum(min(held, rounds) for other, held in self._inside.items() if other != creator) + rounds - 1
+    def photos_ahead(self, creator: str) -> int:
+        """Return how many photos are served before the next one of *creator*, if creators take turns."""
+        rounds = self._admitted[creator] + 1
+        return sum(min(held, rounds) for other, held in self._admitted.items() if other != creator) + rounds - 1
 
-    def take(self, creator: str, photos: int) -> None:
-        """Give so many places to *creator*."""
-        self._inside[creator] += photos
-        self._wanted.pop(creator, None)
+    def acquire(self, creator: str, photos: int) -> None:
+        """Admit so many photos of *creator*."""
+        self._admitted[creator] += photos
+        self._reserved.pop(creator, None)
 
-    def leave(self, creator: str, photos: int) -> None:
-        """Take them back."""
-        self._inside[creator] -= photos
-        self._inside += Counter()  # Forgets those who have none.
+    def release(self, creator: str, photos: int) -> None:
+        """Release the places of finished photos."""
+        self._admitted[creator] -= photos
+        self._admitted += Counter()  # Removes creators without photos.
 
-    def turn_away(self, creator: str, photos: int, seconds: float) -> None:
-        """Remember for so long that *creator* wanted so many places and got none."""
-        self._wanted[creator] = photos, time.monotonic() + seconds
+    def reserve(self, creator: str, photos: int, seconds: float) -> None:
+        """Reserve places for a creator who was rejected, for so many *seconds*."""
+        self._reserved[creator] = photos, time.monotonic() + seconds
 
-    def _owed_to_others(self, creator: str) -> int:
+    def _reserved_for_others(self, creator: str) -> int:
         now = time.monotonic()
-        self._wanted = {other: (photos, until) for other, (photos, until) in self._wanted.items() if until > now}
-        return sum(photos for other, (photos, _) in self._wanted.items() if other != creator)
+        self._reserved = {other: (photos, until) for other, (photos, until) in self._reserved.items() if until > now}
+        return sum(photos for other, (photos, _) in self._reserved.items() if other != creator)
 
     def _share(self, creator: str) -> int:
-        return self._capacity // len(self._inside.keys() | self._wanted.keys() | {creator})
+        return self._capacity // len(self._admitted.keys() | self._reserved.keys() | {creator})

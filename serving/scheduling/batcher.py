@@ -1,6 +1,6 @@
-"""Batching: photos that arrive together are captioned together, by one thread, so that the event loop never waits for the model.
+"""Dynamic batching: one thread runs the model on all photos in flight, so that the event loop never waits for it.
 
-A photo joins those that are being written about at the next token, and leaves when its caption is whole or nobody waits for it any longer.
+A photo joins the running batch at the next token. It leaves when its captions are finished, or when it is canceled.
 """
 
 import logging
@@ -21,42 +21,42 @@ from serving.scheduling.wait_estimator import WaitEstimator
 
 logger = logging.getLogger(__name__)
 
-_POLL = 0.2
+_POLL_SECONDS = 0.2
 
 _CLOSE_SECONDS = 10.0
-"""A worker that does not come back from the model must not keep the process from ending."""
+"""How long shutdown waits for the worker. A worker that hangs in the model must not keep the process alive."""
 
 Listener = Callable[[GenerationChunk], None]
 
 
 class QueueFullError(Exception):
-    """As many requests wait as may wait."""
+    """The queue is full."""
 
 
 class ExpiredError(Exception):
-    """The request waited for longer than its deadline, and was not started."""
+    """The request was still queued at its deadline, and was not started."""
 
 
 class NoModelError(Exception):
-    """There is no model to answer with."""
+    """No model is in service."""
 
 
 class WorkerEndedError(Exception):
-    """Nothing is written any more, until the service is started again."""
+    """The worker thread has died. The service must be restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """What was written, by which model, and how long it took: seconds in the queue, seconds of writing."""
+    """The generated texts, the model that generated them, and the time it took."""
 
-    written: GenerationResult
+    generated: GenerationResult
     served: ServedModel
-    waited: float
-    took: float
+    queue_seconds: float
+    generate_seconds: float
 
 
 class Ticket(Future["BatchResult"]):
-    """A place in the queue. Whoever no longer wants the answer cancels it, at any time: writing stops at the next token."""
+    """The future result of a queued request. It can be canceled at any time; generation stops at the next token."""
 
     def __init__(self, task: GenerationRequest, key: str, listener: Listener | None, creator: str) -> None:
         super().__init__()
@@ -64,26 +64,28 @@ class Ticket(Future["BatchResult"]):
         self.key = key
         self.creator = creator
         self.listener = listener
-        self.arrived = time.monotonic()
-        self.started: float | None = None
-        """When writing began, if it has."""
+        self.queued_at = time.monotonic()
+        self.started_at: float | None = None
+        """When generation started; None while it is queued."""
 
-    def answer(self, done: BatchResult) -> None:
-        """Hand over the answer, if somebody still waits for it."""
+    def complete(self, result: BatchResult) -> None:
+        """Set the result, unless the ticket was canceled."""
         if self.set_running_or_notify_cancel():
-            self.set_result(done)
+            self.set_result(result)
 
     def fail(self, error: BaseException) -> None:
-        """Tell whoever still waits that there will be no answer."""
+        """Set the error, unless the ticket was canceled."""
         if self.set_running_or_notify_cancel():
             self.set_exception(error)
 
 
 class Batcher:
-    """A bounded queue and the thread that empties it. *choose* returns the model in service for a key; a photo is begun by what it returns then.
+    """A bounded queue, and the worker thread that runs the model on it.
 
-    A model that fails for a photo must caption a test picture. If it can't, or at a fault of our own, the thread ends: all who wait hear of it,
-    nobody is let in any more, and *give_up* is called.
+    *choose* returns the model in service for a key. It is called when a photo starts.
+
+    After a model failed for a photo, it must caption a test picture. If it can't, or after a bug in the worker itself,
+    the thread ends: all waiting tickets fail, new ones are rejected, and *give_up* is called.
     """
 
     def __init__(
@@ -99,23 +101,23 @@ class Batcher:
         self._max_batch = max_batch
         self._deadline = deadline
         self._queue = FairQueue[Ticket](queue_size, lambda ticket: ticket.creator)
-        # Of a batch that failed: each is tried once more, alone.
-        self._again: deque[Ticket] = deque()
-        self._beginning: list[Ticket] = []
+        # The tickets of a batch that failed: each is retried alone.
+        self._retries: deque[Ticket] = deque()
+        self._starting: list[Ticket] = []
         self._running: dict[Engine, _RunningBatch] = {}
         self._give_up = give_up
-        self._pace = WaitEstimator()
-        self._turned = time.monotonic()
+        self._wait_estimator = WaitEstimator()
+        self._last_progress = time.monotonic()
         self._ended = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
     def check(self, task: GenerationRequest, key: str = "") -> None:
-        """Check that the model which would answer now can read *task*. It may take some milliseconds.
+        """Check that *task* fits into the context of the model that would answer now. This takes some milliseconds.
 
         Raises:
-            PromptTooLongError: it can't.
+            PromptTooLongError: the prompt is too long even without the voice.
         """
         if served := self._choose(key):
             served.engine.fit(task)
@@ -123,11 +125,17 @@ class Batcher:
     def submit(
         self, task: GenerationRequest, key: str = "", listener: Listener | None = None, creator: str = ""
     ) -> Ticket:
-        """Queue a task; *listener* hears, in the batcher's thread, how it grows, if the task asks for that. Creators take turns.
+        """Queue a request. The queue is round-robin between creators.
+
+        Args:
+            task: the photo and its decoding parameters.
+            key: selects the model; requests with the same key get the same model.
+            listener: called in the worker thread with each chunk, if the task is streamed.
+            creator: the creator's id.
 
         Raises:
-            QueueFullError: no place is free.
-            WorkerEndedError: nobody empties the queue any more.
+            QueueFullError: the queue is full.
+            WorkerEndedError: the worker thread has died.
         """
         if self._ended:
             raise WorkerEndedError
@@ -137,38 +145,38 @@ class Batcher:
         except queue.Full:
             raise QueueFullError from None
         if self._ended:
-            # It may have ended just before the ticket was there.
+            # The worker may have ended just before the ticket was queued.
             self._fail_queued()
         QUEUE_DEPTH.set(self._queue.qsize())
         return ticket
 
     def close(self) -> None:
-        """Answer what is queued, then stop."""
+        """Finish the queued requests, then stop."""
         self._closing.set()
         self._thread.join(_CLOSE_SECONDS)
 
     @property
     def ended(self) -> bool:
-        """Whether the thread has ended by a fault."""
+        """Whether the worker thread has died."""
         return self._ended
 
     @property
-    def silence(self) -> float:
-        """Seconds since the thread was last seen: as long as the model has been at one token, or at reading a batch of photos."""
-        return time.monotonic() - self._turned
+    def seconds_since_progress(self) -> float:
+        """Seconds since the last heartbeat of the worker: the duration of the current step of the model."""
+        return time.monotonic() - self._last_progress
 
     def expected_wait(self, photos: int) -> float:
-        """Return the seconds that so many photos, which wait already, take; 0 while nobody has had to wait yet."""
-        return photos * self._pace.seconds
+        """Return the seconds that so many queued photos take; 0 as long as no photo had to wait yet."""
+        return photos * self._wait_estimator.seconds_per_photo
 
     def _run(self) -> None:
         try:
             self._loop()
-        except BaseException:  # whatever happened, those who wait must hear of it
-            logger.exception("the model's worker has ended")
+        except BaseException:  # whatever happened, the waiting requests must not hang
+            logger.exception("the batcher's worker thread has died; restart the service")
             self._ended = True
-            running = [ticket for one in self._running.values() for ticket in one.tickets.values()]
-            for ticket in (*self._again, *self._beginning, *running):
+            running = [ticket for batch in self._running.values() for ticket in batch.tickets.values()]
+            for ticket in (*self._retries, *self._starting, *running):
                 if not ticket.done():
                     ticket.fail(WorkerEndedError())
             self._fail_queued()
@@ -184,45 +192,45 @@ class Batcher:
 
     def _loop(self) -> None:
         while True:
-            self._turned = time.monotonic()
-            self._beginning = self._next_tickets()
-            if self._beginning:
-                self._begin(self._beginning)
+            self._last_progress = time.monotonic()
+            self._starting = self._next_tickets()
+            if self._starting:
+                self._start(self._starting)
             elif not self._running and self._closing.is_set():
                 return
-            # During a swap, and with a canary, there are two: each in its turn.
-            for running in list(self._running.values()):
-                self._go_on(running)
+            # During a model swap, and with a canary, two models run in turns.
+            for batch in list(self._running.values()):
+                self._advance(batch)
 
     def _next_tickets(self) -> list[Ticket]:
-        """Return who is to be begun now: those that wait, as far as there is room. Only an idle thread waits for them."""
-        if self._again:
-            return [] if self._running else [self._again.popleft()]
+        """Return the tickets to start now, as far as the batch has room. Blocks only while nothing is running."""
+        if self._retries:
+            return [] if self._running else [self._retries.popleft()]
         tickets: list[Ticket] = []
-        running = sum(len(one.tickets) for one in self._running.values())
-        # Who can read beside writing is given half a batch more: whoever has been read takes a place as soon as it is free.
-        ahead = self._max_batch // 2 if any(one.served.engine.reads_ahead for one in self._running.values()) else 0
-        room = self._max_batch + ahead - running
+        running = sum(len(batch.tickets) for batch in self._running.values())
+        # An engine that prefills while it decodes gets half a batch more, so that a free place is filled at once.
+        reads_ahead = any(batch.served.engine.reads_ahead for batch in self._running.values())
+        room = self._max_batch + (self._max_batch // 2 if reads_ahead else 0) - running
         if running and room < self._max_batch // 2:
-            # Photos are read together: one by one, as places get free, costs a fifth of what can be written.
+            # Photos are prefilled in groups: one by one, as places get free, costs a fifth of the throughput.
             return []
         while len(tickets) < room:
             try:
                 idle = not tickets and not self._running
-                ticket = self._queue.get(timeout=_POLL) if idle else self._queue.get_nowait()
+                ticket = self._queue.get(timeout=_POLL_SECONDS) if idle else self._queue.get_nowait()
             except queue.Empty:
                 break
-            if time.monotonic() - ticket.arrived > self._deadline:
+            if time.monotonic() - ticket.queued_at > self._deadline:
                 ticket.fail(ExpiredError())
             elif not ticket.cancelled():
                 tickets.append(ticket)
         QUEUE_DEPTH.set(self._queue.qsize())
         return tickets
 
-    def _begin(self, tickets: Sequence[Ticket]) -> None:
+    def _start(self, tickets: Sequence[Ticket]) -> None:
         by_model: dict[Engine, _RunningBatch] = {}
         for ticket in tickets:
-            ticket.started = time.monotonic()
+            ticket.started_at = time.monotonic()
             served = self._choose(ticket.key)
             if served is None:
                 ticket.fail(NoModelError())
@@ -231,69 +239,73 @@ class Batcher:
         for engine, new in by_model.items():
             try:
                 engine.add(list(new.tickets))
-            except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
-                self._failed(new, error)
+            except Exception as error:  # noqa: BLE001 - whatever happened, the waiting requests must not hang
+                self._handle_failure(new, error)
                 continue
             self._running.setdefault(engine, _RunningBatch(new.served, {})).tickets.update(new.tickets)
 
-    def _go_on(self, running: "_RunningBatch") -> None:
-        engine = running.served.engine
-        for task in [task for task, ticket in running.tickets.items() if ticket.cancelled()]:
+    def _advance(self, batch: "_RunningBatch") -> None:
+        engine = batch.served.engine
+        for task in [task for task, ticket in batch.tickets.items() if ticket.cancelled()]:
             engine.drop(task)
-            del running.tickets[task]
-        BATCH_SIZE.observe(len(running.tickets))
+            del batch.tickets[task]
+        BATCH_SIZE.observe(len(batch.tickets))
         try:
             events = engine.step()
         except Exception as error:  # noqa: BLE001 - as above
-            self._failed(running, error)
-            running.tickets.clear()
+            self._handle_failure(batch, error)
+            batch.tickets.clear()
             events = []
         for event in events:
-            running.take(event)
+            batch.dispatch(event)
         if self._queue.empty():
-            self._pace.rest()
+            self._wait_estimator.reset()
         else:
-            self._pace.answered(sum(isinstance(what, GenerationResult) for _, what in events))
-        if not running.tickets:
+            self._wait_estimator.record(sum(isinstance(outcome, GenerationResult) for _, outcome in events))
+        if not batch.tickets:
             del self._running[engine]
 
-    def _failed(self, running: "_RunningBatch", error: Exception) -> None:
-        """Try each of a batch that failed once more, alone: it may be one photo's fault, or too large a batch for the memory."""
-        tickets = list(running.tickets.values())
+    def _handle_failure(self, batch: "_RunningBatch", error: Exception) -> None:
+        """Retry a failed batch one request at a time.
+
+        One photo may be bad and must not fail the rest, or the batch was too large for the memory.
+        """
+        tickets = list(batch.tickets.values())
         if len(tickets) > 1:
-            self._again.extend(tickets)
+            self._retries.extend(tickets)
             return
         for ticket in tickets:
-            MODEL_ERRORS.labels(running.served.engine.version).inc()
+            MODEL_ERRORS.labels(batch.served.engine.version).inc()
             ticket.fail(error)
-        # The photo's fault, or the model's? One that is still writing about others will tell by those.
-        if self._running.get(running.served.engine, running) is running:
-            probe(running.served.engine)
+        # Is the photo bad, or the model broken? If the model is running other requests, their outcome will show.
+        if self._running.get(batch.served.engine, batch) is batch:
+            probe(batch.served.engine)
 
 
 @dataclass(frozen=True, slots=True)
 class _RunningBatch:
-    """What is being written by one model."""
+    """The tickets that one model is running."""
 
     served: ServedModel
     tickets: dict[GenerationRequest, Ticket]
 
-    def take(self, event: Event) -> None:
-        """Hand on what came of a step."""
-        task, what = event
+    def dispatch(self, event: Event) -> None:
+        """Pass an event on to its ticket."""
+        task, outcome = event
         ticket = self.tickets.get(task)
         if ticket is None:
             return
-        if isinstance(what, GenerationChunk):
+        if isinstance(outcome, GenerationChunk):
             if ticket.listener:
-                ticket.listener(what)
+                ticket.listener(outcome)
             return
         del self.tickets[task]
-        if isinstance(what, Exception):
-            # Which model it meets is known only now: another may have taken the place of the one that it was checked for.
-            if not isinstance(what, PromptTooLongError):
+        if isinstance(outcome, Exception):
+            # A prompt that is too long is not the model's fault: it was checked, but maybe against the previous model.
+            if not isinstance(outcome, PromptTooLongError):
                 MODEL_ERRORS.labels(self.served.engine.version).inc()
-            ticket.fail(what)
+            ticket.fail(outcome)
             return
-        started = ticket.started or ticket.arrived
-        ticket.answer(BatchResult(what, self.served, started - ticket.arrived, time.monotonic() - started))
+        started_at = ticket.started_at or ticket.queued_at
+        queue_seconds, generate_seconds = started_at - ticket.queued_at, time.monotonic() - started_at
+        ticket.complete(BatchResult(outcome, self.served, queue_seconds, generate_seconds))

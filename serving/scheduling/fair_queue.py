@@ -1,4 +1,4 @@
-"""A bounded queue whose lines take turns: whoever has put much into it delays their own, not what others put in after it."""
+"""Fair queue: a bounded round-robin queue, in which a creator with many items delays only their own."""
 
 import queue
 from collections import OrderedDict, deque
@@ -9,29 +9,32 @@ _Item = TypeVar("_Item")
 
 
 class FairQueue(queue.Queue[_Item]):
-    """At most *most* items, in lines by what *line* says of them: round-robin between the lines, first in, first out within each."""
+    """At most *max_items* items. *key* assigns each item to a flow.
 
-    def __init__(self, most: int, line: Callable[[_Item], str]) -> None:
-        self._line = line
-        super().__init__(most)
+    The queue is round-robin between flows, and first in, first out within each.
+    """
 
-    # What `queue.Queue` leaves to those who order items otherwise, called while it holds its lock.
+    def __init__(self, max_items: int, key: Callable[[_Item], str]) -> None:
+        self._key = key
+        super().__init__(max_items)
 
-    def _init(self, maxsize: int) -> None:  # noqa: ARG002 - it is the base class's to keep to it
-        self._lines: OrderedDict[str, deque[_Item]] = OrderedDict()
+    # The hooks of `queue.Queue` for other orders. It calls them while it holds its lock.
+
+    def _init(self, maxsize: int) -> None:  # noqa: ARG002 - the base class enforces it
+        self._flows: OrderedDict[str, deque[_Item]] = OrderedDict()
         self._items = 0
 
     def _qsize(self) -> int:
         return self._items
 
     def _put(self, item: _Item) -> None:
-        self._lines.setdefault(self._line(item), deque()).append(item)
+        self._flows.setdefault(self._key(item), deque()).append(item)
         self._items += 1
 
     def _get(self) -> _Item:
-        name, line = self._lines.popitem(last=False)
-        item = line.popleft()
-        if line:
-            self._lines[name] = line
+        name, flow = self._flows.popitem(last=False)
+        item = flow.popleft()
+        if flow:
+            self._flows[name] = flow
         self._items -= 1
         return item

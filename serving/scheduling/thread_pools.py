@@ -1,4 +1,4 @@
-"""Bounded pools of threads: what is slow, or hangs, holds up its own kind of work and nothing else."""
+"""Bounded thread pools (bulkheads): blocking work that is slow or hangs delays only work of its own kind."""
 
 import asyncio
 import contextvars
@@ -11,21 +11,23 @@ _Result = TypeVar("_Result")
 
 
 class PoolBusyError(Exception):
-    """No thread is free and no more work may wait for one, or the work takes longer than somebody waits for it."""
+    """All threads and queue places are taken, or the work took longer than its caller waits."""
 
 
 class BoundedThreadPool:
-    """*threads* for one kind of blocking work, of which *waiting* more may wait for their turn."""
+    """A pool of *threads* for one kind of blocking work, with a queue of *waiting* more calls."""
 
     def __init__(self, name: str, threads: int, waiting: int = 0) -> None:
         self._executor = ThreadPoolExecutor(threads, name)
         self._places = threading.BoundedSemaphore(threads + waiting)
 
     async def run(self, work: Callable[..., _Result], *arguments: object, seconds: float | None = None) -> _Result:
-        """Return what *work* returns. Whoever has waited for *seconds* leaves it to end by itself: until then it keeps its place.
+        """Return the result of ``work(*arguments)``.
+
+        After *seconds* the caller gives up. Work that has started runs to its end, and holds its place until then.
 
         Raises:
-            PoolBusyError: there is no place for it, or it takes too long.
+            PoolBusyError: the pool is full, or the work took longer than *seconds*.
         """
         if not self._places.acquire(blocking=False):
             raise PoolBusyError
@@ -38,10 +40,10 @@ class BoundedThreadPool:
                 raise PoolBusyError
             return waiting.result()
         finally:
-            # What has not begun is not done for nobody, and its place is free at once.
+            # Work that has not started is dropped, and its place is free at once.
             future.cancel()
             waiting.cancel()
 
     def close(self) -> None:
-        """Take no more work. What has begun is not waited for."""
+        """Accept no more work. Does not wait for work that has started."""
         self._executor.shutdown(wait=False, cancel_futures=True)

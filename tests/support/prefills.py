@@ -1,4 +1,4 @@
-"""Reading photos and prompts to the end, for tests of what is written then."""
+"""Complete prefill of photos and prompts, for tests of the decoder."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ def read_in(
     own: Sequence[Sequence[TokenSequence]],
     chunk: int = 4096,
 ) -> PrefilledSequences:
-    """Return rows that are ready to be merged; *chunk* tokens are read at once."""
-    rows.take_threads()
+    """Return sequences that are ready to be merged; at most *chunk* tokens are read at once."""
+    rows.use_prefill_threads()
     prefill = rows.prefill(images, prompts, own, chunk=chunk)
     while (joining := prefill.step()) is None:
         pass

@@ -1,1 +1,1 @@
-"""The local engine: continuous batching with a KV cache over a model in this process."""
+"""Local engine: continuous batching with a KV cache, over a model in this process."""

@@ -1,4 +1,4 @@
-"""Writing rows together, one token a step: rows join and leave between two tokens, each with its own way of decoding."""
+"""Decoder with continuous batching: sequences join and leave between two tokens, each with its own parameters."""
 
 import threading
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import torch
 from serving.engines.local.chunked_prefill import ChunkedPrefill
 from serving.engines.local.dynamic_batch import DynamicBatch
 from serving.engines.local.lora import LoraSwitch
-from serving.engines.local.prefill import PrefillInputs, read
+from serving.engines.local.prefill import PrefillInputs, prepare_inputs
 from serving.engines.local.sampling import sample
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 from snap2caption.text.incomplete_characters import complete
@@ -19,119 +19,143 @@ from snap2caption.vlm import VisionLanguageModel, image_features
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_NARROW = 512
-"""A language model that is less wide than this writes with one thread: to wake another takes as long as its share of so small a product."""
+_MIN_PARALLEL_WIDTH = 512
+"""Language models narrower than this decode with one thread.
+
+For so small a matrix product, waking another thread takes as long as its share of the work.
+"""
 
 
 class Decoder:
-    """The rows that are being written by one model. One thread writes; another may `read` meanwhile."""
+    """The sequences that one model is decoding. One thread decodes; another may call `prefill` at the same time."""
 
     def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
-        """Take the model, and how many threads it may use on the CPU (as many as torch does now, if left out).
+        """Wrap *vlm*; *threads* is the number of CPU threads it may use (default: torch's current number).
 
         Raises:
-            UserError: its adapter is of a kind that can't be left out for some rows of a batch.
+            UserError: the adapter is of a kind that can't be switched off for single rows of a batch.
         """
         self._vlm = vlm
         self._adapter = LoraSwitch(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
         self._threads = threads or torch.get_num_threads()
-        narrow = self._model.config.get_text_config().hidden_size < _NARROW
-        self._step_threads = 1 if narrow else self._threads
-        ends = self._model.generation_config.eos_token_id
-        self._ends = frozenset(ends if isinstance(ends, list) else [ends])
-        # A tokenizer must not decode in one thread while another pads with it.
+        narrow = self._model.config.get_text_config().hidden_size < _MIN_PARALLEL_WIDTH
+        self._decode_threads = 1 if narrow else self._threads
+        end_tokens = self._model.generation_config.eos_token_id
+        self._end_tokens = frozenset(end_tokens if isinstance(end_tokens, list) else [end_tokens])
+        # A tokenizer must not decode in one thread while another thread pads with it.
         self._tokenizer = deepcopy(vlm.processor.tokenizer)
-        self._reading = threading.Lock()
-        self._special = frozenset(vlm.processor.tokenizer.all_special_ids)
+        self._processor_lock = threading.Lock()
+        self._special_tokens = frozenset(vlm.processor.tokenizer.all_special_ids)
         self._batch = DynamicBatch(self._model, self._adapter)
 
     def __len__(self) -> int:
-        return len(self._batch.rows)
+        return len(self._batch.sequences)
 
-    def longest(self, rows: int, memory: int) -> int:
-        """Return how many tokens each of so many rows may hold, within a *memory* of so many tokens: all are as wide as the longest."""
-        return memory // rows
+    def max_sequence_tokens(self, sequences: int, cache_tokens: int) -> int:
+        """Return how many tokens each of *sequences* may hold if the KV cache holds *cache_tokens* in all.
 
-    def count_prompt(self, prompt: str) -> int:
-        """Return how many tokens are read beside a photo's own, for a prompt in the chat template."""
-        # One stands for the photo.
+        All rows of the cache are as long as the longest.
+        """
+        return cache_tokens // sequences
+
+    def count_prompt_tokens(self, prompt: str) -> int:
+        """Return the number of tokens of *prompt* in the chat template, without the photo's own."""
+        # One placeholder token stands for the photo.
         return len(self._tokenizer(self._vlm.chat(prompt), verbose=False)["input_ids"]) - 1
 
     def clear(self) -> None:
-        """Leave all rows."""
+        """Drop all sequences."""
         self._batch.clear()
 
     @property
-    def overlaps(self) -> bool:
-        """Whether photos are to be read in a thread beside the one that writes, as that leaves cores idle."""
-        return self._step_threads < self._threads and self._model.device.type == "cpu"
+    def overlaps_prefill(self) -> bool:
+        """Whether prefill should run in a second thread, because decoding leaves cores idle."""
+        return self._decode_threads < self._threads and self._model.device.type == "cpu"
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def prefill(
-        self, images: "Sequence[Image]", prompts: Sequence[str], rows: Sequence[Sequence[TokenSequence]], *, chunk: int
+        self,
+        images: "Sequence[Image]",
+        prompts: Sequence[str],
+        sequences: Sequence[Sequence[TokenSequence]],
+        *,
+        chunk: int,
     ) -> ChunkedPrefill:
-        """Look at photos, and return how they are read with their prompts, for rows that are merged later.
+        """Encode the images, and return the chunked prefill of their prompts, for sequences that are merged later.
 
         Args:
             images: RGB, any size.
-            prompts: one an image.
-            rows: those of each image. Of one image, all that are written by the same model share the reading.
-            chunk: tokens that are read at once.
+            prompts: one per image.
+            sequences: the texts to generate for each image. Those that use the same weights share one prefill.
+            chunk: the most tokens to read at once.
         """
-        bare = [number for number, own in enumerate(rows) if any(row.bare for row in own)]
-        with self._reading:
-            reading = read(self._vlm, images, prompts, bare)
-        return ChunkedPrefill(self._model, self._adapter, reading, self._look(reading, bare), rows, bare, chunk)
+        described = [
+            number for number, of_image in enumerate(sequences) if any(sequence.base_only for sequence in of_image)
+        ]
+        with self._processor_lock:
+            inputs = prepare_inputs(self._vlm, images, prompts, described)
+        features = self._encode_images(inputs, described)
+        return ChunkedPrefill(self._model, self._adapter, inputs, features, sequences, described, chunk)
 
-    def take_threads(self, *, beside: bool = False) -> None:
-        """Let the calling thread use the cores for reading: all, or those that are left where another thread writes *beside*."""
-        torch.set_num_threads(self._threads - self._step_threads if beside else self._threads)
+    def use_prefill_threads(self, *, overlapped: bool = False) -> None:
+        """Set the calling thread's number of CPU threads for prefill.
+
+        It gets all cores or, if *overlapped* with decoding in another thread, those that decoding leaves.
+        """
+        torch.set_num_threads(self._threads - self._decode_threads if overlapped else self._threads)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def merge(self, joining: PrefilledSequences) -> None:
-        """Write the first token of rows that have been read, and go on with them beside the others."""
-        self._batch.join(joining)
-        self._choose(joining.logits, joining.rows)
+    def merge(self, prefilled: PrefilledSequences) -> None:
+        """Add prefilled sequences to the batch, and select their first token."""
+        self._batch.join(prefilled)
+        self._select_tokens(prefilled.logits, prefilled.sequences)
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def step(self) -> None:
-        """Write one more token of each row that is not done. Rows that are done are left."""
-        self._batch.settle()
-        rows = self._batch.rows
-        if not rows:
+        """Decode one more token of each unfinished sequence, and evict finished ones."""
+        self._batch.evict_finished()
+        sequences = self._batch.sequences
+        if not sequences:
             return
-        torch.set_num_threads(self._step_threads)
-        self._choose(self._batch.step(), rows)
+        torch.set_num_threads(self._decode_threads)
+        self._select_tokens(self._batch.step(), sequences)
 
-    def text(self, row: TokenSequence) -> str:
-        """Return what is written so far."""
-        return complete(str(self._tokenizer.decode(row.tokens, skip_special_tokens=True)))
+    def text(self, sequence: TokenSequence) -> str:
+        """Return the text so far, without an incomplete last character."""
+        return complete(str(self._tokenizer.decode(sequence.tokens, skip_special_tokens=True)))
 
-    def count(self, row: TokenSequence) -> int:
-        """Return how many tokens are written so far, without those that end the text."""
-        return sum(token not in self._special for token in row.tokens)
+    def count_tokens(self, sequence: TokenSequence) -> int:
+        """Return the number of tokens so far, without special tokens such as the end of text."""
+        return sum(token not in self._special_tokens for token in sequence.tokens)
 
-    def _look(self, reading: PrefillInputs, bare: list[int]) -> torch.Tensor:
-        """Return the pictures' features, then once more those of the pictures *bare*: as the base sees them, if the adapter changes that."""
-        pictures = image_features(self._model, reading.pictures).split(reading.image_tokens)
-        if self._adapter.sees and bare:
-            with self._adapter.only(False):
-                pictures_bare = image_features(self._model, reading.pictures).split(reading.image_tokens)
+    def _encode_images(self, inputs: PrefillInputs, described: list[int]) -> torch.Tensor:
+        """Return the features of all images, followed by those of the images in *described*.
+
+        If the adapter changes the vision tower, the latter are computed without it.
+        """
+        features = image_features(self._model, inputs.vision_inputs).split(inputs.image_tokens)
+        if self._adapter.changes_vision and described:
+            with self._adapter.applied_to(False):
+                base_features = image_features(self._model, inputs.vision_inputs).split(inputs.image_tokens)
         else:
-            pictures_bare = pictures
-        return torch.cat([*pictures, *(pictures_bare[number] for number in bare)])
+            base_features = features
+        return torch.cat([*features, *(base_features[number] for number in described)])
 
-    def _choose(self, logits: torch.Tensor, rows: Sequence[TokenSequence]) -> None:
-        """Choose the next token of each row: the likeliest, or one that is drawn."""
+    def _select_tokens(self, logits: torch.Tensor, sequences: Sequence[TokenSequence]) -> None:
+        """Append the next token to each sequence: the most likely one or, with a temperature, a sampled one."""
         logits = logits.float()
         chosen = logits.argmax(-1)
-        sampled = [number for number, row in enumerate(rows) if row.decoding.temperature > 0 and not row.done]
+        sampled = [
+            number
+            for number, sequence in enumerate(sequences)
+            if sequence.decoding.temperature > 0 and not sequence.done
+        ]
         if sampled:
-            places = torch.tensor(sampled, device=logits.device)
-            chosen[places] = sample(logits[places], [rows[number] for number in sampled])
-        sure = logits.softmax(-1).gather(1, chosen[:, None]).squeeze(1)
-        for row, token, probability in zip(rows, chosen.tolist(), sure.tolist(), strict=True):
-            # One that is done may still be in the batch: what comes after its end is nobody's.
-            if not row.done:
-                row.append(token, probability, self._ends)
+            rows = torch.tensor(sampled, device=logits.device)
+            chosen[rows] = sample(logits[rows], [sequences[number] for number in sampled])
+        probabilities = logits.softmax(-1).gather(1, chosen[:, None]).squeeze(1)
+        for sequence, token, probability in zip(sequences, chosen.tolist(), probabilities.tolist(), strict=True):
+            # A finished sequence may still be in the batch; its further tokens are discarded.
+            if not sequence.done:
+                sequence.append(token, probability, self._end_tokens)

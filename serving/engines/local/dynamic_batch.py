@@ -1,4 +1,4 @@
-"""A batch that is as large as its rows: one block, padded on the left, that grows by a token a step and is copied as rows come and go."""
+"""Dynamic batch: one left-padded block that grows by a token per step, and is copied when sequences join or leave."""
 
 from typing import Any
 
@@ -9,12 +9,15 @@ from serving.engines.local.kv_cache import KVCache
 from serving.engines.local.lora import LoraSwitch
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 
-_IDLE = 0.25
-"""Rows that are done stay in the batch until they are more than this share of it: to let them go copies the cache."""
+_MAX_FINISHED_SHARE = 0.25
+"""Finished sequences stay in the batch up to this share of it, because evicting them copies the cache."""
 
 
 class DynamicBatch:
-    """The rows of a running batch and what they remember. No product is larger than it must be, and no two steps are of the same shape."""
+    """The sequences of a running batch and their KV cache.
+
+    The batch is never larger than needed, so no two steps have the same tensor shapes.
+    """
 
     def __init__(self, model: Any, adapter: LoraSwitch) -> None:
         self._model = model
@@ -22,37 +25,37 @@ class DynamicBatch:
         self.clear()
 
     def clear(self) -> None:
-        """Leave all rows."""
-        self.rows: list[TokenSequence] = []
+        """Drop all sequences."""
+        self.sequences: list[TokenSequence] = []
         self._cache: KVCache | None = None
         self._mask = torch.empty(0)
         self._positions = torch.empty(0)
 
-    def join(self, joining: PrefilledSequences) -> None:
-        """Go on with rows that have been read beside the others."""
-        self._leave()
+    def join(self, prefilled: PrefilledSequences) -> None:
+        """Add prefilled sequences to the batch."""
+        self._remove_finished()
         if self._cache is None:
-            self.rows, self._cache = joining.rows, joining.cache
-            self._mask, self._positions = joining.mask, joining.positions
+            self.sequences, self._cache = prefilled.sequences, prefilled.cache
+            self._mask, self._positions = prefilled.mask, prefilled.positions
             return
-        self._cache.join(joining.cache)
-        masks = (self._mask, joining.mask)
+        self._cache.join(prefilled.cache)
+        masks = (self._mask, prefilled.mask)
         width = max(mask.shape[1] for mask in masks)
         self._mask = torch.cat([nn.functional.pad(mask, (width - mask.shape[1], 0)) for mask in masks])
-        self._positions = torch.cat([self._positions, joining.positions])
-        self.rows = [*self.rows, *joining.rows]
+        self._positions = torch.cat([self._positions, prefilled.positions])
+        self.sequences = [*self.sequences, *prefilled.sequences]
 
-    def settle(self) -> None:
-        """Let rows go that are done, many at once."""
-        done = sum(row.done for row in self.rows)
-        if done == len(self.rows) or done > _IDLE * len(self.rows):
-            self._leave()
+    def evict_finished(self) -> None:
+        """Remove finished sequences once there are enough of them to make the copy worthwhile."""
+        done = sum(sequence.done for sequence in self.sequences)
+        if done == len(self.sequences) or done > _MAX_FINISHED_SHARE * len(self.sequences):
+            self._remove_finished()
 
     def step(self) -> torch.Tensor:
-        """Read the last token of each row. Return what may follow: logits of shape (rows, vocabulary)."""
-        ids = torch.tensor([[row.tokens[-1]] for row in self.rows], device=self._mask.device)
+        """Feed the last token of each sequence to the model. Return the next logits, of shape (rows, vocabulary)."""
+        ids = torch.tensor([[sequence.tokens[-1]] for sequence in self.sequences], device=self._mask.device)
         self._mask = nn.functional.pad(self._mask, (0, 1), value=1)
-        with self._adapter.only([not row.bare for row in self.rows]):
+        with self._adapter.applied_to([not sequence.base_only for sequence in self.sequences]):
             logits: torch.Tensor = self._model(
                 input_ids=ids,
                 attention_mask=self._mask,
@@ -63,17 +66,17 @@ class DynamicBatch:
         self._positions = self._positions + 1
         return logits
 
-    def _leave(self) -> None:
-        """Let rows go that are done, and the columns that only they needed."""
-        kept = [number for number, row in enumerate(self.rows) if not row.done]
-        if len(kept) == len(self.rows) or self._cache is None:
+    def _remove_finished(self) -> None:
+        """Remove finished sequences, and the padding columns that only they needed."""
+        kept = [number for number, sequence in enumerate(self.sequences) if not sequence.done]
+        if len(kept) == len(self.sequences) or self._cache is None:
             return
         if not kept:
             self.clear()
             return
         rows = torch.tensor(kept, device=self._mask.device)
         mask = self._mask[rows]
-        drop = int(mask.any(0).int().argmax())
-        self._cache.rearrange(rows, drop)
-        self._mask, self._positions = mask[:, drop:], self._positions[rows]
-        self.rows = [self.rows[number] for number in kept]
+        padding = int(mask.any(0).int().argmax())
+        self._cache.select(rows, padding)
+        self._mask, self._positions = mask[:, padding:], self._positions[rows]
+        self.sequences = [self.sequences[number] for number in kept]

@@ -1,4 +1,4 @@
-"""The local engine: a model in this process. Photos wait, are read, and join what is being written, between two tokens."""
+"""Local engine: continuous batching of photos over a model in this process."""
 
 import time
 from collections import deque
@@ -8,102 +8,118 @@ from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, describing, whole
+from serving.engines.base import (
+    Event,
+    GenerationChunk,
+    GenerationRequest,
+    GenerationResult,
+    description_decoding,
+    drop_cut_hashtag,
+)
 from serving.engines.local.chunked_prefill import ChunkedPrefill
 from serving.engines.local.decoder import Decoder
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
-from serving.engines.token_budget import PromptTooLongError, fit, no_room
+from serving.engines.token_budget import PromptTooLongError, fit, prompt_too_long
 from serving.observability.metrics import PREFILL_TOKENS, STAGE
 from serving.settings import TokenLimits
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.vlm import VisionLanguageModel
 
-_WAIT = 0.05
-"""Seconds that a step waits for the thread that reads, where there is nothing to write."""
+_POLL_SECONDS = 0.05
+"""How long a step waits for the prefill thread when there is nothing to decode."""
 
-_REMEMBERED = 256
-"""Requests whose prompt is remembered: each is fitted before it is queued and when it is begun."""
+_FIT_CACHE = 256
+"""The number of fitted requests to cache: each request is fitted once before it is queued and once when it starts."""
 
 
 @dataclass(slots=True, eq=False)
 class _StartedRequest:
-    """A task with its prompt and its rows: one a variant, and the description's."""
+    """A request with its prompt and its sequences: one per variant, and one for the description."""
 
     task: GenerationRequest
     prompt: str
     voice: tuple[str, ...]
-    """What of the voice is in the prompt."""
-    read: int
-    """Tokens to read: the photo's and the prompt's."""
+    """The captions of the voice that are in the prompt."""
+    prompt_tokens: int
+    """The number of tokens to prefill: the photo's and the prompt's."""
     variants: list[TokenSequence]
     description: TokenSequence
-    at: float = field(default_factory=time.monotonic)
+    added: float = field(default_factory=time.monotonic)
     first_token: float = 0.0
+    """Seconds from `added` to the first token; 0 before that."""
 
     @property
-    def rows(self) -> list[TokenSequence]:
+    def sequences(self) -> list[TokenSequence]:
         return [*self.variants, self.description]
 
     @property
     def done(self) -> bool:
-        return all(row.done for row in self.rows)
+        return all(sequence.done for sequence in self.sequences)
 
     @property
-    def needed(self) -> int:
-        """Tokens that a row may come to hold."""
-        return self.read + self.task.max_new_tokens
+    def max_tokens(self) -> int:
+        """The most tokens that one of its sequences may hold."""
+        return self.prompt_tokens + self.task.max_new_tokens
 
 
 class _PendingPrefill:
-    """Tasks that are read together, here or in a thread beside."""
+    """Requests that are prefilled together, in the decoding thread or in a second one."""
 
-    def __init__(self, rows: Decoder, tasks: Sequence[_StartedRequest], chunk: int) -> None:
-        self.tasks = tasks
-        self._rows = rows
+    def __init__(self, decoder: Decoder, requests: Sequence[_StartedRequest], chunk: int) -> None:
+        self.requests = requests
+        self._decoder = decoder
         self._chunk = chunk
         self._started = time.monotonic()
         self._prefill: ChunkedPrefill | None = None
         self._future: Future[PrefilledSequences | None] | None = None
 
     @property
-    def unwanted(self) -> bool:
-        """Whether nobody waits for any of the tasks."""
-        return all(task.done for task in self.tasks)
+    def canceled(self) -> bool:
+        """Whether all requests were dropped."""
+        return all(request.done for request in self.requests)
 
-    def hand_to(self, reader: ThreadPoolExecutor) -> None:
-        """Let another thread do it, beside the one that writes."""
-        self._future = reader.submit(self._read_beside)
+    def run_in(self, executor: ThreadPoolExecutor) -> None:
+        """Run the whole prefill in another thread, while this one decodes."""
+        self._future = executor.submit(self._run_overlapped)
 
     def step(self, *, wait: bool) -> PrefilledSequences | None:
-        """Read the next chunk, or look (or for a moment, *wait*) whether the other thread has read all. Return the rows once all is read."""
+        """Return the sequences once all is read, until then None.
+
+        Without another thread, this reads the next chunk. Otherwise it checks the other thread or, with *wait*, waits
+        a moment for it.
+        """
         if self._future is None:
-            self._rows.take_threads()
-            return self._read()
+            self._decoder.use_prefill_threads()
+            return self._read_chunk()
         if wait:
-            wait_for([self._future], _WAIT)
+            wait_for([self._future], _POLL_SECONDS)
         return self._future.result() if self._future.done() else None
 
-    def _read_beside(self) -> PrefilledSequences | None:
-        self._rows.take_threads(beside=True)
-        joining = None
-        while joining is None and not self.unwanted:
-            joining = self._read()
-        return joining
+    def _run_overlapped(self) -> PrefilledSequences | None:
+        self._decoder.use_prefill_threads(overlapped=True)
+        prefilled = None
+        while prefilled is None and not self.canceled:
+            prefilled = self._read_chunk()
+        return prefilled
 
-    def _read(self) -> PrefilledSequences | None:
+    def _read_chunk(self) -> PrefilledSequences | None:
         if self._prefill is None:
-            images = [begun.task.image for begun in self.tasks]
-            prompts = [begun.prompt for begun in self.tasks]
-            self._prefill = self._rows.prefill(images, prompts, [one.rows for one in self.tasks], chunk=self._chunk)
-        joining: PrefilledSequences | None = self._prefill.step()
-        if joining:
-            PREFILL_TOKENS.observe(joining.tokens / len(self.tasks))
+            images = [request.task.image for request in self.requests]
+            prompts = [request.prompt for request in self.requests]
+            sequences = [request.sequences for request in self.requests]
+            self._prefill = self._decoder.prefill(images, prompts, sequences, chunk=self._chunk)
+        prefilled: PrefilledSequences | None = self._prefill.step()
+        if prefilled:
+            PREFILL_TOKENS.observe(prefilled.tokens / len(self.requests))
             STAGE.labels("prefill").observe(time.monotonic() - self._started)
-        return joining
+        return prefilled
 
 
 class LocalEngine:
-    """A model in this process. Photos join and leave between two tokens; each is looked at once, for all that is written about it."""
+    """A model in this process, with continuous batching.
+
+    Photos join and leave between two tokens. Each photo is encoded once, for all texts that are generated from it.
+    """
 
     def __init__(
         self,
@@ -114,159 +130,172 @@ class LocalEngine:
         threads: int | None = None,
         limits: TokenLimits | None = None,
     ) -> None:
-        """Take the model.
+        """Wrap a model.
 
         Args:
             vlm: the model with its adapter.
             version: its name and version.
-            max_batch: how many photos are written about at once; others are read, and wait for a place. No limit, if left out.
-            threads: how many it may use on the CPU; as many as torch does now, if left out.
-            limits: how many tokens it takes on at once; the default ones, if left out.
+            max_batch: the most photos to decode at once (default: no limit). Further photos are prefilled and wait.
+            threads: the number of CPU threads (default: torch's current number).
+            limits: the limits on tokens in the engine.
 
         Raises:
-            UserError: its adapter is of a kind that is not served.
+            UserError: the adapter is of a kind that can't be served.
         """
         self.version = version
         self._vlm = vlm
-        self._rows = Decoder(vlm, threads)
-        self.reads_ahead = self._rows.overlaps
+        self._decoder = Decoder(vlm, threads)
+        self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch
         self._limits = limits or TokenLimits()
-        self._begun: dict[GenerationRequest, _StartedRequest] = {}
-        self._refused: list[Event] = []
+        self._started: dict[GenerationRequest, _StartedRequest] = {}
+        self._rejected: list[Event] = []
         self._waiting: deque[_StartedRequest] = deque()
-        self._reading: _PendingPrefill | None = None
-        self._read: deque[tuple[PrefilledSequences, Sequence[_StartedRequest]]] = deque()
-        self._reader = ThreadPoolExecutor(1, "reader")
-        self._describing = self._rows.count_prompt(DESCRIBE_PROMPT)
-        self._fitted = lru_cache(_REMEMBERED)(self._fit)
+        self._prefill: _PendingPrefill | None = None
+        self._prefilled: deque[tuple[PrefilledSequences, Sequence[_StartedRequest]]] = deque()
+        self._prefill_thread = ThreadPoolExecutor(1, "prefill")
+        self._description_tokens = self._decoder.count_prompt_tokens(DESCRIBE_PROMPT)
+        self._cached_fit = lru_cache(_FIT_CACHE)(self._fit)
 
     def fit(self, task: GenerationRequest) -> Request:
-        """Return what the model is asked for *task*, with as much of the voice as its context and the limits have room for."""
-        return self._fitted(task.request, task.image.size, task.max_new_tokens, len(task.decodings) + 1)
+        """Return the request with as much of its voice as the model's context and the limits allow.
+
+        Raises:
+            PromptTooLongError: the prompt is too long even without the voice.
+        """
+        return self._cached_fit(task.request, task.image.size, task.max_new_tokens, len(task.decodings) + 1)
 
     def add(self, tasks: Sequence[GenerationRequest]) -> None:
-        """Let *tasks* wait to be read."""
+        """Queue *tasks* for prefill."""
         for task in tasks:
             try:
                 request = self.fit(task)
             except PromptTooLongError as error:
-                self._refused.append((task, error))
+                self._rejected.append((task, error))
                 continue
             prompt = build_prompt(request)
-            longest = max(self._rows.count_prompt(prompt), self._describing)
-            read = self._vlm.image_tokens(*task.image.size) + longest
+            longest = max(self._decoder.count_prompt_tokens(prompt), self._description_tokens)
+            prompt_tokens = self._vlm.image_tokens(*task.image.size) + longest
             variants = [TokenSequence(decoding) for decoding in task.decodings]
-            begun = _StartedRequest(
-                task, prompt, request.voice, read, variants, TokenSequence(describing(task), bare=True)
-            )
-            self._begun[task] = begun
-            self._waiting.append(begun)
+            description = TokenSequence(description_decoding(task), base_only=True)
+            started = _StartedRequest(task, prompt, request.voice, prompt_tokens, variants, description)
+            self._started[task] = started
+            self._waiting.append(started)
 
     def step(self) -> list[Event]:
-        """Read on, write a token of each text, and tell how far all are."""
-        events, self._refused = self._refused, []
+        """Advance the prefill, decode one token of each text, and return the progress of all requests."""
+        events, self._rejected = self._rejected, []
         try:
-            self._read_on()
-            for task, begun in list(self._begun.items()):
-                if task.stream and begun.first_token:
+            self._advance_prefill()
+            for task, started in list(self._started.items()):
+                if task.stream and started.first_token:
                     events += [
-                        (task, GenerationChunk(number, self._rows.text(row)))
-                        for number, row in enumerate(begun.variants)
+                        (task, GenerationChunk(number, self._decoder.text(sequence)))
+                        for number, sequence in enumerate(started.variants)
                     ]
-                if begun.done:
-                    del self._begun[task]
-                    events.append((task, self._result(begun)))
-            self._rows.step()
+                if started.done:
+                    del self._started[task]
+                    events.append((task, self._result(started)))
+            self._decoder.step()
         except Exception:
             self._clear()
             raise
         return events
 
     def drop(self, task: GenerationRequest) -> None:
-        """Leave the task's rows at the next step; what is read for nobody else is read no further."""
-        begun = self._begun.pop(task, None)
-        for row in begun.rows if begun else ():
-            row.done = True
-        if self._reading and self._reading.unwanted:
-            self._reading = None
+        """Cancel the request: its sequences leave at the next step. A prefill stops if all its requests are dropped."""
+        started = self._started.pop(task, None)
+        for sequence in started.sequences if started else ():
+            sequence.done = True
+        if self._prefill and self._prefill.canceled:
+            self._prefill = None
 
     def close(self) -> None:
-        """Leave all rows. The memory is free when nobody refers to the engine."""
+        """Drop all requests. The memory is freed when nothing refers to the engine any more."""
         self._clear()
-        self._reader.shutdown(wait=False)
+        self._prefill_thread.shutdown(wait=False)
 
-    def _fit(self, request: Request, size: tuple[int, int], max_new_tokens: int, rows: int) -> Request:
-        longest = min(self._vlm.context, self._rows.longest(rows, self._limits.cache))
-        room = longest - max_new_tokens - self._vlm.image_tokens(*size)
-        if self._describing > room:
-            raise no_room(room, self._describing)
-        return fit(request, self._rows.count_prompt, room=room, voice_room=self._limits.voice)
+    def _fit(self, request: Request, size: tuple[int, int], max_new_tokens: int, sequences: int) -> Request:
+        limit = min(self._vlm.context, self._decoder.max_sequence_tokens(sequences, self._limits.cache))
+        max_tokens = limit - max_new_tokens - self._vlm.image_tokens(*size)
+        if self._description_tokens > max_tokens:
+            raise prompt_too_long(max_tokens, self._description_tokens)
+        return fit(
+            request,
+            self._decoder.count_prompt_tokens,
+            max_tokens=max_tokens,
+            max_voice_tokens=self._limits.voice,
+        )
 
-    def _read_on(self) -> None:
-        """Read the next tokens of those that come first, and let those join that are read and have a place."""
-        if self._reading is None and self._waiting and (tasks := self._take_waiting()):
-            self._reading = _PendingPrefill(self._rows, tasks, self._limits.prefill)
-            if self.reads_ahead and len(self._rows):
-                self._reading.hand_to(self._reader)
-        if self._reading and (joining := self._reading.step(wait=not len(self._rows) and not self._read)):
-            self._read.append((joining, self._reading.tasks))
-            self._reading = None
-        while self._read and self._has_place(len(self._read[0][1])):
-            self._merge(*self._read.popleft())
+    def _advance_prefill(self) -> None:
+        """Prefill the next tokens of the first waiting requests, and merge prefilled requests that have a place."""
+        if self._prefill is None and self._waiting and (requests := self._next_prefill_group()):
+            self._prefill = _PendingPrefill(self._decoder, requests, self._limits.prefill)
+            if self.reads_ahead and len(self._decoder):
+                self._prefill.run_in(self._prefill_thread)
+        idle = not len(self._decoder) and not self._prefilled
+        if self._prefill and (prefilled := self._prefill.step(wait=idle)):
+            self._prefilled.append((prefilled, self._prefill.requests))
+            self._prefill = None
+        while self._prefilled and self._has_place(len(self._prefilled[0][1])):
+            self._merge(*self._prefilled.popleft())
 
-    def _take_waiting(self) -> list[_StartedRequest]:
-        """Take those out of the waiting that are to be read together now: as many as one chunk and a batch hold, and as memory is left for."""
-        within = self._under_way()
-        tasks: list[_StartedRequest] = []
+    def _next_prefill_group(self) -> list[_StartedRequest]:
+        """Remove and return the waiting requests to prefill together now.
+
+        The group fits into one chunk, one batch and the memory that is left.
+        """
+        in_memory = self._holding_memory()
+        group: list[_StartedRequest] = []
         while self._waiting:
             if self._waiting[0].done:
                 self._waiting.popleft()
                 continue
-            together = [*tasks, self._waiting[0]]
-            # All prompts are padded to the longest, and each photo is described beside.
-            tokens = 2 * len(together) * max(one.read for one in together)
-            held = [*within, *together]
-            longest = self._rows.longest(sum(len(one.rows) for one in held), self._limits.cache)
-            if tasks and (tokens > self._limits.prefill or len(tasks) == self._max_batch):
+            extended = [*group, self._waiting[0]]
+            # All prompts are padded to the longest, and each photo has a second row for its description.
+            tokens = 2 * len(extended) * max(request.prompt_tokens for request in extended)
+            held = [*in_memory, *extended]
+            sequences = sum(len(request.sequences) for request in held)
+            limit = self._decoder.max_sequence_tokens(sequences, self._limits.cache)
+            if group and (tokens > self._limits.prefill or len(group) == self._max_batch):
                 break
-            if len(held) > 1 and max(one.needed for one in held) > longest:
+            if len(held) > 1 and max(request.max_tokens for request in held) > limit:
                 break
-            tasks.append(self._waiting.popleft())
-        return tasks
+            group.append(self._waiting.popleft())
+        return group
 
-    def _under_way(self) -> list[_StartedRequest]:
-        """Return those that memory is held for: they are read or written about."""
+    def _holding_memory(self) -> list[_StartedRequest]:
+        """Return the requests that hold memory: those in prefill or decoding."""
         waiting = set(self._waiting)
-        return [one for one in self._begun.values() if one not in waiting]
+        return [request for request in self._started.values() if request not in waiting]
 
     def _has_place(self, photos: int) -> bool:
-        writing = sum(one.first_token > 0 for one in self._begun.values())
-        return not writing or self._max_batch is None or writing + photos <= self._max_batch
+        decoding = sum(request.first_token > 0 for request in self._started.values())
+        return not decoding or self._max_batch is None or decoding + photos <= self._max_batch
 
     def _clear(self) -> None:
-        # A thread that reads beside stops at its next chunk.
-        for begun in self._begun.values():
-            for row in begun.rows:
-                row.done = True
-        self._reading = None
+        # The prefill thread stops after its current chunk.
+        for request in self._started.values():
+            for sequence in request.sequences:
+                sequence.done = True
+        self._prefill = None
         self._waiting.clear()
-        self._read.clear()
-        self._rows.clear()
-        self._begun.clear()
+        self._prefilled.clear()
+        self._decoder.clear()
+        self._started.clear()
 
-    def _merge(self, joining: PrefilledSequences, begun: Sequence[_StartedRequest]) -> None:
-        self._rows.merge(joining)
+    def _merge(self, prefilled: PrefilledSequences, requests: Sequence[_StartedRequest]) -> None:
+        self._decoder.merge(prefilled)
         now = time.monotonic()
-        for one in begun:
-            one.first_token = now - one.at
+        for request in requests:
+            request.first_token = now - request.added
 
-    def _result(self, begun: _StartedRequest) -> GenerationResult:
+    def _result(self, started: _StartedRequest) -> GenerationResult:
         return GenerationResult(
-            texts=tuple(whole(self._rows.text(row), cut=row.cut) for row in begun.variants),
-            description=self._rows.text(begun.description),
-            tokens=sum(self._rows.count(row) for row in begun.rows),
-            confidences=tuple(row.confidence for row in begun.variants),
-            first_token=begun.first_token,
-            voice_shortened=begun.voice != begun.task.request.voice,
+            texts=tuple(drop_cut_hashtag(self._decoder.text(one), cut=one.cut) for one in started.variants),
+            description=self._decoder.text(started.description),
+            tokens=sum(self._decoder.count_tokens(sequence) for sequence in started.sequences),
+            confidences=tuple(sequence.confidence for sequence in started.variants),
+            first_token=started.first_token,
+            voice_shortened=started.voice != started.task.request.voice,
         )

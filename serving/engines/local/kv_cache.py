@@ -1,16 +1,19 @@
-"""What a running batch remembers: keys and values of every layer, of rows that join, leave and grow by a token a step."""
+"""KV cache for continuous batching: keys and values of sequences that join, leave and grow by a token per step."""
 
 from collections.abc import Sequence
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
 
-_ROOM = 64
-"""Tokens that a layer grows by at once."""
+_GROWTH = 64
+"""The number of tokens that a layer's buffers grow by at once."""
 
 
 class _LayerCache(DynamicLayer):
-    """Keys and values of shape (rows, heads, tokens, width). They are written into room kept free: transformers' own copies all of it each step."""
+    """Keys and values of one layer, each of shape (rows, heads, tokens, width).
+
+    New states are written into spare capacity. The cache of transformers copies all states at each step.
+    """
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -18,64 +21,64 @@ class _LayerCache(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append the states of new tokens; return all."""
+        """Append the states of new tokens; return all states."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self._store(key_states, value_states)
             return key_states, value_states
         held, more = self.keys.shape[2], key_states.shape[2]
-        if held + more > self._room[0].shape[2]:
+        if held + more > self._buffers[0].shape[2]:
             self._store(self.keys, self.values)
-        for room, states in zip(self._room, (key_states, value_states), strict=True):
-            room[:, :, held : held + more] = states
-        self.keys, self.values = (room[:, :, : held + more] for room in self._room)
+        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
+            buffer[:, :, held : held + more] = states
+        self._set_views(held + more)
         return self.keys, self.values
 
-    def rearrange(self, rows: torch.Tensor, drop: int) -> None:
-        """Keep the rows of these numbers, in this order and as often, without their first *drop* tokens."""
-        self._store(self.keys[rows, :, drop:], self.values[rows, :, drop:])
+    def select(self, rows: torch.Tensor, skip: int) -> None:
+        """Keep the given rows, in this order and with repetitions, without their first *skip* tokens."""
+        self._store(self.keys[rows, :, skip:], self.values[rows, :, skip:])
 
     def join(self, other: "_LayerCache") -> None:
-        """Add the rows of *other* below. The shorter ones are filled up on the left."""
+        """Append the rows of *other*. The shorter ones are padded on the left."""
         tokens = max(self.keys.shape[2], other.keys.shape[2])
-        self._room = [_room_for(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))]
-        self._show(tokens)
+        self._buffers = [_allocate(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))]
+        self._set_views(tokens)
 
     def _store(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        self._room = [_room_for(keys.shape[2], (states,)) for states in (keys, values)]
-        self._show(keys.shape[2])
+        self._buffers = [_allocate(keys.shape[2], (states,)) for states in (keys, values)]
+        self._set_views(keys.shape[2])
 
-    def _show(self, tokens: int) -> None:
-        self.keys, self.values = (room[:, :, :tokens] for room in self._room)
+    def _set_views(self, tokens: int) -> None:
+        self.keys, self.values = (buffer[:, :, :tokens] for buffer in self._buffers)
 
 
-def _room_for(tokens: int, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return room for the rows of all *parts* and some more tokens; the first *tokens* of it are written, ending with the parts' own."""
+def _allocate(tokens: int, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return a buffer with the rows of all *parts*, right-aligned at *tokens*, and spare capacity after that."""
     first = parts[0]
     rows = sum(len(part) for part in parts)
-    room = first.new_empty((rows, first.shape[1], tokens + _ROOM, first.shape[3]))
-    for part, own in zip(parts, room.split([len(part) for part in parts]), strict=True):
+    buffer = first.new_empty((rows, first.shape[1], tokens + _GROWTH, first.shape[3]))
+    for part, target in zip(parts, buffer.split([len(part) for part in parts]), strict=True):
         padding = tokens - part.shape[2]
-        # Zeros, though they are never looked at: what is masked is still multiplied, and old memory may hold NaN.
-        own[:, :, :padding] = 0
-        own[:, :, padding:tokens] = part
-    return room
+        # Masked positions are still multiplied, and uninitialized memory may hold NaN, so padding must be zero.
+        target[:, :, :padding] = 0
+        target[:, :, padding:tokens] = part
+    return buffer
 
 
 class KVCache(Cache):
-    """The layers of one batch."""
+    """The KV cache of one batch, over all layers."""
 
     layers: Sequence[_LayerCache]
 
     def __init__(self) -> None:
         super().__init__(layer_class_to_replicate=_LayerCache)
 
-    def rearrange(self, rows: torch.Tensor, drop: int = 0) -> None:
-        """Keep the rows of these numbers, in this order and as often, without their first *drop* tokens."""
+    def select(self, rows: torch.Tensor, skip: int = 0) -> None:
+        """Keep the given rows, in this order and with repetitions, without their first *skip* tokens."""
         for layer in self.layers:
-            layer.rearrange(rows, drop)
+            layer.select(rows, skip)
 
     def join(self, other: "KVCache") -> None:
-        """Add the rows of *other* below."""
+        """Append the rows of *other*."""
         for layer, more in zip(self.layers, other.layers, strict=True):
             layer.join(more)

@@ -1,4 +1,4 @@
-"""Loading of models into this process, as engines."""
+"""Loading models into this process, as local engines."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from snap2caption.vlm import Decoding, VisionLanguageModel, load, with_adapter
 
 
 class LocalLoader:
-    """Loads models into this process. Versions of one base share its weights."""
+    """Loads models into this process. Versions with the same base share its weights."""
 
     def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
         self._models_dir = models_dir
@@ -28,13 +28,13 @@ class LocalLoader:
         self._max_batch = settings.max_batch
         self._limits = settings.token_limits
         self._max_new_tokens = settings.max_new_tokens
-        # Asked for here, in the main thread: what torch tells other threads is what any thread has set last.
+        # Read in the main thread: in other threads, torch returns the number that any thread has set last.
         self._threads = settings.threads or torch.get_num_threads()
         self._base: VisionLanguageModel | None = None
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
-        """Load the base, if the last version had another one, and the adapter."""
-        torch.set_num_threads(self._threads)  # of this thread, which also tries the model out
+        """Return an engine with the adapter. The base is loaded only if the last version had a different one."""
+        torch.set_num_threads(self._threads)  # of this thread, which also probes the model
         base = self._base
         if base is None or (base.base, base.revision) != (version.base, version.base_revision):
             base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
@@ -42,24 +42,25 @@ class LocalLoader:
                 quantize(base.model)
         vlm = with_adapter(base, adapter, self._models_dir)
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
-        # A small model that has never met a voice loses its thread in one: it gets the tone of it alone.
+        # A small model that was not trained with voices is confused by one: it only gets the voice's tone.
         limits = self._limits if learned else replace(self._limits, voice=0)
         engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, limits=limits)
-        self._check_room(engine)
+        self._check_context(engine)
         self._base = base
         return engine
 
-    def _check_room(self, engine: LocalEngine) -> None:
-        """Check that a request for a photo alone, and for all the variants that there may be, fits into the model."""
-        plainest = GenerationRequest(
+    def _check_context(self, engine: LocalEngine) -> None:
+        """Check that a photo without options, with the most variants, fits into the model's context."""
+        smallest = GenerationRequest(
             Image.new("RGB", (300, 300)), Request(), (Decoding(self._max_new_tokens),) * MAX_VARIANTS
         )
         try:
-            engine.fit(plainest)
+            engine.fit(smallest)
         except PromptTooLongError as error:
             raise UserError(
-                f"A photo and a caption of {self._max_new_tokens} tokens do not fit into the context of {engine.version}; "
-                "lower SNAP2CAPTION_SERVING_MAX_NEW_TOKENS, or raise SNAP2CAPTION_SERVING_CACHE_TOKENS."
+                f"A photo and a caption of {self._max_new_tokens} tokens do not fit into the context of "
+                f"{engine.version}; lower SNAP2CAPTION_SERVING_MAX_NEW_TOKENS, "
+                "or raise SNAP2CAPTION_SERVING_CACHE_TOKENS."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""The LoRA adapter in a batch of which some rows do without."""
+"""LoRA adapters in mixed batches: the adapter can be switched off for single rows."""
 
 import threading
 from collections.abc import Sequence
@@ -12,42 +12,48 @@ from snap2caption.vlm import SEEING
 
 
 class LoraSwitch:
-    """The LoRA adapter of a model, which some rows of a batch can do without: what it adds is multiplied by 1 or 0, row by row."""
+    """Switches a model's LoRA adapter on and off per batch row, by multiplying its output with 1 or 0."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.sees = False
-        """Whether it changes what is seen of a picture."""
-        # Each thread has its own: one may read photos while another writes.
+        """Install the switch in *model*.
+
+        Raises:
+            UserError: the adapter is not plain LoRA of linear layers (for example DoRA, or LoRA of embeddings).
+        """
+        self.changes_vision = False
+        """Whether the adapter changes the image features."""
+        # Thread-local, because one thread may prefill while another decodes.
         self._local = threading.local()
         for name, module in model.named_modules():
             if not isinstance(module, LoraLayer):
                 continue
             if module.lora_embedding_B or module.lora_magnitude_vector:
                 raise UserError(
-                    "The adapter is more than plain LoRA of linear layers, which is all that is served; train it with another recipe."
+                    "The adapter is not plain LoRA of linear layers, the only kind that can be served; "
+                    "train it with another recipe."
                 )
-            self.sees |= any(part in name for part in SEEING)
-            for added in module.lora_B.values():
-                added.register_forward_hook(self._scale)
+            self.changes_vision |= any(part in name for part in SEEING)
+            for output in module.lora_B.values():
+                output.register_forward_hook(self._scale_output)
 
-    def only(self, rows: Sequence[bool] | bool) -> "_Only":
-        """Within this context, the adapter counts only for these rows (True), or for all or none."""
+    def applied_to(self, rows: Sequence[bool] | bool) -> "_AdapterScope":
+        """Return a context in which the adapter applies to the rows that are True, or to all rows or none."""
         if isinstance(rows, bool):
-            return _Only(self, None if rows else torch.zeros(()))
-        return _Only(self, None if all(rows) else torch.tensor(rows)[:, None, None])
+            return _AdapterScope(self, None if rows else torch.zeros(()))
+        return _AdapterScope(self, None if all(rows) else torch.tensor(rows)[:, None, None])
 
-    def _scale(self, _: nn.Module, __: object, added: torch.Tensor) -> torch.Tensor | None:
-        share: torch.Tensor | None = getattr(self._local, "share", None)
-        return None if share is None else added * share.to(added)
+    def _scale_output(self, _: nn.Module, __: object, output: torch.Tensor) -> torch.Tensor | None:
+        scale: torch.Tensor | None = getattr(self._local, "scale", None)
+        return None if scale is None else output * scale.to(output)
 
 
-class _Only:
-    def __init__(self, adapter: LoraSwitch, share: torch.Tensor | None) -> None:
+class _AdapterScope:
+    def __init__(self, adapter: LoraSwitch, scale: torch.Tensor | None) -> None:
         self._adapter = adapter
-        self._share = share
+        self._scale = scale
 
     def __enter__(self) -> None:
-        self._adapter._local.share = self._share
+        self._adapter._local.scale = self._scale
 
     def __exit__(self, *_: object) -> None:
-        self._adapter._local.share = None
+        self._adapter._local.scale = None

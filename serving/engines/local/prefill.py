@@ -1,4 +1,4 @@
-"""What the model reads of a batch: each photo prepared once, for the caption's prompt and for the description's."""
+"""Prefill inputs: each photo is preprocessed once, for the caption's prompt and for the description's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,60 +16,63 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PrefillInputs:
-    """The inputs of one batch: prompts first, then a description for each photo that is to be described."""
+    """The model inputs of one batch: the prompts first, then the description prompts."""
 
     ids: torch.Tensor
-    """Tokens of shape (sequences, tokens), padded on the left."""
+    """Token ids of shape (rows, tokens), padded on the left."""
     mask: torch.Tensor
-    """1 where there is a token and 0 where there is padding, of the same shape."""
-    pictures: dict[str, torch.Tensor]
-    """What the family's vision tower wants, of each photo once."""
+    """Attention mask of the same shape: 1 for a token, 0 for padding."""
+    vision_inputs: dict[str, torch.Tensor]
+    """The inputs of the model's vision tower, once per photo."""
     image_tokens: list[int]
-    """How many tokens stand for each photo."""
+    """The number of image tokens of each photo."""
 
 
-def read(
+def prepare_inputs(
     vlm: VisionLanguageModel, images: "Sequence[Image]", prompts: Sequence[str], described: Sequence[int]
 ) -> PrefillInputs:
-    """Prepare photos and prompts.
+    """Return the model inputs for photos and their prompts.
 
     Args:
-        vlm: the model that will read.
+        vlm: the model.
         images: RGB, any size.
-        prompts: one an image.
-        described: the numbers of the images that are to be described as well.
+        prompts: one per image.
+        described: the indices of the images that also need a description.
     """
     inputs = vlm.inputs(images, prompts)
     ids, mask = inputs["input_ids"], inputs["attention_mask"]
-    image = vlm.model.config.image_token_id
-    counts = (ids == image).sum(1).tolist()
+    image_token = vlm.model.config.image_token_id
+    image_tokens = (ids == image_token).sum(1).tolist()
     if described:
-        ids, mask = _with_descriptions(vlm, ids, mask, prompts, described)
-    pictures = {name: value for name, value in inputs.items() if name not in TEXT_INPUTS}
-    return PrefillInputs(ids, mask, pictures, counts)
+        ids, mask = _add_descriptions(vlm, ids, mask, prompts, described)
+    vision_inputs = {name: value for name, value in inputs.items() if name not in TEXT_INPUTS}
+    return PrefillInputs(ids, mask, vision_inputs, image_tokens)
 
 
-def _with_descriptions(
+def _add_descriptions(
     vlm: VisionLanguageModel, ids: torch.Tensor, mask: torch.Tensor, prompts: Sequence[str], described: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Add the description's prompt with the tokens that the processor has put for these photos, which depend on the photo alone."""
+    """Append a row with the description prompt for each photo in *described*.
+
+    The rows reuse the image tokens that the processor has inserted into the photo's own prompt. These depend on the
+    photo alone.
+    """
     tokenizer: Any = vlm.processor.tokenizer
-    image = vlm.model.config.image_token_id
-    describing, *plain = tokenizer([vlm.chat(DESCRIBE_PROMPT), *(vlm.chat(prompts[number]) for number in described)])[
-        "input_ids"
-    ]
-    at = describing.index(image)
-    rows = [row[seen.bool()].tolist() for row, seen in zip(ids, mask, strict=True)]
-    for number, unread in zip(described, plain, strict=True):
-        before = unread.index(image)
-        after = len(unread) - before - 1
-        picture = rows[number][before : len(rows[number]) - after]
-        rows.append([*describing[:at], *picture, *describing[at + 1 :]])
-    return _padded(rows, tokenizer.pad_token_id).to(ids.device), _padded([[1] * len(row) for row in rows], 0).to(
-        ids.device
-    )
+    image_token = vlm.model.config.image_token_id
+    describe, *unexpanded = tokenizer(
+        [vlm.chat(DESCRIBE_PROMPT), *(vlm.chat(prompts[number]) for number in described)]
+    )["input_ids"]
+    at = describe.index(image_token)
+    rows = [row[attended.bool()].tolist() for row, attended in zip(ids, mask, strict=True)]
+    for number, prompt in zip(described, unexpanded, strict=True):
+        before = prompt.index(image_token)
+        after = len(prompt) - before - 1
+        image = rows[number][before : len(rows[number]) - after]
+        rows.append([*describe[:at], *image, *describe[at + 1 :]])
+    all_ids = _pad_left(rows, tokenizer.pad_token_id).to(ids.device)
+    return all_ids, _pad_left([[1] * len(row) for row in rows], 0).to(ids.device)
 
 
-def _padded(rows: list[list[int]], value: int) -> torch.Tensor:
+def _pad_left(rows: list[list[int]], value: int) -> torch.Tensor:
     tensors = [torch.tensor(row) for row in rows]
     return pad_sequence(tensors, batch_first=True, padding_value=value, padding_side="left")

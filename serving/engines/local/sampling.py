@@ -1,4 +1,4 @@
-"""Sampling of the next token from truncated distributions, row by row."""
+"""Sampling of the next token, with temperature, top-p and min-p per row."""
 
 from collections.abc import Sequence
 
@@ -7,18 +7,23 @@ import torch
 from serving.engines.local.sequence import TokenSequence
 
 
-def sample(logits: torch.Tensor, rows: Sequence[TokenSequence]) -> torch.Tensor:
-    """Return a token a row, drawn by its own random numbers from what its ``top_p`` and ``min_p`` leave (`snap2caption.vlm.Decoding`)."""
+def sample(logits: torch.Tensor, sequences: Sequence[TokenSequence]) -> torch.Tensor:
+    """Return one token per row, of shape (rows,), for *logits* of shape (rows, vocabulary).
+
+    Each sequence draws from its own random numbers, among the tokens that its ``top_p`` and ``min_p`` leave. Both are
+    defined as in `snap2caption.vlm.Decoding`.
+    """
 
     def column(values: list[float]) -> torch.Tensor:
         return torch.tensor(values, device=logits.device)[:, None]
 
-    ordered, tokens = (logits / column([row.decoding.temperature for row in rows])).softmax(-1).sort(descending=True)
+    temperatures = column([sequence.decoding.temperature for sequence in sequences])
+    ordered, tokens = (logits / temperatures).softmax(-1).sort(descending=True)
     sums = ordered.cumsum(-1)
-    # A token is in if those before it do not suffice; the first one always is.
-    nucleus = sums - ordered < column([row.decoding.top_p for row in rows])
-    likely = ordered >= ordered[:, :1] * column([row.decoding.min_p for row in rows])
+    # A token is in the nucleus if those before it do not reach top_p; the first one always is.
+    nucleus = sums - ordered < column([sequence.decoding.top_p for sequence in sequences])
+    likely = ordered >= ordered[:, :1] * column([sequence.decoding.min_p for sequence in sequences])
     sums = (ordered * (nucleus & likely)).cumsum(-1)
-    # Never the whole: a number next to 1 must not fall behind the last token.
-    drawn = column([row.draw() for row in rows]).clamp(max=1 - 1e-6) * sums[:, -1:]
+    # Stay below the total: rounding of a number close to 1 must not select a token after the last allowed one.
+    drawn = column([sequence.draw() for sequence in sequences]).clamp(max=1 - 1e-6) * sums[:, -1:]
     return tokens.gather(1, (sums <= drawn).sum(-1, keepdim=True)).squeeze(1)

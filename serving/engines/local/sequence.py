@@ -1,4 +1,4 @@
-"""A row: one text that is being written, and rows that are about to be."""
+"""Token sequences: texts that are being generated, and prefilled sequences that wait to join a batch."""
 
 from dataclasses import dataclass, field
 
@@ -10,51 +10,51 @@ from snap2caption.vlm import Decoding
 
 @dataclass(slots=True, eq=False)
 class TokenSequence:
-    """One text that is being written: by the adapted model, or (*bare*) by the base without its adapter."""
+    """One text that is being generated, with the adapter or (*base_only*) by the base model alone."""
 
     decoding: Decoding
-    bare: bool = False
+    base_only: bool = False
     tokens: list[int] = field(default_factory=list)
     done: bool = False
     cut: bool = False
-    """Whether the text had to end because it was as long as may be."""
-    _sure: float = 0.0
-    _random: torch.Generator | None = None
+    """Whether the text ended at its token limit."""
+    _probability_sum: float = 0.0
+    _generator: torch.Generator | None = None
 
     def __post_init__(self) -> None:
         if self.decoding.temperature > 0:
-            # A generator a row: a seed gives the same text whoever is written beside it.
-            self._random = torch.Generator().manual_seed(self.decoding.seed)
+            # One generator per sequence: a seed gives the same text, whatever else is in the batch.
+            self._generator = torch.Generator().manual_seed(self.decoding.seed)
 
     @property
     def confidence(self) -> float:
         """The mean probability of the tokens, 0 to 1."""
-        # A mean of probabilities may come out a hair above 1.
-        return min(1.0, self._sure / len(self.tokens)) if self.tokens else 0.0
+        # By rounding, a mean of probabilities may be slightly above 1.
+        return min(1.0, self._probability_sum / len(self.tokens)) if self.tokens else 0.0
 
     def draw(self) -> float:
-        """Return the next random number, 0 to 1; 0 where nothing is left to chance."""
-        return 0.0 if self._random is None else float(torch.rand((), generator=self._random))
+        """Return the next random number in [0, 1), or 0 for greedy decoding."""
+        return 0.0 if self._generator is None else float(torch.rand((), generator=self._generator))
 
-    def append(self, token: int, probability: float, ends: frozenset[int]) -> None:
-        """Add a token. The row is done at an end token, or when it is as long as may be."""
+    def append(self, token: int, probability: float, end_tokens: frozenset[int]) -> None:
+        """Add a token. The sequence is done at an end token, or at its token limit."""
         self.tokens.append(token)
-        self._sure += probability
-        self.cut = token not in ends and len(self.tokens) >= self.decoding.max_new_tokens
-        self.done = self.cut or token in ends
+        self._probability_sum += probability
+        self.cut = token not in end_tokens and len(self.tokens) >= self.decoding.max_new_tokens
+        self.done = self.cut or token in end_tokens
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PrefilledSequences:
-    """Rows whose photos and prompts have been read, before their first token."""
+    """Sequences whose photos and prompts are in the KV cache, before their first token."""
 
-    rows: list[TokenSequence]
+    sequences: list[TokenSequence]
     cache: KVCache
     mask: torch.Tensor
-    """Of shape (rows, tokens read), 0 on padding."""
+    """Attention mask of shape (rows, prompt tokens), 0 for padding."""
     positions: torch.Tensor
-    """Of each row's next token."""
+    """The position of each row's next token, of shape (rows,)."""
     logits: torch.Tensor
-    """Of shape (rows, vocabulary)."""
+    """The next logits, of shape (rows, vocabulary)."""
     tokens: int
-    """How many were read, without padding."""
+    """The number of tokens that were read, without padding."""

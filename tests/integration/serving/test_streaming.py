@@ -113,7 +113,7 @@ def test_nobody_writes_for_a_client_that_has_left(url: str, engine: Watched, pho
         for name, _ in events(url, photo):
             assert name == "token"
             break
-        patience.until(lambda: not engine._begun)
+        patience.until(lambda: not engine._started)
     finally:
         engine.pause = 0.0
     assert engine.steps < 30, "the caption was written to its end"

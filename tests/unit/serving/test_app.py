@@ -203,13 +203,13 @@ def test_nobody_is_let_in_who_would_wait_too_long(
     with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/generate-caption", files={"image": photo})
         assert engine.started.wait(LONGEST)
-        client.app.state.captioner._batcher._pace.seconds = pace * LONGEST
+        client.app.state.captioner._batcher._wait_estimator.seconds_per_photo = pace * LONGEST
         second = pool.submit(client.post, "/generate-caption", files={"image": photo})
         if reason:
             assert (second.result(LONGEST).status_code, second.result().json()["reason"]) == (503, reason)
             assert second.result().headers["retry-after"] == "30"
         else:
-            until(lambda: client.app.state.captioner.inside == 2)
+            until(lambda: client.app.state.captioner.in_flight == 2)
         engine.go.set()
         assert first.result(LONGEST).status_code == 200
         assert bool(reason) or second.result(LONGEST).status_code == 200
@@ -308,7 +308,7 @@ def test_what_the_model_can_not_read_is_refused_by_name(tmp_path: Path, photo: b
         client.put("/v1/voice", json={"captions": [longest] * 3})
         answer = client.post("/generate-caption", files={"image": photo})
         assert answer.status_code == 200
-        assert [notice for notice in answer.json()["notices"] if "only the beginning" in notice]
+        assert [notice for notice in answer.json()["notices"] if "only the first part" in notice]
         client.put("/v1/voice", json={"captions": ["Fog, then ferry."]})
         answer = client.post("/generate-caption", files={"image": photo})
-        assert not [notice for notice in answer.json()["notices"] if "only the beginning" in notice]
+        assert not [notice for notice in answer.json()["notices"] if "only the first part" in notice]

@@ -1,10 +1,10 @@
-"""What is shown of a caption that is still being written, compared with what is answered in the end."""
+"""Incremental captions, compared with the final answer."""
 
 import pytest
 
 from serving.captioning.incremental import IncrementalCaptions
-from serving.captioning.post_processing import drafts, plain
-from serving.captioning.profanity import settled
+from serving.captioning.post_processing import fallback_draft, usable_drafts
+from serving.captioning.profanity import safe_prefix
 from serving.engines.base import GenerationChunk, GenerationResult
 from serving.http.schemas import Options, Variant
 from snap2caption.post import Emoji, Length
@@ -35,12 +35,12 @@ OPTIONS = [
 def test_what_is_streamed_is_what_is_answered_and_never_unfit(text: str, options: Options) -> None:
     growing, shown = IncrementalCaptions(options), ""
     for end in range(1, len(text) + 1):
-        shown += growing.take(GenerationChunk(0, text[:end]))
+        shown += growing.add(GenerationChunk(0, text[:end]))
         # Character by character, as the worst of tokenizers would have it.
         assert not any(word in shown.casefold() for word in ("f u", "shitty", "two girls one cup"))
     written = [GenerationResult((text,), "A red bridge.", 9)]
-    draft = (drafts(written, options) or [plain(written, options)])[0]
-    for name, variant, more in growing.rest([Variant(caption=draft.caption, hashtags=[])]):
+    draft = (usable_drafts(written, options) or [fallback_draft(written, options)])[0]
+    for name, variant, more in growing.finalize([Variant(caption=draft.caption, hashtags=[])]):
         assert variant == 0
         shown = shown + more if name == "token" else more
     assert shown == draft.caption
@@ -48,22 +48,22 @@ def test_what_is_streamed_is_what_is_answered_and_never_unfit(text: str, options
 
 def test_most_of_a_caption_is_shown_before_it_is_whole() -> None:
     growing = IncrementalCaptions(Options())
-    shown = [growing.take(GenerationChunk(0, "Golden hour over the old red bridge"[:end])) for end in range(36)]
+    shown = [growing.add(GenerationChunk(0, "Golden hour over the old red bridge"[:end])) for end in range(36)]
     assert "".join(shown) == "Golden hour over the old red"
     assert sum(map(bool, shown)) == 6
 
 
 def test_a_place_that_is_called_so_is_streamed() -> None:
     growing = IncrementalCaptions(Options(location="Dick's Diner"))
-    assert growing.take(GenerationChunk(0, "Lunch at Dick's Diner again")) == "Lunch at Dick's Diner"
-    assert IncrementalCaptions(Options()).take(GenerationChunk(0, "Lunch at Dick's Diner again")) == ""
+    assert growing.add(GenerationChunk(0, "Lunch at Dick's Diner again")) == "Lunch at Dick's Diner"
+    assert IncrementalCaptions(Options()).add(GenerationChunk(0, "Lunch at Dick's Diner again")) == ""
 
 
 def test_variants_that_are_dropped_are_taken_back() -> None:
     growing = IncrementalCaptions(Options(variants=2))
     for number in range(2):
-        growing.take(GenerationChunk(number, f"Caption number {number} of them"))
-    events = growing.rest([Variant(caption="Caption number 1 of them", hashtags=[])])
+        growing.add(GenerationChunk(number, f"Caption number {number} of them"))
+    events = growing.finalize([Variant(caption="Caption number 1 of them", hashtags=[])])
     assert events == [("replace", 0, "Caption number 1 of them"), ("replace", 1, "")]
 
 
@@ -79,4 +79,4 @@ def test_variants_that_are_dropped_are_taken_back() -> None:
     ],
 )
 def test_words_are_held_back_that_may_become_others(text: str, shown: str) -> None:
-    assert settled(text) == shown
+    assert safe_prefix(text) == shown

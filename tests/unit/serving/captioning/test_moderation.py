@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 
 class Judge(BaseHTTPRequestHandler):
-    """Allows wide photos only, and breaks on tiny ones."""
+    """Allows only wide photos, and fails on tiny ones."""
 
     def do_POST(self) -> None:
         with Image.open(io.BytesIO(self.rfile.read(int(self.headers["Content-Length"])))) as photo:

@@ -48,8 +48,8 @@ def test_what_was_done_as_asked_needs_no_notice(notices: Ask) -> None:
 def test_what_the_model_never_learned_is_told(notices: Ask) -> None:
     asked = Options(language="de", voice=["Coffee first."], hint="the fog")
     assert notices(asked, variant(), card=PRETRAINED, prompts="length,tone") == [
-        "The model was trained in English alone, so the caption may not be in German.",
-        "The model was not trained with a voice: of yours it follows the tone alone.",
+        "The model was trained only in English, so the caption may not be in German.",
+        "The model was not trained with voices, so it follows only the tone of yours.",
         "The model was not trained with hints, so the caption may not follow yours.",
     ]
     assert notices(asked, variant(), card=PRETRAINED, prompts="hint,voice") == notices(asked, variant(), card=TUNED)
@@ -66,9 +66,11 @@ def test_a_language_without_a_list_of_profanity_is_told(notices: Ask) -> None:
 
 def test_fewer_than_asked_for_is_told(notices: Ask) -> None:
     assert notices(Options(variants=3), variant(), variant("Ferry.")) == [
-        "There are 2 of 3 variants: the others repeated these, or were not fit to be posted."
+        "There are 2 of 3 variants: the others repeated these, or were not safe to publish."
     ]
-    assert notices(Options(hashtags=10), variant(hashtags=4)) == ["There are 4 of 10 hashtags: no more suit the post."]
+    assert notices(Options(hashtags=10), variant(hashtags=4)) == [
+        "There are 4 of 10 hashtags: no others suit the post."
+    ]
 
 
 def test_a_caption_that_the_model_did_not_write_is_told(notices: Ask) -> None:
@@ -78,8 +80,8 @@ def test_a_caption_that_the_model_did_not_write_is_told(notices: Ask) -> None:
 
 def test_what_instagram_does_not_take_is_told(notices: Ask) -> None:
     again = Options(regenerate=Part.HASHTAGS, earlier_caption="Fog")
-    assert "leaves hashtags off" in notices(again, variant("x" * 2195))[0]
-    assert "leaves hashtags off" in notices(again, variant("#one1 #two2"))[0]
+    assert "leaves out some hashtags" in notices(again, variant("x" * 2195))[0]
+    assert "leaves out some hashtags" in notices(again, variant("#one1 #two2"))[0]
     assert "shorten it" in notices(again, variant("x" * 2201))[0]
     assert notices(again, variant("We love #Tag0 and #tag1")) == []
 

@@ -1,6 +1,6 @@
 import pytest
 
-from serving.captioning.profanity import _IN_NAMES, _LISTS, _filter, find_unsafe, has_list
+from serving.captioning.profanity import _IN_NAMES, _LISTS, _filter, find_unsafe, has_word_list
 
 pytestmark = pytest.mark.unit
 
@@ -28,14 +28,14 @@ def test_a_language_adds_its_own() -> None:
 
 
 def test_languages_with_a_list_are_known_by_their_tag() -> None:
-    assert all(map(has_list, ["de", "de-AT", "nb", "no", "fa", "zh-Hant", "pt-BR"]))
-    assert not has_list("eu")
+    assert all(map(has_word_list, ["de", "de-AT", "nb", "no", "fa", "zh-Hant", "pt-BR"]))
+    assert not has_word_list("eu")
 
 
 def test_what_the_creator_named_passes() -> None:
     assert find_unsafe("Breakfast at Dick's")
-    assert not find_unsafe("Breakfast at Dick's", said="Dick's Diner")
-    assert not find_unsafe("Breakfast at Dick’s", said="DICK’S_DINER")
+    assert not find_unsafe("Breakfast at Dick's", creator_text="Dick's Diner")
+    assert not find_unsafe("Breakfast at Dick’s", creator_text="DICK’S_DINER")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_the_creator_named_passes() -> None:
     ],
 )
 def test_what_is_only_a_part_of_a_place_s_word_does_not_pass(word: str, place: str) -> None:
-    assert find_unsafe(f"{word} in {place}", said=place) == [word]
+    assert find_unsafe(f"{word} in {place}", creator_text=place) == [word]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_only_a_part_of_a_place_s_word_does_not_pass(word: str, place: s
     ],
 )
 def test_listed_place_names_pass_when_they_are_named(place: str, language: str | None) -> None:
-    assert find_unsafe(f"A slow evening at {place} today", language=language, said=place) == []
+    assert find_unsafe(f"A slow evening at {place} today", language=language, creator_text=place) == []
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_listed_place_names_pass_when_they_are_named(place: str, language: str |
 )  # fmt: skip
 def test_no_slur_passes_by_being_the_place(slur: str, language: str | None) -> None:
     for place in (slur, f"{slur}'s Diner", f"The {slur.upper()} Lake"):
-        assert find_unsafe(f"A slow evening at the {slur} lake", language=language, said=place)
+        assert find_unsafe(f"A slow evening at the {slur} lake", language=language, creator_text=place)
 
 
 def test_what_passes_in_names_is_on_a_list() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from serving.captioning.trimming import finish
+from serving.captioning.trimming import trim
 from snap2caption.post import Emoji, Length
 
 pytestmark = pytest.mark.unit
@@ -19,20 +19,20 @@ pytestmark = pytest.mark.unit
     ],
 )
 def test_none_is_none(caption: str, bare: str) -> None:
-    assert finish(caption, None, Emoji.NONE) == bare
+    assert trim(caption, None, Emoji.NONE) == bare
 
 
 def test_some_is_three_at_most() -> None:
-    assert finish("a ✨ b 🌁 c 🎉 d 🤩", None, Emoji.SOME) == "a ✨ b 🌁 c 🎉 d"
-    assert finish("a ✨ b 🌁 c 🎉 d 🤩", None, Emoji.MANY) == "a ✨ b 🌁 c 🎉 d 🤩"
+    assert trim("a ✨ b 🌁 c 🎉 d 🤩", None, Emoji.SOME) == "a ✨ b 🌁 c 🎉 d"
+    assert trim("a ✨ b 🌁 c 🎉 d 🤩", None, Emoji.MANY) == "a ✨ b 🌁 c 🎉 d 🤩"
 
 
 def test_whole_sentences_go_and_the_first_one_stays() -> None:
     long = "one two three four five six seven eight nine ten eleven twelve thirteen."
-    assert finish(f"{long} More.", Length.SHORT, None) == long
-    assert finish("One two. Three four!\nFive six. " + long, Length.SHORT, None) == "One two. Three four!\nFive six."
-    assert finish("No end at all", Length.SHORT, None) == "No end at all"
-    assert finish(f"{long} More.", Length.LONG, None) == f"{long} More."
+    assert trim(f"{long} More.", Length.SHORT, None) == long
+    assert trim("One two. Three four!\nFive six. " + long, Length.SHORT, None) == "One two. Three four!\nFive six."
+    assert trim("No end at all", Length.SHORT, None) == "No end at all"
+    assert trim(f"{long} More.", Length.LONG, None) == f"{long} More."
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_whole_sentences_go_and_the_first_one_stays() -> None:
     ],
 )
 def test_hash_signs_without_a_word_do_not_end_a_caption(caption: str, finished: str) -> None:
-    assert finish(caption, None, None) == finished
+    assert trim(caption, None, None) == finished

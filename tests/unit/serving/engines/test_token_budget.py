@@ -1,4 +1,4 @@
-"""Fitting requests into what a model reads: on the tokenizer of the model that the project ships."""
+"""Token budget of prompts, with the tokenizer of the project's small model."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import regex as re
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 
-from serving.engines.base import GenerationRequest, GenerationResult, write
+from serving.engines.base import GenerationRequest, GenerationResult, generate
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
 from serving.engines.token_budget import PromptTooLongError
@@ -116,10 +116,10 @@ def test_who_waits_for_the_cache_is_written_about(vlm: VisionLanguageModel) -> N
     written: dict[GenerationRequest, GenerationResult] = {}
     while len(written) < len(tasks):
         written |= {task: what for task, what in engine.step() if isinstance(what, GenerationResult)}
-        rows = engine._rows._batch.rows
-        held = engine._rows._batch._mask.shape[-1]
+        rows = engine._decoder._batch.sequences
+        held = engine._decoder._batch._mask.shape[-1]
         assert len(rows) * held <= limits.cache
-    alone = write(LocalEngine(vlm, "demo/1"), [tasks[0], tasks[-1]])
+    alone = generate(LocalEngine(vlm, "demo/1"), [tasks[0], tasks[-1]])
     assert [written[tasks[0]].texts, written[tasks[-1]].texts] == [one.texts for one in alone]
     assert written[tasks[0]].voice_shortened
     assert not written[tasks[-1]].voice_shortened
@@ -131,7 +131,7 @@ def test_generate_says_what_does_not_fit(vlm: VisionLanguageModel) -> None:
 
 
 def steps(engine: LocalEngine, until: Callable[[], bool]) -> int:
-    """Let the engine go on, and return how many steps it took."""
+    """Step the engine until the condition holds, and return the number of steps."""
     count = 0
     while not until():
         engine.step()
@@ -143,12 +143,12 @@ def test_others_are_written_about_while_a_long_prompt_is_read(vlm: VisionLanguag
     engine = LocalEngine(vlm, "demo/1", threads=1, limits=TokenLimits(prefill=32))
     short = ask(Request(), Decoding(60))
     engine.add([short])
-    row = engine._begun[short].variants[0]
+    row = engine._started[short].variants[0]
     steps(engine, lambda: bool(row.tokens))
     long = ask(Request(voice=(VOICES["English"],)), Decoding(60))
     engine.add([long])
     before = len(row.tokens)
-    taken = steps(engine, lambda: bool(engine._begun[long].first_token))
+    taken = steps(engine, lambda: bool(engine._started[long].first_token))
     # 400 tokens, 16 columns of two prompts at once: the other text has grown by a token each time.
     assert taken > 15
     assert len(row.tokens) - before in {taken, taken - 1}
@@ -172,14 +172,14 @@ def test_what_nobody_waits_for_is_read_no_further(vlm: VisionLanguageModel, thre
         engine.add([long])
         engine.step()
         engine.drop(long)
-        steps(engine, lambda: not engine._begun)
+        steps(engine, lambda: not engine._started)
         engine.close()
-        engine._reader.shutdown(wait=True)
+        engine._prefill_thread.shutdown(wait=True)
     finally:
         hook.remove()
     # The company's eight tokens, and the chunks that were read before the client left; all would be 26 and more.
     assert chunks <= 8 + 4
-    assert not len(engine._rows)
+    assert not len(engine._decoder)
 
 
 @pytest.mark.parametrize(("learned", "read"), [("tone", ()), ("tone,voice", (NEWEST,))])

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import FeedbackService
-from serving.models.manager import ModelManager, ServedModel, _place
+from serving.models.manager import ModelManager, ServedModel, _bucket
 from serving.models.trust import TrustPolicy
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
@@ -30,31 +30,31 @@ class TwoModels(ModelManager):
     """The real models, with two that are there already and a registry that is not followed."""
 
     def start(self) -> None:
-        self._forget_others()
+        self._update_model_metrics()
 
     def close(self) -> None:
         pass
 
     def retire_challenger(self) -> None:
         self._challenger = None
-        self._forget_others()
+        self._update_model_metrics()
 
 
 @pytest.fixture
 def bold() -> str:
     """The key of the creator who is sent to the challenger."""
-    return min(KEYS, key=lambda key: _place(creator(key)))
+    return min(KEYS, key=lambda key: _bucket(creator(key)))
 
 
 @pytest.fixture
 def shy() -> str:
     """The key of another creator."""
-    return max(KEYS, key=lambda key: _place(creator(key)))
+    return max(KEYS, key=lambda key: _bucket(creator(key)))
 
 
 @pytest.fixture
 def models(settings: ServingSettings, served: ServedModel, bold: str, tmp_path: Path) -> TwoModels:
-    share = _place(creator(bold)) + 1e-9
+    share = _bucket(creator(bold)) + 1e-9
     models = TwoModels(
         Registry("http://127.0.0.1:9", "none"), LocalLoader(settings, tmp_path), tmp_path, poll_seconds=1, trust=TrustPolicy(tmp_path),
         canary_share=share,

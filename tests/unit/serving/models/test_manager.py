@@ -1,4 +1,4 @@
-"""Which model answers which request; how models come and go is tested against the real registry."""
+"""Canary routing by the model manager; swaps are tested against a real registry in ``tests/integration``."""
 
 from pathlib import Path
 

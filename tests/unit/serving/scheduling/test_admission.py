@@ -9,10 +9,10 @@ SOON = 900.0
 
 
 def fill(places: AdmissionControl, creator: str, most: int) -> int:
-    """Take places one by one while there is room; return how many."""
+    """Admit photos one by one while there is room; return how many."""
     taken = 0
     while taken < most and places.has_room(creator, 1):
-        places.take(creator, 1)
+        places.acquire(creator, 1)
         taken += 1
     return taken
 
@@ -21,8 +21,8 @@ def test_whoever_is_alone_has_all_places() -> None:
     places = AdmissionControl(8)
     assert fill(places, "ana", 100) == 8
     assert not places.has_room("ana", 1)
-    places.leave("ana", 8)
-    assert places.inside == 0
+    places.release("ana", 8)
+    assert places.in_flight == 0
     # A post of several photos has room as a whole, or none.
     assert places.has_room("ana", 8)
     assert not places.has_room("ana", 9)
@@ -32,19 +32,19 @@ def test_what_gets_free_is_kept_for_whoever_was_turned_away() -> None:
     places = AdmissionControl(8)
     fill(places, "ana", 8)
     assert not places.has_room("ben", 2)
-    places.turn_away("ben", 2, SOON)
+    places.reserve("ben", 2, SOON)
     for _ in range(2):
-        places.leave("ana", 1)
+        places.release("ana", 1)
         assert not places.has_room("ana", 1)
     assert places.has_room("ben", 2)
     # What is beyond that is kept from nobody.
-    places.leave("ana", 1)
+    places.release("ana", 1)
     assert places.has_room("ana", 1)
     assert not places.has_room("ana", 2)
     # Nor is anything once nobody is turned away.
-    places.take("ben", 2)
+    places.acquire("ben", 2)
     assert fill(places, "ana", 100) == 1
-    places.leave("ben", 2)
+    places.release("ben", 2)
     assert places.has_room("ana", 2)
 
 
@@ -52,28 +52,28 @@ def test_each_has_an_equal_share_while_places_are_wanted() -> None:
     places = AdmissionControl(12)
     fill(places, "ana", 12)
     for newcomer in ("ben", "cem"):
-        places.turn_away(newcomer, 1, SOON)
+        places.reserve(newcomer, 1, SOON)
     held = {"ana": 12, "ben": 0, "cem": 0}
     # Each asks all the time, Ana first and most of all; one place gets free at a time, of whoever has most.
     for _ in range(100):
         most = max(held, key=lambda one: held[one])
-        places.leave(most, 1)
+        places.release(most, 1)
         held[most] -= 1
         for creator in ("ana", "ana", "ben", "cem"):
             if places.has_room(creator, 1):
-                places.take(creator, 1)
+                places.acquire(creator, 1)
                 held[creator] += 1
             else:
-                places.turn_away(creator, 1, SOON)
+                places.reserve(creator, 1, SOON)
     assert held == {"ana": 4, "ben": 4, "cem": 4}
 
 
 def test_a_newcomer_may_bring_a_whole_post() -> None:
     places = AdmissionControl(12)
     for creator in ("ana", "ben", "cem"):
-        places.turn_away(creator, 1, SOON)
+        places.reserve(creator, 1, SOON)
     assert places.has_room("dia", 10)
-    places.take("dia", 10)
+    places.acquire("dia", 10)
     assert not places.has_room("dia", 1)
     assert places.has_room("ana", 1)
 
@@ -81,22 +81,22 @@ def test_a_newcomer_may_bring_a_whole_post() -> None:
 def test_whoever_was_turned_away_and_gave_up_is_due_nothing() -> None:
     places = AdmissionControl(4)
     fill(places, "ana", 3)
-    places.turn_away("ben", 1, 0.0)
+    places.reserve("ben", 1, 0.0)
     assert places.has_room("ana", 1)
 
 
 def test_how_many_come_before_is_counted_in_turns() -> None:
     places = AdmissionControl(100)
-    places.take("ana", 50)
-    places.take("ben", 2)
+    places.acquire("ana", 50)
+    places.acquire("ben", 2)
     # Ana's next comes last, Ben's third after two rounds of both and Ana's third; a newcomer's after one of each.
-    assert places.ahead("ana") == 52
-    assert places.ahead("ben") == 5
-    assert places.ahead("cem") == 2
+    assert places.photos_ahead("ana") == 52
+    assert places.photos_ahead("ben") == 5
+    assert places.photos_ahead("cem") == 2
     # Where there are no keys all are one.
     alone = AdmissionControl(100)
-    alone.take("all", 7)
-    assert alone.ahead("all") == 7
+    alone.acquire("all", 7)
+    assert alone.photos_ahead("all") == 7
 
 
 def test_lines_take_turns_and_keep_their_order() -> None:

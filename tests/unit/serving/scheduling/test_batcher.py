@@ -31,7 +31,7 @@ def make(served: ServedModel | None, **limits: float) -> Batcher:
 
 
 def held(batcher: Batcher, served: ServedModel) -> "Future[BatchResult]":
-    """Submit one task and hold the engine up in it, so that what follows waits in the queue."""
+    """Submit one task and pause the engine in it, so that later tasks stay queued."""
     served.engine.go.clear()
     first = batcher.submit(task())
     assert served.engine.started.wait(LONGEST)
@@ -44,7 +44,7 @@ def test_those_who_wait_together_are_served_together(served: ServedModel) -> Non
     others = [batcher.submit(task()) for _ in range(6)]
     served.engine.go.set()
     for future in [first, *others]:
-        assert future.result(LONGEST).written.description == "A red bridge."
+        assert future.result(LONGEST).generated.description == "A red bridge."
     batcher.close()
     assert served.engine.batches == [1, 4, 2]
 
@@ -64,7 +64,7 @@ def test_who_waited_too_long_is_not_started(served: ServedModel) -> None:
     batcher = make(served, deadline=LONGEST)
     held(batcher, served)
     late = batcher.submit(task())
-    late.arrived -= 2 * LONGEST
+    late.queued_at -= 2 * LONGEST
     served.engine.go.set()
     with pytest.raises(ExpiredError):
         late.result(LONGEST)

@@ -1,4 +1,4 @@
-"""Rows that are written together, on each family's architecture: the same texts as the model's own generate, adapter and all."""
+"""Continuous batching on the architecture of each model family: the same texts as the model's own ``generate``."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SIZES = ((300, 300), (600, 200), (200, 500))
 
 
 def adapt(base: VisionLanguageModel, folder: Path, targets: str, **more: object) -> VisionLanguageModel:
-    """Return *base* with a random adapter, large enough to change what is written; it goes through the disk, as in life."""
+    """Return *base* with a random adapter, large enough to change the output, after a round trip to disk."""
     quieten_peft()
     torch.manual_seed(1)
     config = LoraConfig(r=4, lora_alpha=16, target_modules=targets, init_lora_weights=False, **more)
@@ -42,7 +42,7 @@ def test_texts_are_those_of_generate(family: Family, chunk: int, tmp_path: Path)
     photos = [Image.effect_noise(size, 90).convert("RGB") for size in SIZES]
     prompts = [build_prompt(Request(tone=tone)) for tone in (None, Tone.WITTY, Tone.MINIMAL)]
     rows = Decoder(vlm)
-    pairs = [[TokenSequence(DECODING), TokenSequence(DECODING, bare=True)] for _ in photos]
+    pairs = [[TokenSequence(DECODING), TokenSequence(DECODING, base_only=True)] for _ in photos]
     rows.merge(read_in(rows, photos[:1], prompts[:1], pairs[:1], chunk))
     rows.step()
     rows.merge(read_in(rows, photos[1:], prompts[1:], pairs[1:], chunk))

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, whole, write
+from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, drop_cut_hashtag, generate
 from serving.engines.local.engine import LocalEngine
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.vlm import Decoding, VisionLanguageModel
@@ -26,13 +26,13 @@ def task(color: str, *decodings: Decoding, request: Request = PLAIN, stream: boo
 
 
 def test_a_seed_gives_the_same_caption_alone_and_in_company(local: LocalEngine) -> None:
-    alone = write(local, [task("skyblue", SAMPLED)])[0]
-    with_others = write(local, [task("darkred", SAMPLED), task("skyblue", SAMPLED), task("green")])[1]
+    alone = generate(local, [task("skyblue", SAMPLED)])[0]
+    with_others = generate(local, [task("darkred", SAMPLED), task("skyblue", SAMPLED), task("green")])[1]
     assert alone.texts == with_others.texts
 
 
 def test_every_task_gets_its_own_variants_and_description(local: LocalEngine) -> None:
-    written = write(local, [task("skyblue", Decoding(24), SAMPLED), task("darkred")])
+    written = generate(local, [task("skyblue", Decoding(24), SAMPLED), task("darkred")])
     assert [len(one.texts) for one in written] == [2, 1]
     assert written[0].texts[0] != written[0].texts[1]
     assert all(one.description and one.tokens for one in written)
@@ -65,11 +65,11 @@ def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguage
     engine.add(tasks[3:])
     written: dict[GenerationRequest, GenerationResult] = {}
     while len(written) < len(tasks):
-        assert sum(not row.bare and not row.done for row in engine._rows._batch.rows) <= 2
+        assert sum(not row.base_only and not row.done for row in engine._decoder._batch.sequences) <= 2
         written |= {done: what for done, what in engine.step() if isinstance(what, GenerationResult)}
     for one in tasks[:3]:
         assert written[one].texts[0] == vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
-    alone = write(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
+    alone = generate(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
     assert written[tasks[3]].texts == alone[0].texts
 
 
@@ -84,11 +84,11 @@ def test_a_photo_that_fails_in_the_reader_ends_the_step(
         with pytest.raises(MemoryError):
             write_on(engine)
     assert not engine.step()
-    assert write(engine, [task("green")])[0].description
+    assert generate(engine, [task("green")])[0].description
 
 
 def write_on(engine: LocalEngine) -> None:
-    while engine._begun:
+    while engine._started:
         engine.step()
 
 
@@ -117,9 +117,9 @@ def test_what_nobody_waits_for_is_not_written(local: LocalEngine) -> None:
     while not events:
         events = local.step()
     assert [about for about, _ in events] == [wanted]
-    assert len(local._rows) == 0
+    assert len(local._decoder) == 0
 
 
 def test_a_hashtag_that_the_limit_may_have_cut_is_left_out() -> None:
-    assert whole("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
-    assert whole("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"
+    assert drop_cut_hashtag("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
+    assert drop_cut_hashtag("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"

@@ -1,4 +1,4 @@
-"""Precisions on the model that the project ships: what is written stays close, and memory is what is promised."""
+"""Precisions on the project's small model: the output stays close, and memory shrinks as documented."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 from photos import real_photos
 from PIL import Image
 
-from serving.engines.base import GenerationRequest, write
+from serving.engines.base import GenerationRequest, generate
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
 from serving.engines.local.quantization import Int8Linear, quantize
@@ -28,7 +28,7 @@ MODELS = ROOT / "models"
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An adapter that is there and adds nothing: the base alone decides what is written."""
+    """An adapter that changes nothing, so that only the base model counts."""
     folder = tmp_path_factory.mktemp("adapter")
     quieten_peft()
     config = LoraConfig(r=4, target_modules=r".*language_model.*\.(q_proj|v_proj)")
@@ -50,7 +50,7 @@ def tasks() -> list[GenerationRequest]:
 
 @pytest.fixture(scope="module")
 def whole(adapter: Path, tasks: list[GenerationRequest]) -> list[str]:
-    return [written.description for written in write(engine("fp32", adapter), tasks)]
+    return [written.description for written in generate(engine("fp32", adapter), tasks)]
 
 
 def likeness(one: str, other: str) -> float:
@@ -62,7 +62,7 @@ def likeness(one: str, other: str) -> float:
 def test_descriptions_stay_close(
     precision: str, adapter: Path, tasks: list[GenerationRequest], whole: list[str]
 ) -> None:
-    described = [written.description for written in write(engine(precision, adapter), tasks)]
+    described = [written.description for written in generate(engine(precision, adapter), tasks)]
     alike = [likeness(*pair) for pair in zip(described, whole, strict=True)]
     strangers = [likeness(one, other) for one, other in zip(whole, [*whole[1:], whole[0]], strict=True)]
     bootstrap = Bootstrap(confidence=0.99)
@@ -72,7 +72,7 @@ def test_descriptions_stay_close(
 
 def held(engine: LocalEngine) -> int:
     """Return the bytes of the language model's linear weights, without the output layer."""
-    modules = engine._rows._model.model.language_model.layers.named_modules()
+    modules = engine._decoder._model.model.language_model.layers.named_modules()
     return sum(one.weight.nbytes for name, one in modules if isinstance(one, torch.nn.Linear) and "lora" not in name)
 
 
@@ -85,7 +85,7 @@ def test_weights_take_what_their_bits_say(adapter: Path) -> None:
 def test_versions_share_weights_of_8_bits(adapter: Path) -> None:
     loader = LocalLoader(ServingSettings(precision="int8"), MODELS)
     version = ModelVersion(1, "run", "demo-base", find_revision("demo-base", MODELS), "data", "file:///nowhere")
-    pair = [loader.load(version, adapter, f"demo/{number}")._rows._model for number in (1, 2)]
+    pair = [loader.load(version, adapter, f"demo/{number}")._decoder._model for number in (1, 2)]
     one, other = ([module for module in model.modules() if isinstance(module, Int8Linear)] for model in pair)
     assert one
     assert all(a.weight.data_ptr() == b.weight.data_ptr() for a, b in zip(one, other, strict=True))
@@ -103,7 +103,9 @@ def test_a_layer_is_as_near_as_8_bits_can_be() -> None:
 
 def test_what_sees_and_the_output_layer_stay_whole(adapter: Path) -> None:
     names = {
-        name for name, module in engine("int8", adapter)._rows._model.named_modules() if isinstance(module, Int8Linear)
+        name
+        for name, module in engine("int8", adapter)._decoder._model.named_modules()
+        if isinstance(module, Int8Linear)
     }
     assert names
     assert not [name for name in names if "vision" in name or "projector" in name or name.endswith("lm_head")]

@@ -1,4 +1,4 @@
-"""Our sampler beside transformers' own, which says what top-p and min-p mean."""
+"""Sampling compared with transformers' own top-p and min-p, which define what they mean."""
 
 import pytest
 import torch
