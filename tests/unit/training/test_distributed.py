@@ -84,7 +84,7 @@ def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_
 
 def test_a_lost_machine_ends_the_others_and_can_be_resumed(write_recipe, models_dir, tmp_path):
     # With dropout: each process's random numbers go on from where they were.
-    settings = {"lora_dropout": 0.1, "num_train_epochs": 3, "save_steps": 2}
+    settings = {"dropout": 0.1, "num_train_epochs": 3, "save_steps": 2}
     train_in([tmp_path / "whole"] * 2, write_recipe(**settings), models_dir)
     store = tmp_path / "store"
     recipe = write_recipe(checkpoints=store.as_uri(), **settings)
