@@ -31,8 +31,9 @@ from serving.models.manager import ModelManager, ServedModel
 from serving.models.trust import TrustPolicy
 from serving.observability.metrics import VOICES_AWAY
 from serving.paths import CAPTIONS, FEEDBACK
-from serving.scheduling.batcher import Batcher, Listener
+from serving.scheduling.batcher import Batcher
 from serving.scheduling.thread_pools import PoolBusyError
+from serving.scheduling.ticket import Listener
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from serving.voice.routes import VoiceService

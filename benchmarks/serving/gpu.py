@@ -25,7 +25,8 @@ from demo.scenes.scene import sample_scene
 from serving.engines.base import GenerationRequest
 from serving.engines.local.engine import LocalEngine
 from serving.models.manager import ServedModel
-from serving.scheduling.batcher import Batcher, BatchResult
+from serving.scheduling.batcher import Batcher
+from serving.scheduling.ticket import BatchResult
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry.client import ModelVersion

@@ -5,7 +5,6 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -13,8 +12,10 @@ from typing import TypeVar
 
 from PIL.Image import Image
 
-from serving.captioning.moderation import ModerationUnavailableError, Moderator, load_moderator
+from serving.captioning.decoding_parameters import caption_decodings, retry_decodings
+from serving.captioning.moderation import Moderator, load_moderator
 from serving.captioning.notices import Degradation, find_notices
+from serving.captioning.photo_decoder import PhotoDecoder
 from serving.captioning.post_processing import alt_text, compose, fallback_draft, usable_drafts
 from serving.creators import NOBODY
 from serving.engines.base import GenerationRequest
@@ -25,8 +26,8 @@ from serving.http.schemas import CaptionAnswer, Options, Part, Timing
 from serving.models.manager import ServedModel
 from serving.observability.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
 from serving.scheduling.admission import AdmissionControl
-from serving.scheduling.batcher import (
-    Batcher,
+from serving.scheduling.batcher import Batcher
+from serving.scheduling.ticket import (
     BatchResult,
     ExpiredError,
     Listener,
@@ -37,8 +38,7 @@ from serving.scheduling.batcher import (
 from serving.settings import ServingSettings
 from snap2caption.hashtags.banned import read_banned
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.images import WORKING_SIDE, ImageError, decode
-from snap2caption.post import Length, Request
+from snap2caption.post import Request
 from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)
@@ -46,15 +46,6 @@ logger = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 _Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[BatchResult]]]
-
-_SAMPLING_TEMPERATURE = 0.8
-"""The temperature of variants, and of captions with a seed."""
-
-_TOKEN_SHARES = {Length.SHORT: 0.5, Length.MEDIUM: 0.75, Length.LONG: 1.0, None: 1.0}
-"""The share of the token limit that each requested length may use."""
-
-_RETRY_CAPTIONS = 2
-"""The number of captions to generate if none of the first ones is safe to publish."""
 
 _MAX_ROUNDS = 3
 """How often the photos of one post are captioned until one model has captioned all of them."""
@@ -68,9 +59,6 @@ hundred admitted photos missed its deadline at ten times the capacity. The queue
 
 _MAX_RETRY_AFTER = 30
 """The longest ``Retry-After`` of a rejected client, in seconds."""
-
-_DECODERS = 2
-"""The number of photos decoded at once. A large one takes up to 800 MB while it is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +95,12 @@ class Captioner:
         self._settings = settings
         self._rules = rules
         self._table = table
-        self._decoders = ThreadPoolExecutor(_DECODERS, "decode")
+        self._decoder = PhotoDecoder(settings.max_pixels, rules.moderator)
         self._admission = AdmissionControl(settings.capacity)
 
     def close(self) -> None:
         """Stop the decoder threads."""
-        self._decoders.shutdown(cancel_futures=True)
+        self._decoder.close()
 
     @property
     def in_flight(self) -> int:
@@ -195,18 +183,18 @@ class Captioner:
     ) -> CaptionAnswer:
         started = time.monotonic()
         images = await _gather(
-            [self._decode_in_pool(photo, name) for photo, name in zip(photos, _display_names(photos), strict=True)]
+            [self._decoder.decode(photo, name) for photo, name in zip(photos, _display_names(photos), strict=True)]
         )
         decoded = time.monotonic()
         request = options.request(saved or ())
-        results = await generate(images, request, self._decodings(options))
+        results = await generate(images, request, caption_decodings(options, self._settings.max_new_tokens))
         generated = [result.generated for result in results]
         usable = usable_drafts(generated, options)
         queue_seconds = max(result.queue_seconds for result in results)
         generate_seconds = max(result.generate_seconds for result in results)
         if not usable:
             logger.info("request %s is generated again: no caption was safe to publish", request_id)
-            results = await generate(images, request, self._retry_decodings(options))
+            results = await generate(images, request, retry_decodings(options, self._settings.max_new_tokens))
             generated = [result.generated for result in results]
             usable = usable_drafts(generated, options)
             queue_seconds += max(result.queue_seconds for result in results)
@@ -254,53 +242,6 @@ class Captioner:
             confidence=next(iter(generated[0].confidences), None),
             timing=Timing(**{stage: round(1000 * seconds, 1) for stage, seconds in timing.items()}),
         )
-
-    async def _decode_in_pool(self, data: bytes, name: str) -> Image:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode, data, name)
-        except ImageError as error:
-            status = (
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE if error.reason == "too_large" else HTTPStatus.UNPROCESSABLE_ENTITY
-            )
-            raise ProblemError(status, f"image_{error.reason}", str(error)) from error
-        except ModerationUnavailableError as error:
-            logger.warning("photos can't be moderated, so requests get 503: %s", error)
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "moderation", "The photo can't be checked now; try again later.", 10
-            ) from error
-
-    def _decode(self, data: bytes, name: str) -> Image:
-        photo = decode(data, max_pixels=self._settings.max_pixels, max_side=WORKING_SIDE, name=name)
-        if self._rules.moderator and (reason := self._rules.moderator(photo)):
-            raise ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "image_not_allowed",
-                f"{name} is not captioned ({reason}); send another one.",
-            )
-        return photo
-
-    def _decodings(self, options: Options) -> tuple[Decoding, ...]:
-        tokens = self._tokens(options)
-        seed = options.seed or 0
-        # A regenerated caption must differ, so it is not decoded greedily.
-        greedy = options.seed is None and options.regenerate is None
-        first = Decoding(tokens) if greedy else Decoding(tokens, _SAMPLING_TEMPERATURE, seed=seed)
-        # Regenerated hashtags all belong to the same caption, so there are no variants.
-        variants = 1 if options.regenerate is Part.HASHTAGS else options.variants
-        return (
-            first,
-            *(Decoding(tokens, _SAMPLING_TEMPERATURE, seed=seed + variant) for variant in range(1, variants)),
-        )
-
-    def _retry_decodings(self, options: Options) -> tuple[Decoding, ...]:
-        first = (options.seed or 0) + options.variants
-        return tuple(
-            Decoding(self._tokens(options), _SAMPLING_TEMPERATURE, seed=first + other)
-            for other in range(_RETRY_CAPTIONS)
-        )
-
-    def _tokens(self, options: Options) -> int:
-        return round(self._settings.max_new_tokens * _TOKEN_SHARES[options.length])
 
     async def _generate(
         self,

@@ -1,21 +1,16 @@
 """Remote engine: any server with OpenAI's chat completions API, such as vLLM with LoRA adapters."""
 
-import base64
-import io
 import json
-import math
 import queue
-import re
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import httpx
-from PIL.Image import Image
 
 from serving.engines.base import (
     Event,
@@ -25,20 +20,22 @@ from serving.engines.base import (
     description_decoding,
     drop_cut_hashtag,
 )
+from serving.engines.chat_completions import (
+    MIN_P,
+    ContextExceededError,
+    StreamedText,
+    check_length,
+    data_url,
+    request_body,
+)
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
 from snap2caption.errors import UserError
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.registry.adapters import check_weights
-from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import Decoding
 
 _POLL_SECONDS = 0.05
 """How long a step waits for the next event."""
-
-_JPEG_QUALITY = 90
-
-_MIN_P = "min_p"
-"""A parameter of vLLM and others that OpenAI does not have. If a server refuses it by name, we retry without it."""
 
 _BYTES_PER_TOKEN = 2
 """A lower bound of the UTF-8 bytes per token in most scripts. English has about four, Japanese three."""
@@ -46,43 +43,16 @@ _BYTES_PER_TOKEN = 2
 _IMAGE_SHARE = 0.5
 """The share of the context that is reserved for the image. Each model family counts image tokens differently."""
 
-_TOO_LONG = re.compile(
-    r"context[ _-]?(?:length|size|window)|maximum (?:model|input|prompt) length|prompt is too long", re.IGNORECASE
-)
-"""How vLLM, OpenAI, llama.cpp and TGI report that a prompt is longer than the model's context."""
-
 
 class EngineUnavailableError(UserError):
     """The model server does not answer, or rejects the request."""
-
-
-@dataclass(slots=True)
-class _StreamedText:
-    """One text as far as the server has streamed it."""
-
-    raw: str = ""
-    tokens: int = 0
-    probabilities: list[float] = field(default_factory=list)
-    cut: bool = False
-    first_token: float = 0.0
-    voice: tuple[str, ...] = ()
-    """The captions of the voice that were in the prompt."""
-
-    @property
-    def text(self) -> str:
-        """The text without an incomplete last character."""
-        return complete(self.raw)
-
-
-class _RefusedAsTooLongError(Exception):
-    """The server reports that the prompt is longer than its model's context."""
 
 
 @dataclass(slots=True, eq=False)
 class _RemoteRequest:
     """The HTTP requests for one photo: one per variant, then the description."""
 
-    futures: list["Future[_StreamedText]"]
+    futures: list["Future[StreamedText]"]
     canceled: threading.Event
 
 
@@ -159,7 +129,7 @@ class RemoteEngine:
     def add(self, tasks: Sequence[GenerationRequest]) -> None:
         """Send one HTTP request for every text of *tasks*."""
         for task in tasks:
-            image_url = _data_url(task.image)
+            image_url = data_url(task.image)
             remote = _RemoteRequest([], threading.Event())
             request = self.fit(task)
             for number, decoding in enumerate(task.decodings):
@@ -223,13 +193,13 @@ class RemoteEngine:
         image_url: str,
         decoding: Decoding,
         canceled: threading.Event,
-    ) -> _StreamedText:
+    ) -> StreamedText:
         """Return one caption. If the prompt was longer than estimated, retry without the voice."""
         for attempt in dict.fromkeys((request, replace(request, voice=()))):
-            body = _body(self._name, build_prompt(attempt), image_url, decoding)
+            body = request_body(self._name, build_prompt(attempt), image_url, decoding)
             try:
                 text = self._stream_completion(task, variant, body, canceled)
-            except _RefusedAsTooLongError:
+            except ContextExceededError:
                 continue
             text.voice = attempt.voice
             return text
@@ -240,27 +210,27 @@ class RemoteEngine:
             option,
         )
 
-    def _request_description(self, task: GenerationRequest, image_url: str, canceled: threading.Event) -> _StreamedText:
-        body = _body(self._base, DESCRIBE_PROMPT, image_url, description_decoding(task))
+    def _request_description(self, task: GenerationRequest, image_url: str, canceled: threading.Event) -> StreamedText:
+        body = request_body(self._base, DESCRIBE_PROMPT, image_url, description_decoding(task))
         try:
             return self._stream_completion(task, None, body, canceled)
-        except _RefusedAsTooLongError as error:
+        except ContextExceededError as error:
             raise PromptTooLongError(
                 "The photo takes more tokens than the model's context holds; send another photo."
             ) from error
 
     def _stream_completion(
         self, task: GenerationRequest, variant: int | None, body: dict[str, object], canceled: threading.Event
-    ) -> _StreamedText:
-        text, started = _StreamedText(), time.monotonic()
+    ) -> StreamedText:
+        text, started = StreamedText(), time.monotonic()
         try:
             with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
                 if not response.is_success:
                     refusal = response.read()
-                    _check_length(refusal)
-                    if _MIN_P in body and _MIN_P.encode() in refusal:
+                    check_length(refusal)
+                    if MIN_P in body and MIN_P.encode() in refusal:
                         # OpenAI's own API does not have it.
-                        without = {name: value for name, value in body.items() if name != _MIN_P}
+                        without = {name: value for name, value in body.items() if name != MIN_P}
                         return self._stream_completion(task, variant, without, canceled)
                     raise _rejected(response)
                 for line in response.iter_lines():
@@ -272,8 +242,8 @@ class RemoteEngine:
                     chunk = json.loads(line.removeprefix("data: "))
                     if "error" in chunk:
                         # Some servers report an error after they have started to stream.
-                        _check_length(line.encode())
-                    _append(text, chunk)
+                        check_length(line.encode())
+                    text.append(chunk)
                     text.first_token = text.first_token or time.monotonic() - started
                     if variant is not None:
                         self._events.put((task, GenerationChunk(variant, text.text)))
@@ -292,41 +262,8 @@ def _rejected(response: httpx.Response) -> EngineUnavailableError:
     return EngineUnavailableError(f"The model server responded with status {response.status_code}; see its log.")
 
 
-def _body(model: str, prompt: str, image_url: str, decoding: Decoding) -> dict[str, object]:
-    content = [{"type": "image_url", "image_url": {"url": image_url}}, {"type": "text", "text": prompt}]
-    truncation = {"top_p": decoding.top_p, _MIN_P: decoding.min_p} if decoding.temperature > 0 else {}
-    return {
-        "model": model,
-        "messages": [{"role": "user", "content": content}],
-        "max_tokens": decoding.max_new_tokens,
-        "temperature": decoding.temperature,
-        "seed": decoding.seed,
-        "logprobs": True,
-        "stream": True,
-        **truncation,
-    }
-
-
 def _estimate_tokens(prompt: str) -> int:
     return len(prompt.encode()) // _BYTES_PER_TOKEN
-
-
-def _check_length(refusal: bytes) -> None:
-    """Raise `_RefusedAsTooLongError` if the server refused because of the prompt's length."""
-    if _TOO_LONG.search(refusal.decode(errors="replace")):
-        raise _RefusedAsTooLongError
-
-
-def _append(text: _StreamedText, chunk: dict[str, list[dict[str, object]]]) -> None:
-    for choice in chunk["choices"]:
-        delta, logprobs = choice["delta"], choice.get("logprobs")
-        if isinstance(delta, dict):
-            text.raw += delta.get("content") or ""
-        if isinstance(logprobs, dict):
-            probabilities = [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
-            text.probabilities += probabilities
-            text.tokens += len(probabilities)
-        text.cut |= choice.get("finish_reason") == "length"
 
 
 def _collect(task: GenerationRequest, remote: _RemoteRequest) -> GenerationResult | Exception:
@@ -343,9 +280,3 @@ def _collect(task: GenerationRequest, remote: _RemoteRequest) -> GenerationResul
         first_token=min(text.first_token for text in texts),
         voice_shortened=any(text.voice != task.request.voice for text in texts),
     )
-
-
-def _data_url(image: Image) -> str:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=_JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"

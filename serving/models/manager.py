@@ -7,19 +7,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageDraw
-
-from serving.engines.base import Engine, GenerationRequest, generate
+from serving.engines.base import Engine
 from serving.engines.factory import Loader
 from serving.models.adapter_cache import AdapterCache
+from serving.models.probe import BrokenModelError, probe
 from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, tell_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.post import Request, parse
 from snap2caption.registry.client import CHALLENGER, CHAMPION, ModelVersion, Registry, VersionError
 from snap2caption.registry.model_card import NO_CARD, ModelCard, read_card
-from snap2caption.vlm import Decoding
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +49,7 @@ class DependencyContact:
     """When it last answered, by `time.monotonic`; None if it never did."""
 
 
-class BrokenModelError(UserError):
-    """The model can't be loaded, or it generates no caption."""
-
-
-class _RejectedChampion:
+class _RejectedVersion:
     """A rejected version and the backoff until its next try: a download may fail although the model is good."""
 
     def __init__(
@@ -100,7 +93,7 @@ class ModelManager:
         # Replaced engines, and when they were replaced. They may still have requests in flight.
         self._retired: list[tuple[float, Engine]] = []
         self._contact: DependencyContact | None = None
-        self._rejected: dict[str, _RejectedChampion] = {}
+        self._rejected: dict[str, _RejectedVersion] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="models", daemon=True)
 
@@ -202,7 +195,7 @@ class ModelManager:
             known = self._rejected.get(alias)
             if known is None or known.number != error.number:
                 SWAPS.labels("refused").inc()
-            self._rejected[alias] = _RejectedChampion(error.number, None, DistrustReason.TAGS, 1, 0)
+            self._rejected[alias] = _RejectedVersion(error.number, None, DistrustReason.TAGS, 1, 0)
             self._update_rejection_metric()
             raise
         except UserError:
@@ -220,7 +213,7 @@ class ModelManager:
         attempts = known.attempts + 1 if known and known.version == version else 1
         wait = min(_MAX_RETRY_SECONDS, self._poll_seconds * 2**attempts)
         reason = error.reason if isinstance(error, DistrustedError) else DistrustReason.BROKEN
-        self._rejected[alias] = _RejectedChampion(version.version, version, reason, attempts, wait)
+        self._rejected[alias] = _RejectedVersion(version.version, version, reason, attempts, wait)
         SWAPS.labels("refused").inc()
         self._update_rejection_metric()
         kept = f"{self._served.engine.version} stays in service" if self._served else "no model is in service"
@@ -298,23 +291,10 @@ class ModelManager:
         except Exception as error:  # noqa: BLE001 - this is only a fallback
             logger.warning("the last good model can't be loaded either: %s", error)
             return
-        logger.warning("the last good model is put into service until the registry answers")
+        logger.warning("the last good model is put into service until the champion can be loaded")
         self._swap_in(served, "done")
 
 
 def _bucket(key: str) -> float:
     """Return a uniform hash of *key* in [0, 1)."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) / 2**64
-
-
-def probe(engine: Engine) -> None:
-    """Check that *engine* captions a test picture.
-
-    Raises:
-        BrokenModelError: it generates no caption.
-    """
-    picture = Image.new("RGB", (300, 300), "skyblue")
-    ImageDraw.Draw(picture).rectangle((0, 200, 300, 300), fill="seagreen")
-    results = generate(engine, [GenerationRequest(picture, Request(), (Decoding(max_new_tokens=48),))])
-    if not parse(results[0].texts[0]).caption:
-        raise BrokenModelError("it generated no caption for a test picture")

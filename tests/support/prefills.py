@@ -9,15 +9,15 @@ from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 
 
 def read_in(
-    rows: Decoder,
+    decoder: Decoder,
     images: Sequence[Image],
     prompts: Sequence[str],
-    own: Sequence[Sequence[TokenSequence]],
+    sequences: Sequence[Sequence[TokenSequence]],
     chunk: int = 4096,
 ) -> PrefilledSequences:
     """Return sequences that are ready to be merged; at most *chunk* tokens are read at once."""
-    rows.use_prefill_threads()
-    prefill = rows.prefill(images, prompts, own, chunk=chunk)
-    while (joining := prefill.step()) is None:
+    decoder.use_prefill_threads()
+    prefill = decoder.prefill(images, prompts, sequences, chunk=chunk)
+    while (prefilled := prefill.step()) is None:
         pass
-    return joining
+    return prefilled

@@ -19,7 +19,7 @@ from hostile_photos import MAKERS, MAX_PIXELS, UPRIGHT, Upload, corpus, encoded,
 from PIL.Image import Image
 from process_memory import memory
 
-from serving.captioning.captioner import _DECODERS
+from serving.captioning.photo_decoder import _DECODERS
 from serving.http.schemas import CaptionAnswer
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]

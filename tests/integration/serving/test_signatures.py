@@ -7,7 +7,8 @@ import pytest
 from signing_keys import write_keys
 
 from serving.engines.local.loader import LocalLoader
-from serving.models.manager import BrokenModelError, ModelManager
+from serving.models.manager import ModelManager
+from serving.models.probe import BrokenModelError
 from serving.models.trust import DistrustReason, TrustPolicy
 from serving.settings import ServingSettings
 from snap2caption.registry.client import CHALLENGER

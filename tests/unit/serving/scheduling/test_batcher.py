@@ -9,7 +9,8 @@ from serving.engines.base import GenerationRequest
 from serving.engines.token_budget import PromptTooLongError
 from serving.models.manager import ServedModel
 from serving.observability.metrics import MODEL_ERRORS
-from serving.scheduling.batcher import Batcher, BatchResult, ExpiredError, NoModelError, QueueFullError
+from serving.scheduling.batcher import Batcher
+from serving.scheduling.ticket import BatchResult, ExpiredError, NoModelError, QueueFullError
 from snap2caption.post import Request
 from snap2caption.vlm import Decoding
 

@@ -41,29 +41,29 @@ def test_texts_are_those_of_generate(family: Family, chunk: int, tmp_path: Path)
     vlm = adapt(base, tmp_path / "adapter", f"{family.language}|{family.vision}")
     photos = [Image.effect_noise(size, 90).convert("RGB") for size in SIZES]
     prompts = [build_prompt(Request(tone=tone)) for tone in (None, Tone.WITTY, Tone.MINIMAL)]
-    rows = Decoder(vlm)
+    decoder = Decoder(vlm)
     pairs = [[TokenSequence(DECODING), TokenSequence(DECODING, base_only=True)] for _ in photos]
-    rows.merge(read_in(rows, photos[:1], prompts[:1], pairs[:1], chunk))
-    rows.step()
-    rows.merge(read_in(rows, photos[1:], prompts[1:], pairs[1:], chunk))
-    while len(rows):
-        rows.step()
+    decoder.merge(read_in(decoder, photos[:1], prompts[:1], pairs[:1], chunk))
+    decoder.step()
+    decoder.merge(read_in(decoder, photos[1:], prompts[1:], pairs[1:], chunk))
+    while len(decoder):
+        decoder.step()
     for photo, prompt, (caption, description) in zip(photos, prompts, pairs, strict=True):
-        assert rows.text(caption) == vlm.generate([photo], [prompt], DECODING)[0].text
+        assert decoder.text(caption) == vlm.generate([photo], [prompt], DECODING)[0].text
         # The base shares its weights with the adapted model, and is untouched by it.
-        assert rows.text(description) == base.generate([photo], [DESCRIBE_PROMPT], DECODING)[0].text
+        assert decoder.text(description) == base.generate([photo], [DESCRIBE_PROMPT], DECODING)[0].text
 
 
 def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     family = FAMILIES["tiny-llava-1.5"]
     family.write(tmp_path)
     vlm = load(family.name, tmp_path)
-    rows, photo = Decoder(vlm), Image.new("RGB", (40, 40), "teal")
+    decoder, photo = Decoder(vlm), Image.new("RGB", (40, 40), "teal")
     narrow, greedy = TokenSequence(Decoding(8, temperature=2.0, top_p=1e-6)), TokenSequence(Decoding(8))
     others = [TokenSequence(Decoding(8, temperature=2.0, top_p=1.0, seed=seed)) for seed in range(4)]
-    rows.merge(read_in(rows, [photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
-    while len(rows):
-        rows.step()
+    decoder.merge(read_in(decoder, [photo], [build_prompt(Request())], [[narrow, greedy, *others]]))
+    while len(decoder):
+        decoder.step()
     assert narrow.tokens == greedy.tokens
     assert len({tuple(row.tokens) for row in others}) > 1
     assert all(0 < row.confidence <= 1 for row in (narrow, *others))
@@ -73,10 +73,10 @@ def test_an_incomplete_character_is_not_shown(tmp_path: Path) -> None:
     vlm = load("demo-base", ROOT / "models")
     text = "Nebel, 霧の橋, туман 👩‍🚀"
     tokens = vlm.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    rows, shown = Decoder(vlm), []
+    decoder, shown = Decoder(vlm), []
     for end in range(1, len(tokens) + 1):
         row = TokenSequence(Decoding(end), tokens=tokens[:end])
-        shown.append(rows.text(row))
+        shown.append(decoder.text(row))
         assert text.startswith(shown[-1])
     assert shown[-1] == text
     assert len(shown) > len(set(shown))
