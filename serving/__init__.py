@@ -1,1 +1,1 @@
-"""The service that captions a photo with the promoted model."""
+"""Inference service: captions photos with the promoted model."""

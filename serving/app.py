@@ -1,4 +1,4 @@
-"""The service: a photo in, a caption with hashtags out."""
+"""Captioning application: a photo in, a caption with hashtags out."""
 
 import asyncio
 import hashlib
@@ -15,7 +15,7 @@ from serving.application import complete_application, open_application
 from serving.captioning import server_sent_events as streaming
 from serving.captioning.captioner import Captioner, ContentRules
 from serving.captioning.hashtag_tables import HashtagTables
-from serving.creators import NOBODY, creator_of
+from serving.creators import ANONYMOUS, creator_of
 from serving.engines.factory import make_loader
 from serving.feedback.routes import IntakeLimiter, build_router
 from serving.feedback.schemas import SubmissionBody
@@ -23,13 +23,14 @@ from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.health import Health
 from serving.http.openapi import ALIASES, problems
 from serving.http.problems import CLIENT_LEFT, ProblemError
+from serving.http.readiness_schemas import Readiness
 from serving.http.requests import BODY, read_request
-from serving.http.schemas import MOST_TOLD, CaptionAnswer, CaptionRequest, Options, Readiness, Voice
+from serving.http.schemas import MAX_VOICE_IN_PROMPT, CaptionAnswer, CaptionRequest, Options, Voice
 from serving.middleware.rate_limit import charge
 from serving.middleware.tracing import trace
 from serving.models.manager import ModelManager, ServedModel
 from serving.models.trust import TrustPolicy
-from serving.observability.metrics import VOICES_AWAY
+from serving.observability.metrics import VOICE_READ_FAILURES
 from serving.paths import CAPTIONS, FEEDBACK
 from serving.scheduling.batcher import Batcher
 from serving.scheduling.thread_pools import PoolBusyError
@@ -54,9 +55,14 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: None) -> FastAPI:
-    """Return the service over the registry's champion. *give_up* is called when only a new start can help."""
+    """Return the captioning application, which serves the registry's champion.
+
+    Args:
+        settings: limits, intervals and paths.
+        give_up: called when only a restart can help.
+    """
     shared = Settings()
-    # Seconds that nobody is to wait for at the first caption, or at the first language that is not in English.
+    # Loading these takes seconds. Do it now, so that the first caption (or the first non-English one) doesn't wait.
     load_names()
     load_claims()
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
@@ -82,16 +88,24 @@ def build_app(
     feedback_service: FeedbackService | None = None,
     give_up: Callable[[], None] = lambda: None,
 ) -> FastAPI:
-    """Return the service over the model that *current* names; the others, if given, are started and stopped with it.
+    """Return the captioning application.
 
-    Without *feedback_service* it takes no feedback. *give_up* is called, in another thread, when only a new start can help.
+    Args:
+        settings: limits, intervals and paths.
+        current: returns the model in service, or None.
+        models: chooses the model for each request; without it, *current* answers all of them.
+        tables: the corpus's hashtag tables.
+        feedback_service: accepts feedback; without it, the feedback routes don't exist.
+        give_up: called from another thread when only a restart can help.
+
+    *models*, *tables* and *feedback_service* are started and stopped together with the application.
     """
     rules, voices = ContentRules.read(settings), VoiceStore(settings.voice_file)
     followers = [follower for follower in (models, tables, feedback_service) if follower is not None]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        # A whole batch may arrive before the first of it is taken: the queue holds all who were let in.
+        # A whole batch may arrive before its first request is picked up, so the queue holds all admitted requests.
         batcher = Batcher(
             models.choose if models else lambda _: current(),
             max_batch=settings.max_batch,
@@ -144,13 +158,13 @@ def build_app(
     if feedback_service:
         app.include_router(build_router())
 
-    # Not in a thread: these are answered as long as the event loop runs.
-    @app.get("/healthz", summary="Whether it lives, or must be started again", responses=problems([503]))
+    # Async, so that they don't need a thread: these answer as long as the event loop runs.
+    @app.get("/healthz", summary="Liveness probe", responses=problems([503]))
     async def healthz() -> dict[str, str]:
-        _health(app).check_life()
+        _health(app).check_liveness()
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Whether requests can be answered", responses=problems([503]), response_model=Readiness)
+    @app.get("/readyz", summary="Readiness probe", responses=problems([503]), response_model=Readiness)
     async def readyz() -> Response | Readiness:
         health = _health(app)
         try:
@@ -168,61 +182,68 @@ def _health(app: FastAPI) -> Health:
 
 
 async def generate_caption(request: Request) -> Response | CaptionAnswer:
-    """Caption a photo, or several of one post: multipart with the field `image`, once or more, or JSON with photos in base64."""
+    """Caption a photo, or several photos of one post.
+
+    Send multipart/form-data with one or more `image` fields, or JSON with the photos in base64.
+    """
     captioner: Captioner = request.app.state.captioner
     captioner.check_room(creator_of(request))
     photos, options = await read_request(request)
     charge(request, len(photos) * options.variants)
-    saved = await _read_voice(request) if options.voice is None else ()
-    write = partial(_caption_and_keep, request, photos, options, saved)
+    saved_captions = await _read_voice(request) if options.voice is None else ()
+    generate = partial(_caption_and_keep, request, photos, options, saved_captions)
     answer: Coroutine[None, None, Response | CaptionAnswer] = (
-        streaming.stream(write, options, request.state.request_id) if options.stream else write()
+        streaming.stream(generate, options, request.state.request_id) if options.stream else generate()
     )
-    writing = asyncio.create_task(answer)
-    leaving = asyncio.create_task(_left(request))
+    generation = asyncio.create_task(answer)
+    disconnect = asyncio.create_task(_wait_for_disconnect(request))
     try:
-        await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return await writing if writing.done() else Response(status_code=CLIENT_LEFT)
+        await asyncio.wait({generation, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        return await generation if generation.done() else Response(status_code=CLIENT_LEFT)
     finally:
-        # Servers don't cancel a request whose client has left; a photo that nobody waits for is not captioned.
-        writing.cancel()
-        leaving.cancel()
+        # Servers don't cancel a request whose client has disconnected. Cancel it here, so that no photo is
+        # captioned for nobody.
+        generation.cancel()
+        disconnect.cancel()
 
 
 async def _caption_and_keep(
     request: Request,
     photos: list[bytes],
     options: Options,
-    saved: tuple[str, ...] | None,
+    saved_captions: tuple[str, ...] | None,
     listener: Listener | None = None,
 ) -> CaptionAnswer:
-    """Caption the photos and, if their creator agreed, keep what feedback needs before they have the answer."""
+    """Caption the photos. If the creator agreed, keep what feedback needs before the answer is sent."""
     captioner: Captioner = request.app.state.captioner
-    key, creator = _key(request, photos), creator_of(request)
-    answer = await captioner.caption(photos, options, request.state.request_id, saved, key, listener, creator)
+    key, creator = _routing_key(request, photos), creator_of(request)
+    answer = await captioner.caption(photos, options, request.state.request_id, saved_captions, key, listener, creator)
     feedback: IntakeLimiter | None = request.app.state.feedback
     if feedback and options.keep_for_feedback:
         await feedback.keep(creator, photos[0], options, answer)
     return answer
 
 
-def _key(request: Request, photos: list[bytes]) -> str:
-    """Return what decides on the model: the creator, or where no keys are asked for, the photos. Asked again, the same one answers."""
+def _routing_key(request: Request, photos: list[bytes]) -> str:
+    """Return the key that chooses between champion and challenger: the creator or, without API keys, the photo.
+
+    The same key always gets the same model.
+    """
     creator = creator_of(request)
-    return creator if creator != NOBODY else hashlib.sha256(photos[0]).hexdigest()
+    return creator if creator != ANONYMOUS else hashlib.sha256(photos[0]).hexdigest()
 
 
 async def _read_voice(request: Request) -> tuple[str, ...] | None:
-    """Return the creator's newest captions; None where they can't be read, as a caption in no voice is better than none."""
+    """Return the creator's newest captions, or None if they can't be read: a caption without a voice beats none."""
     voices: VoiceService = request.app.state.voices
     try:
-        return tuple(await voices.newest(creator_of(request), MOST_TOLD))
+        return tuple(await voices.newest(creator_of(request), MAX_VOICE_IN_PROMPT))
     except (PoolBusyError, UserError) as error:
-        logger.warning("voices can't be read: %s", error)
-        VOICES_AWAY.inc()
+        logger.warning("saved captions can't be read; this caption is written without a voice: %s", error)
+        VOICE_READ_FAILURES.inc()
         return None
 
 
-async def _left(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Application factory: what the captioning service and the feedback service have in common."""
+"""Application factory shared by the captioning service and the feedback service."""
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -27,10 +27,10 @@ def open_application(
 
     Args:
         settings: limits, keys and origins.
-        title: of the API's description.
-        summary: of the API's description.
+        title: title of the OpenAPI document.
+        summary: summary of the OpenAPI document.
         lifespan: starts and stops what the routes need.
-        photos: paths that photos may be sent to.
+        photos: paths that accept photos.
         counted: paths whose requests are counted by status.
     """
     app = FastAPI(title=title, version="1", summary=summary, lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -44,9 +44,16 @@ def complete_application(
     bodies: Sequence[type[BaseModel]],
     observe: Callable[[], None] = lambda: None,
 ) -> FastAPI:
-    """Add the metrics and the documentation to *app*, whose other routes are there and refer to *bodies*; *observe* sets gauges before a scrape."""
+    """Add the metrics route and the API documentation to *app*, and return it.
 
-    @app.get(METRICS, summary="For Prometheus", response_class=Response, responses=METRICS_ANSWERS)
+    Args:
+        app: an application that has all its other routes.
+        settings: limits, keys and origins.
+        bodies: models that the routes' request bodies refer to.
+        observe: sets gauges before each scrape.
+    """
+
+    @app.get(METRICS, summary="Prometheus metrics", response_class=Response, responses=METRICS_ANSWERS)
     def metrics() -> Response:
         observe()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -55,7 +62,7 @@ def complete_application(
     describe(
         app,
         bodies,
-        with_keys=settings.asks_for_keys,
-        with_metrics_token=settings.asks_for_keys or settings.metrics_token_hash is not None,
+        with_keys=settings.requires_keys,
+        with_metrics_token=settings.requires_keys or settings.metrics_token_hash is not None,
     )
     return app

@@ -1,4 +1,4 @@
-"""Commands of the service: serve, serve-feedback, caption; those of keys and of feedback are beside them."""
+"""Command line of the service: serve, serve-feedback and caption, and the groups for keys and feedback."""
 
 import os
 from pathlib import Path
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _KEY = "SNAP2CAPTION_API_KEY"
 
 SETTINGS = (ServingSettings,)
-"""What the environment's variables can say here."""
+"""Settings classes that the environment variables fill."""
 
 VARIABLES = (_KEY,)
-"""Those that are read without a class of settings."""
+"""Environment variables that are read without a settings class."""
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
-RootPath = Annotated[str | None, typer.Option(help="The path under which a proxy has the service.")]
+RootPath = Annotated[str | None, typer.Option(help="Path prefix under which a proxy publishes the service.")]
 _Port = typer.Option(min=1, max=65535, help="Port to listen on.")
 
 
@@ -44,21 +44,21 @@ def register(app: typer.Typer) -> None:
 
 
 def serve(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8000, root_path: RootPath = None) -> None:
-    """Serve the registry's champion over HTTP, until stopped. Beyond this machine only to those who have a key."""
+    """Serve the registry's champion over HTTP until stopped. Other machines can connect only with an API key."""
 
     def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":
         from serving.app import create_app
 
-        _give_up_early()
+        _limit_mlflow_retries()
         return create_app(settings, give_up)
 
     _serve(make, host, port, root_path)
 
 
 def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010, root_path: RootPath = None) -> None:
-    """Take feedback over HTTP, without a model, until stopped. Beyond this machine only from those who have a key."""
+    """Accept feedback over HTTP, without a model, until stopped. Other machines can connect only with an API key."""
 
-    def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":  # noqa: ARG001 - no model, no giving up
+    def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":  # noqa: ARG001 - has no model
         from serving.feedback_app import create_intake
 
         return create_intake(settings)
@@ -69,7 +69,7 @@ def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010,
 def _serve(
     make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, root_path: str | None
 ) -> None:
-    """Serve what *make* returns: every service of ours listens, logs and ends in the same way."""
+    """Serve the application that *make* returns: both services listen, log and stop in the same way."""
     from serving.listener import open_listener
 
     settings = read_settings(ServingSettings, **({} if root_path is None else {"root_path": root_path}))
@@ -84,25 +84,25 @@ def _serve(
 def caption(
     photos: Annotated[
         list[Path],
-        typer.Argument(help="A JPEG, PNG, WebP, GIF, HEIC or AVIF file; several are one post.", metavar="PHOTO"),
+        typer.Argument(help="A JPEG, PNG, WebP, GIF, HEIC or AVIF file; several files make one post.", metavar="PHOTO"),
     ],
-    tone: Annotated[Tone | None, typer.Option(help="The tone of voice.")] = None,
-    voice: Annotated[list[str] | None, typer.Option(help="A caption to write like; may be given again.")] = None,
-    location: Annotated[str | None, typer.Option(help="Where it was taken.")] = None,
+    tone: Annotated[Tone | None, typer.Option(help="Tone of voice.")] = None,
+    voice: Annotated[list[str] | None, typer.Option(help="A caption to imitate; repeat the option for more.")] = None,
+    location: Annotated[str | None, typer.Option(help="Where the photo was taken.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of the caption.")] = None,
     length: Annotated[Length | None, typer.Option(help="Length of the caption.")] = None,
     emoji: Annotated[Emoji | None, typer.Option(help="How many emoji.")] = None,
     hashtags: Annotated[int, typer.Option(min=1, max=30, help="How many hashtags.")] = 8,
-    seed: Annotated[int | None, typer.Option(min=0, help="Another seed, another caption.")] = None,
-    hint: Annotated[str | None, typer.Option(help="What to mention.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Random seed; each seed gives another caption.")] = None,
+    hint: Annotated[str | None, typer.Option(help="What to mention in the caption.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hashtag was chosen.")] = False,
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="A server; without it the champion is loaded here.")
+        str | None, typer.Option(metavar="URL", help="Ask this server; without it, the champion is loaded here.")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(help="Save photo and caption side by side as this PNG.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Save photo and caption side by side to this PNG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Caption a photo, or several of one post. A server that wants a key finds it in SNAP2CAPTION_API_KEY."""
+    """Caption a photo, or several photos of one post. Set SNAP2CAPTION_API_KEY for a server that requires a key."""
     from pydantic import ValidationError
 
     from serving.http.schemas import Options
@@ -131,7 +131,7 @@ def caption(
     else:
         from serving.offline.caption import caption_once
 
-        _give_up_early()
+        _limit_mlflow_retries()
         answer = caption_once(photos, options)
     if picture:
         from serving.offline.picture import draw_post
@@ -148,17 +148,20 @@ def caption(
 
 
 def _as_text(answer: "CaptionAnswer") -> str:
-    """Return the post as it can be pasted, then what else is told of it."""
+    """Return the post ready to paste, then further hashtags, explanations and notices."""
     more = answer.hashtags[MOST_HASHTAGS:]
-    told = [
+    notes = [
         *([f"Further hashtags: {' '.join(more)}"] if more else []),
         *(f"{reason.hashtag}: {reason.why}" for reason in answer.explanations or ()),
         *(f"Note: {notice}" for notice in answer.notices),
     ]
-    return "\n\n".join(filter(None, (answer.post, "\n".join(told))))
+    return "\n\n".join(filter(None, (answer.post, "\n".join(notes))))
 
 
-def _give_up_early() -> None:
-    """Let MLflow's client report within seconds that the registry is away: by default it tries for minutes, and we ask again anyway."""
+def _limit_mlflow_retries() -> None:
+    """Make MLflow's client fail within seconds when the registry is down.
+
+    By default it retries for minutes; the service polls the registry anyway.
+    """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")

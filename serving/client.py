@@ -1,4 +1,4 @@
-"""A typed client of the service. It needs httpx and pydantic; neither torch nor the service's own dependencies."""
+"""Typed HTTP client. It needs httpx and pydantic, but neither torch nor the service's own dependencies."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import httpx
 
-from serving.http.schemas import CaptionAnswer, Options, Readiness, Voice
+from serving.http.readiness_schemas import Readiness
+from serving.http.schemas import CaptionAnswer, Options, Voice
 from snap2caption.errors import UserError
 from snap2caption.retrying import RetryingClient
 
@@ -19,10 +20,11 @@ _CAPTION = "/v1/generate-caption"
 
 
 class Client:
-    """The service at *url*, as the creator whose key is *api_key*. Use it as a context manager, or close it.
+    """Client for the service at *url*, on behalf of the creator who owns *api_key*.
 
-    A service that is busy is asked again when it said, as long as that takes no more than *patience* seconds. Otherwise every call raises
-    `UserError` if the service is away or refuses; the message is the service's own. Calls from several threads may share a client.
+    Use it as a context manager, or close it. When the service is busy, the client retries after the time in
+    ``Retry-After``, for at most *patience* seconds in all. Every call raises `UserError`, with the service's own
+    message, if the service can't be reached or refuses the request. Threads may share one client.
     """
 
     def __init__(
@@ -33,7 +35,7 @@ class Client:
         try:
             self._http = RetryingClient(base_url=self.url, headers=headers, timeout=timeout, patience=patience)
         except httpx.InvalidURL as error:
-            raise UserError(f"{url} is no URL ({error}); give one such as http://127.0.0.1:8000.") from error
+            raise UserError(f"{url} is not a valid URL ({error}); use one such as http://127.0.0.1:8000.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -48,63 +50,70 @@ class Client:
         self._http.close()
 
     def caption(self, *photos: bytes, options: Options | None = None) -> CaptionAnswer:
-        """Return a post about a photo, or about several photos of one post in their order (JPEG, PNG, WebP, GIF, HEIC or AVIF)."""
+        """Return a caption with hashtags for one photo, or for the photos of one post in their order.
+
+        Args:
+            photos: encoded as JPEG, PNG, WebP, GIF, HEIC or AVIF.
+            options: tone, language, number of variants and so on.
+        """
         form = _form(photos, options or Options(), stream=False)
-        return CaptionAnswer.model_validate(self._ask("POST", _CAPTION, **form).json())
+        return CaptionAnswer.model_validate(self._request("POST", _CAPTION, **form).json())
 
     def stream(self, *photos: bytes, options: Options | None = None) -> Iterator[str | CaptionAnswer]:
-        """Yield the first variant's caption piece by piece as it is written, then the answer, which alone counts.
+        """Yield the first variant's caption chunk by chunk as it is generated, then the final answer.
 
-        Rarely a caption proves unfit after its first words were shown; the answer then holds another.
+        Only the final answer is authoritative: in rare cases a caption turns out unsafe to publish after its first
+        words were shown, and the answer then holds another one.
         """
         form = _form(photos, options or Options(), stream=True)
-        with self._explained(), self._http.stream("POST", _CAPTION, **form) as answer:
-            if answer.is_error:
-                answer.read()
-            self._check(answer)
+        with self._transport_errors(), self._http.stream("POST", _CAPTION, **form) as response:
+            if response.is_error:
+                response.read()
+            self._check(response)
             name = ""
-            for line in answer.iter_lines():
+            for line in response.iter_lines():
                 field, _, value = line.partition(": ")
                 if field == "event":
                     name = value
                 elif field == "data" and name == "token":
-                    piece = json.loads(value)
-                    if piece["variant"] == 0:
-                        yield str(piece["text"])
+                    token = json.loads(value)
+                    if token["variant"] == 0:
+                        yield str(token["text"])
                 elif field == "data" and name == "answer":
                     yield CaptionAnswer.model_validate_json(value)
                 elif field == "data" and name == "error":
                     raise UserError(str(json.loads(value)["detail"]))
 
     def voice(self) -> list[str]:
-        """Return the captions that yours are written like, the newest first."""
-        return Voice.model_validate(self._ask("GET", "/v1/voice").json()).captions
+        """Return the saved captions that new ones imitate, the newest first."""
+        return Voice.model_validate(self._request("GET", "/v1/voice").json()).captions
 
     def set_voice(self, captions: Sequence[str]) -> None:
-        """Let captions be written like these, the most telling first; those saved before are erased."""
-        self._ask("PUT", "/v1/voice", json=Voice(captions=list(captions)).model_dump())
+        """Save the captions that new ones imitate, the most typical first. Those saved before are erased."""
+        self._request("PUT", "/v1/voice", json=Voice(captions=list(captions)).model_dump())
 
     def forget_voice(self) -> None:
-        """Erase the captions that yours are written like."""
-        self._ask("DELETE", "/v1/voice")
+        """Erase the saved captions that new ones imitate."""
+        self._request("DELETE", "/v1/voice")
 
     def model_version(self) -> str:
-        """Return which model answers."""
-        return Readiness.model_validate(self._ask("GET", "/readyz").json()).model_version
+        """Return the name and version of the model in service."""
+        return Readiness.model_validate(self._request("GET", "/readyz").json()).model_version
 
-    def _ask(self, method: str, path: str, **content: Any) -> httpx.Response:
-        with self._explained():
-            answer = self._http.request(method, path, **content)
-        self._check(answer)
-        return answer
+    def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
+        with self._transport_errors():
+            response = self._http.request(method, path, **content)
+        self._check(response)
+        return response
 
-    def _check(self, answer: httpx.Response) -> None:
-        if answer.is_error:
-            problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-            raise UserError(problem.get("detail") or f"The service at {self.url} answered {answer.status_code}.")
+    def _check(self, response: httpx.Response) -> None:
+        if response.is_error:
+            problem = response.json() if "json" in response.headers.get("content-type", "") else {}
+            raise UserError(problem.get("detail") or f"The service at {self.url} answered {response.status_code}.")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _transport_errors(self) -> Iterator[None]:
+        """Raise `UserError` for errors of the connection."""
         try:
             yield
         except (httpx.TransportError, httpx.InvalidURL) as error:
@@ -114,17 +123,17 @@ class Client:
 
 
 def _form(photos: Sequence[bytes], options: Options, *, stream: bool) -> dict[str, Any]:
-    given = options.model_dump(mode="json", exclude_defaults=True) | {"stream": stream}
+    values = options.model_dump(mode="json", exclude_defaults=True) | {"stream": stream}
     # A form can't hold an empty list: a single empty field stands for it.
-    fields = {name: value if value != [] else "" for name, value in given.items()}
+    fields = {name: value if value != [] else "" for name, value in values.items()}
     return {"data": fields, "files": [("image", (f"photo-{number}", photo)) for number, photo in enumerate(photos)]}
 
 
 def read_photo(photo: Path) -> bytes:
-    """Return the content of a photo's file.
+    """Return the bytes of a photo's file.
 
     Raises:
-        UserError: it can't be read.
+        UserError: the file can't be read.
     """
     try:
         return photo.read_bytes()

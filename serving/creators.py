@@ -1,13 +1,13 @@
-"""Who asks: a creator has an opaque id, whatever keys are theirs; where no key is asked for, all are one."""
+"""Creator identity: each creator has an opaque id, however many keys they own. Without API keys, all share one id."""
 
 import hashlib
 
 from fastapi import Request
 
-NOBODY = hashlib.sha256(b"").hexdigest()
-"""The creator where no key is asked for."""
+ANONYMOUS = hashlib.sha256(b"").hexdigest()
+"""The creator's id where no API key is required."""
 
 
 def creator_of(request: Request) -> str:
-    """Return the creator who sent *request*, whom `serving.middleware.authentication` let in."""
+    """Return the id of the creator who sent *request*, as `serving.middleware.authentication` established it."""
     return str(request.state.creator)

@@ -1,4 +1,4 @@
-"""The intake of feedback as a service of its own, without a model."""
+"""Feedback application: a separate service that accepts feedback, without a model."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,12 +16,15 @@ from snap2caption.settings import Settings
 
 
 def create_intake(settings: ServingSettings) -> FastAPI:
-    """Return the service over the store that this installation's feedback is kept in."""
+    """Return the feedback application over the feedback store of this installation."""
     return build_intake(settings, open_feedback_service(settings, Settings().feedback_uri))
 
 
 def build_intake(settings: ServingSettings, feedback_service: FeedbackService) -> FastAPI:
-    """Return the service. It may share its folder with the one that captions, and knows the requests that were kept there."""
+    """Return the feedback application.
+
+    It may share its folder with the captioning service, and then knows the requests that were kept there.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -32,12 +35,16 @@ def build_intake(settings: ServingSettings, feedback_service: FeedbackService) -
         await asyncio.to_thread(feedback_service.close)
 
     app = open_application(
-        settings, title="Snap2Caption feedback", summary="What creators say.", lifespan=lifespan, photos=FEEDBACK
+        settings,
+        title="Snap2Caption feedback",
+        summary="Creators' feedback on captions.",
+        lifespan=lifespan,
+        photos=FEEDBACK,
     )
     app.include_router(build_router())
 
-    # Not in a thread: it is answered as long as the event loop runs.
-    @app.get("/healthz", summary="Whether the process lives")
+    # Async, so that it doesn't need a thread: it answers as long as the event loop runs.
+    @app.get("/healthz", summary="Liveness probe")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 

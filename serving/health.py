@@ -1,4 +1,4 @@
-"""What is true of the service, for those who start it again and those who send it requests."""
+"""Health checks: liveness for the supervisor that restarts the service, readiness for the load balancer."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,17 @@ from serving.captioning.captioner import Captioner, no_model
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
-from serving.http.schemas import Condition, Degraded, Following, Hashtags, Queue, Readiness, Refused, Waiting, Worker
+from serving.http.readiness_schemas import (
+    Condition,
+    Degraded,
+    Following,
+    Hashtags,
+    Queue,
+    Readiness,
+    Refused,
+    Waiting,
+    Worker,
+)
 from serving.models.manager import DependencyContact, ModelManager, ServedModel
 from serving.observability.metrics import HASHTAGS_KNOWN
 from serving.scheduling.batcher import Batcher
@@ -16,7 +26,7 @@ from serving.settings import ServingSettings
 
 
 class Health:
-    """Answers the probes. It only looks: nothing here waits for a lock, a disk or another server."""
+    """Answers the probes from what is known in memory: nothing here waits for a lock, a disk or another server."""
 
     def __init__(
         self,
@@ -36,33 +46,35 @@ class Health:
         self._tables = tables
         self._feedback_service = feedback_service
 
-    def check_life(self) -> None:
-        """Raise what only a new start can mend. A missing model, a full queue, and other servers that are away are none of it.
+    def check_liveness(self) -> None:
+        """Fail if only a restart can help. A missing model, a full queue or an unreachable server doesn't count.
 
         Raises:
-            ProblemError: the model's worker has ended, or does not come back from the model.
+            ProblemError: the model's worker has ended or is stuck.
         """
         if self._batcher.ended:
-            detail = "The model's worker has ended, as the log says; start the service again."
+            detail = "The model's worker has ended; see the log, then restart the service."
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_ended", detail)
         if self._batcher.seconds_since_progress > self._settings.stuck_seconds:
-            detail = f"The model has not come back for {self._batcher.seconds_since_progress:.0f} s; start the service again."
+            detail = (
+                f"The model has not responded for {self._batcher.seconds_since_progress:.0f} s; restart the service."
+            )
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_stuck", detail)
 
     def readiness(self) -> Readiness:
-        """Return which model answers, and how the service is.
+        """Return the model in service and the service's condition.
 
         Raises:
             ProblemError: requests can't be answered.
         """
-        self.check_life()
+        self.check_liveness()
         served = self._current()
         if served is None:
             raise no_model()
         return Readiness(model_version=served.engine.version, **dict(self.condition()))
 
     def condition(self) -> Condition:
-        """Return how the service is, ready or not."""
+        """Return the service's condition, ready or not."""
         silence = self._batcher.seconds_since_progress
         registry, hashtags, refused = self._registry(), self._hashtags(), self._champion_refused()
         return Condition(
@@ -85,7 +97,7 @@ class Health:
         )
 
     def observe(self) -> None:
-        """Set the metrics that tell how it is when they are read."""
+        """Set the gauges that are computed at scrape time."""
         hashtags = self._hashtags()
         HASHTAGS_KNOWN.set(hashtags.known if hashtags else 0)
 

@@ -1,4 +1,4 @@
-"""The service as a process: it serves until it is told to stop, or until only a new start can help."""
+"""Server process: serves until it is stopped, or until only a restart can help."""
 
 import logging
 import socket
@@ -15,20 +15,20 @@ from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-_LAST_ANSWERS = 10
-"""Seconds for those inside when it stops."""
+_SHUTDOWN_SECONDS = 10
+"""Seconds that requests in flight get at shutdown."""
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says where it answers, once it does."""
+    """Uvicorn server that announces its address once it accepts requests."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start the application, and listen."""
+        """Start the application and listen."""
         await super().startup(sockets)
         for listener in sockets or () if self.started else ():
             logger.info("the service is up at %s", _address(listener))
             if stderr.is_terminal:
-                # A person looks for it in vain among lines of JSON.
+                # In a terminal, a person would overlook it among the JSON log lines.
                 stderr.print(f"The service is up at {_address(listener)}; Ctrl-C stops it.", soft_wrap=True)
 
 
@@ -38,10 +38,15 @@ def _address(listener: socket.socket) -> str:
 
 
 def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, settings: ServingSettings) -> None:
-    """Serve the application that *make* returns at *listener*, within *settings*. What it calls to give up is *make*'s argument.
+    """Serve an application until it is stopped or gives up. Requests in flight are answered first.
+
+    Args:
+        make: returns the application; its argument is the function that the application calls to give up.
+        listener: the socket to serve on.
+        settings: limits on connections.
 
     Raises:
-        UserError: it gave up. Those inside are answered first. Or the process may not open enough files.
+        UserError: the application gave up, or the process may not open enough files.
     """
     gave_up = threading.Event()
 
@@ -57,9 +62,9 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, 
         write_seconds=settings.write_seconds,
     )
     config = configure(
-        make(give_up), limits, log_config=None, access_log=False, timeout_graceful_shutdown=_LAST_ANSWERS
+        make(give_up), limits, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS
     )
     server = _AnnouncingServer(config)
     server.run(sockets=[listener])
     if gave_up.is_set():
-        raise UserError("The model can't write any more, as the log says; start the service again.")
+        raise UserError("The model's worker has ended; see the log, then restart the service.")

@@ -1,4 +1,4 @@
-"""Settings of the service, from the environment (``SNAP2CAPTION_SERVING_*``)."""
+"""Service settings from environment variables (``SNAP2CAPTION_SERVING_*``)."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -34,173 +34,193 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def as_origin(scheme: str, host: str) -> str:
-    """Return the origin of *host*, which may have a port, as browsers write it: without the port that goes without saying."""
+    """Return the origin of *host*, which may have a port, as browsers write it: without the scheme's default port."""
     return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
 @dataclass(frozen=True)
 class TokenLimits:
-    """How much an engine takes on at once, in tokens."""
+    """How much an engine processes at once, in tokens."""
 
     prefill: int = 2048
-    """Read at once, between two tokens of those that are written about."""
+    """Tokens per prefill chunk, between two decoding steps of the running sequences."""
     cache: int = 32_768
-    """Remembered of all that is read and written at a time: keys and values of every layer."""
+    """Tokens in the KV cache, over all running sequences: keys and values of every layer."""
     voice: int = 1024
-    """Of a prompt, for captions to write like, even where the context has room for more: each costs time."""
+    """Tokens of a prompt for captions to imitate, even if the context has room for more: each token costs time."""
 
 
 class ServingSettings(BaseSettings):
-    """Limits and intervals. Where the registry, the store and the base models are comes from `snap2caption.settings`."""
+    """Limits and intervals. `snap2caption.settings` says where the registry, the store and the base models are."""
 
     model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_SERVING_", extra="ignore")
 
     max_batch: int = Field(default=8, ge=1)
     """Photos captioned at once."""
     queue_size: int = Field(default=64, ge=1)
-    """Requests that may wait; one more is refused with 503."""
+    """Requests that may wait; further ones are refused with 503."""
     deadline_seconds: float = Field(default=10.0, gt=0)
-    """A request that waited longer is not started, but answered with 504."""
+    """A request that has waited longer is answered with 504 instead of being started."""
     stuck_seconds: float = Field(default=120.0, gt=0)
-    """If the model takes longer for a token, or to read a batch of photos, it counts as stuck: /healthz fails. More than the slowest batch takes."""
+    """If the model takes longer than this for one token or for the prefill of a batch, it counts as stuck and /healthz
+    fails. Set it above the time that the slowest batch takes."""
     read_seconds: float = Field(default=30.0, gt=0)
-    """How long a client may take to send its photo, and one second more for each `read_rate` bytes; also how long it may send nothing."""
+    """How long a client may take to send its photo, plus one second for each `read_rate` bytes. Also the longest pause
+    in an upload."""
     read_rate: float = Field(default=1000.0, gt=0)
-    """Bytes a second: slower than that, an upload is given up."""
+    """Minimum rate of an upload, in bytes per second; a slower one is refused."""
     read_seconds_in_all: float = Field(default=600.0, gt=0)
-    """An upload that takes longer is given up, however fast it goes on."""
+    """Longest duration of an upload, whatever its rate."""
     keep_alive_seconds: int = Field(default=75, ge=1)
-    """How long an idle connection is kept: longer than the proxy before it keeps one (60 s is usual), or its next request meets a closed one."""
+    """How long an idle connection stays open. It must exceed the keep-alive time of the proxy in front (60 s is usual):
+    otherwise the proxy sends a request on a closed connection."""
     head_seconds: float = Field(default=10.0, gt=0)
-    """How long a request's line and header fields may take."""
+    """How long the request line and the header fields may take."""
     write_seconds: float = Field(default=60.0, gt=0)
-    """How long a client may read nothing of an answer that waits for it."""
+    """How long a client may read nothing of a response that is ready."""
     connections: int = Field(default=1000, ge=16)
-    """Connections that may be open; one more takes the place of the one that has waited longest for a request."""
+    """Open connections at most; a further one replaces the one that has waited longest for a request."""
     connections_per_peer: int = Field(default=250, ge=1)
-    """Of these, how many from one address, or of IPv6 from one network of 64 bits. Behind a proxy, all are from the proxy's."""
+    """Open connections at most from one IPv4 address or one IPv6 /64 network. Behind a proxy, all come from the proxy's
+    address."""
     root_path: str = Field(default="", pattern=r"^((/[0-9A-Za-z._~-]+)+)?$")
-    """The path under which a proxy has the service, such as ``/captions``; it may take it off or not."""
+    """Path prefix under which a proxy publishes the service, such as ``/captions``. The proxy may strip it or not."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
-    """Of a request that brings photos; others may have 64 KiB."""
+    """Largest body of a request with photos; other requests may have 64 KiB."""
     body_bytes_at_once: int = Field(default=256 * 1024 * 1024, ge=1024)
-    """Bytes of such requests that may be under way at once, half of them of one key. Others wait for some seconds, and are then refused with 503."""
+    """Bytes of request bodies with photos that may be in memory at once, at most half of them for one key. Further
+    requests wait for a few seconds and are then refused with 503."""
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_new_tokens: int = Field(default=96, ge=8)
-    """Tokens of a caption at most."""
+    """Tokens per caption at most."""
     voice_tokens: int = Field(default=TokenLimits.voice, ge=0)
-    """Tokens of a prompt for captions to write like, at most; fewer where the model's context has no room for so many."""
+    """Tokens of a prompt for captions to imitate, at most; fewer if the model's context is too short for them."""
     prefill_tokens: int = Field(default=TokenLimits.prefill, ge=16)
-    """Tokens of prompts and photos that are read at once, before those that are written about get their next token."""
+    """Tokens of prompts and photos per prefill chunk, before the running sequences get their next token."""
     cache_tokens: int = Field(default=TokenLimits.cache, ge=512)
-    """Tokens whose keys and values are kept at a time, of all that is read and written: half a megabyte each with LLaVA 1.5 in 16 bits."""
+    """Tokens in the KV cache, over all running sequences: half a megabyte per token with LLaVA 1.5 in 16 bits."""
     poll_seconds: float = Field(default=5.0, gt=0)
-    """How often the registry is asked for the champion."""
+    """Interval between two checks of the registry for a new champion."""
     engine_url: str | None = Field(default=None, pattern=r"^https?://")
-    """An OpenAI-compatible server, such as vLLM, that writes instead of a model in this process."""
+    """URL of an OpenAI-compatible server, such as vLLM, that generates captions instead of a model in this process."""
     engine_key: SecretStr = SecretStr("")
-    """What that server wants as a bearer token."""
+    """Bearer token for that server."""
     engine_context: int = Field(default=4096, ge=64)
-    """Tokens that that server's model reads and writes in one sequence, where the server does not say it (``max_model_len``, as vLLM does)."""
+    """Context length of that server's model, in tokens, if the server doesn't report it (vLLM does, as
+    ``max_model_len``)."""
     engine_seconds: float = Field(default=30.0, gt=0)
-    """How long that server may take for a text."""
+    """How long that server may take to generate a text."""
     canary_share: float = Field(default=0.0, ge=0, le=1)
-    """Of the requests, how many the challenger answers: always the same creators, or where no keys are set, the same photos."""
+    """Share of the requests that the challenger answers: always the same creators or, without API keys, the same
+    photos."""
     bases: tuple[BaseName, ...] = ()
-    """Base models that may be fetched from the hub, as a JSON list of owner/name. Those in the models folder always may."""
+    """Base models that may be downloaded from the hub, as a JSON list of owner/name. Those in the models folder are
+    always allowed."""
     signature_key_file: Path | None = None
-    """The public key (PEM) that signatures of models must fit. None: signatures are not looked at."""
+    """Public key (PEM) that verifies the models' signatures. None: signatures are not checked."""
     require_signatures: bool = False
-    """Whether models without a signature are refused; wants `signature_key_file`."""
+    """Whether models without a signature are refused; requires `signature_key_file`."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads of the model on the CPU; all cores if left out."""
+    """CPU threads of the model; None: one per core."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """Of the model: auto is bf16 on a GPU and fp32 on the CPU. int8 holds the language model's weights in 8 bits and computes as auto does."""
+    """Precision of the model: auto is bf16 on a GPU and fp32 on the CPU. int8 stores the language model's weights in
+    8 bits and computes like auto."""
     banned_hashtags: Path | None = None
-    """A file of hashtags that are never used, in place of the shipped ones or on top of them (`snap2caption.hashtags.banned`)."""
+    """File of hashtags that are never used. It replaces or extends the shipped list
+    (`snap2caption.hashtags.banned`)."""
     hashtags_poll_seconds: float = Field(default=60.0, gt=0)
-    """How often the datasets are asked for a newer version's hashtags."""
+    """Interval between two checks of the datasets for a newer version's hashtags."""
     moderation: str = ""
-    """What checks photos before they are captioned: ``package.module:function`` or a URL (`serving.captioning.moderation`). Empty: nothing."""
+    """Check of photos before they are captioned: ``package.module:function`` or a URL
+    (`serving.captioning.moderation`). Empty: no check."""
     voice_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "voice.sqlite")
-    """Where creators' saved captions are kept. Services on one machine may share it."""
+    """File of creators' saved captions. Services on one machine may share it."""
     voice_seconds: float = Field(default=2.0, gt=0)
-    """How long a caption waits for its creator's saved captions; then it is written in no voice."""
+    """How long a request waits for its creator's saved captions; after that the caption is written without a voice."""
     api_key_hashes: tuple[_Digest, ...] = ()
-    """SHA-256 digests (hex) of keys that may ask, as a JSON list, each a creator of its own: for one who needs no more. See `serving.keys`."""
+    """SHA-256 digests (hex) of valid API keys, as a JSON list. Each key is its own creator; use `serving.keys` for more
+    than that."""
     key_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "keys.sqlite")
-    """Where `snap2caption key` keeps keys' digests. Neither this file nor hashes: whoever can reach the service may ask."""
+    """File where `snap2caption key` stores the digests of API keys. Without this file and without `api_key_hashes`,
+    anyone who can reach the service may use it."""
     metrics_token_hash: _Digest | None = None
-    """SHA-256 digest (hex) of the token that Prometheus must send. None: with keys nobody reads the metrics, without keys whoever can reach them."""
+    """SHA-256 digest (hex) of the token that Prometheus must send. None: with API keys nobody can read the metrics,
+    without them anyone who can reach the service can."""
     failed_keys_per_minute: int = Field(default=30, ge=1)
-    """How many wrong keys may come from an address in a minute; then only keys that were right from there before are looked at."""
+    """Wrong keys per minute from one address. Beyond that, only keys that were valid from there before are checked."""
     requests_per_minute: int = Field(default=120, ge=1)
-    """How many captions a creator may ask for in a minute: a request counts as photos times variants, any other as one."""
+    """Captions per minute and creator. A caption request counts as photos times variants, any other request as one."""
     requests_at_once: int = Field(default=16, ge=1)
-    """How many requests of a creator may be under way."""
+    """Requests in flight per creator."""
     cors_origins: tuple[_Origin, ...] = ()
-    """Web pages that may call the service, as a JSON list of origins such as ``https://app.example.com``; with keys, ``*`` is all."""
+    """Origins of web pages that may call the service, as a JSON list such as ``["https://app.example.com"]``. With API
+    keys, ``*`` allows all of them."""
     allowed_hosts: tuple[_Host, ...] = ()
-    """Without keys, names under which the service answers beside the loopback ones: a JSON list such as ``captions.example.com``, or with a port."""
+    """Without API keys: host names, with or without a port, that the service answers to in addition to the loopback
+    names, as a JSON list such as ``["captions.example.com"]``."""
     traces: bool = False
-    """Send traces by OpenTelemetry; wants the extra ``tracing`` and the standard ``OTEL_*`` variables."""
+    """Send traces with OpenTelemetry; requires the extra ``tracing`` and the standard ``OTEL_*`` variables."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")
-    """Where the adapters in service are kept, the last good one for a start without the registry."""
+    """Folder of the adapters in service, including the last good one for a start without the registry."""
 
     feedback_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "feedback")
-    """Feedback on its way to the store, and what was kept for it. Processes on one machine may share it."""
+    """Folder of feedback that waits for the store and of requests kept for feedback. Processes on one machine may
+    share it."""
     feedback_keep_seconds: float = Field(default=24 * 3600, gt=0)
-    """How long photo and caption are kept for feedback, of requests that agreed to it."""
+    """How long the photo and caption of a request are kept for feedback, if the creator agreed."""
     feedback_keep_bytes: int = Field(default=2**30, ge=2**20)
-    """How many bytes are kept so; of whoever has most, the oldest go first."""
+    """Bytes of such requests at most. Beyond that, the oldest requests of the creator who uses most are dropped
+    first."""
     feedback_store_seconds: float = Field(default=5.0, gt=0)
-    """How long a creator waits for the store to say whether a feedback is theirs; then 503."""
+    """How long a request waits for the store to check whether a feedback is the creator's; after that, 503."""
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
-    """How many bytes may wait for the store; more is refused with 503. A creator may take as much as they leave free."""
+    """Bytes that may wait for the store; more are refused with 503. A creator may use as much as they leave free."""
 
     @field_validator("root_path")
     @classmethod
     def _check_root_path(cls, path: str) -> str:
         if path.partition("/")[2].partition("/")[0] in FIRST_SEGMENTS:
-            raise ValueError("it must not begin as the service's own paths do: name another one")
+            raise ValueError("it must not start like one of the service's own paths: choose another one")
         return path
 
     @model_validator(mode="after")
     def _check_room(self) -> Self:
         if self.body_bytes_at_once < self.max_body_bytes:
             raise ValueError(
-                "BODY_BYTES_AT_ONCE must be MAX_BODY_BYTES or more: a request of that size would never be read"
+                "BODY_BYTES_AT_ONCE must be at least MAX_BODY_BYTES: a request of that size would never be read"
             )
         return self
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "*" in origins and not _asks_for_keys(info.data.get("api_key_hashes"), info.data.get("key_file")):
-            raise ValueError("without keys, every page that a browser opens could write here: name each origin")
+        if "*" in origins and not _requires_keys(info.data.get("api_key_hashes"), info.data.get("key_file")):
+            raise ValueError("without keys, * would let every web page use the service: name each origin")
         return origins
 
     @property
-    def asks_for_keys(self) -> bool:
-        """Whether there are keys, and only who has one may ask."""
-        return _asks_for_keys(self.api_key_hashes, self.key_file)
+    def requires_keys(self) -> bool:
+        """Whether API keys exist, so that requests need one."""
+        return _requires_keys(self.api_key_hashes, self.key_file)
 
     @model_validator(mode="after")
     def _check_signatures(self) -> Self:
         if self.require_signatures and self.signature_key_file is None:
-            raise ValueError("require_signatures wants a key: name its file in SNAP2CAPTION_SERVING_SIGNATURE_KEY_FILE")
+            raise ValueError(
+                "require_signatures needs a public key: name its file in SNAP2CAPTION_SERVING_SIGNATURE_KEY_FILE"
+            )
         return self
 
     @property
     def token_limits(self) -> TokenLimits:
-        """How many tokens an engine takes on at once."""
+        """How many tokens an engine processes at once."""
         return TokenLimits(self.prefill_tokens, self.cache_tokens, self.voice_tokens)
 
     @property
     def capacity(self) -> int:
-        """How many photos may be inside at once: those that wait and those that are written about."""
+        """Photos that may be in the service at once: waiting or being captioned."""
         return self.queue_size + self.max_batch
 
 
-def _asks_for_keys(hashes: Collection[str] | None, file: Path | None) -> bool:
+def _requires_keys(hashes: Collection[str] | None, file: Path | None) -> bool:
     return bool(hashes) or (file is not None and file.exists())

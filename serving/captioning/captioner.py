@@ -17,7 +17,7 @@ from serving.captioning.moderation import Moderator, load_moderator
 from serving.captioning.notices import Degradation, find_notices
 from serving.captioning.photo_decoder import PhotoDecoder
 from serving.captioning.post_processing import alt_text, compose, fallback_draft, usable_drafts
-from serving.creators import NOBODY
+from serving.creators import ANONYMOUS
 from serving.engines.base import GenerationRequest
 from serving.engines.openai import EngineUnavailableError
 from serving.engines.token_budget import PromptTooLongError
@@ -112,7 +112,7 @@ class Captioner:
         """The seconds that one more photo would wait behind all others; 0 while the batch has a free place."""
         return self._expected_wait_behind(self.in_flight)
 
-    def check_room(self, creator: str = NOBODY, photos: int = 1) -> None:
+    def check_room(self, creator: str = ANONYMOUS, photos: int = 1) -> None:
         """Shed load: reject a request before its photos are read and decoded, if they would be rejected later.
 
         Raises:
@@ -121,7 +121,7 @@ class Captioner:
         if self.full(creator, photos):
             raise self._reject(creator, photos)
 
-    def full(self, creator: str = NOBODY, photos: int = 1) -> bool:
+    def full(self, creator: str = ANONYMOUS, photos: int = 1) -> bool:
         """Whether so many more photos of a creator would be rejected."""
         wait = self._expected_wait_behind(self._admission.photos_ahead(creator))
         too_long = wait > _MAX_EXPECTED_WAIT * self._settings.deadline_seconds
@@ -146,7 +146,7 @@ class Captioner:
         saved: tuple[str, ...] | None = (),
         key: str = "",
         listener: Listener | None = None,
-        creator: str = NOBODY,
+        creator: str = ANONYMOUS,
     ) -> CaptionAnswer:
         """Return one post for one photo or several.
 

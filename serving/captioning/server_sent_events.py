@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from serving.captioning.incremental import IncrementalCaptions
 from serving.engines.base import GenerationChunk
-from serving.http.problems import ProblemError, broken
+from serving.http.problems import ProblemError, internal_error
 from serving.http.schemas import CaptionAnswer, Options
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ async def _events(
     except Exception:
         # The status line was sent already, so an event is the only way to report the error to the client.
         logger.exception("request %s failed", request_id)
-        yield _event("error", broken(request_id).body().model_dump_json())
+        yield _event("error", internal_error(request_id).body().model_dump_json())
     finally:
         writing.cancel()
 

@@ -1,1 +1,1 @@
-"""Feedback: what creators say of captions, on its way to the store; `snap2caption serve-feedback` runs the intake alone."""
+"""Feedback intake: ratings and edits from creators on their way to the store."""

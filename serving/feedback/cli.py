@@ -1,4 +1,4 @@
-"""The operator's command for an erasure that a creator asks for by other ways than the API: `snap2caption feedback erase`."""
+"""Erasure command for operators: `snap2caption feedback erase`, for creators who don't ask through the API."""
 
 import time
 from typing import Annotated
@@ -13,15 +13,15 @@ from snap2caption.feedback import is_creator
 
 def register(app: typer.Typer) -> None:
     """Add the command to *app*."""
-    open_group(app, "feedback", "What creators said of captions: erase.").command()(erase)
+    open_group(app, "feedback", "Creators' feedback on captions: erase.").command()(erase)
 
 
 def erase(
-    creator: Annotated[str, typer.Option(help="Whose, as `snap2caption key list` has it.")],
-    seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the store.")] = 60.0,
+    creator: Annotated[str, typer.Option(help="Id of the creator, as `snap2caption key list` shows it.")],
+    seconds: Annotated[float, typer.Option(min=0, help="How many seconds to wait for the store.")] = 60.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Erase all feedback of a creator, their voice, and what was kept of their requests, whatever keys they have."""
+    """Erase all of a creator's feedback, voice and kept requests, whichever keys they used."""
     from serving.feedback.service import open_feedback_service
     from serving.settings import ServingSettings
     from snap2caption.settings import Settings, read_settings
@@ -30,7 +30,8 @@ def erase(
     try:
         if not (is_creator(creator) and service.is_known(creator)):
             raise UserError(
-                f"Nothing is kept of a creator {creator}; if `snap2caption key list` names them, they have sent nothing yet."
+                f"There is no data of a creator {creator}; "
+                "if `snap2caption key list` shows them, they have sent nothing yet."
             )
         service.start()
         service.erase_all(creator)
@@ -41,6 +42,7 @@ def erase(
         service.close()
     if not erased:
         raise UserError(
-            "Nothing is left on this machine, but the store can't be reached; run this again, or let a service run over this folder."
+            "All data on this machine is erased, but the store can't be reached; "
+            "run this again later, or start a service that uses this folder."
         )
-    print_result("Nothing of the creator is left.", {"creator": creator, "erased": True}, as_json=as_json)
+    print_result("All data of the creator is erased.", {"creator": creator, "erased": True}, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The file that feedback waits in: SQLite, which flushes file and folder at each commit and leaves nothing half-written."""
+"""Durable SQLite database of the feedback service: each commit is flushed to the disk, whole or not at all."""
 
 import errno
 import os
@@ -17,12 +17,14 @@ _SCRUB_TRIES = 20
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS kept (
-    request TEXT PRIMARY KEY, creator TEXT NOT NULL, until REAL NOT NULL, bytes INTEGER NOT NULL, content TEXT NOT NULL, photo BLOB NOT NULL
+    request TEXT PRIMARY KEY, creator TEXT NOT NULL, until REAL NOT NULL, bytes INTEGER NOT NULL,
+    content TEXT NOT NULL, photo BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS kept_creator ON kept (creator, bytes);
 CREATE TABLE IF NOT EXISTS feedback (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, creator TEXT NOT NULL, submission TEXT NOT NULL, state TEXT NOT NULL,
-    since REAL NOT NULL, bytes INTEGER NOT NULL, request TEXT, record TEXT, photo BLOB
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, creator TEXT NOT NULL,
+    submission TEXT NOT NULL, state TEXT NOT NULL, since REAL NOT NULL, bytes INTEGER NOT NULL,
+    request TEXT, record TEXT, photo BLOB
 );
 CREATE INDEX IF NOT EXISTS feedback_waiting ON feedback (state, number);
 CREATE INDEX IF NOT EXISTS feedback_creator ON feedback (creator);
@@ -36,28 +38,28 @@ CREATE TABLE IF NOT EXISTS unlearnt (id TEXT PRIMARY KEY, creator TEXT NOT NULL,
 
 
 class DiskError(UserError):
-    """The file can't be written to or read; nothing was changed. ``full``: because the disk is full."""
+    """The database can't be read or written; nothing was changed. ``full`` says whether the disk is full."""
 
     def __init__(self, message: str, *, full: bool) -> None:
-        """Keep *full* beside the message."""
+        """Store *full* with the message."""
         super().__init__(message)
         self.full = full
 
 
 class Database:
-    """The file at *path*. Threads take turns, and other processes may have it open too. What is removed is overwritten."""
+    """The SQLite database at *path*. Threads and other processes may share it. Deleted content is overwritten."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._turn = threading.Lock()
-        # A process that was killed may have left what it removed in the log.
+        self._lock = threading.Lock()
+        # A process that was killed may have left deleted content in the write-ahead log.
         self._scrubbed = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self._explained():
+        with self._disk_errors():
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            # Before the first table: it can't be changed later. The file gives back what was removed.
+            # Shrinks the file after deletions. It must be set before the first table is created.
             self._connection.execute("PRAGMA auto_vacuum = FULL")
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -71,34 +73,38 @@ class Database:
             os.close(folder)
 
     def close(self) -> None:
-        """Close the file."""
-        with self._turn:
+        """Close the database."""
+        with self._lock:
             self._connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Do what is inside wholly, on the disk once the block is left, or not at all.
+        """Run the block as one transaction, which is on the disk when the block ends.
 
         Raises:
-            DiskError: the file can't be used.
+            DiskError: the database can't be used; the transaction is rolled back.
         """
-        with self._turn, self._explained():
+        with self._lock, self._disk_errors():
             self._connection.execute("BEGIN IMMEDIATE")
             before = self._connection.total_changes
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
-                # The log now holds what was changed, too.
+                # The write-ahead log now holds the changed content, too.
                 self._scrubbed = self._scrubbed and self._connection.total_changes == before
             finally:
-                # A full disk has SQLite roll back by itself.
+                # If the disk is full, SQLite has already rolled back.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
     def scrub(self) -> bool:
-        """Empty the log, which still holds what was removed; return whether nobody was in the way. If somebody was, `tidy` does it later."""
+        """Truncate the write-ahead log, which still holds deleted content.
+
+        Returns:
+            Whether it worked. It fails while another process reads; `tidy` does it later then.
+        """
         for _ in range(_SCRUB_TRIES):
-            with self._turn, self._explained():
+            with self._lock, self._disk_errors():
                 self._scrubbed = not self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
                 if self._scrubbed:
                     return True
@@ -106,20 +112,24 @@ class Database:
         return False
 
     def tidy(self) -> None:
-        """Empty the log if there may be something in it: SQLite itself begins it anew now and then, over what it held."""
+        """Truncate the write-ahead log if it may hold deleted content, which SQLite overwrites only now and then."""
         if not self._scrubbed:
             self.scrub()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _disk_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             message = (
-                f"The feedback in {self._path} can't be used ({error}); make room, or check the file and its rights."
+                f"The feedback database {self._path} can't be used ({error}); "
+                "free some disk space, or check the file and its permissions."
             )
             raise DiskError(message, full=full) from error
         except OSError as error:
-            message = f"The feedback in {self._path} can't be used ({error.strerror}); make room, or check its rights."
+            message = (
+                f"The feedback database {self._path} can't be used ({error.strerror}); "
+                "free some disk space, or check the file's permissions."
+            )
             raise DiskError(message, full=error.errno in {errno.ENOSPC, errno.EDQUOT}) from error

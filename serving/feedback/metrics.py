@@ -1,44 +1,44 @@
-"""What Prometheus scrapes of feedback."""
+"""Prometheus metrics of feedback."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.observability.metrics import observe_rating
 from snap2caption.feedback import Feedback
 
-FEEDBACK = Counter("snap2caption_feedback_total", "Feedback sent, by what became of it.", ["outcome"])
+FEEDBACK = Counter("snap2caption_feedback_total", "Feedback accepted, by outcome.", ["outcome"])
 REFUSALS = Counter("snap2caption_feedback_refusals_total", "Feedback refused, by reason.", ["reason"])
-ERASURES = Counter("snap2caption_feedback_erasures_total", "Erasures asked for, by what of.", ["what"])
+ERASURES = Counter("snap2caption_feedback_erasures_total", "Erasure requests, by scope.", ["what"])
 DELIVERIES = Counter(
-    "snap2caption_feedback_deliveries_total", "What was done in the store of feedback, or failed there.", ["outcome"]
+    "snap2caption_feedback_deliveries_total", "Operations in the feedback store, by outcome.", ["outcome"]
 )
-OUTBOX_DEPTH = Gauge("snap2caption_feedback_spool", "What waits for the store of feedback.", ["what"])
-OUTBOX_OLDEST = Gauge("snap2caption_feedback_spool_oldest_seconds", "How long the oldest of it has waited.")
+OUTBOX_DEPTH = Gauge("snap2caption_feedback_spool", "Entries that wait for the feedback store, by kind.", ["what"])
+OUTBOX_OLDEST = Gauge("snap2caption_feedback_spool_oldest_seconds", "How long the oldest of these entries has waited.")
 KEEP_FAILURES = Counter(
-    "snap2caption_feedback_keep_failures_total", "Requests that could not be kept for feedback: the disk."
+    "snap2caption_feedback_keep_failures_total", "Requests that could not be kept for feedback because of disk errors."
 )
 RATINGS = Counter(
     "snap2caption_feedback_ratings_total", "Ratings, by the model that wrote the caption.", ["model_version", "rating"]
 )
 VERDICTS = Counter(
     "snap2caption_feedback_verdicts_total",
-    "What creators made of captions: accepted (rated 4 or 5, not edited), edited, or rejected.",
+    "Verdicts of creators on captions: accepted (rated 4 or 5, not edited), edited, or rejected.",
     ["model_version", "tone", "verdict"],
 )
 EDIT_DISTANCE = Histogram(
     "snap2caption_feedback_edit_distance",
-    "Levenshtein distance between the caption shown and the one kept, over the longer one's length.",
+    "Levenshtein distance between the generated and the edited caption, divided by the length of the longer one.",
     ["model_version"],
     buckets=(0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1),
 )
 
-_MOST_VERSIONS = 20
-"""Model versions that are told apart in one process; each is some dozen time series."""
+_MAX_VERSIONS = 20
+"""Model versions with labels of their own in one process; each has about a dozen time series."""
 
 _versions: set[str] = set()
 
 
 def observe(feedback: Feedback) -> None:
-    """Count what a creator said."""
+    """Count a feedback in the metrics."""
     version = _label(feedback.model_version)
     if feedback.rating is not None:
         RATINGS.labels(version, str(feedback.rating)).inc()
@@ -53,6 +53,6 @@ def observe(feedback: Feedback) -> None:
 def _label(version: str | None) -> str:
     if version is None:
         return "none"
-    if len(_versions) < _MOST_VERSIONS:
+    if len(_versions) < _MAX_VERSIONS:
         _versions.add(version)
     return version if version in _versions else "other"

@@ -1,21 +1,21 @@
-"""Feedback and erasures on their way to the store: on the disk before anybody is told that they are accepted."""
+"""Transactional outbox: feedback and erasures are on the disk before they are accepted, and reach the store later."""
 
 import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from serving.creators import NOBODY
+from serving.creators import ANONYMOUS
 from serving.feedback.database import Database
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, owner_of
 
-_REMEMBERED = 30 * 24 * 3600.0
-"""Seconds that what is done is remembered, by its id: so long the same submission is known here. Later the store knows it."""
+_RETENTION_SECONDS = 30 * 24 * 3600.0
+"""How long the id of a finished entry is kept, to recognize a repeated submission. Later, the store recognizes it."""
 
 
 class OutboxState(StrEnum):
-    """Where a feedback is."""
+    """Processing state of a feedback."""
 
     WAITING = "waiting"
     STORED = "stored"
@@ -24,34 +24,36 @@ class OutboxState(StrEnum):
 
 
 class OutboxFullError(UserError):
-    """As much waits for the store as may."""
+    """The outbox has no room for a feedback."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownFeedback:
-    """A feedback that came here: whose, the digest of what was submitted, the request that it is about, and where it is."""
+    """What the outbox knows about a feedback that was submitted on this machine."""
 
     creator: str
-    """Of one that was erased only what an erasure keeps of them: see `owner_of`."""
+    """The creator's id. After an erasure, only the digest that `owner_of` returns."""
     submission: str
+    """Digest of the submission."""
     request: str | None
+    """Id of the caption request, if the feedback refers to one."""
     state: OutboxState
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """What is to be done in the store: put a feedback with its photo, or erase one."""
+    """One operation to do in the store: put a feedback with its photo, or erase one."""
 
     id: str
     creator: str
     feedback: Feedback | None
-    """None: erase it."""
+    """The feedback to put; None: erase the feedback with this id."""
     photo: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class UnsyncedCaption:
-    """A caption of a creator's own that is not known to be their voice yet, and the feedback that it came with."""
+    """A creator's own caption that may not be in their voice yet, and the id of the feedback that it came with."""
 
     id: str
     creator: str
@@ -60,7 +62,7 @@ class UnsyncedCaption:
 
 @dataclass(frozen=True, slots=True)
 class OutboxDepth:
-    """How much waits, and the seconds that the oldest has waited."""
+    """Number of waiting entries, and how many seconds the oldest has waited."""
 
     feedback: int
     erasures: int
@@ -68,31 +70,35 @@ class OutboxDepth:
 
 
 class Outbox:
-    """What waits for the store, at most *most* bytes of it, in the order in which it came.
+    """Queue of feedback and erasures that wait for the store, in order of arrival, with at most *max_bytes*.
 
-    A creator may take as much as they leave to others: half of it alone, a third beside another. Where no keys are asked for, all of it.
+    A creator may use as much as they leave free: half of the outbox if they are alone, a third next to one equally
+    large other. Without API keys there are no creators to separate, and all of it may be used.
     """
 
-    def __init__(self, database: Database, *, most: int) -> None:
+    def __init__(self, database: Database, *, max_bytes: int) -> None:
         self._database = database
-        self._most = most
+        self._max_bytes = max_bytes
 
     def add(self, feedback: Feedback, photo: bytes, submission: str) -> KnownFeedback | None:
-        """Have a feedback wait for the store; if one of its id came before, change nothing and return what is known of that.
+        """Queue a feedback for the store.
+
+        Returns:
+            None, or if a feedback with this id was added before, what is known about that one. Nothing is changed then.
 
         Raises:
-            OutboxFullError: too much waits already.
-            DiskError: there is no room on the disk.
+            OutboxFullError: too many bytes are waiting.
+            DiskError: the disk is full or fails.
         """
         record, words = feedback.model_dump_json(), feedback.own_words
         size = len(record) + len(photo)
         with self._database.transaction() as connection:
-            if known := _known(connection.execute(_LOOK, (feedback.id,)).fetchone()):
+            if known := _known(connection.execute(_FIND, (feedback.id,)).fetchone()):
                 return known
             waiting = Counter(dict(connection.execute(_WAITING_BYTES).fetchall()))
-            theirs = size if feedback.creator == NOBODY else 2 * size + waiting[feedback.creator]
-            if waiting.total() + theirs > self._most:
-                raise OutboxFullError("Too much feedback waits for the store; send it again later.")
+            needed = size if feedback.creator == ANONYMOUS else 2 * size + waiting[feedback.creator]
+            if waiting.total() + needed > self._max_bytes:
+                raise OutboxFullError("Too much feedback is waiting for the store; send it again later.")
             connection.execute(
                 "INSERT INTO feedback (id, creator, submission, state, since, bytes, request, record, photo) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -115,38 +121,41 @@ class Outbox:
         return None
 
     def is_first_rating(self, creator: str, request: str, variant: int) -> bool:
-        """Whether a creator had not rated that caption of that request before; from now on they have.
+        """Record that a creator rated a caption of a request, and return whether it is their first rating of it.
 
-        What is kept of it names nobody.
+        The record is a digest, which identifies nobody.
         """
         mark = owner_of(f"{request} {variant}", creator)
         with self._database.transaction() as connection:
             return connection.execute("INSERT OR IGNORE INTO rated VALUES (?, ?)", (mark, time.time())).rowcount == 1
 
-    def unlearned(self) -> list[UnsyncedCaption]:
-        """Return the captions that are still to become their creators' voices, in order."""
+    def unsynced_captions(self) -> list[UnsyncedCaption]:
+        """Return the captions that are still to be added to their creators' voices, in order."""
         with self._database.transaction() as connection:
             rows = connection.execute("SELECT id, creator, caption FROM unlearnt ORDER BY rowid").fetchall()
         return [UnsyncedCaption(*row) for row in rows]
 
-    def learned(self, identifier: str) -> None:
-        """Note that the caption which came with a feedback is its creator's voice."""
+    def mark_synced(self, identifier: str) -> None:
+        """Record that the caption of a feedback was added to its creator's voice."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
 
-    def look(self, identifier: str) -> KnownFeedback | None:
-        """Return what is known here of a feedback."""
+    def find(self, identifier: str) -> KnownFeedback | None:
+        """Return what is known about a feedback, or None if it was not submitted here."""
         with self._database.transaction() as connection:
-            return _known(connection.execute(_LOOK, (identifier,)).fetchone())
+            return _known(connection.execute(_FIND, (identifier,)).fetchone())
 
     def erase(self, identifier: str, creator: str) -> None:
-        """Drop what waits of a feedback, and have the store's copies erased. The caller knows that it is the creator's."""
+        """Drop a feedback from the outbox and queue the erasure of its copies in the store.
+
+        The caller has checked that the feedback is the creator's.
+        """
         with self._database.transaction() as connection:
             connection.execute(_ERASE, {"id": identifier, "creator": creator, "now": time.time()})
             connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
 
-    def leave(self, creator: str) -> None:
-        """Erase all of a creator's, here and, once the store is there, what it has of theirs from before now."""
+    def erase_creator(self, creator: str) -> None:
+        """Drop all of a creator's feedback from the outbox, and queue the erasure of what the store has so far."""
         now = time.time()
         with self._database.transaction() as connection:
             connection.execute(_ERASE_ALL, {"creator": creator, "now": now})
@@ -154,13 +163,21 @@ class Outbox:
             connection.execute("INSERT OR REPLACE INTO leaving VALUES (?, ?)", (creator, now))
 
     def has(self, creator: str) -> bool:
-        """Whether anything here is the creator's."""
-        wanted = "SELECT EXISTS (SELECT 1 FROM feedback WHERE creator = :creator) OR EXISTS (SELECT 1 FROM leaving WHERE creator = :creator)"
+        """Return whether the outbox has any entry of the creator."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM feedback WHERE creator = :creator) "
+            "OR EXISTS (SELECT 1 FROM leaving WHERE creator = :creator)"
+        )
         with self._database.transaction() as connection:
-            return bool(connection.execute(wanted, {"creator": creator}).fetchone()[0])
+            return bool(connection.execute(query, {"creator": creator}).fetchone()[0])
 
     def move(self, before: str, now: str) -> None:
-        """Give what is a creator's in this file, requests that were kept among it, to the id that they have now."""
+        """Change a creator's id in all tables of the database, including that of kept requests.
+
+        Args:
+            before: the old id.
+            now: the new id.
+        """
         with self._database.transaction() as connection:
             for table in ("kept", "feedback", "unlearnt"):
                 connection.execute(f"UPDATE {table} SET creator = ? WHERE creator = ?", (now, before))  # noqa: S608
@@ -175,7 +192,7 @@ class Outbox:
                 {"now": now, "before": before},
             )
             connection.execute("DELETE FROM leaving WHERE creator = ?", (before,))
-            # Of one that was erased, only what proves whose it was is known.
+            # An erased feedback has only the digest that proves whose it was.
             erased = connection.execute(
                 "SELECT id, creator FROM feedback WHERE state = ?", (OutboxState.ERASED,)
             ).fetchall()
@@ -184,22 +201,25 @@ class Outbox:
                     values = (owner_of(identifier, now), identifier)
                     connection.execute("UPDATE feedback SET creator = ? WHERE id = ?", values)
 
-    def leaving(self) -> list[tuple[str, float]]:
-        """Return the creators whose feedback is still to be looked for in the store, and when they asked."""
+    def departures(self) -> list[tuple[str, float]]:
+        """Return the creators whose feedback in the store is still to be listed for erasure.
+
+        Each comes with the time of the request, in seconds since the epoch.
+        """
         with self._database.transaction() as connection:
             return connection.execute("SELECT creator, asked FROM leaving ORDER BY asked").fetchall()
 
-    def left(self, creator: str, asked: float) -> None:
-        """Note that all of the creator's that the store had when they asked is now to be erased by id."""
+    def finish_departure(self, creator: str, asked: float) -> None:
+        """Remove a departure: every feedback that the store had at time *asked* now has an erasure of its own."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM leaving WHERE creator = ? AND asked = ?", (creator, asked))
 
-    def waiting(self, most: int) -> list[OutboxEntry]:
-        """Return what is to be done next, in order."""
+    def next_entries(self, limit: int) -> list[OutboxEntry]:
+        """Return the next operations to do in the store, in order, at most *limit*."""
         with self._database.transaction() as connection:
             rows = connection.execute(
                 "SELECT id, creator, state, record, photo FROM feedback WHERE state IN (?, ?) ORDER BY number LIMIT ?",
-                (OutboxState.WAITING, OutboxState.ERASING, most),
+                (OutboxState.WAITING, OutboxState.ERASING, limit),
             ).fetchall()
         return [
             OutboxEntry(identifier, creator, Feedback.model_validate_json(record), photo)
@@ -208,48 +228,53 @@ class Outbox:
             for identifier, creator, state, record, photo in rows
         ]
 
-    def done(self, one: OutboxEntry) -> None:
-        """Note that it is done; a feedback whose erasure was asked for meanwhile is still to be erased."""
-        values = {"id": one.id, "owner": owner_of(one.id, one.creator), "now": time.time()}
+    def mark_done(self, entry: OutboxEntry) -> None:
+        """Record that *entry* is done. A feedback whose erasure was requested meanwhile stays queued for it."""
+        values = {"id": entry.id, "owner": owner_of(entry.id, entry.creator), "now": time.time()}
         with self._database.transaction() as connection:
-            connection.execute(_ERASED if one.feedback is None else _STORED, values)
+            connection.execute(_ERASED if entry.feedback is None else _STORED, values)
 
-    def pending(self, creator: str, identifier: str | None = None) -> int:
-        """Return how many erasures of the creator's feedback, or of one of them, are not done yet."""
+    def pending_erasures(self, creator: str, identifier: str | None = None) -> int:
+        """Return how many erasures of the creator's feedback, or of one feedback, are not done yet."""
         with self._database.transaction() as connection:
             if identifier is not None:
-                wanted = "SELECT count(*) FROM feedback WHERE creator = ? AND state = ? AND id = ?"
-                return int(connection.execute(wanted, (creator, OutboxState.ERASING, identifier)).fetchone()[0])
-            wanted = "SELECT (SELECT count(*) FROM feedback WHERE creator = ? AND state = ?) + (SELECT count(*) FROM leaving WHERE creator = ?)"
-            return int(connection.execute(wanted, (creator, OutboxState.ERASING, creator)).fetchone()[0])
+                query = "SELECT count(*) FROM feedback WHERE creator = ? AND state = ? AND id = ?"
+                return int(connection.execute(query, (creator, OutboxState.ERASING, identifier)).fetchone()[0])
+            query = (
+                "SELECT (SELECT count(*) FROM feedback WHERE creator = ? AND state = ?) "
+                "+ (SELECT count(*) FROM leaving WHERE creator = ?)"
+            )
+            return int(connection.execute(query, (creator, OutboxState.ERASING, creator)).fetchone()[0])
 
     def depth(self) -> OutboxDepth:
-        """Return how much waits."""
-        wanted = "SELECT state, count(*), min(since) FROM feedback WHERE state IN (?, ?) GROUP BY state"
+        """Return how many entries wait, and for how long."""
+        query = "SELECT state, count(*), min(since) FROM feedback WHERE state IN (?, ?) GROUP BY state"
         with self._database.transaction() as connection:
-            rows = connection.execute(wanted, (OutboxState.WAITING, OutboxState.ERASING)).fetchall()
+            rows = connection.execute(query, (OutboxState.WAITING, OutboxState.ERASING)).fetchall()
         counts = {state: count for state, count, _ in rows}
         now = time.time()
         oldest = now - min((since for _, _, since in rows), default=now)
         return OutboxDepth(counts.get(OutboxState.WAITING, 0), counts.get(OutboxState.ERASING, 0), max(0.0, oldest))
 
     def expire(self) -> None:
-        """Forget the ids of what has been done for long, and what was rated long ago: such requests are kept no longer."""
+        """Delete the ids of entries that were done, and marks of ratings that were given, more than 30 days ago."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM rated WHERE since < ?", (time.time() - _REMEMBERED,))
+            connection.execute("DELETE FROM rated WHERE since < ?", (time.time() - _RETENTION_SECONDS,))
             connection.execute(
                 "DELETE FROM feedback WHERE state IN (?, ?) AND since < ?",
-                (OutboxState.STORED, OutboxState.ERASED, time.time() - _REMEMBERED),
+                (OutboxState.STORED, OutboxState.ERASED, time.time() - _RETENTION_SECONDS),
             )
 
 
 _WAITING_BYTES = "SELECT creator, sum(bytes) FROM feedback WHERE bytes > 0 GROUP BY creator"
-_LOOK = "SELECT creator, submission, request, state FROM feedback WHERE id = ?"
+_FIND = "SELECT creator, submission, request, state FROM feedback WHERE id = ?"
 _STORED = """
-UPDATE feedback SET state = 'stored', since = :now, bytes = 0, record = NULL, photo = NULL WHERE id = :id AND state = 'waiting'
+UPDATE feedback SET state = 'stored', since = :now, bytes = 0, record = NULL, photo = NULL
+WHERE id = :id AND state = 'waiting'
 """
 _ERASED = """
-UPDATE feedback SET state = 'erased', since = :now, creator = :owner, submission = '', request = NULL WHERE id = :id AND state = 'erasing'
+UPDATE feedback SET state = 'erased', since = :now, creator = :owner, submission = '', request = NULL
+WHERE id = :id AND state = 'erasing'
 """
 _ERASE = """
 INSERT INTO feedback (id, creator, submission, state, since, bytes) VALUES (:id, :creator, '', 'erasing', :now, 0)

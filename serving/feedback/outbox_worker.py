@@ -1,4 +1,4 @@
-"""Bringing what waits to the store, in a thread of its own: one process of a machine at a time."""
+"""Outbox worker: a thread that delivers the outbox to the store, in one process per machine at a time."""
 
 import fcntl
 import logging
@@ -11,26 +11,26 @@ from typing import BinaryIO
 from serving.feedback.database import Database, DiskError
 from serving.feedback.metrics import DELIVERIES, OUTBOX_DEPTH, OUTBOX_OLDEST
 from serving.feedback.outbox import Outbox, OutboxDepth, OutboxEntry
-from serving.feedback.repository import deliver, erase, note_departure, of_creator
+from serving.feedback.repository import deliver, erase, list_ids, record_departure
 from serving.feedback.request_cache import RequestCache
 from serving.feedback.voice_sync import VoiceSync
 from snap2caption.store import ObjectStore, StoreError
 
 logger = logging.getLogger(__name__)
 
-_AT_ONCE = 8
-"""Feedback taken from the disk at a time: photos are some hundred kilobytes each."""
+_BATCH = 8
+"""Entries loaded from the disk at a time: a photo has a few hundred kilobytes."""
 
-_LONGEST_WAIT = 30.0
-_TICK = 1.0
-"""Seconds after which it looks by itself: another process may have accepted something, or stopped delivering."""
+_MAX_BACKOFF = 30.0
+_POLL_SECONDS = 1.0
+"""Interval of checks without a wake-up: another process may have accepted feedback, or stopped delivering."""
 
 _TIDY_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 
 
 class OutboxWorker:
-    """Does in *store* what waits in *outbox*, and removes what has expired."""
+    """Delivers the entries of *outbox* to *store*, syncs voices, and deletes what has expired."""
 
     def __init__(
         self,
@@ -49,23 +49,23 @@ class OutboxWorker:
         self._lock = lock
         self._wake = threading.Event()
         self._stopped = threading.Event()
-        # A daemon: a store that does not answer must not hold up the end; what waits is on the disk.
+        # A daemon thread: a store that hangs must not block the shutdown. What waits is on the disk.
         self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
         self._tidied = -math.inf
         self.depth: OutboxDepth | None = None
-        """What waited when it last looked; None before it did."""
+        """Depth of the outbox at the last check; None before the first one."""
 
     def start(self) -> None:
-        """Begin, with what a killed process left."""
+        """Start the thread. It also delivers what a killed process left behind."""
         self._thread.start()
         self._wake.set()
 
     def wake(self) -> None:
-        """Say that something waits."""
+        """Wake the thread, because there is a new entry."""
         self._wake.set()
 
     def close(self) -> None:
-        """Stop after what is being done."""
+        """Stop after the current entry, and wait for it for at most 5 seconds."""
         self._stopped.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -73,47 +73,48 @@ class OutboxWorker:
 
     def _run(self) -> None:
         with self._lock.open("wb") as lock:
-            wait = _TICK
+            wait = _POLL_SECONDS
             while not self._stopped.is_set():
                 self._wake.wait(wait)
                 self._wake.clear()
                 try:
                     self._measure()
-                    if is_ours(lock):
+                    if try_lock(lock):
                         self._voice_sync.catch_up()
                         self._tidy()
-                        self._deliver()
-                    wait = _TICK
+                        self._deliver_all()
+                    wait = _POLL_SECONDS
                 except (StoreError, DiskError) as error:
                     DELIVERIES.labels("failed").inc()
-                    wait = min(2 * wait, _LONGEST_WAIT)
-                    logger.warning("feedback waits for the store (%s); trying again in %.0f s", error, wait)
+                    wait = min(2 * wait, _MAX_BACKOFF)
+                    logger.warning("feedback is waiting for the store (%s); retrying in %.0f s", error, wait)
                 except Exception:
-                    # Such as a record that a newer version of the service wrote. A thread that ended would hold up all of it, unseen.
+                    # For example a record that a newer version of the service wrote. If the thread ended here, all
+                    # feedback would wait, and nobody would notice.
                     DELIVERIES.labels("failed").inc()
-                    wait = min(2 * wait, _LONGEST_WAIT)
-                    logger.exception("feedback can't be brought to the store; trying again in %.0f s", wait)
+                    wait = min(2 * wait, _MAX_BACKOFF)
+                    logger.exception("feedback can't be delivered to the store; retrying in %.0f s", wait)
 
-    def _deliver(self) -> None:
-        for creator, asked in self._outbox.leaving():
-            note_departure(self._store, creator, asked)
-            for identifier in of_creator(self._store, creator, asked):
+    def _deliver_all(self) -> None:
+        for creator, asked in self._outbox.departures():
+            record_departure(self._store, creator, asked)
+            for identifier in list_ids(self._store, creator, asked):
                 self._outbox.erase(identifier, creator)
-            self._outbox.left(creator, asked)
-        while not self._stopped.is_set() and (waiting := self._outbox.waiting(_AT_ONCE)):
-            for one in waiting:
-                self._do(one)
-            if any(one.feedback is None for one in waiting):
+            self._outbox.finish_departure(creator, asked)
+        while not self._stopped.is_set() and (entries := self._outbox.next_entries(_BATCH)):
+            for entry in entries:
+                self._process(entry)
+            if any(entry.feedback is None for entry in entries):
                 self._database.scrub()
             self._measure()
 
-    def _do(self, one: OutboxEntry) -> None:
-        if one.feedback is None:
-            erase(self._store, one.creator, one.id)
+    def _process(self, entry: OutboxEntry) -> None:
+        if entry.feedback is None:
+            erase(self._store, entry.creator, entry.id)
         else:
-            deliver(self._store, one.feedback, one.photo)
-        self._outbox.done(one)
-        DELIVERIES.labels("erased" if one.feedback is None else "stored").inc()
+            deliver(self._store, entry.feedback, entry.photo)
+        self._outbox.mark_done(entry)
+        DELIVERIES.labels("erased" if entry.feedback is None else "stored").inc()
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:
@@ -130,8 +131,8 @@ class OutboxWorker:
         OUTBOX_OLDEST.set(depth.oldest)
 
 
-def is_ours(lock: BinaryIO) -> bool:
-    """Whether this process is the one that delivers; the system drops the lock of one that was killed."""
+def try_lock(lock: BinaryIO) -> bool:
+    """Lock the open file, and return whether this process holds the lock. If it is killed, the system releases it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

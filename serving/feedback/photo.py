@@ -1,4 +1,4 @@
-"""Photos as feedback keeps them."""
+"""Photo normalization for feedback."""
 
 import io
 
@@ -8,10 +8,12 @@ _QUALITY = 92
 
 
 def encode_photo(data: bytes, max_pixels: int) -> bytes:
-    """Return a photo decoded, upright, without any metadata, at most 1344 pixels a side, as JPEG; the same bytes for the same photo.
+    """Return a photo as JPEG: upright, without metadata, and with sides of at most 1344 pixels.
+
+    The same photo always gives the same bytes.
 
     Raises:
-        ImageError: it is none that we take.
+        ImageError: the photo is too large, broken, or in an unsupported format.
     """
     stream = io.BytesIO()
     decode(data, max_pixels=max_pixels, max_side=WORKING_SIDE).save(stream, "JPEG", quality=_QUALITY)

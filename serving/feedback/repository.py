@@ -1,4 +1,4 @@
-"""How feedback comes into the store, and out of it: in an order that can be cut off anywhere and done again."""
+"""Feedback repository in the object store: every operation may be interrupted anywhere and repeated."""
 
 import hashlib
 from collections.abc import Mapping
@@ -29,34 +29,36 @@ from snap2caption.store.documents import put_document, read_object
 def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
     """Put a feedback with its photo, unless it was erased or another machine has put the same submission.
 
-    The record comes last: whoever finds it finds the photo. The pointer comes first: whatever was put is found by an erasure.
+    The pointer is put first, so that an erasure finds everything. The record is put last, so that every record has its
+    photo.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
-    if _is_unwanted(store, feedback):
+    if _is_erased(store, feedback):
         return
     pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
-    there = _pointer(store, feedback.creator, feedback.id)
-    if there is not None and there.record != pointer.record:
+    existing = _pointer(store, feedback.creator, feedback.id)
+    if existing is not None and existing.record != pointer.record:
         return
     put_document(store, pointer_key(feedback.creator, feedback.id), pointer)
     store.put(use_key(feedback.photo, feedback.id), b"", sha256=hashlib.sha256().hexdigest())
     if not store.exists(photo_key(feedback.photo), feedback.photo):
         store.put(photo_key(feedback.photo), photo, sha256=feedback.photo)
     put_document(store, pointer.record, feedback)
-    if _is_unwanted(store, feedback):
-        # Asked for on another machine meanwhile.
+    if _is_erased(store, feedback):
+        # The erasure was requested on another machine in the meantime.
         erase(store, feedback.creator, feedback.id)
 
 
 def erase(store: ObjectStore, creator: str, identifier: str) -> None:
-    """Remove every copy of a creator's feedback, and leave the record that it was done; doing it again changes nothing.
+    """Delete every copy of a creator's feedback, and leave an erasure record. Repeating it changes nothing.
 
-    That record comes first: from then on nobody puts, samples or learns from the feedback any more. The pointer goes last.
+    The erasure record is put first: from then on, nothing puts, samples or trains on the feedback. The pointer is
+    deleted last.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
     if not store.exists(erasure_key(identifier)):
         erasure = Erasure(id=identifier, erased=datetime.now(UTC), owner=owner_of(identifier, creator))
@@ -64,7 +66,7 @@ def erase(store: ObjectStore, creator: str, identifier: str) -> None:
     pointer = _pointer(store, creator, identifier)
     if pointer is not None:
         _erase_content(store, pointer, identifier)
-    # And what a kill may have left of a pointer that never came to be.
+    # This also removes what a killed process may have left of a pointer that was never completed.
     store.delete(pointer_key(creator, identifier))
 
 
@@ -77,19 +79,26 @@ def _erase_content(store: ObjectStore, pointer: Pointer, identifier: str) -> Non
 
 
 def move(store: ObjectStore, former: Mapping[str, str]) -> int:
-    """Give what is stored of creators to the ids that they have now (*former*: from those that they had); return how much feedback there was.
+    """Change the creators' ids in the store.
 
-    A new pointer is put before the record is changed, and the old one goes last: cut off anywhere, it is found and done again.
-    What was to be erased is erased.
+    The new pointer is put before the record is changed, and the old pointer is deleted last. If this is interrupted,
+    the next call finds the old pointer and repeats the step. Feedback that was due for erasure is erased.
+
+    Args:
+        store: the feedback store.
+        former: maps each old id to the new one.
+
+    Returns:
+        How many feedbacks were moved.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
     moved = 0
     for before, now in former.items():
-        left = _departure(store, before)
-        if left is not None:
-            note_departure(store, now, left.timestamp())
+        departed = _departure(store, before)
+        if departed is not None:
+            record_departure(store, now, departed.timestamp())
         for identifier in _ids(store, before):
             _move(store, identifier, before, now)
             moved += 1
@@ -112,16 +121,16 @@ def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
     if record is not None and record.creator == before:
         record = record.model_copy(update={"creator": now})
         put_document(store, pointer.record, record)
-    if store.exists(erasure_key(identifier)) or (record is not None and _is_unwanted(store, record)):
+    if store.exists(erasure_key(identifier)) or (record is not None and _is_erased(store, record)):
         erase(store, now, identifier)
     store.delete(pointer_key(before, identifier))
 
 
 def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
-    """Whether the feedback is, or was until it was erased, the creator's.
+    """Return whether the feedback is the creator's, or was until it was erased.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
     if store.exists(pointer_key(creator, identifier)):
         return True
@@ -129,33 +138,33 @@ def is_owned(store: ObjectStore, creator: str, identifier: str) -> bool:
     return erased is not None and Erasure.model_validate_json(erased).owner == owner_of(identifier, creator)
 
 
-def note_departure(store: ObjectStore, creator: str, asked: float) -> None:
-    """Note that a creator wanted all erased that they had sent until then (seconds of the epoch).
+def record_departure(store: ObjectStore, creator: str, asked: float) -> None:
+    """Record that a creator had all feedback erased that they had sent until *asked* (seconds since the epoch).
 
-    From then on nobody puts any of it. So this comes before looking for what the store has of theirs.
+    From then on, nothing puts such feedback. Call this before listing what the store has.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
-    when, before = datetime.fromtimestamp(asked, UTC), _departure(store, creator)
-    if before is None or before < when:
-        put_document(store, departure_key(creator), Departure(asked=when))
+    departed, previous = datetime.fromtimestamp(asked, UTC), _departure(store, creator)
+    if previous is None or previous < departed:
+        put_document(store, departure_key(creator), Departure(asked=departed))
 
 
 def is_known(store: ObjectStore, creator: str) -> bool:
-    """Whether the store has anything of a creator, or the record that they had all erased.
+    """Return whether the store has any feedback of a creator, or the record that all of it was erased.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
     return any(True for _ in store.list(pointers_prefix(creator))) or store.exists(departure_key(creator))
 
 
-def of_creator(store: ObjectStore, creator: str, before: float) -> list[str]:
-    """Return the ids of all that the store has of a creator, received before that time (of the epoch).
+def list_ids(store: ObjectStore, creator: str, before: float) -> list[str]:
+    """Return the ids of a creator's feedback that was received until *before* (seconds since the epoch).
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unreachable or refuses.
     """
     pointers = {identifier: _pointer(store, creator, identifier) for identifier in _ids(store, creator)}
     return [
@@ -169,12 +178,12 @@ def _ids(store: ObjectStore, creator: str) -> list[str]:
     return [identifier for identifier in ids if is_feedback_id(identifier)]
 
 
-def _is_unwanted(store: ObjectStore, feedback: Feedback) -> bool:
-    """Whether its creator had the feedback erased, alone or with all of theirs."""
+def _is_erased(store: ObjectStore, feedback: Feedback) -> bool:
+    """Return whether the creator had this feedback, or all of theirs, erased."""
     if store.exists(erasure_key(feedback.id)):
         return True
-    left = _departure(store, feedback.creator)
-    return left is not None and feedback.received <= left
+    departed = _departure(store, feedback.creator)
+    return departed is not None and feedback.received <= departed
 
 
 def _departure(store: ObjectStore, creator: str) -> datetime | None:
@@ -188,7 +197,7 @@ def _drop_photo(store: ObjectStore, photo: str) -> None:
         return
     content = read_object(store, photo_key(photo))
     store.delete(photo_key(photo))
-    # Another machine may just have noted a use and found the photo there.
+    # Another machine may have added a use just now, when the photo still existed. Put the photo back.
     if content is not None and any(True for _ in store.list(uses_prefix(photo))):
         store.put(photo_key(photo), content, sha256=photo)
 

@@ -1,4 +1,4 @@
-"""What becomes of feedback and of the wish to have it erased: looked up, checked, on the disk, and known as the creator's voice."""
+"""Feedback service: validates feedback and erasures, writes them to the outbox, and updates the creator's voice."""
 
 import hashlib
 import uuid
@@ -28,23 +28,30 @@ from snap2caption.store import ObjectStore, StoreError, StoreTimeouts, open_stor
 
 @dataclass(frozen=True, slots=True)
 class FeedbackReceipt:
-    """A feedback's id, and whether it had been taken before."""
+    """A feedback's id, and whether it was accepted before."""
 
     id: str
     repeated: bool
 
 
 class FeedbackService:
-    """Takes feedback and erasures. Everything here blocks, and may be called from any thread."""
+    """Accepts feedback and erasures. All methods block, and may be called from any thread."""
 
     def __init__(
         self, settings: ServingSettings, store: ObjectStore, voices: VoiceWriter, lookup: ObjectStore | None = None
     ) -> None:
-        """Somebody waits for what is asked of *lookup*, the same store with less patience."""
+        """Open the database.
+
+        Args:
+            settings: folder and limits.
+            store: the feedback store.
+            voices: the creators' saved captions.
+            lookup: the same store with short timeouts, for calls that a request waits for.
+        """
         self._database = Database(settings.feedback_dir / "feedback.sqlite")
-        self._outbox = Outbox(self._database, most=settings.feedback_spool_bytes)
+        self._outbox = Outbox(self._database, max_bytes=settings.feedback_spool_bytes)
         self._request_cache = RequestCache(
-            self._database, seconds=settings.feedback_keep_seconds, most=settings.feedback_keep_bytes
+            self._database, seconds=settings.feedback_keep_seconds, max_bytes=settings.feedback_keep_bytes
         )
         self._lookup = lookup or store
         self._voices = voices
@@ -60,72 +67,77 @@ class FeedbackService:
         )
 
     def start(self) -> None:
-        """Begin to bring what waits to the store."""
+        """Start to deliver the outbox to the store."""
         self._worker.start()
 
     def close(self) -> None:
-        """Stop; what waits stays on the disk."""
+        """Stop. Undelivered entries stay on the disk."""
         self._worker.close()
         self._database.close()
 
     @property
     def waiting(self) -> OutboxDepth | None:
-        """What waited for the store when that was last looked at."""
+        """Depth of the outbox at the last check; None before the first one."""
         return self._worker.depth
 
     def keep(self, request_id: str, creator: str, content: CachedRequest, photo: bytes) -> None:
-        """Keep a request for feedback. Without room it is not kept, and that is counted: the caption is what was asked for."""
+        """Keep a caption request for feedback.
+
+        If the disk is full or fails, the request is not kept and the failure is counted: the creator still gets the
+        caption.
+        """
         try:
             self._request_cache.keep(request_id, creator, content, encode_photo(photo, self._max_pixels))
         except DiskError:
             KEEP_FAILURES.inc()
 
-    def take(self, creator: str, submission: Submission, image: bytes | None, key: str | None) -> FeedbackReceipt:
-        """Take a feedback: once this returns it is on the disk.
+    def accept(self, creator: str, submission: Submission, image: bytes | None, key: str | None) -> FeedbackReceipt:
+        """Accept a feedback. It is on the disk when this returns.
 
         Args:
-            creator: who sent it.
-            submission: what they said.
-            image: the encoded photo of their own, if it refers to no request.
-            key: the client's own idempotency key: the same one twice is one feedback.
+            creator: the sender's id.
+            submission: the feedback.
+            image: the creator's own photo, encoded, if the feedback refers to no request.
+            key: the client's idempotency key. Two submissions with the same key are one feedback.
 
         Raises:
-            ProblemError: it is refused, or there is no room.
+            ProblemError: the feedback is refused, or there is no room for it.
         """
         identifier = uuid.uuid4().hex if key is None else _digest(f"{creator} {key}".encode())[:32]
-        submitted = _digest(submission.model_dump_json().encode() + b" " + _digest(image or b"").encode())
-        with _room():
-            known = None if key is None else self._outbox.look(identifier)
+        digest = _digest(submission.model_dump_json().encode() + b" " + _digest(image or b"").encode())
+        with _disk_problems():
+            known = None if key is None else self._outbox.find(identifier)
             if known is None:
                 feedback, photo = self._record(identifier, creator, submission, image)
-                known = self._outbox.add(feedback, photo, submitted)
+                known = self._outbox.add(feedback, photo, digest)
                 if known is None:
-                    if self._counts(feedback):
+                    if self._is_counted(feedback):
                         observe(feedback)
                     self._voice_sync.catch_up()
                     self._worker.wake()
         if known is not None:
-            _check_same(known, submitted)
+            _check_same(known, digest)
         FEEDBACK.labels("accepted" if known is None else "repeated").inc()
         return FeedbackReceipt(identifier, known is not None)
 
     def is_here(self, identifier: str) -> bool:
-        """Whether a feedback is known on this machine: `erase` then asks no store."""
-        with _room():
-            return self._outbox.look(identifier) is not None
+        """Return whether a feedback is known on this machine. Then `erase` doesn't call the store."""
+        with _disk_problems():
+            return self._outbox.find(identifier) is not None
 
     def erase(self, creator: str, identifier: str) -> None:
-        """Erase a creator's feedback here and, as soon as the store is there, in it. Doing it again changes nothing.
+        """Erase a creator's feedback here, and queue its erasure in the store. Repeating it changes nothing.
 
         Raises:
-            ProblemError: there is no such feedback of theirs, or nobody can tell now.
+            ProblemError: the creator has no such feedback, or only the store could tell and it is unreachable.
         """
-        with _room():
-            known = self._outbox.look(identifier)
-            # What was erased is known by its owner's digest alone.
+        with _disk_problems():
+            known = self._outbox.find(identifier)
+            # An erased feedback has only its owner's digest.
             owners = {creator, owner_of(identifier, creator)}
             if not (known.creator in owners if known else self._is_stored(creator, identifier)):
-                raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", "You have sent no feedback of that id.")
+                detail = "You have sent no feedback with this id; check the id."
+                raise ProblemError(HTTPStatus.NOT_FOUND, "unknown_feedback", detail)
             self._outbox.erase(identifier, creator)
             if known and known.request:
                 self._request_cache.forget_request(creator, known.request)
@@ -135,9 +147,9 @@ class FeedbackService:
         self._worker.wake()
 
     def erase_all(self, creator: str) -> None:
-        """Erase all of a creator's feedback, their voice, and what was kept of their requests."""
-        with _room():
-            self._outbox.leave(creator)
+        """Erase all of a creator's feedback, voice and kept requests here, and queue the erasure in the store."""
+        with _disk_problems():
+            self._outbox.erase_creator(creator)
             self._request_cache.forget(creator)
             self._voices.forget(creator)
             self._database.scrub()
@@ -145,21 +157,25 @@ class FeedbackService:
         self._worker.wake()
 
     def is_known(self, creator: str) -> bool:
-        """Whether anything is, or was until it was erased, the creator's, here or in the store.
+        """Return whether there is, or was until an erasure, any data of the creator, here or in the store.
 
         Raises:
-            StoreError: nothing is here, and the store is away.
+            StoreError: there is none here, and the store is unreachable.
         """
-        here = self._outbox.has(creator) or self._request_cache.has(creator) or self._voices.captions(creator, 1)
-        return bool(here) or repository.is_known(self._lookup, creator)
+        local = self._outbox.has(creator) or self._request_cache.has(creator) or self._voices.captions(creator, 1)
+        return bool(local) or repository.is_known(self._lookup, creator)
 
     def is_erased(self, creator: str, identifier: str | None = None) -> bool:
-        """Whether the store has no copy any more of a feedback whose erasure was asked for, or of any of the creator's."""
-        with _room():
-            return not self._outbox.pending(creator, identifier)
+        """Return whether the requested erasures, of one feedback or of all of the creator's, are done in the store."""
+        with _disk_problems():
+            return not self._outbox.pending_erasures(creator, identifier)
 
-    def _counts(self, feedback: Feedback) -> bool:
-        """Whether the metrics count it: of one caption, a creator's first rating; a later one takes its place in the store alone."""
+    def _is_counted(self, feedback: Feedback) -> bool:
+        """Return whether the metrics count a feedback.
+
+        Of several ratings of one caption by the same creator, they count only the first. The later ones replace it only
+        in the store.
+        """
         if feedback.rating is None or feedback.request_id is None:
             return True
         return self._outbox.is_first_rating(feedback.creator, feedback.request_id, feedback.variant)
@@ -168,24 +184,25 @@ class FeedbackService:
         try:
             return repository.is_owned(self._lookup, creator, identifier)
         except StoreError as error:
-            raise store_away() from error
+            raise store_unavailable() from error
 
     def _record(
         self, identifier: str, creator: str, submission: Submission, image: bytes | None
     ) -> tuple[Feedback, bytes]:
-        """Return the feedback with its photo as it is to be stored."""
+        """Return the feedback and its photo as they are stored."""
         if submission.request_id is not None:
-            found = self._request_cache.find(submission.request_id, creator)
-            if found is None or submission.variant >= len(found[0].variants):
+            cached = self._request_cache.find(submission.request_id, creator)
+            if cached is None or submission.variant >= len(cached[0].variants):
                 raise ProblemError(
                     HTTPStatus.NOT_FOUND,
                     "unknown_request",
-                    "No request of yours with that id and variant is kept; send the photo itself, or caption with keep_for_feedback.",
+                    "No request of yours with this id and variant is kept; "
+                    "send the photo itself, or request captions with keep_for_feedback.",
                 )
-            content, photo = found
+            content, photo = cached
             shown: Words | None = content.variants[submission.variant]
         else:
-            content, photo = None, self._encoded(image or b"")
+            content, photo = None, self._encode(image or b"")
             shown = submission.shown
         feedback = Feedback(
             id=identifier,
@@ -202,12 +219,12 @@ class FeedbackService:
             model_version=content.model_version if content else None,
             tone=content.tone if content else submission.tone,
             location=content.location if content else submission.location,
-            # The model is as sure of the first variant as it says; others were drawn.
+            # The confidence is that of the first variant; the others were sampled.
             confidence=content.confidence if content and submission.variant == 0 else None,
         )
         return feedback, photo
 
-    def _encoded(self, image: bytes) -> bytes:
+    def _encode(self, image: bytes) -> bytes:
         try:
             return encode_photo(image, self._max_pixels)
         except ImageError as error:
@@ -218,52 +235,54 @@ class FeedbackService:
 
 
 def open_feedback_service(settings: ServingSettings, feedback_uri: str) -> FeedbackService:
-    """Return the service over the store at *feedback_uri*, with the voices that captions are written in.
+    """Return the feedback service over the store at *feedback_uri* and the captioning service's voices.
 
     Raises:
-        UserError: the URI is no store's, or a file can't be used.
+        UserError: the URI is invalid, or a file can't be used.
     """
     lookup = open_store(feedback_uri, StoreTimeouts(seconds=settings.feedback_store_seconds, attempts=1))
     return FeedbackService(settings, open_store(feedback_uri), VoiceStore(settings.voice_file), lookup)
 
 
-def store_away() -> ProblemError:
-    """Return the refusal of what only the store can tell, while it is away."""
-    detail = "The store of feedback is away; try again later."
+def store_unavailable() -> ProblemError:
+    """Return the refusal of a request that needs the feedback store while it is unreachable."""
+    detail = "The feedback store is temporarily unavailable; try again later."
     return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "store_away", detail, 30)
 
 
 @contextmanager
-def _room() -> Iterator[None]:
-    """Tell the client that the disk or the outbox is full, or that the disk fails."""
+def _disk_problems() -> Iterator[None]:
+    """Raise `ProblemError` if the disk or the outbox is full, or the disk fails."""
     try:
         yield
     except OutboxFullError as error:
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "spool_full", str(error), 60) from error
     except DiskError as error:
         if error.full:
-            detail = "There is no room on the disk; send it again later."
+            detail = "The service's disk is full; send it again later."
             raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, "disk_full", detail, 60) from error
         raise _disk_failed() from error
     except UserError as error:
-        # The voices' file.
+        # From the file of voices.
         raise _disk_failed() from error
 
 
 def _disk_failed() -> ProblemError:
     return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, "disk_failed", "The service's disk fails; send it again later.", 60
+        HTTPStatus.SERVICE_UNAVAILABLE, "disk_failed", "The service's disk has an error; send it again later.", 60
     )
 
 
-def _check_same(known: KnownFeedback, submitted: str) -> None:
+def _check_same(known: KnownFeedback, digest: str) -> None:
+    """Check that a submission with a known idempotency key is the same as before, and was not erased."""
     if known.state in {OutboxState.ERASING, OutboxState.ERASED}:
-        raise ProblemError(HTTPStatus.GONE, "erased", "That feedback was erased; send another with a key of its own.")
-    if known.submission != submitted:
+        detail = "This feedback was erased; send a new one with another Idempotency-Key."
+        raise ProblemError(HTTPStatus.GONE, "erased", detail)
+    if known.submission != digest:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "key_reused",
-            "That Idempotency-Key came with another feedback before; give each feedback a key of its own.",
+            "This Idempotency-Key was used for another feedback; use a new key for each feedback.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Having creators' own words be their voice: before they are answered or, where that was cut off, as soon as somebody looks again."""
+"""Voice sync: creators' own captions from feedback become part of their voice, with retries after a failure."""
 
 import logging
 import threading
@@ -11,10 +11,10 @@ logger = logging.getLogger(__name__)
 
 
 class VoiceWriter(Protocol):
-    """Captions that each creator's later ones are written like."""
+    """Store of the captions that each creator's new ones imitate."""
 
     def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
-        """Keep a caption that came with a feedback, in place of one that came with it before."""
+        """Add a caption that came with a feedback, replacing an earlier one of the same feedback."""
         ...
 
     def remove(self, creator: str, identifier: str) -> None:
@@ -31,29 +31,30 @@ class VoiceWriter(Protocol):
 
 
 class VoiceSync:
-    """Brings captions from *outbox*, where they are written down together with their feedback, to *voices*."""
+    """Copies captions from *outbox*, where they were stored in one transaction with their feedback, to *voices*."""
 
     def __init__(self, outbox: Outbox, voices: VoiceWriter) -> None:
         self._outbox = outbox
         self._voices = voices
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def catch_up(self) -> None:
-        """Add what is not known to be in the voices; one that was added, but not noted, is replaced by itself.
+        """Add all unsynced captions to the voices. A caption that was added but not marked is replaced by itself.
 
-        If a file fails it is logged, and tried again at the next call: the feedback itself is safe, and no reason to send it again.
+        If a file fails, that is logged and retried at the next call: the feedback itself is safe on the disk, so the
+        client need not send it again.
         """
-        with self._turn:
+        with self._lock:
             try:
-                for one in self._outbox.unlearned():
-                    self._learn(one)
+                for caption in self._outbox.unsynced_captions():
+                    self._sync(caption)
             except UserError as error:
-                logger.warning("a caption did not become its creator's voice yet (%s)", error)
+                logger.warning("a caption is not in its creator's voice yet (%s); this is retried", error)
 
-    def _learn(self, one: UnsyncedCaption) -> None:
-        self._voices.add(one.creator, one.caption, one.id)
-        # An erasure that came between must not be outlived.
-        known = self._outbox.look(one.id)
+    def _sync(self, unsynced: UnsyncedCaption) -> None:
+        self._voices.add(unsynced.creator, unsynced.caption, unsynced.id)
+        # The feedback may have been erased in the meantime. Then the caption must not stay.
+        known = self._outbox.find(unsynced.id)
         if known is not None and known.state in {OutboxState.ERASING, OutboxState.ERASED}:
-            self._voices.remove(one.creator, one.id)
-        self._outbox.learned(one.id)
+            self._voices.remove(unsynced.creator, unsynced.id)
+        self._outbox.mark_synced(unsynced.id)

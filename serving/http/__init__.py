@@ -1,1 +1,1 @@
-"""HTTP: request parsing, schemas, problem bodies, server-sent events and the API's description."""
+"""HTTP layer: request parsing, schemas, problem details, the OpenAPI document and the API documentation."""

@@ -1,4 +1,4 @@
-"""The API's documentation as a page: Swagger UI from files of our own, which runs nobody else's scripts and works offline."""
+"""API documentation page: Swagger UI from bundled files, which loads no third-party scripts and works offline."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -12,9 +12,9 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Keys are typed into this page: it runs no script but ours, and tells no other host."""
+"""Users type API keys into this page, so it runs only our scripts and connects to no other host."""
 
-# Addresses are relative, so that they hold under whatever prefix a proxy puts before them.
+# URLs are relative, so that they work under any prefix that a proxy adds.
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -39,7 +39,7 @@ _DAY = {"Cache-Control": "public, max-age=86400"}
 
 
 def document(app: FastAPI) -> None:
-    """Add the page and its files to *app*, which has none of FastAPI's."""
+    """Add the documentation page and its files to *app*, whose built-in FastAPI pages are disabled."""
     folder = Path(str(files("fastapi_offline"))) / "static"
 
     @app.get(DOCS_PAGE, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Forms (multipart/form-data, RFC 7578) as clients really send them: with a file's name, without, or with ``filename*``."""
+"""Multipart form parser (RFC 7578) for what clients really send: with or without a file name, or with ``filename*``."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -9,41 +9,41 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from serving.http.parsing import parsed
+from serving.http.parsing import parse_body
 from serving.http.problems import ProblemError
 
-_MOST_PARTS = 100
-_LONGEST_FIELD = 64 * 1024
+_MAX_PARTS = 100
+_MAX_FIELD_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
 class MultipartForm:
-    """The photos in their order, and each other field's texts in theirs."""
+    """A parsed form: the encoded photos, and the values of each other field, in the order in which they came."""
 
     photos: list[bytes] = field(default_factory=list)
     fields: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
 
-async def read_form(request: Request, photos: Collection[str], most: int) -> MultipartForm:
-    """Return the form that *request* brings.
+async def read_form(request: Request, photo_fields: Collection[str], max_photos: int) -> MultipartForm:
+    """Return the multipart form in the body of *request*.
 
     Args:
-        request: whose body is read.
-        photos: names of the fields that hold a photo, whatever its part says of a file.
-        most: how many photos there may be.
+        request: the request whose body is read.
+        photo_fields: names of the fields that hold a photo, with or without a file name.
+        max_photos: how many photos the form may have.
 
     Raises:
-        ProblemError: it can't be read.
+        ProblemError: the form is malformed or exceeds a limit.
     """
     content_type = request.headers["content-type"]
-    return await parsed(request, lambda body: _parse(body, content_type, photos, most))
+    return await parse_body(request, lambda body: _parse(body, content_type, photo_fields, max_photos))
 
 
-def _parse(body: bytes, content_type: str, photos: Collection[str], most: int) -> MultipartForm:
+def _parse(body: bytes, content_type: str, photo_fields: Collection[str], max_photos: int) -> MultipartForm:
     _, parameters = parse_options_header(content_type)
     if not parameters.get(b"boundary"):
         raise _malformed("it has no boundary")
-    parts = _PartCollector(photos, most)
+    parts = _PartCollector(photo_fields, max_photos)
     try:
         parser = MultipartParser(
             parameters[b"boundary"],
@@ -63,25 +63,25 @@ def _parse(body: bytes, content_type: str, photos: Collection[str], most: int) -
     except FormParserError as error:
         raise _malformed(str(error)) from error
     if not parts.finished:
-        raise _malformed("it is cut off")
+        raise _malformed("it is truncated")
     return parts.form
 
 
 class _PartCollector:
-    """Takes the parts as the parser finds them."""
+    """Callbacks of the multipart parser, which collect the parts into a form."""
 
-    def __init__(self, photos: Collection[str], most: int) -> None:
+    def __init__(self, photo_fields: Collection[str], max_photos: int) -> None:
         self.form = MultipartForm()
         self.finished = False
-        self._photos = photos
-        self._most = most
+        self._photo_fields = photo_fields
+        self._max_photos = max_photos
         self._parts = 0
         self._start()
 
     def begin(self) -> None:
         self._parts += 1
-        if self._parts > _MOST_PARTS:
-            raise _malformed(f"it has more than {_MOST_PARTS} parts")
+        if self._parts > _MAX_PARTS:
+            raise _malformed(f"it has more than {_MAX_PARTS} parts")
         self._start()
 
     def _start(self) -> None:
@@ -110,17 +110,17 @@ class _PartCollector:
         self._filename = options.get(b"filename", options.get(b"filename*"))
 
     def add_data(self, data: bytes, start: int, end: int) -> None:
-        if self._name not in self._photos and len(self._data) + end - start > _LONGEST_FIELD:
-            raise _malformed(f"a field is longer than {_LONGEST_FIELD // 1024} KB")
+        if self._name not in self._photo_fields and len(self._data) + end - start > _MAX_FIELD_BYTES:
+            raise _malformed(f"a field is longer than {_MAX_FIELD_BYTES // 1024} KB")
         self._data += memoryview(data)[start:end]
 
     def end(self) -> None:
-        if self._name not in self._photos:
+        if self._name not in self._photo_fields:
             self.form.fields[self._name].append(_text(self._data))
         elif self._data or self._filename:
-            # Without either, it is what browsers send where no file was chosen.
-            if len(self.form.photos) == self._most:
-                raise _malformed(f"it has more photos than {self._most}")
+            # A part with neither is what browsers send when no file was chosen.
+            if len(self.form.photos) == self._max_photos:
+                raise _malformed(f"it has more than {self._max_photos} photos")
             self.form.photos.append(bytes(self._data))
 
     def finish(self) -> None:
@@ -134,7 +134,7 @@ def _text(data: bytes | bytearray) -> str:
         raise _malformed("a field is not in UTF-8") from None
 
 
-def _malformed(why: str) -> ProblemError:
+def _malformed(cause: str) -> ProblemError:
     return ProblemError(
-        HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({why.rstrip('.')}); send it anew."
+        HTTPStatus.BAD_REQUEST, "malformed", f"The form can't be read ({cause.rstrip('.')}); send a valid one."
     )

@@ -7,19 +7,20 @@ from fastapi import Request
 
 from serving.scheduling.thread_pools import BoundedThreadPool
 
-_Found = TypeVar("_Found")
+_Parsed = TypeVar("_Parsed")
 
 _PARSERS = BoundedThreadPool("parsing", threads=2, waiting=10_000)
-"""Megabytes of JSON, base64 or forms would hold up everybody on the event loop; and each takes several times its size while it is parsed."""
+"""Parsing megabytes of JSON, base64 or forms on the event loop would block all other requests. Only two threads,
+because each body takes several times its size while it is parsed."""
 
 
-async def parsed(request: Request, parse: Callable[[bytes], _Found]) -> _Found:
-    """Return what *parse* makes of the body, in a thread. The body is kept no longer.
+async def parse_body(request: Request, parse: Callable[[bytes], _Parsed]) -> _Parsed:
+    """Read the body of *request* and return the result of *parse*, which runs in a thread. The body is not kept.
 
     Raises:
-        ProblemError: it can't be read.
+        ProblemError: *parse* refuses the body.
     """
-    pieces = [piece async for piece in request.stream()]
-    body = b"".join(pieces)
-    pieces.clear()
+    chunks = [chunk async for chunk in request.stream()]
+    body = b"".join(chunks)
+    chunks.clear()
     return await _PARSERS.run(parse, body)

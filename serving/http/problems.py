@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problem bodies."""
+"""Problem details (RFC 9457): the body of every refusal."""
 
 import logging
 from collections.abc import Mapping
@@ -23,24 +23,24 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 CLIENT_LEFT = 499
-"""For the log and the metrics only: nobody is there to read the answer."""
+"""Status for the log and the metrics, as nginx has it: the client has disconnected and gets no answer."""
 
 
 class ProblemBody(BaseModel):
-    """The body of every answer that is not a caption."""
+    """Problem details (RFC 9457) with a machine-readable reason."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Service Unavailable"])
     status: int = Field(examples=[503])
     detail: str = Field(
-        description="One sentence that says what to do.",
+        description="One sentence that says what to do next.",
         examples=["Too many photos wait already; try again in some seconds."],
     )
-    reason: str = Field(description="A word for programs.", examples=["queue_full"])
+    reason: str = Field(description="Machine-readable error code.", examples=["queue_full"])
 
 
 class ProblemError(Exception):
-    """A request is refused: *detail* is one sentence that says what to do."""
+    """A refusal of a request: *detail* is one sentence that says what to do next."""
 
     def __init__(
         self,
@@ -57,30 +57,30 @@ class ProblemError(Exception):
         self.retry_after = retry_after
 
     def body(self) -> ProblemBody:
-        """Return the body alone."""
+        """Return the problem body."""
         return ProblemBody(title=self.status.phrase, status=self.status, detail=str(self), reason=self.reason)
 
     def response(self, more: BaseModel | None = None) -> JSONResponse:
-        """Return the answer, with the fields of *more* beside its own."""
+        """Return the HTTP response; the fields of *more* are added to the body."""
         headers = self.headers | ({} if self.retry_after is None else {"Retry-After": str(self.retry_after)})
         content = self.body().model_dump() | (more.model_dump() if more else {})
         return JSONResponse(content, status_code=self.status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def broken(request_id: str) -> ProblemError:
-    """Return the refusal of a request that met a fault of ours."""
-    detail = f"Something broke; report request {request_id}."
+def internal_error(request_id: str) -> ProblemError:
+    """Return the answer to a request that failed because of a bug."""
+    detail = f"Internal error; report the request id {request_id}."
     return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
 
 
 async def refuse(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with *problem* from where no handler of exceptions stands: before the routes."""
+    """Send *problem* from middleware, which the exception handlers don't cover, and count it."""
     REFUSALS.labels(problem.reason).inc()
     await problem.response()(scope, receive, send)
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Answer every refusal with a problem body, and count it by its reason; a probe that finds no model is no refusal."""
+    """Add exception handlers that answer with problem bodies and count them by reason. Failing probes don't count."""
 
     def answer(request: Request, problem: ProblemError) -> JSONResponse:
         if route_path(request.scope) not in PROBES:
@@ -93,32 +93,30 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        # FastAPI takes whatever ends the reading of a body for a bad body.
+        # FastAPI turns every exception while it reads a body into a 400. Restore the original problem.
         if isinstance(error.__cause__, ProblemError):
             return answer(request, error.__cause__)
         status = HTTPStatus(error.status_code)
-        response = answer(
-            request, ProblemError(status, status.name.lower(), f"{error.detail}; see /docs for what there is.")
-        )
+        response = answer(request, ProblemError(status, status.name.lower(), f"{error.detail}; see /docs for the API."))
         response.headers.update(error.headers or {})
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
-            # Starlette tells the methods of the first route only that has the path.
+            # Starlette lists only the methods of the first route with this path.
             response.headers["Allow"] = ", ".join(sorted(_methods(app, request.scope)))
         return response
 
     @app.exception_handler(UserError)
-    async def away(request: Request, error: UserError) -> JSONResponse:
+    async def unavailable(request: Request, error: UserError) -> JSONResponse:
         logger.warning("request %s: %s", request.state.request_id, error)
-        detail = "What this needs is away for now; try again later."
+        detail = "A dependency is temporarily unavailable; try again later."
         return answer(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10))
 
     @app.exception_handler(ClientDisconnect)
-    async def left(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - it says nothing
+    async def disconnected(request: Request, error: ClientDisconnect) -> Response:  # noqa: ARG001 - has no details
         return Response(status_code=CLIENT_LEFT)
 
     @app.exception_handler(PoolBusyError)
-    async def busy(request: Request, error: PoolBusyError) -> JSONResponse:  # noqa: ARG001 - it says nothing more
-        detail = "The service does too much of this at once; try again in some seconds."
+    async def busy(request: Request, error: PoolBusyError) -> JSONResponse:  # noqa: ARG001 - has no details
+        detail = "The service is handling too many requests of this kind; try again in a few seconds."
         return answer(request, ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "busy", detail, 2))
 
     @app.exception_handler(RequestValidationError)
@@ -130,7 +128,7 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, scope: Scope) -> set[str]:
-    """Return what can be asked of the path in *scope*."""
+    """Return the HTTP methods that the routes support for the path in *scope*."""
     methods = {
         method
         for route in app.routes

@@ -1,4 +1,4 @@
-"""Reading a request: the photo's bytes and the options, from multipart or JSON."""
+"""Request parser of the caption routes: encoded photos and options, from multipart or JSON."""
 
 import binascii
 import codecs
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from serving.http.forms import read_form
-from serving.http.json_limits import check_shape
-from serving.http.openapi import form
-from serving.http.parsing import parsed
+from serving.http.json_limits import check_complexity
+from serving.http.openapi import form_schema
+from serving.http.parsing import parse_body
 from serving.http.problems import ProblemError
 from serving.http.schemas import MAX_PHOTOS, CaptionRequest, Options
 
@@ -23,29 +23,29 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _FIELDS = ("image", "file")
 
 _LISTS = frozenset({"voice", "earlier_hashtags"})
-"""Options that a form gives by sending a field several times; once and empty is an empty list."""
+"""Options that a form sends as a repeated field; a single empty field stands for an empty list."""
 
 _DATA_URL = re.compile(r'\s*data:(?:[^,"]++|"[^"]*+")*+,', re.IGNORECASE)
 """The start of a data: URL, whatever its parameters (``;name=``, ``;charset=``)."""
 
-_LONGEST_START = 1000
-"""Of a data: URL."""
+_MAX_DATA_URL_START = 1000
+"""Characters that are searched for the start of a data: URL."""
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
-"""From base64's alphabet for URLs to the standard one."""
+"""Translation from base64's URL-safe alphabet to the standard one."""
 
 _ESCAPED = {escape: chr(int(escape[1:], 16)) for code in b"+/=-_\r\n " for escape in {f"%{code:02X}", f"%{code:02x}"}}
-"""Characters of base64, and white space, as URLs escape them."""
+"""Percent-encoded base64 characters and white space, with what they stand for."""
 
-_LONGEST_NAME = 100
-"""Of a field, as a refusal repeats it."""
+_MAX_NAME_LENGTH = 100
+"""Characters of a field name that a refusal repeats."""
 
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": form(
+                "schema": form_schema(
                     Options,
                     {
                         "type": "array",
@@ -61,37 +61,38 @@ BODY: dict[str, Any] = {
         },
     }
 }
-"""What OpenAPI says about the body: FastAPI can't tell, as it may come in two forms."""
+"""OpenAPI description of the body: FastAPI can't infer one that has two media types."""
 
 
 async def read_request(request: Request) -> tuple[list[bytes], Options]:
     """Return the encoded photos of one post and the options.
 
     Raises:
-        ProblemError: the body is in no form that we take, or an option is wrong.
+        ProblemError: the media type is not supported, or the body or an option is invalid.
     """
     kind = media_type(request)
     if kind == "multipart/form-data":
         return await _read_form(request)
     if kind == "application/json":
-        return await parsed(request, _parse_json)
+        return await parse_body(request, _parse_json)
     raise ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
-        "Send the photo as multipart/form-data, in the field image, or as application/json, in base64.",
+        "Send the photo as multipart/form-data in the field image, or as application/json in base64.",
     )
 
 
 def media_type(request: Request) -> str:
-    """Return in what form the body comes.
+    """Return the media type of the body, without parameters.
 
     Raises:
-        ProblemError: it is not in UTF-8. Python has codecs whose errors nobody expects, and some that make of bytes what is no text.
+        ProblemError: the charset is not UTF-8. Some of Python's other codecs raise unexpected errors or don't return
+            text.
     """
     kind, parameters = parse_options_header(request.headers.get("content-type"))
     charset = parameters.get(b"charset", b"utf-8").decode("latin-1")
     if charset.lower() not in {"utf-8", "utf8", "us-ascii"}:
-        detail = "The body says that it is not in UTF-8; send it in UTF-8."
+        detail = "The Content-Type names a charset other than UTF-8; send the body in UTF-8."
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     return kind.decode("latin-1")
 
@@ -104,40 +105,46 @@ async def _read_form(request: Request) -> tuple[list[bytes], Options]:
         )
     fields = {name: values[-1] for name, values in form.fields.items() if values[-1] != ""}
     lists = {name: [value for value in form.fields[name] if value != ""] for name in _LISTS & form.fields.keys()}
-    with explained():
+    with InvalidAsProblem():
         return form.photos, Options.model_validate(fields | lists)
 
 
 def _parse_json(body: bytes) -> tuple[list[bytes], Options]:
-    asked = parse_json(CaptionRequest, body)
-    # Without the photos, which would be kept beside their bytes.
-    options = Options.model_validate(asked.model_dump(exclude={"image", "images"}, exclude_unset=True))
-    if asked.image is not None:
-        return [decode_base64(asked.image)], options
-    return [decode_base64(photo, f"images[{place}]") for place, photo in enumerate(asked.images)], options
+    parsed = parse_json(CaptionRequest, body)
+    # Options without the base64 text, which would otherwise stay in memory next to the decoded photos.
+    options = Options.model_validate(parsed.model_dump(exclude={"image", "images"}, exclude_unset=True))
+    if parsed.image is not None:
+        return [decode_base64(parsed.image)], options
+    return [decode_base64(photo, f"images[{index}]") for index, photo in enumerate(parsed.images)], options
 
 
 def parse_json(model: type[_Model], body: bytes) -> _Model:
-    """Return what *body* says, as *model* has it.
+    """Return *body* parsed as JSON and validated as *model*.
 
     Raises:
-        ProblemError: it is no JSON, not what is asked for, or more than anybody would ask for.
+        ProblemError: the body is not JSON, doesn't fit the model, or is too complex.
     """
-    # Windows puts a byte order mark before UTF-8; a parser may ignore it (RFC 8259, 8.1).
+    # Windows programs put a byte order mark before UTF-8; a parser may ignore it (RFC 8259, 8.1).
     body = body.removeprefix(codecs.BOM_UTF8)
-    check_shape(body)
-    with explained():
+    check_complexity(body)
+    with InvalidAsProblem():
         return model.model_validate_json(body)
 
 
 def decode_base64(photo: str, name: str = "image") -> bytes:
-    """Return the bytes of a photo in base64, in either alphabet (RFC 4648) and padded or not, or in a data: URL (RFC 2397).
+    """Return the bytes of a photo in base64 (RFC 4648) or in a data: URL (RFC 2397).
+
+    Both base64 alphabets are accepted, with or without padding.
+
+    Args:
+        photo: the encoded photo.
+        name: the field's name, for the message.
 
     Raises:
-        ProblemError: it is neither; the field is called *name*.
+        ProblemError: it is not base64.
     """
-    encoded = photo[start.end() :] if (start := _DATA_URL.match(photo, 0, _LONGEST_START)) else photo
-    # Encoders that follow MIME break the text into lines; those that make URLs escape some characters of it.
+    encoded = photo[start.end() :] if (start := _DATA_URL.match(photo, 0, _MAX_DATA_URL_START)) else photo
+    # MIME encoders break the text into lines; URL encoders percent-encode some characters.
     for escape, character in _ESCAPED.items() if "%" in encoded else ():
         encoded = encoded.replace(escape, character)
     try:
@@ -149,8 +156,11 @@ def decode_base64(photo: str, name: str = "image") -> bytes:
         ) from error
 
 
-class explained:  # noqa: N801 - reads like the function that it stands for
-    """Turns pydantic's errors into one sentence."""
+class InvalidAsProblem:
+    """Context manager that turns pydantic's validation errors into a problem with one sentence.
+
+    It is a class, because mypy believes that a context manager made from a generator may swallow exceptions.
+    """
 
     def __enter__(self) -> None:
         pass
@@ -158,7 +168,7 @@ class explained:  # noqa: N801 - reads like the function that it stands for
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, ValidationError):
             first = error.errors(include_url=False, include_input=False)[0]
-            # A name may be of megabytes, and of one word each.
-            name = ".".join(str(part)[: 2 * _LONGEST_NAME] for part in first["loc"])
-            where = shorten(name, _LONGEST_NAME, placeholder="…") or "The body"
-            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{where}: {first['msg']}.") from error
+            # A field name may be a single word of megabytes, which `shorten` alone would drop.
+            name = ".".join(str(part)[: 2 * _MAX_NAME_LENGTH] for part in first["loc"])
+            subject = shorten(name, _MAX_NAME_LENGTH, placeholder="…") or "The body"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{subject}: {first['msg']}.") from error

@@ -1,4 +1,4 @@
-"""What the API takes and answers."""
+"""Request and response schemas of the caption and voice routes."""
 
 from collections import Counter
 from enum import StrEnum
@@ -7,7 +7,6 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, computed_field, model_validator
 
 from serving.engines.base import MAX_VARIANTS
-from serving.models.trust import DistrustReason
 from snap2caption.feedback import MAX_CAPTION, MAX_HASHTAGS
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import HashtagSource, RankedHashtag
@@ -19,13 +18,13 @@ MAX_PHOTOS = 10
 """Photos of one post."""
 
 MAX_VOICE = 10
-"""Captions to write like that a request may bring."""
+"""Captions to imitate in one request."""
 
 MOST_ALT_TEXT = 1000
-"""Characters of an alt text that Instagram's publishing API takes."""
+"""Characters of an alt text that Instagram's publishing API accepts."""
 
-MOST_TOLD = 3
-"""Captions to write like that go into the prompt: each costs time, and three tell a voice."""
+MAX_VOICE_IN_PROMPT = 3
+"""Captions to imitate that go into the prompt: each costs time, and three are enough to convey a voice."""
 
 _Short = Annotated[
     str,
@@ -36,74 +35,87 @@ _Hashtag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 
 
 Encoded = Annotated[str, Field(json_schema_extra={"format": "byte", "contentEncoding": "base64"})]
-"""A photo in base64, or as a data: URL."""
+"""A photo in base64 or as a data: URL."""
 
 
 def _language(text: str) -> str:
     tag = find_language(text)
     if tag is None:
-        raise ValueError(f"{text!r} is no language; give a language's name, such as German, or its tag, such as de")
+        raise ValueError(f"{text!r} is not a language; use a language's name, such as German, or its tag, such as de")
     return tag
 
 
 class Part(StrEnum):
-    """A part of a post that can be written again."""
+    """A part of a post that can be regenerated."""
 
     CAPTION = "caption"
     HASHTAGS = "hashtags"
 
 
 class Options(BaseModel):
-    """What a creator can ask for beside the photo."""
+    """Options of a caption request, in addition to the photos."""
 
     model_config = ConfigDict(extra="forbid")
 
-    tone: Tone | None = Field(default=None, description="The tone of voice.", examples=["playful"])
+    tone: Tone | None = Field(default=None, description="Tone of voice.", examples=["playful"])
     voice: list[_Caption] | None = Field(
         default=None,
         max_length=MAX_VOICE,
-        description="Captions to write like, the most telling first, in place of the saved ones (/v1/voice); an empty list: in no voice.",
+        description="Captions to imitate, the most typical first, instead of the saved ones (/v1/voice). An empty "
+        "list: imitate none.",
         examples=[["Coffee first, city second."]],
     )
     location: _Short | None = Field(default=None, description="Where the photo was taken.", examples=["Pier 39"])
     language: Annotated[_Short, AfterValidator(_language)] | None = Field(
         default=None,
-        description="Of the caption: a language's English name, its own name, or its BCP 47 tag.",
+        description="Language of the caption: its English name, its own name, or its BCP 47 tag.",
         examples=["German", "Deutsch", "de", "pt-BR"],
     )
     length: Length | None = Field(
         default=None,
-        description=f"Of the caption, in words at most: {', '.join(f'{length.value} {length.words}' for length in Length)}.",
+        description="Length of the caption. Words at most: "
+        f"{', '.join(f'{length.value} {length.words}' for length in Length)}.",
     )
-    emoji: Emoji | None = Field(default=None, description="none: none at all; some: three at most; many: as it likes.")
+    emoji: Emoji | None = Field(
+        default=None,
+        description="Emoji in the caption. none: none; some: at most three; many: as many as the model likes.",
+    )
     hashtags: int = Field(
         default=8,
         ge=1,
         le=30,
-        description=f"How many at most; fewer come where no more suit. The best {MOST_HASHTAGS} go into the post, the rest are suggestions.",
+        description="Maximum number of hashtags; fewer are returned if no more fit. "
+        f"The best {MOST_HASHTAGS} go into the post, the others are suggestions.",
     )
-    explain: bool = Field(default=False, description="Say of each hashtag why it was chosen.")
-    variants: int = Field(default=1, ge=1, le=MAX_VARIANTS, description="How many captions to choose from.")
+    explain: bool = Field(default=False, description="Explain why each hashtag was chosen.")
+    variants: int = Field(default=1, ge=1, le=MAX_VARIANTS, description="Number of captions to choose from.")
     seed: int | None = Field(
-        default=None, ge=0, lt=2**31, description="Another seed, another caption; none: the likeliest."
+        default=None,
+        ge=0,
+        lt=2**31,
+        description="Random seed; each seed gives another caption. null: the most likely caption.",
     )
     stream: bool = Field(
-        default=False, description="Answer server-sent events: token (text as it is written), then answer or error."
+        default=False,
+        description="Answer with server-sent events: token (text as it is generated), then answer or error.",
     )
-    hint: _Short | None = Field(default=None, description="What to mention or to change.", examples=["mention the fog"])
+    hint: _Short | None = Field(default=None, description="What to mention or change.", examples=["mention the fog"])
     regenerate: Part | None = Field(
-        default=None, description="Write only this again; the other part stays as it was.", examples=["hashtags"]
+        default=None,
+        description="Regenerate only this part of an earlier post; the other part stays as it was.",
+        examples=["hashtags"],
     )
     earlier_caption: _Caption | None = Field(
-        default=None, description="The post to write a part of again: its caption."
+        default=None, description="Caption of the earlier post that `regenerate` applies to."
     )
     earlier_hashtags: list[_Hashtag] = Field(
-        default=[], max_length=MAX_HASHTAGS, description="The post to write a part of again: its hashtags."
+        default=[], max_length=MAX_HASHTAGS, description="Hashtags of the earlier post that `regenerate` applies to."
     )
 
     keep_for_feedback: bool = Field(
         default=False,
-        description="Keep the caption and the first photo for a while, so that feedback can refer to this request.",
+        description="Keep the caption and the first photo for a limited time, so that feedback can refer to this "
+        "request.",
     )
 
     @model_validator(mode="after")
@@ -113,9 +125,9 @@ class Options(BaseModel):
         return self
 
     def request(self, saved: tuple[str, ...] = ()) -> Request:
-        """Return what goes into the prompt; *saved* are the creator's captions, the newest first."""
-        voice = (saved if self.voice is None else tuple(self.voice))[:MOST_TOLD]
-        # Who asks for no tone means that of their captions.
+        """Return what goes into the prompt. *saved* are the creator's saved captions, the newest first."""
+        voice = (saved if self.voice is None else tuple(self.voice))[:MAX_VOICE_IN_PROMPT]
+        # Without an explicit tone, use the most frequent tone of the captions to imitate.
         tones = Counter(map(infer_tone, voice)).most_common(1)
         earlier = Post(self.earlier_caption) if self.earlier_caption and self.regenerate is Part.CAPTION else None
         return Request(
@@ -131,7 +143,7 @@ class Options(BaseModel):
 
 
 class CaptionRequest(Options):
-    """The body as JSON."""
+    """JSON body of a caption request: the options and the photos."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -153,21 +165,21 @@ class CaptionRequest(Options):
     )
 
     image: Encoded | None = Field(
-        default=None, description="The photo (JPEG, PNG, WebP, GIF, HEIC or AVIF) in base64, or as a data: URL."
+        default=None, description="The photo (JPEG, PNG, WebP, GIF, HEIC or AVIF) in base64 or as a data: URL."
     )
     images: list[Encoded] = Field(
-        default=[], max_length=MAX_PHOTOS, description="The photos of one post, in place of `image`, in their order."
+        default=[], max_length=MAX_PHOTOS, description="The photos of one post in their order, instead of `image`."
     )
 
     @model_validator(mode="after")
     def _check_photos(self) -> Self:
         if (self.image is None) == (not self.images):
-            raise ValueError("send one photo in image, or several of one post in images")
+            raise ValueError("send one photo in image, or several photos of one post in images")
         return self
 
     @property
     def photos(self) -> list[str]:
-        """The photos, encoded."""
+        """The photos, encoded in base64."""
         return [self.image] if self.image is not None else self.images
 
 
@@ -177,14 +189,14 @@ class Explanation(BaseModel):
     hashtag: str = Field(examples=["#goldengate"])
     source: HashtagSource
     why: str = Field(examples=["Often used with #sanfrancisco, known well enough to be looked for."])
-    relevance: float = Field(description="How likely it suits the photo, 0 to 1.")
+    relevance: float = Field(description="How likely the hashtag fits the photo, from 0 to 1.")
     reach: float = Field(
-        description="How much it is used, 0 (never) to 1 (the most used of all), on a logarithmic scale."
+        description="How often the hashtag is used, from 0 (never) to 1 (most used), on a logarithmic scale."
     )
 
     @classmethod
     def of(cls, ranked: RankedHashtag) -> "Explanation":
-        """Return the reason of a ranked hashtag."""
+        """Return the explanation of a ranked hashtag."""
         return cls(
             hashtag=f"#{ranked.tag}",
             source=ranked.source,
@@ -199,20 +211,22 @@ class Variant(BaseModel):
 
     caption: str = Field(examples=["Golden hour on the Golden Gate ✨"])
     hashtags: list[str] = Field(
-        description=f"Ranked, the best first. From rank {MOST_HASHTAGS + 1} on they are suggestions: Instagram takes {MOST_HASHTAGS} a post.",
+        description=f"Ranked, the best first. From rank {MOST_HASHTAGS + 1} on they are suggestions: Instagram accepts "
+        f"{MOST_HASHTAGS} per post.",
         examples=[["#goldengate", "#sanfrancisco", "#sunset"]],
     )
     explanations: list[Explanation] | None = Field(
-        default=None, description="Of the hashtags, in their order, if asked for."
+        default=None, description="Explanations of the hashtags, in the same order, if `explain` was set."
     )
 
     @computed_field(  # type: ignore[prop-decorator]
-        description=f"Ready to paste: the caption, a blank line, and the best hashtags, {MOST_HASHTAGS} at most with those in the caption.",
+        description="Ready to paste: the caption, a blank line, and the best hashtags. The post has at most "
+        f"{MOST_HASHTAGS} hashtags, including those in the caption.",
         examples=["Golden hour on the Golden Gate ✨\n\n#goldengate #sanfrancisco #sunset"],
     )
     @property
     def post(self) -> str:
-        """The caption with its best hashtags, as Instagram takes it."""
+        """The caption with its best hashtags, within Instagram's limit."""
         return paste(Post(self.caption, tuple(unique(self.hashtags))))
 
 
@@ -222,23 +236,23 @@ class Timing(BaseModel):
     decode: float
     queue: float
     first_token: float
-    """From the photo's turn to the first token; part of ``generate``."""
+    """From the end of the queue to the first token; part of ``generate``."""
     generate: float
     hashtags: float
     total: float
 
 
 class CaptionAnswer(Variant):
-    """The first variant, and all of them."""
+    """The first variant at the top level, and the list of all variants."""
 
     alt_text: str = Field(
-        description="For people who can't see the photo; of several photos, the first one's. It does not repeat a caption.",
+        description="Description of the first photo for people who can't see it. It does not repeat a caption.",
         max_length=MOST_ALT_TEXT,
     )
-    alt_texts: list[str] = Field(description="The same of each photo.")
+    alt_texts: list[str] = Field(description="Alt texts of all photos, in their order.")
     variants: list[Variant]
     notices: list[str] = Field(
-        description="What could not be done as asked, a plain sentence each.",
+        description="What could not be done as requested, one plain sentence each.",
         examples=[["Only 2 of 3 variants are told: the others were not fit to be posted."]],
     )
     request_id: str
@@ -247,104 +261,16 @@ class CaptionAnswer(Variant):
         default=None,
         ge=0,
         le=1,
-        description="The mean probability that the model gave to the tokens of the first caption as it wrote them; null: not known. It says how "
-        "predictable the text was to the model, not how likely it is true of the photo, and is not calibrated: a wrong caption may have more "
-        "than a right one.",
+        description="Mean probability that the model assigned to the tokens of the first caption as it generated them; "
+        "null: unknown. It shows how predictable the text was to the model, not how likely it is true of the photo, "
+        "and is not calibrated: a wrong caption may have a higher confidence than a right one.",
     )
     timing: Timing
 
 
 class Voice(BaseModel):
-    """A creator's captions that later ones are written like, the newest first."""
+    """A creator's saved captions, the newest first. New captions imitate them."""
 
     model_config = ConfigDict(extra="forbid")
 
     captions: list[_Caption] = Field(max_length=50, examples=[["Coffee first, city second."]])
-
-
-class Worker(BaseModel):
-    """The thread that writes captions."""
-
-    alive: bool
-    silent_seconds: float = Field(description="How long the model has been at one token, or at reading a batch.")
-
-
-class Queue(BaseModel):
-    """The photos that are waiting or being written about."""
-
-    inside: int
-    capacity: int
-    expected_wait_seconds: float
-    overloaded: bool = Field(description="Whether a further request would be refused with 503 now.")
-
-
-class Following(BaseModel):
-    """The registry, which says what model is to be in service; while it is away, the one in service answers."""
-
-    reachable: bool = Field(description="Whether it answered when it was last asked.")
-    last_contact_seconds: float | None = Field(description="How long ago it answered last; null: not since the start.")
-
-
-class Refused(BaseModel):
-    """The registry's champion, which was not taken into service: another one stays there, and it is tried again."""
-
-    version: int
-    reason: DistrustReason = Field(
-        description="tags: what the registry says of it makes no model; base: its base is not one that may be loaded; digest: its adapter is "
-        "not the one that was promoted; signature: it is not signed as this version by the key that it must be; broken: it can't be fetched "
-        "or loaded, or writes no caption. The log says more."
-    )
-
-
-class Hashtags(BaseModel):
-    """The corpus's table that hashtags are chosen by; while its store is away, the last one that was read is used."""
-
-    known: int = Field(description="How many hashtags it has. 0: none could be had, and general ones are answered.")
-    version: str | None = Field(
-        description="The dataset version that it is of; null: that which the model learned from, as no newer one was found."
-    )
-    reachable: bool = Field(description="Whether the newest version's could be had when it was last looked for.")
-    last_contact_seconds: float | None = Field(description="How long ago it last could; null: not since the start.")
-
-
-class Waiting(BaseModel):
-    """What waits on the disk for the store of feedback, when it was last looked at."""
-
-    feedback: int
-    erasures: int
-    oldest_seconds: float
-
-
-class Degraded(StrEnum):
-    """What does not work as it should, though captions are written."""
-
-    REGISTRY = "registry"
-    """It is away: new models are not followed."""
-    CHAMPION = "champion"
-    """The registry's champion was refused: another model stays in service."""
-    HASHTAGS = "hashtags"
-    """The store of the datasets is away: no new hashtags are known, or none of the corpus at all."""
-
-
-class Condition(BaseModel):
-    """How the service is."""
-
-    degraded: list[Degraded] = Field(
-        description="What does not work as it should, though captions are written: the registry or the hashtags' store is away, or the "
-        "champion was refused."
-    )
-
-    worker: Worker
-    queue: Queue
-    registry: Following | None = Field(description="null: no registry is followed.")
-    champion_refused: Refused | None = Field(
-        description="null: the registry's champion is in service, or there is none."
-    )
-    hashtags: Hashtags | None = Field(description="null: no model is in service, or no datasets are followed.")
-    feedback: Waiting | None = Field(description="null: no feedback is taken, or nobody has looked yet.")
-
-
-class Readiness(Condition):
-    """Which model answers, and how the service is. A refusal has the same fields, but for the model."""
-
-    model_version: str = Field(examples=["snap2caption/3"])

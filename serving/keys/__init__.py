@@ -1,1 +1,1 @@
-"""API keys: made, listed, rotated and revoked by operators, known by their digests alone, each of a creator who outlives it."""
+"""API keys: created, listed, rotated and revoked by operators, and stored only as digests."""

@@ -1,4 +1,4 @@
-"""The keyring: which creator a key is of, asked at each request, so that what an operator changes holds at the next one."""
+"""Key lookup: finds the creator of an API key at each request, so that changes apply from the next request on."""
 
 import hmac
 import sqlite3
@@ -10,64 +10,68 @@ from serving.keys.store import KeyState, StoredKey
 from snap2caption.errors import UserError
 
 _BUSY_SECONDS = 0.5
-"""Readers wait for nobody but for whoever sets the file up."""
+"""In WAL mode, readers wait only for a process that is creating the file."""
 
-_LOOK = "SELECT digest, id, creator, name, created, expires, revoked FROM keys WHERE digest = ?"
+_FIND = "SELECT digest, id, creator, name, created, expires, revoked FROM keys WHERE digest = ?"
 
 
 class Keyring:
-    """The keys of the store at *path*, and beside them those whose digests are *hashes*, each of which is a creator of its own.
+    """The API keys of the store at *path*, and those with the digests *hashes*. Each of the latter is its own creator.
 
-    A key is found by its digest, by way of an index: what that costs does not grow with the number of keys. It is used by one thread.
+    An index finds a key by its digest, so the time of a lookup does not grow with the number of keys. A keyring is used
+    by one thread.
     """
 
     def __init__(self, hashes: Collection[str], path: Path) -> None:
         self._hashes = {digest: digest for digest in hashes}
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._there: tuple[int, int] | None = None
-        self._asked = bool(hashes)
+        self._open_file: tuple[int, int] | None = None
+        self._requires_key = bool(hashes)
 
     @property
-    def asked(self) -> bool:
-        """Whether a key is asked for: once there has been one it always is, whatever becomes of the file."""
-        self._asked = self._asked or self._path.exists()
-        return self._asked
+    def requires_key(self) -> bool:
+        """Whether requests need a key. Once a key has existed they always do, even if the file is lost."""
+        self._requires_key = self._requires_key or self._path.exists()
+        return self._requires_key
 
     def creator(self, digest: str) -> str | None:
-        """Return the creator whose key has the *digest*; None: no key has, or it has expired or was revoked.
+        """Return the id of the creator whose key has the *digest*; None if there is none, or it is expired or revoked.
 
         Raises:
             UserError: the store can't be read.
         """
-        known = self._look(digest)
-        if known is None:
-            same = self._hashes.get(digest, "")
-            # The index has found it already; how long it took tells of a digest, from which nobody gets to a key.
-            return same if hmac.compare_digest(same, digest) else None
-        same, key = known
+        found = self._find(digest)
+        if found is None:
+            stored = self._hashes.get(digest, "")
+            # The lookup itself isn't constant-time. It can leak a digest, but nobody can derive a key from that.
+            return stored if hmac.compare_digest(stored, digest) else None
+        stored, key = found
         valid = key.state(time.time()) is KeyState.VALID
-        return key.creator if hmac.compare_digest(same, digest) and valid else None
+        return key.creator if hmac.compare_digest(stored, digest) and valid else None
 
-    def _look(self, digest: str) -> tuple[str, StoredKey] | None:
+    def _find(self, digest: str) -> tuple[str, StoredKey] | None:
         try:
-            connection = self._opened()
-            row = connection.execute(_LOOK, (digest,)).fetchone() if connection else None
+            connection = self._connect()
+            row = connection.execute(_FIND, (digest,)).fetchone() if connection else None
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"The keys in {self._path} can't be read ({error}); check the file.") from error
         return None if row is None else (row[0], StoredKey(*row[1:]))
 
-    def _opened(self) -> sqlite3.Connection | None:
-        """Return the file that is there now: one that was lost, or that another was put in place of, lets nobody in."""
+    def _connect(self) -> sqlite3.Connection | None:
+        """Return a connection to the file that is at the path now, or None without a file.
+
+        The keys of a file that was deleted or replaced are no longer valid.
+        """
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except FileNotFoundError:
             self._close()
             return None
-        there = found.st_dev, found.st_ino
-        if there != self._there:
+        file = status.st_dev, status.st_ino
+        if file != self._open_file:
             self._close()
-            # Never to make one.
+            # mode=rw: never create the file.
             self._connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=rw",
                 uri=True,
@@ -75,10 +79,10 @@ class Keyring:
                 isolation_level=None,
                 check_same_thread=False,
             )
-            self._there = there
+            self._open_file = file
         return self._connection
 
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._there = None
+        self._connection = self._open_file = None

@@ -1,4 +1,4 @@
-"""The key store: digests of API keys and the creators behind them, in one SQLite file that services read while operators write it."""
+"""Key store: digests of API keys with their creators, in one SQLite file that services read while operators write."""
 
 import hashlib
 import os
@@ -15,21 +15,22 @@ from serving.private_files import make_private
 from snap2caption.errors import UserError
 
 PREFIX = "s2c_"
-"""What keys start with, so that whoever scans for leaked secrets knows one."""
+"""Prefix of keys, so that secret scanners recognize them."""
 
 _BYTES = 32
 _BUSY_SECONDS = 5.0
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (
-    id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, creator TEXT NOT NULL, name TEXT NOT NULL, created REAL NOT NULL, expires REAL, revoked REAL
+    id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, creator TEXT NOT NULL, name TEXT NOT NULL,
+    created REAL NOT NULL, expires REAL, revoked REAL
 );
 CREATE TABLE IF NOT EXISTS former (id TEXT PRIMARY KEY, creator TEXT NOT NULL);
 """
 
 
 class KeyState(StrEnum):
-    """What a key is good for."""
+    """Validity of a key."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -38,10 +39,10 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """What is kept of a key. Times are seconds of the epoch."""
+    """Stored metadata of a key. Times are in seconds since the epoch."""
 
     id: str
-    """Names the key; no part of it."""
+    """Random id of the key, not derived from the key itself."""
     creator: str
     name: str
     created: float
@@ -49,40 +50,51 @@ class StoredKey:
     revoked: float | None = None
 
     def state(self, now: float) -> KeyState:
-        """Return what it is good for at *now*."""
+        """Return whether the key is valid, expired or revoked at time *now*."""
         if self.revoked is not None and self.revoked <= now:
             return KeyState.REVOKED
         return KeyState.EXPIRED if self.expires is not None and self.expires <= now else KeyState.VALID
 
 
 def digest_of(key: bytes) -> str:
-    """Return a key's SHA-256 in hex. Keys of ours have 256 random bits, so that a slow hash would add nothing."""
+    """Return a key's SHA-256 in hex. Keys have 256 random bits, so a slow hash would add no security."""
     return hashlib.sha256(key).hexdigest()
 
 
 def new_creator() -> str:
-    """Return the id of a new creator: random, so that it tells of no key."""
+    """Return the id of a new creator. It is random, so that it reveals nothing about keys."""
     return secrets.token_hex(32)
 
 
 class KeyStore:
-    """The keys in the file at *path*, which only its owner may read."""
+    """The keys in the SQLite file at *path*, which only its owner may read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # SQLite gives its log the rights of the file.
+            # SQLite gives its write-ahead log the permissions of the database file.
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             make_private(path)
         except OSError as error:
-            raise UserError(f"The keys in {path} can't be used ({error.strerror}); check its rights.") from error
+            raise UserError(
+                f"The key file {path} can't be used ({error.strerror}); check the file's permissions."
+            ) from error
         with self._open() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_TABLES)
 
     def add(self, creator: str, name: str = "", seconds: float | None = None) -> tuple[str, StoredKey]:
-        """Make a key of *creator* that is valid for *seconds*, or for good; return it, which nobody can do again, and what is kept of it."""
+        """Create a key.
+
+        Args:
+            creator: id of the key's creator.
+            name: a name for operators.
+            seconds: how long the key is valid; None: until it is revoked.
+
+        Returns:
+            The secret key, which is not stored, and its metadata.
+        """
         secret, now = PREFIX + secrets.token_urlsafe(_BYTES), time.time()
         key = StoredKey(secrets.token_hex(6), creator, name, now, None if seconds is None else now + seconds)
         with self._open() as connection:
@@ -90,7 +102,7 @@ class KeyStore:
         return secret, key
 
     def adopt(self, digest: str) -> None:
-        """Take in a key that was its creator's id until now, and give the creator another; one that is known stays as it is."""
+        """Add a key whose digest was its creator's id so far, with a new creator id. A known key stays as it is."""
         key = StoredKey(secrets.token_hex(6), new_creator(), "from API_KEY_HASHES", time.time())
         with self._open() as connection:
             if connection.execute("SELECT 1 FROM keys WHERE digest = ?", (digest,)).fetchone() is None:
@@ -98,33 +110,35 @@ class KeyStore:
                 connection.execute("INSERT INTO former VALUES (?, ?)", (digest, key.creator))
 
     def former(self) -> dict[str, str]:
-        """Return the ids that creators had before, and those that they have now."""
+        """Return the old ids of adopted creators, with their new ids."""
         with self._open() as connection:
             return dict(connection.execute("SELECT id, creator FROM former ORDER BY rowid"))
 
     def find(self, identifier: str) -> StoredKey:
-        """Return a key by its id.
+        """Return a key's metadata by its id.
 
         Raises:
-            UserError: there is none.
+            UserError: there is no such key.
         """
         with self._open() as connection:
-            row = connection.execute(f"SELECT {_COLUMNS} FROM keys WHERE id = ?", (identifier,)).fetchone()  # noqa: S608
+            query = f"SELECT {_COLUMNS} FROM keys WHERE id = ?"  # noqa: S608 - a constant
+            row = connection.execute(query, (identifier,)).fetchone()
         if row is None:
-            raise UserError(f"There is no key {identifier}; `snap2caption key list` names those that there are.")
+            raise UserError(f"There is no key {identifier}; `snap2caption key list` shows all keys.")
         return StoredKey(*row)
 
     def keys(self, creator: str | None = None) -> list[StoredKey]:
-        """Return all keys, or those of a creator, the oldest first."""
-        wanted = f"SELECT {_COLUMNS} FROM keys WHERE creator = coalesce(?, creator) ORDER BY created, rowid"  # noqa: S608
+        """Return the metadata of all keys, or of those of a creator, the oldest first."""
+        wanted = "creator = coalesce(?, creator)"
+        query = f"SELECT {_COLUMNS} FROM keys WHERE {wanted} ORDER BY created, rowid"  # noqa: S608 - constants
         with self._open() as connection:
-            return [StoredKey(*row) for row in connection.execute(wanted, (creator,))]
+            return [StoredKey(*row) for row in connection.execute(query, (creator,))]
 
     def revoke(self, identifier: str, after: float = 0.0) -> StoredKey:
-        """Let a key be good for nothing from now on, or *after* so many seconds; one that was revoked sooner stays so.
+        """Revoke a key now, or *after* so many seconds. An earlier revocation takes precedence.
 
         Raises:
-            UserError: there is none of that id.
+            UserError: there is no such key.
         """
         self.find(identifier)
         with self._open() as connection:
@@ -147,7 +161,7 @@ class KeyStore:
                 yield connection
         except sqlite3.Error as error:
             raise UserError(
-                f"The keys in {self._path} can't be used ({error}); check the file and its rights."
+                f"The key file {self._path} can't be used ({error}); check the file and its permissions."
             ) from error
 
 

@@ -1,1 +1,1 @@
-"""ASGI middleware: authentication, rate limits, CORS, request ids and the rest of what stands before the routes."""
+"""ASGI middleware: authentication, rate limits, CORS, request ids and other checks that run before the routes."""

@@ -1,4 +1,4 @@
-"""Who may ask: API keys, and the creators behind them."""
+"""Authentication by API key: each key belongs to a creator."""
 
 import hmac
 import logging
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.creators import NOBODY
+from serving.creators import ANONYMOUS
 from serving.http.openapi import KEY_HEADER
 from serving.http.problems import ProblemError, refuse
 from serving.keys.keyring import Keyring
@@ -21,10 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 class KeyAuthentication:
-    """Lets in whoever has a key; without keys, everybody. The creator is then ``request.state.creator``.
+    """Admits requests with a valid API key and sets ``request.state.creator``. Without keys, it admits all requests.
 
-    It stands before the routes, and knows but the few paths that are open: a route can't forget to ask. Metrics have a token of their own;
-    where there are keys and no such token, nobody reads them. A peer that sends many wrong keys is locked out for a while.
+    It runs before the routes and has a short list of open paths, so no route can forget to check. The metrics have a
+    token of their own; if there are keys but no such token, nobody can read them. A peer that sends many wrong keys is
+    locked out for a while.
     """
 
     def __init__(self, app: ASGIApp, keyring: Keyring, metrics_token_hash: str | None, failed_per_minute: int) -> None:
@@ -46,55 +47,58 @@ class KeyAuthentication:
         await self.app(scope, receive, send)
 
     def _creator(self, scope: Scope) -> str:
-        # As the server decoded it, and as the routes compare it: no other spelling of an open path is open.
+        # The path as the server decoded it and the router compares it: no other spelling of an open path is open.
         path = route_path(scope)
         if path == METRICS:
             self._check_metrics_token(scope)
-        if path in OPEN or not self._keyring.asked:
-            return NOBODY
+        if path in OPEN or not self._keyring.requires_key:
+            return ANONYMOUS
         sent = Headers(scope=scope).getlist(KEY_HEADER)
         digest = digest_of(sent[0].encode("latin-1") if len(sent) == 1 else b"")
-        creator = self._find(self._keyring.creator, digest, scope, sent=bool(sent))
+        creator = self._authenticate(self._keyring.creator, digest, scope, sent=bool(sent))
         if creator is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_key",
-                "The API key is missing, wrong, expired or revoked; send a valid one, once, in the header X-API-Key.",
+                "The API key is missing, wrong, expired or revoked; send one valid key in the X-API-Key header.",
                 headers={"WWW-Authenticate": f'ApiKey realm="snap2caption", header="{KEY_HEADER}"'},
             )
         return creator
 
     def _check_metrics_token(self, scope: Scope) -> None:
-        if not self._keyring.asked and not self._token:
+        if not self._keyring.requires_key and not self._token:
             return
         sent = Headers(scope=scope).get("authorization", "")
         scheme, _, token = sent.partition(" ")
         digest = digest_of(token.encode("latin-1") if scheme.lower() == "bearer" else b"")
-        if self._find(self._prometheus, digest, scope, sent=bool(sent)) is None:
+        if self._authenticate(self._match_metrics_token, digest, scope, sent=bool(sent)) is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_token",
-                "The metrics need the token of SNAP2CAPTION_SERVING_METRICS_TOKEN_HASH; send it as Authorization: Bearer.",
+                "The metrics need the token whose hash is SNAP2CAPTION_SERVING_METRICS_TOKEN_HASH; "
+                "send it as Authorization: Bearer.",
                 headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
             )
 
-    def _prometheus(self, digest: str) -> str | None:
+    def _match_metrics_token(self, digest: str) -> str | None:
         return digest if hmac.compare_digest(digest, self._token or "") else None
 
-    def _find(self, look: Callable[[str], str | None], digest: str, scope: Scope, *, sent: bool) -> str | None:
-        """Return what *look* finds by a *digest*. What was *sent* and is wrong counts against the peer.
+    def _authenticate(
+        self, look_up: Callable[[str], str | None], digest: str, scope: Scope, *, sent: bool
+    ) -> str | None:
+        """Return what *look_up* finds for a credential's digest. A wrong one that was *sent* counts against the peer.
 
         Raises:
-            ProblemError: the peer is locked out, or nobody can look.
+            ProblemError: the peer is locked out, or the lookup fails.
         """
         peer = peer_of(scope)
         if sent:
             self._lockout.check(peer, digest)
         try:
-            found = look(digest)
+            found = look_up(digest)
         except UserError as error:
-            logger.error("%s", error)  # noqa: TRY400 - it says all
-            detail = "Keys can't be checked now; try again later."
+            logger.error("%s", error)  # noqa: TRY400 - the message says it all
+            detail = "API keys can't be checked at the moment; try again later."
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10) from error
         if found is not None:
             self._lockout.passed(peer, digest)

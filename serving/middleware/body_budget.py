@@ -1,4 +1,4 @@
-"""A budget of request bodies in memory: all that are read or waited for together, and of these what one creator may have."""
+"""Memory budget for request bodies: a total for all of them, and a share for each creator."""
 
 import asyncio
 from collections import Counter, deque
@@ -7,58 +7,65 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class _Waiter:
-    """Somebody who waits for room."""
+    """A request that waits for room."""
 
     creator: str | None
     size: int
-    come: asyncio.Event = field(default_factory=asyncio.Event)
+    admitted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class BodyBudget:
-    """Gives bodies room, in turn: *most* bytes in all, and *share* of them to one creator, where there are any. It belongs to one event loop."""
+    """Grants memory to request bodies in order of arrival. It belongs to one event loop.
 
-    def __init__(self, most: int, share: int) -> None:
-        self._free = most
+    Args:
+        total: bytes for all bodies.
+        share: bytes for the bodies of one creator. Requests without a creator have no share.
+    """
+
+    def __init__(self, total: int, share: int) -> None:
+        self._free = total
         self._share = share
         self._held: Counter[str | None] = Counter()
         self._waiting: deque[_Waiter] = deque()
 
-    async def take(self, creator: str | None, size: int, seconds: float) -> None:
-        """Wait for room for *size* bytes, and take it all at once: whoever has room needs no more, so nobody waits for each other.
+    async def acquire(self, creator: str | None, size: int, seconds: float) -> None:
+        """Wait for room for *size* bytes and reserve all of it at once.
+
+        No request holds one part while it waits for another, so there are no deadlocks.
 
         Raises:
-            TimeoutError: there was none for *seconds*.
+            TimeoutError: there was no room for *seconds*.
         """
-        turn = _Waiter(creator, size)
-        self._waiting.append(turn)
-        self._serve()
+        waiter = _Waiter(creator, size)
+        self._waiting.append(waiter)
+        self._admit_waiting()
         try:
             async with asyncio.timeout(seconds):
-                await turn.come.wait()
+                await waiter.admitted.wait()
         except BaseException:
-            if turn.come.is_set():
-                self.give_back(creator, size)
+            if waiter.admitted.is_set():
+                self.release(creator, size)
             else:
-                self._waiting.remove(turn)
-                self._serve()
+                self._waiting.remove(waiter)
+                self._admit_waiting()
             raise
 
-    def give_back(self, creator: str | None, size: int) -> None:
-        """Leave the room to others."""
+    def release(self, creator: str | None, size: int) -> None:
+        """Give back *size* bytes, and admit the requests that now have room."""
         self._free += size
         self._held[creator] -= size
         if not self._held[creator]:
             del self._held[creator]
-        self._serve()
+        self._admit_waiting()
 
-    def _serve(self) -> None:
-        """Let in who waits, in their turn; who has its share lets others pass."""
-        for turn in list(self._waiting):
-            if turn.creator is not None and self._held[turn.creator] + turn.size > self._share:
+    def _admit_waiting(self) -> None:
+        """Admit waiting requests in order. Those of a creator who has used up their share are skipped."""
+        for waiter in list(self._waiting):
+            if waiter.creator is not None and self._held[waiter.creator] + waiter.size > self._share:
                 continue
-            if turn.size > self._free:
+            if waiter.size > self._free:
                 break
-            self._waiting.remove(turn)
-            self._free -= turn.size
-            self._held[turn.creator] += turn.size
-            turn.come.set()
+            self._waiting.remove(waiter)
+            self._free -= waiter.size
+            self._held[waiter.creator] += waiter.size
+            waiter.admitted.set()

@@ -1,4 +1,4 @@
-"""Request bodies: how large each may be, how fast it must arrive, how many are in memory; read without holding up the event loop."""
+"""Limits on request bodies: size, minimum rate and memory, enforced while the body streams in."""
 
 import asyncio
 from collections.abc import Collection
@@ -9,52 +9,60 @@ from textwrap import shorten
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.creators import NOBODY
+from serving.creators import ANONYMOUS
 from serving.http.problems import ProblemError, refuse
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.content_coding import CODINGS, CodingError, Inflater
 from serving.paths import route_path
 
 SMALL = 64 * 1024
-"""Bytes of a body that brings no photo. Such a one needs no room in the budget."""
+"""Largest body of a request without photos, in bytes. Such a body needs no room in the budget."""
 
-_WAIT = 5.0
-"""Seconds that a body may wait for room."""
+_BUDGET_TIMEOUT = 5.0
+"""Seconds that a body may wait for room in the budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class MinimumRate:
-    """How fast a body must arrive: as Apache's ``RequestReadTimeout`` has it, some seconds and one more for each *rate* bytes that came."""
+    """How fast a body must arrive, like Apache's ``RequestReadTimeout``: *seconds*, and one more per *rate* bytes."""
 
     seconds: float
-    """At first; also how long a client may send nothing."""
+    """Seconds at the start; also the longest pause."""
     rate: float
-    """Bytes a second."""
-    most: float
+    """Bytes per second."""
+    max_seconds: float
     """Seconds for a whole body."""
 
     def allowed(self, received: int) -> float:
-        """Return the seconds after which a body must be whole, or have more than *received* bytes."""
-        return min(self.most, self.seconds + received / self.rate)
+        """Return the seconds after which the body must be complete, or more than *received* bytes must have come."""
+        return min(self.max_seconds, self.seconds + received / self.rate)
 
 
 class BodyLimit:
-    """Refuses a body of more bytes than its path may have: by its declared length before any of it is read, else as soon as it has grown too large.
+    """Refuses request bodies that are too large or too slow, and bounds the memory of those in flight.
 
-    A body that nobody reads is not refused: for a path that does not exist, 404 tells more than 413.
+    A body with too large a declared length is refused before any of it is read, others as soon as they exceed the
+    limit. A body with a content coding is decoded, and its decoded size counts. A body that no route reads is not
+    refused: for a path that does not exist, 404 says more than 413.
 
-    To *paths* photos are sent, of *largest* bytes with all that comes with them; bodies for others are `SMALL`. One that arrives slower than *pace*
-    is refused too. What comes in a content coding is decoded, and counts as what it decodes to. What is larger than `SMALL`, or does not say how
-    large it is, is read once *budget* has room for it, and keeps that until it is answered.
+    A body that is larger than `SMALL`, or does not declare its size, is read only when *budget* has room for it. It
+    keeps that room until the request is answered.
+
+    Args:
+        app: the next ASGI application.
+        paths: paths that accept photos.
+        max_bytes: largest body for *paths*; for other paths it is `SMALL`.
+        minimum_rate: how fast a body must arrive.
+        budget: memory for the bodies in flight.
     """
 
     def __init__(
-        self, app: ASGIApp, paths: Collection[str], largest: int, pace: MinimumRate, budget: BodyBudget
+        self, app: ASGIApp, paths: Collection[str], max_bytes: int, minimum_rate: MinimumRate, budget: BodyBudget
     ) -> None:
         self.app = app
         self.paths = frozenset(paths)
-        self.largest = largest
-        self.pace = pace
+        self.max_bytes = max_bytes
+        self.minimum_rate = minimum_rate
         self.budget = budget
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,134 +70,139 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.largest if route_path(scope) in self.paths else min(SMALL, self.largest)
+        limit = self.max_bytes if route_path(scope) in self.paths else min(SMALL, self.max_bytes)
         try:
-            body = _IncomingBody(scope, receive, limit, self.pace, self.budget)
+            body = _IncomingBody(scope, receive, limit, self.minimum_rate, self.budget)
         except ProblemError as problem:
             await refuse(problem, scope, receive, send)
             return
         try:
             await self.app(scope, body.receive, send)
         finally:
-            body.leave()
+            body.release()
 
 
 class _IncomingBody:
-    """A request's body on its way in."""
+    """A request body that is being received."""
 
-    def __init__(self, scope: Scope, receive: Receive, limit: int, pace: MinimumRate, budget: BodyBudget) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, limit: int, minimum_rate: MinimumRate, budget: BodyBudget
+    ) -> None:
         headers = Headers(scope=scope)
         self._receive = receive
         self._limit = limit
-        self._pace = pace
+        self._minimum_rate = minimum_rate
         self._budget = budget
-        creator = scope.get("state", {}).get("creator", NOBODY)
-        self._creator = None if creator == NOBODY else creator
+        creator = scope.get("state", {}).get("creator", ANONYMOUS)
+        self._creator = None if creator == ANONYMOUS else creator
         self._inflater = _inflater(headers)
-        self._started = asyncio.get_running_loop().time()
-        self._arrived = self._read = self._room = 0
-        self._whole = self._entered = False
+        self._started_at = asyncio.get_running_loop().time()
+        self._received = self._decoded = self._reserved = 0
+        self._complete = self._started = False
         length = headers.get("content-length", "0")
-        self._declares_more = _declares_more(length, limit)
-        # What does not say how large it is may be as large as any.
-        says = not self._inflater and not self._declares_more and "transfer-encoding" not in headers
-        self._size = int(length) if says else limit
+        self._exceeds_limit = _exceeds(length, limit)
+        # A body of unknown size may be as large as the limit.
+        known = not self._inflater and not self._exceeds_limit and "transfer-encoding" not in headers
+        self._size = int(length) if known else limit
 
     async def receive(self) -> Message:
-        """Return the next piece, decoded.
+        """Return the next ASGI message, with the body decoded.
 
         Raises:
-            ProblemError: it is too much, too slow, not what its coding says, or there is no room for it.
+            ProblemError: the body is too large, too slow or not in its declared coding, or there is no room for it.
         """
-        if not self._entered:
-            await self._enter()
+        if not self._started:
+            await self._start()
         message = await self._next()
         if message["type"] != "http.request":
-            self._whole = True
+            self._complete = True
             return message
-        piece = message.get("body", b"")
-        self._arrived += len(piece)
-        self._whole = not message.get("more_body", False)
+        chunk = message.get("body", b"")
+        self._received += len(chunk)
+        self._complete = not message.get("more_body", False)
         if self._inflater:
-            piece = self._inflate(piece, self._inflater)
-        self._read += len(piece)
-        if max(self._arrived, self._read) > self._limit:
+            chunk = self._inflate(chunk, self._inflater)
+        self._decoded += len(chunk)
+        if max(self._received, self._decoded) > self._limit:
             raise self._too_large()
-        if self._whole:
-            self._keep(self._read)
-        return {**message, "body": piece}
+        if self._complete:
+            self._shrink_reservation(self._decoded)
+        return {**message, "body": chunk}
 
-    def leave(self) -> None:
-        """Give back the room."""
-        self._keep(0)
+    def release(self) -> None:
+        """Give all reserved memory back to the budget."""
+        self._shrink_reservation(0)
 
-    def _keep(self, size: int) -> None:
-        if self._room > size:
-            self._budget.give_back(self._creator, self._room - size)
-            self._room = size
+    def _shrink_reservation(self, size: int) -> None:
+        if self._reserved > size:
+            self._budget.release(self._creator, self._reserved - size)
+            self._reserved = size
 
-    async def _enter(self) -> None:
-        self._entered = True
-        if self._declares_more:
+    async def _start(self) -> None:
+        self._started = True
+        if self._exceeds_limit:
             raise self._too_large()
         if self._size > SMALL:
             try:
-                await self._budget.take(self._creator, self._size, _WAIT)
+                await self._budget.acquire(self._creator, self._size, _BUDGET_TIMEOUT)
             except TimeoutError:
-                detail = "Too many large requests are under way; try again in some seconds."
+                detail = "Too many large requests are in progress; try again in a few seconds."
                 raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "no_room", detail, 5) from None
-            self._room = self._size
-        self._started = asyncio.get_running_loop().time()
+            self._reserved = self._size
+        self._started_at = asyncio.get_running_loop().time()
 
     async def _next(self) -> Message:
         now = asyncio.get_running_loop().time()
-        end = min(now + self._pace.seconds, self._started + self._pace.allowed(self._arrived))
+        deadline = min(now + self._minimum_rate.seconds, self._started_at + self._minimum_rate.allowed(self._received))
         try:
-            async with asyncio.timeout_at(None if self._whole else end):
+            async with asyncio.timeout_at(None if self._complete else deadline):
                 return await self._receive()
         except TimeoutError:
-            detail = "The request arrives too slowly; send a smaller photo, or over a better connection."
+            detail = "The request arrives too slowly; send a smaller photo, or use a faster connection."
             raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, "slow_body", detail) from None
 
-    def _inflate(self, piece: bytes, inflater: Inflater) -> bytes:
+    def _inflate(self, chunk: bytes, inflater: Inflater) -> bytes:
+        room = self._limit - self._decoded
         try:
-            found = inflater.inflate(piece, self._limit - self._read)
+            data = inflater.inflate(chunk, room)
         except CodingError:
-            found = None
-        if found is None or (
-            self._whole and self._arrived and not inflater.complete and len(found) <= self._limit - self._read
-        ):
-            detail = "The body is not in the coding that Content-Encoding names; send it anew, or without that header."
+            data = None
+        if data is None or (self._complete and self._received and not inflater.complete and len(data) <= room):
+            detail = "The body is not in the coding that Content-Encoding names; correct the body, or omit that header."
             raise ProblemError(HTTPStatus.BAD_REQUEST, "malformed", detail)
-        return found
+        return data
 
     def _too_large(self) -> ProblemError:
-        detail = f"The request is larger than {_size(self._limit)}; send less, or a smaller photo."
+        detail = f"The request is larger than {_size(self._limit)}; send a smaller photo, or less text."
         return ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
 
 
 def _inflater(headers: Headers) -> Inflater | None:
-    """Return what decodes the body; None where it comes as it is.
+    """Return the decoder of the body; None for a body without a content coding.
 
     Raises:
-        ProblemError: it comes in a coding that is not decoded.
+        ProblemError: the content coding is not supported.
     """
     coding = ", ".join(headers.getlist("content-encoding")).strip().lower()
-    comes = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-    if not comes or coding in {"", "identity"}:
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    if not has_body or coding in {"", "identity"}:
         return None
     if coding in CODINGS:
         return Inflater()
     raise ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "unsupported_encoding",
-        f"The content coding {shorten(coding, 40, placeholder='…')!r} is not taken; send the body as it is, or in gzip or deflate.",
+        f"The content coding {shorten(coding, 40, placeholder='…')!r} is not supported; "
+        "send the body uncompressed, or with gzip or deflate.",
         headers={"Accept-Encoding": "gzip, deflate"},
     )
 
 
-def _declares_more(length: str, limit: int) -> bool:
-    """Whether a Content-Length is above *limit*. What is no number is left to the server; one of a million digits is not even read."""
+def _exceeds(length: str, limit: int) -> bool:
+    """Return whether a Content-Length exceeds *limit*.
+
+    The server refuses one that is not a number. The comparison is textual, because parsing a million digits takes long.
+    """
     digits = length.lstrip("0")
     return length.isascii() and length.isdigit() and (len(digits), digits) > (len(str(limit)), str(limit))
 

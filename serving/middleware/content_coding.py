@@ -1,12 +1,12 @@
-"""Content codings of request bodies (RFC 9110, 8.4): gzip and deflate, decoded piece by piece within a limit."""
+"""Content codings of request bodies (RFC 9110, 8.4): gzip and deflate, decoded chunk by chunk within a limit."""
 
 import zlib
 
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
-"""Those that are decoded. Others would need other libraries, and hardly any client sends them."""
+"""Supported codings. Others would need further libraries, and hardly any client sends them."""
 
-_EITHER, _RAW = zlib.MAX_WBITS + 32, -zlib.MAX_WBITS
-"""For zlib: with a header of gzip or zlib, or, as some clients send deflate, with none."""
+_AUTO_HEADER, _NO_HEADER = zlib.MAX_WBITS + 32, -zlib.MAX_WBITS
+"""Window bits for zlib: with a gzip or zlib header, or without one, as some clients send deflate."""
 
 
 class CodingError(ValueError):
@@ -14,10 +14,10 @@ class CodingError(ValueError):
 
 
 class Inflater:
-    """Decodes one body."""
+    """Decoder of one body."""
 
     def __init__(self) -> None:
-        self._stream = zlib.decompressobj(_EITHER)
+        self._stream = zlib.decompressobj(_AUTO_HEADER)
         self._started = False
 
     @property
@@ -25,31 +25,31 @@ class Inflater:
         """Whether the body may end here."""
         return self._stream.eof
 
-    def inflate(self, data: bytes, most: int) -> bytes:
-        """Return what *data* decode to: at most *most* bytes and one more, which tells that there would be more.
+    def inflate(self, data: bytes, max_bytes: int) -> bytes:
+        """Return the decoded *data*: at most *max_bytes*, plus one byte that shows that there is more.
 
         Raises:
-            CodingError: they don't.
+            CodingError: *data* is not in a supported coding.
         """
-        found = b""
-        while data and len(found) <= most:
+        decoded = b""
+        while data and len(decoded) <= max_bytes:
             if self._stream.eof:
-                # Gzip files are put one behind another.
-                self._stream = zlib.decompressobj(_EITHER)
-            found += self._decompress(data, most + 1 - len(found))
+                # A gzip file may consist of several members.
+                self._stream = zlib.decompressobj(_AUTO_HEADER)
+            decoded += self._decompress(data, max_bytes + 1 - len(decoded))
             data = self._stream.unused_data
-        return found
+        return decoded
 
-    def _decompress(self, data: bytes, most: int) -> bytes:
+    def _decompress(self, data: bytes, max_bytes: int) -> bytes:
         try:
-            return self._stream.decompress(data, most)
+            return self._stream.decompress(data, max_bytes)
         except zlib.error:
             if self._started:
                 raise CodingError from None
         finally:
             self._started = True
-        self._stream = zlib.decompressobj(_RAW)
+        self._stream = zlib.decompressobj(_NO_HEADER)
         try:
-            return self._stream.decompress(data, most)
+            return self._stream.decompress(data, max_bytes)
         except zlib.error:
             raise CodingError from None

@@ -1,4 +1,4 @@
-"""CORS: which web pages may call the service, with refused preflights as problem bodies."""
+"""CORS: the web pages that may call the service, with refused preflights as problem bodies."""
 
 from http import HTTPStatus
 
@@ -11,15 +11,18 @@ from serving.observability.metrics import REFUSALS
 
 
 class ProblemCORS(CORSMiddleware):
-    """Starlette's middleware, but for the body of a refusal."""
+    """Starlette's CORS middleware, with a problem body for refusals."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Return what a browser is told before it sends what a page asks for."""
+        """Return the answer to a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code < HTTPStatus.BAD_REQUEST:
             return response
-        what = bytes(response.body).decode().removeprefix("Disallowed CORS ")
-        detail = f"Pages may not ask so (not allowed: {what}); add the page's origin to SNAP2CAPTION_SERVING_CORS_ORIGINS, or ask as /docs says."
+        disallowed = bytes(response.body).decode().removeprefix("Disallowed CORS ")
+        detail = (
+            f"CORS does not allow this request (not allowed: {disallowed}); "
+            "add the page's origin to SNAP2CAPTION_SERVING_CORS_ORIGINS, or use the methods and headers in /docs."
+        )
         problem = ProblemError(HTTPStatus.BAD_REQUEST, "preflight", detail)
         REFUSALS.labels(problem.reason).inc()
         refused = problem.response()

@@ -1,4 +1,4 @@
-"""ASGI middleware against cross-site requests and DNS rebinding, where no keys tell a creator from a page that their browser has open."""
+"""Protection against cross-site requests and DNS rebinding, for a service without API keys."""
 
 import ipaddress
 import re
@@ -15,15 +15,21 @@ from serving.settings import as_origin
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]{1,5})?")
 
 _OURS = frozenset({"same-origin", "none"})
-"""What Fetch Metadata says of our own pages, and of what the user typed."""
+"""``Sec-Fetch-Site`` of requests from our own pages, and of URLs that the user entered."""
 
 
 class CrossSiteGuard:
-    """Refuses what a page of another origin makes a browser send, before the body is read.
+    """Refuses requests that a web page of another origin makes a browser send, before the body is read.
 
-    The ``Host`` must be a loopback name, the address that the request came in at, or one of *hosts* (with a port: at that port only): a name
-    that an attacker's DNS points here is none. The ``Origin``, or where a browser sends none, its Fetch Metadata, must be this
-    service's own or one of *origins*. Both are compared as a whole; programs send neither ``Origin`` nor Fetch Metadata.
+    Without API keys, nothing else distinguishes a creator from a page that is open in their browser. Programs other
+    than browsers send neither ``Origin`` nor Fetch Metadata, and pass.
+
+    Args:
+        app: the next ASGI application.
+        hosts: accepted values of ``Host``, in addition to loopback names and the address that the request came in at.
+            One with a port is valid at that port only. A name that an attacker's DNS points here is not among them.
+        origins: accepted values of ``Origin``, in addition to the service's own. If a browser sends no ``Origin``, its
+            Fetch Metadata must name the same origin. All values are compared as a whole.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], origins: Collection[str]) -> None:
@@ -48,7 +54,8 @@ class CrossSiteGuard:
             raise ProblemError(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "foreign_host",
-                "Without keys the service has loopback names only; ask for 127.0.0.1, or add the name to SNAP2CAPTION_SERVING_ALLOWED_HOSTS.",
+                "Without API keys the service answers to loopback names only; "
+                "use 127.0.0.1, or add the name to SNAP2CAPTION_SERVING_ALLOWED_HOSTS.",
             )
         origins = headers.getlist("origin")
         known = {*self.origins, as_origin(scope["scheme"], hosts[0])}
@@ -56,7 +63,8 @@ class CrossSiteGuard:
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
                 "foreign_origin",
-                "Without keys the service takes nothing from pages of other origins; add the page's to SNAP2CAPTION_SERVING_CORS_ORIGINS.",
+                "Without API keys the service refuses requests from pages of other origins; "
+                "add the page's origin to SNAP2CAPTION_SERVING_CORS_ORIGINS.",
             )
 
     def _is_known(self, host: str, scope: Scope) -> bool:
@@ -75,13 +83,16 @@ def _is_loopback(name: str) -> bool:
 
 
 def _address(scope: Scope) -> str | None:
-    """Return the address that the request came in at, as the server says; it is none that the client can choose."""
+    """Return the address that the request came in at. It is the server's own, so the client can't choose it."""
     server = scope.get("server")
     return str(server[0]).lower() if server else None
 
 
 def _is_cross_site(headers: Headers, scope: Scope) -> bool:
-    """Whether a browser without ``Origin`` says that another site's page made it ask. A link to the documentation is no harm."""
+    """Return whether a browser that sends no ``Origin`` reports a cross-site request.
+
+    Links to the API documentation are harmless, so they don't count.
+    """
     if headers.get("sec-fetch-site", "none") in _OURS:
         return False
     follows_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"

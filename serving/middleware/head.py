@@ -1,10 +1,10 @@
-"""ASGI middleware that answers HEAD as GET without the body (RFC 9110, 9.3.2): FastAPI's routes know only the methods that they were given."""
+"""HEAD requests (RFC 9110, 9.3.2), answered like GET without the body: FastAPI's GET routes don't accept HEAD."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Lets whatever can be got be asked for its headers alone."""
+    """Answers a HEAD request with the status and headers of the GET request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""ASGI middleware that bounds how many requests are under way."""
+"""Concurrency limit: a maximum number of requests in flight."""
 
 from http import HTTPStatus
 
@@ -9,25 +9,28 @@ from serving.paths import PROBES, route_path
 
 
 class InFlightLimit:
-    """Lets *most* requests be under way. Probes are beside that: there are a few more connections, and whoever watches the service is answered."""
+    """Refuses requests while *limit* others are in flight.
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    Probes don't count, so that monitoring is answered under load: the server accepts a few more connections than this.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
-        self.most = most
-        self._inside = 0
+        self.limit = limit
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http" or route_path(scope) in PROBES:
             await self.app(scope, receive, send)
             return
-        if self._inside >= self.most:
-            detail = "Too many requests are under way; try again in some seconds."
+        if self._in_flight >= self.limit:
+            detail = "Too many requests are in progress; try again in a few seconds."
             problem = ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_connections", detail, 10)
             await refuse(problem, scope, receive, send)
             return
-        self._inside += 1
+        self._in_flight += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self._inside -= 1
+            self._in_flight -= 1

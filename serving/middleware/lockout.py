@@ -1,4 +1,4 @@
-"""Lockout of peers that send wrong keys, as OWASP has it: so many in a minute, and whoever was let in from there before is let in still."""
+"""Lockout of peers that send wrong API keys (OWASP): a limit per minute, with an exception for known valid keys."""
 
 import math
 import time
@@ -13,12 +13,16 @@ from starlette.types import Scope
 from serving.http.problems import ProblemError
 from snap2caption.connections import network_of
 
-_REMEMBERED = 10_000
-"""Keys, each with a peer that it came from."""
+_MAX_KNOWN = 10_000
+"""Remembered pairs of a peer and a valid key."""
 
 
 class Lockout:
-    """Keeps each peer to *per_minute* wrong keys. It is asked before a key is looked up: a peer that guesses does not learn of a hit."""
+    """Limits each peer to *per_minute* wrong keys.
+
+    It is checked before a key is looked up, so that a peer that is locked out can't find out whether a guess is right.
+    A key that was valid from the same peer before still works: colleagues behind one address don't lock each other out.
+    """
 
     def __init__(self, per_minute: int) -> None:
         self._rate = RateLimitItemPerMinute(per_minute)
@@ -26,30 +30,30 @@ class Lockout:
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def check(self, peer: str, digest: str) -> None:
-        """Let *peer* go on with the key of that *digest*.
+        """Check that *peer* may try the key with this *digest*.
 
         Raises:
-            ProblemError: it has sent too many wrong ones, and this one was not right before.
+            ProblemError: the peer has sent too many wrong keys, and this key was not valid from there before.
         """
         if self._limiter.test(self._rate, peer) or (peer, digest) in self._known:
             return
         wait = max(1, math.ceil(self._limiter.get_window_stats(self._rate, peer).reset_time - time.time()))
-        detail = f"Too many wrong keys came from your address; wait for {wait} s, and check the key."
+        detail = f"Too many wrong keys came from your address; check the key and try again in {wait} s."
         raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "wrong_keys", detail, wait)
 
     def failed(self, peer: str) -> None:
-        """Say that *peer* sent a wrong key."""
+        """Count a wrong key from *peer*."""
         self._limiter.hit(self._rate, peer)
 
     def passed(self, peer: str, digest: str) -> None:
-        """Say that *peer* sent a right key: colleagues behind the same address don't lock it out from now on."""
+        """Remember that *peer* sent a valid key: others behind the same address can't lock it out from now on."""
         self._known[peer, digest] = None
         self._known.move_to_end((peer, digest))
-        if len(self._known) > _REMEMBERED:
+        if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
 
 def peer_of(scope: Scope) -> str:
-    """Return where a request comes from: what a proxy that is trusted says of it, or the address itself."""
+    """Return the network that a request comes from: the client's address, or what a trusted proxy reports as such."""
     client = scope.get("client")
     return network_of(client[0]) if client else ""

@@ -1,4 +1,4 @@
-"""ASGI middleware that keeps each creator within limits: what they may ask for in a minute, by what it costs, and how many requests at once."""
+"""Rate limits per creator: captions per minute, weighted by cost, and requests in flight."""
 
 import math
 import time
@@ -13,39 +13,39 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.creators import NOBODY
+from serving.creators import ANONYMOUS
 from serving.http.problems import ProblemError, refuse
 from serving.paths import OPEN, route_path
 
 
 class RateLimit:
-    """Keeps each creator to *per_minute* captions, and *at_once* requests. It stands behind the guard, which names the creator.
+    """Limits each creator to *per_minute* captions and *max_in_flight* requests. It runs after authentication.
 
-    A request is let in for the price of one caption; what more it turns out to cost is charged once its body is read: `charge`.
-    Answers tell what is left, in the header fields of the IETF's draft (RateLimit, RateLimit-Policy).
+    A request is admitted at the cost of one caption. Any further cost is charged once its body is read, by `charge`.
+    Responses report what is left, in the header fields of the IETF draft (RateLimit, RateLimit-Policy).
     """
 
-    def __init__(self, app: ASGIApp, per_minute: int, at_once: int) -> None:
+    def __init__(self, app: ASGIApp, per_minute: int, max_in_flight: int) -> None:
         self.app = app
-        self.at_once = at_once
+        self.max_in_flight = max_in_flight
         self._rate = RateLimitItemPerMinute(per_minute)
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._inside: Counter[str] = Counter()
+        self._in_flight: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        # Without keys there is nobody to be kept apart from others.
-        if scope["type"] != "http" or route_path(scope) in OPEN or scope["state"]["creator"] == NOBODY:
+        # Without API keys, all requests share one id, so there are no creators to limit.
+        if scope["type"] != "http" or route_path(scope) in OPEN or scope["state"]["creator"] == ANONYMOUS:
             await self.app(scope, receive, send)
             return
         creator = scope["state"]["creator"]
-        if self._inside[creator] >= self.at_once:
-            detail = f"You have {self.at_once} requests under way already; wait for their answers."
+        if self._in_flight[creator] >= self.max_in_flight:
+            detail = f"You already have {self.max_in_flight} requests in progress; wait for their answers."
             problem = ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_at_once", detail, 1)
             await refuse(problem, scope, receive, send)
             return
 
-        async def told(message: Message) -> None:
+        async def send_with_limits(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(self._fields(creator))
             await send(message)
@@ -53,35 +53,39 @@ class RateLimit:
         try:
             self._hit(creator, 1)
         except ProblemError as problem:
-            await refuse(problem, scope, receive, told)
+            await refuse(problem, scope, receive, send_with_limits)
             return
         scope["state"]["charge"] = partial(self._charge, creator)
-        self._inside[creator] += 1
+        self._in_flight[creator] += 1
         try:
-            await self.app(scope, receive, told)
+            await self.app(scope, receive, send_with_limits)
         finally:
-            self._inside[creator] -= 1
-            self._inside += Counter()  # Forgets those with nothing under way.
+            self._in_flight[creator] -= 1
+            self._in_flight += Counter()  # Drops creators without requests in flight.
 
     def _charge(self, creator: str, captions: int) -> None:
-        """Charge for what a request costs beyond the one caption that it was let in for. None costs more than a whole minute's."""
-        more = min(captions, self._rate.amount) - 1
-        if more > 0:
-            self._hit(creator, more)
+        """Charge the cost of a request beyond the one caption that it was admitted for.
+
+        No request costs more than the limit of a minute: otherwise it could never be admitted.
+        """
+        rest = min(captions, self._rate.amount) - 1
+        if rest > 0:
+            self._hit(creator, rest)
 
     def _hit(self, creator: str, cost: int) -> None:
         if not self._limiter.hit(self._rate, creator, cost=cost):
-            wait = self._left(creator)[1]
-            detail = f"You may ask for {self._rate.amount} captions a minute; wait for {wait} s, or ask for fewer."
+            wait = self._remaining(creator)[1]
+            limit = self._rate.amount
+            detail = f"The limit is {limit} captions per minute; try again in {wait} s, or request fewer captions."
             raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "rate_limit", detail, wait)
 
-    def _left(self, creator: str) -> tuple[int, int]:
-        """Return what may still be asked for, and the seconds until there is more."""
+    def _remaining(self, creator: str) -> tuple[int, int]:
+        """Return the remaining captions, and the seconds until there are more."""
         window = self._limiter.get_window_stats(self._rate, creator)
         return window.remaining, max(1, math.ceil(window.reset_time - time.time()))
 
     def _fields(self, creator: str) -> dict[str, str]:
-        remaining, wait = self._left(creator)
+        remaining, wait = self._remaining(creator)
         return {
             "RateLimit-Policy": f'"key";q={self._rate.amount};w={self._rate.get_expiry()}',
             "RateLimit": f'"key";r={remaining};t={wait}',
@@ -89,10 +93,10 @@ class RateLimit:
 
 
 def charge(request: Request, captions: int) -> None:
-    """Charge the creator of *request* for so many captions.
+    """Charge the creator of *request* for *captions*. Without rate limits, this does nothing.
 
     Raises:
-        ProblemError: that is more than is left to them.
+        ProblemError: that exceeds their rate limit.
     """
     if hasattr(request.state, "charge"):
         request.state.charge(captions)

@@ -1,4 +1,4 @@
-"""ASGI middleware around all others: request ids, security headers, the access log, and an answer where something broke."""
+"""Request context, the outermost middleware: request ids, security headers, the access log and internal errors."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http.problems import broken, refuse
+from serving.http.problems import internal_error, refuse
 from serving.observability.metrics import REQUESTS
 from serving.paths import route_path, shown_path
 
@@ -30,9 +30,9 @@ _SECURITY_HEADERS = {
 
 
 class RequestContext:
-    """Gives each request an id, each answer the security headers, and the log one line: never a photo, a caption or a key.
+    """Gives each request an id and each response the security headers, and writes one access log line per request.
 
-    Requests to the paths in *counted* are counted by status.
+    The log line never contains a photo, a caption or a key. Requests to the paths in *counted* are counted by status.
     """
 
     def __init__(self, app: ASGIApp, counted: Collection[str]) -> None:
@@ -49,7 +49,7 @@ class RequestContext:
         started = time.monotonic()
         status: int | None = None
 
-        async def enveloped(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -61,22 +61,22 @@ class RequestContext:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self.app(scope, receive, enveloped)
+                await self.app(scope, receive, send_with_headers)
             except Exception as error:
-                # Where, but not what: a message may repeat what the creator sent.
-                place = "".join(traceback.format_tb(error.__traceback__))
-                logger.error("%s: nobody caught it\n%s", type(error).__name__, place)  # noqa: TRY400
+                # Log the type and the place, but not the message: it may repeat what the creator sent.
+                stack = "".join(traceback.format_tb(error.__traceback__))
+                logger.error("unhandled %s\n%s", type(error).__name__, stack)  # noqa: TRY400
                 if status is not None:
                     raise
-                await refuse(broken(request_id), scope, receive, enveloped)
+                await refuse(internal_error(request_id), scope, receive, send_with_headers)
             finally:
                 status = status or HTTPStatus.INTERNAL_SERVER_ERROR
                 if route_path(scope) in self.counted:
                     REQUESTS.labels(str(int(status))).inc()
-                line = {
+                fields = {
                     "method": scope["method"],
                     "path": shown_path(scope),
                     "status": int(status),
                     "ms": round(1000 * (time.monotonic() - started), 1),
                 }
-                access.info("request", extra=line)
+                access.info("request", extra=fields)

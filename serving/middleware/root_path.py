@@ -1,10 +1,13 @@
-"""ASGI middleware for a service behind a proxy that has it under a path, whether the proxy takes that path off or not."""
+"""Path prefix of a reverse proxy, whether the proxy strips it or not."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class PathPrefix:
-    """Gives each request its whole path and ``root_path``, as ASGI has them; routes, redirects and the API's description then agree."""
+    """Sets the full path and ``root_path`` of each request, as ASGI defines them.
+
+    Routes, redirects and the OpenAPI document then agree on the prefix.
+    """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self.app = app
@@ -14,6 +17,6 @@ class PathPrefix:
         """Handle one request."""
         if scope["type"] != "lifespan":
             path = scope["path"]
-            whole = path if f"{path}/".startswith(f"{self.prefix}/") else self.prefix + path
-            scope = {**scope, "path": whole, "root_path": self.prefix}
+            full_path = path if f"{path}/".startswith(f"{self.prefix}/") else self.prefix + path
+            scope = {**scope, "path": full_path, "root_path": self.prefix}
         await self.app(scope, receive, send)

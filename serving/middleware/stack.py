@@ -1,4 +1,4 @@
-"""What stands before the routes of every application of ours: ids and headers, origins, keys, rates, the size and speed of bodies."""
+"""Middleware stack of both applications: request context, CORS, authentication, rate limits and body limits."""
 
 from collections.abc import Collection
 
@@ -21,21 +21,25 @@ from serving.settings import ServingSettings
 
 
 def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str], counted: Collection[str] = ()) -> None:
-    """Let nothing reach *app*'s routes but what *settings* allow, and answer every refusal with a problem body.
+    """Add the middleware stack to *app*, so that every refusal has a problem body.
 
-    Photos may be sent to the paths in *photos*. Requests to those in *counted* are counted by status.
+    Args:
+        app: an application without middleware.
+        settings: limits, keys and origins.
+        photos: paths that accept photos.
+        counted: paths whose requests are counted by status.
     """
-    # The last one added is the first that a request meets.
-    pace = MinimumRate(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
+    # A request passes the middleware in reverse order: the last one added comes first.
+    minimum_rate = MinimumRate(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
     share = max(settings.body_bytes_at_once // 2, settings.max_body_bytes)
     app.add_middleware(
         BodyLimit,
         paths=photos,
-        largest=settings.max_body_bytes,
-        pace=pace,
+        max_bytes=settings.max_body_bytes,
+        minimum_rate=minimum_rate,
         budget=BodyBudget(settings.body_bytes_at_once, share),
     )
-    app.add_middleware(RateLimit, per_minute=settings.requests_per_minute, at_once=settings.requests_at_once)
+    app.add_middleware(RateLimit, per_minute=settings.requests_per_minute, max_in_flight=settings.requests_at_once)
     app.add_middleware(
         KeyAuthentication,
         keyring=Keyring(settings.api_key_hashes, settings.key_file),
@@ -49,9 +53,9 @@ def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str],
         allow_headers=["Content-Type", "Content-Encoding", KEY_HEADER, "Idempotency-Key"],
         expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"],
     )
-    if not settings.asks_for_keys:
+    if not settings.requires_keys:
         app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
-    app.add_middleware(InFlightLimit, most=settings.connections - settings.connections // 10)
+    app.add_middleware(InFlightLimit, limit=settings.connections - settings.connections // 10)
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestContext, counted=counted)
     if settings.root_path:

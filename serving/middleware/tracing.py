@@ -1,4 +1,4 @@
-"""Traces of requests by OpenTelemetry (the extra ``tracing``). Where they go say the standard variables, ``OTEL_EXPORTER_OTLP_*``."""
+"""Request tracing with OpenTelemetry (extra ``tracing``), configured by the usual ``OTEL_EXPORTER_OTLP_*`` variables."""
 
 import os
 from collections.abc import Callable
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 def trace(app: FastAPI) -> Callable[[], None]:
-    """Have each request to *app* traced; a trace that comes with a request is gone on with. Returns what sends the last spans and stops.
+    """Trace every request to *app*. A request that carries a trace context continues that trace.
+
+    Returns:
+        A function that flushes the remaining spans and stops tracing.
 
     Raises:
-        UserError: the extra is not installed.
+        UserError: the extra ``tracing`` is not installed.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -28,7 +31,8 @@ def trace(app: FastAPI) -> Callable[[], None]:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise UserError(
-            f"{error.name} is missing for traces; pip install 'snap2caption[tracing]', or set SNAP2CAPTION_SERVING_TRACES=false."
+            f"Traces need {error.name}, which is not installed; "
+            "run pip install 'snap2caption[tracing]', or set SNAP2CAPTION_SERVING_TRACES=false."
         ) from error
     name = os.environ.get("OTEL_SERVICE_NAME", "snap2caption-serving")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
@@ -38,11 +42,11 @@ def trace(app: FastAPI) -> Callable[[], None]:
         tracer_provider=provider,
         excluded_urls=",".join(f"{path}$" for path in sorted(PROBES | {METRICS})),
         exclude_spans=["receive", "send"],
-        server_request_hook=_leave_the_query_out,
+        server_request_hook=_omit_query,
     )
     return provider.shutdown
 
 
-def _leave_the_query_out(span: "Span", scope: Scope) -> None:
-    # Nothing here takes one; what somebody sends in it all the same may be a key.
+def _omit_query(span: "Span", scope: Scope) -> None:
+    # No route has query parameters. What a client sends there anyway may be a key.
     span.set_attribute("http.url", shown_path(scope))

@@ -12,7 +12,7 @@ from serving.engines.factory import Loader
 from serving.models.adapter_cache import AdapterCache
 from serving.models.probe import BrokenModelError, probe
 from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
-from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, tell_models
+from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, set_loaded_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.client import CHALLENGER, CHAMPION, ModelVersion, Registry, VersionError
@@ -280,7 +280,7 @@ class ModelManager:
         """Export metrics of loaded models only, because the number of versions is unlimited."""
         # The last entry wins: a challenger that was promoted is the champion.
         loaded = {"previous": self._previous, "challenger": self._challenger, "champion": self._served}
-        tell_models({model.engine.version: role for role, model in loaded.items() if model})
+        set_loaded_models({model.engine.version: role for role, model in loaded.items() if model})
 
     def _serve_last_good(self) -> None:
         last = self._cache.last_good()

@@ -1,4 +1,4 @@
-"""The service's log: one JSON object a line on standard error, with the request that it belongs to."""
+"""Structured logging: one JSON object per line on standard error, with the request id."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from snap2caption.redaction import redact
 
 
 def log_as_json() -> None:
-    """Write what the service and its libraries log as JSON. A field that a call gives as ``extra`` is a field of the object."""
+    """Write the logs of the service and its libraries as JSON. Fields in ``extra`` become fields of the object."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -31,5 +31,5 @@ def log_as_json() -> None:
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    # Pillow warns of each odd field of a photo's metadata: thousands, if a stranger wants.
+    # Pillow warns about each odd metadata field of a photo; an attacker can put thousands of them into one.
     warnings.filterwarnings("ignore", module=r"PIL\.")

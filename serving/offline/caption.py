@@ -1,4 +1,4 @@
-"""Captioning one photo in this process, without a server."""
+"""Offline captioning: loads the champion in this process and captions one post."""
 
 import asyncio
 import uuid
@@ -20,10 +20,10 @@ from snap2caption.settings import Settings, read_settings
 
 
 def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
-    """Load the champion, caption the photos of one post, and be done.
+    """Load the champion, caption the photos of one post, and unload it.
 
     Raises:
-        UserError: no champion, or no photo.
+        UserError: there is no champion, a file is not a photo, or the request is refused.
     """
     settings, shared = read_settings(ServingSettings), Settings()
     rules = ContentRules.read(settings)

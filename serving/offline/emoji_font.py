@@ -1,4 +1,4 @@
-"""Emoji in pictures: drawn with the system's Noto Color Emoji, which Pillow's own font lacks."""
+"""Emoji rendering with the system's Noto Color Emoji: Pillow's own font has no emoji."""
 
 from collections.abc import Iterator
 from functools import cache, lru_cache
@@ -8,25 +8,26 @@ from PIL import Image, ImageDraw, ImageFont
 
 from snap2caption.text.segmentation import find_emoji
 
-_PLACES = (
-    "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",  # Debian's fonts-noto-color-emoji, which `make install` installs
+_FONT_FILES = (
+    # Debian's package fonts-noto-color-emoji, which `make install` installs.
+    "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
     "/usr/share/fonts/noto/NotoColorEmoji.ttf",
 )
 
-_DRAWN = 109
-"""The one size that its bitmaps have."""
+_BITMAP_SIZE = 109
+"""The only size of the font's bitmaps, in pixels."""
 
 _HEIGHT = 1.2
-"""Of an emoji, over the size of the letters beside it."""
+"""Height of an emoji, relative to the size of the letters next to it."""
 
 
 def can_draw_emoji() -> bool:
-    """Whether the font is there; without it, emoji are left out."""
+    """Return whether the font is installed. Without it, emoji are left out."""
     return _font() is not None
 
 
 def split_emoji(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the parts of *text* in their order, and whether each is an emoji: one emoji each, with all that belongs to it."""
+    """Yield the parts of *text* in order, each with whether it is an emoji. Each emoji with its modifiers is one part."""
     start = 0
     for match in find_emoji(text):
         if match.start() > start:
@@ -38,13 +39,16 @@ def split_emoji(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def emoji_width(size: int) -> int:
-    """Return how wide an emoji is, in pixels, beside letters of *size*."""
+    """Return the width of an emoji in pixels, next to letters of *size* pixels."""
     return round(_HEIGHT * size)
 
 
 @lru_cache(maxsize=256)
 def draw_emoji(emoji: str, size: int) -> Image.Image:
-    """Return *emoji* as an RGBA picture, a square of `emoji_width` pixels; an empty one where the font is not there or lacks it."""
+    """Return *emoji* as a square RGBA image with sides of `emoji_width` pixels.
+
+    The image is empty if the font is not installed or lacks the emoji.
+    """
     side = emoji_width(size)
     font = _font()
     if font is None:
@@ -60,5 +64,5 @@ def draw_emoji(emoji: str, size: int) -> Image.Image:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont | None:
-    found = next((place for place in _PLACES if Path(place).is_file()), None)
-    return ImageFont.truetype(found, _DRAWN) if found else None
+    file = next((file for file in _FONT_FILES if Path(file).is_file()), None)
+    return ImageFont.truetype(file, _BITMAP_SIZE) if file else None

@@ -1,4 +1,4 @@
-"""A picture of a photo and its caption side by side."""
+"""Post preview: an image of a photo with its caption and hashtags."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from serving.offline.emoji_font import can_draw_emoji, draw_emoji, emoji_width, 
 _SIDE, _TEXT, _MARGIN = 600, 620, 36
 _CAPTION_SIZE, _TAGS_SIZE, _FOOTER_SIZE = 30, 22, 15
 _LEADING = 1.5
-"""Height of a line over the size of its letters."""
+"""Line height, relative to the font size."""
 _SCALES = (1.0, 0.85, 0.7, 0.6, 0.5)
-"""Long captions are set in smaller letters."""
+"""Font scales: long captions are set in smaller letters."""
 _INK, _TAGS, _FOOTER, _PAPER = "#222222", "#2a5db0", "#888888", "#fbfaf7"
 
 _PLAIN = str.maketrans(
@@ -40,10 +40,10 @@ class _Paragraph:
 
 
 def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer: str, out: Path) -> None:
-    """Save *photo* with its caption and hashtags to the right, and *footer* in small below.
+    """Save an image with *photo* to the left, and caption, hashtags and a small *footer* to the right.
 
-    Pillow's own font has the letters of English only: accents are left off in the picture, and other scripts left out. Emoji are drawn where
-    their font is installed (`serving.offline.emoji_font`), else left out.
+    Pillow's own font has English letters only: accents and other scripts are left out of the image. Emoji are drawn
+    if their font is installed (`serving.offline.emoji_font`).
     """
     canvas = Image.new("RGB", (_SIDE + _TEXT, _SIDE), _PAPER)
     canvas.paste(ImageOps.pad(photo, (_SIDE, _SIDE), color=_PAPER), (0, 0))
@@ -79,32 +79,32 @@ def _draw_line(canvas: Image.Image, at: tuple[int, int], line: str, paragraph: _
 
 
 def _width(text: str, font: Font, size: int) -> float:
-    """Return how many pixels wide *text* is drawn."""
+    """Return the width of *text* in pixels."""
     return sum(emoji_width(size) if is_emoji else font.getlength(part) for part, is_emoji in split_emoji(text))
 
 
 def _fit(caption: str, hashtags: Sequence[str], room: int) -> tuple[_Paragraph, _Paragraph]:
-    """Set both in the largest letters that fit into *room* pixels of height; a caption that fits in none is cut."""
+    """Set both in the largest letters that fit into *room* pixels of height. A caption that never fits is truncated."""
     text = "\n".join(" ".join(_drawable(line).split()) for line in caption.splitlines())
     tags = " ".join(tag for tag in map(_drawable, hashtags) if tag.strip("#"))
     for scale in _SCALES:
-        above = _set(text, round(_CAPTION_SIZE * scale), _INK)
-        below = _set(tags, round(_TAGS_SIZE * scale), _TAGS)
-        left = room - _MARGIN - below.height
-        if above.height <= left:
+        above = _lay_out(text, round(_CAPTION_SIZE * scale), _INK)
+        below = _lay_out(tags, round(_TAGS_SIZE * scale), _TAGS)
+        remaining = room - _MARGIN - below.height
+        if above.height <= remaining:
             return above, below
-    kept = above.lines[: max(1, left // above.leading)]
-    return _Paragraph((*kept[:-1], f"{kept[-1]}..."), above.size, above.ink), below
+    shown = above.lines[: max(1, remaining // above.leading)]
+    return _Paragraph((*shown[:-1], f"{shown[-1]}..."), above.size, above.ink), below
 
 
-def _set(text: str, size: int, ink: str) -> _Paragraph:
+def _lay_out(text: str, size: int, ink: str) -> _Paragraph:
     font = ImageFont.load_default(size)
     lines = [line for paragraph in text.splitlines() for line in _wrap(paragraph, font, size, _TEXT - 2 * _MARGIN)]
     return _Paragraph(tuple(lines), size, ink)
 
 
 def _wrap(text: str, font: Font, size: int, width: int) -> list[str]:
-    """Break *text* between words into lines of at most *width* pixels, and within a word that is longer than that."""
+    """Break *text* into lines of at most *width* pixels: between words, or within a word that is longer than a line."""
     lines, line = [], ""
     for word in text.split():
         longer = f"{line} {word}".strip()
@@ -114,20 +114,20 @@ def _wrap(text: str, font: Font, size: int, width: int) -> list[str]:
         lines.append(line)
         line = ""
         for part, is_emoji in split_emoji(word):
-            for piece in [part] if is_emoji else part:
-                if _width(line + piece, font, size) > width:
+            for symbol in [part] if is_emoji else part:
+                if _width(line + symbol, font, size) > width:
                     lines.append(line)
                     line = ""
-                line += piece
-    return [found for found in (*lines, line) if found]
+                line += symbol
+    return [wrapped for wrapped in (*lines, line) if wrapped]
 
 
 def _drawable(text: str) -> str:
-    """Return *text* in the letters that the font has, and its emoji where they can be drawn."""
+    """Return *text* reduced to the letters that the font has, and to emoji if they can be drawn."""
     return "".join(
-        (part if can_draw_emoji() else "") if is_emoji else _in_letters(part) for part, is_emoji in split_emoji(text)
+        (part if can_draw_emoji() else "") if is_emoji else _to_ascii(part) for part, is_emoji in split_emoji(text)
     )
 
 
-def _in_letters(text: str) -> str:
+def _to_ascii(text: str) -> str:
     return unicodedata.normalize("NFKD", text.translate(_PLAIN)).encode("ascii", "ignore").decode()

@@ -1,1 +1,1 @@
-"""Voices: captions of a creator that later ones imitate."""
+"""Voices: saved captions of a creator that new ones imitate."""

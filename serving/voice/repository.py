@@ -1,6 +1,7 @@
-"""Voices: captions of each creator that their later ones are written like, in one SQLite file.
+"""Voice store: saved captions of each creator that new ones imitate, in one SQLite file.
 
-Several processes may share the file: SQLite's write-ahead log lets them read while one writes. What is removed is overwritten.
+Several processes may share the file: SQLite's write-ahead log lets them read while one writes. Deleted content is
+overwritten.
 """
 
 import sqlite3
@@ -13,8 +14,8 @@ from pathlib import Path
 from serving.private_files import make_private
 from snap2caption.errors import UserError
 
-MOST = 50
-"""Captions that are kept of a creator; the oldest go first."""
+MAX_CAPTIONS = 50
+"""Saved captions per creator; beyond that, the oldest are deleted."""
 
 _BUSY_SECONDS = 5.0
 
@@ -28,15 +29,15 @@ CREATE TABLE IF NOT EXISTS captions (
 )
 """
 
-_OLDEST = """
+_DELETE_OLDEST = """
 DELETE FROM captions WHERE creator = :creator AND id NOT IN (
-    SELECT id FROM captions WHERE creator = :creator ORDER BY added DESC, rowid DESC LIMIT :most
+    SELECT id FROM captions WHERE creator = :creator ORDER BY added DESC, rowid DESC LIMIT :limit
 )
 """
 
 
 class VoiceStore:
-    """The captions in the file at *path*. A creator is the id that `serving.middleware.authentication` knows them by."""
+    """The saved captions in the SQLite file at *path*, by the creator ids of `serving.middleware.authentication`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,57 +48,57 @@ class VoiceStore:
             make_private(path)
 
     def add(self, creator: str, caption: str, identifier: str | None = None) -> None:
-        """Keep a caption that the creator wrote or accepted.
+        """Save a caption that the creator wrote or accepted.
 
         Args:
-            creator: who.
-            caption: its prose, without hashtags.
-            identifier: of the feedback that it came with. What came with the same one before is replaced.
+            creator: the creator's id.
+            caption: the caption's prose, without hashtags.
+            identifier: id of the feedback that it came with. An earlier caption of the same feedback is replaced.
         """
         with self._open() as connection:
             self._insert(connection, creator, identifier or uuid.uuid4().hex, caption)
 
     def replace(self, creator: str, captions: Sequence[str]) -> None:
-        """Keep *captions*, the newest first, and nothing else of the creator."""
+        """Replace all of the creator's saved captions by *captions*, the newest first."""
         with self._open() as connection:
             connection.execute("DELETE FROM captions WHERE creator = ?", (creator,))
             for caption in reversed(captions):
                 self._insert(connection, creator, uuid.uuid4().hex, caption)
         self._scrub()
 
-    def captions(self, creator: str, number: int = MOST) -> list[str]:
-        """Return the creator's captions, the newest first, at most *number*."""
-        wanted = "SELECT caption FROM captions WHERE creator = ? ORDER BY added DESC, rowid DESC LIMIT ?"
+    def captions(self, creator: str, number: int = MAX_CAPTIONS) -> list[str]:
+        """Return the creator's saved captions, the newest first, at most *number*."""
+        query = "SELECT caption FROM captions WHERE creator = ? ORDER BY added DESC, rowid DESC LIMIT ?"
         with self._open() as connection:
-            return [caption for (caption,) in connection.execute(wanted, (creator, number))]
+            return [caption for (caption,) in connection.execute(query, (creator, number))]
 
     def remove(self, creator: str, identifier: str) -> None:
-        """Erase the caption that came with a feedback; no error if there is none."""
+        """Erase the caption that came with a feedback, if there is one."""
         with self._open() as connection:
             connection.execute("DELETE FROM captions WHERE creator = ? AND id = ?", (creator, identifier))
         self._scrub()
 
     def forget(self, creator: str) -> None:
-        """Erase all captions of the creator."""
+        """Erase all saved captions of the creator."""
         with self._open() as connection:
             connection.execute("DELETE FROM captions WHERE creator = ?", (creator,))
         self._scrub()
 
     def move(self, before: str, now: str) -> None:
-        """Give a creator's captions to the id that they have now."""
+        """Move a creator's captions from the id *before* to the id *now*."""
         with self._open() as connection:
             connection.execute("UPDATE OR REPLACE captions SET creator = ? WHERE creator = ?", (now, before))
-            connection.execute(_OLDEST, {"creator": now, "most": MOST})
+            connection.execute(_DELETE_OLDEST, {"creator": now, "limit": MAX_CAPTIONS})
         self._scrub()
 
     def _insert(self, connection: sqlite3.Connection, creator: str, identifier: str, caption: str) -> None:
         connection.execute(
             "INSERT OR REPLACE INTO captions VALUES (?, ?, ?, ?)", (creator, identifier, caption, time.time())
         )
-        connection.execute(_OLDEST, {"creator": creator, "most": MOST})
+        connection.execute(_DELETE_OLDEST, {"creator": creator, "limit": MAX_CAPTIONS})
 
     def _scrub(self) -> None:
-        """Let the log, which still holds what was removed, be overwritten too."""
+        """Truncate the write-ahead log, which still holds deleted content."""
         with self._open() as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -115,5 +116,5 @@ class VoiceStore:
                     yield connection
         except sqlite3.Error as error:
             raise UserError(
-                f"The voices in {self._path} can't be used ({error}); check the file and its rights."
+                f"The voice file {self._path} can't be used ({error}); check the file and its permissions."
             ) from error

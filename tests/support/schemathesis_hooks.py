@@ -16,7 +16,7 @@ def _photo(form: str) -> bytes:
 
 
 _BEYOND_A_SCHEMA = {"bad_base64", "image_unreadable", "key_reused", "erased"}
-_NO_LANGUAGE = "is no language"
+_NO_LANGUAGE = "is not a language"
 
 _PHOTOS = strategies.sampled_from([_photo(form) for form in ("JPEG", "PNG", "WEBP", "GIF")])
 

@@ -32,7 +32,7 @@ def test_rest_operations_are_shown_once() -> None:
     for path, operations in paths.items():
         for method in operations:
             assert len(re.findall(rf"(?:## |`){method.upper()} {re.escape(path)}(?:`|\n)", page)) == 1
-    assert "| `hashtags` | integer |  | How many at most" in page
+    assert "| `hashtags` | integer |  | Maximum number of hashtags" in page
     assert "1 to 30. Default: `8`. |" in page
 
 

@@ -197,5 +197,5 @@ def test_the_process_ends_when_only_a_new_start_can_help(
         assert f"the service is up at {url}" in caplog.text
         # Who met the fault is answered before it ends.
         assert patience.post(f"{url}/generate-caption", files={"image": photo}).status_code == 500
-        with pytest.raises(UserError, match="start the service again"):
+        with pytest.raises(UserError, match="restart the service"):
             serving.result(LONGEST)

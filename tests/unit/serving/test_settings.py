@@ -108,7 +108,7 @@ def test_a_port_in_use_is_told_before_anything_is_loaded(command: str) -> None:
         port = taken.getsockname()[1]
         result = subprocess.run([sys.executable, "-c", code, str(port)], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert re.fullmatch(rf"error: 127\.0\.0\.1:{port} can't be listened on \(.*\); stop .*\.\n", result.stderr)
+    assert re.fullmatch(rf"error: Can't listen on 127\.0\.0\.1:{port} \(.*\); stop .*\.\n", result.stderr)
 
 
 def test_variables_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

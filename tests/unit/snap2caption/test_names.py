@@ -20,7 +20,7 @@ from etl.load import load
 from etl.transform.writing.tables import find_assignments
 from etl.transform.writing.versions import VersionSlot
 from serving.captioning.hashtag_tables import HashtagTables
-from serving.feedback.repository import of_creator
+from serving.feedback.repository import list_ids
 from serving.models.adapter_cache import AdapterCache
 from snap2caption import feedback
 from snap2caption.datasets.manifest import NAME, File, Manifest
@@ -349,7 +349,7 @@ def test_strange_objects_in_a_store_are_passed_over(tmp_path: Path) -> None:
     for name in ("checkpoint-1.tar.tar", "checkpoint-007.tar", "checkpoint-x.tar", "victim"):
         store.put(f"checkpoints/{name}", b"", sha256=empty)
     assert (record_keys(store), annotation_keys(store), erased(store)) == ({}, {}, set())
-    assert of_creator(store, DIGEST, NOW.timestamp()) == []
+    assert list_ids(store, DIGEST, NOW.timestamp()) == []
     assert Checkpoints(tmp_path / "work", open_store(f"{tmp_path.as_uri()}/checkpoints"))._stored() == []
 
 

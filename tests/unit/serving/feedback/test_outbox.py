@@ -10,10 +10,10 @@ import pytest
 from creators import creator, photo_of
 from patience import LONGEST, until
 
-from serving.creators import NOBODY
+from serving.creators import ANONYMOUS
 from serving.feedback.database import Database, DiskError
 from serving.feedback.outbox import Outbox
-from serving.feedback.repository import erase, note_departure
+from serving.feedback.repository import erase, record_departure
 from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
@@ -54,14 +54,14 @@ def test_what_came_while_the_store_was_away_keeps_its_order(
 ) -> None:
     feedback_service = FeedbackService(settings, away, voices)
     feedback_service.start()
-    ids = [feedback_service.take(ANA, SAID, photo_of(color), color).id for color in ("red", "blue", "green")]
+    ids = [feedback_service.accept(ANA, SAID, photo_of(color), color).id for color in ("red", "blue", "green")]
     feedback_service.erase(ANA, ids[1])
     assert not feedback_service.is_erased(ANA, ids[1])
     feedback_service.close()
     again = FeedbackService(settings, store, voices)
     again.start()
     # The same submission, after all that.
-    assert again.take(ANA, SAID, photo_of("red"), "red").repeated
+    assert again.accept(ANA, SAID, photo_of("red"), "red").repeated
     until(lambda: len(list(store.list("records/"))) == 2 and again.is_erased(ANA))
     again.close()
     records = [tmp_path / "store" / info.key for info in store.list("records/")]
@@ -75,7 +75,7 @@ def test_all_that_a_creator_sent_is_erased_later(
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
     feedback_service.start()
-    feedback_service.take(ANA, SAID, photo_of("red"), None)
+    feedback_service.accept(ANA, SAID, photo_of("red"), None)
     until(lambda: len(list(store.list("records/"))) == 1)
     feedback_service.close()
     # Asked for on another machine, which never heard of it.
@@ -96,8 +96,8 @@ def test_what_waited_elsewhere_when_all_was_erased_is_dropped(
     settings: ServingSettings, store: ObjectStore, away: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
     feedback_service = FeedbackService(settings, away, voices)
-    feedback_service.take(ANA, SAID, photo_of("red"), "before")
-    feedback_service.take(BEN, SAID, photo_of("red"), "bens")
+    feedback_service.accept(ANA, SAID, photo_of("red"), "before")
+    feedback_service.accept(BEN, SAID, photo_of("red"), "bens")
     feedback_service.close()
     other = FeedbackService(settings.model_copy(update={"feedback_dir": tmp_path / "other"}), store, voices)
     other.start()
@@ -106,13 +106,13 @@ def test_what_waited_elsewhere_when_all_was_erased_is_dropped(
     other.close()
     again = FeedbackService(settings, store, voices)
     again.start()
-    later = again.take(ANA, SAID, photo_of("red"), "after")
+    later = again.accept(ANA, SAID, photo_of("red"), "after")
     until(lambda: len(list(store.list("records/"))) == 2)
     again.close()
     assert {info.key.split("/")[1] for info in store.list("creators/")} == {ANA, BEN}
     assert [info.key.rpartition("/")[2] for info in store.list(f"creators/{ANA}/")] == [f"{later.id}.json"]
     # Asked for earlier, and heard of later, as by a machine whose store was away: the later one counts.
-    note_departure(store, ANA, 1.0)
+    record_departure(store, ANA, 1.0)
     (record,) = store.list("left/")
     with store.get(record.key) as stream:
         assert Departure.model_validate_json(stream.read()).asked.year > 1970
@@ -123,7 +123,7 @@ def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
     feedback_service.start()
-    ids = [feedback_service.take(key, SAID, photo_of("red"), "one").id for key in (ANA, BEN)]
+    ids = [feedback_service.accept(key, SAID, photo_of("red"), "one").id for key in (ANA, BEN)]
     until(lambda: len(list(store.list("records/"))) == 2)
     feedback_service.erase(ANA, ids[0])
     until(lambda: feedback_service.is_erased(ANA))
@@ -136,10 +136,10 @@ def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
     assert holds(BEN)
     # She may ask again, and nobody else.
     feedback_service.erase(ANA, ids[0])
-    with pytest.raises(ProblemError, match="no feedback of that id"):
+    with pytest.raises(ProblemError, match="no feedback with this id"):
         feedback_service.erase(BEN, ids[0])
     with pytest.raises(ProblemError, match="was erased"):
-        feedback_service.take(ANA, SAID, photo_of("red"), "one")
+        feedback_service.accept(ANA, SAID, photo_of("red"), "one")
     feedback_service.close()
 
 
@@ -148,10 +148,10 @@ def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
 ) -> None:
     file = settings.feedback_dir / "feedback.sqlite"
     feedback_service, log = FeedbackService(settings, store, voices), file.with_name("feedback.sqlite-wal")
-    feedback_service.take(ANA, SAID, photo_of("red"), "one")
+    feedback_service.accept(ANA, SAID, photo_of("red"), "one")
     # Killed before the log was emptied: what it holds stays, as this reader keeps it.
     other = Database(file)
-    Outbox(other, most=10**6).leave(ANA)
+    Outbox(other, max_bytes=10**6).erase_creator(ANA)
     assert ANA.encode() in log.read_bytes()
     feedback_service.start()
     until(lambda: feedback_service.is_erased(ANA) and ANA.encode() not in log.read_bytes())
@@ -163,13 +163,13 @@ def test_a_record_of_a_newer_version_is_not_lost(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
-    feedback_service.take(ANA, SAID, photo_of("red"), "one")
+    feedback_service.accept(ANA, SAID, photo_of("red"), "one")
     database = Database(settings.feedback_dir / "feedback.sqlite")
     rename = "UPDATE feedback SET record = replace(record, ?, ?)"
     with database.transaction() as connection:
         connection.execute(rename, ("rating", "of_a_newer_version"))
     feedback_service.start()
-    until(lambda: "feedback can't be brought to the store" in caplog.text)
+    until(lambda: "feedback can't be delivered to the store" in caplog.text)
     assert not list(store.list())
     with database.transaction() as connection:
         connection.execute(rename, ("of_a_newer_version", "rating"))
@@ -182,7 +182,7 @@ def test_an_erasure_waits_since_it_was_asked_for(
     tmp_path: Path,
 ) -> None:
     database = Database(tmp_path / "feedback.sqlite")
-    outbox = Outbox(database, most=10**6)
+    outbox = Outbox(database, max_bytes=10**6)
     feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
     outbox.add(feedback, b"photo", "digest")
     with database.transaction() as connection:
@@ -194,7 +194,7 @@ def test_an_erasure_waits_since_it_was_asked_for(
         connection.execute("UPDATE feedback SET since = since - 1000")
     # Asked for again, it has waited as long.
     outbox.erase(feedback.id, ANA)
-    outbox.leave(ANA)
+    outbox.erase_creator(ANA)
     assert outbox.depth().oldest >= 1000
     database.close()
 
@@ -221,11 +221,11 @@ def test_a_full_outbox_refuses_and_keeps_what_it_has(
     small = settings.model_copy(update={"feedback_spool_bytes": 3000})
     feedback_service = FeedbackService(small, away, voices)
     feedback_service.start()
-    taken = feedback_service.take(ANA, SAID, photo_of("red"), "first")
+    taken = feedback_service.accept(ANA, SAID, photo_of("red"), "first")
     with pytest.raises(ProblemError) as refusal:
-        feedback_service.take(ANA, SAID, photo_of("red"), "second")
+        feedback_service.accept(ANA, SAID, photo_of("red"), "second")
     assert (refusal.value.status, refusal.value.reason, refusal.value.retry_after) == (503, "spool_full", 60)
-    assert feedback_service.take(ANA, SAID, photo_of("red"), "first").id == taken.id
+    assert feedback_service.accept(ANA, SAID, photo_of("red"), "first").id == taken.id
     feedback_service.close()
 
 
@@ -236,9 +236,9 @@ def test_a_creator_leaves_as_much_room_as_they_take(
 
     def take_all(who: str) -> None:
         while True:
-            feedback_service.take(who, SAID, photo_of("red"), None)
+            feedback_service.accept(who, SAID, photo_of("red"), None)
 
-    for who in (ANA, BEN, NOBODY):
+    for who in (ANA, BEN, ANONYMOUS):
         with pytest.raises(ProblemError, match="Too much feedback"):
             take_all(who)
     with feedback_service._database.transaction() as connection:
@@ -253,7 +253,7 @@ def test_a_creator_leaves_as_much_room_as_they_take(
 def test_nobody_displaces_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
-    cache = RequestCache(database, seconds=60, most=10_000)
+    cache = RequestCache(database, seconds=60, max_bytes=10_000)
     cache.keep("b", BEN, content, b"x" * 1000)
     for number in range(30):
         cache.keep(f"a{number}", ANA, content, b"x" * 1000)
@@ -274,7 +274,7 @@ def test_nobody_displaces_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
-    cache = RequestCache(database, seconds=60, most=10**9)
+    cache = RequestCache(database, seconds=60, max_bytes=10**9)
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     with database.transaction() as connection:
         # SQLite then says the same as where the disk is full.
@@ -291,13 +291,13 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> 
 def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     database = Database(tmp_path / "feedback.sqlite")
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
-    cache = RequestCache(database, seconds=60, most=2500)
+    cache = RequestCache(database, seconds=60, max_bytes=2500)
     for request in ("1", "2", "3"):
         cache.keep(request, ANA, content, b"x" * 1000)
     cache.keep("4", ANA, content, b"x" * 3000)
     assert [cache.find(request, ANA) is not None for request in ("1", "2", "3", "4")] == [False, True, True, False]
     assert cache.find("3", BEN) is None
-    brief = RequestCache(database, seconds=0.001, most=2500)
+    brief = RequestCache(database, seconds=0.001, max_bytes=2500)
     brief.keep("5", ANA, content, b"y")
     time.sleep(0.01)
     assert brief.find("5", ANA) is None
@@ -322,7 +322,7 @@ def test_many_at_once_from_one_key_stay_correct(
     photo = photo_of("red")
 
     def send(number: int) -> str:
-        return feedback_service.take(ANA, SAID, photo, str(number % 50)).id
+        return feedback_service.accept(ANA, SAID, photo, str(number % 50)).id
 
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(send, range(200)))
@@ -348,7 +348,7 @@ class DyingLater(Dying):
 
 
 def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> None:
-    FeedbackService(settings, store, kind(settings.voice_file)).take(ANA, SAID, photo_of("red"), "once")
+    FeedbackService(settings, store, kind(settings.voice_file)).accept(ANA, SAID, photo_of("red"), "once")
 
 
 @pytest.mark.parametrize("kind", [Dying, DyingLater])
@@ -369,8 +369,8 @@ def test_a_voice_that_a_kill_cut_off_is_learned_once(
     voices.forget(ANA)
     again = FeedbackService(settings, store, voices)
     again.start()
-    assert again.take(ANA, SAID, photo_of("red"), "once").repeated
-    again.take(BEN, SAID, photo_of("red"), None)
+    assert again.accept(ANA, SAID, photo_of("red"), "once").repeated
+    again.accept(BEN, SAID, photo_of("red"), None)
     until(lambda: len(list(store.list("records/"))) == 2)
     again.close()
     assert (voices.captions(ANA), voices.captions(BEN)) == ([], ["mine"])
@@ -382,9 +382,9 @@ def test_voices_whose_file_fails_come_when_it_works_again(
     feedback_service = FeedbackService(settings, store, voices)
     kept = settings.voice_file.read_bytes()
     settings.voice_file.write_bytes(b"no database" * 500)
-    first = feedback_service.take(ANA, SAID, photo_of("red"), None)
-    feedback_service.take(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
-    with pytest.raises(ProblemError, match="disk fails"):
+    first = feedback_service.accept(ANA, SAID, photo_of("red"), None)
+    feedback_service.accept(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
+    with pytest.raises(ProblemError, match="disk has an error"):
         feedback_service.erase(ANA, first.id)
     settings.voice_file.write_bytes(kept)
     feedback_service.start()

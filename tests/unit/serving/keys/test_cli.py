@@ -79,7 +79,7 @@ def test_a_creator_outlives_their_keys(run: Any, path: Path) -> None:
     assert ring.creator(digest_of(third["key"].encode())) is None
     assert ring.creator(digest_of(first["key"].encode())) == first["creator"]
     # An id of nobody's would be a creator by mistake.
-    with pytest.raises(UserError, match="No key is"):
+    with pytest.raises(UserError, match="There is no creator"):
         run("new", "--creator", ANA)
 
 
@@ -92,7 +92,7 @@ def test_a_rotated_key_is_good_for_as_long_as_the_one_before(run: Any) -> None:
 
 @pytest.mark.parametrize("command", [("revoke", "none"), ("rotate", "none"), ("migrate",)])
 def test_only_a_key_makes_the_file_that_closes_a_service(run: Any, path: Path, command: tuple[str, ...]) -> None:
-    with pytest.raises(UserError, match=r"(There are no keys|No keys are set).*; \S+"):
+    with pytest.raises(UserError, match=r"There are no keys.*; \S+"):
         run(*command)
     assert run("list") == []
     assert not path.exists()
@@ -123,5 +123,5 @@ def test_an_overlap_is_a_time_that_ends(app: typer.Typer, run: Any, hours: str) 
 def test_a_revoked_key_is_not_rotated(run: Any) -> None:
     key = run("new")
     run("revoke", key["id"])
-    with pytest.raises(UserError, match="valid no longer"):
+    with pytest.raises(UserError, match="no longer valid"):
         run("rotate", key["id"])

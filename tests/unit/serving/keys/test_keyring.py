@@ -53,13 +53,13 @@ def test_what_is_revoked_is_so_whatever_the_environment_says(keys: KeyStore, pat
 
 def test_the_first_key_closes_an_open_service_for_good(path: Path) -> None:
     ring = Keyring((), path)
-    assert not ring.asked
+    assert not ring.requires_key
     assert creator(ring, "") is None
     secret, _ = KeyStore(path).add("c" * 64)
-    assert ring.asked
+    assert ring.requires_key
     assert creator(ring, secret) == "c" * 64
     path.unlink()
-    assert ring.asked
+    assert ring.requires_key
     assert creator(ring, secret) is None
     # What was put in its place counts, and what it was made from no longer.
     path.with_name("keys.sqlite-wal").unlink(missing_ok=True)
@@ -92,6 +92,6 @@ def test_one_digest_is_compared_however_many_keys_there_are(
     digest = digest_of(secret.encode())
     assert compared == [(digest, digest)]
     with closing(sqlite3.connect(path)) as connection:
-        (step,) = connection.execute(f"EXPLAIN QUERY PLAN {keyring._LOOK}", ("",)).fetchall()
+        (step,) = connection.execute(f"EXPLAIN QUERY PLAN {keyring._FIND}", ("",)).fetchall()
     assert "USING INDEX" in step[3]
     assert "(digest=?)" in step[3]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from serving.app import build_app
 from serving.feedback import repository
-from serving.feedback.outbox_worker import is_ours
+from serving.feedback.outbox_worker import try_lock
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.keys.migration import migrate
@@ -56,13 +56,13 @@ def before(settings: ServingSettings, uri: str) -> dict[str, str]:
     feedback_service.start()
     for name, who in (("stored", ANA), ("erased", ANA), ("theirs", BEN)):
         said = Submission(rating=5, caption=f"Words of {name}")
-        ids[name] = feedback_service.take(who, said, photo_of("red"), name).id
+        ids[name] = feedback_service.accept(who, said, photo_of("red"), name).id
     until(lambda: len(list(store.list("records/"))) == 3)
     feedback_service.erase(ANA, ids["erased"])
     until(lambda: feedback_service.is_erased(ANA))
     feedback_service.close()
     waiting = FeedbackService(settings, store, VoiceStore(settings.voice_file))
-    ids["waits"] = waiting.take(ANA, Submission(rating=5, caption="Words of waits"), photo_of("blue"), None).id
+    ids["waits"] = waiting.accept(ANA, Submission(rating=5, caption="Words of waits"), photo_of("blue"), None).id
     waiting._database.close()
     return ids
 
@@ -165,7 +165,7 @@ def test_what_all_was_to_be_erased_of_is_not_brought_back(
     settings: ServingSettings, uri: str, before: dict[str, str]
 ) -> None:
     store = open_store(uri)
-    repository.note_departure(store, ANA, 4e9)
+    repository.record_departure(store, ANA, 4e9)
     migrate(settings, uri)
     assert {one.id for one in records(store).values()} == {before["theirs"]}
     now = KeyStore(settings.key_file).former()[ANA]
@@ -174,7 +174,7 @@ def test_what_all_was_to_be_erased_of_is_not_brought_back(
 
 def test_it_does_not_move_what_a_service_delivers(settings: ServingSettings, uri: str, before: dict[str, str]) -> None:
     with (settings.feedback_dir / "delivery.lock").open("wb") as lock:
-        assert is_ours(lock)
+        assert try_lock(lock)
         with pytest.raises(UserError, match="stop it"):
             migrate(settings, uri)
 

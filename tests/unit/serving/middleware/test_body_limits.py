@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import open_feedback_service
-from serving.http.json_limits import DEEPEST, LONGEST_GAP, LONGEST_LITERAL, MOST_VALUES, check_shape
+from serving.http.json_limits import MAX_DEPTH, MAX_GAP, MAX_LITERAL_LENGTH, MAX_VALUES, check_complexity
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
 from serving.middleware import body_limits as bodies
@@ -98,16 +98,16 @@ def wide(number: int) -> bytes:
     ("text", "what"),
     [
         (wide(600), "values"),
-        (b"[" + b"1," * MOST_VALUES + b"1]", "values"),
-        (b"[" + b"[]," * MOST_VALUES + b"1]", "values"),
-        (b"]" * (MOST_VALUES + 1), "values"),
-        (b'""' * (MOST_VALUES + 1), "values"),
-        (b"[" * (DEEPEST + 1), "levels"),
-        (b'{"a":' * (DEEPEST + 1), "levels"),
-        (b'{"seed": ' + b"9" * (LONGEST_LITERAL + 1) + b"}", "number"),
-        (b'{"seed": 0.' + b"0" * LONGEST_LITERAL + b"1}", "number"),
-        (b"{" + b" " * LONGEST_GAP, "white space"),
-        (b"," * LONGEST_GAP, "white space"),
+        (b"[" + b"1," * MAX_VALUES + b"1]", "values"),
+        (b"[" + b"[]," * MAX_VALUES + b"1]", "values"),
+        (b"]" * (MAX_VALUES + 1), "values"),
+        (b'""' * (MAX_VALUES + 1), "values"),
+        (b"[" * (MAX_DEPTH + 1), "levels"),
+        (b'{"a":' * (MAX_DEPTH + 1), "levels"),
+        (b'{"seed": ' + b"9" * (MAX_LITERAL_LENGTH + 1) + b"}", "number"),
+        (b'{"seed": 0.' + b"0" * MAX_LITERAL_LENGTH + b"1}", "number"),
+        (b"{" + b" " * MAX_GAP, "white space"),
+        (b"," * MAX_GAP, "white space"),
     ],
     ids=[
         "members",
@@ -125,7 +125,7 @@ def wide(number: int) -> bytes:
 )
 def test_a_json_of_too_many_things_is_refused_unparsed(client: TestClient, text: bytes, what: str) -> None:
     with pytest.raises(ProblemError, match=what):
-        check_shape(text)
+        check_complexity(text)
     for method, path in (("PUT", "/v1/voice"), ("POST", "/generate-caption"), ("POST", "/v1/feedback")):
         answer = client.request(
             method, path, content=text[: SMALL - 1], headers=headers("ana") | {"Content-Type": "application/json"}
@@ -150,7 +150,7 @@ def test_a_json_of_too_many_things_is_refused_unparsed(client: TestClient, text:
     ids=["brackets", "escapes", "photo", "slashes", "empty", "open", "backslash"],
 )
 def test_what_is_inside_of_strings_is_not_counted(text: bytes) -> None:
-    check_shape(text)
+    check_complexity(text)
 
 
 def test_a_voice_of_the_most_captions_is_taken(client: TestClient) -> None:
@@ -198,7 +198,7 @@ def test_room_is_given_in_turn() -> None:
         order: list[str] = []
 
         async def take(name: str, creator: str | None, size: int) -> None:
-            await budget.take(creator, size, LONGEST)
+            await budget.acquire(creator, size, LONGEST)
             order.append(name)
 
         async def settled() -> list[str]:
@@ -217,17 +217,17 @@ def test_room_is_given_in_turn() -> None:
             )
         ]
         assert await settled() == ["first", "second"]
-        budget.give_back("ben", 5)
+        budget.release("ben", 5)
         assert await settled() == ["first", "second", "no room", "small, but later"]
-        budget.give_back("ana", 4)
+        budget.release("ana", 4)
         assert (await settled())[-1] == "beyond their share"
         with pytest.raises(TimeoutError):
-            await budget.take("eve", 6, 0.01)
+            await budget.acquire("eve", 6, 0.01)
         # Who waits no longer holds up nobody, and who has no name has no share.
-        await budget.take(None, 4, LONGEST)
+        await budget.acquire(None, 4, LONGEST)
         for name, size in (("ana", 3), ("cem", 2), ("dia", 1), (None, 4)):
-            budget.give_back(name, size)
-        await budget.take(None, 10, LONGEST)
+            budget.release(name, size)
+        await budget.acquire(None, 10, LONGEST)
         await asyncio.gather(*waiting)
 
     asyncio.run(run())
@@ -236,7 +236,7 @@ def test_room_is_given_in_turn() -> None:
 def test_large_bodies_wait_for_room_and_small_ones_do_not(
     client: TestClient, engine: "ScriptedEngine", photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "_WAIT", 0.05)
+    monkeypatch.setattr(bodies, "_BUDGET_TIMEOUT", 0.05)
     engine.go.clear()
 
     def ask(key: str, size: int) -> tuple[int, str]:
@@ -263,15 +263,15 @@ def test_large_bodies_wait_for_room_and_small_ones_do_not(
 def test_a_body_of_unknown_size_has_room_for_the_largest(
     client: TestClient, engine: "ScriptedEngine", photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "_WAIT", 0.05)
+    monkeypatch.setattr(bodies, "_BUDGET_TIMEOUT", 0.05)
     taken: list[int] = []
-    take: Callable[..., object] = BodyBudget.take
+    take: Callable[..., object] = BodyBudget.acquire
 
     async def told(budget: BodyBudget, creator: str | None, size: int, seconds: float) -> None:
         await take(budget, creator, size, seconds)  # type: ignore[misc]
         taken.append(size)
 
-    monkeypatch.setattr(BodyBudget, "take", told)
+    monkeypatch.setattr(BodyBudget, "acquire", told)
     body = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
     sent = headers("ana") | {"Content-Type": "application/json"}
     assert client.post("/generate-caption", content=iter([body]), headers=sent).status_code == 200

@@ -126,7 +126,7 @@ class Clock:
         monkeypatch.setattr(asyncio.SelectorEventLoop, "time", lambda _: self.now)
 
 
-async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: MinimumRate) -> int:
+async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, minimum_rate: MinimumRate) -> int:
     """Send a piece after each of *gaps* seconds; return how many bytes arrived.
 
     Raises:
@@ -153,16 +153,16 @@ async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, pace: Minimu
     async def send(_: Message) -> None:
         pytest.fail("nothing is answered")
 
-    limit = BodyLimit(app, ["/"], 10**6, pace, BodyBudget(10**6, 10**6))
+    limit = BodyLimit(app, ["/"], 10**6, minimum_rate, BodyBudget(10**6, 10**6))
     await limit({"type": "http", "path": "/", "headers": [(b"transfer-encoding", b"chunked")]}, receive, send)
     return read
 
 
 def test_an_upload_may_be_slow_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    pace = MinimumRate(seconds=30, rate=1000, most=600)
+    minimum_rate = MinimumRate(seconds=30, rate=1000, max_seconds=600)
     # Each piece pays for the second that the next one takes: two minutes, and ten, but no longer.
-    assert asyncio.run(upload(Clock(monkeypatch), [1.0] * 120, bytes(1000), pace)) == 120_000
-    assert asyncio.run(upload(Clock(monkeypatch), [29.0, 29.0], bytes(40_000), pace)) == 80_000
+    assert asyncio.run(upload(Clock(monkeypatch), [1.0] * 120, bytes(1000), minimum_rate)) == 120_000
+    assert asyncio.run(upload(Clock(monkeypatch), [29.0, 29.0], bytes(40_000), minimum_rate)) == 80_000
     for gaps, piece in (
         ([31.0], bytes(1)),
         ([1.0, 31.0], bytes(500_000)),
@@ -170,7 +170,7 @@ def test_an_upload_may_be_slow_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyP
         ([20.0] * 31, bytes(20_000)),
     ):
         with pytest.raises(ProblemError) as caught:
-            asyncio.run(upload(Clock(monkeypatch), gaps, piece, pace))
+            asyncio.run(upload(Clock(monkeypatch), gaps, piece, minimum_rate))
         assert (caught.value.status, caught.value.reason) == (408, "slow_body")
 
 
@@ -282,7 +282,7 @@ def test_only_the_pages_that_are_named_may_call(served: ServedModel, tmp_path: P
         assert other.headers["content-type"] == "application/problem+json"
         assert "Origin" in other.headers["vary"]
         wrong = client.options("/generate-caption", headers={**asks, "Access-Control-Request-Headers": "X-Other"})
-        assert wrong.json()["detail"].startswith("Pages may not ask so (not allowed: headers); ")
+        assert wrong.json()["detail"].startswith("CORS does not allow this request (not allowed: headers); ")
         # So that the page can read why it was refused.
         assert client.post("/generate-caption", headers={"Origin": page}).headers["access-control-allow-origin"] == page
     with TestClient(service(served, tmp_path)) as client:

@@ -29,10 +29,10 @@ def test_the_challenger_gets_always_the_same_creators(served: ServedModel, tmp_p
 
 
 def test_metrics_tell_of_loaded_models_alone() -> None:
-    from serving.observability.metrics import MODEL_ERRORS, tell_models
+    from serving.observability.metrics import MODEL_ERRORS, set_loaded_models
 
     for number in range(5):
         MODEL_ERRORS.labels(f"forgotten/{number}").inc()
-    tell_models({"forgotten/3": "champion"})
+    set_loaded_models({"forgotten/3": "champion"})
     models = {sample.labels["model"] for family in MODEL_ERRORS.collect() for sample in family.samples}
     assert models == {"forgotten/3"}

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from patience import LONGEST
 
-from serving.voice.repository import MOST, VoiceStore
+from serving.voice.repository import MAX_CAPTIONS, VoiceStore
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -28,9 +28,9 @@ def test_replacing_keeps_the_order(tmp_path: Path) -> None:
 
 def test_the_oldest_go(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path / "voice.sqlite")
-    for number in range(MOST + 5):
+    for number in range(MAX_CAPTIONS + 5):
         store.add("aisha", str(number))
-    assert store.captions("aisha") == [str(number) for number in reversed(range(5, MOST + 5))]
+    assert store.captions("aisha") == [str(number) for number in reversed(range(5, MAX_CAPTIONS + 5))]
 
 
 def test_what_came_with_a_feedback_comes_once_and_goes_with_it(tmp_path: Path) -> None:

@@ -107,5 +107,5 @@ def test_a_file_that_is_no_key_is_one_sentence(signed: Signed, content: str) -> 
 
 
 def test_signatures_can_be_asked_for_only_with_a_key() -> None:
-    with pytest.raises(ValidationError, match="require_signatures wants a key"):
+    with pytest.raises(ValidationError, match="require_signatures needs a public key"):
         ServingSettings(require_signatures=True)
