@@ -1,4 +1,6 @@
-"""What every part of Snap2Caption shares: the shape of a post, the object store, the registry, settings, the command line."""
+"""Shared core of Snap2Caption: posts, hashtags, object stores, datasets, the model registry, settings, the command
+line.
+"""
 
 from snap2caption.telemetry import switch_off
 

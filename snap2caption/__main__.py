@@ -1,4 +1,7 @@
-"""The command line. It only assembles the parts' own commands, and is the one module here that looks upward."""
+"""Entry point of the command line.
+
+It only assembles the parts' commands, and is the one module here that imports upward.
+"""
 
 import importlib
 import importlib.util
@@ -22,7 +25,7 @@ PARTS = ("demo", "etl", "training", "serving")
 
 
 def build_app() -> typer.Typer:
-    """Assemble the commands of the parts that are installed: a container may hold only one of them."""
+    """Assemble the commands of the parts that are installed. A container may hold only one of them."""
     app = typer.Typer(
         name="snap2caption",
         no_args_is_help=True,
@@ -39,7 +42,7 @@ def build_app() -> typer.Typer:
 
 
 def known_variables() -> set[str]:
-    """Return the environment's variables that the installed parts read."""
+    """Return the environment variables that the installed parts read."""
     parts = [importlib.import_module(f"{part}.cli") for part in PARTS if importlib.util.find_spec(part) is not None]
     kinds = [Settings, *(kind for part in parts for kind in getattr(part, "SETTINGS", ()))]
     more = {name for part in parts for name in getattr(part, "VARIABLES", ())}
@@ -53,7 +56,7 @@ def _warn_of_mistyped_variables() -> None:
 
 
 def main() -> None:
-    """Run the command line; a mistake of the user's ends with one sentence, never a traceback."""
+    """Run the command line. A user's mistake ends with one sentence, never with a traceback."""
     # Before torch is loaded: by default its threads spin while they wait for each other, and where cores are shared (with Airflow, with a
     # browser) each wait lasts until the scheduler takes the spinner off: measured five times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -84,7 +87,7 @@ def main() -> None:
 
 
 def _print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print what Python prints, without the credentials that may be in a library's message."""
+    """Print the traceback without credentials, which a library's message may contain."""
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 

@@ -1,4 +1,4 @@
-"""Options and commands of no part: --version, dags."""
+"""Global options and commands that belong to no part: --version, dags."""
 
 import importlib.util
 from importlib.metadata import version as version_of
@@ -34,7 +34,7 @@ def _options(
 def dags(
     path: Annotated[bool, typer.Option("--path", help="Print their folder, for Airflow's dags_folder.")] = False,
 ) -> None:
-    """List the DAGs that Airflow runs, or print the folder that they are in."""
+    """List the DAGs that Airflow runs, or print the folder that contains them."""
     if importlib.util.find_spec("plugins") is None:
         raise UserError("This installation has no DAGs; install the whole package beside Airflow.")
     folder = dags_folder()

@@ -1,10 +1,10 @@
-"""Groups of commands that several parts add to: a container may hold only one of them."""
+"""Command groups that several parts extend, since a container may hold only one of the parts."""
 
 import typer
 
 
 def open_group(app: typer.Typer, name: str, about: str) -> typer.Typer:
-    """Return *app*'s group of that name; made, with *about* as its help, if there is none yet."""
+    """Return the group *name* of *app*. It is created, with *about* as its help, if it does not exist."""
     for info in app.registered_groups:
         if info.name == name and info.typer_instance is not None:
             return info.typer_instance

@@ -1,6 +1,6 @@
-"""Connections of an HTTP server within limits: how many there are, how large a request's head is, how long each side may take.
+"""Connection limits of an HTTP server: number of connections, size of a request's head, timeouts for each side.
 
-uvicorn has none of these for httptools, and of a request's head only its size for h11, which is why h11 is what reads here.
+uvicorn has none of these limits with httptools. With h11 it limits the size of a head, which is why h11 parses here.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _TINY, _MANY = 64, 1000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one server. Seconds are those of the event loop."""
+    """Limits of one server. Times are in seconds of the event loop's clock."""
 
     connections: int
     """At once; one more takes the place of the one that has waited longest for a request."""
@@ -59,7 +59,11 @@ _NETWORK = 64
 
 
 def network_of(host: str) -> str:
-    """Return the address of a peer, of IPv6 its network: nobody has only one address there. What is no address stays as it is."""
+    """Return the network that a peer belongs to.
+
+    An IPv4 address stays as it is. An IPv6 address becomes its /64 network, since a host there has many addresses.
+    Text that is not an address stays as it is.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -70,10 +74,12 @@ def network_of(host: str) -> str:
 
 
 def configure(app: Any, limits: Limits, **more: Any) -> uvicorn.Config:
-    """Return uvicorn's configuration for *app* with connections within *limits*. The process may have as many descriptors then.
+    """Return uvicorn's configuration for *app* with connections within *limits*.
+
+    It also raises the process's limit of file descriptors as far as needed.
 
     Raises:
-        UserError: it may not.
+        UserError: the process may not have enough file descriptors.
     """
     register = Register(_within_descriptors(limits.connections), limits.per_peer)
     return uvicorn.Config(
@@ -88,10 +94,10 @@ def configure(app: Any, limits: Limits, **more: Any) -> uvicorn.Config:
 
 
 def _within_descriptors(connections: int) -> int:
-    """Let the process have the descriptors that so many *connections* need; return how many there can be.
+    """Raise the limit of file descriptors for *connections* connections; return how many connections are possible.
 
     Raises:
-        UserError: there can be none.
+        UserError: none are possible.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = connections + BACKLOG + _SPARE_DESCRIPTORS
@@ -112,14 +118,17 @@ def _within_descriptors(connections: int) -> int:
 
 @dataclass(slots=True)
 class _Peer:
-    """Connections from one address."""
+    """The connections of one address."""
 
     count: int = 0
     waiting: "dict[Connection, None]" = field(default_factory=dict)
 
 
 class Register:
-    """Knows the connections of one server. Where there is no place for a new one, that which has waited longest for a request goes."""
+    """The open connections of one server.
+
+    When it is full, the connection that has been idle longest is closed for a new one.
+    """
 
     def __init__(self, most: int, per_peer: int) -> None:
         self._most = most
@@ -129,7 +138,10 @@ class Register:
         self._peers: defaultdict[str, _Peer] = defaultdict(_Peer)
 
     def admit(self, connection: "Connection", peer: str) -> bool:
-        """Take *connection*, which waits for its first request. False: all that have a place are being answered."""
+        """Admit *connection*, which waits for its first request.
+
+        Return False if every open connection is busy with a request.
+        """
         known = self._peers[peer]
         if known.count >= self._per_peer:
             self._evict(known.waiting)
@@ -143,19 +155,19 @@ class Register:
         return True
 
     def waits(self, connection: "Connection") -> None:
-        """Say that *connection* waits for a request from now on."""
+        """Mark *connection* as idle from now on."""
         if connection in self._all:
             for waiting in (self._waiting, self._peers[self._all[connection]].waiting):
                 waiting.setdefault(connection)
 
     def answers(self, connection: "Connection") -> None:
-        """Say that *connection* has a request."""
+        """Mark *connection* as busy with a request."""
         if connection in self._all:
             for waiting in (self._waiting, self._peers[self._all[connection]].waiting):
                 waiting.pop(connection, None)
 
     def leave(self, connection: "Connection") -> None:
-        """Give *connection*'s place to others."""
+        """Free the place of *connection*."""
         self.answers(connection)
         peer = self._all.pop(connection, None)
         if peer is None:
@@ -172,10 +184,11 @@ class Register:
 
 
 class _Parser(h11.Connection):
-    """h11's, which remembers why it refused, and refuses two things more.
+    """h11's parser, which remembers why it refused a request, and refuses two more kinds.
 
-    A length beside chunks: a proxy may believe the other of the two, and take the end of one request for the next one's beginning (request smuggling;
-    RFC 9112, 6.1). And bodies in very many very small chunks: each costs as much as a large one.
+    The first kind has both a length and chunks: a proxy may believe the other one, and read the end of one request
+    as the start of the next (request smuggling; RFC 9112, 6.1). The second kind is a body in very many very small
+    chunks: each costs as much as a large one.
     """
 
     def __init__(self) -> None:
@@ -184,7 +197,7 @@ class _Parser(h11.Connection):
         self._chunks = self._bytes = 0
 
     def next_event(self) -> Any:
-        """Return what came next."""
+        """Return the next event."""
         try:
             event = super().next_event()
         except h11.RemoteProtocolError as error:
@@ -203,7 +216,7 @@ class _Parser(h11.Connection):
 
 
 class Connection(H11Protocol):
-    """One client's connection: uvicorn's own, within *limits*."""
+    """The connection of one client: uvicorn's own, within *limits*."""
 
     def __init__(self, *arguments: Any, limits: Limits, register: Register, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -215,7 +228,7 @@ class Connection(H11Protocol):
         self._writing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a place, if there is one."""
+        """Register the connection, if there is a place for it."""
         super().connection_made(transport)
         if self._register.admit(self, network_of(self.client[0]) if self.client else ""):
             self._wait_for("head", self._limits.head_seconds)
@@ -227,7 +240,7 @@ class Connection(H11Protocol):
             )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place back."""
+        """Free the place."""
         self._register.leave(self)
         for timer in (self._deadline, self._writing):
             if timer:
@@ -235,7 +248,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, and see what is waited for now."""
+        """Process received bytes, and set the timeout for what comes next."""
         if not self.transport.is_closing():
             super().data_received(data)
             self._look()
@@ -246,18 +259,18 @@ class Connection(H11Protocol):
         self._look()
 
     def pause_writing(self) -> None:
-        """Wait for the client to read, but not for ever."""
+        """Wait for the client to read, within the timeout."""
         super().pause_writing()
         self._writing = self.loop.call_later(self._limits.write_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Write on: the client reads."""
+        """Continue to write, since the client reads again."""
         if self._writing:
             self._writing.cancel()
         super().resume_writing()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's, which says no more
-        """Refuse what is no HTTP, or more of it than is taken."""
+        """Refuse a request that is malformed or exceeds a limit."""
         if self._is_answering():
             # The body is wrong. Who would answer hears that the client is gone: the answer is this one.
             self.cycle.disconnected = True
@@ -276,7 +289,7 @@ class Connection(H11Protocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _look(self) -> None:
-        """See what this connection waits for, and set its clock for that."""
+        """Find out what this connection waits for, and set the timeout for it."""
         if self.transport.is_closing():
             self._wait_for("end", self._limits.write_seconds)
         elif self._is_answering():
@@ -289,7 +302,7 @@ class Connection(H11Protocol):
             self._wait_for("request", self._limits.keep_alive_seconds)
 
     def _wait_for(self, what: str, seconds: float | None) -> None:
-        """Wait for *what*, from now on unless that is waited for already; after *seconds* it is too late."""
+        """Start the timeout of *seconds* for *what*, unless it runs already."""
         if what == self._waits_for:
             return
         self._waits_for = what
@@ -314,7 +327,7 @@ class Connection(H11Protocol):
             self.transport.close()
 
     def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
-        """Answer with a problem body (RFC 9457), if it is not too late for that, and close."""
+        """Answer with a problem body (RFC 9457), unless a response has begun, and close the connection."""
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             body = {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail, "reason": reason}
             fields = [("Content-Type", "application/problem+json"), ("Connection", "close")]

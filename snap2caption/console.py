@@ -1,4 +1,4 @@
-"""What the command line shows: results on standard output, progress on standard error."""
+"""Console output: results on standard output, progress on standard error."""
 
 import io
 import json
@@ -33,17 +33,18 @@ LINE_SECONDS = 10.0
 
 
 def print_result(text: str, document: Any = None, *, as_json: bool = False) -> None:
-    """Print a command's result to standard output: *document* as JSON if asked for, else *text*.
+    """Print a command's result to standard output: *document* as JSON if *as_json* is true, else *text*.
 
     Raises:
-        ValueError: *document* holds a NaN or an infinity, which JSON has not (RFC 8259): whoever reads it would fail.
+        ValueError: *document* holds a NaN or an infinity, which JSON does not allow (RFC 8259). A strict reader
+            would fail.
     """
     # Not through Rich: a result must reach a pipe unwrapped and unstyled. JSON in ASCII: whoever reads it may read in another encoding.
     print(json.dumps(document, indent=2, allow_nan=False) if as_json else text)  # noqa: T201
 
 
 def write_what_it_can() -> None:
-    """Let standard output and error write what their encoding lacks, such as emoji, as escapes (``\\U0001f309``): to fail would lose it all."""
+    """Escape characters that the terminal's encoding lacks, such as emoji (``\U0001f309``), instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -60,7 +61,9 @@ def log_to_stderr(level: int = logging.INFO) -> None:
 
 
 def progress_bar() -> Progress:
-    """Return a progress display for long work: bars on a terminal; elsewhere (a file, Airflow's log) a line now and then."""
+    """Return a progress display for long work: bars on a terminal; elsewhere, such as in Airflow's log, an occasional
+    line.
+    """
     if not stderr.is_terminal:
         return _ProgressLines(str)
     return Progress(
@@ -74,7 +77,9 @@ def progress_bar() -> Progress:
 
 
 def download_bar() -> Progress:
-    """Return a progress display, as `progress_bar` does, for a task that counts bytes: with percent, speed and time left."""
+    """Return a progress display like `progress_bar` for a task that counts bytes, with percentage, speed and
+    remaining time.
+    """
     if not stderr.is_terminal:
         return _ProgressLines(decimal)
     return Progress(
@@ -89,7 +94,10 @@ def download_bar() -> Progress:
 
 
 class _ProgressLines(Progress):
-    """Says how far each task is, at most every `LINE_SECONDS`; *show* writes an amount. Short work says nothing."""
+    """Reports each task's progress at most every `LINE_SECONDS`.
+
+    *show* formats an amount. Short work reports nothing.
+    """
 
     def __init__(self, show: Callable[[int], str]) -> None:
         super().__init__(disable=True)

@@ -18,7 +18,7 @@ class StrictDocument(FrozenModel):
 class ScoreDocument(FrozenModel):
     """A document with scores. A score may be NaN, and the gate must see it.
 
-    As a string, a NaN survives in strict JSON (RFC 8259), and it is a float again once it is read.
+    As a string, a NaN survives in strict JSON (RFC 8259), and becomes a float again when it is read.
     """
 
     model_config = ConfigDict(ser_json_inf_nan="strings")

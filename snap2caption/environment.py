@@ -1,4 +1,4 @@
-"""The environment's variables: which ones are settings of ours, and which only look so because they are mistyped."""
+"""Environment variables: which ones are our settings, and which ones are only mistyped settings."""
 
 import difflib
 import os
@@ -18,7 +18,10 @@ def variables_of(kind: type[BaseSettings]) -> set[str]:
 
 
 def find_unknown(known: Collection[str], environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Yield a sentence for each variable that looks like a setting of ours and is none of *known*. Its value is not repeated: it may be a secret."""
+    """Yield a sentence for each variable that looks like one of our settings but is not in *known*.
+
+    The sentence does not repeat its value, which may be a secret.
+    """
     for variable in sorted(environment):
         # As the settings read them: in any case.
         name = variable.upper()
@@ -30,7 +33,7 @@ def find_unknown(known: Collection[str], environment: Mapping[str, str] = os.env
 
 
 def _looks_like_ours(name: str, known: Collection[str]) -> bool:
-    """Whether *name* begins as ours do, or is misspelled there."""
+    """Whether *name* begins with our prefix, or with a misspelling of it."""
     if name.startswith(PREFIX):
         return True
     return "CAPTION" in name and bool(difflib.get_close_matches(name, known, 1, cutoff=0.9))

@@ -1,4 +1,4 @@
-"""Errors that a person can do something about."""
+"""Errors that a user can act on."""
 
 from snap2caption.redaction import redact
 
@@ -6,8 +6,9 @@ from snap2caption.redaction import redact
 class UserError(Exception):
     """The work can't be done, for a reason outside the code.
 
-    Its message is one clear sentence (or two) that says what is wrong and what to do next. The command line prints it without a traceback
-    and exits with status 1; the service turns it into a problem body. URLs in it are redacted: it is printed, logged, and sometimes stored.
+    Its message is one clear sentence (or two) that says what is wrong and what to do next. The command line prints
+    it without a traceback and exits with status 1; the service turns it into a problem body. URLs in it are
+    redacted, since it is printed, logged, and sometimes stored.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -15,4 +16,4 @@ class UserError(Exception):
 
 
 class StoppedError(UserError):
-    """The work was asked to stop, and can be gone on with."""
+    """The work was asked to stop. It can be resumed."""

@@ -1,4 +1,4 @@
-"""Extras of the package: which one brings a module that is not installed."""
+"""Extras of the package: which one provides a module that is not installed."""
 
 import traceback
 
@@ -14,7 +14,7 @@ _EXTRAS = {
 
 
 def explain_missing_module(error: ModuleNotFoundError) -> str | None:
-    """Return a sentence that names the extra to install; None if none of our parts asked for the module."""
+    """Return a sentence that names the extra to install, or None if none of our parts needs the module."""
     for frame, _ in reversed([*traceback.walk_tb(error.__traceback__)]):
         importer = str(frame.f_globals.get("__name__"))
         for package in sorted(_EXTRAS, reverse=True):

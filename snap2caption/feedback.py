@@ -1,7 +1,7 @@
-"""Feedback: what a creator said of a caption, as the service stores it and the feedback DAG reads it.
+"""Feedback records: what a creator said about a caption, as the service stores it and the feedback DAG reads it.
 
-Serving writes it, `etl.feedback` reads it, and this module is the only place that knows its shape and where it lies. All keys are made
-from digests and dates of our own: nothing that a client sends becomes part of one.
+Serving writes them, `etl.feedback` reads them, and only this module knows their shape and their keys. All keys are
+made from digests and dates of our own: nothing that a client sends becomes part of one.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ RecordKey = Annotated[str, StringConstraints(pattern=rf"^{_RECORD.pattern}$")]
 
 
 class Reason(StrEnum):
-    """Why a caption was not good enough."""
+    """The reason why a caption was not good enough."""
 
     WRONG_PLACE = "wrong_place"
     WRONG_SUBJECT = "wrong_subject"
@@ -48,7 +48,7 @@ class Reason(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a creator made of a caption."""
+    """The creator's judgment of a caption."""
 
     ACCEPTED = "accepted"
     EDITED = "edited"
@@ -65,7 +65,7 @@ class Words(BaseModel):
 
 
 class Feedback(BaseModel):
-    """One creator's word on one caption."""
+    """One creator's feedback on one caption."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -96,12 +96,12 @@ class Feedback(BaseModel):
 
     @property
     def is_edited(self) -> bool:
-        """Whether the creator changed what was shown."""
+        """Whether the creator changed the caption that was shown."""
         return self.edited is not None and self.edited != self.shown
 
     @property
     def verdict(self) -> Verdict | None:
-        """What they made of it; None: they did not say."""
+        """The creator's judgment, or None if they gave none."""
         if self.is_edited:
             return Verdict.EDITED
         if self.rating is None:
@@ -110,21 +110,24 @@ class Feedback(BaseModel):
 
     @property
     def edit_distance(self) -> float | None:
-        """How far the caption that was kept is from the one shown, 0 (the same) to 1: Levenshtein's distance over the longer one's length."""
+        """The distance between the caption that was shown and the one that was kept, from 0 (equal) to 1.
+
+        It is Levenshtein's distance divided by the length of the longer caption.
+        """
         if self.shown is None:
             return None
         return distance(self.shown, self.edited or self.shown)
 
     @property
     def own_words(self) -> Words | None:
-        """The words that tell how the creator writes: their edit, or what they accepted as it was."""
+        """The words that show how the creator writes: their edit, or what they accepted unchanged."""
         if self.is_edited:
             return self.edited
         return self.shown if self.verdict is Verdict.ACCEPTED and not self.flagged else None
 
 
 class Unusable(StrEnum):
-    """Why nothing can be learned from a photo, whatever its caption."""
+    """The reason why nothing can be learned from a photo, whatever its caption."""
 
     BROKEN = "broken"
     PRIVATE = "private"
@@ -133,7 +136,7 @@ class Unusable(StrEnum):
 
 
 class Annotation(BaseModel):
-    """What an annotator made of a feedback when they completed it in Label Studio."""
+    """An annotator's result for a feedback, completed in Label Studio."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -153,7 +156,10 @@ class Annotation(BaseModel):
 
 
 class Erasure(BaseModel):
-    """The record that a feedback was erased: it names no content, and outlives it so that no later run brings it back."""
+    """The record that a feedback was erased.
+
+    It names no content, and it stays, so that no later run restores the feedback.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -164,7 +170,10 @@ class Erasure(BaseModel):
 
 
 class Departure(BaseModel):
-    """The record that a creator had all that they had sent erased: what still waits on some machine from before is not stored any more."""
+    """The record that a creator had all their feedback erased.
+
+    Earlier feedback that still waits on a machine is not stored.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -172,7 +181,7 @@ class Departure(BaseModel):
 
 
 class Pointer(BaseModel):
-    """Where a creator's feedback lies, so that all of theirs is found without reading anybody's."""
+    """A pointer to one feedback of a creator, so that all of theirs is found without reading anyone else's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -182,7 +191,10 @@ class Pointer(BaseModel):
 
 
 def rated_once(feedback: Iterable[Feedback]) -> list[Feedback]:
-    """Return the feedback with one rating of each creator for a caption, the latest: the earlier ones keep what else they say."""
+    """Return the feedback with one rating per creator and caption, the latest.
+
+    Earlier feedback keeps its other content.
+    """
     found = list(feedback)
     latest: dict[tuple[str, str, int], Feedback] = {}
     for one in sorted(found, key=lambda one: (one.received, one.id)):
@@ -198,17 +210,19 @@ def rated_once(feedback: Iterable[Feedback]) -> list[Feedback]:
 
 
 def distance(one: Words, other: Words) -> float:
-    """Return how far two captions are from each other, from 0 to 1: Levenshtein's distance over the longer one's length."""
+    """Return the distance of two captions, from 0 to 1: Levenshtein's distance divided by the length of the longer
+    one.
+    """
     return Levenshtein.normalized_distance(one.caption, other.caption)
 
 
 def owner_of(identifier: str, creator: str) -> str:
-    """Return what an erasure keeps of the creator: a digest of them and of this one feedback, which no two erasures share."""
+    """Return the digest that an erasure keeps of its creator. It covers the feedback, so no two erasures share it."""
     return hashlib.sha256(f"{identifier} {creator}".encode()).hexdigest()
 
 
 def record_key(feedback: Feedback) -> str:
-    """Return the key of a feedback's record. It holds the day, so that a day can be listed."""
+    """Return the key of a feedback's record. It contains the day, so that one day can be listed."""
     return f"records/{feedback.received.astimezone(UTC):%Y-%m-%d}/{feedback.id}.json"
 
 
@@ -218,10 +232,10 @@ def is_record_key(key: str) -> bool:
 
 
 def photo_key(digest: str) -> str:
-    """Return the key of the photo with *digest*. Photos are shared by the records that refer to them.
+    """Return the key of the photo with *digest*. Several records may refer to the same photo.
 
     Raises:
-        ValueError: *digest* is none.
+        ValueError: *digest* is not a digest.
     """
     digest = _checked(digest, is_digest, "a digest")
     return f"photos/{digest[:2]}/{digest}.jpg"
@@ -237,7 +251,7 @@ def annotation_key(feedback: str, annotation: int) -> str:
 
 
 def annotations_prefix(feedback: str) -> str:
-    """Return what the keys of all annotations of a feedback start with.
+    """Return the prefix of the keys of all annotations of a feedback.
 
     Raises:
         ValueError: *feedback* is not the id of a feedback.
@@ -255,16 +269,16 @@ def pointer_key(creator: str, identifier: str) -> str:
 
 
 def pointers_prefix(creator: str) -> str:
-    """Return what the keys of all pointers to a creator's feedback start with.
+    """Return the prefix of the keys of all pointers to a creator's feedback.
 
     Raises:
-        ValueError: *creator* is no creator's id.
+        ValueError: *creator* is not the id of a creator.
     """
     return f"creators/{_checked(creator, is_file_name, 'the id of a creator')}/"
 
 
 def use_key(photo: str, identifier: str) -> str:
-    """Return the key that tells that a feedback refers to a photo.
+    """Return the key of the record that a feedback refers to a photo.
 
     Raises:
         ValueError: *identifier* is not the id of a feedback.
@@ -273,10 +287,10 @@ def use_key(photo: str, identifier: str) -> str:
 
 
 def uses_prefix(photo: str) -> str:
-    """Return what the keys of all uses of a photo start with.
+    """Return the prefix of the keys of all uses of a photo.
 
     Raises:
-        ValueError: *photo* is no digest.
+        ValueError: *photo* is not a digest.
     """
     return f"uses/{_checked(photo, is_digest, 'a digest')}/"
 
@@ -291,12 +305,15 @@ def erasure_key(identifier: str) -> str:
 
 
 def departure_key(creator: str) -> str:
-    """Return the key of the record that a creator had all erased. It names nobody to whom the creator's id is not known."""
+    """Return the key of the record that a creator had everything erased.
+
+    It reveals the creator only to those who know their id.
+    """
     return f"left/{hashlib.sha256(f'left {creator}'.encode()).hexdigest()}.json"
 
 
 def is_creator(text: str) -> bool:
-    """Whether *text* is of the form of a creator's id, which is that of a digest."""
+    """Whether *text* has the form of a creator's id, which is that of a digest."""
     return is_digest(text)
 
 

@@ -1,4 +1,4 @@
-"""Which file format bytes are in, told by their signature (Wikipedia, "List of file signatures"), for whoever sent them."""
+"""File format detection by signature (Wikipedia, "List of file signatures"), for error messages about uploads."""
 
 import re
 
@@ -42,7 +42,9 @@ _START = 1024
 
 
 def format_of(data: bytes) -> str | None:
-    """Return the name of the format that *data* start like, as people know it; None if it is none of those that get sent for photos."""
+    """Return the common name of the format that *data* begins like, or None if it is none that is often sent as a
+    photo.
+    """
     start = data[:_START]
     if media := _MEDIA.match(start):
         return next((name for name, brands in _BRANDS.items() if media["brand"] in brands), "video")
@@ -50,5 +52,5 @@ def format_of(data: bytes) -> str | None:
 
 
 def with_article(name: str) -> str:
-    """Return the format's name behind ``a`` or ``an``, as it is said."""
+    """Return the format's name with ``a`` or ``an`` in front, as it is pronounced."""
     return f"{'an' if name in _AN else 'a'} {name}"

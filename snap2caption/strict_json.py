@@ -1,4 +1,4 @@
-"""Strict JSON (RFC 8259): numbers are finite, as Airflow's XCom, PostgreSQL and most parsers ask."""
+"""Strict JSON (RFC 8259): numbers are finite, as Airflow's XCom, PostgreSQL and most parsers require."""
 
 import json
 from typing import Any
@@ -7,7 +7,9 @@ from pydantic import BaseModel
 
 
 def to_document(model: BaseModel) -> dict[str, Any]:
-    """Return *model* as what JSON can hold: a NaN or an infinity is a string or null, as its class says (``ser_json_inf_nan``).
+    """Return *model* as strict JSON data.
+
+    A NaN or an infinity becomes a string or null, as its class says (``ser_json_inf_nan``).
 
     ``model_dump(mode="json")`` leaves it a float, which `json.dumps` writes as the word NaN.
     """

@@ -1,8 +1,9 @@
-"""Usage reporting of the libraries and servers that are used here: off, as nobody else is told what is done.
+"""Telemetry of libraries and servers: switched off, since nobody else should learn what is done here.
 
-Each of them looks at its variable when it is imported or started, and some have threads that report: MLflow's once crashed a training. So
-importing this package sets the variables, whoever does it: a command, a service, a task of Airflow, a process of a training. What a process starts
-inherits them. Makefile and Dockerfiles have the same lines, for what they start without us; a test compares them.
+Each library reads its variable when it is imported or started, and some report from threads; MLflow's once crashed
+a training run. So importing this package sets the variables in every process: a command, a service, an Airflow
+task, a training process. Child processes inherit them. Makefile and Dockerfiles have the same lines for what they
+start without us; a test compares them.
 """
 
 import os
@@ -28,5 +29,5 @@ SERVERS = {
 
 
 def switch_off() -> None:
-    """Set the variables of this process, whatever they were."""
+    """Set the variables of this process, whatever their values were."""
     os.environ |= LIBRARIES | SERVERS

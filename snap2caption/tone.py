@@ -1,7 +1,8 @@
-"""The tone of a caption, told from its surface by a rule that a person can check.
+"""Tone of a caption, inferred from its surface by rules that a person can check.
 
-Corpora don't say in which tone a post is meant. A model learns to follow the tone that a creator asks for only if each training prompt
-names the tone of its own caption, so we infer it. The rules are tried in their order; the first that holds names the tone.
+Corpora do not say in which tone a post is written. A model learns to follow the tone that a creator asks for only
+if each training prompt names the tone of its own caption, so we infer it. The rules are tried in order; the first
+that holds names the tone.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Loading and running a vision-language model of the LLaVA kind, the same way in training, evaluation and serving.
+"""Vision-language models of the LLaVA kind: loading and generation, the same way in training, evaluation and serving.
 
-Everything goes through ``AutoModelForImageTextToText``, ``AutoProcessor`` and the family's own chat template, so the built-in demo base,
-LLaVA 1.5, LLaVA 1.6 and SmolVLM take the same path.
+Everything goes through ``AutoModelForImageTextToText``, ``AutoProcessor`` and the family's own chat template, so
+the built-in demo base, LLaVA 1.5, LLaVA 1.6 and SmolVLM take the same path.
 """
 
 import hashlib
@@ -37,10 +37,11 @@ TEXT_INPUTS = frozenset({"input_ids", "attention_mask", "labels", "token_type_id
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How to write: at most ``max_new_tokens``; greedy at temperature 0, else sampled with ``seed``.
+    """Decoding parameters: at most ``max_new_tokens``; greedy at temperature 0, else sampled with ``seed``.
 
-    A token is drawn from the fewest that together are as likely as ``top_p``, and from these only if it is at least ``min_p`` times as likely as
-    the likeliest (Nguyen et al. 2024): where the model is unsure, the nucleus alone holds hundreds of tokens that fit nowhere.
+    A token is sampled from the smallest set with total probability ``top_p``, and only if it is at least ``min_p``
+    times as likely as the likeliest (Nguyen et al. 2024): where the model is unsure, the nucleus alone holds
+    hundreds of unsuitable tokens.
     """
 
     max_new_tokens: int = 96
@@ -52,7 +53,7 @@ class Decoding:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What the model wrote for one photo, and how many tokens it took."""
+    """The model's output for one photo, and its number of tokens."""
 
     raw: str
     """As it was decoded: with U+FFFD where bytes are no character."""
@@ -60,13 +61,13 @@ class Generated:
 
     @property
     def text(self) -> str:
-        """What can be shown of it."""
+        """The part of the output that can be shown."""
         return complete(self.raw)
 
 
 @dataclass(slots=True)
 class VisionLanguageModel:
-    """A model with its processor, and the base's name and revision that an adapter must be used with."""
+    """A model with its processor, and the name and revision of the base, which an adapter must match."""
 
     model: Any
     processor: Any
@@ -75,22 +76,24 @@ class VisionLanguageModel:
 
     @property
     def context(self) -> int:
-        """How many tokens a sequence may have: the picture's, the prompt's, and what is written."""
+        """The maximum number of tokens in a sequence: image, prompt and output."""
         positions = self.model.config.get_text_config().max_position_embeddings
         # A tokenizer that knows no limit names a number beyond all reason.
         return int(min(positions, self.processor.tokenizer.model_max_length))
 
     def image_tokens(self, width: int, height: int) -> int:
-        """Return how many tokens stand for a picture of *width* times *height* pixels, marks between its pieces among them."""
+        """Return the number of tokens of a picture of *width* times *height* pixels, including separators between its
+        tiles.
+        """
         # What vLLM asks processors for, too; the picture need not be prepared for it.
         counted = self.processor._get_num_multimodal_tokens(image_sizes=[(height, width)])
         return int(counted["num_image_tokens"][0])
 
     def check_room(self, inputs: "Mapping[str, torch.Tensor]", max_new_tokens: int) -> None:
-        """Check that so many tokens can be written after *inputs*.
+        """Check that *tokens* more tokens fit after *inputs*.
 
         Raises:
-            UserError: together they are longer than the model's context.
+            UserError: together they exceed the model's context.
         """
         read = inputs["input_ids"].shape[1]
         if read + max_new_tokens > self.context:
@@ -100,13 +103,13 @@ class VisionLanguageModel:
             )
 
     def plain(self, text: str) -> str:
-        """Return *text* with none of the tokenizer's own tokens: where a person writes `<image>`, there is no picture."""
+        """Return *text* without the tokenizer's special tokens: where a person writes `<image>`, there is no picture."""
         for token in self.processor.tokenizer.all_special_tokens:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
 
     def chat(self, prompt: str) -> str:
-        """Return *prompt*, with one image before it, in the family's chat template, up to where the answer starts."""
+        """Return *prompt*, preceded by one image, in the family's chat template, up to where the answer starts."""
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": self.plain(prompt)}]}
         return str(self.processor.apply_chat_template([message], tokenize=False, add_generation_prompt=True))
 
@@ -114,11 +117,12 @@ class VisionLanguageModel:
         """Return the model's inputs for a batch, padded on the left, on the model's device.
 
         Args:
-            images: RGB, any size; one a prompt.
+            images: RGB, any size; one per prompt.
             prompts: instructions, not yet in the chat template.
 
         Returns:
-            ``input_ids`` and ``attention_mask`` of shape (batch, tokens), ``pixel_values`` and what else the family needs.
+            ``input_ids`` and ``attention_mask`` of shape (batch, tokens), ``pixel_values`` and what else the
+            family needs.
         """
         import torch
 
@@ -135,16 +139,16 @@ class VisionLanguageModel:
     def generate(
         self, images: "Sequence[Image]", prompts: Sequence[str], decoding: Decoding, *, without_adapter: bool = False
     ) -> list[Generated]:
-        """Write one answer a photo, as one batch.
+        """Generate one answer per photo, as one batch.
 
         Args:
             images: RGB, any size.
-            prompts: one an image.
-            decoding: how to write.
+            prompts: one per image.
+            decoding: the decoding parameters.
             without_adapter: let the untouched base answer.
 
         Raises:
-            UserError: prompt and answer together are longer than the model's context.
+            UserError: prompt and answer together exceed the model's context.
         """
         import torch
 
@@ -177,7 +181,9 @@ class VisionLanguageModel:
         ]
 
     def save_adapter(self, folder: Path) -> None:
-        """Write the adapter into *folder*, with the processor that it learned with: whoever loads it prepares photos and prompts alike."""
+        """Save the adapter in *folder*, with the processor that it was trained with, so that photos and prompts are
+        prepared alike.
+        """
         self.model.save_pretrained(folder)
         self.processor.save_pretrained(folder)
 
@@ -193,7 +199,9 @@ def image_features(model: Any, batch: "Mapping[str, torch.Tensor]") -> "torch.Te
 
 
 def with_adapter(base: VisionLanguageModel, adapter: Path, models_dir: Path) -> VisionLanguageModel:
-    """Return *base* with the LoRA adapter in the folder *adapter*, and the processor saved with it. The weights are shared; *base* stays as it is.
+    """Return *base* with the LoRA adapter in the folder *adapter*, and the processor saved with it.
+
+    The weights are shared, and *base* is not changed.
 
     Raises:
         UserError: the adapter is damaged or does not fit.
@@ -209,10 +217,11 @@ def with_adapter(base: VisionLanguageModel, adapter: Path, models_dir: Path) -> 
 
 
 def resolve_base(base: str, models_dir: Path) -> str:
-    """Return where the base model *base* is loaded from: its folder under *models_dir* if it is there, else its name on the hub.
+    """Return the place that the base model *base* is loaded from: its folder under *models_dir*, or else its name on
+    the hub.
 
     Raises:
-        UserError: *base* is no name.
+        UserError: *base* is not a valid name.
     """
     if not is_base_name(base):
         raise UserError(
@@ -309,7 +318,7 @@ def load_processor(
 
 
 def check_4bit() -> None:
-    """Check that 4-bit weights can be had here.
+    """Check that 4-bit weights are available here.
 
     Raises:
         UserError: bitsandbytes is not installed.
@@ -349,7 +358,7 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
 
 
 def load_config(base: str, models_dir: Path, revision: str | None = None) -> Any:
-    """Load a base's configuration alone; from the hub that of *revision*, or of its main branch.
+    """Load a base's configuration without its weights; from the hub at *revision*, or from its main branch.
 
     Raises:
         UserError: the base is neither on disk nor on the hub.
@@ -364,10 +373,11 @@ def load_config(base: str, models_dir: Path, revision: str | None = None) -> Any
 
 
 def find_revision(base: str, models_dir: Path, wanted: str | None = None) -> str:
-    """Return the revision that `load` would load: a digest of the weights for a base on disk, a commit for one on the hub.
+    """Return the revision that `load` would load: a digest of the weights for a base on disk, a commit for one on the
+    hub.
 
     Raises:
-        UserError: the base is neither on disk nor on the hub, or is not there at the revision *wanted*.
+        UserError: the base is neither on disk nor on the hub, or the hub lacks the revision *wanted*.
     """
     where = resolve_base(base, models_dir)
     if where == base:
@@ -391,7 +401,7 @@ def _missing(base: str, models_dir: Path, error: OSError) -> UserError:
 
 
 def local_revision(folder: Path) -> str:
-    """Return the revision of a base model on disk: the first 12 digits of the SHA-256 over its weights' files."""
+    """Return the revision of a base model on disk: the first 12 digits of the SHA-256 over its weight files."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):
         with file.open("rb") as stream:
@@ -400,5 +410,8 @@ def local_revision(folder: Path) -> str:
 
 
 def quieten_peft() -> None:
-    """Keep back a warning that PEFT causes by asking transformers under an old name; nobody who runs us can do anything about it."""
+    """Suppress a warning that PEFT causes by importing an old name from transformers.
+
+    Our users can't do anything about it.
+    """
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning)

@@ -1,4 +1,4 @@
-"""The manifest of a dataset version: what is in it, where it came from, how it was made."""
+"""Manifest of a dataset version: its contents, its source and how it was made."""
 
 from collections import Counter
 from datetime import datetime
@@ -28,7 +28,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 class CorpusSource(StrictDocument):
-    """Where the corpus came from."""
+    """The source of the corpus."""
 
     urls: tuple[str, ...]
     sha256: Digest
@@ -51,7 +51,10 @@ _Listed = Annotated[FileName, AfterValidator(_not_the_manifest)]
 
 
 class Shard(StrictDocument):
-    """One tar file of samples. By ``cities``, its samples of each, a reader can choose among shards without fetching them."""
+    """A tar file of samples.
+
+    ``cities`` counts its samples by city, so that a reader can choose shards without fetching them.
+    """
 
     name: _Listed
     sha256: Digest
@@ -61,7 +64,7 @@ class Shard(StrictDocument):
 
 
 class SplitSummary(StrictDocument):
-    """One split: its samples, in all and by city, and its shards."""
+    """One split: its number of samples, in total and by city, and its shards."""
 
     samples: NonNegativeInt
     cities: dict[str, NonNegativeInt]
@@ -77,9 +80,10 @@ class File(StrictDocument):
 
 
 class PhotoMetadata(StrictDocument):
-    """How many of the version's photos came with metadata (EXIF and the like), and how many of these told where they were taken.
+    """How many photos of the version came with metadata (EXIF and the like), and how many of these revealed their
+    location.
 
-    Whether it was dropped says the setting ``keep_metadata``.
+    The setting ``keep_metadata`` says whether it was dropped.
     """
 
     photos: NonNegativeInt
@@ -87,28 +91,33 @@ class PhotoMetadata(StrictDocument):
 
 
 class AnnotationOrigin(StrictDocument):
-    """An annotation in Label Studio, and who made it, both by their numbers there."""
+    """An annotation in Label Studio and its annotator, both by their numbers there."""
 
     annotation: int
     annotator: Annotated[str, StringConstraints(pattern=r"^[0-9]+$")]
 
 
 class SampleOrigin(StrictDocument):
-    """What a sample of feedback was made of: the first annotation's words were taken, the others agreed so much (0 to 1; None: there are none)."""
+    """The annotations behind a feedback sample. Its words come from the first one.
+
+    ``agreement`` is how far the others agree, from 0 to 1; None if there are no others.
+    """
 
     annotations: tuple[AnnotationOrigin, ...]
     agreement: float | None = None
 
 
 class FeedbackOrigin(StrictDocument):
-    """What a version of feedback was made of: its samples, by the feedback's id, and the corpus version whose held-out photos it keeps away from."""
+    """The origin of a feedback version: its samples by feedback id, and the corpus version whose held-out photos it
+    excludes.
+    """
 
     corpus: Version
     samples: dict[FeedbackId, SampleOrigin]
 
 
 class Manifest(StrictDocument):
-    """A dataset version. ``version`` is derived from content and settings: same input, same version."""
+    """A dataset version. ``version`` is derived from content and settings, so the same input gives the same version."""
 
     version: Version
     source: CorpusSource
@@ -134,10 +143,10 @@ class Manifest(StrictDocument):
         return self
 
     def check_place(self, where: str) -> None:
-        """Make sure that *where*, a path or URI whose last part may be a version's name, is this version's.
+        """Check that *where*, a path or URI that may end in a version's name, is the place of this version.
 
         Raises:
-            UserError: it is another version's.
+            UserError: it is the place of another version.
         """
         asked = where.rstrip("/").rpartition("/")[2]
         # A folder of another name (a mount, say) asks for no version in particular.
@@ -148,7 +157,7 @@ class Manifest(StrictDocument):
             )
 
     def files(self) -> list[File]:
-        """Every file of the version but the manifest itself, shards first."""
+        """Return every file of the version except the manifest itself, shards first."""
         shards = [
             File(name=shard.name, sha256=shard.sha256, bytes=shard.bytes)
             for split in self.splits.values()
@@ -157,10 +166,10 @@ class Manifest(StrictDocument):
         return shards + [file for file in (self.hashtags, self.assignments, self.card) if file is not None]
 
     def find(self, file: File, folder: Path) -> Path:
-        """Return where a file of the version lies in the version's *folder*.
+        """Return the path of a file of the version in its *folder*.
 
         Raises:
-            UserError: a link there leads out of the folder.
+            UserError: a symbolic link leads out of the folder.
         """
         path = folder / file.name
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -169,7 +178,7 @@ class Manifest(StrictDocument):
 
     @classmethod
     def parse(cls, data: bytes, where: str) -> "Manifest":
-        """Read a manifest; *where* names it in the error."""
+        """Parse a manifest. *where* names it in errors."""
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
@@ -181,10 +190,10 @@ class Manifest(StrictDocument):
 
     @classmethod
     def read(cls, path: Path) -> "Manifest":
-        """Read the manifest at *path*, a file or the folder that holds it.
+        """Read the manifest at *path*, which is the file or the folder that holds it.
 
         Raises:
-            UserError: there is none, it is not readable, or it is another version's.
+            UserError: it does not exist, is not readable, or belongs to another version.
         """
         file = path / NAME if path.is_dir() else path
         try:

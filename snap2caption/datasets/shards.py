@@ -1,4 +1,4 @@
-"""Shards: tar files of samples in the WebDataset convention (``<key>.jpg`` beside ``<key>.json``)."""
+"""Shards: tar files of samples in the WebDataset convention (``<key>.jpg`` next to ``<key>.json``)."""
 
 import tarfile
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from snap2caption.post import Post
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """Bytes that lie in a file."""
+    """A range of bytes in a file."""
 
     file: Path
     offset: int
     size: int
 
     def read(self) -> bytes:
-        """Return them."""
+        """Return the bytes."""
         with self.file.open("rb") as stream:
             stream.seek(self.offset)
             return stream.read(self.size)
@@ -29,7 +29,10 @@ class FileSlice:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A photo with its post. The photo may stay in its shard until it is asked for, so that a million samples fit into memory."""
+    """A photo with its post.
+
+    The photo may stay in its shard until it is needed, so that a million samples fit into memory.
+    """
 
     id: str
     city: str
@@ -42,7 +45,7 @@ class Sample:
 
     @property
     def cluster(self) -> str:
-        """A name that it shares with the samples that are not independent of it, and with no others."""
+        """The name that this sample shares with the samples it is not independent of, and with no others."""
         return self.group or self.id
 
     def photo(self) -> bytes:
@@ -55,20 +58,24 @@ class Sample:
 
 
 def read_shard(shard: Path, name: str | None = None) -> Iterator[Sample]:
-    """Yield the samples of the shard at *shard*, in its order; their photos stay there. *name* is what errors call it, if not by its file's name.
+    """Yield the samples of the shard at *shard*, in its order. Their photos stay in the file.
+
+    *name* is the shard's name in errors; by default, that of the file.
 
     Raises:
-        UserError: the file is not a tar, or a member lacks its partner or is not what it should be.
+        UserError: the file is not a tar, a member lacks its partner, or a member is malformed.
     """
     with shard.open("rb") as stream:
         yield from _read(stream, name or shard.name, shard)
 
 
 def read_stream(stream: BinaryIO, name: str) -> Iterator[Sample]:
-    """Yield the samples of a shard that is read once and forwards, with their photos; *name* is the shard's, for errors.
+    """Yield the samples of a shard that is read once, sequentially, with their photos.
+
+    *name* is the shard's name in errors.
 
     Raises:
-        UserError: as `read_shard`.
+        UserError: as for `read_shard`.
     """
     yield from _read(stream, name, None)
 
@@ -95,7 +102,7 @@ def _read(stream: BinaryIO, name: str, stays_in: Path | None) -> Iterator[Sample
 
 
 class _SampleRecord(BaseModel):
-    """A sample's JSON. What else it holds is not ours."""
+    """A sample's JSON. Unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True)
 

@@ -1,4 +1,4 @@
-"""A dataset version where it lies: in a store, in a folder, on a mount."""
+"""Dataset version in its place: a store, a folder or a mount."""
 
 import fcntl
 import hashlib
@@ -21,9 +21,9 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class DatasetVersion:
-    """A dataset version: where it is, and its manifest.
+    """A dataset version: its place and its manifest.
 
-    It holds no connection: each read opens one. So it can be handed to threads and to other processes.
+    It holds no connection, since each read opens one. So it can be passed to threads and to other processes.
     """
 
     uri: str
@@ -31,10 +31,11 @@ class DatasetVersion:
 
     @classmethod
     def open(cls, where: str) -> "DatasetVersion":
-        """Read the manifest of the dataset version at *where*: ``file://``, ``s3://``, ``swift://``, or a folder, mounted or not.
+        """Read the manifest of the dataset version at *where*: a URI (``file://``, ``s3://``, ``swift://``) or a
+        folder.
 
         Raises:
-            UserError: there is no dataset version at *where*, or another one than its name says.
+            UserError: there is no dataset version at *where*, or a different one than its name says.
         """
         store = open_store(where if "://" in where else Path(where).resolve().as_uri())
         with store.get(NAME) as stream:
@@ -44,10 +45,12 @@ class DatasetVersion:
 
     @contextmanager
     def stream(self, file: File | Shard) -> Iterator[BinaryIO]:
-        """Read a file of the version from its store, once and forwards. What comes is not verified: `fetch` does that.
+        """Read a file of the version from its store, once and sequentially.
+
+        The bytes are not verified; `fetch` verifies them.
 
         Raises:
-            StoreError: the store refused, is away, or lacks the file, or the version was withdrawn.
+            StoreError: the store refused, is unavailable, or lacks the file, or the version was withdrawn.
         """
         self._check(file)
         with open_store(self.uri).get(file.name) as source:
@@ -60,11 +63,11 @@ class DatasetVersion:
 
     @contextmanager
     def verified(self, file: File | Shard) -> Iterator[BinaryIO]:
-        """Read a file of the version as `stream` does; at the end of the block, all that came is compared with the manifest's digest.
+        """Read a file like `stream`, and compare its digest with the manifest's at the end of the block.
 
         Raises:
-            StoreError: as `stream`.
-            UserError: what came is not what the manifest says.
+            StoreError: as for `stream`.
+            UserError: the digest differs.
         """
         with self.stream(file) as source:
             content = _Digested(source)
@@ -77,13 +80,15 @@ class DatasetVersion:
             )
 
     def fetch(self, file: File | Shard, folder: Path) -> Path:
-        """Return a verified copy of a file of the version in *folder*, named by its digest; one that is there is used again.
+        """Return a verified copy of a file of the version in *folder*, named by its digest. An existing copy is
+        reused.
 
-        The copy appears whole or not at all. Several processes may share the folder: they take turns, and the first one's copy serves all.
+        The copy appears whole or not at all. Several processes may share the folder: they take turns, and the
+        first one's copy serves all.
 
         Raises:
-            StoreError: the store refused, is away, or lacks the file, or the version was withdrawn.
-            UserError: what came is not what the manifest says, or can't be kept.
+            StoreError: the store refused, is unavailable, or lacks the file, or the version was withdrawn.
+            UserError: the digest differs, or the copy can't be written.
         """
         self._check(file)
         path = _copy_of(file, folder)
@@ -102,7 +107,7 @@ class DatasetVersion:
         return path
 
     def drop(self, file: File | Shard, folder: Path) -> None:
-        """Remove the copy of a file that `fetch` left in *folder*, half a one too; no error if there is none."""
+        """Remove the copy, complete or not, that `fetch` left in *folder*. A missing copy is not an error."""
         path = _copy_of(file, folder)
         if folder.is_dir():
             with _turn(folder):
@@ -130,14 +135,14 @@ class DatasetVersion:
 
 
 class _Digested:
-    """A stream with the SHA-256 of what was read of it."""
+    """A stream that computes the SHA-256 of the bytes read from it."""
 
     def __init__(self, source: BinaryIO) -> None:
         self.digest = hashlib.sha256()
         self._source = source
 
     def read(self, size: int = -1) -> bytes:
-        """Read on."""
+        """Read the next bytes."""
         piece = self._source.read(size)
         self.digest.update(piece)
         return piece
@@ -149,7 +154,7 @@ def _copy_of(file: File | Shard, folder: Path) -> Path:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The system lets go of it when the process ends, however it does."""
+    """Hold the folder's lock. The system releases it when the process ends in any way."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,7 +1,7 @@
-"""Hashtags: what is one and how it is written (`text`), what the corpus knows of them (`table`), which are never used (`banned`), and which
-suit a post (`ranking`).
+"""Hashtags: syntax and normal form (`text`), corpus statistics (`table`), blocklist (`banned`), selection
+(`ranking`).
 
-What the corpus transform and the shape of a post need is here by name; the rest is the service's, and imported from its module.
+This package exports what the corpus transform and posts need. The service imports the rest from its modules.
 """
 
 from snap2caption.hashtags.text import MAX_LENGTH, extract, normalize, separate, unique

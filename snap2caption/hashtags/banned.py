@@ -1,4 +1,4 @@
-"""Hashtags that are never used."""
+"""Blocklist of hashtags."""
 
 from collections.abc import Iterable
 from importlib import resources
@@ -12,13 +12,14 @@ _EXTEND = "+"
 
 
 def read_banned(path: Path | None = None) -> frozenset[str]:
-    """Return the banned hashtags in normal form: the shipped ones (``banned.txt``, which tells where they come from), or those in *path*.
+    """Return the banned hashtags in normal form: those in *path*, or else the shipped ones (``banned.txt`` names its
+    source).
 
-    A file holds one hashtag a line, with or without ``#`` and comments after ``//``. It replaces the shipped list, or extends it if its first
-    line is ``+``.
+    A file holds one hashtag per line, with or without ``#``; ``//`` starts a comment. It replaces the shipped
+    list, or extends it if its first line is ``+``.
 
     Raises:
-        UserError: the file can't be read, or a line is no hashtag.
+        UserError: the file can't be read, or a line is not a hashtag.
     """
     shipped = resources.files(__package__).joinpath("banned.txt").read_text(encoding="utf-8")
     if path is None:

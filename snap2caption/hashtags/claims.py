@@ -1,7 +1,8 @@
-"""What words claim of a photo: the time of day, the weather, the season, the place. Two claims of a kind that share nothing contradict each other.
+"""Claims that words make about a photo: time of day, weather, season, place.
 
-A hashtag is read like a caption, word by word, so ``#rainydayvibes`` claims rain as "a rainy day" does, and ``#train`` does not. What words
-claim is in ``attributes.txt`` and ``places.txt``.
+Two claims of the same kind contradict each other if they have no value in common. A hashtag is read like a
+caption, word by word, so ``#rainydayvibes`` claims rain as "a rainy day" does, and ``#train`` does not.
+``attributes.txt`` and ``places.txt`` list which words claim what.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,27 +41,30 @@ _CLAUSE = re.compile(r"[.!?,;:…。！？、\n]+")
 
 
 def claims(text: str) -> Claims:
-    """Return what a caption, a place or a hashtag claims. Several values of a kind that are said are all possible; what is denied is not claimed."""
+    """Return what a caption, a place or a hashtag claims.
+
+    If it names several values of a kind, all of them are possible. A negated claim does not count.
+    """
     return _claims(text)
 
 
 def is_name_of_place(tag: str) -> bool:
-    """Whether a hashtag is a place's name and nothing more: ``newyork``, but not ``newyorklife``."""
+    """Whether a hashtag is the name of a place and nothing more: ``newyork``, but not ``newyorklife``."""
     return ClaimKind.PLACE in _lexicon().said.get(fold(tag), {})
 
 
 def merge(said: Claims, other: Claims) -> Claims:
-    """Return *said*, and of the kinds that it says nothing of, *other*."""
+    """Return *said*, completed by *other* for those kinds that *said* has no claims of."""
     return {**other, **said}
 
 
 def agree(one: Claims, other: Claims) -> bool:
-    """Whether both can be true of one photo."""
+    """Whether both sets of claims can be true of one photo."""
     return all(one[kind] & other[kind] for kind in one.keys() & other.keys())
 
 
 def load_claims() -> None:
-    """Read the words now, so that nobody waits for them later."""
+    """Load the word lists now, so that no request waits for them."""
     claims("now")
 
 
@@ -79,7 +83,7 @@ def _claims(text: str) -> Claims:
 
 
 def _terms(clause: str) -> Iterator[str]:
-    """Yield the terms in *clause*, of overlapping ones the longest: its words joined, as hashtags join them."""
+    """Yield the terms in *clause*, the longest of overlapping ones. Their words are joined, as in hashtags."""
     lexicon = _lexicon()
     words = split_words(clause, lexicon.words)
     start = 0
@@ -98,7 +102,7 @@ def _terms(clause: str) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Lexicon:
-    """Terms, each as its words joined, and what they claim; those of ``attributes.txt`` and ``places.txt``."""
+    """The terms of ``attributes.txt`` and ``places.txt``, with their words joined, and what each claims."""
 
     said: dict[str, dict[ClaimKind, frozenset[str]]]
     fitting: dict[str, dict[ClaimKind, frozenset[str]]]
@@ -135,7 +139,9 @@ def _lexicon() -> _Lexicon:
 
 
 def _places() -> Iterator[tuple[list[str], frozenset[str]]]:
-    """Yield the names of a place, with the cities that it leaves possible: a city's itself, a country's all of its own and the rest of it."""
+    """Yield the names of a place with the cities they leave possible: a city's name only itself, a country's all its
+    cities.
+    """
     for line in _lines("places.txt"):
         countries, _, listed = line.partition(":")
         cities = [[fold(name).strip() for name in city.split("=")] for city in listed.split(",")]

@@ -1,4 +1,4 @@
-"""Compound words and what they are made of: ``rainydayvibes`` is rainy, day, vibes. English words are those of SymSpell's list."""
+"""Word segmentation of compounds: ``rainydayvibes`` is rainy, day, vibes. English words are those of SymSpell's list."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -19,16 +19,16 @@ _OFTEN = 100_000_000
 
 
 def split_words(text: str, known: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the words of *text*, each again divided into those that it is made of: case folded, Latin letters without accents.
+    """Return the words of *text*, with compounds split: case folded, Latin letters without accents.
 
-    Words of *known* are kept whole: names, and words of other languages.
+    Words in *known* stay whole, such as names and words of other languages.
     """
     segmenter = _segmenter(frozenset(known))
     return tuple(part for word in find_words(fold(text)) for part in _divide(word, segmenter))
 
 
 def fold(text: str) -> str:
-    """Return *text* case folded, its Latin letters without accents."""
+    """Return *text* case folded, with its Latin letters without accents."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     return unicodedata.normalize("NFC", re.sub("[\u0300-\u036f]", "", letters))
 
@@ -43,7 +43,9 @@ def _divide(word: str, segmenter: "SymSpell") -> tuple[str, ...]:
 
 @cache
 def _segmenter(known: frozenset[str]) -> "SymSpell":
-    """Return the divider into English words, by how often each is used (Google's Ngrams and SCOWL), and *known* ones."""
+    """Return the segmenter for English words, weighted by their frequency (Google's Ngrams and SCOWL), and *known*
+    words.
+    """
     from symspellpy import SymSpell
 
     segmenter = SymSpell(max_dictionary_edit_distance=0)

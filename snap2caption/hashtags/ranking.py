@@ -1,10 +1,11 @@
-"""Choosing hashtags for a post, and saying why.
+"""Hashtag ranking: selection for a post, with a reason for each hashtag.
 
-Candidates are what the model wrote, the place, words of the caption that the corpus uses as hashtags, and what the corpus uses together
-with these more than by chance. A candidate's score is its relevance to the photo, times how well it balances reach and competition, times
-how much it is at home in the city. From the best on, each next hashtag is the one with the highest score once what it shares with those
-chosen already is taken off (maximal marginal relevance, Carbonell and Goldstein, SIGIR 1998), so that the first five are the best five
-together. None is chosen that contradicts the caption, the place or one chosen before.
+Candidates are the hashtags that the model wrote, the place, words of the caption that the corpus uses as hashtags,
+and hashtags that the corpus uses together with these more often than by chance. A candidate's score is its
+relevance to the photo, times its balance of reach and competition, times its affinity to the city. Hashtags are
+then chosen one by one by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998): each is the best one
+once its overlap with those already chosen is subtracted, so that the first five are the best five together. No
+hashtag is chosen that contradicts the caption, the place or an earlier one.
 """
 
 from collections import defaultdict
@@ -102,7 +103,7 @@ class RankedHashtag:
 
     @property
     def why(self) -> str:
-        """One sentence for a creator."""
+        """One sentence for the creator."""
         origins = {
             HashtagSource.MODEL: "Written for the photo",
             HashtagSource.CAPTION: "A word of the caption that posts use as a hashtag",
@@ -128,7 +129,7 @@ def _describe(reach: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PostContext:
-    """What is known of a post in words: its caption, the hashtags that the model wrote, and what the creator named: the place, what to mention."""
+    """The words of a post: its caption, the model's hashtags, and the place and hint that the creator gave."""
 
     caption: str
     written: Sequence[str] = ()
@@ -137,10 +138,11 @@ class PostContext:
 
 
 def rank(subject: PostContext, table: HashtagTable, banned: Container[str], number: int) -> list[RankedHashtag]:
-    """Return at most *number* hashtags for a post, the best first: valid, none banned, none twice (nor once more in the plural).
+    """Return at most *number* hashtags for a post, best first: valid, not banned, and none twice, not even as its
+    plural.
 
-    None contradicts the caption, the place or another one (`snap2caption.hashtags.claims`); those that suit any photo come last. There are
-    fewer where no more are left.
+    None contradicts the caption, the place or another one (`snap2caption.hashtags.claims`). Those that suit any
+    photo come last. There are fewer than *number* if no more fit.
     """
     seeds = _seeds(subject, table)
     relevance, beside = _relevance(seeds, table)
@@ -176,7 +178,7 @@ class _Seed:
 
 
 def _seeds(subject: PostContext, table: HashtagTable) -> dict[str, _Seed]:
-    """Return what is known of the photo before the corpus is asked, and how likely each suits it."""
+    """Return the hashtags that are known without the corpus, with the probability that each suits the photo."""
     seeds = {
         tag: _Seed(HashtagSource.MODEL, _OWN * _FADING**place) for place, tag in enumerate(unique(subject.written))
     }
@@ -196,16 +198,17 @@ def _seeds(subject: PostContext, table: HashtagTable) -> dict[str, _Seed]:
 
 
 def _names(place: str) -> list[str]:
-    """Return what the creator calls the place, as hashtags: "Pier 39, San Francisco" is two."""
+    """Return the creator's names of the place as hashtags. "Pier 39, San Francisco" gives two."""
     parts = re.split(r"[,;:/|()\[\]–—\n]|\s-\s", place)
     named = ([re.sub(r"['’]", "", word) for word in part.split()] for part in parts)
     return unique(re.sub(r"[^\w\p{M}]", "", "".join(words)) for words in named if len(words) <= _PLACE_WORDS)
 
 
 def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[str, float], dict[str, str]]:
-    """Return how likely each candidate suits the photo, and which seed speaks for it most.
+    """Return the probability that each candidate suits the photo, and the seed that contributes most to it.
 
-    A seed speaks for a hashtag as far as that is likelier beside it than by chance; the seeds are joined as independent causes (noisy or).
+    A seed supports a hashtag as far as the hashtag is likelier with it than by chance. Seeds are combined as
+    independent causes (noisy or).
     """
     doubt: defaultdict[str, float] = defaultdict(lambda: 1.0)
     loudest: dict[str, tuple[float, str]] = {}
@@ -244,7 +247,7 @@ def _pick(scores: dict[str, float], table: HashtagTable, allowed: "_Allowed", nu
 
 
 class _Allowed:
-    """Which hashtags may still be taken: no banned one, none that was taken in another number, none that contradicts what is known by then."""
+    """A filter of hashtags: it rejects banned ones, singulars and plurals of chosen ones, and contradictions."""
 
     def __init__(self, banned: Container[str], subject: PostContext, table: HashtagTable) -> None:
         self._banned = banned
@@ -254,7 +257,7 @@ class _Allowed:
         self._known = self._claims_of(subject)
 
     def take(self, tag: str) -> bool:
-        """Whether *tag* may be taken; from then on it is."""
+        """Whether *tag* may be chosen. If so, it counts as chosen from then on."""
         singular = _singular(tag)
         if tag in self._banned or singular in self._taken:
             return False
@@ -268,7 +271,7 @@ class _Allowed:
         return True
 
     def _claims_of(self, subject: PostContext) -> Claims:
-        """Return what the creator and the caption say: of the place, first what the creator says."""
+        """Return what the creator and the caption claim. For the place, the creator's word comes first."""
         caption = subject.caption
         if subject.place:
             # Its name says nothing of the weather, nor of the time.
@@ -280,7 +283,7 @@ class _Allowed:
         )
 
     def _home(self, text: str) -> Claims:
-        """Return which place *text* names, by itself or by what the corpus knows of its words."""
+        """Return the place that *text* names, by itself or by what the corpus knows about its words."""
         homes = {home for home in map(self._table.home, _words(text)) if home}
         places = claims(text).get(ClaimKind.PLACE) or frozenset[str]().union(*map(_city, homes))
         return {ClaimKind.PLACE: places} if places else {}
@@ -291,7 +294,7 @@ class _Allowed:
 
 
 def _city(name: str) -> frozenset[str]:
-    """Return a city of the corpus as `claims` calls it."""
+    """Return the name of a city of the corpus as `claims` has it."""
     return claims(name).get(ClaimKind.PLACE, frozenset({name}))
 
 
@@ -303,7 +306,7 @@ def _singular(tag: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of *text*, and up to `_TOGETHER` in a row as one, in the normal form of hashtags."""
+    """Return the words of *text*, and up to `_TOGETHER` consecutive words as one, in the normal form of hashtags."""
     words = [part for word in fold_words(text) for part in word.split("'")]  # a hashtag has no apostrophe
     runs = (zip(*(words[at:] for at in range(size)), strict=False) for size in range(1, _TOGETHER + 1))
     tags = (normalize("".join(run)) for run in chain.from_iterable(runs))

@@ -1,4 +1,4 @@
-"""What the corpus knows of hashtags: how often each is used, where, and with which others."""
+"""Hashtag statistics of a corpus: how often each is used, in which cities, and with which others."""
 
 import io
 import logging
@@ -31,7 +31,10 @@ _ENOUGH = 5
 
 
 class HashtagTable:
-    """The hashtags of a dataset version. All are in normal form; one that is not in the table has never been used."""
+    """The hashtags of a dataset version, all in normal form.
+
+    A hashtag that is not in the table counts as never used.
+    """
 
     def __init__(
         self, counts: dict[str, int], cities: dict[str, dict[str, int]], companions: dict[str, dict[str, int]]
@@ -51,7 +54,7 @@ class HashtagTable:
         """Read the table of the dataset version at *dataset_uri*.
 
         Raises:
-            UserError: the store is away, or what it holds is no such table.
+            UserError: the store is unavailable, or the file is not a hashtag table.
         """
         import pyarrow.parquet as pq
 
@@ -67,7 +70,10 @@ class HashtagTable:
 
     @classmethod
     def fetch(cls, dataset_uri: str) -> "HashtagTable":
-        """Read the table of the version at *dataset_uri*; an empty one where the store is away, as captions matter more."""
+        """Read the table of the version at *dataset_uri*.
+
+        If the store is unavailable, return an empty one: captions matter more.
+        """
         try:
             return cls.read(dataset_uri)
         except UserError as error:
@@ -90,26 +96,26 @@ class HashtagTable:
         return len(self._counts)
 
     def popular(self, number: int) -> list[str]:
-        """Return the hashtags that are used most, at most *number*."""
+        """Return the most used hashtags, at most *number*."""
         return sorted(self._counts, key=lambda tag: (-self._counts[tag], tag))[:number]
 
     def count(self, tag: str) -> int:
-        """Return in how many posts *tag* is used."""
+        """Return the number of posts that use *tag*."""
         return self._counts.get(tag, 0)
 
     def reach(self, tag: str) -> float:
-        """Return how much *tag* is used, from 0 (never) to 1 (the most used), on a logarithmic scale."""
+        """Return how much *tag* is used, from 0 (never) to 1 (the most used one), on a logarithmic scale."""
         return math.log1p(self.count(tag)) / self._largest
 
     def companions(self, tag: str) -> Iterable[str]:
-        """Return the hashtags that are used with *tag* most."""
+        """Return the hashtags that are used with *tag* most often."""
         return self._companions.get(tag, {})
 
     def excess(self, tag: str, other: str) -> float:
         """Return how much likelier *other* is in posts with *tag* than in any post, from 0 (not at all) to 1.
 
-        The chance is taken from the most used hashtag, as if all posts had that, and a rare *tag* counts as if it were in some more posts, where
-        *other* is by chance: so what is told is too little rather than too much.
+        The number of posts is taken to be the count of the most used hashtag, and a rare *tag* is smoothed with a
+        few more posts in which *other* occurs by chance. So the result is rather too low than too high.
         """
         chance = self.count(other) / self._most
         if chance >= 1:
@@ -118,7 +124,7 @@ class HashtagTable:
         return max(0.0, share - chance) / (1 - chance)
 
     def home(self, tag: str) -> str | None:
-        """Return the city that *tag* is hardly used outside of, if there is one."""
+        """Return the city that *tag* is hardly used outside of, or None."""
         used = self._cities.get(tag, {})
         city = max(used, key=lambda city: used[city], default=None)
         total = sum(used.values())
@@ -126,19 +132,21 @@ class HashtagTable:
         return city if at_home and len(self._shares) > 1 else None
 
     def likeness(self, tag: str, other: str) -> float:
-        """Return how much two hashtags go together, from 0 to 1: the cosine of the posts that they are used in."""
+        """Return the similarity of two hashtags, from 0 to 1: the cosine of the sets of posts that use them."""
         together = self._together(tag, other)
         return together / math.sqrt(self.count(tag) * self.count(other)) if together else 0.0
 
     def city(self, tags: Iterable[str]) -> str | None:
-        """Return the city that *tags* together are used in most, for its size, if they tell."""
+        """Return the city in which *tags* together are used most, relative to its size, or None if they do not tell."""
         tags = list(tags)
         told = {city: sum(math.log(max(_DOUBT, self.affinity(tag, city))) for tag in tags) for city in self._shares}
         best = max(told, key=lambda city: told[city], default=None)
         return best if best is not None and told[best] > 0 else None
 
     def affinity(self, tag: str, city: str) -> float:
-        """Return how much more often than all hashtags *tag* is used in *city*: 1 for one that is used everywhere, or is not known."""
+        """Return how much more often *tag* is used in *city* than hashtags are on average. 1 if it is unknown or used
+        everywhere.
+        """
         share = self._shares[city]
         used = self._cities.get(tag, {})
         return (used.get(city, 0) + _PRIOR * share) / (sum(used.values()) + _PRIOR) / share

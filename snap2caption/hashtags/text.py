@@ -1,7 +1,8 @@
-"""Hashtags: what is one, how to find it in a text, and its normal form.
+"""Hashtag syntax: definition, extraction from text, and normal form.
 
-A hashtag is ``#`` followed by letters, digits, underscores or marks of any script, at least one of them not a digit
-(Unicode Technical Standard 31, profile for hashtags; Instagram's rules are the same but for emoji, which it allows and we leave out).
+A hashtag is ``#`` followed by letters, digits, underscores or marks of any script, at least one of them not a
+digit (Unicode Technical Standard 31, profile for hashtags). Instagram's rules are the same, except that it also
+allows emoji.
 """
 
 import functools
@@ -63,8 +64,8 @@ def extract(text: str) -> list[str]:
 def separate(text: str) -> tuple[str, list[str]]:
     """Split a caption into its prose and its hashtags.
 
-    A hashtag inside a sentence keeps its word (``we love #chicago in June`` stays readable); a run of hashtags at the end of a line, or
-    alone on it, goes. What only looks like one (``we are #1``) stays as it is.
+    A hashtag inside a sentence keeps its word (``we love #chicago in June`` stays readable). A run of hashtags at
+    the end of a line, or alone on it, is removed. Text that only looks like a hashtag (``we are #1``) stays.
 
     Returns:
         The prose, with white space folded to single spaces within a line, and the hashtags in normal form.

@@ -1,4 +1,4 @@
-"""Image decoding: photos that strangers sent, within limits, upright, and without their metadata."""
+"""Image decoding of untrusted photos: within limits, upright, without metadata."""
 
 from PIL import Image
 
@@ -16,13 +16,13 @@ def decode(
     """Decode a photo completely.
 
     Args:
-        data: the encoded photo (JPEG, PNG, WebP, GIF, HEIC or AVIF; of an animation the first frame).
-        max_pixels: refuse a photo of which more would be decoded, before they are.
-        max_side: shrink a photo that is longer or higher than this many pixels; left out, photos keep their size.
-        name: what an error calls it.
+        data: the encoded photo (JPEG, PNG, WebP, GIF, HEIC or AVIF; of an animation, the first frame).
+        max_pixels: refuse a photo that would decode to more pixels, before decoding it.
+        max_side: shrink a photo whose longer side has more pixels than this; by default, photos keep their size.
+        name: what errors call the photo.
 
     Returns:
-        An RGB image, turned upright by its EXIF orientation or its container's, that carries no metadata.
+        An RGB image without metadata, turned upright by the orientation in its EXIF or container.
 
     Raises:
         ImageError: with reason ``unreadable``, ``too_many_parts``, ``too_large``, ``too_narrow`` or ``truncated``.

@@ -41,7 +41,9 @@ Image.MAX_IMAGE_PIXELS = None
 
 
 def decode_here(data: bytes, formats: Collection[str], max_pixels: int, max_side: int | None, name: str) -> Image.Image:
-    """Decode a photo in one of *formats*, as Pillow calls them, in this process; otherwise as `snap2caption.images.decode`."""
+    """Decode a photo in one of *formats* (Pillow's names) in this process; otherwise like
+    `snap2caption.images.decode`.
+    """
     label = f"{name} ({format_of(data) or 'of no format that is known'})"
     _check_parts(data, label)
     try:
@@ -65,10 +67,11 @@ def decode_here(data: bytes, formats: Collection[str], max_pixels: int, max_side
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
-    """Return the width and height that the header of a photo tells, without decoding it.
+    """Return the width and height in a photo's header, without decoding the photo.
 
     Raises:
-        ImageError: with reason ``unreadable``, if the header is damaged or of none of `FORMATS`, or ``too_many_parts``.
+        ImageError: with reason ``unreadable``, if the header is damaged or not of one of `FORMATS`, or
+            ``too_many_parts``.
     """
     _check_parts(data, "The photo")
     try:
@@ -79,10 +82,11 @@ def dimensions(data: bytes) -> tuple[int, int]:
 
 
 def _reduce(opened: Image.Image, data: bytes, max_pixels: int, max_side: int | None, label: str) -> None:
-    """Have a JPEG decoded at a half, quarter or eighth of its size, where that is large enough; other formats take no notice.
+    """Make a JPEG decode at half, a quarter or an eighth of its size, if that is large enough. Other formats ignore
+    it.
 
     Raises:
-        ImageError: too much would be decoded all the same.
+        ImageError: the decoded photo would still have too many pixels.
     """
     width, height = opened.size
     if max(opened.size) > MAX_ASPECT * min(opened.size):
@@ -117,7 +121,7 @@ def _check_parts(data: bytes, label: str) -> None:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """Return *image* as RGB without metadata; transparency becomes white, 16-bit gray is scaled to 8."""
+    """Return *image* as RGB without metadata. Transparency becomes white, and 16-bit gray is scaled to 8 bits."""
     if image.mode.startswith("I;16") or image.mode == "I":
         image = image.point(lambda value: value / 256).convert("L")
     if image.mode in {"RGBA", "LA", "PA"} or "transparency" in image.info:

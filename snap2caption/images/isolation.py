@@ -1,7 +1,8 @@
-"""Decoding HEIC and AVIF in a process of its own, with limits that the operating system keeps.
+"""Process isolation for HEIC and AVIF decoding, with limits that the operating system enforces.
 
-A file of some kilobytes may say that it is small in its container and have its codec fill gigabytes, and video codecs have had faults that end a
-process or hand it over. So what they can cost is bounded from outside, whatever a file says: memory, processor time, and what they can reach.
+A file of a few kilobytes may claim a small size in its container and make its codec fill gigabytes, and bugs in
+video codecs have let files crash or take over a process. So its cost is bounded from outside, whatever the file
+says: memory, processor time, and access.
 """
 
 import json
@@ -30,7 +31,9 @@ _PIXEL = 24
 
 
 def decode_isolated(data: bytes, max_pixels: int, max_side: int | None, name: str) -> Image.Image:
-    """Decode a photo in one of `ISOLATED` formats in another process; otherwise as `snap2caption.images.decode`."""
+    """Decode a photo in one of the `ISOLATED` formats in another process; otherwise like
+    `snap2caption.images.decode`.
+    """
     memory = _MEMORY + _PIXEL * max_pixels
     # Of our environment nothing: what decodes strangers' bytes knows none of our secrets. One pool of memory, as each thread's takes address space.
     run = subprocess.run(

@@ -1,4 +1,7 @@
-"""How many parts a photo's file is made of. Decoders take them one by one: a file of nothing but parts would keep them busy for minutes or days."""
+"""Limit on the number of parts in a photo's file.
+
+Decoders read part by part, so a file of nothing but parts takes minutes or days.
+"""
 
 import re
 
@@ -21,7 +24,10 @@ MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def has_too_many_parts(data: bytes) -> bool:
-    """Whether *data* is a JPEG, PNG or GIF file of more parts than an honest one has. WebP's are read by one pass of C code."""
+    """Whether *data* is a JPEG, PNG or GIF file of more parts than an honest one has.
+
+    C code reads all of a WebP's in one pass.
+    """
     if data.startswith(_JPEG):
         return _is_jpeg_of_parts(data)
     if data.startswith(_GIF):
@@ -30,7 +36,10 @@ def has_too_many_parts(data: bytes) -> bool:
 
 
 def has_separate_scans(data: bytes) -> bool:
-    """Whether *data* is a JPEG whose pixels come in several scans: progressive, or a component after the other. libjpeg then holds them all."""
+    """Whether *data* is a JPEG whose pixels come in several scans: progressive, or one component after the other.
+
+    libjpeg then holds all pixels in memory.
+    """
     if not data.startswith(_JPEG):
         return False
     at, components = 2, 0
@@ -50,7 +59,7 @@ def has_separate_scans(data: bytes) -> bool:
 
 
 def _is_gif_of_parts(data: bytes) -> bool:
-    """Count up to the first picture; what follows is not looked at."""
+    """Count the parts up to the first picture. The rest is not decoded."""
     flags = data[10] if len(data) > 10 else 0
     at, blocks = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0), 0
     while at < len(data) and data[at : at + 1] not in {b",", b";"}:

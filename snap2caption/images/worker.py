@@ -1,4 +1,6 @@
-"""The worker process of isolated decoding: one photo in, its pixels out, under limits that the operating system keeps."""
+"""Worker process of isolated decoding: reads one photo, writes its pixels, within limits that the operating system
+enforces.
+"""
 
 import json
 import sys
@@ -11,7 +13,7 @@ _PILLOW_FORMATS = ("AVIF", "HEIF")
 
 
 def _main(arguments: Sequence[str]) -> None:
-    """Decode what comes in, and write the size as JSON in a line, then the pixels; or the reason of a refusal."""
+    """Decode the input, and write its size as one line of JSON and then its pixels; or the reason of a refusal."""
     import resource
 
     name = arguments[2]

@@ -1,4 +1,4 @@
-"""Adapters as folders of files: their digest, and what they must hold."""
+"""Adapters as folders of files: digest, and checks of the weights."""
 
 import hashlib
 from pathlib import Path
@@ -19,7 +19,9 @@ def digest_of(folder: Path) -> str:
 
 
 def check_weights(adapter: Path) -> None:
-    """Check that an adapter's weights are safetensors, and here: PEFT would also unpickle, or look for the folder's name on the hub.
+    """Check that an adapter's weights are safetensors in this folder.
+
+    PEFT would also unpickle, or ask the hub for the folder's name.
 
     Raises:
         UserError: they are not.

@@ -1,10 +1,11 @@
-"""Who was champion after whom: a record on which any number of machines agree without a lock.
+"""Champion log: a record of promotions and rollbacks that any number of machines agree on without a lock.
 
-MLflow sets an alias without looking at what it was before, so two promotions at once could each overwrite what the other has decided. A lock
-would not help: its holder may be killed, or sleep longer than the lock lasts. But MLflow numbers the versions of a registered model, in one
-transaction of its database, and gives no number twice. So each decision is a version of a registered model of its own,
-``<model>-champions``: its version n is the n-th decision, and names the decision that it was made upon. Of two made upon the same one, the
-later is void, for every reader alike. The aliases follow the record.
+MLflow sets an alias without comparing it with its former value, so two concurrent promotions could overwrite each
+other. A lock would not help: its holder may be killed, or sleep longer than the lock lasts. But MLflow numbers the
+versions of a registered model in one database transaction, and never gives a number twice. So each decision is a
+version of a registered model of its own, ``<model>-champions``: version n is the n-th decision, and names the
+decision that it is based on. Of two decisions based on the same one, every reader ignores the later. The aliases
+follow the record.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,10 +20,12 @@ _NOTE = "Every model that became the champion, in order, as `snap2caption promot
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """From now on version *champion* is the champion, and version *previous* the one before (None: there was none).
+    """From now on, version *champion* is the champion, and version *previous* the one before it (None: there was
+    none).
 
-    ``number`` is its place in the record, ``follows`` that of the decision that it was made upon (0: none). ``rollback``: it takes *previous* out of
-    service again. ``request`` names the request that it answers, if that has a name. ``applied``: the aliases have followed.
+    ``number`` is the decision's place in the record, and ``follows`` that of the decision that it is based on (0:
+    none). ``rollback``: it takes *previous* out of service again. ``request`` is the name of the request that it
+    answers, if it has one. ``applied``: the aliases have been set.
     """
 
     champion: int
@@ -35,20 +38,23 @@ class Decision:
 
 
 class ChampionLog:
-    """The record of the registered model *model*. Its methods raise what MLflow raises."""
+    """The champion log of the registered model *model*. Its methods raise MLflow's errors."""
 
     def __init__(self, model: str) -> None:
         self.model = model
         self.name = f"{model}-champions"
 
     def decisions(self, client: "MlflowClient") -> list[Decision]:
-        """Return the decisions that hold, in their order."""
+        """Return the valid decisions, in order."""
         found = client.search_model_versions(f"name = '{self.name}'")
         # One without tags is being deleted at this moment, since it is void.
         return list(valid(_read(version) for version in found if version.tags))
 
     def propose(self, client: "MlflowClient", decision: Decision) -> Decision | None:
-        """Write *decision* down, and return it if it holds; None: another was made upon the same one before."""
+        """Record *decision*, and return it if it is valid.
+
+        Return None if another one was based on the same decision before.
+        """
         create_model(client, self.name, _NOTE)
         tags = {"champion": str(decision.champion), "follows": str(decision.follows)}
         if decision.previous is not None:
@@ -66,12 +72,12 @@ class ChampionLog:
         return made
 
     def mark_applied(self, client: "MlflowClient", decision: Decision) -> None:
-        """Note that the aliases have followed *decision*."""
+        """Record that the aliases have been set as *decision* says."""
         client.set_model_version_tag(self.name, str(decision.number), "applied", "true")
 
 
 def valid(decisions: Iterable[Decision]) -> Iterator[Decision]:
-    """Yield those of *decisions* that hold: each was made upon the one that held before it."""
+    """Yield the valid decisions: each is based on the valid one before it."""
     last = 0
     for decision in sorted(decisions, key=lambda decision: decision.number):
         if decision.follows == last:
@@ -80,7 +86,7 @@ def valid(decisions: Iterable[Decision]) -> Iterator[Decision]:
 
 
 def create_model(client: "MlflowClient", name: str, note: str | None = None) -> None:
-    """Create a registered model, if there is none of that *name*."""
+    """Create the registered model *name*, unless it exists."""
     from mlflow.exceptions import MlflowException
 
     if client.search_registered_models(f"name = '{name}'"):

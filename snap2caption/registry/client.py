@@ -1,7 +1,7 @@
-"""The model registry: which trained adapter is the champion, over MLflow's registered models and aliases.
+"""Model registry client: which trained adapter is the champion, on top of MLflow's registered models and aliases.
 
-Three aliases name versions: ``champion`` is in service, ``previous`` was before it, and ``challenger`` is the latest that the gate has admitted and
-nobody has promoted yet.
+Three aliases name versions: ``champion`` is in service, ``previous`` was in service before it, and ``challenger``
+is the latest version that the gate admitted and nobody has promoted yet.
 """
 
 import re
@@ -44,7 +44,7 @@ _MOMENT = 1.0
 
 
 class VersionError(UserError):
-    """What the registry says of version *number* makes no model."""
+    """The registry's entry of version *number* is not a usable model."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,9 @@ class VersionError(UserError):
 
 @checked_dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A registered model: its version in the registry, the run that made it, and the base that its adapter belongs to."""
+    """A registered model: its version in the registry, the run that trained it, and the base that its adapter belongs
+    to.
+    """
 
     version: Annotated[int, Field(ge=1)]
     run_id: FileName
@@ -71,7 +73,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class ChampionState:
-    """Who is the champion and who was before, as of decision number ``decision`` of the record (0: none was made)."""
+    """The champion and the one before it, as of decision number ``decision`` of the log (0: there was none)."""
 
     champion: ModelVersion | None
     previous: ModelVersion | None
@@ -80,7 +82,7 @@ class ChampionState:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackModel:
-    """A registered model that learned from a version of feedback, and the aliases that it has."""
+    """A registered model that learned from a feedback version, with its aliases."""
 
     version: ModelVersion
     feedback_version: str
@@ -88,7 +90,7 @@ class FeedbackModel:
 
 
 def is_number(reference: str) -> bool:
-    """Whether *reference* is a version's number, not an alias or a run id."""
+    """Whether *reference* is a version number, and not an alias or a run id."""
     return re.fullmatch(r"[0-9]{1,9}", reference) is not None
 
 
@@ -118,12 +120,12 @@ class Registry:
         return min((_read(version) for version in found), key=lambda version: version.version) if found else None
 
     def by_number(self, number: int) -> ModelVersion | None:
-        """Return the version of that number, or None."""
+        """Return the version with that number, or None."""
         found = self._find(lambda client: client.get_model_version(self.name, str(number)))
         return None if found is None else _read(found)
 
     def resolve(self, reference: str) -> ModelVersion:
-        """Return the version that an alias, a version number or a run id names.
+        """Return the version that an alias, a version number or a run id refers to.
 
         Raises:
             UserError: there is none.
@@ -152,7 +154,9 @@ class Registry:
         )
 
     def register(self, run_id: str, source: str, tags: dict[str, str]) -> ModelVersion:
-        """Register the run's model, once: a run that is registered already keeps its version, and gets the tags that it lacks.
+        """Register the run's model, once.
+
+        If it is registered already, it keeps its version and gets the tags that it lacks.
 
         Args:
             run_id: the run.
@@ -196,7 +200,7 @@ class Registry:
                 return found
 
     def keep_signature(self, version: ModelVersion, signature: str) -> None:
-        """Keep the signature of a version, in place of another one."""
+        """Store the signature of a version. It replaces an earlier one."""
         number = str(version.version)
         self._ask(lambda client: client.set_model_version_tag(self.name, number, SIGNATURE, signature))
 
@@ -205,16 +209,16 @@ class Registry:
         self._point(CHALLENGER, version.version)
 
     def withdraw(self, run_id: str) -> None:
-        """Let the run's model be the challenger no longer, if it is."""
+        """Remove the alias challenger from the run's model, if it has it."""
         challenger = self.by_alias(CHALLENGER)
         if challenger is not None and challenger.run_id == run_id:
             self._point(CHALLENGER, None)
 
     def standing(self) -> ChampionState:
-        """Return who is the champion and who was before.
+        """Return the champion and the one before it.
 
-        If a promotion was cut off after it was decided, its aliases are set first. A champion that a person has set by hand counts, and
-        becomes part of the record.
+        If a promotion was decided but killed before its aliases were set, they are set first. A champion that
+        somebody set by hand counts, and becomes part of the log.
         """
         last = self._last_decision()
         if last is not None and not last.applied:
@@ -234,11 +238,11 @@ class Registry:
         return self.standing()
 
     def promote(self, version: ModelVersion, standing: ChampionState | None = None) -> None:
-        """Make *version* the champion; the champion before it becomes ``previous``. Doing it twice changes nothing.
+        """Make *version* the champion. The champion before it becomes ``previous``. A second call changes nothing.
 
         Args:
             version: the new champion.
-            standing: what the wish was decided upon; the present one, if not given.
+            standing: the state that the request is based on; by default, the present one.
 
         Raises:
             UserError: another promotion or rollback has been decided since.
@@ -250,10 +254,10 @@ class Registry:
         self.withdraw(version.run_id)
 
     def rollback(self, request: str = "") -> ModelVersion:
-        """Make the previous champion the champion again, and the other way round; return it.
+        """Swap the champion and the previous champion; return the new champion.
 
         Args:
-            request: a name of this wish. A rollback under the same name that was decided before is not done again.
+            request: a name of this request. A rollback that was decided under the same name is not repeated.
 
         Raises:
             UserError: there is no previous champion, or another promotion or rollback has been decided meanwhile.
@@ -270,7 +274,7 @@ class Registry:
         return standing.previous
 
     def was_rolled_back(self, version: ModelVersion) -> bool:
-        """Whether a rollback has taken *version* out of service, and nobody has put it back since."""
+        """Whether a rollback took *version* out of service, and nobody has promoted it since."""
         for made in reversed(self._decisions()):
             if made.champion == version.version:
                 return False
@@ -279,7 +283,7 @@ class Registry:
         return False
 
     def verdict(self, version: ModelVersion) -> GateVerdict | None:
-        """Return what the gate said of a version, or None if it has not been through the gate."""
+        """Return the gate's verdict on a version, or None if the gate has not judged it."""
 
         def read(client: "MlflowClient") -> GateVerdict | None:
             if all(found.path != VERDICT for found in client.list_artifacts(version.run_id)):
@@ -308,10 +312,10 @@ class Registry:
         return adapter
 
     def _decide(self, wanted: Decision) -> None:
-        """Write *wanted* into the record and let the aliases follow.
+        """Record *wanted*, and set the aliases.
 
         Raises:
-            UserError: it came second, and what came first decided otherwise.
+            UserError: another decision came first, and differs.
         """
         made = self._propose(wanted)
         last = self._follow_record()
@@ -322,7 +326,7 @@ class Registry:
             )
 
     def _follow_record(self) -> Decision:
-        """Set the aliases to the record's last decision, again if another one was made meanwhile; return it."""
+        """Set the aliases as the log's last decision says, again if a newer one is made meanwhile; return it."""
         for _ in range(_TRIES):
             last = self._last_decision()
             assert last is not None  # noqa: S101 - whoever calls has seen one
@@ -335,7 +339,10 @@ class Registry:
         raise UserError(f"The champion of {self.name} changes faster than its aliases can be set; see who promotes.")
 
     def _stays(self, champion: int) -> bool:
-        """Whether the alias still names *champion* after a moment: a process that came late corrects what it wrote at once, a person does not."""
+        """Whether the alias still names *champion* after a moment.
+
+        A late process corrects at once what it overwrote. A person does not.
+        """
         time.sleep(_MOMENT)
         return self._aliases().get(CHAMPION) == champion
 
@@ -355,10 +362,10 @@ class Registry:
         return {alias: int(version) for alias, version in found.aliases.items()} if found else {}
 
     def _point(self, alias: str, version: int | None) -> None:
-        """Let *alias* name *version*, or nothing.
+        """Set *alias* to *version*, or remove it.
 
-        Several processes follow the same decision at once. Of two that set a new alias at the same moment the database refuses one, so that one
-        looks whether the alias is as it wants it, and tries again if not.
+        Several processes may apply the same decision at once. If two create an alias at the same moment, the
+        database refuses one of them. That one checks whether the alias is right, and tries again if not.
         """
         for left in reversed(range(_TRIES)):
             try:
@@ -378,7 +385,7 @@ class Registry:
             self._ask(lambda client: client.delete_registered_model_alias(self.name, alias))
 
     def _find(self, question: "Callable[[MlflowClient], Any]") -> Any:
-        """Ask for something that may not be there: None then."""
+        """Return what *ask* returns, or None if MLflow has no such entry."""
         from mlflow.exceptions import MlflowException
 
         def ask(client: "MlflowClient") -> Any:

@@ -1,4 +1,4 @@
-"""A base model's card: what its maker says that it was trained on."""
+"""Model card of a base: what its maker says about its training."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ _FENCE = "---\n"
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a card says; a base without one is taken for an instruction-tuned model of unknown languages."""
+    """The content of a card. A base without a card counts as an instruction-tuned model of unknown languages."""
 
     languages: frozenset[str] = frozenset()
     """Tags of the languages that it was trained in; empty: the card does not say."""
@@ -23,7 +23,10 @@ class ModelCard:
     """Whether it follows wishes in words that its training did not name."""
 
     def follows(self, wish: str, learned: str) -> bool:
-        """Whether a model on this base follows *wish*, if the prompts that its adapter *learned* from named these (with commas between)."""
+        """Whether a model on this base follows *wish*.
+
+        *learned* lists, with commas, the wishes that its adapter's prompts named.
+        """
         return self.instruction_tuned or wish in learned.split(",")
 
 
@@ -31,9 +34,10 @@ NO_CARD = ModelCard()
 
 
 def read_card(base: str, models_dir: Path) -> ModelCard:
-    """Return the card of a base on disk: the metadata of its README.md, as on Hugging Face's hub, and ``instruction_tuned``.
+    """Return the card of a base on disk: the metadata of its README.md, as on Hugging Face's hub, and
+    ``instruction_tuned``.
 
-    A base without a card, or with one that can't be read, has `NO_CARD`: a card is advice, and no reason not to serve.
+    A base whose card is missing or unreadable gets `NO_CARD`: a card is advice, and no reason to refuse service.
     """
     if not is_base_name(base):
         return NO_CARD

@@ -1,7 +1,7 @@
-"""Signatures of registered adapters: OpenSSF model signing, by a private key of the installation's own.
+"""Signatures of registered adapters: OpenSSF model signing, with a private key of the installation.
 
-What is signed is the adapter's files and, beside them, what the registry says of the version. So a signature is good for these weights in this
-version alone: it can't be put on other weights, nor be moved to another version.
+The signature covers the adapter's files and the registry's entry of the version. So it holds for these weights in
+this version alone: it can't be put on other weights, nor moved to another version.
 """
 
 import json
@@ -25,7 +25,7 @@ _MISSING = "Signing adapters needs model-signing; install it with pip install 's
 
 
 class SignatureError(UserError):
-    """The adapter is not what was signed, or by whom it must be."""
+    """The adapter is not what was signed, or was not signed by the right key."""
 
 
 def sign(adapter: Path, model: str, version: ModelVersion, key: Path) -> str:
@@ -34,7 +34,7 @@ def sign(adapter: Path, model: str, version: ModelVersion, key: Path) -> str:
     Args:
         adapter: the folder of the adapter.
         model: the registered model's name.
-        version: as the registry has it.
+        version: the version as the registry has it.
         key: the file of a private key on an elliptic curve (PEM, NIST P-256, P-384 or P-521).
 
     Raises:
@@ -57,10 +57,11 @@ def sign(adapter: Path, model: str, version: ModelVersion, key: Path) -> str:
 
 
 def verify(adapter: Path, model: str, version: ModelVersion, key: Path) -> None:
-    """Check the signature of a version, which `sign` made; *key* is the file of the public key (PEM).
+    """Check the signature of a version, which `sign` made. *key* is the file of the public key (PEM).
 
     Raises:
-        SignatureError: there is none, the adapter, or what the registry says of it, is not what was signed, or another key signed it.
+        SignatureError: there is no signature, the adapter or its registry entry was changed, or another key signed
+            it.
         UserError: model-signing is not installed, or the key can't be read.
     """
     if version.signature is None:
@@ -88,7 +89,7 @@ def verify(adapter: Path, model: str, version: ModelVersion, key: Path) -> None:
 
 @contextmanager
 def _signed_folder(adapter: Path, model: str, version: ModelVersion) -> Iterator[Path]:
-    """Give a folder with what is signed: the adapter's files, linked, and what the registry says of them."""
+    """Provide a folder with the signed content: links to the adapter's files, and the registry entry."""
     with tempfile.TemporaryDirectory(dir=adapter.parent, prefix=SCRATCH) as scratch:
         # Its name is signed as well.
         folder = Path(scratch) / "adapter"

@@ -1,4 +1,4 @@
-"""The gate's decision about a candidate, rule by rule."""
+"""Gate verdict: the decision about a candidate, rule by rule."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from snap2caption.names import FileName
 
 
 class RuleResult(ScoreDocument):
-    """One rule: what was asked, what was found."""
+    """The result of one rule: what was required, and what was found."""
 
     name: str
     passed: bool
@@ -21,7 +21,7 @@ class RuleResult(ScoreDocument):
 
 
 class ComparedScore(ScoreDocument):
-    """A number of both that no rule asks for."""
+    """A score of both models that no rule uses."""
 
     name: str
     candidate: float | None
@@ -29,10 +29,11 @@ class ComparedScore(ScoreDocument):
 
 
 class GateVerdict(ScoreDocument):
-    """Admitted if every rule passed. ``incumbent`` names what the candidate was compared with (``champion v3``, ``base``).
+    """The verdict admits the candidate if every rule passed.
 
-    ``overrides`` (``gate.margin=0.02``) were put on top of the run's recipe for this one judgment.
-    ``reported`` are scores on the held-out feedback, if the candidate learned from feedback; they decide nothing.
+    ``incumbent`` names the model that the candidate was compared with (``champion v3``, ``base``). ``overrides``
+    (``gate.margin=0.02``) were applied to the run's recipe for this verdict. ``reported`` are scores on the
+    held-out feedback, if the candidate learned from feedback; they do not affect the decision.
     """
 
     run_id: FileName
@@ -44,10 +45,10 @@ class GateVerdict(ScoreDocument):
 
     @classmethod
     def parse(cls, data: bytes, run_id: str) -> "GateVerdict":
-        """Read the verdict that is kept with a run.
+        """Parse the verdict that is stored with a run.
 
         Raises:
-            UserError: it is damaged, or not about that run.
+            UserError: it is damaged, or about another run.
         """
         try:
             verdict = cls.model_validate_json(data)
@@ -71,11 +72,11 @@ class GateVerdict(ScoreDocument):
 
     @property
     def refusals(self) -> list[str]:
-        """Why not: the reasons of the rules that failed."""
+        """The reasons of the rules that failed."""
         return [rule.reason for rule in self.rules if not rule.passed]
 
     def table(self) -> str:
-        """Return the verdict as a Markdown table, which a terminal or a log shows as well as a web page does."""
+        """Return the verdict as a Markdown table, which also reads well on a terminal and in a log."""
 
         def number(value: float | None) -> str:
             return "-" if value is None else f"{value:.4g}"
@@ -92,7 +93,7 @@ class GateVerdict(ScoreDocument):
         return "\n".join(f"| {line} |" for line in lines)
 
     def report(self) -> str:
-        """Return the table and, after it, the decision with its reasons."""
+        """Return the table, followed by the decision and its reasons."""
         decision = "Admitted." if self.admitted else f"Refused: {' '.join(self.refusals)}"
         judged = f"Judged with {', '.join(self.overrides)}. " if self.overrides else ""
         return f"{self.table()}\n\n{judged}{decision}"

@@ -1,4 +1,4 @@
-"""Trying again what a store could not do just now."""
+"""Retries with exponential backoff for object stores."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -22,13 +22,15 @@ Passing = Callable[[BaseException], float | None]
 
 
 def persistently(call: Callable[[], Result], passing: Passing, attempts: int | None = None) -> Result:
-    """Return what *call* returns; after an error that may pass, call it again, *attempts* times in all (by default `ATTEMPTS`).
+    """Return what *call* returns.
 
-    Waits grow exponentially and are random, so that many clients do not come back at the same moment. A server's Retry-After is
-    honored up to `LONGEST_WAIT`.
+    After a transient error, call it again, *attempts* times in all (by default `ATTEMPTS`).
+
+    Waits grow exponentially and are random, so that many clients do not come back at the same moment. A server's
+    Retry-After is honored up to `LONGEST_WAIT`.
 
     Raises:
-        Exception: the last attempt's error, as it was.
+        Exception: the last attempt's error, unchanged.
     """
     return Retrying(
         stop=stop_after_attempt(attempts or ATTEMPTS),
@@ -40,7 +42,7 @@ def persistently(call: Callable[[], Result], passing: Passing, attempts: int | N
 
 
 def seconds(headers: Mapping[str, str]) -> float:
-    """Return what a Retry-After header asks for; 0 if there is none."""
+    """Return the seconds that a Retry-After header asks for; 0 if there is none."""
     return retry_after(headers) or 0.0
 
 

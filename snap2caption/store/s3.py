@@ -1,4 +1,7 @@
-"""S3 and what speaks its protocol, through boto3. Credentials and address come from the standard AWS_* variables."""
+"""S3 store, for AWS and compatible servers, through boto3.
+
+Credentials and address come from the standard AWS_* variables.
+"""
 
 import hashlib
 import io
@@ -25,7 +28,7 @@ _PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
 class S3Store(RemoteStore):
-    """A store whose metadata keep an object's digest, and the ETag that S3 should give its bytes."""
+    """A store whose metadata keep an object's digest, and the ETag that S3 should compute for its bytes."""
 
     scheme = "s3"
 
@@ -49,7 +52,10 @@ class S3Store(RemoteStore):
         return boto3.session.Session().client("s3", config=config)
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Upload, in one piece or in several side by side, each with its MD5; the server compares. A missing bucket is made."""
+        """Upload in one piece, or in several in parallel, each with its MD5, which the server compares.
+
+        A missing bucket is created.
+        """
         pieces = cut(source, sha256, self._piece)
         metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
         # So that a browser shows a data card instead of saving it. Swift sees to that itself.
@@ -78,7 +84,7 @@ class S3Store(RemoteStore):
             raise
 
     def _abort_others(self, key: str, upload: str) -> None:
-        """Abort the unfinished uploads of *key* that killed runs left; whoever completes one of them now finds the object there."""
+        """Abort the unfinished uploads of *key* that killed runs left behind."""
         found = self._ask("list_multipart_uploads", Prefix=self.prefix + key)
         for other in found.get("Uploads", ()):
             if other["Key"] == self.prefix + key and other["UploadId"] != upload:
@@ -115,7 +121,9 @@ class S3Store(RemoteStore):
         piece: UploadPart | None = None,
         **arguments: Any,
     ) -> Any:
-        """Call an operation of the client on the bucket, and on the object *key*, with *piece* of *source* as its body."""
+        """Call an operation of the client on the bucket, and on the object *key*, with *piece* of *source* as its
+        body.
+        """
         from s3transfer.utils import ReadFileChunk
 
         call = getattr(self._client, operation)
@@ -172,7 +180,7 @@ class S3Store(RemoteStore):
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Ask for the object's head; compare the digest that was put with it, and the ETag of what is there with the one that it got."""
+        """Ask for the object's head, and compare the stored digest and the stored ETag with the actual ones."""
         try:
             with self._explained(key):
                 head = self._ask("head_object", key)
@@ -235,7 +243,7 @@ def _passing(error: BaseException) -> float | None:
 
 
 def _etag(pieces: list[UploadPart]) -> str:
-    """Return the ETag that S3 gives what is uploaded in these pieces."""
+    """Return the ETag that S3 computes for an upload in these pieces."""
     if len(pieces) == 1:
         return pieces[0].md5.hex()
     joined = hashlib.md5(b"".join(piece.md5 for piece in pieces), usedforsecurity=False)

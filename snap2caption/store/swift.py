@@ -1,4 +1,4 @@
-"""OpenStack Swift, through python-swiftclient."""
+"""OpenStack Swift store, through python-swiftclient."""
 
 import hashlib
 import io
@@ -25,9 +25,9 @@ _PASSING_STATUSES = {408, 422, 429, 498, 499}
 
 
 class SwiftStore(RemoteStore):
-    """A store of large objects in segments, which lie in ``<container>_segments``.
+    """A store of large objects in segments, which are in ``<container>_segments``.
 
-    The metadata keep an object's digest, and the ETag that Swift should give its bytes.
+    The metadata keep an object's digest, and the ETag that Swift should compute for its bytes.
     """
 
     scheme = "swift"
@@ -39,7 +39,10 @@ class SwiftStore(RemoteStore):
         self._making = threading.Lock()
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Upload with the MD5 that Swift compares, as a Static Large Object if it is large. A missing container is made."""
+        """Upload with the MD5, which Swift compares; a large object as a Static Large Object.
+
+        A missing container is created.
+        """
         name = self._name(key)
         pieces = cut(source, sha256, self._piece)
         headers = {_SHA256: sha256, _ETAG: _etag(pieces)}
@@ -101,7 +104,10 @@ class SwiftStore(RemoteStore):
         self._persistently(send)
 
     def _make_container(self, container: str) -> None:
-        """Make the container unless it is there: asked first, since Swift reads a whole object before it misses the container."""
+        """Create the container unless it exists.
+
+        It is asked for first, since Swift reads a whole object before it misses the container.
+        """
         from swiftclient import head_container, put_container
 
         # One thread at a time: a proxy remembers for seconds that a container is missing, and an answer to somebody who asked before it was
@@ -160,7 +166,7 @@ class SwiftStore(RemoteStore):
             marker = page[-1]["name"]
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Ask for the object's head; compare the digest that was put with it, and the ETag of what is there with the one that it got."""
+        """Ask for the object's head, and compare the stored digest and the stored ETag with the actual ones."""
         name = self._name(key)
         with self._explained(key):
             head = self._head(self.container, name)
@@ -254,7 +260,7 @@ def _passing(error: BaseException) -> float | None:
 
 
 def _etag(pieces: list[UploadPart]) -> str:
-    """Return the ETag that Swift gives what is uploaded in these pieces."""
+    """Return the ETag that Swift computes for an upload in these pieces."""
     if len(pieces) == 1:
         return pieces[0].md5.hex()
     return hashlib.md5("".join(piece.md5.hex() for piece in pieces).encode(), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Logging in to OpenStack Swift, and connections to it."""
+"""OpenStack Swift authentication and connections."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,10 +16,11 @@ Work = Callable[[str, str, Any], Result]
 
 
 class SwiftAccount:
-    """An account of Swift: where it is, a token for it, and connections that stay open from one request to the next.
+    """A Swift account: its address, a token, and connections that stay open between requests.
 
-    Credentials come from what OpenStack's own tools read: ``clouds.yaml`` with OS_CLOUD, or the OS_* variables, for Keystone v3 (password,
-    application credential, …). ST_AUTH, ST_USER and ST_KEY log in to a Swift without Keystone (v1).
+    Credentials come from the places that OpenStack's own tools read: ``clouds.yaml`` with OS_CLOUD, or the OS_*
+    variables, for Keystone v3 (password, application credential, …). ST_AUTH, ST_USER and ST_KEY log in to a Swift
+    without Keystone (v1).
     """
 
     def __init__(self, seconds: float) -> None:
@@ -28,11 +29,12 @@ class SwiftAccount:
         self._idle: LifoQueue[Any] = LifoQueue()
 
     def run(self, work: Work[Result], connection: Any = None) -> Result:
-        """Return what *work* returns; with a new token if the first one has run out.
+        """Return what *work* returns. If the token has expired, try once more with a new one.
 
         Args:
             work: one request.
-            connection: one of `connect`, for an answer that is read after *work* has returned; else one that is kept open.
+            connection: one from `connect`, for an answer that is read after *work* has returned; by default, a
+                pooled one.
         """
         from requests import ConnectionError as LostConnectionError
         from swiftclient import ClientException

@@ -1,4 +1,4 @@
-"""What is sent to a store: a file or some bytes, read once to be checked, and cut into pieces that travel side by side."""
+"""Upload parts: a file or bytes, read once to be verified, and cut into pieces that are sent in parallel."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ _HASHING = BoundedSemaphore(os.cpu_count() or 1)
 
 @dataclass(frozen=True, slots=True)
 class UploadPart:
-    """A run of bytes that goes in one request, with the MD5 that the store compares."""
+    """A range of bytes that is sent in one request, with the MD5 that the store compares."""
 
     number: int
     start: int
@@ -30,9 +30,10 @@ class UploadPart:
 
 
 def cut(source: Path | bytes, sha256: str, limit: int) -> list[UploadPart]:
-    """Return the pieces of *source*: one, which may be empty, or several of *limit* bytes, whole MiB; the last may be smaller.
+    """Return the pieces of *source*: one, which may be empty, or several of *limit* bytes (whole MiB), the last one
+    shorter.
 
-    One reading serves both checksums. What is sent afterwards comes from the system's page cache as a rule.
+    One pass computes both checksums. What is sent later then usually comes from the system's page cache.
 
     Raises:
         SourceError: *source* can't be read, or its digest is not *sha256*.
@@ -58,13 +59,13 @@ def _cut(source: Path | bytes, sha256: str, limit: int) -> list[UploadPart]:
 
 
 def check(source: Path | bytes, found: str, sha256: str) -> None:
-    """Raise `SourceError` unless the digest that was found is the one that was promised."""
+    """Raise `SourceError` unless the computed digest is the expected one."""
     if found != sha256:
         raise SourceError(f"{_name(source)} is damaged (its SHA-256 is {found}, not {sha256}); make it again.")
 
 
 def blocks(source: Path | bytes) -> Iterator[memoryview]:
-    """Yield *source* in blocks of 1 MiB, the last may be smaller. A block is good until the next one is asked for.
+    """Yield *source* in blocks of 1 MiB; the last may be shorter. A block is valid until the next one is requested.
 
     Raises:
         SourceError: *source* can't be read.
@@ -77,7 +78,7 @@ def blocks(source: Path | bytes) -> Iterator[memoryview]:
 
 @contextmanager
 def open_piece(source: Path | bytes, piece: UploadPart) -> Iterator[BinaryIO]:
-    """Open *source* where *piece* starts.
+    """Open *source* at the start of *piece*.
 
     Raises:
         SourceError: *source* can't be opened.

@@ -1,7 +1,7 @@
-"""Chat markup in what people write: the special tokens and the roles that chat templates are made of, as plain text.
+"""Chat markup in user text: special tokens and roles of chat templates, turned into plain text.
 
-A tokenizer of our own can be asked for its tokens (`snap2caption.vlm`); that of a server elsewhere can't, and roles are no tokens. So what looks like
-either, in any family's template, is taken apart.
+We can ask our own tokenizer for its tokens (`snap2caption.vlm`), but not that of a remote server, and roles are
+not tokens. So everything that looks like a special token or a role of any model family is broken up.
 """
 
 import regex as re
@@ -21,5 +21,5 @@ All colons go at once: of ``USER::`` one would be left. What nobody sees between
 
 
 def without_markup(text: str) -> str:
-    """Return *text* in one line in which no special token and no role is left: they become ``< image>`` and ``ASSISTANT``."""
+    """Return *text* as one line without special tokens and roles: they become ``< image>`` and ``ASSISTANT``."""
     return str(_ROLE.sub(r"\1", _TOKEN.sub(lambda found: f"{found[0]} ", " ".join(text.split()))))

@@ -1,4 +1,6 @@
-"""Characters that a model has begun and not finished: a token may hold some bytes of a character, and a text may end between two tokens."""
+"""Incomplete characters in generated text: a token may hold only some bytes of a character, and text may end between
+two tokens.
+"""
 
 import regex as re
 
@@ -13,7 +15,9 @@ _HALF = re.compile(r"(?:\u200D|(?<!\p{RI})(?:\p{RI}{2})*\K\p{RI})+$")
 
 
 def complete(text: str) -> str:
-    """Return *text*, as a model wrote it so far, without the characters and emoji that are not whole, and without white space around it."""
+    """Return *text*, as generated so far, without incomplete characters and emoji, and without surrounding white
+    space.
+    """
     # A server may send the two halves of a character in two pieces; what has no other half is none.
     text = text.encode(_UTF_16, "surrogatepass").decode(_UTF_16, "replace")
     return str(_HALF.sub("", _INCOMPLETE.sub("", text).strip())).strip()

@@ -1,4 +1,4 @@
-"""What of a text nobody sees: characters without a picture of their own, and blanks that are typed for empty lines."""
+"""Invisible characters: those without a glyph, and blanks that people type to get empty lines."""
 
 import regex as re
 
@@ -17,5 +17,8 @@ _SEEN = re.compile(r"[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\u2800\U000
 
 
 def is_seen(text: str) -> bool:
-    """Whether anything of *text* is seen: a text of white space, blanks and invisible characters is empty to whoever reads it."""
+    """Whether anything in *text* is visible.
+
+    Text of white space, blanks and invisible characters is empty to its readers.
+    """
     return _SEEN.search(text) is not None

@@ -1,4 +1,4 @@
-"""Languages by their English name, their own name, or their BCP 47 tag; names and tags are those of Unicode's CLDR, by way of Babel."""
+"""Language lookup by English name, own name or BCP 47 tag. Names and tags come from Unicode's CLDR, through Babel."""
 
 import re
 import unicodedata
@@ -20,16 +20,19 @@ _ALSO = {
 
 
 def find_language(text: str) -> str | None:
-    """Return the BCP 47 tag (``de``, ``pt-BR``) of the language that *text* names or tags; None: it is not a language.
+    """Return the BCP 47 tag (``de``, ``pt-BR``) of the language that *text* names, or None if it is not a language.
 
-    Case, accents and white space around do not matter. The first name that is not English takes a second, in which Babel reads all names.
+    Case, accents and surrounding white space do not matter. The first name that is not English takes a second, in
+    which Babel loads all names.
     """
     text = text.strip()
     return _read_tag(text) or _english_names().get(_fold(text)) or _own_names().get(_fold(text))
 
 
 def english_name(tag: str) -> str:
-    """Return how the language of a tag of `find_language` is called in English: ``German``, ``Brazilian Portuguese``, ``German (Liechtenstein)``."""
+    """Return the English name of a language tag from `find_language`: ``German``, ``Brazilian Portuguese``, ``German
+    (Liechtenstein)``.
+    """
     from babel import Locale
 
     english = Locale("en")
@@ -43,12 +46,12 @@ def english_name(tag: str) -> str:
 
 
 def primary(tag: str) -> str:
-    """Return the language of a tag without its script and country: ``pt`` of ``pt-BR``."""
+    """Return the language of a tag without script and country: ``pt`` for ``pt-BR``."""
     return tag.partition("-")[0]
 
 
 def load_names() -> None:
-    """Read all names now, so that nobody waits for it later."""
+    """Load all names now, so that no request waits for them."""
     _english_names()
     _own_names()
 

@@ -1,12 +1,13 @@
-"""Text segmentation: the words and the emoji of a text, by one definition for every part of the project.
+"""Text segmentation: words and emoji, by one definition for every part of the project.
 
-A word is a run of letters and digits of any script with their combining marks, joined by apostrophes, underscores and Catalan's middle dot
-(``it's``, ``col·lecció``); other signs part words. Scripts that put no space between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are
-segmented into characters, as sacreBLEU's ``zh`` and ``char`` tokenizers do, more exactly into grapheme clusters: a vowel sign stays with its
-consonant. Source: Unicode Standard Annex 29, but that numbers and addresses are parted at their full stops and commas.
+A word is a run of letters and digits of any script with their combining marks, joined by apostrophes, underscores
+and Catalan's middle dot (``it's``, ``col·lecció``); other characters separate words. Scripts without spaces
+between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are segmented into characters, as sacreBLEU's ``zh``
+and ``char`` tokenizers do; more exactly, into grapheme clusters, so that a vowel sign stays with its consonant.
+Source: Unicode Standard Annex 29, except that numbers and addresses are split at full stops and commas.
 
-An emoji is what is drawn as one picture: a flag, a family that is joined, a key's cap, a hand with its skin tone. Source: Unicode Technical
-Standard 51.
+An emoji is whatever is drawn as one picture: a flag, a family of joined emoji, a keycap, a hand with its skin
+tone. Source: Unicode Technical Standard 51.
 """
 
 import unicodedata
@@ -45,15 +46,15 @@ _EMOJI = re.compile(
 
 
 def find_words(text: str) -> list[str]:
-    """Return the words of *text*, as they are written there."""
+    """Return the words of *text* as they are written."""
     return list(_WORD.findall(text))
 
 
 def fold_words(text: str) -> list[str]:
     """Return the words of *text* in the form in which they are compared.
 
-    Compatibility forms are one (NFKC), case is folded, an apostrophe is ``'``, and what nobody sees is gone: ``It’s``, ``it`s`` and
-    ``IT'S`` are one word.
+    Compatibility forms are unified (NFKC), case is folded, every apostrophe becomes ``'``, and invisible
+    characters are removed: ``It’s``, ``it`s`` and ``IT'S`` are one word.
     """
     # Before NFKC, which makes a space and an accent of an acute sign.
     seen = _IGNORABLE.sub("", _APOSTROPHE.sub("'", text))
@@ -62,10 +63,12 @@ def fold_words(text: str) -> list[str]:
 
 
 def fold(text: str) -> str:
-    """Return what two texts that say the same have in common: their words as `fold_words` has them; of a text without words, its signs."""
+    """Return a key that is equal for texts that say the same: the words from `fold_words`, or the signs of a text
+    without words.
+    """
     return " ".join(fold_words(text)) or unicodedata.normalize("NFKC", text).casefold()
 
 
 def find_emoji(text: str) -> list["re.Match[str]"]:
-    """Return where the emoji of *text* are."""
+    """Return the positions of the emoji in *text*."""
     return list(_EMOJI.finditer(text))

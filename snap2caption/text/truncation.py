@@ -1,4 +1,4 @@
-"""Cutting a text to what fits, at the end of a word."""
+"""Truncation of text at word boundaries."""
 
 from collections.abc import Callable
 from itertools import accumulate
@@ -10,9 +10,9 @@ _WORD_EDGE = re.compile(r"\b", re.WORD)
 
 
 def cut(text: str, fits: Callable[[str], bool]) -> str:
-    """Return the longest beginning of *text* that fits: up to the end of a word, or within a word that is longer than that; empty if none does.
+    """Return the longest prefix of *text* that fits and ends at the end of a word; empty if none does.
 
-    *fits* must hold for every beginning of what it holds for.
+    A single word that is too long is cut inside. If *fits* holds for a text, it must hold for every prefix of it.
     """
     graphemes = list(accumulate(len(character) for character in re.findall(r"\X", text)))
     edges = {match.start() for match in _WORD_EDGE.finditer(text)}
