@@ -1,4 +1,4 @@
-"""Request tracing with OpenTelemetry (extra ``tracing``), configured by the usual ``OTEL_EXPORTER_OTLP_*`` variables."""
+"""Request tracing with OpenTelemetry (extra ``tracing``), configured by the standard ``OTEL_*`` variables."""
 
 import os
 from collections.abc import Callable

@@ -27,7 +27,7 @@ def can_draw_emoji() -> bool:
 
 
 def split_emoji(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the parts of *text* in order, each with whether it is an emoji. Each emoji with its modifiers is one part."""
+    """Yield the parts of *text* in order, each with whether it is an emoji. An emoji and its modifiers are one part."""
     start = 0
     for match in find_emoji(text):
         if match.start() > start:

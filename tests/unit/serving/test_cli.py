@@ -1,4 +1,4 @@
-"""What `snap2caption caption` prints, as a process of its own on a terminal of any encoding."""
+"""Output of `snap2caption caption`, as a process of its own on terminals of any encoding."""
 
 import json
 import os

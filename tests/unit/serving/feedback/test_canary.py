@@ -1,4 +1,4 @@
-"""A challenger beside the champion: compared on latency, errors and ratings, by model version, in what Prometheus scrapes."""
+"""Canary metrics: latency, errors and ratings of champion and challenger, by model version."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A store that takes requests and never answers: whoever needs it is told so, and nobody else waits for it."""
+"""A store that hangs: requests that need it are refused, and all others are answered."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed

@@ -1,4 +1,4 @@
-"""What a creator can ask for, over HTTP; the engine writes what the test tells it to."""
+"""Caption options over HTTP, with a scripted engine."""
 
 import base64
 import hashlib

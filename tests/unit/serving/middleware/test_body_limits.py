@@ -1,4 +1,4 @@
-"""Request bodies: how large, how deep, how many at once."""
+"""Request bodies: size limits, JSON complexity and the memory budget."""
 
 import asyncio
 import base64
@@ -264,17 +264,17 @@ def test_a_body_of_unknown_size_has_room_for_the_largest(
     client: TestClient, engine: "ScriptedEngine", photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bodies, "_BUDGET_TIMEOUT", 0.05)
-    taken: list[int] = []
-    take: Callable[..., object] = BodyBudget.acquire
+    acquired: list[int] = []
+    acquire: Callable[..., object] = BodyBudget.acquire
 
-    async def told(budget: BodyBudget, creator: str | None, size: int, seconds: float) -> None:
-        await take(budget, creator, size, seconds)  # type: ignore[misc]
-        taken.append(size)
+    async def recorded(budget: BodyBudget, creator: str | None, size: int, seconds: float) -> None:
+        await acquire(budget, creator, size, seconds)  # type: ignore[misc]
+        acquired.append(size)
 
-    monkeypatch.setattr(BodyBudget, "acquire", told)
+    monkeypatch.setattr(BodyBudget, "acquire", recorded)
     body = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
     sent = headers("ana") | {"Content-Type": "application/json"}
     assert client.post("/generate-caption", content=iter([body]), headers=sent).status_code == 200
     # And gives back what it did not need as soon as it is read: the next one has room, as has the next but one.
     assert client.post("/generate-caption", content=iter([body]), headers=sent).status_code == 200
-    assert taken == [LARGEST, LARGEST]
+    assert acquired == [LARGEST, LARGEST]

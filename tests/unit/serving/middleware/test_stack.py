@@ -1,4 +1,4 @@
-"""Limits, headers, logs and traces: what stands around the routes."""
+"""Middleware stack: limits, headers, logs and traces."""
 
 import asyncio
 import base64
