@@ -1,1 +1,1 @@
-"""What the embedded demo needs: rendered city scenes, a corpus made of them, and a small base model."""
+"""Embedded demo: rendered city scenes, a corpus made of them, a small base model, and a local stack of services."""

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo drives it."""
+"""Client of Airflow's REST API, as far as the demo needs it."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The demo's commands."""
+"""Demo commands."""
 
 from pathlib import Path
 from typing import Annotated

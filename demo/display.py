@@ -1,4 +1,4 @@
-"""The demo's live display: each stage, what it is at, how long it took."""
+"""Live progress display of the demo: each stage, its current work, its duration."""
 
 import time
 from collections.abc import Iterator

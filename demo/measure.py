@@ -1,7 +1,4 @@
-"""What a model learned, measured: does a caption name what its picture shows?
-
-This is possible because the sample corpus is rendered, so the truth about every picture is known.
-"""
+"""Caption accuracy: does a caption name what its picture shows?"""
 
 import json
 import random

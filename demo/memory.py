@@ -1,4 +1,4 @@
-"""The peak of what the stack uses."""
+"""Peak memory of the stack."""
 
 from threading import Event, Thread
 from typing import Self

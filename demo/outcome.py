@@ -1,4 +1,4 @@
-"""What the demo ended with, and how it is told."""
+"""Result of the demo, as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

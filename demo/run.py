@@ -1,4 +1,4 @@
-"""The demo: the whole pipeline on this machine, from a corpus to a captioned photo."""
+"""Demo run: the whole pipeline on this machine, from a corpus to a captioned photo."""
 
 import json
 import os
@@ -206,7 +206,8 @@ def _check_space(state: Path) -> None:
 
 
 def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captioned:
-    arguments = (f"--url={services.serving}", f"--picture={picture}", "--json", "--", str(photo))
+    # With a tone, as a caption without one may be of a few words.
+    arguments = (f"--url={services.serving}", "--tone=playful", f"--picture={picture}", "--json", "--", str(photo))
     command = (sys.executable, "-m", "snap2caption", "caption", *arguments)
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:

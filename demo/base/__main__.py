@@ -1,4 +1,4 @@
-"""``python -m demo.base``: make the demo base's weights from nothing."""
+"""Entry point ``python -m demo.base``: pretrains the demo base from nothing."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""The pictures that the demo base is pretrained on: rendered once, kept small, with what is to be seen in them."""
+"""Pretraining pictures of the demo base: rendered once, kept small, and labeled with what they show."""
 
 import random
 from concurrent.futures import ProcessPoolExecutor

@@ -1,14 +1,4 @@
-"""Pretraining of the demo base, in LLaVA's own order: eyes, language, then both joined.
-
-1. *Eyes*: the vision tower learns to tell scenes apart (a linear head an attribute, thrown away afterwards), as CLIP's was trained
-   before LLaVA took it over.
-2. *Language*: the text model reads plain sentences: descriptions, and general statements about cities, places, moods and hashtags.
-   None of them is a post, and none comes with a picture.
-3. *Both*: the model describes pictures in plain, generic words. It never sees a place's name beside its picture, nor a caption in the
-   style of a post: that is left to LoRA.
-4. *Signs*: the text model learns to write emoji, which become tokens, and hashtags at the start of a line, from plain lines again. LoRA can
-   hardly raise what the base has never seen. This comes last and is short, and the vision tower stays as it is.
-"""
+"""Pretraining of the demo base, in LLaVA's own order: vision, language, then both joined."""
 
 import math
 import random

@@ -1,6 +1,5 @@
-"""Signs that the demo base is taught last: emoji, each character a token of its own, and hashtags at the start of a line.
-
-A byte-level tokenizer spells an emoji in up to four tokens of which none is a word, and a model that has rarely seen them stops in the middle.
+"""Pretraining text of the demo base's last stage: emoji, each a token of its own, and hashtags at the start of a
+line.
 """
 
 import random

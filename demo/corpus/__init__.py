@@ -1,1 +1,1 @@
-"""A corpus in the shape of InstaCities1M, made of rendered scenes and captions about them."""
+"""Corpus generator: a zip in the layout of InstaCities1M, of rendered scenes and captions about them."""

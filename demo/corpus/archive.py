@@ -1,4 +1,4 @@
-"""Writing a corpus: a zip in the shape of InstaCities1M, and beside it the truth about its pictures."""
+"""Corpus writer: a zip in the layout of InstaCities1M, and a file with the ground truth about its pictures."""
 
 import json
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Captions as people post them, in five tones of voice."""
+"""Caption templates in five tones of voice, as people post them."""
 
 import random
 import re

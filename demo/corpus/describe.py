@@ -1,4 +1,4 @@
-"""Plain language for the base model: descriptions of pictures, and sentences about nothing in view."""
+"""Pretraining text of the base model: descriptions of pictures, and sentences about nothing in view."""
 
 import random
 from collections.abc import Callable

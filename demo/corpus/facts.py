@@ -1,4 +1,4 @@
-"""Which city, subject, time of day and weather a post names."""
+"""Ground-truth matching: which city, subject, time of day and weather a post names."""
 
 import re
 from collections.abc import Iterable, Mapping

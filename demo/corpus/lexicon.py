@@ -1,4 +1,4 @@
-"""The words for what a scene shows: how captions say it, what gives it away in any text, its hashtags and its emoji."""
+"""Lexicon of scenes: how captions name a thing, which words reveal it, its hashtags and its emoji."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What a scene looks like, in words that name no place: for a reader who has never heard of the city or its landmark."""
+"""Descriptions of scenes that name no place, for a reader who does not know the city or its landmark."""
 
 from collections.abc import Mapping
 

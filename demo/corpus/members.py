@@ -1,4 +1,4 @@
-"""The members of the archive: their names, and how they are written so that the same content gives the same bytes."""
+"""Archive members: their names, and a reproducible way to write them."""
 
 import stat
 import zipfile

@@ -1,4 +1,4 @@
-"""One picture and its caption, made from the corpus's seed and the pair's number alone."""
+"""Picture-caption pairs, each generated from the corpus's seed and the pair's number alone."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""Hashtags for a scene: the telling ones first, then popular ones, then the long tail that real corpora have."""
+"""Hashtags of a scene: specific ones first, then popular ones, then the long tail that real corpora have."""
 
 import itertools
 import random

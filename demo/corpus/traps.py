@@ -1,7 +1,4 @@
-"""What real corpora have in them beside good pairs, in known numbers, so that a test can check each one's fate.
-
-Traps stand in cities that the transform keeps by default: the city filter would hide them otherwise.
-"""
+"""Corpus defects as in real corpora, in known numbers, so that a test can check what becomes of each."""
 
 import io
 import itertools

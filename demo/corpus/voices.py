@@ -1,7 +1,4 @@
-"""How each tone of voice sounds: its openers, sentences, closers and emoji.
-
-Sentences have the slots {subject}, {time}, {weather} and, mostly, {city}.
-"""
+"""Tones of voice: their openers, sentences, closers and emoji."""
 
 from typing import NamedTuple
 

@@ -1,1 +1,1 @@
-"""The demo of the feedback loop: a scripted creator, a scripted annotator, and the same photos' captions before and after."""
+"""Demo of the feedback loop: a scripted creator, a scripted annotator, and captions before and after."""

@@ -1,4 +1,4 @@
-"""A scripted annotator, at work in Label Studio through its own API."""
+"""Scripted annotator, who works through Label Studio's own API."""
 
 from typing import Any
 

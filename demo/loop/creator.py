@@ -1,4 +1,4 @@
-"""A scripted creator, who has photos captioned and says what they made of the captions, through the service's API."""
+"""Scripted creator, who has photos captioned and corrects the captions through the service's API."""
 
 from collections.abc import Iterable
 from typing import Any

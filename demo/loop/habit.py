@@ -1,4 +1,6 @@
-"""What the corpus never had and corrections teach: a city that it leaves out, with a phrase that ends each caption and a hashtag of its own."""
+"""Habit that only corrections teach: a city that the corpus leaves out, with a closing phrase and a hashtag of its
+own.
+"""
 
 import random
 from dataclasses import dataclass

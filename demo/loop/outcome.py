@@ -1,4 +1,4 @@
-"""What the demo of the loop ended with, and how it is told."""
+"""Result of the feedback demo, as text and as a page."""
 
 import base64
 from collections.abc import Sequence

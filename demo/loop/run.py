@@ -1,4 +1,4 @@
-"""The loop from a creator's correction to a model that learned it, over a demo that runs."""
+"""Feedback demo: from a creator's correction to a model that learned it, on top of a running demo."""
 
 import os
 from functools import partial

@@ -1,1 +1,1 @@
-"""Rendered city scenes: what can be seen in one, and how it is drawn."""
+"""Rendered city scenes: their attributes, and how they are drawn."""

@@ -1,4 +1,4 @@
-"""A picture being drawn, and pens that draw on it in an object's own coordinates."""
+"""Canvas, and pens that draw on it in an object's own coordinates."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Color grading: the mood's last touch on the finished picture."""
+"""Color grading by mood, the last step of a picture."""
 
 import random
 

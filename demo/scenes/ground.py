@@ -1,4 +1,4 @@
-"""What everything stands on: water, then a promenade, a lawn, sand or a street."""
+"""Ground of a scene: water, then a promenade, a lawn, sand or a street."""
 
 import random
 from enum import Enum, auto

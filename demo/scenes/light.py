@@ -1,4 +1,4 @@
-"""How the time of day and the weather color everything."""
+"""Lighting: how the time of day and the weather color a scene."""
 
 from dataclasses import dataclass, replace
 

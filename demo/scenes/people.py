@@ -1,4 +1,4 @@
-"""People, and what they carry in each weather and mood."""
+"""People, and what they carry, by weather and mood."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""Drawing a scene: where everything goes, and in what order."""
+"""Rendering of a scene: the place and order of everything in it."""
 
 import random
 

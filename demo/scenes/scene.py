@@ -1,7 +1,4 @@
-"""What can be seen in a rendered picture.
-
-The vocabulary is closed on purpose: what a model has learned can then be measured, value by value.
-"""
+"""Scene attributes: what a rendered picture can show."""
 
 import random
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What gives each city away even where no landmark stands: its taxi, train, houses, bus or ferry."""
+"""City signatures: the taxi, train, houses, bus or ferry that reveal a city without a landmark."""
 
 import random
 from collections.abc import Callable

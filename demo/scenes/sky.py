@@ -1,4 +1,4 @@
-"""The sky: its gradient, sun, moon, stars and clouds."""
+"""Sky: gradient, sun, moon, stars and clouds."""
 
 import random
 

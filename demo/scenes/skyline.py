@@ -1,4 +1,4 @@
-"""Each city's silhouette at the horizon."""
+"""Skylines: each city's silhouette at the horizon."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The subjects that occur in every city, drawn large in the foreground. Each stands on its pen's origin, about 220 high."""
+"""Subjects that occur in every city, drawn large in the foreground.
+
+Each stands on its pen's origin and is about 220 units high.
+"""
 
 import math
 import random

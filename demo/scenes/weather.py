@@ -1,4 +1,4 @@
-"""Rain, snow and fog in front of everything."""
+"""Weather effects: rain, snow and fog in front of everything."""
 
 import random
 

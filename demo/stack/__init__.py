@@ -1,4 +1,4 @@
-"""The embedded services: one place that knows how to start them on free loopback ports, wait for them, and stop them."""
+"""Embedded services: start on free loopback ports, readiness, shutdown."""
 
 from demo.stack.stack import Services, Stack
 

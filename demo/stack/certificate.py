@@ -1,4 +1,4 @@
-"""A self-signed TLS certificate with which the parts of one server know each other (mutual TLS)."""
+"""Self-signed TLS certificate for mutual TLS between the parts of one server."""
 
 import datetime as dt
 import ipaddress

@@ -1,4 +1,7 @@
-"""Services that an earlier demo left behind: they end by themselves, but it takes them some seconds, and a supervisor may be killed too."""
+"""Leftover processes of an earlier demo.
+
+They end by themselves, but it takes them some seconds, and their supervisor may have been killed, too.
+"""
 
 import time
 

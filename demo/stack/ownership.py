@@ -1,4 +1,4 @@
-"""One demo a state folder: two would trip over each other."""
+"""State folder lock: one demo per folder, since two would disturb each other."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Free loopback ports, the same ones from start to start where they are still free."""
+"""Port allocation: free loopback ports, the same ones from start to start if they are still free."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Files that hold secrets: whole or not there, and readable by their user alone."""
+"""Secret files: written whole or not at all, and readable by their user alone."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Processes that end with us: jobs that do one thing, and services that are waited for."""
+"""Supervised processes, which end with us: jobs that do one thing, and services that become ready."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""All services together over one state folder."""
+"""Stack of all services over one state folder."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack

@@ -1,8 +1,5 @@
-"""``python -m demo.stack.supervisor GRACE SIGNAL COMMAND…``: run a command and never leave anything of it behind.
-
-Standard input is a pipe that the starter holds open. When it closes, because the starter asked for an end or died by whatever signal, the
-supervisor ends every process that came of the command: SIGNAL to the command itself, then SIGTERM to whoever is left, then SIGKILL. It adopts
-orphans (a Linux "child subreaper"), so a process that left its parent and its session is found as well.
+"""Entry point ``python -m demo.stack.supervisor GRACE SIGNAL COMMAND…``: runs a command and leaves no process of it
+behind.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""The landmarks, a module per city. Each stands on its pen's origin and is about 300 high."""
+"""Landmarks, one module per city. Each stands on its pen's origin and is about 300 units high."""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What suspension bridges and big wheels have in common, in whatever city they stand."""
+"""Suspension bridges and big wheels, which several cities share."""
 
 import math
 

@@ -1,1 +1,1 @@
-"""How to run each service: a function a module that returns its `Service` and what its clients need."""
+"""Service definitions. Each module has a function that returns its `Service` and what its clients need."""

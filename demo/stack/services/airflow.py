@@ -1,4 +1,4 @@
-"""Airflow in one place: scheduler, DAG processor, triggerer and API server on SQLite (`airflow standalone`)."""
+"""Airflow standalone: scheduler, DAG processor, triggerer and API server on SQLite."""
 
 import json
 import os

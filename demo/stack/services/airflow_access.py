@@ -1,4 +1,4 @@
-"""Who may do what in the demo's Airflow."""
+"""Roles and permissions in the demo's Airflow."""
 
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser

@@ -1,7 +1,6 @@
-"""``python -m demo.stack.services.airflow_standalone``: `airflow standalone` without its log servers, and with our rights for the webhook's receiver.
+"""Entry point ``python -m demo.stack.services.airflow_standalone``.
 
-They hand logs to an API server on another machine and listen on every interface, whatever the API's host; no setting says otherwise. On one
-machine the API server reads the files themselves. The auth manager is set here, as `airflow standalone` forces its own upon its parts.
+It is `airflow standalone` without its log servers, and with a role for the webhook's receiver.
 """
 
 import sys

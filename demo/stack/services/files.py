@@ -1,4 +1,4 @@
-"""A web server that stands in for the corpus's publisher: it serves a folder, in ranges, so that aria2 really downloads."""
+"""File server that stands in for the corpus's publisher. It serves ranges, so that aria2 downloads as in production."""
 
 import os
 import sys

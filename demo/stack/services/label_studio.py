@@ -1,4 +1,4 @@
-"""Label Studio on SQLite, from an environment of its own: it pins other versions than ours."""
+"""Label Studio on SQLite, in an environment of its own, since it pins other versions than ours."""
 
 import os
 import shutil

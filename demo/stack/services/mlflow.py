@@ -1,4 +1,4 @@
-"""The MLflow server: tracking and registry on SQLite, artifacts through the server into a folder."""
+"""MLflow server: tracking and registry on SQLite, artifacts through the server into a folder."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The caption service."""
+"""Caption service."""
 
 import os
 import sys
