@@ -1,1 +1,1 @@
-"""Dataset version in, adapter and scores out: fine-tuning, evaluation, the gate."""
+"""Training: a dataset version in; an adapter, its scores and the gate's verdict out."""

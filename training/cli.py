@@ -1,4 +1,4 @@
-"""Commands of training: train, evaluate, score, gate, promote, rollback."""
+"""Command line for training: train, evaluate, score, gate, promote, rollback."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ from training.recipes.sections import EvaluationSettings, Precision
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
-    str, typer.Argument(metavar="RUN_ID", help="The MLflow run; or an alias or a version of the registry.")
+    str, typer.Argument(metavar="RUN_ID", help="An MLflow run id, or an alias or version in the registry.")
 ]
 
 
@@ -30,19 +30,19 @@ def register(app: typer.Typer) -> None:
 def train(
     config: Annotated[
         str,
-        typer.Option(metavar="RECIPE", help="The recipe: a file, or the name of one that is shipped, such as demo."),
+        typer.Option(metavar="RECIPE", help="The recipe: a file, or the name of a shipped recipe, such as demo."),
     ],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings, such as data.uri=URI.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings to override, such as data.uri=URI.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and show what would be done.")] = False,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Train again; without it, a finished training of the same settings is returned."),
+        typer.Option("--force", help="Train again. Without it, a finished run with the same settings is returned."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune a model, evaluate it, log it to MLflow; prints the run's id."""
+    """Fine-tune a model, evaluate it and log it to MLflow; prints the run id."""
     settings = Settings()
     recipe = load_recipe(locate_recipe(config, settings.configs_dir), overrides or [])
     if dry_run:
@@ -62,18 +62,18 @@ def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A run id, an alias, a version, or base:NAME.")],
     dataset_uri: Annotated[str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version.")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    batch_size: Annotated[int, typer.Option(min=1, help="Photos at once.")] = 16,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="The longest caption.")] = 96,
-    max_samples: Annotated[int | None, typer.Option(min=1, help="The most photos to use.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos per batch.")] = 16,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest caption, in tokens.")] = 96,
+    max_samples: Annotated[int | None, typer.Option(min=1, help="Use at most this many photos.")] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="Precision to load it in; by default the run's, or float32 for an untouched base."),
+        typer.Option(help="Precision to load the model in; by default the run's, or float32 for a base model."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="Write a page to look at, too: scores and sample captions.")
+        Path | None, typer.Option(help="Also write an HTML report with scores and sample captions.")
     ] = None,
 ) -> None:
-    """Let a model caption a split's photos, and score it; prints JSON."""
+    """Caption a split's photos with a model and score the captions; prints JSON."""
     wanted = {"split": split, "batch_size": batch_size, "max_new_tokens": max_new_tokens, "max_samples": max_samples}
     if split not in ("train", "validation", "test"):
         raise typer.BadParameter("give train, validation or test", param_hint="--split")
@@ -100,17 +100,17 @@ def gate(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE", help="Settings of gate or evaluation to judge it by, such as gate.margin=0.02."
+            metavar="KEY=VALUE", help="Settings of gate or evaluation to override, such as gate.margin=0.02."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare a run's model with the champion, and make it the challenger if it is admitted; exit status 1 if it is refused."""
+    """Compare a run's model with the champion; it becomes the challenger if it is admitted, else exit status is 1."""
     try:
         change_judging(EvaluationRecipe(), overrides or [])
     except UserError as error:
         stderr.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        # Not 1, which is a refusal.
+        # Status 1 means that the gate refused the model.
         raise typer.Exit(2) from error
     from training.gate.runner import gate_run
 
@@ -127,7 +127,7 @@ def gate(
 
 def promote(
     run_id: RunId,
-    force: Annotated[bool, typer.Option("--force", help="Promote even what the gate refused.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote even a model that the gate refused.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Register a run's model and make it the champion."""
@@ -140,7 +140,7 @@ def promote(
 
 def rollback(
     request: Annotated[
-        str, typer.Option(help="A name of this wish: under the same one it is done once, however often it is tried.")
+        str, typer.Option(help="Idempotency key: repeated requests with the same key roll back only once.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -153,7 +153,7 @@ def rollback(
 
 
 def _report_page(run_id: str, settings: Settings) -> str:
-    """Return where the report of a run's evaluation is shown, and say so to a person."""
+    """Return the URL of the run's evaluation report, and print it to standard error."""
     from training.evaluation.report import REPORT
     from training.tracking.runs import artifact_page, connect
 

@@ -1,4 +1,4 @@
-"""The processes that train together: which of them this is, and what they tell each other."""
+"""Distributed training: process ranks and collective operations."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,25 +12,31 @@ from torch import distributed
 
 from snap2caption.errors import UserError
 
-PATIENCE = timedelta(hours=3)
-"""How long processes wait for each other: while the first one evaluates, or sends a checkpoint to a store, the others have nothing to do."""
+COLLECTIVE_TIMEOUT = timedelta(hours=3)
+"""Timeout of collective operations. It is long because the other processes wait while the main process evaluates, or
+uploads a checkpoint.
+"""
 
 Value = TypeVar("Value")
 
 
 class LostError(UserError):
-    """Another process is gone."""
+    """Another training process has died."""
 
     def __init__(
         self,
-        message: str = "The training lost one of its processes; see above why. The same command goes on from the last checkpoint.",
+        message: str = "A training process died; the log above says why. "
+        "Run the same command again to resume from the last checkpoint.",
     ) -> None:
         super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among those that train together: number *rank* of *size*, and number *local_rank* of its machine's *local_size*."""
+    """This process's place among all training processes.
+
+    It is process *rank* of *size*, and process *local_rank* of *local_size* on its machine.
+    """
 
     rank: int = 0
     size: int = 1
@@ -38,33 +44,33 @@ class Ranks:
     local_size: int = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the process that logs, saves and evaluates."""
+    def is_main(self) -> bool:
+        """Whether this is the main process, which logs, saves and evaluates."""
         return self.rank == 0
 
     @property
-    def leads_machine(self) -> bool:
-        """Whether this is its machine's process for what a machine does once."""
+    def is_local_main(self) -> bool:
+        """Whether this is the main process of its machine, for work that is done once per machine."""
         return self.local_rank == 0
 
-    def gather(self, value: Value) -> list[Value]:
-        """Return the *value* of every process, in their order, on every process."""
+    def all_gather(self, value: Value) -> list[Value]:
+        """Return the *value* of every process, ordered by rank, on every process."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
         distributed.all_gather_object(values, value)
         return values
 
-    def lead(self, work: Callable[[], Value]) -> Value:
-        """Let the first process do *work*, and return on every process what it returned.
+    def run_on_main(self, work: Callable[[], Value]) -> Value:
+        """Run *work* in the main process, and return its result on every process.
 
         Raises:
-            UserError: the work raised it; on every process.
+            UserError: *work* raised it; every process raises it.
         """
         if self.size == 1:
             return work()
         outcome: list[Any] = [None, None]
-        if self.leads:
+        if self.is_main:
             try:
                 outcome[0] = work()
             except UserError as error:
@@ -75,8 +81,8 @@ class Ranks:
         result: Value = outcome[0]
         return result
 
-    def total(self, numbers: list[float]) -> list[float]:
-        """Return the sums of the processes' *numbers*, on every process."""
+    def all_reduce_sum(self, numbers: list[float]) -> list[float]:
+        """Return the elementwise sums of *numbers* over all processes, on every process."""
         if self.size == 1:
             return numbers
         sums = torch.tensor(numbers, dtype=torch.float64)
@@ -84,42 +90,44 @@ class Ranks:
         return [float(number) for number in sums]
 
 
-ALONE = Ranks()
-"""A training of one process."""
+SINGLE_PROCESS = Ranks()
+"""Training in a single process."""
 
 
 def backends() -> str:
-    """Return what carries tensors between processes. What is no tensor goes over the processor's."""
+    """Return the communication backends by device; objects are sent as CPU tensors."""
     return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
 
 
 @contextmanager
-def joined() -> Iterator[Ranks]:
-    """Join the processes that the launcher's variables (``RANK``, ``WORLD_SIZE``, …) tell of; without them, train alone.
+def process_group() -> Iterator[Ranks]:
+    """Join the process group that the launcher's variables (``RANK``, ``WORLD_SIZE``, …) describe.
+
+    Without them, train in this process alone.
 
     Raises:
-        LostError: another process has ended while this one was waiting for it.
+        LostError: another process died while this one was waiting for it.
     """
     if "WORLD_SIZE" not in os.environ:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
     ranks = Ranks(*(int(os.environ[name]) for name in names))
     if torch.cuda.is_available():
         torch.cuda.set_device(ranks.local_rank)
-    # As torchrun does; accelerate would choose a number of threads otherwise, and warn.
+    # As torchrun does; otherwise accelerate would choose a number of threads and warn.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # Ray has joined them already.
+    # Under Ray, the process group exists already.
     join = not distributed.is_initialized()
     if join:
-        distributed.init_process_group(backends(), timeout=PATIENCE)
+        distributed.init_process_group(backends(), timeout=COLLECTIVE_TIMEOUT)
     try:
         yield ranks
     except RuntimeError as error:
-        # Only NCCL's errors have a type of their own.
+        # Only NCCL has its own exception type; Gloo raises RuntimeError.
         if not isinstance(error, distributed.DistError) and "/gloo/" not in str(error):
             raise
         raise LostError from error
-    # Not after an error: the others may never come.
+    # Not after an error: the other processes may never arrive.
     if join:
         distributed.destroy_process_group()

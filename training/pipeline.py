@@ -1,4 +1,7 @@
-"""From a dataset version to an evaluated model in MLflow: fine-tune, evaluate, log. The command line and Airflow call this."""
+"""Training pipeline: fine-tune on a dataset version, evaluate, and log to MLflow.
+
+The command line and Airflow call it.
+"""
 
 import fcntl
 import logging
@@ -21,16 +24,16 @@ from training.data.samples import PROMPTED, CachedDataset, SplitSelection, mix
 from training.data.stream import SampleStream
 from training.data.subset import subset
 from training.data.validation import check_data
-from training.distributed import Ranks, joined
+from training.distributed import Ranks, process_group
 from training.evaluation.evaluate import conditions_of, evaluate
 from training.evaluation.report import REPORT, render_report
 from training.evaluation.sample_pictures import choose_rows, draw_grid
 from training.fit.checkpoints import Checkpoints
 from training.fit.finetune import finetune, make_deterministic
 from training.fit.lora import adapter_parameters
-from training.fit.out_of_memory import evaluation_advice, explaining_shortage, training_advice
+from training.fit.out_of_memory import evaluation_advice, explain_out_of_memory, training_advice
 from training.fit.progress import Report
-from training.planning.dry_run import check_model, imagined_collator
+from training.planning.dry_run import check_model, collator_without_weights
 from training.recipes.fingerprint import fingerprint, settings_of_weights
 from training.recipes.recipe import EvaluationRecipe, Recipe
 from training.tracking.runs import (
@@ -41,7 +44,7 @@ from training.tracking.runs import (
     RECIPE,
     RunLog,
     connect,
-    explained,
+    explain_mlflow_errors,
     find_run,
     is_finished,
     read_recipe,
@@ -50,23 +53,25 @@ from training.tracking.runs import (
 logger = logging.getLogger(__name__)
 
 SAMPLE_CAPTIONS = 12
-"""How many captions are shown in a run."""
+"""Number of sample captions logged with a run."""
 
 
 def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
-    """Fine-tune, evaluate and log; return the MLflow run's id.
+    """Fine-tune, evaluate and log; return the MLflow run id.
 
-    Each of several processes that train together calls this, on one machine or many. All train; the first one logs, saves and evaluates.
+    In distributed training every process calls this, on one machine or several. All of them train; the main process
+    logs, saves and evaluates.
 
-    A recipe that was trained on the same dataset version and base before is not trained again, unless *force*: its run is returned, and
-    will be judged as this recipe says (`training.recipes.fingerprint` has the settings that make no other training). One that was killed goes on
-    in its own run, from its last checkpoint; with *force*, if it was started with *force*.
+    If the same recipe was already trained on the same dataset version and base, its finished run is returned,
+    unless *force* is set. From then on that run is judged by this recipe's settings (`training.recipes.fingerprint`
+    lists the settings that do not change the weights). A run that was killed resumes from its last checkpoint; with
+    *force*, only if it was started with *force*.
 
     Raises:
         UserError: something that the recipe needs is missing.
-        StoppedError: SIGTERM came; a checkpoint is saved.
+        StoppedError: SIGTERM arrived; a checkpoint is saved.
     """
-    with joined() as ranks:
+    with process_group() as ranks:
         job = _TrainingJob(
             recipe,
             settings,
@@ -75,19 +80,21 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             find_revision(recipe.model.base, settings.models_dir, recipe.model.revision),
         )
         model = check_model(recipe, settings)
-        collate = imagined_collator(recipe, settings, model, job.revision)
-        cut = ranks.lead(lambda: check_data(recipe, job.dataset, collate, job.feedback))
+        collate = collator_without_weights(recipe, settings, model, job.revision)
+        cut = ranks.run_on_main(lambda: check_data(recipe, job.dataset, collate, job.feedback))
         tags = job.tags()
         folder = settings.state_dir / "training" / tags[FINGERPRINT]
-        with _alone(folder) if ranks.leads else nullcontext():
-            run_id, finished = ranks.lead(lambda: _find_or_start(job, tags, force=force))
+        with _exclusive(folder) if ranks.is_main else nullcontext():
+            run_id, finished = ranks.run_on_main(lambda: _find_or_start(job, tags, force=force))
             if not finished:
                 _train_together(job, folder / run_id, run_id, ranks, cut)
-                # The checkpoints are of no use any more, nor those of runs that were cut off before this one: the adapter is in MLflow.
+                # The adapter is in MLflow, so checkpoints are no longer needed, including those of earlier
+                # interrupted runs.
                 _remove({folder}, ranks)
-                if cut and ranks.leads:
+                if cut and ranks.is_main:
                     logger.info(
-                        "%d posts have more than %d tokens (data.max_post_tokens): the ends of their captions were not learned",
+                        "%d posts were truncated to %d tokens (data.max_post_tokens); "
+                        "the model did not learn their endings",
                         cut,
                         collate.max_post_tokens,
                     )
@@ -96,7 +103,7 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _TrainingJob:
-    """What is trained, and on what."""
+    """A recipe with its datasets, base revision and settings."""
 
     recipe: Recipe
     settings: Settings
@@ -105,7 +112,7 @@ class _TrainingJob:
     revision: str
 
     def tags(self) -> dict[str, str]:
-        """Return what an MLflow run is found by."""
+        """Return the tags by which an MLflow run is found."""
         versions = [source.manifest.version for source in (self.dataset, self.feedback) if source]
         tags = {
             FINGERPRINT: fingerprint(self.recipe, versions, self.revision),
@@ -121,71 +128,78 @@ class _TrainingJob:
 
 
 def open_dataset(uri: str, settings: Settings) -> CachedDataset:
-    """Open the dataset version at *uri*; its shards are kept in the state folder."""
+    """Open the dataset version at *uri*; its shards are cached in the state folder."""
     return CachedDataset.open(uri, settings.shards_dir)
 
 
 def open_feedback(recipe: Recipe, settings: Settings) -> CachedDataset | None:
-    """Open the feedback dataset version that the recipe mixes in, if it does."""
+    """Open the feedback dataset version that the recipe mixes in, or return None if it has none."""
     wanted = recipe.data.feedback
     return open_dataset(wanted.version_uri(), settings) if wanted else None
 
 
 def _find_or_start(job: _TrainingJob, tags: dict[str, str], *, force: bool) -> tuple[str, bool]:
-    """Return the id of the run with the fingerprint in *tags*, a new one if there is none, and whether it is finished."""
+    """Return the id of the run with the fingerprint in *tags*, and whether that run is finished.
+
+    If there is no such run, start one.
+    """
     uri, experiment = job.settings.mlflow_tracking_uri, job.recipe.tracking.experiment_name
     client = connect(uri)
-    with explained(uri):
+    with explain_mlflow_errors(uri):
         known = find_run(client, experiment, tags[FINGERPRINT], forced=force)
         if known is None:
             return RunLog.start(client, experiment, tags | ({FORCED: "true"} if force else {})).run_id, False
         run_id = str(known.info.run_id)
         if not is_file_name(run_id):
             raise UserError(
-                f"MLflow at {uri} calls a run {run_id!r}, which can't be a folder's name; look at the server."
+                f"MLflow at {uri} has a run id {run_id!r}, which is not a valid folder name; check the server."
             )
         if is_finished(known):
             logger.info(
-                "Trained before on dataset %s, so that run is returned; --force trains again.", tags["dataset_version"]
+                "Already trained on dataset %s; returning that run. Use --force to train again.",
+                tags["dataset_version"],
             )
-            _judge_as_told(RunLog(client, run_id), job.recipe)
+            _update_judging(RunLog(client, run_id), job.recipe)
             return run_id, True
         RunLog(client, run_id).resume()
     return run_id, False
 
 
-def _judge_as_told(log: RunLog, recipe: Recipe) -> None:
-    """Let the stored recipe of a finished run say what *recipe* says of how to judge it; the rest stays as it was trained by."""
+def _update_judging(log: RunLog, recipe: Recipe) -> None:
+    """Update the evaluation and gate settings in a finished run's stored recipe to those of *recipe*."""
     stored = read_recipe(log.client, log.run_id)
     wanted = stored.model_copy(update={name: getattr(recipe, name) for name in EvaluationRecipe.model_fields})
     if wanted != stored:
         logger.info(
-            "its recipe has other settings of %s now; the gate goes by them",
+            "updated the run's recipe: the gate now uses the new settings of %s",
             " and ".join(EvaluationRecipe.model_fields),
         )
         log.text(wanted.dump(), RECIPE)
 
 
 def _train_together(job: _TrainingJob, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
-    """Train together; then the first process evaluates and logs, and the others wait for how that ends."""
+    """Train in all processes; then evaluate and log in the main process while the others wait."""
     recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
     log = RunLog(MlflowClient(uri), run_id)
     copies = recipe.launcher.checkpoints
     store = open_store(f"{copies.rstrip('/')}/{run_id}") if copies else None
     work_dir.mkdir(parents=True, exist_ok=True)
-    with explained(uri), log.recording(recipe.tracking, job.settings.state_dir) if ranks.leads else nullcontext():
-        if ranks.leads:
+    with (
+        explain_mlflow_errors(uri),
+        log.recording(recipe.tracking, job.settings.state_dir) if ranks.is_main else nullcontext(),
+    ):
+        if ranks.is_main:
             log.parameters(settings_of_weights(recipe))
             log.tags({"launcher": recipe.launcher.kind, "processes": str(ranks.size)})
             log.text(recipe.dump(), RECIPE)
             log.dataset(job.dataset.manifest, job.dataset.uri, test=recipe.evaluation.split)
             if job.feedback:
                 log.text(job.feedback.manifest.dump().decode(), FEEDBACK_MANIFEST)
-        if not ranks.lead((work_dir / "adapter").is_dir):
-            with explaining_shortage(training_advice(recipe)):
+        if not ranks.run_on_main((work_dir / "adapter").is_dir):
+            with explain_out_of_memory(training_advice(recipe)):
                 _fit_adapter(job, work_dir, log, ranks, store, cut)
-        ranks.lead(lambda: _evaluate(job, work_dir / "adapter", log))
-        if ranks.leads:
+        ranks.run_on_main(lambda: _evaluate(job, work_dir / "adapter", log))
+        if ranks.is_main:
             Checkpoints(work_dir, store).discard()
 
 
@@ -203,19 +217,20 @@ def _fit_adapter(
     )
     everything = job.dataset.samples("validation", recipe.data.cities, recipe.data.samples_per_city)
     validation = subset(everything, recipe.data.max_validation_samples)
-    learned_from = _learned_from(job, work_dir / "stream" / str(ranks.rank))
-    if ranks.leads:
-        log.parameters({"train_samples": len(learned_from), "validation_samples": len(validation), "cut_posts": cut})
-    report: Report = log.metrics if ranks.leads else lambda *_: None
-    finetune(vlm, learned_from, validation, recipe, work_dir, report, ranks, store)
+    train_samples = _training_samples(job, work_dir / "stream" / str(ranks.rank))
+    if ranks.is_main:
+        log.parameters({"train_samples": len(train_samples), "validation_samples": len(validation), "cut_posts": cut})
+    report: Report = log.metrics if ranks.is_main else lambda *_: None
+    finetune(vlm, train_samples, validation, recipe, work_dir, report, ranks, store)
 
 
 def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
     recipe, dataset = job.recipe, job.dataset
     make_deterministic(recipe.training)
-    with explained(job.settings.mlflow_tracking_uri):
+    with explain_mlflow_errors(job.settings.mlflow_tracking_uri):
         log.parameters({"trainable_parameters": adapter_parameters(adapter)})
-        # Loaded from disk, so that what is evaluated is what was saved; never in 4 bits, as it is served.
+        # Loaded from disk, so that the saved adapter is the one evaluated; never in 4 bits, because it is served
+        # unquantized.
         vlm = load(
             recipe.model.base,
             job.settings.models_dir,
@@ -224,7 +239,7 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
             dtype=recipe.training.precision,
         )
         conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
-        with explaining_shortage(evaluation_advice(recipe.evaluation)):
+        with explain_out_of_memory(evaluation_advice(recipe.evaluation)):
             evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
         log.metrics(evaluation.metrics(), 0)
         log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
@@ -236,8 +251,11 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
         log.model(adapter, recipe.model.base, job.revision)
 
 
-def _learned_from(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStream:
-    """Return the samples to train on. A stream's shards lie under *scratch* while they are read; what a killed run left there is removed."""
+def _training_samples(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStream:
+    """Return the samples to train on.
+
+    A stream keeps its shards under *scratch* while they are read; leftovers of a killed run are removed first.
+    """
     dataset, data, settings = job.dataset, job.recipe.data, job.recipe.training
     if not data.stream:
         samples = dataset.samples("train", data.cities, data.samples_per_city)
@@ -252,20 +270,23 @@ def _learned_from(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStre
 
 
 def _remove(folders: set[Path], ranks: Ranks) -> None:
-    """Remove *folders*, once on each machine."""
-    if ranks.leads_machine:
+    """Remove *folders*, once per machine."""
+    if ranks.is_local_main:
         for folder in folders:
-            # Machines may share the disk after all, and another one do the same.
+            # Machines may share the disk, so another one may remove the same folder at the same time.
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _alone(work_dir: Path) -> Iterator[None]:
-    """Hold the work folder's lock. The system drops it when the process dies, so none is ever stale."""
+def _exclusive(work_dir: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the work folder.
+
+    The operating system releases it when the process dies, so a lock is never stale.
+    """
     work_dir.parent.mkdir(parents=True, exist_ok=True)
     with work_dir.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise UserError("The same training is running already; wait for it, or stop it first.") from error
+            raise UserError("The same training is already running; wait for it to finish, or stop it first.") from error
         yield

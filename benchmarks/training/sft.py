@@ -109,7 +109,7 @@ def _rows(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[S
         prompt = vlm.chat(collate.prompt_for(sample))
         rows["image"].append({"bytes": sample.photo(), "path": None})
         rows["prompt"].append(prompt)
-        rows["completion"].append(collate.converse(sample).text.removeprefix(prompt))
+        rows["completion"].append(collate.to_conversation(sample).text.removeprefix(prompt))
     return Dataset.from_dict(rows, features=ROW)
 
 

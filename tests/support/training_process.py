@@ -45,14 +45,14 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
     from snap2caption.vlm import load
     from training.data.samples import CachedDataset, SplitSelection
     from training.data.stream import SampleStream
-    from training.distributed import joined
+    from training.distributed import process_group
     from training.fit.finetune import finetune
     from training.recipes.loading import parse_recipe
 
     parsed = parse_recipe(yaml.safe_load(recipe), "recipe")
     settings = parsed.training
     work_dir.mkdir(parents=True, exist_ok=True)
-    with joined() as ranks, (work_dir / "reports.jsonl").open("a", buffering=1) as file:
+    with process_group() as ranks, (work_dir / "reports.jsonl").open("a", buffering=1) as file:
 
         def report(metrics: dict[str, float], step: int) -> None:
             file.write(json.dumps([step, metrics]) + "\n")

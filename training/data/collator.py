@@ -1,4 +1,4 @@
-"""From samples to the model's training batches: prompt and answer in one sequence, the loss on the answer alone."""
+"""Collation: batches of prompt and answer in one sequence, with the loss on the answer tokens only."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,27 +15,27 @@ from training.data.photos import open_photo
 from training.data.posts import fits, shorten
 
 IGNORED = -100
-"""The label of a position that carries no loss."""
+"""The label of a position without loss, as in torch's ``cross_entropy``."""
 
 Batch = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationText:
-    """A sample as text: the prompt and the answer in the family's chat template, ended as the family ends an answer."""
+    """A sample as text: prompt and answer in the family's chat template, with the family's end-of-answer token."""
 
     text: str
     tokens: int
-    """How many tokens it has, one of them for the picture."""
+    """Number of tokens; the image counts as one."""
     answer_tokens: int
-    """How many of the last tokens are the answer's, its end token among them."""
+    """Number of tokens at the end that belong to the answer, including its end token."""
 
 
 class SampleCollator:
-    """Makes batches from samples, with the pictures' pixels: what the family's own processor returns, and labels.
+    """Collator that makes batches of samples: the family's processor output, with pixel values, and labels.
 
-    *prompt_for* writes the instruction that goes beside a sample's photo. Of a post *max_post_tokens* are learned, and in any case no more than fit
-    into the model's context: see `training.data.posts.shorten`.
+    *prompt_for* returns the instruction for a sample's photo. The model learns at most *max_post_tokens* of a post,
+    and never more than fit into its context: see `training.data.posts.shorten`.
     """
 
     def __init__(
@@ -47,22 +47,26 @@ class SampleCollator:
         self.max_post_tokens = min(max_post_tokens or vlm.context, vlm.context)
 
     def is_cut(self, post: Post) -> bool:
-        """Whether *post* is longer than what is learned of it, wherever the picture leaves room for that."""
+        """Return whether *post* is too long to be learned whole, even when its image leaves enough room."""
         return not fits(render(post), self.max_post_tokens, self._count)
 
-    def learned(self, sample: Sample, size: tuple[int, int]) -> ConversationText:
-        """Return as text what is learned of *sample*, beside a picture of that width and height."""
+    def fit_to_context(self, sample: Sample, size: tuple[int, int]) -> ConversationText:
+        """Return *sample* as text, its post shortened to fit next to an image of *size* (width, height) in pixels."""
         sample = replace(sample, post=shorten(sample.post, self.max_post_tokens, self._count))
-        conversation = self.converse(sample)
+        conversation = self.to_conversation(sample)
         beyond = conversation.tokens - 1 + self.vlm.image_tokens(*size) - self.vlm.context
         if beyond <= 0:
             return conversation
-        # Some less, as the prompt may then name another length.
+        # A margin of 8 tokens: for a shorter post the prompt may name another length.
         room = max(1, conversation.answer_tokens - beyond - 8)
-        return self.converse(replace(sample, post=shorten(sample.post, room, self._count)))
+        return self.to_conversation(replace(sample, post=shorten(sample.post, room, self._count)))
 
-    def converse(self, sample: Sample) -> ConversationText:
-        """Return *sample* as text, with the length of its answer."""
+    def to_conversation(self, sample: Sample) -> ConversationText:
+        """Return *sample* as text, with the length of its answer.
+
+        Raises:
+            UserError: the chat template changes the question or the answer, so the answer's tokens can't be found.
+        """
         prompt, post = self.vlm.plain(self.prompt_for(sample)), self.vlm.plain(render(sample.post))
         question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}
         answer = {"role": "assistant", "content": [{"type": "text", "text": post}]}
@@ -71,22 +75,25 @@ class SampleCollator:
         answered, found, rest = rendered.removeprefix(start).partition(post)
         if not rendered.startswith(start) or not found:
             raise UserError(
-                f"The chat template of {self.vlm.base} changes the question once it is answered, or the answer; use another base model."
+                f"The chat template of {self.vlm.base} rewrites the question or the answer; use another base model."
             )
-        # What a template writes after the answer counts only if it is a token: LLaVA 1.5's writes a space, and LLaVA 1.6's, by mistake, the
-        # letters `<\s>`, which a model would learn to spell.
+        # Keep what a template appends to the answer only if it is a token: LLaVA 1.5's appends a space, and LLaVA
+        # 1.6's, by mistake, the letters `<\s>`, which a model would learn to spell.
         end = next((token for token in self.tokenizer.all_special_tokens if rest.startswith(token)), None)
         text = start + answered + post + (end or self.tokenizer.eos_token)
         asked, whole = self._ids(start), self._ids(text)
-        # Tokenized as one text, because some tokenizers write the first word of a text differently. So the answer starts where the
-        # two sequences part.
+        # Tokenize question and answer as one text, because some tokenizers encode the first word of a text
+        # differently. The answer starts where the two sequences diverge.
         common = next((i for i, pair in enumerate(zip(asked, whole, strict=False)) if pair[0] != pair[1]), len(asked))
         return ConversationText(text, len(whole), len(whole) - common)
 
     def __call__(self, samples: Sequence[Sample]) -> Batch:
-        """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the pictures."""
+        """Return a right-padded batch with the image inputs.
+
+        ``input_ids``, ``attention_mask`` and ``labels`` have the shape (batch, tokens).
+        """
         photos = [open_photo(sample) for sample in samples]
-        conversations = [self.learned(sample, photo.size) for sample, photo in zip(samples, photos, strict=True)]
+        conversations = [self.fit_to_context(sample, photo.size) for sample, photo in zip(samples, photos, strict=True)]
         self.tokenizer.padding_side = "right"
         batch = dict(
             self.vlm.processor(
@@ -109,14 +116,14 @@ class SampleCollator:
 
 
 def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
-    """Return the labels of right-padded sequences: the answer's tokens, `IGNORED` elsewhere.
+    """Return the labels of right-padded sequences: the answer's tokens, and `IGNORED` elsewhere.
 
-    The model shifts them itself: position *i* of the labels is the token at *i*, predicted from those before it.
+    The model shifts the labels itself: label *i* is the token at position *i*, predicted from the tokens before it.
 
     Args:
         input_ids: (batch, tokens).
-        lengths: (batch,), tokens without padding.
-        answers: (batch,), how many of those, at the end, are the answer's.
+        lengths: (batch,), number of tokens without padding.
+        answers: (batch,), number of tokens at the end that belong to the answer.
     """
     position = torch.arange(input_ids.shape[1])
     is_answer = (position >= (lengths - answers)[:, None]) & (position < lengths[:, None])
@@ -125,7 +132,10 @@ def label(input_ids: torch.Tensor, lengths: torch.Tensor, answers: torch.Tensor)
 
 @dataclass(frozen=True, slots=True)
 class EncodedSample:
-    """A sample whose picture went through the vision tower: tokens (tokens,), labels (tokens,), features (image tokens, width)."""
+    """A sample whose image has been encoded by the vision tower.
+
+    Shapes: ``input_ids`` and ``labels`` (tokens,), ``features`` (image tokens, width).
+    """
 
     input_ids: torch.Tensor
     labels: torch.Tensor
@@ -133,13 +143,16 @@ class EncodedSample:
 
 
 class EncodedCollator:
-    """Makes batches from encoded samples: ``image_features`` (all image tokens, width) stand for the pictures."""
+    """Collator for encoded samples: ``image_features`` (all image tokens, width) replace the pixel values."""
 
     def __init__(self, padding_token: int) -> None:
         self.padding_token = padding_token
 
     def __call__(self, samples: Sequence[EncodedSample]) -> Batch:
-        """Return ``input_ids``, ``attention_mask`` and ``labels`` of shape (batch, tokens), padded on the right, and the features."""
+        """Return a right-padded batch with the image features.
+
+        ``input_ids``, ``attention_mask`` and ``labels`` have the shape (batch, tokens).
+        """
         ones = [torch.ones_like(sample.input_ids) for sample in samples]
         return {
             "input_ids": pad_sequence(

@@ -1,4 +1,4 @@
-"""What the Trainer reads: samples, or what the vision tower made of them once, shared out over the processes."""
+"""Training dataset for the Trainer: samples, or their cached vision features, divided among the processes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,25 @@ from training.recipes.sections import TrainingSettings
 
 @dataclass(frozen=True, slots=True)
 class TrainingDataset:
-    """Rows to learn from and to measure on, and how batches are made of them."""
+    """Rows for training and validation, and the function that collates them."""
 
     train: Any
     validation: Sequence[Any]
-    collate_some: Callable[..., Batch]
+    collate_rows: Callable[..., Batch]
 
     def collate(self, rows: Sequence[Any]) -> Batch:
-        """Return the batch of *rows*. Of none, it is one whose answer does not count: its process takes part in a step that has nothing for it."""
+        """Return the batch of *rows*.
+
+        Without rows, return a batch whose labels are all ignored, so that this process still takes part in a step
+        that has no samples for it.
+        """
         if rows:
-            return self.collate_some(rows)
-        batch = self.collate_some(self.validation[:1])
+            return self.collate_rows(rows)
+        batch = self.collate_rows(self.validation[:1])
         return batch | {"labels": batch["labels"].new_full(batch["labels"].shape, IGNORED)}
 
 
-def look_once(
+def prepare_dataset(
     vlm: VisionLanguageModel,
     collate: SampleCollator,
     train: Sequence[Sample],
@@ -38,19 +42,19 @@ def look_once(
     settings: TrainingSettings,
     ranks: Ranks,
 ) -> TrainingDataset:
-    """Return the samples with their pictures' features if those can be kept, else the samples as they are.
+    """Return the samples with cached vision features if these can be cached, else the samples as they are.
 
-    Each process looks at its share of the pictures, and gets the others' features from the others.
+    Each process encodes its share of the images and receives the features of the others.
     """
     if not cacheable(vlm, collate, train, settings.feature_cache_gib):
         return TrainingDataset(train, validation, collate)
 
-    def looked_at(samples: Sequence[Sample]) -> list[EncodedSample]:
-        # Whole batches: so a picture's features don't depend on the number of processes.
+    def encode_share(samples: Sequence[Sample]) -> list[EncodedSample]:
+        # Share whole batches, so that an image's features do not depend on the number of processes.
         batches = share(list(chunks(samples, settings.global_micro_batch_size)), ranks)
         mine = encode(vlm, collate, [sample for batch in batches for sample in batch], settings.global_micro_batch_size)
-        return [row for rows in ranks.gather(mine) for row in rows]
+        return [row for rows in ranks.all_gather(mine) for row in rows]
 
     return TrainingDataset(
-        looked_at(train), looked_at(validation), EncodedCollator(vlm.processor.tokenizer.pad_token_id)
+        encode_share(train), encode_share(validation), EncodedCollator(vlm.processor.tokenizer.pad_token_id)
     )

@@ -1,4 +1,4 @@
-"""Photos to learn from: decoded, or named by shard and id."""
+"""Training photos: decoding, and quick integrity checks."""
 
 from PIL.Image import Image
 
@@ -7,14 +7,14 @@ from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode, dimensions
 
 _SCAN, _END = b"\xff\xda", b"\xff\xd9"
-"""Markers of a JPEG: where a scan of its pixels begins, and where it ends."""
+"""JPEG markers: start of scan (SOS) and end of image (EOI)."""
 
 
 def open_photo(sample: Sample) -> Image:
     """Return *sample*'s photo, decoded.
 
     Raises:
-        UserError: it can't be; the sentence names the sample and its shard.
+        UserError: the photo can't be decoded; the message names the sample and its shard.
     """
     try:
         return decode(sample.photo())
@@ -22,8 +22,10 @@ def open_photo(sample: Sample) -> Image:
         raise _unusable(sample, error) from error
 
 
-def glance_at(sample: Sample) -> None:
-    """Check *sample*'s photo by its beginning and end, a thirtieth of the work of decoding it: what is no photo, or cut off, is found.
+def check_photo_markers(sample: Sample) -> None:
+    """Check *sample*'s photo by its beginning and end, which takes a thirtieth of the time of decoding it.
+
+    This finds files that are not photos, or that are truncated.
 
     Raises:
         UserError: as `open_photo`.
@@ -33,12 +35,13 @@ def glance_at(sample: Sample) -> None:
         dimensions(photo)
     except ImageError as error:
         raise _unusable(sample, error) from error
-    # A phone may put more after the end, and a small picture before the scan.
+    # Phones may append data after the end marker, and put a thumbnail before the scan.
     if photo.startswith(b"\xff\xd8") and photo.rfind(_END) < photo.rfind(_SCAN):
-        raise _unusable(sample, "It is cut off.")
+        raise _unusable(sample, "It is truncated.")
 
 
 def _unusable(sample: Sample, reason: object) -> UserError:
     return UserError(
-        f"The photo of the sample {sample.id!r} of the shard {sample.shard} can't be used ({reason}); make the dataset again with `transform`."
+        f"The photo of sample {sample.id!r} in shard {sample.shard} can't be used ({reason}); "
+        "make the dataset again with `transform`."
     )

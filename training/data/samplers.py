@@ -1,4 +1,4 @@
-"""The order of the samples, and what each process gets of it."""
+"""Samplers: the order of samples in an epoch, and each process's share of a batch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 
 class SampleOrder(Protocol):
-    """Which samples, one after the other."""
+    """A sequence of sample indices."""
 
     def __len__(self) -> int: ...
 
@@ -21,10 +21,10 @@ class SampleOrder(Protocol):
 
 
 class EpochOrder(Sampler[int]):
-    """The order of the samples: another one in each epoch, that depends on the seed and the epoch's number alone.
+    """Sampler with a new random order in each epoch, which depends only on the seed and the epoch number.
 
-    *lengths* are the samples', in any unit. Samples of like length come together, so that little is computed on padding: random pools of
-    `POOL` batches are sorted by length, and the batches then shuffled.
+    *lengths* are the samples' lengths, in any unit. Samples of similar length are batched together, to reduce
+    padding: random pools of `POOL` batches are sorted by length, and then the batches are shuffled.
     """
 
     POOL = 8
@@ -44,17 +44,17 @@ class EpochOrder(Sampler[int]):
         pools = chunks(order, self.POOL * self.batch_size)
         by_length = [index for pool in pools for index in sorted(pool, key=lambda index: self.lengths[index])]
         batches = list(chunks(by_length, self.batch_size))
-        # The last one may be smaller, and then must stay the last one.
+        # The last batch may be smaller, and must then stay last.
         full = len(self.lengths) // self.batch_size
         shuffled = torch.randperm(full, generator=generator).tolist()
         return iter([index for number in [*shuffled, *range(full, len(batches))] for index in batches[number]])
 
 
 class SharedBatches(Sampler[list[int]]):
-    """What a process gets of each batch of an order: consecutive samples, as many as the others, give or take one.
+    """Batch sampler that gives this process its share of each batch: consecutive samples, divided evenly.
 
-    However many processes there are, together they see the same batches. A process whose share of the last, smaller batch is empty gets an
-    empty list, so that all of them take the same steps.
+    All processes together see the same batches, however many processes there are. A process whose share of the
+    last, smaller batch is empty gets an empty list, so that all processes take the same number of steps.
     """
 
     def __init__(self, order: SampleOrder, batch_size: int, ranks: Ranks) -> None:
@@ -71,6 +71,6 @@ class SharedBatches(Sampler[list[int]]):
 
 
 def share(items: Sequence[Item], ranks: Ranks) -> Sequence[Item]:
-    """Return a process's share of *items*: consecutive ones, as many as the others get, give or take one."""
+    """Return this process's share of *items*: consecutive, and of equal size for all processes, give or take one."""
     start, stop = (len(items) * rank // ranks.size for rank in (ranks.rank, ranks.rank + 1))
     return items[start:stop]

@@ -1,4 +1,4 @@
-"""What a model is trained and evaluated on: a choice of a version's samples, kept on disk, and their prompts."""
+"""Sample selection: cached samples of a dataset version, feedback mixing, and prompts."""
 
 import random
 from collections import Counter
@@ -15,27 +15,32 @@ from snap2caption.post import Emoji, Length, Request, build_prompt
 from snap2caption.tone import infer_tone
 
 WITHOUT_TONE = 0.3
-"""The share of training prompts that name no tone, so that the model also writes for a creator who asks for none."""
+"""Share of training prompts that name no tone, so that the model also writes for creators who choose none."""
 
-_WISHED = 0.15
-"""The share of training prompts that name the length, the emoji, or the place, so that a wish for these doesn't drown the tone."""
+_OPTION_SHARE = 0.15
+"""Share of training prompts that name the length, the emoji or the location, so that these options do not drown out
+the tone.
+"""
 
 PROMPTED = ("emoji", "length", "location", "tone")
-"""What prompts of training name, by the fields of `Request`. A model without instruction tuning follows no other wish."""
+"""Fields of `Request` that training prompts name. A model without instruction tuning follows no other option."""
 
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class SplitSelection:
-    """Some samples of a split: those of *cities* (of all, if empty), at most *per_city* of each, the first ones in the shards' order."""
+    """A selection of a split's samples: only *cities* (all if empty), and at most *per_city* of each.
+
+    Within a city, the first samples in shard order are selected.
+    """
 
     split: Split
     cities: Sequence[str] = ()
     per_city: int | None = None
 
     def quotas(self, manifest: Manifest) -> dict[str, int]:
-        """Return how many samples of each city are selected, by the manifest alone.
+        """Return the number of selected samples per city, from the manifest alone.
 
         Raises:
             UserError: a city is not in the split.
@@ -44,7 +49,8 @@ class SplitSelection:
         known = summary.cities if summary else {}
         if unknown := sorted(set(self.cities) - set(known)):
             raise UserError(
-                f"The {self.split} split of {manifest.version} has no city {unknown[0]!r}; it has {', '.join(sorted(known))}."
+                f"The {self.split} split of {manifest.version} has no city {unknown[0]!r}; "
+                f"it has {', '.join(sorted(known))}."
             )
         chosen = {city: known[city] for city in sorted(self.cities or known)}
         return {city: count if self.per_city is None else min(count, self.per_city) for city, count in chosen.items()}
@@ -52,19 +58,19 @@ class SplitSelection:
 
 @dataclass(frozen=True, slots=True)
 class CachedDataset:
-    """A dataset version whose shards are fetched when they are first read, and kept under *cache*."""
+    """A dataset version whose shards are fetched on first use and cached in the folder *cache*."""
 
     source: DatasetVersion
     cache: Path
 
     @classmethod
     def open(cls, where: str, cache: Path) -> "CachedDataset":
-        """Open the dataset version at *where*, as `DatasetVersion.open`."""
+        """Open the dataset version at the URI *where*, as `DatasetVersion.open` does."""
         return cls(DatasetVersion.open(where), cache)
 
     @property
     def uri(self) -> str:
-        """Where the version is."""
+        """The version's URI."""
         return self.source.uri
 
     @property
@@ -73,10 +79,10 @@ class CachedDataset:
         return self.source.manifest
 
     def samples(self, split: Split, cities: Sequence[str] = (), per_city: int | None = None) -> list[Sample]:
-        """Return the samples of a `SplitSelection` in the order of the shards.
+        """Return the samples of a `SplitSelection`, in shard order.
 
         Raises:
-            UserError: a city is not in the dataset, no sample is left, or a shard is missing or damaged.
+            UserError: a city is not in the dataset, the selection is empty, or a shard is missing or damaged.
         """
         quotas = SplitSelection(split, cities, per_city).quotas(self.manifest)
         taken: Counter[str] = Counter()
@@ -94,38 +100,44 @@ class CachedDataset:
 
 
 def mixed_in(samples: int, share: float) -> int:
-    """Return how many others, added to *samples*, are *share* of all."""
+    """Return how many samples to add to *samples* so that the added ones make up the fraction *share*."""
     return round(samples * share / (1 - share))
 
 
 def mix(samples: Sequence[Sample], feedback: Sequence[Sample], share: float, seed: int) -> list[Sample]:
-    """Return *samples* and so many of *feedback* that these are *share* of all: each equally often, but for a remainder drawn by *seed*."""
+    """Return *samples* plus enough samples of *feedback* to make up the fraction *share*.
+
+    Each feedback sample is repeated equally often, except for a remainder that is drawn with *seed*.
+    """
     rounds, remainder = divmod(mixed_in(len(samples), share), len(feedback))
     drawn = random.Random(seed).sample(feedback, remainder)  # noqa: S311 - not a secret
     return [*samples, *[sample for _ in range(rounds) for sample in feedback], *drawn]
 
 
 def training_prompt(sample: Sample, seed: int) -> str:
-    """Return the prompt that *sample* is trained with: it asks for what the post is, each wish named in a random share of the samples."""
-    # Seeded by the sample alone: the same in every epoch, process and resumed run.
+    """Return the training prompt of *sample*.
+
+    It describes the post, and names each option for a random share of the samples.
+    """
+    # Seeded per sample: the same in every epoch, process and resumed run.
     rng = random.Random(f"{seed}:{sample.id}")  # noqa: S311 - not a secret
     caption = sample.post.caption
     return build_prompt(
         Request(
             tone=None if rng.random() < WITHOUT_TONE else infer_tone(caption),
-            length=Length.of(caption) if rng.random() < _WISHED else None,
-            emoji=Emoji.of(caption) if rng.random() < _WISHED else None,
-            location=sample.city if rng.random() < _WISHED else None,
+            length=Length.of(caption) if rng.random() < _OPTION_SHARE else None,
+            emoji=Emoji.of(caption) if rng.random() < _OPTION_SHARE else None,
+            location=sample.city if rng.random() < _OPTION_SHARE else None,
         )
     )
 
 
 def evaluation_prompt(sample: Sample) -> str:
-    """Return the prompt that asks for a post like *sample*'s: in its tone, as a creator would ask for it."""
+    """Return the prompt that asks for a post in the tone of *sample*'s caption, as a creator would."""
     return build_prompt(Request(tone=infer_tone(sample.post.caption)))
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    """Yield *items* in pieces of *size*; the last one may be smaller."""
+    """Yield *items* in chunks of *size*; the last chunk may be smaller."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -1,4 +1,7 @@
-"""Which samples of which shards a selection takes, by the manifest alone: so a stream knows its length before anything is fetched."""
+"""Shard shares: the samples that a selection takes from each shard.
+
+They come from the manifest alone, so a stream knows its length before it fetches anything.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,17 +16,19 @@ from training.data.samples import SplitSelection
 
 @dataclass(frozen=True, slots=True)
 class ShardShare:
-    """What is selected of a shard: the first so many of each city, or everything."""
+    """A selection from one shard: the first samples of each city, as many as *cities* says, or all samples."""
 
     shard: Shard
     samples: int
     cities: Mapping[str, int] | None = None
 
     def choose(self, samples: Iterator[Sample], uri: str) -> Iterator[Sample]:
-        """Yield those of the shard's *samples* that belong to the share; *uri* is the dataset version's, for errors.
+        """Yield those of the shard's *samples* that belong to the share.
+
+        *uri* is the dataset version's URI, for error messages.
 
         Raises:
-            UserError: a post is empty, or there are not as many samples as the manifest says.
+            UserError: a post is empty, or the shard has not as many samples as the manifest says.
         """
         taken: Counter[str] = Counter()
         for sample in samples:
@@ -33,15 +38,17 @@ class ShardShare:
                 yield sample
         if taken.total() != self.samples:
             raise UserError(
-                f"{self.shard.name} of {uri} does not hold what the manifest says; see `snap2caption inspect {uri} --verify`."
+                f"{self.shard.name} of {uri} does not match its manifest; run `snap2caption inspect {uri} --verify`."
             )
 
 
 def find_shares(manifest: Manifest, selection: SplitSelection) -> list[ShardShare]:
-    """Return what *selection* takes of each shard, in their order, by the manifest alone; the same samples as when they are cached.
+    """Return the share of each shard that *selection* takes, in shard order, from the manifest alone.
+
+    The shares hold the same samples as the selection from a cached dataset.
 
     Raises:
-        UserError: nothing is selected, or the manifest does not say which cities are in which shard.
+        UserError: the selection is empty, or the manifest does not say which cities are in which shard.
     """
     left = selection.quotas(manifest)
     if not any(left.values()):
@@ -53,8 +60,8 @@ def find_shares(manifest: Manifest, selection: SplitSelection) -> list[ShardShar
     for shard in summary.shards:
         if shard.cities is None:
             raise UserError(
-                f"The manifest of {manifest.version} does not say which cities are in {shard.name}, so they can't be chosen from a stream; "
-                "make the version again with `transform`, or set data.stream=false."
+                f"The manifest of {manifest.version} does not say which cities are in {shard.name}, so cities can't be "
+                "selected from a stream; make the dataset again with `transform`, or set data.stream=false."
             )
         take = {city: min(count, shard.cities.get(city, 0)) for city, count in left.items()}
         left = {city: count - take[city] for city, count in left.items()}

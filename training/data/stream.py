@@ -1,4 +1,7 @@
-"""Training samples straight from a store: shuffled, shared over workers, resumable, verified, a few shards on disk at a time."""
+"""Streaming dataset: samples read from a store, shuffled, divided among workers, resumable and verified.
+
+Only a few shards are on disk at a time.
+"""
 
 import hashlib
 import random
@@ -23,7 +26,7 @@ from training.data.shares import ShardShare, find_shares
 
 @dataclass(frozen=True, slots=True)
 class ShufflePortion:
-    """Consecutive samples, *start* to *stop*, of a share in its shuffled order."""
+    """Consecutive samples, from *start* to *stop*, of a shard share in its shuffled order."""
 
     share: ShardShare
     start: int
@@ -31,24 +34,25 @@ class ShufflePortion:
 
 
 class SampleStream(IterableDataset):
-    """The selected samples of a dataset version, as a torch dataset for a DataLoader of the given *batch_size*.
+    """Iterable torch dataset of the selected samples of a dataset version, for a DataLoader of the given *batch_size*.
 
-    In each epoch another order, which depends on *seed* and the epoch alone: the shards are shuffled, then the samples of each. A loader's
-    workers get consecutive batches of that order: all of them together give every sample once, and few shards are fetched twice.
+    Each epoch has a new order, which depends only on *seed* and the epoch number: the shards are shuffled, then the
+    samples of each shard. A loader's workers read consecutive batches of that order: together they give every
+    sample once, and few shards are fetched twice.
 
-    Beside the shard that is read, the next one is fetched, both under *scratch*; a shard is verified before any of its samples is handed out, and
-    removed after the last. Samples carry their photo.
+    While one shard is read, the next one is fetched, both into *scratch*. A shard is verified before any of its
+    samples is returned, and removed after the last one. Samples carry their photo.
 
-    `state_dict` and `load_state_dict` are what torchdata's StatefulDataLoader looks for.
+    `state_dict` and `load_state_dict` follow the protocol of torchdata's StatefulDataLoader.
     """
 
     def __init__(
         self, dataset: DatasetVersion, selection: SplitSelection, *, batch_size: int, seed: int, scratch: Path
     ) -> None:
-        """Plan the stream by the manifest; nothing is fetched yet.
+        """Plan the stream from the manifest; nothing is fetched yet.
 
         Raises:
-            UserError: nothing is selected, or the manifest does not tell where it lies.
+            UserError: the selection is empty, or the manifest does not say which cities are in which shard.
         """
         self.dataset = dataset
         self.shares = find_shares(dataset.manifest, selection)
@@ -61,46 +65,47 @@ class SampleStream(IterableDataset):
         self._position = self._resume_at = 0
 
     def __len__(self) -> int:
-        """Return how many samples an epoch has."""
+        """Return the number of samples per epoch."""
         return sum(share.samples for share in self.shares)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives, from its beginning."""
+        """Set the epoch of the next iteration, which starts at its beginning."""
         if epoch != self.epoch:
             self.epoch = epoch
             self._position = self._resume_at = 0
 
     def seek(self, position: int) -> None:
-        """Let the next iteration begin at *position* of this worker's part."""
+        """Start the next iteration at *position* of this worker's part."""
         self._position = self._resume_at = position
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where this worker is: how many samples of its part it has handed out in this epoch."""
+        """Return this worker's position: the number of samples of its part that it has returned in this epoch."""
         return {"epoch": self.epoch, "position": self._position, "order": self._order()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where *state* was taken: the next iteration gives the sample after the last one, without fetching those before.
+        """Resume at the position in *state*: the next iteration starts there, and fetches no earlier samples.
 
         Raises:
-            UserError: it was taken from a stream that gives another order.
+            UserError: the state belongs to a stream with another order.
         """
         if state["order"] != self._order():
             raise UserError(
-                "The saved position belongs to another stream; go on with the same dataset version, selection, seed, batch size, and "
-                "number of workers."
+                "The saved position belongs to another stream; resume with the same dataset version, selection, seed, "
+                "batch size and number of workers."
             )
         self.epoch = state["epoch"]
         self.seek(state["position"])
 
     def __iter__(self) -> Iterator[Sample]:
-        """Start the epoch, once: the iteration after this one begins at its beginning again."""
+        """Iterate from the resume position, once; the iteration after this one starts at the beginning again."""
         start, self._resume_at = self._resume_at, 0
         self._position = start
         return self._read(self.plan(*_this_worker(), start))
 
     def plan(self, worker: int, workers: int, position: int = 0) -> list[ShufflePortion]:
-        """Return what a worker reads in this epoch, from *position* of its part on."""
-        order = random.Random(f"{self.seed}:{self.epoch}").sample(self.shares, len(self.shares))  # noqa: S311 - not a secret
+        """Return the portions that *worker* of *workers* reads in this epoch, from *position* of its part on."""
+        rng = random.Random(f"{self.seed}:{self.epoch}")  # noqa: S311 - not a secret
+        order = rng.sample(self.shares, len(self.shares))
         part = batches_of(worker, workers, len(self), self.batch_size)
         return find_portions(order, range(part.start + position, part.stop))
 
@@ -112,7 +117,7 @@ class SampleStream(IterableDataset):
             tempfile.TemporaryDirectory(dir=self.scratch) as scratch,
             ThreadPoolExecutor(1, thread_name_prefix="next-shard") as thread,
         ):
-            # A folder for each, which goes as a whole.
+            # Each portion gets its own folder, which is removed as a whole.
             folders = [Path(scratch) / str(number) for number in range(len(plan))]
             fetching = thread.submit(self._fetch, plan[0], folders[0])
             for folder, upcoming, next_folder in zip_longest(folders, plan[1:], folders[1:]):
@@ -127,19 +132,20 @@ class SampleStream(IterableDataset):
     def _fetch(self, portion: ShufflePortion, folder: Path) -> list[Sample]:
         shard = portion.share.shard
         chosen = list(portion.share.choose(read_shard(self.dataset.fetch(shard, folder), shard.name), self.dataset.uri))
-        shuffled = random.Random(f"{self.seed}:{self.epoch}:{shard.name}").sample(chosen, len(chosen))  # noqa: S311 - not a secret
+        rng = random.Random(f"{self.seed}:{self.epoch}:{shard.name}")  # noqa: S311 - not a secret
+        shuffled = rng.sample(chosen, len(chosen))
         return shuffled[portion.start : portion.stop]
 
     def _order(self) -> list[Any]:
-        """Return what the order of this worker's samples depends on, but for the epoch."""
+        """Return everything that determines the order of this worker's samples, except the epoch."""
         return [self._content, self.seed, self.batch_size, *_this_worker()]
 
 
 class PositionalDataset(MapDataset):
-    """A stream as transformers' Trainer reads data: by position.
+    """Map-style view of a stream, because transformers' Trainer reads data by position.
 
-    In ascending order it streams. Over the shares of a batch that other processes take it steps; a jump, as when training resumes, fetches nothing
-    of what lies between.
+    Reading in ascending order streams. It skips over the parts of a batch that belong to other processes. A longer
+    jump, as when training resumes, fetches none of the samples in between.
     """
 
     def __init__(self, stream: SampleStream) -> None:
@@ -162,14 +168,14 @@ class PositionalDataset(MapDataset):
 
 
 class StreamOrder(Sampler[int]):
-    """The order of a stream's positions: as they come, since the stream itself shuffles by the epoch."""
+    """Sampler that keeps a stream's own order: the stream shuffles by itself in each epoch."""
 
     def __init__(self, stream: SampleStream) -> None:
         self.stream = stream
 
     @property
     def epoch(self) -> int:
-        """The epoch's number."""
+        """The epoch number."""
         return self.stream.epoch
 
     @epoch.setter
@@ -184,7 +190,7 @@ class StreamOrder(Sampler[int]):
 
 
 def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> range:
-    """Return which of the *samples* one of several *workers* gets: whole batches, but for the last one of all."""
+    """Return the range of *samples* that belongs to *worker* of *workers*: whole batches, except the very last one."""
     batches = -(-samples // batch_size)
     each, more = divmod(batches, workers)
     first = worker * each + min(worker, more)
@@ -193,7 +199,7 @@ def batches_of(worker: int, workers: int, samples: int, batch_size: int) -> rang
 
 
 def find_portions(order: Sequence[ShardShare], wanted: range) -> list[ShufflePortion]:
-    """Return the portions of the shares in *order* that hold the positions *wanted*."""
+    """Return the portions of the shares in *order* that cover the positions *wanted*."""
     portions = []
     at = 0
     for share in order:

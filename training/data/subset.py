@@ -1,4 +1,4 @@
-"""A part of a split that stands for all of it: every city in proportion, as many groups as can be, the same in every run."""
+"""Representative subset of a split: proportional per city, as many near-duplicate groups as possible, deterministic."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from snap2caption.datasets.shards import Sample
 
 
-def subset(samples: Sequence[Sample], most: int | None) -> list[Sample]:
-    """Return *most* of *samples* at most, in their order; None: all of them.
+def subset(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """Return at most *limit* of *samples*, in their order; all of them if *limit* is None.
 
-    Seats are given out by Sainte-Laguë's method, so a city's share is that of its samples. Within a city, each group sends one sample before any
-    sends a second: near-duplicates tell little more than one of them. Which ones come first depends on the ids alone.
+    Places are allocated to cities by the Sainte-Laguë method, so a city's share is that of its samples. Within a
+    city, each group contributes one sample before any contributes a second, because near-duplicates say little more
+    than one of them. Which samples come first depends only on their ids.
     """
-    if most is None or len(samples) <= most:
+    if limit is None or len(samples) <= limit:
         return list(samples)
     of_city: defaultdict[str, list[tuple[int, str, int]]] = defaultdict(list)
     sent: Counter[str] = Counter()
@@ -27,4 +28,4 @@ def subset(samples: Sequence[Sample], most: int | None) -> list[Sample]:
         for city, members in of_city.items()
         for place, (_, _, index) in enumerate(sorted(members))
     )
-    return [samples[index] for index in sorted(index for _, _, index in seats[:most])]
+    return [samples[index] for index in sorted(index for _, _, index in seats[:limit])]

@@ -1,4 +1,8 @@
-"""Data validation before training: what would end a training hours later, or be learned as it stands, is named by shard and id."""
+"""Data validation before training.
+
+It finds errors that would end a training hours later, or that the model would learn. Messages name the shard and
+the sample.
+"""
 
 import hashlib
 import sqlite3
@@ -10,32 +14,36 @@ from snap2caption.console import progress_bar
 from snap2caption.datasets.shards import FileSlice, Sample, read_shard, read_stream
 from snap2caption.errors import UserError
 from training.data.collator import SampleCollator
-from training.data.photos import glance_at, open_photo
+from training.data.photos import check_photo_markers, open_photo
 from training.data.posts import check_post
 from training.data.samples import CachedDataset, SplitSelection
 from training.data.shares import find_shares
 from training.recipes.recipe import Recipe
 
 _MARK = ".checked"
-"""Beside a cached shard, which is named by its digest: each of its photos could be decoded. Of a stream, what was found in it."""
+"""Suffix of the marker file next to a cached shard, which is named by its digest: all of its photos can be decoded.
+For a stream, the file holds the result of the check.
+"""
 
 
 def check_data(
     recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, feedback: CachedDataset | None = None
 ) -> int:
-    """Check what *recipe* takes of *dataset*: every split has samples, every sample a post and a photo, and no id comes twice.
+    """Check the data that *recipe* takes from *dataset*.
 
-    So is what it learns from of *feedback*, if it mixes that in. A shard whose photos were decoded before is not decoded again.
+    Every split must have samples, every sample a post and a photo, and ids must be unique. The training split of
+    *feedback* is checked too, if the recipe mixes it in. A shard whose photos were decoded before is not decoded
+    again.
 
-    A streamed training split is read once, each shard verified, without decoding its photos: those are looked at where they begin and end. What is
-    wrong in between is named when the training comes to it. Nothing of it is kept but its ids, on the disk; nor is it read again before a training
-    that goes on.
+    A streamed training split is read once. Each shard is verified, but its photos are not decoded: only their
+    beginnings and ends are checked. Training reports other damage when it reaches the photo. Only the ids are kept,
+    on disk, and a resumed training does not read the stream again.
 
     Returns:
-        How many of the posts to learn have an end that *collate* cuts off.
+        The number of training posts that *collate* truncates.
 
     Raises:
-        UserError: something is wrong; the sentence names the shard and the sample.
+        UserError: a check failed; the message names the shard and the sample.
     """
     cut = _check(dataset, _selections(recipe), collate, stream=recipe.data.stream)
     return cut + (_check(feedback, [SplitSelection("train")], collate, stream=False) if feedback else 0)
@@ -44,7 +52,7 @@ def check_data(
 def _check(
     dataset: CachedDataset, selections: Sequence[SplitSelection], collate: SampleCollator, *, stream: bool
 ) -> int:
-    """Check what is selected, the training split last, and return how many of its posts are cut."""
+    """Check the selections, the training split last, and return how many of its posts are truncated."""
     *others, train = selections
     with closing(_Ids(dataset.uri)) as ids:
         for selection in others:
@@ -71,11 +79,11 @@ def _check_cached(dataset: CachedDataset, selection: SplitSelection, ids: "_Ids"
 def _check_streamed(dataset: CachedDataset, selection: SplitSelection, ids: "_Ids", collate: SampleCollator) -> int:
     cut = 0
     with progress_bar() as progress:
-        for share in progress.track(find_shares(dataset.manifest, selection), description="reading the stream once"):
+        for share in progress.track(find_shares(dataset.manifest, selection), description="checking the stream"):
             with dataset.source.verified(share.shard) as content:
                 for sample in share.choose(read_stream(content, share.shard.name), dataset.uri):
                     ids.add(sample)
-                    glance_at(sample)
+                    check_photo_markers(sample)
                     cut += collate.is_cut(sample.post)
     return cut
 
@@ -85,7 +93,7 @@ def _check_photos(samples: Sequence[Sample]) -> None:
     with progress_bar() as progress:
         new = sorted(file for file in names if not file.with_suffix(_MARK).exists())
         for file in progress.track(new, description="checking shards"):
-            # All of them, selected or not: the mark is the whole shard's.
+            # Decode all photos, selected or not, because the marker stands for the whole shard.
             for sample in read_shard(file, names[file]):
                 open_photo(sample)
             file.with_suffix(_MARK).touch()
@@ -100,7 +108,10 @@ def _selections(recipe: Recipe) -> list[SplitSelection]:
 
 
 def _mark_of_stream(dataset: CachedDataset, selections: Sequence[SplitSelection], collate: SampleCollator) -> Path:
-    """Return the file that says that the selections were checked, of these very shards; what is cut depends on the tokenizer as well."""
+    """Return the marker file for these selections of these shards.
+
+    Its name also covers the tokenizer, which decides what is truncated.
+    """
     shards = [shard.sha256 for selection in selections for shard in dataset.manifest.splits[selection.split].shards]
     what = repr((shards, selections, collate.vlm.base, collate.vlm.revision, collate.max_post_tokens))
     return dataset.cache / f"stream-{hashlib.sha256(what.encode()).hexdigest()}{_MARK}"
@@ -112,7 +123,10 @@ def _file(sample: Sample) -> Path:
 
 
 class _Ids:
-    """The ids that were seen, each with its shard: in a database without a name, which SQLite keeps on the disk beyond 2 MB, and removes."""
+    """The ids seen so far, each with its shard, in a temporary SQLite database.
+
+    SQLite keeps an unnamed database on disk once it exceeds 2 MB, and removes it when it is closed.
+    """
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -120,19 +134,20 @@ class _Ids:
         self._seen.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, shard TEXT) WITHOUT ROWID")
 
     def add(self, sample: Sample) -> None:
-        """Add a sample's.
+        """Add the id of a sample.
 
         Raises:
-            UserError: it was seen before.
+            UserError: the id was seen before.
         """
         try:
             self._seen.execute("INSERT INTO ids VALUES (?, ?)", (sample.id, sample.shard))
         except sqlite3.IntegrityError as error:
             ((before,),) = self._seen.execute("SELECT shard FROM ids WHERE id = ?", (sample.id,))
             raise UserError(
-                f"The id {sample.id!r} is in the shards {before} and {sample.shard} of {self._uri}, or twice in one; make the dataset again."
+                f"The id {sample.id!r} occurs more than once in {self._uri} (shards {before} and {sample.shard}); "
+                "make the dataset again."
             ) from error
 
     def close(self) -> None:
-        """Forget them."""
+        """Close and remove the database."""
         self._seen.close()

@@ -1,4 +1,4 @@
-"""Vision features computed once: while vision tower and projector are frozen, each picture looks the same in every epoch."""
+"""Cached vision features: a frozen vision tower and projector give the same features in every epoch."""
 
 import inspect
 import io
@@ -23,7 +23,7 @@ GIB = 1 << 30
 
 
 def with_features(batch: Batch) -> Batch:
-    """Return the model's arguments for *batch*: features computed earlier take the pictures' place."""
+    """Return the model's arguments for *batch*, with precomputed features in place of the image inputs."""
     if "image_features" not in batch:
         return batch
     features = batch["image_features"]
@@ -32,12 +32,13 @@ def with_features(batch: Batch) -> Batch:
 
 
 def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> None:
-    """Check that the processor writes as many image tokens as the model sees, also where that depends on a picture's shape.
+    """Check that the processor writes as many image tokens as the model has image features, for several image shapes.
 
-    *sample*'s photo is tried, and what it would be if it were wide or tall; those only if the processor writes another number for them.
+    It tries *sample*'s photo as it is, and resized to wide and tall shapes. The model runs only on shapes for which
+    the processor writes a new number of tokens.
 
     Raises:
-        UserError: processor and model disagree, so that the model would see shifted pictures or none.
+        UserError: processor and model disagree, so image features would be misplaced or missing.
     """
     tried = set()
     for shape in (None, (600, 200), (200, 600), (301, 173)):
@@ -50,8 +51,9 @@ def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample
             seen = len(image_features(vlm.model, batch))
         if written != seen:
             raise UserError(
-                f"The processor of {vlm.base} writes {written} image tokens where the model sees {seen}; correct its "
-                "processor_config.json (LLaVA: patch_size, vision_feature_select_strategy, num_additional_image_tokens; SmolVLM: image_seq_len)."
+                f"The processor of {vlm.base} writes {written} image tokens, but the model has {seen}; correct its "
+                "processor_config.json (LLaVA: patch_size, vision_feature_select_strategy, "
+                "num_additional_image_tokens; SmolVLM: image_seq_len)."
             )
 
 
@@ -62,21 +64,27 @@ def _reshaped(sample: Sample, size: tuple[int, int]) -> Sample:
 
 
 def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], limit_gib: float) -> bool:
-    """Whether the features of *samples* can be computed once: the family takes them, nothing before them is trained, and they fit."""
+    """Return whether the vision features of *samples* can be cached.
+
+    They can if the model family accepts features, everything before the language model is frozen, and the features
+    fit into *limit_gib* GiB.
+    """
     base = vlm.model.get_base_model()
     if not limit_gib or "mm_encoder_outputs" not in inspect.signature(base.forward).parameters:
         return False
     reading = {id(weight) for weight in base.get_decoder().parameters()}
     if any(weight.requires_grad and id(weight) not in reading for weight in base.parameters()):
         return False
-    # Photos of different shapes may have different numbers of tokens: some of them stand for all.
+    # Photos of different shapes may have different numbers of tokens: estimate them from about 16 samples.
     some = samples[:: max(1, len(samples) // 16)]
     tokens = sum(int((collate([sample])["input_ids"] == vlm.model.config.image_token_id).sum()) for sample in some)
     embedding = base.get_input_embeddings().weight[0]
     size = tokens / len(some) * len(samples) * embedding.numel() * embedding.element_size()
     if size > limit_gib * GIB:
         logger.info(
-            "vision features would take %.1f GiB: pictures go through the vision tower in each epoch", size / GIB
+            "vision features would take %.1f GiB, so they are computed in each epoch; to cache them, raise "
+            "training.feature_cache_gib",
+            size / GIB,
         )
         return False
     return True
@@ -85,18 +93,18 @@ def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequen
 def encode(
     vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], batch_size: int
 ) -> list[EncodedSample]:
-    """Return *samples* with their pictures' features."""
+    """Return *samples* with the features of their images."""
     token = vlm.model.config.image_token_id
     encoded: list[EncodedSample] = []
     with progress_bar() as progress, torch.no_grad():
-        task = progress.add_task("looking at the photos", total=len(samples))
+        task = progress.add_task("encoding photos", total=len(samples))
         for chunk in chunks(samples, batch_size):
             batch = collate(chunk)
             features = image_features(vlm.model, batch).cpu()
             counts = (batch["input_ids"] == token).sum(dim=1).tolist()
             lengths = batch["attention_mask"].sum(dim=1).tolist()
             for row, (length, picture) in enumerate(zip(lengths, features.split(counts), strict=True)):
-                # Cloned: a view would keep the whole padded batch in memory.
+                # Clone, because a view would keep the whole padded batch in memory.
                 encoded.append(
                     EncodedSample(
                         batch["input_ids"][row, :length].clone(), batch["labels"][row, :length].clone(), picture.clone()

@@ -1,4 +1,4 @@
-"""Evaluation: what a model writes for the photos of a split, beside what people wrote."""
+"""Evaluation: a model captions the photos of a split, and is scored against the people's captions."""
 
 import platform
 import random
@@ -28,11 +28,13 @@ from training.fit.loss import mean_answer_loss
 from training.recipes.sections import EvaluationSettings, Precision
 
 METHOD = 6
-"""Raised whenever the same model would get other numbers than before, so that what was stored is measured anew."""
+"""Version of the measurement. It is raised whenever the same model would get different scores, so that stored
+evaluations are measured again.
+"""
 
 
 class EvaluationConditions(ScoreDocument):
-    """What two evaluations must share to be compared."""
+    """Conditions that two evaluations must share to be comparable."""
 
     dataset_version: str
     split: Split
@@ -40,28 +42,32 @@ class EvaluationConditions(ScoreDocument):
     settings: EvaluationSettings
     device: str
     precision: Precision
-    """That the model was loaded in."""
+    """The precision that the model was loaded in."""
     method: int = METHOD
 
 
 class EvaluationRow(ScoreDocument):
-    """One photo: what the model wrote, what a person wrote."""
+    """One photo with the model's caption and a person's."""
 
     id: str
     city: str
     tone: Tone
-    """The tone that was asked for."""
+    """The requested tone."""
     hypothesis: str
     reference: str
     tokens: int
     cider: float
     faults: tuple[FormatViolation, ...]
     group: str
-    """A name that it shares with the photos that are not independent of it, and with no others."""
+    """Name of the photo's group; photos in different groups are independent of each other."""
 
 
 class Evaluation(ScoreDocument):
-    """A model's scores. ``loss`` is in nats a token; ``seconds_per_caption`` is the median over the batches, the other speeds are over all."""
+    """A model's scores.
+
+    ``loss`` is in nats per token. ``seconds_per_caption`` is the median over the batches; the other speeds are over
+    all of them.
+    """
 
     model: str
     conditions: EvaluationConditions
@@ -74,24 +80,31 @@ class Evaluation(ScoreDocument):
     cities: dict[str, ReferenceScores]
     tones: dict[Tone, ReferenceScores]
     bootstrap: Bootstrap = BOOTSTRAP
-    """How the intervals of the scores were made."""
+    """The bootstrap settings of the scores' intervals."""
     rows: tuple[EvaluationRow, ...]
 
     @classmethod
     def read(cls, stored: bytes) -> "Evaluation | None":
-        """Return an evaluation that was stored as JSON, or None if an earlier version of this code made it, which measured otherwise."""
+        """Return an evaluation stored as JSON, or None if it was written by an earlier version of this code."""
         try:
             return cls.model_validate_json(stored)
         except ValidationError:
             return None
 
     def without_words(self) -> "Evaluation":
-        """Return the scores without what anybody wrote: of creators' photos no words are kept where no erasure finds them."""
+        """Return the scores without captions.
+
+        Creators' words are not kept with a run, where no erasure request finds them.
+        """
         bare = (row.model_copy(update={"hypothesis": "", "reference": ""}) for row in self.rows)
         return self.model_copy(update={"rows": tuple(bare)})
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers by name: a city's under ``city/<city>/``, a tone's under ``tone/<tone>/``, the references' under ``<split>/people/``."""
+        """Return the scores by name.
+
+        A city's scores are under ``city/<city>/``, a tone's under ``tone/<tone>/`` and the references' under
+        ``<split>/people/``.
+        """
         split = self.conditions.split
         names = ("loss", "seconds_per_caption", "captions_per_second", "tokens_per_second")
         found = {f"{split}/{name}": float(getattr(self, name)) for name in names}
@@ -111,7 +124,7 @@ def _metrics(prefix: str, scores: ReferenceScores, rows: Sequence[EvaluationRow]
 
 @dataclass(frozen=True, slots=True)
 class GeneratedCaptions:
-    """What a model wrote, in the order of the samples, and how long each batch took: its captions, its seconds."""
+    """A model's captions, in the order of the samples, and for each batch its number of captions and its seconds."""
 
     written: list[Generated]
     batches: list[tuple[int, float]]
@@ -120,7 +133,7 @@ class GeneratedCaptions:
 def conditions_of(
     dataset: CachedDataset, cities: Sequence[str], settings: EvaluationSettings, precision: Precision
 ) -> EvaluationConditions:
-    """Return what an evaluation here and now, of a model in *precision*, would be measured under."""
+    """Return the conditions of an evaluation on this machine, with the model in *precision*."""
     device = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
@@ -139,17 +152,17 @@ def evaluate(
     dataset: CachedDataset,
     conditions: EvaluationConditions,
     name: str,
-    beside: Sequence[Sample] = (),
+    extra_references: Sequence[Sample] = (),
 ) -> Evaluation:
-    """Let *vlm* write a caption for each photo, greedily, in the tone of the photo's own caption, and score what it wrote.
+    """Caption each photo with *vlm*, greedily, in the tone of the photo's own caption, and score the captions.
 
     Args:
         vlm: the model.
-        dataset: where the photos and their captions are.
-        conditions: which of them, and how to write.
-        name: what to call the model in the evaluation.
-        beside: samples of another dataset whose captions count in CIDEr's document frequencies too: among a few that share a phrase, no
-            phrase would be rare.
+        dataset: the photos and their captions.
+        conditions: which of them to use, and how to generate.
+        name: the model's name in the evaluation.
+        extra_references: samples of another dataset whose captions count in CIDEr's document frequencies too. In a few
+            captions that share a phrase, no phrase would be rare.
 
     Raises:
         UserError: a batch does not fit into the device's memory.
@@ -159,7 +172,7 @@ def evaluate(
     samples = everything
     if settings.max_samples is not None and settings.max_samples < len(everything):
         samples = random.Random(0).sample(everything, settings.max_samples)  # noqa: S311 - not a secret
-    everything = [*beside, *everything]
+    everything = [*extra_references, *everything]
     collate = SampleCollator(vlm, evaluation_prompt)
     by_length = sorted(samples, key=lambda sample: len(render(sample.post)))
     try:
@@ -167,7 +180,7 @@ def evaluate(
         loss = mean_answer_loss(vlm.model, (collate(chunk) for chunk in chunks(by_length, settings.batch_size)))
     except torch.OutOfMemoryError as error:
         raise UserError(
-            f"{settings.batch_size} photos at once do not fit into the memory of {conditions.device}; "
+            f"A batch of {settings.batch_size} photos does not fit into the memory of {conditions.device}; "
             "lower evaluation.batch_size (--batch-size)."
         ) from error
     return assess(name, conditions, everything, samples, answers, loss)
@@ -181,15 +194,15 @@ def assess(
     answers: GeneratedCaptions,
     loss: float,
 ) -> Evaluation:
-    """Score what a model wrote.
+    """Score a model's captions.
 
     Args:
-        name: what to call the model.
-        conditions: what it was measured under.
-        everything: the samples of the whole split, whose captions make the document frequencies of CIDEr.
-        samples: those that it wrote for.
-        answers: what it wrote, in the order of *samples*.
-        loss: its loss.
+        name: the model's name.
+        conditions: the conditions of the evaluation.
+        everything: the samples of the whole split, whose captions give CIDEr's document frequencies.
+        samples: the captioned samples.
+        answers: the model's captions, in the order of *samples*.
+        loss: the model's loss.
     """
     tones = {sample.id: infer_tone(sample.post.caption) for sample in samples}
     written = dict(zip(tones, answers.written, strict=True))
@@ -232,13 +245,13 @@ def assess(
 def write_captions(
     vlm: VisionLanguageModel, samples: Sequence[Sample], settings: EvaluationSettings
 ) -> GeneratedCaptions:
-    """Return what *vlm* writes for each sample. Photos are decoded batch by batch, and let go of."""
+    """Return the caption that *vlm* generates for each sample. Only one batch of photos is decoded at a time."""
     decoding = Decoding(max_new_tokens=settings.max_new_tokens)
     written: dict[int, Generated] = {}
     batches: list[tuple[int, float]] = []
     with progress_bar() as progress:
         task = progress.add_task("writing captions", total=len(samples))
-        for batch in chunks(alike(samples), settings.batch_size):
+        for batch in chunks(order_for_batching(samples), settings.batch_size):
             photos = [decode(samples[position].photo()) for position in batch]
             prompts = [evaluation_prompt(samples[position]) for position in batch]
             start = time.perf_counter()
@@ -248,11 +261,12 @@ def write_captions(
     return GeneratedCaptions([written[position] for position in range(len(samples))], batches)
 
 
-def alike(samples: Sequence[Sample]) -> list[int]:
-    """Return the positions of *samples* in an order in which batches waste little: photos of a size beside each other, prompts of a tone within.
+def order_for_batching(samples: Sequence[Sample]) -> list[int]:
+    """Return the positions of *samples* in an order that wastes little computation in a batch.
 
-    Photos of a size are as many image tokens, and answers in a tone are of like length; a batch takes as long as its longest. Large photos
-    come first, so that memory that does not suffice shows at once.
+    Photos of the same size come together, and within them prompts of the same tone: the former have the same number
+    of image tokens, the latter get answers of similar length, and a batch takes as long as its longest sequence.
+    Large photos come first, so that a lack of memory shows at once.
     """
 
     def key(position: int) -> tuple[int, int, str]:

@@ -1,4 +1,4 @@
-"""Whether what a model wrote makes a post as Instagram takes it."""
+"""Format checks: whether a generated text is a valid Instagram post."""
 
 import re
 from collections.abc import Iterator
@@ -8,37 +8,39 @@ from snap2caption import hashtags
 from snap2caption.post import MOST_CHARACTERS, parse, paste
 from snap2caption.text.incomplete_characters import REPLACEMENT
 
-# The shapes of all families' special tokens and of the names of their speakers: `</s>`, `<|im_end|>`, `<end_of_utterance>`, `[INST]`, `USER:`.
+# All families' special tokens and speaker names: `</s>`, `<|im_end|>`, `<end_of_utterance>`, `[INST]`, `USER:`.
 _SPECIAL = re.compile(
     r"</?[|a-z][\w|:-]*>|\[/?INST\]|<</?SYS>>|\b(?:USER|ASSISTANT):|^\s*(?:User|Assistant):", re.MULTILINE
 )
 
 
 class FormatViolation(StrEnum):
-    """Why a text makes no post as Instagram takes it."""
+    """A reason why a text is not a valid Instagram post."""
 
     TOO_LONG = "too_long"
-    """More than `snap2caption.post.MOST_CHARACTERS`, counted in code points."""
+    """It has more than `snap2caption.post.MOST_CHARACTERS` code points."""
     NO_CAPTION = "no_caption"
-    """Nothing but hashtags, or nothing at all."""
+    """It has only hashtags, or nothing at all."""
     NO_HASHTAG = "no_hashtag"
-    """No valid one (`snap2caption.hashtags`), or none that the caption leaves room for."""
+    """It has no valid hashtag (`snap2caption.hashtags`), or none that the caption leaves room for."""
     BROKEN_HASHTAGS = "broken_hashtags"
-    """The last line begins as hashtags do and holds something else, such as an invalid one: that would be posted as words of the caption."""
+    """The last line starts like hashtags but holds something else, such as an invalid hashtag, which would be posted
+    as part of the caption.
+    """
     INCOMPLETE_CHARACTER = "incomplete_character"
-    """U+FFFD: bytes that the model began a character with and did not finish, or that are none."""
+    """It has U+FFFD: bytes of an unfinished or invalid character."""
     SPECIAL_TOKEN = "special_token"  # noqa: S105 - no secret
-    """A token or speaker of a chat template is left over."""
+    """It has a chat template's special token or speaker name."""
     PROMPT_ECHO = "prompt_echo"
-    """A line of the prompt is in the text, whatever its case and white space."""
+    """It repeats a line of the prompt, regardless of case and white space."""
 
 
 def find_faults(text: str, prompt: str) -> tuple[FormatViolation, ...]:
-    """Return what keeps *text*, which a model wrote on *prompt*, from being a valid post; nothing for a valid one.
+    """Return the reasons why *text*, a model's output for *prompt*, is not a valid post; empty if it is valid.
 
-    The post that is pasted is judged (`snap2caption.post.paste`): a caption and its best hashtags. It is valid
-    without any `FormatViolation`: it has a caption, 1 to 5 valid hashtags and at most 2,200 characters, and no
-    incomplete character, no special token and no line of the prompt.
+    The check is on the post that would be published (`snap2caption.post.paste`): a caption and its best hashtags. A
+    valid post has a caption, 1 to 5 valid hashtags and at most 2,200 characters, and no incomplete character, no
+    special token and no line of the prompt.
     """
     return tuple(_faults(text, prompt))
 

@@ -1,7 +1,8 @@
-"""How good captions are: BLEU, ROUGE-L and CIDEr-D as the COCO caption evaluation computes them, and whether they can be posted as they are.
+"""Caption metrics: BLEU, ROUGE-L and CIDEr-D as in the COCO caption evaluation, hashtags, format and tone.
 
-The scorers are those of ``pycocoevalcap``. Its tokenizer needs Java, and knows no hashtags and no script but Latin; words are those of
-`snap2caption.text.segmentation`: folded, a hashtag as its word, without emoji and punctuation, scripts that write no spaces by the character.
+The scorers are those of ``pycocoevalcap``. Its tokenizer needs Java, and handles neither hashtags nor scripts other
+than Latin. So words come from `snap2caption.text.segmentation`: case-folded, a hashtag as its word, without emoji
+and punctuation; scripts without spaces are split by character.
 """
 
 from collections import Counter
@@ -27,26 +28,27 @@ Group = TypeVar("Group", bound=str)
 
 
 class TextScores(BaseModel):
-    """What can be told of a set of posts without references."""
+    """Scores of a set of posts that need no references."""
 
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     length: float
-    """Words in a post, its hashtags among them, on average."""
+    """Mean number of words per post, including its hashtags."""
     distinct_1: float
-    """Different words, as a share of all words of the set. It falls as a set grows: compare sets of like size only."""
+    """Distinct words as a share of all words in the set. It falls as a set grows: compare only sets of similar size."""
     distinct_2: float
-    """The same of pairs of words. Source: Li et al., "A Diversity-Promoting Objective Function", NAACL 2016."""
+    """The same for pairs of words. Source: Li et al., "A Diversity-Promoting Objective Function", NAACL 2016."""
     hashtags_valid: float
-    """The share of posts with a valid hashtag, wherever it stands, and no incomplete character. The best five are posted."""
+    """Share of posts with a valid hashtag, wherever it stands, and no incomplete character. The best five are posted.
+    """
     format_valid: float
-    """The share of posts without a fault (`training.evaluation.format_checks`)."""
+    """Share of posts without a format violation (`training.evaluation.format_checks`)."""
     tone_adherence: float
-    """The share of posts in the tone asked for, as `snap2caption.tone` tells it. A post without prose is in no tone."""
+    """Share of posts in the requested tone, as inferred by `snap2caption.tone`. A post without prose has no tone."""
 
 
 class ReferenceScores(TextScores):
-    """Means over a set of posts. BLEU is over the whole set, as it is defined; hashtags are counted over the whole set."""
+    """Means over a set of posts. BLEU and the hashtag scores are computed over the whole set."""
 
     samples: int
     bleu_1: float
@@ -59,24 +61,25 @@ class ReferenceScores(TextScores):
     hashtag_recall: float
     hashtag_f1: float
     tone_chance: float
-    """What the tone adherence would be if the posts were dealt out at random among all those that were asked for."""
+    """Expected tone adherence if the posts were assigned at random to the requests."""
     people: TextScores
-    """The same of the references."""
+    """The same scores of the references."""
     intervals: dict[str, Interval]
-    """Where the scores of other photos of the kind would lie, by `BOOTSTRAP`; not of chance, and not of distinct words, which don't add up.
+    """Confidence intervals by `BOOTSTRAP`: where the scores on other photos of the kind would lie.
 
-    Empty: the photos make fewer groups than an interval takes (`training.evaluation.bootstrap.FEWEST`).
+    Tone chance has none, nor have distinct words, which do not add up. It is empty if there are too few groups of
+    photos for an interval (`training.evaluation.bootstrap.MIN_CLUSTERS`).
     """
 
     def metrics(self) -> dict[str, float]:
-        """Return the scores by name, and the ends of CIDEr's interval, if there is one."""
+        """Return the scores by name, and the bounds of CIDEr's interval, if there is one."""
         found = {name: value for name, value in self if isinstance(value, float)}
         interval = self.intervals.get("cider")
         return found | ({f"cider_{end}": value for end, value in interval} if interval else {})
 
 
-class _Written(NamedTuple):
-    """What adds up of posts without their references."""
+class _TextSums(NamedTuple):
+    """Additive statistics of posts, without their references."""
 
     posts: float
     length: float
@@ -85,8 +88,8 @@ class _Written(NamedTuple):
     tone_adherence: float
 
 
-class _Compared(NamedTuple):
-    """What adds up of a post beside its references, but for BLEU's counts."""
+class _ReferenceSums(NamedTuple):
+    """Additive statistics of a post compared with its references, except for BLEU's counts."""
 
     rouge_l: float
     cider: float
@@ -97,19 +100,19 @@ class _Compared(NamedTuple):
 
 
 class Comparison:
-    """Posts beside their references, and the scores of any part of them.
+    """Posts compared with their references, and the scores of any subset of them.
 
-    CIDEr weighs a phrase by how rare it is among all *references*, those without a hypothesis among them. So a score on a part of a test
-    split can be compared with one on the whole.
+    CIDEr weights a phrase by how rare it is among all *references*, including those without a hypothesis. So a
+    score on a subset of a test split is comparable with one on the whole split.
 
     Args:
-        hypotheses: what was written, by photo.
-        references: what people wrote, one or more, for those photos and maybe others.
-        tones: the tone that was asked for, by photo.
-        groups: a name that each photo shares with those that are not independent of it; none: all are independent.
+        hypotheses: the generated texts, by photo.
+        references: one or more texts by people, by photo, for those photos and possibly others.
+        tones: the requested tones, by photo.
+        groups: the name of each photo's group of dependent photos; None if all photos are independent.
 
     Raises:
-        UserError: a photo has no reference, or no reference holds a word.
+        UserError: a photo has no reference, or no reference has a word.
     """
 
     def __init__(
@@ -135,7 +138,7 @@ class Comparison:
             tone, texts = tones[key], references[key]
             mine = set(posts[key].hashtags)
             theirs = {tag for text in texts for tag in parse(text).hashtags}
-            compared = _Compared(
+            compared = _ReferenceSums(
                 rouge_l=rouge.calc_score([words], wanted_words),
                 cider=self.cider[key],
                 tone_chance=answered[tone] / len(posts),
@@ -143,13 +146,13 @@ class Comparison:
                 wanted=len(theirs),
                 hits=len(mine & theirs),
             )
-            rows.append([*_written([hypotheses[key]], tone), *compared, *bleu_counts(words, wanted_words)])
-            people.append(_written(texts, tone))
+            rows.append([*_text_sums([hypotheses[key]], tone), *compared, *bleu_counts(words, wanted_words)])
+            people.append(_text_sums(texts, tone))
         self._rows = np.array(rows, dtype=np.float64)
         self._people = np.array(people, dtype=np.float64)
 
     def scores(self, keys: Collection[str] | None = None) -> ReferenceScores:
-        """Return the scores of the posts named by *keys*, at least one, or of all."""
+        """Return the scores of the posts in *keys*, at least one, or of all posts."""
         chosen = list(self._position.values()) if keys is None else [self._position[key] for key in keys]
         rows = self._rows[chosen]
         clusters = ResamplingClusters.named([self._groups[position] for position in chosen])
@@ -168,22 +171,22 @@ class Comparison:
         )
 
     def scores_by(self, groups: Mapping[str, Group]) -> dict[Group, ReferenceScores]:
-        """Return the scores of each group; *groups* names that of each post, and posts that it leaves out are in none."""
+        """Return the scores of each group. *groups* gives each post's group; posts that it lacks belong to no group."""
         members: dict[Group, list[str]] = {}
         for key, group in groups.items():
             members.setdefault(group, []).append(key)
         return {group: self.scores(members[group]) for group in sorted(members)}
 
     def _people_of(self, chosen: Sequence[int]) -> TextScores:
-        measures = _writing(self._people[chosen].sum(axis=0))
+        measures = _text_means(self._people[chosen].sum(axis=0))
         texts = (text for position in chosen for text in self._reference_words[position])
         return TextScores(**{name: float(value) for name, value in measures.items()}, **_distinct(texts))
 
 
-def _written(texts: Sequence[str], tone: Tone) -> _Written:
+def _text_sums(texts: Sequence[str], tone: Tone) -> _TextSums:
     posts = [parse(text) for text in texts]
     prompt = build_prompt(Request(tone=tone))
-    return _Written(
+    return _TextSums(
         posts=len(texts),
         length=sum(len(fold_words(text)) for text in texts),
         hashtags_valid=sum(
@@ -198,19 +201,19 @@ def _tone(post: Post) -> Tone | None:
     return infer_tone(post.caption) if post.caption else None
 
 
-def _writing(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return the means, each of shape (…), of what adds up of posts, of shape (…, columns)."""
-    column = dict(zip(_Written._fields, np.moveaxis(sums, -1, 0), strict=True))
+def _text_means(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Return the means, each of shape (…), of summed statistics of shape (…, columns)."""
+    column = dict(zip(_TextSums._fields, np.moveaxis(sums, -1, 0), strict=True))
     posts = column.pop("posts")
     return {name: total / posts for name, total in column.items()}
 
 
 def _measures(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Return all scores that come of sums, each of shape (…), for *sums* of shape (…, columns)."""
-    own, rest, counts = np.split(sums, [len(_Written._fields), -COUNTS], axis=-1)
-    column = dict(zip(_Compared._fields, np.moveaxis(rest, -1, 0), strict=True))
+    """Return all scores that follow from sums, each of shape (…), for *sums* of shape (…, columns)."""
+    own, rest, counts = np.split(sums, [len(_TextSums._fields), -COUNTS], axis=-1)
+    column = dict(zip(_ReferenceSums._fields, np.moveaxis(rest, -1, 0), strict=True))
     posts, bleus = own[..., 0], bleu(counts)
-    return _writing(own) | {
+    return _text_means(own) | {
         **{f"bleu_{order + 1}": bleus[..., order] for order in range(ORDER)},
         **{name: column[name] / posts for name in ("rouge_l", "cider", "tone_chance")},
         "hashtag_precision": _share(column["hits"], column["hashtags"]),
@@ -238,7 +241,7 @@ def _distinct(texts: Iterable[str]) -> dict[str, float]:
 
 def _cider(hypotheses: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> dict[str, float]:
     if not any(text for texts in references.values() for text in texts):
-        raise UserError("No reference holds a word; give references that do.")
+        raise UserError("No reference has a word; give references with words.")
     scorer = CiderScorer()
     for key, texts in references.items():
         scorer += (hypotheses.get(key, ""), texts)

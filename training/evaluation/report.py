@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML page with its scores and, in pictures, what the model wrote. Sister of a dataset's data card."""
+"""Evaluation report: one HTML page with scores and sample captions, the counterpart of a dataset's data card."""
 
 import base64
 import io
@@ -19,15 +19,15 @@ from snap2caption.errors import UserError
 from snap2caption.images import decode
 from snap2caption.registry.verdict import ComparedScore
 from snap2caption.text.segmentation import fold_words
-from training.evaluation.bootstrap import FEWEST, Interval, ResamplingClusters
+from training.evaluation.bootstrap import MIN_CLUSTERS, Interval, ResamplingClusters
 from training.evaluation.evaluate import Evaluation, EvaluationRow
 from training.evaluation.metrics import ReferenceScores
 
 REPORT = "report.html"
-"""The name of a run's artifact."""
+"""Name of the run's artifact."""
 
 SHOWN = 6
-"""Photos in each of the report's galleries."""
+"""Photos per gallery."""
 
 _THUMBNAIL = 180
 _BINS = 24
@@ -42,9 +42,9 @@ _MEASURES = {
     "hashtag_precision": "hashtags: precision",
     "hashtag_recall": "hashtags: recall",
     "hashtag_f1": "hashtags: F1",
-    "hashtags_valid": "a valid hashtag or more",
+    "hashtags_valid": "at least one valid hashtag",
     "format_valid": "valid posts",
-    "tone_adherence": "in the tone asked for",
+    "tone_adherence": "in the requested tone",
     "tone_chance": "… by chance",
     "length": "words",
     "distinct_1": "distinct words",
@@ -52,17 +52,17 @@ _MEASURES = {
 }
 _IN_A_GROUP = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "format_valid", "tone_adherence", "length")
 _OF_THE_WHOLE = {
-    "loss": "loss, nats a token",
+    "loss": "loss, nats per token",
     "tokens": "tokens",
     "seconds_per_caption": "seconds per caption",
-    "captions_per_second": "captions a second",
-    "tokens_per_second": "tokens a second",
+    "captions_per_second": "captions per second",
+    "tokens_per_second": "tokens per second",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Incumbent:
-    """What the model is compared with, and what it is called (``champion v3``, ``base``)."""
+    """The model to compare with, and its display name (``champion v3``, ``base``)."""
 
     name: str
     evaluation: Evaluation
@@ -70,7 +70,7 @@ class Incumbent:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """One of a histogram's two: its name, and of each bin the share of the highest bin of all."""
+    """One of a histogram's two series: its name, and the height of each bin as a share of the highest bin of both."""
 
     name: str
     heights: list[float]
@@ -78,7 +78,7 @@ class _Series:
 
 @dataclass(frozen=True, slots=True)
 class _ReportPhoto:
-    """A photo with what was written for it."""
+    """A photo with the captions generated for it."""
 
     row: EvaluationRow
     photo: str
@@ -91,13 +91,13 @@ def render_report(
     incumbent: Incumbent | None = None,
     on_feedback: Sequence[ComparedScore] = (),
 ) -> str:
-    """Return the page: self-contained, without scripts, and the same for the same evaluations.
+    """Return the HTML page: self-contained, without scripts, and deterministic.
 
     Args:
-        evaluation: the model's.
-        samples: where the photos of its rows are found.
-        incumbent: the one that it is compared with, evaluated on the same samples; without, the page shows the model alone.
-        on_feedback: scores of both on held-out feedback.
+        evaluation: the model's evaluation.
+        samples: the samples with the photos of its rows.
+        incumbent: the model to compare with, evaluated on the same samples; None to show the model alone.
+        on_feedback: scores of both models on held-out feedback.
     """
     template = Environment(autoescape=True, loader=PackageLoader(__package__, ".")).get_template("report.html.j2")
     other = incumbent.evaluation if incumbent else None
@@ -108,7 +108,7 @@ def render_report(
         on_feedback=on_feedback,
         gain=_gain(evaluation, theirs),
         groups_of_photos=len({row.group for row in evaluation.rows}),
-        fewest=FEWEST,
+        fewest=MIN_CLUSTERS,
         summary=list(_summary(evaluation, other)),
         measures=[(name, _MEASURES[name]) for name in _IN_A_GROUP],
         groups=[
@@ -124,10 +124,10 @@ def render_report(
 
 
 def save_report(path: Path, page: str) -> None:
-    """Write the page at *path*, whole or not at all.
+    """Write the page to *path* atomically.
 
     Raises:
-        UserError: it can't be written there.
+        UserError: the file can't be written.
     """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -140,7 +140,7 @@ def save_report(path: Path, page: str) -> None:
 
 
 def _gain(evaluation: Evaluation, theirs: Mapping[str, EvaluationRow]) -> Interval | None:
-    """Return the interval of the gain in CIDEr, photo by photo, over another model's rows."""
+    """Return the interval of the mean CIDEr gain over another model's rows, paired by photo."""
     rows = [row for row in evaluation.rows if row.id in theirs]
     if not rows:
         return None
@@ -149,7 +149,7 @@ def _gain(evaluation: Evaluation, theirs: Mapping[str, EvaluationRow]) -> Interv
 
 
 def _summary(evaluation: Evaluation, other: Evaluation | None) -> Iterator[dict[str, Any]]:
-    """Yield the table's rows: what the model, the other one and people reach."""
+    """Yield the rows of the summary table: the scores of the model, of the incumbent and of people."""
     for name, label in _MEASURES.items():
         yield {
             "label": label,
@@ -199,7 +199,7 @@ def _series(named: Sequence[tuple[str, Sequence[float]]], top: float) -> list[_S
 def _galleries(
     rows: Sequence[EvaluationRow], theirs: Mapping[str, EvaluationRow], samples: Mapping[str, Sample]
 ) -> list[tuple[str, list[_ReportPhoto]]]:
-    """Return what is shown, under a heading each; no photo twice in best, worst and random."""
+    """Return the galleries with their headings; no photo appears twice in best, worst and random."""
     ranked = sorted(rows, key=lambda row: (-_rank(row.cider), row.id))
     each = min(SHOWN, math.ceil(len(ranked) / 3))
     best, rest = ranked[:each], ranked[each:]
@@ -221,7 +221,7 @@ def _galleries(
 
 
 def _rank(value: float) -> float:
-    # What is not a number is the worst.
+    # NaN and infinity rank last.
     return value if math.isfinite(value) else -math.inf
 
 

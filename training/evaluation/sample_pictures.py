@@ -1,4 +1,4 @@
-"""Sample captions to look at: photos with what the model wrote, as one picture."""
+"""Sample grid: photos with their generated captions, as one image."""
 
 import io
 import math
@@ -16,21 +16,21 @@ from training.data.samples import chunks
 from training.evaluation.evaluate import Evaluation, EvaluationRow
 
 PHOTO, WIDTH, MARGIN, COLUMNS = 200, 640, 12, 2
-"""Pixels: a photo's side, a cell's width, the space around; and cells in a row."""
+"""Sizes in pixels: a photo's side, a cell's width, the margin; and the number of cells per row."""
 
-# It comes with matplotlib, and has Latin, Greek, Cyrillic and some emoji.
+# The font ships with matplotlib, and covers Latin, Greek, Cyrillic and some emoji.
 FONT = Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 
 
 def choose_rows(evaluation: Evaluation, count: int) -> list[EvaluationRow]:
-    """Return *count* rows from the best to the worst by CIDEr, evenly spaced, so that nobody can pick the pretty ones."""
+    """Return *count* rows, evenly spaced from the best to the worst by CIDEr, so that none is cherry-picked."""
     ranked = sorted(evaluation.rows, key=lambda row: (-row.cider, row.id))
     count = min(count, len(ranked))
     return [ranked[index * (len(ranked) - 1) // max(1, count - 1)] for index in range(count)]
 
 
 def draw_grid(rows: Sequence[EvaluationRow], samples: Sequence[Sample]) -> bytes:
-    """Return a PNG: each row's photo with the model's caption and the reference beside it."""
+    """Return a PNG with each row's photo next to the model's caption and the reference."""
     photos = {sample.id: sample for sample in samples}
     font = ImageFont.truetype(str(FONT), 13)
     texts = [
@@ -58,6 +58,6 @@ def _wrap(text: str) -> str:
 
 
 def _drawable(text: str) -> str:
-    """Leave out what the font can't draw, most emoji: it would be drawn as a box."""
+    """Remove characters that the font lacks, such as most emoji, which would be drawn as boxes."""
     known = FT2Font(str(FONT)).get_charmap()
     return "".join(character for character in text if character == "\n" or ord(character) in known)

@@ -1,4 +1,4 @@
-"""Scoring captions in files."""
+"""Scores of captions in JSON Lines files."""
 
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -19,15 +19,17 @@ class _ScoreRow(BaseModel):
 
 
 class Hypothesis(_ScoreRow):
-    """What was written for a photo; a model may have written nothing."""
+    """A generated caption for a photo; it may be empty."""
 
     caption: str
 
 
 class Reference(_ScoreRow):
-    """What people wrote for a photo, the city that it is grouped under, and the tone that was asked for: by default that of the first caption.
+    """The captions that people wrote for a photo.
 
-    Photos with the same ``group`` are not independent of each other, as copies of one picture; one without is independent of all.
+    ``city`` groups the scores. ``tone`` is the requested tone, by default that of the first caption. Photos with
+    the same ``group`` are not independent of each other, such as copies of one image; a photo without a group is
+    independent of all others.
     """
 
     captions: Annotated[list[str], Field(min_length=1)]
@@ -36,13 +38,13 @@ class Reference(_ScoreRow):
     group: str | None = None
 
     @property
-    def asked(self) -> Tone:
-        """The tone that was asked for."""
+    def requested_tone(self) -> Tone:
+        """The requested tone."""
         return self.tone or infer_tone(parse(self.captions[0]).caption)
 
 
 class FileScores(BaseModel):
-    """The scores of all captions, of each tone's and, where the references name cities, of each city's."""
+    """Scores of all captions, of each tone and, if the references name cities, of each city."""
 
     overall: ReferenceScores
     cities: dict[str, ReferenceScores]
@@ -54,19 +56,19 @@ Row = TypeVar("Row", bound=_ScoreRow)
 
 
 def score_files(hypotheses: Path, references: Path) -> FileScores:
-    """Score the rows of a file of `Hypothesis` against those of a file of `Reference`, one JSON object a line.
+    """Score a file of `Hypothesis` rows against a file of `Reference` rows, each with one JSON object per line.
 
     Raises:
-        UserError: a file is missing, a row is not as it should be, or the two don't hold the same ids.
+        UserError: a file is missing, a row is invalid, or a reference or hypothesis has no counterpart.
     """
     written = _read(hypotheses, Hypothesis, '{"id", "caption"}')
     rows = _read(references, Reference, '{"id", "captions": […]}')
-    # Leaving out a hard photo must not raise a score.
+    # Every photo needs a caption: leaving out hard photos must not raise a score.
     if missing := sorted(rows.keys() - written.keys()):
         raise UserError(
             f"{hypotheses} lacks {len(missing)} of {len(rows)} captions (the first: {missing[0]!r}); add them."
         )
-    tones = {key: row.asked for key, row in rows.items()}
+    tones = {key: row.requested_tone for key, row in rows.items()}
     comparison = Comparison(
         {key: row.caption for key, row in written.items()},
         {key: row.captions for key, row in rows.items()},
@@ -84,11 +86,11 @@ def _read(path: Path, kind: type[Row], shape: str) -> dict[str, Row]:
     try:
         content = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path} can't be read ({error.strerror}).") from error
+        raise UserError(f"{path} can't be read ({error.strerror}); check the path and its permissions.") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8; write it as UTF-8.") from error
+        raise UserError(f"{path} is not UTF-8; save it as UTF-8.") from error
     rows: dict[str, Row] = {}
-    # Not splitlines(): it also cuts at separators that JSON allows inside a text.
+    # Not splitlines(), which also splits at separators that JSON allows inside strings.
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
@@ -97,10 +99,12 @@ def _read(path: Path, kind: type[Row], shape: str) -> dict[str, Row]:
         except ValidationError as error:
             first = error.errors()[0]
             reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
-            raise UserError(f"{path}, line {number}, is not a row {shape} ({reason}); correct it.") from error
+            raise UserError(
+                f"{path}, line {number}, is not a row of the form {shape} ({reason}); correct it."
+            ) from error
         if row.id in rows:
-            raise UserError(f"{path}, line {number}, is the second with the id {row.id!r}; leave one.")
+            raise UserError(f"{path}, line {number}, repeats the id {row.id!r}; keep one of them.")
         rows[row.id] = row
     if not rows:
-        raise UserError(f"{path} holds no captions.")
+        raise UserError(f"{path} has no captions; give a file with one JSON object per line.")
     return rows

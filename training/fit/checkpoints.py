@@ -1,4 +1,4 @@
-"""The checkpoints of a training: in its work folder, and copies in a store for machines that share no disk."""
+"""Training checkpoints: local folders, and copies in an object store for machines that share no disk."""
 
 import hashlib
 import json
@@ -16,18 +16,19 @@ from snap2caption.store import ObjectStore
 from training.distributed import Ranks
 
 COMPLETE = "complete"
-"""The file that marks a checkpoint as wholly written."""
+"""Name of the marker file of a completely written checkpoint."""
 
 STATE = "trainer_state.json"
-"""Where the Trainer keeps its state."""
+"""Name of the Trainer's state file."""
 
 _STORED = re.compile(r"checkpoint-(0|[1-9][0-9]{0,11})\.tar")
 
 
 class Checkpoints:
-    """The checkpoints under *folder*, one a step; what is in *store*, if there is one, follows.
+    """The checkpoints under *folder*, at most one per step, and their copies in *store*, if there is one.
 
-    One without its mark is no checkpoint: whoever wrote it was killed, and the same step writes it again.
+    A checkpoint without its marker file is ignored: its process was killed while writing, and the same step writes
+    it again.
     """
 
     def __init__(self, folder: Path, store: ObjectStore | None = None) -> None:
@@ -35,11 +36,11 @@ class Checkpoints:
         self.store = store
 
     def path(self, step: int) -> Path:
-        """Return where the checkpoint of *step* is, or would be."""
+        """Return the path of the checkpoint of *step*, whether it exists or not."""
         return self.folder / f"checkpoint-{step}"
 
     def steps(self) -> list[int]:
-        """Return the steps of which there is a checkpoint, ascending."""
+        """Return the steps that have a complete checkpoint, in ascending order."""
         return sorted(_step(marker.parent.name) for marker in self.folder.glob(f"checkpoint-*/{COMPLETE}"))
 
     def state(self, step: int) -> dict[str, Any]:
@@ -48,14 +49,17 @@ class Checkpoints:
         return found
 
     def complete(self, step: int, keep: Collection[int]) -> None:
-        """Mark the checkpoint of *step* as wholly written, and remove all others but the one before it and those of the steps *keep*."""
-        # The one before stays: on a disk that broke, the last one may be unreadable after all.
+        """Mark the checkpoint of *step* as complete, and remove older ones.
+
+        The previous checkpoint and those of the steps in *keep* stay.
+        """
+        # Keep the previous one: after a disk failure the last one may be unreadable.
         os.sync()
         (self.path(step) / COMPLETE).touch()
         kept = {step, *self.steps()[-2:], *keep}
         for folder in self.folder.glob("checkpoint-*"):
             if _step(folder.name) not in kept:
-                # Its mark first: what is half removed is no checkpoint.
+                # Remove the marker first, so that a half-removed checkpoint is ignored.
                 (folder / COMPLETE).unlink(missing_ok=True)
                 shutil.rmtree(folder)
         self._upload()
@@ -63,7 +67,9 @@ class Checkpoints:
             self._delete(stored)
 
     def fetch(self, ranks: Ranks) -> int | None:
-        """Return the last checkpoint's step, on all processes the same, once each machine has what the first process or the store has.
+        """Return the step of the last checkpoint, the same in all processes; None if there is none.
+
+        Each machine first downloads the checkpoints of the store, if there is one; else the main process decides.
 
         Raises:
             UserError: the processes are on several machines, and there is no store.
@@ -71,26 +77,26 @@ class Checkpoints:
         if self.store is None:
             if ranks.local_size < ranks.size:
                 raise UserError(
-                    "The training runs on several machines, which may share no disk; set launcher.checkpoints to the URI of a store, such as "
-                    "s3://bucket/checkpoints."
+                    "The training runs on several machines, which may share no disk; "
+                    "set launcher.checkpoints to the URI of a store, such as s3://bucket/checkpoints."
                 )
-            return ranks.lead(lambda: max(self.steps(), default=None))
+            return ranks.run_on_main(lambda: max(self.steps(), default=None))
 
         def newest() -> list[int]:
-            # One that was saved here, but not copied any more.
+            # Upload a checkpoint that was saved here before the process could copy it.
             self._upload()
             return self._stored()
 
-        steps = ranks.lead(newest)
-        if ranks.leads_machine:
+        steps = ranks.run_on_main(newest)
+        if ranks.is_local_main:
             for step in set(steps) - set(self.steps()):
                 self._download(step)
-        # Whoever comes past this line finds everything.
-        ranks.gather(None)
+        # A barrier: after it, every process finds all checkpoints on its machine.
+        ranks.all_gather(None)
         return max(steps, default=None)
 
     def discard(self) -> None:
-        """Remove all copies from the store: training is over, and its result kept elsewhere."""
+        """Remove all copies from the store; the finished adapter is kept elsewhere."""
         for step in self._stored():
             self._delete(step)
 
@@ -124,7 +130,7 @@ class Checkpoints:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        # Always the same: what a killed run left there goes.
+        # Always the same folder, so that the next run removes what a killed run left there.
         scratch = self.folder / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
@@ -141,7 +147,10 @@ def _step(name: str) -> int:
 
 
 def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
-    """Write the files of a checkpoint. `extractall` is safe with a filter alone, which Python has from 3.11.4 on."""
+    """Write the files of a checkpoint archive into *folder*.
+
+    It does not use `extractall`, which is safe only with a filter, and Python has filters only from 3.11.4 on.
+    """
     folder.mkdir()
     for member in tar:
         content = tar.extractfile(member) if member.isreg() else None

@@ -1,4 +1,4 @@
-"""The adapter: LoRA on exactly the modules that a recipe names."""
+"""LoRA adapter on exactly the modules that a recipe names."""
 
 import re
 from pathlib import Path
@@ -14,10 +14,10 @@ from training.recipes.sections import LoraSettings
 
 
 def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
-    """Return *model* with a fresh LoRA adapter; only the adapter's weights are trainable.
+    """Return *model* with a new LoRA adapter; only the adapter's weights are trainable.
 
     Raises:
-        UserError: the targets match no linear layer, or anything else.
+        UserError: the target modules match no linear layer, or other modules as well.
     """
     pattern = re.compile(settings.target_modules)
     matched = {name: module for name, module in model.named_modules() if pattern.fullmatch(name)}
@@ -28,13 +28,15 @@ def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
         )
     if others:
         raise UserError(
-            f"model.lora.target_modules matches more than linear layers, such as {others[0]}; name layers like {_example(model)}."
+            f"model.lora.target_modules matches more than linear layers, such as {others[0]}; "
+            f"name layers like {_example(model)}."
         )
     config = LoraConfig(
         r=settings.r,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
-        # A string is matched against the whole path. A list of names would match ends of paths, and so the vision tower as well.
+        # PEFT matches a string against the whole path. A list of names would match the ends of paths, and so the
+        # vision tower as well.
         target_modules=settings.target_modules,
         task_type="CAUSAL_LM",
     )
@@ -43,12 +45,12 @@ def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
 
 
 def trainable_parameters(model: nn.Module) -> int:
-    """Return how many numbers training changes."""
+    """Return the number of trainable parameters."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def adapter_parameters(adapter: Path) -> int:
-    """Return how many numbers the saved *adapter* holds: all that training changed."""
+    """Return the number of parameters in the saved *adapter*: all that training changed."""
     return sum(weight.numel() for weight in load_file(adapter / "adapter_model.safetensors").values())
 
 

@@ -1,4 +1,4 @@
-"""The loss over the answers' tokens."""
+"""Cross-entropy loss over the answer tokens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,21 +11,23 @@ from training.data.vision_features import with_features
 
 
 def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
-    """Return the cross-entropy summed over the answers' tokens of *batch*, padded on the right, and how many they are.
+    """Return the cross-entropy summed over the answer tokens of a right-padded *batch*, in nats, and their number.
 
-    Logits are computed from the first answer on only: the prompt with its image tokens is most of a sequence, and the vocabulary is wide.
+    Logits are computed only from the first answer token on: the prompt with its image tokens is most of a sequence,
+    and the vocabulary is large.
     """
     batch = with_features(batch)
     labels = batch["labels"]
     counts = (labels != IGNORED).any(dim=0)
-    # Without any answer, the last position stands for it, and counts nothing.
+    # Without any answer token, use the last position, whose ignored label adds nothing.
     counts[-1] = True
     first = max(1, int(counts.nonzero()[0]))
     targets = labels[:, first:]
     # The token at `first` is predicted at the position before it.
-    # Attention looks back and padding comes last, so no mask is needed; without one, attention is left to kernels that skip what lies ahead.
+    # Attention is causal and padding comes last, so no mask is needed. Without one, attention can use kernels that
+    # skip future positions.
     inputs = {name: value for name, value in batch.items() if name not in {"labels", "attention_mask"}}
-    # A cache for generation would copy every layer's keys and values.
+    # A KV cache would copy every layer's keys and values.
     logits = model(**inputs, logits_to_keep=targets.shape[1] + 1, use_cache=False).logits[:, :-1]
     loss = functional.cross_entropy(
         logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
@@ -34,7 +36,10 @@ def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
 
 
 def summed_answer_loss(model: Any, batches: Iterable[Batch]) -> tuple[float, int]:
-    """Return the cross-entropy summed over the answers' tokens of all *batches*, in nats, with dropout off, and how many they are."""
+    """Return the cross-entropy summed over the answer tokens of *batches*, in nats, and their number.
+
+    Dropout is off.
+    """
     training = model.training
     model.eval()
     total, tokens = 0.0, 0
@@ -47,6 +52,6 @@ def summed_answer_loss(model: Any, batches: Iterable[Batch]) -> tuple[float, int
 
 
 def mean_answer_loss(model: Any, batches: Iterable[Batch]) -> float:
-    """Return the mean cross-entropy of an answer's token over all *batches*, in nats, with dropout off."""
+    """Return the mean cross-entropy per answer token over all *batches*, in nats; dropout is off."""
     total, tokens = summed_answer_loss(model, batches)
     return total / tokens

@@ -1,4 +1,4 @@
-"""What to say when memory runs out."""
+"""Advice for out-of-memory errors."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,31 +11,32 @@ from training.recipes.sections import EvaluationSettings
 
 
 @contextmanager
-def explaining_shortage(advice: Sequence[str]) -> Iterator[None]:
-    """Turn what torch raises when memory runs out, the GPU's or the machine's, into one sentence.
+def explain_out_of_memory(advice: Sequence[str]) -> Iterator[None]:
+    """Turn an out-of-memory error of the GPU or the machine into one sentence.
 
     Raises:
-        UserError: memory ran out; *advice* says what may help, one of several.
+        UserError: memory ran out; the message offers each remedy in *advice*.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise UserError(f"The GPU's memory ran out: {', or '.join(advice)}.") from error
     except (MemoryError, RuntimeError) as error:
-        # The processor's allocator has no exception of its own.
+        # The CPU allocator has no exception type of its own.
         if not isinstance(error, MemoryError) and "DefaultCPUAllocator: " not in str(error):
             raise
         raise UserError(f"The machine's memory ran out: {', or '.join(advice)}.") from error
 
 
 def training_advice(recipe: Recipe) -> list[str]:
-    """Return which settings of *recipe* to change so that training takes less memory, the harmless ones first."""
+    """Return the settings of *recipe* to change so that training takes less memory, the least harmful first."""
     settings = recipe.training
     advice = []
     if settings.global_micro_batch_size > 1:
         advice.append(
             f"halve training.global_micro_batch_size ({settings.global_micro_batch_size}) and double "
-            f"training.gradient_accumulation_steps ({settings.gradient_accumulation_steps}): a step then sees as many samples, in other company"
+            f"training.gradient_accumulation_steps ({settings.gradient_accumulation_steps}): a step then has as many "
+            "samples, batched differently"
         )
     if not settings.gradient_checkpointing:
         advice.append("set training.gradient_checkpointing=true")
@@ -47,5 +48,5 @@ def training_advice(recipe: Recipe) -> list[str]:
 
 
 def evaluation_advice(settings: EvaluationSettings) -> list[str]:
-    """Return which settings to change so that evaluation takes less memory."""
+    """Return the settings to change so that evaluation takes less memory."""
     return [f"lower evaluation.batch_size ({settings.batch_size})"]

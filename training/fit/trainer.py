@@ -1,4 +1,4 @@
-"""transformers' Trainer with what is ours: the loss, the order of the batches, when to measure and save, and several processes."""
+"""Customized transformers Trainer: answer loss, batch order, evaluation and checkpoint schedule."""
 
 import math
 import tempfile
@@ -15,7 +15,7 @@ from training.data.dataset import TrainingDataset
 from training.data.samplers import EpochOrder, SharedBatches
 from training.data.stream import StreamOrder
 from training.distributed import Ranks
-from training.fit.callbacks import LOSS, StopAtDivergence, best_step, diverged
+from training.fit.callbacks import LOSS, StopAtDivergence, best_step, divergence_error
 from training.fit.checkpoints import Checkpoints
 from training.fit.loss import answer_loss, summed_answer_loss
 from training.recipes.recipe import Recipe
@@ -23,9 +23,12 @@ from training.recipes.sections import TrainingSettings
 
 
 class AnswerTrainer(Trainer):
-    """A Trainer whose loss is the mean over the answers' tokens of a whole optimizer step, however it is cut into batches and processes."""
+    """Trainer whose loss is the mean over the answer tokens of a whole optimizer step.
 
-    # The Trainer's own.
+    The loss does not depend on how the step is divided into batches and processes.
+    """
+
+    # The Trainer sets it, without a type.
     control: Any
 
     def __init__(
@@ -44,7 +47,8 @@ class AnswerTrainer(Trainer):
         self.checkpoints = checkpoints
         self.ranks = ranks
         self.settings = settings
-        # Ours is normalized over the step: the Trainer must not divide it by the accumulation steps again.
+        # The loss is normalized over the whole step, so the Trainer must not divide it by the accumulation steps
+        # again.
         self.model_accepts_loss_kwargs = True
         self._losses: list[torch.Tensor] = []
         self.add_callback(StopAtDivergence(ranks, self._losses))
@@ -58,32 +62,39 @@ class AnswerTrainer(Trainer):
         return_outputs: bool = False,  # noqa: ARG002 - the Trainer's own signature
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """Return the batch's share of the step's mean loss, times the number of processes: their gradients are averaged."""
+        """Return the batch's share of the step's mean loss, times the number of processes.
+
+        The factor is needed because the gradients of the processes are averaged.
+        """
         loss, tokens = answer_loss(model, inputs)
         self._losses.append(loss.detach())
         return loss * self.ranks.size / (tokens if num_items_in_batch is None else num_items_in_batch)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Measure the validation loss; each process takes some of the batches."""
+        """Measure the validation loss; the processes share the batches.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
         batches = DataLoader(
             self.rows.validation,
             batch_sampler=SharedBatches(
                 range(len(self.rows.validation)), self.settings.global_micro_batch_size, self.ranks
             ),
             collate_fn=self.data_collator,
-            # Its own, as it would draw from the training's random numbers otherwise.
+            # A separate generator, because the loader would otherwise draw from the training's random state.
             generator=torch.Generator(),
         )
-        loss, tokens = self.ranks.total(list(summed_answer_loss(self.model, batches)))
+        loss, tokens = self.ranks.all_reduce_sum(list(summed_answer_loss(self.model, batches)))
         metrics = {LOSS: loss / tokens}
         self.log(metrics)
         if not math.isfinite(loss):
-            raise diverged("validation", self.state.global_step)
+            raise divergence_error("validation", self.state.global_step)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
 
     def get_train_dataloader(self) -> DataLoader:
-        """Return this process's share of the batches of an epoch."""
+        """Return a loader of this process's share of an epoch's batches."""
         return DataLoader(
             self.train_dataset,
             batch_sampler=SharedBatches(self.order, self.settings.global_micro_batch_size, self.ranks),
@@ -92,34 +103,38 @@ class AnswerTrainer(Trainer):
         )
 
     def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
-        # A step may leave weights that are no numbers though its loss was one. Going on from there would end the same way, for ever.
+        # A step may leave NaN weights although its loss was finite. Resuming from them would fail in the same way
+        # forever.
         if not all(weight.isfinite().all() for weight in self.model.parameters() if weight.requires_grad):
-            raise diverged("training", self.state.global_step)
+            raise divergence_error("training", self.state.global_step)
         super()._save_checkpoint(*arguments, **named)
-        if self.ranks.leads:
+        if self.ranks.is_main:
             best = best_step(self.state.log_history) if self.settings.early_stopping_patience else None
             self.checkpoints.complete(self.state.global_step, keep=() if best is None else (best,))
 
     def _save_rng_state(self, output_dir: str) -> None:
-        """Save every process's random state with the first one's checkpoint: on other machines it would lie alone."""
+        """Save the random state of every process in the main process's checkpoint.
+
+        Other machines may not share its disk.
+        """
         with tempfile.TemporaryDirectory() as scratch:
             super()._save_rng_state(scratch)
             (own,) = Path(scratch).iterdir()
-            states = self.ranks.gather((own.name, own.read_bytes()))
-        if self.ranks.leads:
+            states = self.ranks.all_gather((own.name, own.read_bytes()))
+        if self.ranks.is_main:
             for name, content in states:
                 (Path(output_dir) / name).write_bytes(content)
 
 
 class MeasureAndSave(TrainerCallback):
-    """Says after which steps the validation loss is measured and a checkpoint saved."""
+    """Callback that decides after which steps the validation loss is measured and a checkpoint is saved."""
 
     def __init__(self, settings: TrainingSettings) -> None:
         self.settings = settings
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:  # noqa: ARG002
-        """Look whether the step is one of those."""
-        if is_measured(state.global_step, state.max_steps, self.settings):
+        """Request evaluation or a checkpoint if this step is due for it."""
+        if is_eval_step(state.global_step, state.max_steps, self.settings):
             control.should_evaluate = control.should_save = True
         if self.settings.save_steps and state.global_step % self.settings.save_steps == 0:
             control.should_save = True
@@ -127,34 +142,40 @@ class MeasureAndSave(TrainerCallback):
 
 
 class ReorderEpochs(TrainerCallback):
-    """Gives each epoch its own order. Other random numbers, dropout's, go on from the state that a checkpoint holds."""
+    """Callback that gives each epoch its own order.
+
+    Other random numbers, such as dropout's, continue from the state in the checkpoint.
+    """
 
     def __init__(self, order: EpochOrder | StreamOrder) -> None:
         self.order = order
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-        """Set the order by the number of the epoch."""
+        """Set the order's epoch number."""
         self.order.epoch = int(state.epoch)
 
 
-def is_measured(step: int, steps: int, settings: TrainingSettings) -> bool:
-    """Whether the validation loss is measured after *step* of so many *steps*: at the end of an epoch, and as often as the settings say."""
+def is_eval_step(step: int, steps: int, settings: TrainingSettings) -> bool:
+    """Return whether the validation loss is measured after *step* of *steps*.
+
+    It is measured at the end of each epoch, and every ``eval_steps`` steps.
+    """
     return step % (steps // settings.num_train_epochs) == 0 or (
         settings.eval_steps is not None and step % settings.eval_steps == 0
     )
 
 
 def training_arguments(
-    recipe: Recipe, work_dir: Path, ranks: Ranks, *, measure_first: bool, some_unused: bool
+    recipe: Recipe, work_dir: Path, ranks: Ranks, *, eval_on_start: bool, find_unused_parameters: bool
 ) -> TrainingArguments:
-    """Return the Trainer's own settings for *recipe*.
+    """Return transformers' TrainingArguments for *recipe*.
 
     Args:
-        recipe: how to train.
-        work_dir: where the checkpoints are.
+        recipe: the training recipe.
+        work_dir: the folder of checkpoints.
         ranks: the processes that train together.
-        measure_first: measure the validation loss before the first step.
-        some_unused: the loss may not depend on all trainable weights.
+        eval_on_start: measure the validation loss before the first step.
+        find_unused_parameters: the loss may not depend on all trainable weights.
     """
     settings = recipe.training
     return TrainingArguments(
@@ -172,16 +193,16 @@ def training_arguments(
         activation_checkpointing=settings.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
         seed=settings.seed,
-        # `MeasureAndSave` says when.
+        # `MeasureAndSave` decides when.
         eval_strategy="no",
         save_strategy="no",
-        eval_on_start=measure_first,
+        eval_on_start=eval_on_start,
         logging_steps=5,
-        # It would log a loss that is no number as 0.
+        # The filter would log a NaN loss as 0.
         logging_nan_inf_filter=False,
         report_to=[],
         remove_unused_columns=False,
         label_names=["labels"],
-        ddp_find_unused_parameters=some_unused,
+        ddp_find_unused_parameters=find_unused_parameters,
         disable_tqdm=True,
     )

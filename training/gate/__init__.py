@@ -1,1 +1,1 @@
-"""The promotion gate: rules, runner and promotion."""
+"""Promotion gate: rules, runner and promotion."""

@@ -1,8 +1,9 @@
-"""Latency: time to first token and time per output token of two models, measured in turn on the same photos.
+"""Latency comparison: time to first token and time per output token of two models on the same photos.
 
-Both write the same number of tokens, so whose captions are longer does not count; what a whole caption takes is in the evaluations. In turn, so
-that whatever else the machine does slows both alike. Where the processor computes, its own time is taken, which does not run while other programs
-have their turn: on two cores that twenty programs share, seconds by the clock on the wall differ by more than twice from one time to the next.
+Both models generate the same number of tokens, so the length of their captions does not matter; the time of whole
+captions is in the evaluations. They are measured alternately, so that other load on the machine slows both alike.
+On a CPU, process time is measured, which stops while other programs run: on two cores that twenty programs share,
+wall time differs by more than a factor of two from one measurement to the next.
 """
 
 import statistics
@@ -20,17 +21,17 @@ from training.data.samples import evaluation_prompt
 
 ROUNDS = 3
 TOKENS = 32
-"""Written for each photo: about what a short caption takes."""
+"""Number of tokens generated per photo, about the length of a short caption."""
 
 
 class TimedWriter(Protocol):
-    """What writes captions, once it has been told to prepare."""
+    """Interface of a model to be timed."""
 
     def prepare(self) -> None:
-        """Get ready; this is not timed."""
+        """Get ready to generate; this is not timed."""
 
-    def write(self, photo: Any, prompt: str, tokens: int, told: Callable[[], None]) -> None:
-        """Write exactly so many tokens about a photo, and call *told* after each."""
+    def write(self, photo: Any, prompt: str, tokens: int, on_token: Callable[[], None]) -> None:
+        """Generate exactly *tokens* tokens for a photo, and call *on_token* after each."""
 
 
 Clock = Literal["processor time", "wall time"]
@@ -38,19 +39,22 @@ _CLOCKS: dict[Clock, Callable[[], float]] = {"processor time": time.process_time
 
 
 class ModelTimings(BaseModel):
-    """Seconds of one model, photo by photo."""
+    """Timings of one model in seconds, one value per photo."""
 
     # A NaN must survive being stored.
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="strings")
 
     to_first_token: tuple[float, ...]
-    """From the decoded photo and its prompt to the first token: preparing, looking and reading (TTFT)."""
+    """From the decoded photo and its prompt to the first token: preprocessing, vision tower and prefill (TTFT)."""
     per_output_token: tuple[float, ...]
-    """Between two tokens after that (TPOT)."""
+    """Mean time between two tokens after the first (TPOT)."""
 
 
 class LatencyComparison(BaseModel):
-    """How fast two models write, measured in one process, in one precision, on the same photos. Each step's time is that of its fastest round."""
+    """Timings of two models, measured in one process and one precision on the same photos.
+
+    The time of each token is that of its fastest round.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,16 +64,16 @@ class LatencyComparison(BaseModel):
     photos: tuple[str, ...]
     rounds: int
     tokens: int
-    """That each wrote for each photo."""
+    """Number of tokens that each model generated per photo."""
     candidate: ModelTimings
     incumbent: ModelTimings
 
     def to_first_token(self) -> tuple[float, float]:
-        """Return the candidate's and the incumbent's time to first token in seconds: medians over the photos."""
+        """Return the time to first token in seconds, candidate's and incumbent's: medians over the photos."""
         return statistics.median(self.candidate.to_first_token), statistics.median(self.incumbent.to_first_token)
 
     def per_output_token(self) -> tuple[float, float]:
-        """Return the candidate's and the incumbent's time per output token in seconds: medians over the photos."""
+        """Return the time per output token in seconds, candidate's and incumbent's: medians over the photos."""
         return statistics.median(self.candidate.per_output_token), statistics.median(self.incumbent.per_output_token)
 
 
@@ -82,18 +86,18 @@ def compare_latency(
     precision: str,
     clock: Clock,
 ) -> LatencyComparison:
-    """Let both write `TOKENS` tokens for each of *samples*, one photo at a time and the two in turn, `ROUNDS` times over."""
+    """Time both models alternately on each of *samples*, one photo at a time, in `ROUNDS` rounds of `TOKENS` tokens."""
     now = _CLOCKS[clock]
     pair = (candidate, incumbent)
     tasks = [(decode(sample.photo()), evaluation_prompt(sample)) for sample in samples]
-    # Of each token the fastest round counts, since other work on the machine only ever adds.
+    # Keep the fastest round of each token, because other load on the machine only ever adds time.
     fastest = np.full((len(pair), len(tasks), TOKENS), np.inf)
-    # The first caption also pays for what is set up once.
+    # Warm-up: the first caption also pays for one-time set-up.
     for writer in pair:
         _steps(writer, *tasks[0], now)
     for number in range(ROUNDS):
         for index, task in enumerate(tasks):
-            # Each goes first as often as the other, give or take one.
+            # Alternate which model goes first.
             first = (number + index) % 2
             for which in (first, 1 - first):
                 fastest[which, index] = np.minimum(fastest[which, index], _steps(pair[which], *task, now))
@@ -114,7 +118,7 @@ def compare_latency(
 
 
 def _steps(writer: TimedWriter, photo: Any, prompt: str, now: Callable[[], float]) -> NDArray[np.float64]:
-    """Return the seconds that each token took, (tokens,); the first one's are those to the first token."""
+    """Return the seconds that each token took, shape (tokens,); the first value is the time to first token."""
     writer.prepare()
     moments = [now()]
     writer.write(photo, prompt, TOKENS, lambda: moments.append(now()))

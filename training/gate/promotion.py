@@ -1,4 +1,4 @@
-"""Which model is in service: promote, roll back. The command line and Airflow call these; they load no model."""
+"""Promotion and rollback of the champion. The command line and Airflow call them; no model is loaded."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from snap2caption.registry.signatures import sign
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.settings import Settings
 from training.evaluation.candidates import EvaluatedModel, find_trained
-from training.tracking.runs import VERDICT, connect, explained, read_artifact
+from training.tracking.runs import VERDICT, connect, explain_mlflow_errors, read_artifact
 
 _KEPT = (
     "base",
@@ -22,28 +22,28 @@ _KEPT = (
     "prompts",
     ADAPTER_DIGEST,
 )
-"""The tags of a run that its registered version has as well."""
+"""Tags of a run that are copied to its registered model version."""
 
 
 def promote(reference: str, settings: Settings, *, force: bool = False) -> ModelVersion:
-    """Make a model the champion, registering it if need be. Doing it twice changes nothing.
+    """Make a model the champion, and register it if necessary. Repeating it changes nothing.
 
     Args:
         reference: a run id, an alias (``challenger``) or a version.
-        settings: where MLflow is.
-        force: whatever the gate said.
+        settings: the settings with MLflow's address.
+        force: promote regardless of the gate's verdict.
 
     Raises:
-        UserError: the gate has not admitted the model, or compared it with a champion that has been replaced since; *force* overrides. Or
-            the model is lost or damaged, or another promotion came first.
+        UserError: the gate has not admitted the model, or compared it with a champion that has been replaced since
+            (*force* overrides both); or the model is missing or damaged, or another promotion came first.
     """
     client, registry = connect(settings.mlflow_tracking_uri), open_registry(settings)
-    with explained(settings.mlflow_tracking_uri):
+    with explain_mlflow_errors(settings.mlflow_tracking_uri):
         candidate = find_trained(reference, client, registry)
         standing = registry.standing()
         if not force and (standing.champion is None or standing.champion.run_id != candidate.run_id):
             _check_verdict(client, candidate, standing.champion)
-        # Days may have passed since the gate: what goes into service must still be what it saw.
+        # Days may have passed since the gate, so check that the adapter is still the one that it evaluated.
         with candidate.downloaded() as adapter:
             version = register(candidate, client, registry)
             _sign(adapter, version, registry, settings)
@@ -52,18 +52,21 @@ def promote(reference: str, settings: Settings, *, force: bool = False) -> Model
 
 
 def rollback(settings: Settings, request: str = "") -> ModelVersion:
-    """Make the previous champion the champion again, and return it; once only under the same *request*, if that is given."""
+    """Make the previous champion the champion again, and return it.
+
+    Repeated calls with the same *request*, if it is given, roll back only once.
+    """
     connect(settings.mlflow_tracking_uri)
     return open_registry(settings).rollback(request)
 
 
 def open_registry(settings: Settings) -> Registry:
-    """Return the registry of this installation."""
+    """Return this installation's model registry."""
     return Registry(settings.mlflow_tracking_uri, settings.registered_model)
 
 
 def register(model: EvaluatedModel, client: MlflowClient, registry: Registry) -> ModelVersion:
-    """Register *model* with what it was trained on; the version that its run has already, if there is one."""
+    """Register *model* with the tags of its run; if its run has a registered version already, return that."""
     assert model.run_id is not None  # noqa: S101 - it was trained
     assert model.adapter is not None  # noqa: S101
     tags = client.get_run(model.run_id).data.tags
@@ -72,7 +75,10 @@ def register(model: EvaluatedModel, client: MlflowClient, registry: Registry) ->
 
 
 def admit(model: EvaluatedModel, client: MlflowClient, registry: Registry, settings: Settings) -> ModelVersion:
-    """Register *model*, which the gate has admitted, and sign it if there is a key: it may be served as the challenger."""
+    """Register *model*, which the gate has admitted, and sign it if there is a signing key.
+
+    It may then be served as the challenger.
+    """
     version = register(model, client, registry)
     if settings.signing_key_file is not None:
         with model.downloaded() as adapter:
@@ -86,7 +92,7 @@ def _sign(adapter: Path | None, version: ModelVersion, registry: Registry, setti
 
 
 def label(champion: ModelVersion | None) -> str:
-    """Return what a verdict calls the model in service; the untouched base, if there is none."""
+    """Return a verdict's name for the incumbent: the champion, or the base model if there is none."""
     return f"champion v{champion.version}" if champion else "base"
 
 
@@ -99,9 +105,10 @@ def _check_verdict(client: MlflowClient, candidate: EvaluatedModel, champion: Mo
     verdict = GateVerdict.parse(stored, run_id)
     if not verdict.admitted:
         raise UserError(
-            f"The gate refused run {run_id}: {' '.join(verdict.refusals)} Give --force to promote it all the same."
+            f"The gate refused run {run_id}: {' '.join(verdict.refusals)} Use --force to promote it anyway."
         )
     if verdict.incumbent != label(champion):
         raise UserError(
-            f"Run {run_id} was compared with {verdict.incumbent}, but the champion has changed since; run `snap2caption gate {run_id}` again."
+            f"Run {run_id} was compared with {verdict.incumbent}, but the champion has changed since; "
+            f"run `snap2caption gate {run_id}` again."
         )

@@ -1,4 +1,4 @@
-"""The gate: whether a candidate may take the incumbent's place."""
+"""Gate rules: whether a candidate may replace the incumbent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from training.gate.latency import LatencyComparison
 from training.recipes.sections import FeedbackGateSettings, GateSettings
 
 _REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
-"""Of the feedback's test split."""
+"""Scores on the feedback's test split that the verdict reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationPair:
-    """The evaluations of both models on the same samples."""
+    """The evaluations of candidate and incumbent on the same samples."""
 
     candidate: Evaluation
     incumbent: Evaluation
@@ -36,15 +36,17 @@ def judge(
     incumbent_name: str,
     on_feedback: EvaluationPair | None = None,
 ) -> GateVerdict:
-    """Compare two evaluations on the same samples, rule by rule. A number that is not finite fails its rule.
+    """Return the verdict of the gate's rules on a candidate. A score that is not finite fails its rule.
 
     Args:
-        on_corpus: the model that wants to be promoted and the one that it wants to replace, on the corpus's test split.
-        latency: of both, timed in turn; what their evaluations took is not compared, since each had its own moment and its own captions.
-        settings: the rules.
+        on_corpus: evaluations of the candidate and the incumbent on the corpus's test split.
+        latency: timings of both, measured alternately. Times in their evaluations are not compared, because they
+            were measured at different moments on different captions.
+        settings: the gate's settings.
         run_id: the candidate's run.
-        incumbent_name: what to call the incumbent in the verdict.
-        on_feedback: both on the held-out test split of the feedback that the candidate learned from, if it did.
+        incumbent_name: the incumbent's name in the verdict.
+        on_feedback: evaluations of both on the held-out test split of the feedback that the candidate was trained
+            on, if it was.
     """
     return GateVerdict(
         run_id=run_id,
@@ -60,10 +62,10 @@ def _rules(
 ) -> Iterator[RuleResult]:
     candidate, incumbent = on_corpus.candidate, on_corpus.incumbent
     if settings.feedback is not None and on_feedback is not None:
-        asked, resamples = settings.feedback, settings.bootstrap_samples
-        yield _better("CIDEr on feedback", on_feedback, asked, resamples)
+        criteria, resamples = settings.feedback, settings.bootstrap_samples
+        yield _better("CIDEr on feedback", on_feedback, criteria, resamples)
         before = incumbent.overall.cider
-        yield _at_least("CIDEr", candidate.overall.cider, before, before * (1 - asked.cider_tolerance))
+        yield _at_least("CIDEr", candidate.overall.cider, before, before * (1 - criteria.cider_tolerance))
     else:
         yield _better("CIDEr", on_corpus, settings, settings.bootstrap_samples)
     yield _at_most("loss", candidate.loss, incumbent.loss, settings.loss_tolerance)
@@ -83,27 +85,31 @@ def _reported(pair: EvaluationPair) -> Iterator[ComparedScore]:
         yield ComparedScore(name=f"feedback: {name}", candidate=mine, incumbent=theirs)
 
 
-def _better(name: str, pair: EvaluationPair, asked: GateSettings | FeedbackGateSettings, resamples: int) -> RuleResult:
+def _better(
+    name: str, pair: EvaluationPair, criteria: GateSettings | FeedbackGateSettings, resamples: int
+) -> RuleResult:
     clusters = ResamplingClusters.named([row.group for row in pair.candidate.rows])
-    confidence = confidence_of_gain(pair, asked.margin, resamples, clusters)
+    confidence = confidence_of_gain(pair, criteria.margin, resamples, clusters)
     mine, theirs = pair.candidate.overall.cider, pair.incumbent.overall.cider
-    passed = bool(mine > theirs + asked.margin) and confidence >= asked.confidence
+    passed = bool(mine > theirs + criteria.margin) and confidence >= criteria.confidence
     return RuleResult(
         name=name,
         passed=passed,
         candidate=mine,
         incumbent=theirs,
         reason=(
-            f"{name} is {mine:.3f}, the incumbent's {theirs:.3f}: it is better by more than {asked.margin:g} with {confidence:.1%} confidence "
-            f"({asked.confidence:.1%} asked; {len(clusters)} independent groups of photos)."
+            f"{name} is {mine:.3f}, the incumbent's {theirs:.3f}: it is better by more than {criteria.margin:g} with "
+            f"{confidence:.1%} confidence ({criteria.confidence:.1%} required; "
+            f"{len(clusters)} independent groups of photos)."
         ),
     )
 
 
 def confidence_of_gain(pair: EvaluationPair, margin: float, resamples: int, clusters: ResamplingClusters) -> float:
-    """Return how sure it is that the candidate's mean CIDEr is higher by more than *margin*, by a paired bootstrap of whole *clusters* of photos.
+    """Return the confidence that the candidate's mean CIDEr is higher by more than *margin*.
 
-    Source: Koehn, "Statistical significance tests for machine translation evaluation", EMNLP 2004; for clusters see `training.evaluation.bootstrap`.
+    It comes from a paired bootstrap of whole *clusters* of photos. Source: Koehn, "Statistical significance tests
+    for machine translation evaluation", EMNLP 2004; for clusters see `training.evaluation.bootstrap`.
     """
     theirs = {row.id: row.cider for row in pair.incumbent.rows}
     gains = np.array([row.cider - theirs[row.id] for row in pair.candidate.rows])
@@ -118,7 +124,7 @@ def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> RuleRes
         passed=passed,
         candidate=mine,
         incumbent=theirs,
-        reason=f"{name.capitalize()}: {mine:.3g}, the incumbent's {theirs:.3g}; at most {ceiling:.3g} is tolerated.",
+        reason=f"{name.capitalize()}: {mine:.3g}, the incumbent's {theirs:.3g}; at most {ceiling:.3g} is allowed.",
     )
 
 
@@ -129,5 +135,7 @@ def _at_least(name: str, mine: float, theirs: float, floor: float) -> RuleResult
         passed=passed,
         candidate=mine,
         incumbent=theirs,
-        reason=f"{name[0].upper()}{name[1:]}: {mine:.3f}, the incumbent's {theirs:.3f}; at least {floor:.3f} is asked.",
+        reason=(
+            f"{name[0].upper()}{name[1:]}: {mine:.3f}, the incumbent's {theirs:.3f}; at least {floor:.3f} is required."
+        ),
     )

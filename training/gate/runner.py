@@ -1,4 +1,4 @@
-"""Models evaluated, and put before the gate. The command line and Airflow call these."""
+"""Evaluation of models, and comparison at the gate. The command line and Airflow call these functions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,32 +33,33 @@ from training.tracking.runs import (
     VERDICT,
     RunLog,
     connect,
-    explained,
+    explain_mlflow_errors,
     read_artifact,
     read_recipe,
 )
 
 
 def gate_run(reference: str, settings: Settings, overrides: Sequence[str] = ()) -> GateVerdict:
-    """Compare a model with the champion (or the untouched base, if there is none), and store the verdict with its run.
+    """Compare a model with the champion, or with the base model if there is none, and store the verdict with its run.
 
-    An evaluation made before counts only if it was made on the same dataset version under the same conditions; otherwise it is made
-    anew, here, by the same code. A model that is admitted is registered and becomes the challenger.
+    A stored evaluation is reused only if it was made on the same dataset version under the same conditions;
+    otherwise the model is evaluated again here, by the same code. An admitted model is registered and becomes the
+    challenger.
 
     Args:
         reference: a run id, an alias or a version.
-        settings: where MLflow is.
-        overrides: settings of the gate and of evaluations, put on top of those in the run's recipe (`change_judging`).
+        settings: the settings with MLflow's address.
+        overrides: settings of gate and evaluation that override those in the run's recipe (`change_judging`).
 
     Raises:
-        UserError: there is no such model, or it or the champion is lost or damaged; or an override is wrong.
+        UserError: there is no such model, or it or the champion is missing or damaged; or an override is invalid.
     """
     client, registry = connect(settings.mlflow_tracking_uri), open_registry(settings)
-    with explained(settings.mlflow_tracking_uri):
+    with explain_mlflow_errors(settings.mlflow_tracking_uri):
         candidate = find_trained(reference, client, registry)
         champion = registry.standing().champion
         if champion is not None and champion.run_id == candidate.run_id:
-            # Nothing to compare, and the verdict that let it in is not to be overwritten.
+            # There is nothing to compare, and the verdict that admitted it must not be overwritten.
             return _champion_already(champion, client.get_run(champion.run_id).data.tags["dataset_version"])
         verdict = _compare(candidate, champion, client, registry, settings, overrides)
         _store(verdict, client)
@@ -78,19 +79,20 @@ def evaluate_model(
     precision: Precision | None = None,
     report: Path | None = None,
 ) -> Evaluation:
-    """Evaluate the model that a run id, an alias, a version or ``base:<name>`` names, on a split of a dataset version.
+    """Evaluate a model on a split of a dataset version.
 
-    It is loaded in *precision*, by default that of its recipe; an untouched base has none, and is loaded in float32.
-    With *report*, a page with its scores and samples of what it wrote is written there.
+    *reference* is a run id, an alias, a version or ``base:<name>``. The model is loaded in *precision*, by default
+    that of its recipe; a base model has no recipe and is loaded in float32. With *report*, an HTML page with scores
+    and sample captions is written there.
     """
     if report is not None and not report.parent.is_dir():
-        raise UserError(f"There is no folder {report.parent} for the report; make it, or name another file.")
+        raise UserError(f"There is no folder {report.parent} for the report; create it, or give another path.")
     if reference.startswith(BASE):
         model = find_base(reference.removeprefix(BASE), settings.models_dir)
         precision = precision or "float32"
     else:
         client = connect(settings.mlflow_tracking_uri)
-        with explained(settings.mlflow_tracking_uri):
+        with explain_mlflow_errors(settings.mlflow_tracking_uri):
             model = find_trained(reference, client, open_registry(settings))
             precision = precision or _recipe(client, model).training.precision
     dataset = open_dataset(dataset_uri, settings)
@@ -120,11 +122,11 @@ def _compare(
         if champion
         else find_base(candidate.base, settings.models_dir, candidate.revision)
     )
-    # Both in the precision that the candidate was trained in.
+    # Both models run in the precision that the candidate was trained in.
     conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
     evaluator = _Evaluator(client, settings, dataset, conditions)
     mine = evaluator.of(candidate, [(candidate.run_id, CANDIDATE)])
-    # The incumbent may have been evaluated as a candidate itself, or by an earlier try of this gate.
+    # The incumbent may have been evaluated as a candidate itself, or by an earlier attempt at this gate.
     earlier = [(candidate.run_id, INCUMBENT)] + ([(incumbent.run_id, CANDIDATE)] if incumbent.run_id else [])
     theirs = evaluator.of(incumbent, earlier)
     log = RunLog(client, candidate.run_id)
@@ -150,7 +152,10 @@ def _compare(
 def _compare_on_feedback(
     candidate: EvaluatedModel, incumbent: EvaluatedModel, recipe: Recipe, evaluator: "_Evaluator", log: RunLog
 ) -> EvaluationPair | None:
-    """Compare both on the held-out test split of the feedback that the candidate learned from; None: it did not, or nothing is held out."""
+    """Compare both models on the held-out test split of the feedback that the candidate was trained on.
+
+    Return None if it was not trained on feedback, or if nothing is held out.
+    """
     if recipe.data.feedback is None:
         return None
     uri = log.client.get_run(log.run_id).data.tags["feedback_uri"]
@@ -166,37 +171,43 @@ def _compare_on_feedback(
 
 @dataclass(frozen=True, slots=True)
 class _Evaluator:
-    """Evaluates models under one run's conditions, or finds that it was done."""
+    """Evaluator of models under one run's conditions, which reuses stored evaluations."""
 
     client: MlflowClient
     settings: Settings
     dataset: CachedDataset
     conditions: EvaluationConditions
-    beside: Sequence[Sample] = ()
+    extra_references: Sequence[Sample] = ()
 
     def on(self, feedback: CachedDataset) -> "_Evaluator":
-        """Return one that evaluates on the whole test split of *feedback*, beside the captions of this one's split."""
+        """Return an evaluator for the whole test split of *feedback*.
+
+        Its CIDEr also counts the captions of this evaluator's split.
+        """
         wanted = self.conditions.settings.model_copy(update={"split": "test", "max_samples": None})
-        beside = self.dataset.samples(self.conditions.split, self.conditions.cities)
+        extra_references = self.dataset.samples(self.conditions.split, self.conditions.cities)
         return replace(
             self,
             dataset=feedback,
             conditions=conditions_of(feedback, (), wanted, self.conditions.precision),
-            beside=beside,
+            extra_references=extra_references,
         )
 
     def of(self, model: EvaluatedModel, earlier: list[tuple[str, str]]) -> Evaluation:
-        """Return *model*'s evaluation: one of *earlier* (run, artifact) if it holds, else a new one."""
+        """Return *model*'s evaluation.
+
+        It is a stored one of *earlier* (run, artifact) with the same conditions if there is one, else a new one.
+        """
         for run_id, artifact in earlier:
             stored = read_artifact(self.client, run_id, artifact)
             evaluation = Evaluation.read(stored) if stored else None
             if evaluation and evaluation.model == model.name and evaluation.conditions == self.conditions:
                 return evaluation
         vlm = model.load(self.settings.models_dir, self.conditions.precision)
-        return evaluate(vlm, self.dataset, self.conditions, model.name, self.beside)
+        return evaluate(vlm, self.dataset, self.conditions, model.name, self.extra_references)
 
     def time(self, candidate: EvaluatedModel, incumbent: EvaluatedModel, photos: int) -> LatencyComparison:
-        """Measure how fast both write, on the split's first *photos*."""
+        """Compare the latency of both models on the split's first *photos* photos."""
         samples = self.dataset.samples(self.conditions.split, self.conditions.cities)[:photos]
         precision = self.conditions.precision
         pair = load_both(candidate, incumbent, self.settings.models_dir, precision)
@@ -211,7 +222,7 @@ class _Evaluator:
 
 
 def _store(verdict: GateVerdict, client: MlflowClient) -> None:
-    """Keep the verdict with the candidate's run: as a file, as tags to search by, and on the run's page."""
+    """Store the verdict with the candidate's run: as a file, as tags for search, and on the run's page."""
     log = RunLog(client, verdict.run_id)
     log.text(verdict.model_dump_json(indent=1), VERDICT)
     refused_by = ", ".join(rule.name for rule in verdict.rules if not rule.passed)
@@ -231,7 +242,7 @@ def _recipe(client: MlflowClient, model: EvaluatedModel) -> Recipe:
 
 
 def _champion_already(champion: ModelVersion, dataset_version: str) -> GateVerdict:
-    reason = f"The model is the champion already (version {champion.version})."
+    reason = f"The model is already the champion (version {champion.version})."
     rule = RuleResult(name="champion", passed=True, candidate=None, incumbent=None, reason=reason)
     return GateVerdict(
         run_id=champion.run_id, dataset_version=dataset_version, incumbent=label(champion), rules=(rule,)
@@ -239,10 +250,8 @@ def _champion_already(champion: ModelVersion, dataset_version: str) -> GateVerdi
 
 
 def _history(run_id: str, registry: Registry) -> Iterator[RuleResult]:
-    """Yield a rule that fails for a model that was in service and was rolled back: it is not to come back by itself."""
+    """Yield a failing rule for a model that was rolled back, so that it does not return by itself."""
     known = registry.by_run(run_id)
     if known is not None and registry.was_rolled_back(known):
-        reason = (
-            f"It was in service as version {known.version} and was rolled back; a person may promote it with --force."
-        )
+        reason = f"It was the champion as version {known.version} and was rolled back; use --force to promote it again."
         yield RuleResult(name="rolled back", passed=False, candidate=None, incumbent=None, reason=reason)

@@ -1,4 +1,4 @@
-"""Model loading for a latency comparison: two models side by side, each behind the interface that is timed."""
+"""Model loading for a latency comparison: two models in one process, each behind the timed interface."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,39 +15,39 @@ from training.evaluation.candidates import EvaluatedModel
 
 @dataclass(frozen=True, slots=True)
 class ModelWriter:
-    """A model that writes beside another one: of its own, or with one of two adapters on a base that both share."""
+    """A model to be timed: on its own base, or as one of two adapters on a shared base."""
 
     vlm: VisionLanguageModel
     adapter: str
 
     def prepare(self) -> None:
-        """Make the base use this one's adapter."""
+        """Activate this model's adapter on the base."""
         self.vlm.model.set_adapter(self.adapter)
 
-    def write(self, photo: Any, prompt: str, tokens: int, told: Callable[[], None]) -> None:
-        """Write exactly so many tokens about a photo, likeliest first, and call *told* after each.
+    def write(self, photo: Any, prompt: str, tokens: int, on_token: Callable[[], None]) -> None:
+        """Generate exactly *tokens* tokens for a photo, greedily, and call *on_token* after each.
 
         Raises:
-            UserError: they are more than the model's context.
+            UserError: the tokens do not fit into the model's context.
         """
         inputs = self.vlm.inputs([photo], [prompt])
         self.vlm.check_room(inputs, tokens)
         with torch.inference_mode():
             self.vlm.model.generate(
-                **inputs, do_sample=False, min_new_tokens=tokens, max_new_tokens=tokens, streamer=_TokenClock(told)
+                **inputs, do_sample=False, min_new_tokens=tokens, max_new_tokens=tokens, streamer=_TokenClock(on_token)
             )
 
 
 class _TokenClock(BaseStreamer):
-    """Tells of each token that is generated; first of all, ``generate`` puts the prompt."""
+    """Streamer that calls back for each generated token, but not for the prompt, which ``generate`` puts first."""
 
-    def __init__(self, told: Callable[[], None]) -> None:
-        self._told = told
+    def __init__(self, on_token: Callable[[], None]) -> None:
+        self._on_token = on_token
         self._read = False
 
     def put(self, value: Any) -> None:  # noqa: ARG002
         if self._read:
-            self._told()
+            self._on_token()
         self._read = True
 
     def end(self) -> None:
@@ -57,10 +57,11 @@ class _TokenClock(BaseStreamer):
 def load_both(
     candidate: EvaluatedModel, incumbent: EvaluatedModel, models_dir: Path, dtype: str
 ) -> tuple[ModelWriter, ModelWriter]:
-    """Load two models side by side, to be timed; a base that they share is loaded once. Each prepares photos and prompts as it is served.
+    """Load two models to be timed side by side; a shared base is loaded once.
 
-    An untouched base is loaded with the candidate's adapter. What replaces it always has one, which takes time in any case: that is no
-    reason to keep a base that nobody has trained.
+    Each uses its own processor, as when it is served. A base model without an adapter is timed with the candidate's
+    adapter. Any model that replaces it has an adapter, which always takes time: that is no reason to keep an
+    untrained base.
     """
     vlm = candidate.load(models_dir, dtype)
     mine = ModelWriter(vlm, "default")

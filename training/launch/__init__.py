@@ -1,1 +1,1 @@
-"""Launchers: one process, torchrun, or Ray Train."""
+"""Training launchers: a single process, torchrun, or Ray Train."""

@@ -1,14 +1,14 @@
-"""Where a training runs: in this process, in several of this machine or of many, or on a Ray cluster."""
+"""Launcher selection: this process, several processes on one or more machines, or a Ray cluster."""
 
 from snap2caption.settings import Settings
 from training.recipes.recipe import Recipe
 
 
 def launch(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
-    """Train as the recipe's launcher says, and return the MLflow run's id. `training.pipeline.train` is what runs, wherever it does.
+    """Train with the recipe's launcher, and return the MLflow run id. Each process runs `training.pipeline.train`.
 
     Raises:
-        UserError: the training failed for a reason outside the code, or one of its processes was lost.
+        UserError: the training failed for a reason outside the code, or one of its processes died.
     """
     if recipe.launcher.kind == "torchrun":
         from training.launch.torchrun import run

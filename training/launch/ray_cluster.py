@@ -1,4 +1,4 @@
-"""Training as a Ray Train job, on a cluster or on a Ray that is started for the occasion."""
+"""Training as a Ray Train job, on an existing cluster or on a temporary local Ray."""
 
 import logging
 import os
@@ -14,34 +14,37 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from snap2caption.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
 from snap2caption.settings import Settings
-from training.distributed import PATIENCE, LostError, backends
+from training.distributed import COLLECTIVE_TIMEOUT, LostError, backends
 from training.recipes.recipe import Recipe
 
-QUIET = {
+RAY_ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
-"""Variables that keep Ray from moving processes to a folder of its own, and doing what is not asked of it."""
+"""Environment variables that keep Ray from changing working directories and from starting unneeded services."""
 
-CARRIED = ("SNAP2CAPTION_", "AWS_", "OS_", "ST_", "MLFLOW_", "OMP_")
-"""Beginnings of the names of the variables that processes get from the command: where the services are, and their credentials."""
+FORWARDED_PREFIXES = ("SNAP2CAPTION_", "AWS_", "OS_", "ST_", "MLFLOW_", "OMP_")
+"""Prefixes of the environment variables that are passed on to the processes: addresses of services, and their
+credentials.
+"""
 
-SECONDS_TO_ANSWER = 10.0
-"""How long a cluster may take to take a connection."""
+CONNECT_TIMEOUT = 10.0
+"""Timeout of a connection to a cluster."""
 
 OBJECT_STORE = 128 << 20
-"""Bytes of memory that a Ray started for the occasion shares between its processes: nothing large passes through it."""
+"""Size of a temporary Ray's object store in bytes; nothing large passes through it."""
 
 
 def run(recipe: Recipe, settings: Settings, *, force: bool) -> str:
-    """Train as a job on Ray; return the MLflow run's id.
+    """Train as a job on Ray; return the MLflow run id.
 
     Raises:
-        UserError: the cluster can't be reached or is too small, or a process raised it or was lost; the others have been ended.
-        StoppedError: SIGTERM came.
+        UserError: the cluster can't be reached or is too small, or a process raised it or died; the others have
+            been stopped.
+        StoppedError: SIGTERM arrived.
     """
-    os.environ |= QUIET
+    os.environ |= RAY_ENVIRONMENT
     _connect(recipe)
     before = signal.signal(signal.SIGTERM, _stop)
     try:
@@ -49,14 +52,17 @@ def run(recipe: Recipe, settings: Settings, *, force: bool) -> str:
             _work,
             train_loop_config={
                 "recipe": recipe.model_dump(mode="json"),
-                # What was not set is each machine's own.
+                # Settings that are not set explicitly keep each machine's own values.
                 "settings": settings.model_dump(exclude_unset=True),
                 "force": force,
-                "environment": {name: value for name, value in os.environ.items() if name.startswith(CARRIED)},
+                "environment": {
+                    name: value for name, value in os.environ.items() if name.startswith(FORWARDED_PREFIXES)
+                },
             },
-            torch_config=TorchConfig(backend=backends(), timeout_s=int(PATIENCE.total_seconds())),
+            torch_config=TorchConfig(backend=backends(), timeout_s=int(COLLECTIVE_TIMEOUT.total_seconds())),
             scaling_config=_scaling(recipe),
-            # For Ray's own notes. The checkpoints are ours, and who gives the same command again goes on from the last one.
+            # Only Ray's own state goes there. No retries: running the same command again resumes from this
+            # project's last checkpoint.
             run_config=RunConfig(
                 storage_path=str(settings.state_dir / "ray"), failure_config=FailureConfig(max_failures=0)
             ),
@@ -84,20 +90,21 @@ def _connect(recipe: Recipe) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         if port.isdigit():
-            # Ray itself would try for minutes.
-            socket.create_connection((host, int(port)), SECONDS_TO_ANSWER).close()
+            # Ray itself would retry for minutes.
+            socket.create_connection((host, int(port)), CONNECT_TIMEOUT).close()
         ray.init(address=address, logging_level=logging.WARNING)
     except OSError as error:
         raise UserError(
-            f"No Ray cluster answers at {address} ({' '.join(str(error).split())}); start one, or correct launcher.address."
+            f"No Ray cluster answers at {address} ({' '.join(str(error).split())}); "
+            "start a cluster, or correct launcher.address."
         ) from error
 
 
 def _scaling(recipe: Recipe) -> ScalingConfig:
-    """Return how many processes with what; none asked for: one for each GPU of the cluster.
+    """Return the number of processes and their resources; by default one process per GPU of the cluster.
 
     Raises:
-        UserError: the cluster has not as much, or a batch can't be divided among that many.
+        UserError: the cluster has too few resources, or a batch can't be divided among that many processes.
     """
     launcher, there = recipe.launcher, ray.cluster_resources()
     processes = launcher.processes or max(1, int(there.get("GPU", 0)))
@@ -107,17 +114,17 @@ def _scaling(recipe: Recipe) -> ScalingConfig:
     except ValueError as error:
         raise UserError(f"{error}.") from error
     for name, amount in resources.items():
-        # Ray itself would wait for a machine to be added.
+        # Ray itself would wait for more machines to join.
         if amount * processes > there.get(name, 0):
             raise UserError(
-                f"{processes} processes of {amount:g} {name} want more than the {there.get(name, 0):g} of the Ray cluster; lower "
-                "launcher.processes or launcher.resources."
+                f"{processes} processes with {amount:g} {name} each need more than "
+                f"the {there.get(name, 0):g} of the Ray cluster; lower launcher.processes or launcher.resources."
             )
     return ScalingConfig(num_workers=processes, use_gpu="GPU" in resources, resources_per_worker=resources)
 
 
 def _work(work: dict[str, Any]) -> str:
-    """Train as one of the processes."""
+    """Train as one of the job's processes."""
     os.environ |= work["environment"]
     from training.pipeline import train
 
@@ -126,11 +133,14 @@ def _work(work: dict[str, Any]) -> str:
 
 
 def _stop(_: int, __: FrameType | None) -> None:
-    raise StoppedError("Training was stopped; the same command goes on from its last checkpoint.")
+    raise StoppedError("Training was stopped; run the same command again to resume from its last checkpoint.")
 
 
 def _explained(error: WorkerGroupError) -> Exception:
-    """Return what to raise for processes that failed: a sentence of theirs, or one about a death; a fault of the code's as it is."""
+    """Return the error to raise for failed processes.
+
+    It is the UserError of one of them, or a LostError if processes died; a bug in the code is returned unchanged.
+    """
     failures = list(error.worker_failures.values())
     for failure in failures:
         if isinstance(failure, UserError) and not isinstance(failure, LostError):

@@ -1,4 +1,4 @@
-"""Training in several processes, on this machine or on several, under torch's elastic launcher."""
+"""Multi-process training on one or more machines, with torch's elastic launcher (torchrun)."""
 
 import hashlib
 import logging
@@ -20,20 +20,20 @@ from training.distributed import LostError
 from training.recipes.recipe import Recipe
 
 SAVING_SECONDS = 60
-"""How long processes that are asked to stop may take to save a checkpoint."""
+"""Time that processes have to save a checkpoint when they are asked to stop."""
 
 NOTICING_SECONDS = 3
-"""How long the launcher may take to notice that a process has ended."""
+"""Time that the launcher needs to notice that a process has ended."""
 
 
 def run(recipe: Recipe, settings: Settings, *, force: bool) -> str:
-    """Train in processes of their own; return the MLflow run's id.
+    """Train in child processes; return the MLflow run id.
 
     Raises:
-        UserError: a process raised it, or was killed; the others have been ended.
-        StoppedError: SIGTERM came.
+        UserError: a process raised it, or was killed; the others have been stopped.
+        StoppedError: SIGTERM arrived.
     """
-    # They tell at length what comes out as a sentence.
+    # Their log messages repeat at length what the error says in a sentence.
     for name in ("torch.distributed.elastic", "torch.multiprocessing"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
@@ -41,13 +41,15 @@ def run(recipe: Recipe, settings: Settings, *, force: bool) -> str:
     except SignalException as error:
         if error.sigval == signal.SIGINT:
             raise KeyboardInterrupt from error
-        raise StoppedError("Training was stopped; the same command goes on from its last checkpoint.") from error
+        raise StoppedError(
+            "Training was stopped; run the same command again to resume from its last checkpoint."
+        ) from error
     except ChildFailedError as error:
         raise _explained(error) from error
     except RendezvousError as error:
         raise UserError(
-            f"The machines did not meet at {recipe.launcher.rendezvous}, or lost each other; give the same command on each again, and it goes on "
-            "from the last checkpoint."
+            f"The machines did not meet at {recipe.launcher.rendezvous}, or lost contact; run the same command on each "
+            "again to resume from the last checkpoint."
         ) from error
     return str(next(iter(run_ids.values())))
 
@@ -59,22 +61,23 @@ def _configuration(recipe: Recipe) -> LaunchConfig:
         min_nodes=launcher.nodes,
         max_nodes=launcher.nodes,
         nproc_per_node=processes_here(recipe),
-        # Those that meet have the same recipe.
+        # Only machines with the same recipe join each other.
         run_id=hashlib.sha256(recipe.dump().encode()).hexdigest()[:16],
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0" if alone else launcher.rendezvous,
         local_addr="localhost" if alone else None,
-        # A second try would most likely end as the first did; and who gives the same command again goes on from the last checkpoint.
+        # No restarts: a second attempt would most likely fail in the same way, and running the same command again
+        # resumes from the last checkpoint.
         max_restarts=0,
         shutdown_timeout=SAVING_SECONDS,
     )
 
 
 def processes_here(recipe: Recipe) -> int:
-    """Return how many processes this machine runs: as many as asked for, else one for each GPU.
+    """Return the number of processes on this machine: the recipe's, or one per GPU.
 
     Raises:
-        UserError: a batch can't be divided among that many.
+        UserError: a batch can't be divided among that many processes.
     """
     processes = recipe.launcher.processes or max(1, torch.cuda.device_count())
     try:
@@ -87,11 +90,11 @@ def processes_here(recipe: Recipe) -> int:
 def _work(recipe: Recipe, settings: Settings, force: bool) -> str:
     """Train as one of the processes."""
     log_to_stderr(logging.INFO if os.environ["RANK"] == "0" else logging.WARNING)
-    # What the system sends when the launcher dies, whatever this process is waiting for.
+    # The system sends SIGINT when the launcher dies; end this process whatever it is waiting for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if recipe.launcher.nodes == 1 and sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    # Here, so that the launcher does without.
+    # Imported here, so that the launcher process does not load it.
     from training.pipeline import train
 
     try:
@@ -99,21 +102,24 @@ def _work(recipe: Recipe, settings: Settings, force: bool) -> str:
     except StoppedError:
         raise
     except LostError:
-        # The launcher ends this one once it has seen which process went first, and tells of that.
+        # Wait until the launcher has seen which process died first; it then stops this one and reports the first.
         time.sleep(NOTICING_SECONDS)
         raise
     except UserError as error:
-        # The launcher tells of a failure by its type's name.
+        # The launcher passes on the exception's type name, so subclasses become UserError here.
         raise UserError(str(error)) from error
 
 
 def _explained(error: ChildFailedError) -> Exception:
-    """Return what to raise for the first process that failed: its own sentence, or one about its death; a fault of the code's as it is."""
+    """Return the error to raise for the first process that failed.
+
+    It is the process's own message, or one that says how it died; a bug in the code is returned unchanged.
+    """
     rank, failure = error.get_first_failure()
     if failure.exitcode < 0:
         return UserError(
-            f"Process {rank} of the training was killed ({failure.signal_name()}; perhaps for its memory), and the others were ended; "
-            "the same command goes on from the last checkpoint."
+            f"Training process {rank} was killed ({failure.signal_name()}; perhaps because memory ran out), and the "
+            "others were stopped; run the same command again to resume from the last checkpoint."
         )
     if isinstance(failure.message, dict):
         name, _, sentence = failure.message["message"].partition(": ")

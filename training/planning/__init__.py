@@ -1,1 +1,1 @@
-"""Planning: dry runs, and estimates of memory and time."""
+"""Training plans: dry runs, and estimates of memory and time."""

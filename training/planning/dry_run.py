@@ -1,4 +1,4 @@
-"""What a recipe would do: samples, steps, what is trained, and about how much memory and time that takes. No weights are loaded."""
+"""Dry run: samples, steps, trainable parameters, and estimated memory and time of a recipe, without loading weights."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -15,19 +15,21 @@ from training.data.collator import IGNORED, SampleCollator
 from training.data.samples import CachedDataset, SplitSelection, mixed_in, training_prompt
 from training.data.validation import check_data
 from training.data.vision_features import GIB
-from training.fit.trainer import is_measured
-from training.planning.estimate import BatchShape, ImaginedModel, measure_throughput
+from training.fit.trainer import is_eval_step
+from training.planning.estimate import BatchShape, FakeTensorModel, measure_throughput
 from training.recipes.recipe import Recipe
 
 MEASURED_SAMPLES = 32
-"""How many samples of the validation split are tokenized to learn how long a sample is."""
+"""Number of validation samples that are tokenized to estimate sequence lengths."""
 
 USUAL_SHARE = 0.5
-"""The share of a bare matrix product's speed that training usually reaches; 0.3 to 0.7 have been seen, small models less."""
+"""Fraction of a bare matrix product's throughput that training usually reaches (model FLOPs utilization). 0.3 to 0.7
+have been measured; small models reach less.
+"""
 
 
 class DeviceMemory(BaseModel):
-    """Memory of a device, which each process has its own of, at its peak, in GiB."""
+    """Peak memory of a device, in GiB; in distributed training each process has its own device."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,12 +39,12 @@ class DeviceMemory(BaseModel):
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """The sum of all parts."""
         return self.weights + self.adapter + self.activations
 
 
 class TrainingPlan(BaseModel):
-    """What would be done. ``hours`` is of training alone, if one ``device`` did all of it."""
+    """The result of a dry run. ``hours`` is training time alone, if one ``device`` did all of it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,90 +73,103 @@ class TrainingPlan(BaseModel):
     hours: float
 
     def describe(self) -> str:
-        """Return it as lines of comment, to stand under the recipe."""
+        """Return the plan as YAML comments, to print below the recipe."""
         memory = self.memory_gib
         feedback = (
-            f"; {self.feedback_samples:,} of feedback {self.feedback_version} in each epoch, each {self.feedback_repeats:.1f} times"
+            f"; {self.feedback_samples:,} of feedback {self.feedback_version} in each epoch, "
+            f"each {self.feedback_repeats:.1f} times"
             if self.feedback_version
             else ""
         )
-        seen = f"kept in {self.features_gib:.2f} GiB of memory" if self.features_gib else "computed in each epoch"
+        vision = f"cached in {self.features_gib:.2f} GiB of memory" if self.features_gib else "computed in each epoch"
         lines = [
             f"dataset {self.dataset_version}, base {self.base_revision}",
             f"samples: {', '.join(f'{split} {count:,}' for split, count in self.samples.items())}{feedback}",
-            f"a sample: {self.tokens:.0f} tokens, {self.image_tokens:.0f} of them the picture's; the longest {self.longest}",
-            f"posts: at most {self.max_post_tokens} tokens of each are learned; {self.cut_posts:,} are longer, and lose the end of their caption",
+            f"tokens per sample: {self.tokens:.0f}, of which {self.image_tokens:.0f} are image tokens; "
+            f"the longest sample has {self.longest}",
+            f"posts: the model learns at most {self.max_post_tokens} tokens of each; {self.cut_posts:,} are longer, "
+            "and the ends of their captions are cut",
             f"optimizer steps: {self.optimizer_steps:,}",
-            f"validation: {self.validation_samples:,} photos, {self.validations:,} times: {self.validation_share:.0%} of the arithmetic",
+            f"validation: {self.validation_samples:,} photos, {self.validations:,} times: "
+            f"{self.validation_share:.0%} of the arithmetic",
             f"trainable parameters: {self.trainable_parameters:,} of {self.parameters + self.trainable_parameters:,}",
-            f"memory: {memory.total:.2f} GiB = base {memory.weights:.2f} + adapter {memory.adapter:.2f} + activations {memory.activations:.2f}",
-            "  (adapter: 16 bytes a weight, with gradient and AdamW's state in float32; activations: what autograd saves of the longest batch,",
-            "  counted on tensors without content. On top: a GPU's own context and gaps between tensors, 1 GiB and a tenth; on a processor, what the",
-            "  allocator does not give back at once, up to as much as the activations again)",
-            f"vision features: {seen}",
+            f"memory: {memory.total:.2f} GiB = base {memory.weights:.2f} + adapter {memory.adapter:.2f} + "
+            f"activations {memory.activations:.2f}",
+            "  (adapter: 16 bytes per weight, with its gradient and AdamW's state in float32; activations: the tensors",
+            "  that autograd saves for the longest batch, counted on fake tensors. On a GPU, add 1 GiB for its context",
+            "  and a tenth for fragmentation. On a CPU, add up to the activations again, for memory that is freed late)",
+            f"vision features: {vision}",
             f"arithmetic: {self.petaflops:,.3g} PFLOP",
-            f"time: {_duration(self.hours)} of training on one device like this machine's ({self.device}: {self.teraflops_per_second:.3g} TFLOP/s "
-            "in a matrix product, of which training gets about half; good to a factor of two, small models take longer)",
+            f"time: {_duration(self.hours)} of training on one device like this machine's ({self.device}: "
+            f"{self.teraflops_per_second:.3g} TFLOP/s in a matrix product, of which training reaches about half; "
+            "accurate to a factor of two, small models take longer)",
         ]
         return "\n".join(f"# {line}" for line in lines)
 
 
-def check_model(recipe: Recipe, settings: Settings) -> ImaginedModel:
-    """Check that the recipe fits its base and this machine, before any weights are loaded; return the base with its adapter, imagined.
+def check_model(recipe: Recipe, settings: Settings) -> FakeTensorModel:
+    """Check that the recipe fits its base and this machine, and return the base with its adapter as fake tensors.
 
     Raises:
-        UserError: it does not.
+        UserError: it does not fit.
     """
     base, training = recipe.model.base, recipe.training
     if recipe.model.load_in_4bit:
         check_4bit()
     if training.precision == "float16" and not torch.cuda.is_available():
         raise UserError(
-            "training.precision=float16 needs a GPU: on a processor small gradients would vanish; set it to float32 or bfloat16."
+            "training.precision=float16 needs a GPU: on a CPU small gradients would underflow; "
+            "set it to float32 or bfloat16."
         )
-    model = ImaginedModel(
+    model = FakeTensorModel(
         load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, training.precision
     )
     if model.trains_vision and training.feature_cache_gib:
         raise UserError(
-            f"model.lora.target_modules trains {model.trains_vision}, so vision features can't be kept; set training.feature_cache_gib=0."
+            f"model.lora.target_modules trains {model.trains_vision}, so vision features can't be cached; "
+            "set training.feature_cache_gib=0."
         )
     return model
 
 
 def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
-    """Work out what training by *recipe* would do and take.
+    """Return the plan of a training by *recipe*.
 
     Raises:
-        UserError: the recipe does not fit its base or this machine, or names a dataset that is not there or too small.
+        UserError: the recipe does not fit its base or this machine, or its dataset does not exist or is too small.
     """
     dataset = _open(recipe.data.version_uri(), settings)
     feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
     model = check_model(recipe, settings)
     revision = find_revision(recipe.model.base, settings.models_dir, recipe.model.revision)
-    collate = imagined_collator(recipe, settings, model, revision)
+    collate = collator_without_weights(recipe, settings, model, revision)
     cut = check_data(recipe, dataset, collate, feedback)
     counts = _count(recipe, dataset, feedback)
     lengths = _measure(recipe, dataset, collate, cut=cut)
     training, per_epoch = recipe.training, counts.corpus["train"] + counts.feedback
     features = _features(recipe, model, lengths, per_epoch)
-    # Without a number, the launcher starts one for each GPU of a machine that may not be this one.
+    # Without a number, the launcher starts one process per GPU of a machine that may not be this one.
     share = recipe.share_of_batch((recipe.launcher.processes or 1) * recipe.launcher.nodes)
-    longest = BatchShape(share, lengths.longest, lengths.longest_answer, lengths.pieces)
+    longest = BatchShape(share, lengths.longest, lengths.longest_answer, lengths.crops)
     step = model.step(longest, checkpointing=training.gradient_checkpointing)
-    looks = 1 if features else training.num_train_epochs
-    learning = step.learning * lengths.tokens / lengths.longest
+    vision_passes = 1 if features else training.num_train_epochs
+    learning = step.training_flops * lengths.tokens / lengths.longest
     steps = (
         -(-per_epoch // (training.global_micro_batch_size * training.gradient_accumulation_steps))
         * training.num_train_epochs
     )
-    measured = sum(is_measured(number, steps, training) for number in range(1, steps + 1))
+    measured = sum(is_eval_step(number, steps, training) for number in range(1, steps + 1))
     validation = (
         counts.validation
         / share
-        * (step.reading * lengths.tokens / lengths.longest * measured + step.seeing * (1 if features else measured))
+        * (
+            step.forward_flops * lengths.tokens / lengths.longest * measured
+            + step.vision_flops * (1 if features else measured)
+        )
     )
-    operations = per_epoch / share * (learning * training.num_train_epochs + step.seeing * looks) + validation
+    operations = (
+        per_epoch / share * (learning * training.num_train_epochs + step.vision_flops * vision_passes) + validation
+    )
     if training.threads:
         torch.set_num_threads(training.threads)
     device, speed = measure_throughput(training.precision)
@@ -179,7 +194,7 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
         memory_gib=DeviceMemory(
             weights=model.weight_bytes(in_4bit=recipe.model.load_in_4bit) / GIB,
             adapter=model.training_bytes() / GIB,
-            activations=step.kept / GIB,
+            activations=step.saved_bytes / GIB,
         ),
         features_gib=features / GIB,
         petaflops=operations / 1e15,
@@ -199,13 +214,13 @@ class _Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
-    """Tokens of a sample and of its picture; of the longest sample and answer; and in how many pieces the picture is seen."""
+    """Mean tokens per sample and per image; the longest sample and answer; and the number of crops per image."""
 
     tokens: float
     image: float
     longest: int
     longest_answer: int
-    pieces: int
+    crops: int
 
 
 def _open(uri: str, settings: Settings) -> CachedDataset:
@@ -227,8 +242,13 @@ def _count(recipe: Recipe, dataset: CachedDataset, feedback: CachedDataset | Non
     return _Counts(corpus, mixed_in(corpus["train"], data.feedback.share), known, validation)
 
 
-def imagined_collator(recipe: Recipe, settings: Settings, model: ImaginedModel, revision: str) -> SampleCollator:
-    """Return what tokenizes as the training will, with the base's own processor, for a *model* without weights."""
+def collator_without_weights(
+    recipe: Recipe, settings: Settings, model: FakeTensorModel, revision: str
+) -> SampleCollator:
+    """Return a collator that tokenizes as training does, for a *model* without weights.
+
+    It uses the base's own processor.
+    """
     base, split_images = recipe.model.base, recipe.model.do_image_splitting
     processor = load_processor(base, settings.models_dir, revision=revision, split_images=split_images)
     vlm = VisionLanguageModel(model.model, processor, base, revision)
@@ -236,7 +256,10 @@ def imagined_collator(recipe: Recipe, settings: Settings, model: ImaginedModel, 
 
 
 def _measure(recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, *, cut: int) -> _Lengths:
-    """Tokenize some samples of the validation split, which training reads as well. If posts are *cut*, the longest is as long as one may be."""
+    """Tokenize some samples of the validation split, which training reads as well.
+
+    If posts are *cut*, the longest sample is as long as one may be.
+    """
     cities = recipe.data.cities or tuple(dataset.manifest.splits["validation"].cities)
     samples = dataset.samples("validation", recipe.data.cities, -(-MEASURED_SAMPLES // len(cities)))
     batches = [collate([sample]) for sample in samples[:MEASURED_SAMPLES]]
@@ -248,12 +271,15 @@ def _measure(recipe: Recipe, dataset: CachedDataset, collate: SampleCollator, *,
         image=fmean(int((batch["input_ids"] == collate.vlm.processor.image_token_id).sum()) for batch in batches),
         longest=max(tokens) - max(answers) + longest,
         longest_answer=longest,
-        pieces=max(batch["pixel_values"].shape[:-3].numel() for batch in batches),
+        crops=max(batch["pixel_values"].shape[:-3].numel() for batch in batches),
     )
 
 
-def _features(recipe: Recipe, model: ImaginedModel, lengths: _Lengths, samples: int) -> float:
-    """Return the bytes of the vision features that are kept: none if the pictures are streamed, trained on, or too many."""
+def _features(recipe: Recipe, model: FakeTensorModel, lengths: _Lengths, samples: int) -> float:
+    """Return the bytes of the cached vision features.
+
+    It is 0 if images are streamed, the vision tower is trained, or the features do not fit.
+    """
     width = model.config.get_text_config().hidden_size
     size = lengths.image * samples * width * model.dtype.itemsize
     kept = not recipe.data.stream and size <= recipe.training.feature_cache_gib * GIB

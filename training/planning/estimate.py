@@ -1,6 +1,6 @@
-"""What training costs, without weights: the model is built and stepped with fake tensors, which have shapes and no content.
+"""Estimates of training memory and arithmetic: the model is built and run with fake tensors, which have no content.
 
-So memory and arithmetic are those of the very modules, adapter and precision of a recipe, counted and not looked up in a table.
+So both are counted on the recipe's own modules, adapter and precision, not looked up in a table.
 """
 
 import time
@@ -21,15 +21,19 @@ from training.fit.lora import add_adapter, trainable_parameters
 from training.recipes.sections import LoraSettings, Precision
 
 _BYTES_IN_4BIT = 0.5 + 0.127 / 8
-"""Bytes a weight takes in NF4 with its block's scale, itself quantized (Dettmers et al. 2023, QLoRA, section 3: 0.127 bits a weight)."""
+"""Bytes per weight in NF4 with its block's scale, which is quantized itself (Dettmers et al. 2023, QLoRA, section 3:
+0.127 bits per weight).
+"""
 
 _BYTES_OF_TRAINING = 16
-"""Bytes that a trained weight takes: itself, its gradient and AdamW's two moments, each in float32."""
+"""Bytes per trained weight: the weight, its gradient and AdamW's two moments, each in float32."""
 
 _BYTES_OF_VISION = 17
-"""Numbers that a trained vision layer keeps, per token and unit of width (Korthikanti et al. 2022, equation 2: 34 bytes in 16 bits)."""
+"""Numbers that a trained vision layer saves, per token and unit of width (Korthikanti et al. 2022, equation 2: 34
+bytes in 16 bits).
+"""
 
-# What attention comes down to on the CPU, where fake tensors live: torch counts it on GPUs alone.
+# The CPU's attention kernels, since fake tensors live on the CPU: torch counts attention on GPUs only.
 _ON_CPU = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda *shapes, **_: sdpa_flop_count(*shapes[:3]),
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda *shapes, **_: sdpa_backward_flop_count(
@@ -40,37 +44,40 @@ _ON_CPU = {
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
-    """The shape of a batch: samples, tokens of each, how many of those are answer, and pictures or pieces of pictures of each."""
+    """The shape of a batch: samples, and per sample its tokens, answer tokens, and images or image crops."""
 
     samples: int
     tokens: int
     answer_tokens: int
-    pieces: int
+    crops: int
 
 
 @dataclass(frozen=True, slots=True)
 class StepCost:
-    """What a batch costs: bytes that are kept for the way back, and floating-point operations: of seeing once, of reading alone, as validation
-    does, and of reading and learning.
+    """The cost of a batch.
+
+    *saved_bytes* is the number of bytes saved for the backward pass. The others are floating-point operations: *seeing* of
+    one pass through the vision tower, *forward_flops* of one forward pass through the language model, as in validation,
+    and *training_flops* of its forward and backward passes.
     """
 
-    kept: float
-    seeing: float
-    reading: float
-    learning: float
+    saved_bytes: float
+    vision_flops: float
+    forward_flops: float
+    training_flops: float
 
 
-class ImaginedModel:
-    """A base with its adapter, as shapes without content: built in a second, whatever its size."""
+class FakeTensorModel:
+    """A base model with its adapter as fake tensors, built in a second, whatever its size."""
 
     def __init__(self, config: Any, lora: LoraSettings, precision: Precision) -> None:
-        """Build it.
+        """Build the model.
 
         Raises:
-            UserError: the adapter's targets match no linear layer.
+            UserError: the adapter's target modules match no linear layer.
         """
         self.config = config
-        # Both 16-bit kinds take the same; only this one is autocast to on every processor.
+        # Both 16-bit types take the same memory; only bfloat16 has autocast on every CPU.
         self.dtype = torch.float32 if precision == "float32" else torch.bfloat16
         with torch.device("meta"):
             base = AutoModelForImageTextToText.from_config(config, dtype=self.dtype, trust_remote_code=False)
@@ -82,27 +89,27 @@ class ImaginedModel:
             )
             self.model = add_adapter(base, lora)
         self.trainable = trainable_parameters(self.model)
-        self._vision = sum(weight.numel() for name, weight in self.model.named_parameters() if sees(name))
+        self._vision = sum(weight.numel() for name, weight in self.model.named_parameters() if is_vision(name))
         self._fake = FakeTensorMode()
         with self._fake:
             _bring_to_processor(self.model)
         trained = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
-        self.trains_vision = next((name.partition(".lora_")[0] for name in trained if sees(name)), None)
+        self.trains_vision = next((name.partition(".lora_")[0] for name in trained if is_vision(name)), None)
 
     def weight_bytes(self, *, in_4bit: bool) -> float:
-        """Return what the base's weights take."""
+        """Return the size of the base's weights in bytes."""
         whole: float = self.parameters * self.dtype.itemsize
         return whole - self._language * (self.dtype.itemsize - _BYTES_IN_4BIT) if in_4bit else whole
 
     def training_bytes(self) -> float:
-        """Return what the adapter takes with its gradients and the optimizer's state."""
+        """Return the size of the adapter in bytes, with its gradients and optimizer state."""
         return self.trainable * _BYTES_OF_TRAINING
 
     def step(self, batch: BatchShape, *, checkpointing: bool) -> StepCost:
-        """Return what one batch costs, forwards and backwards.
+        """Return the cost of one batch, forward and backward.
 
-        What is kept for the way back is what autograd saves. With *checkpointing* a layer's input alone is kept, and one layer at a time
-        computed again.
+        The bytes kept are those that autograd saves. With *checkpointing*, only a layer's input is kept, and one
+        layer at a time is recomputed.
         """
         layers = list(self.model.get_base_model().get_decoder().layers)
         kept = _SavedTensorBytes({weight.untyped_storage()._cdata for weight in self.model.parameters()})
@@ -123,61 +130,72 @@ class ImaginedModel:
             forwards = counter.get_total_flops()
             loss.backward()
             learning = counter.get_total_flops()
-        seeing, bytes_of_seeing = self._see(batch, checkpointing=checkpointing)
-        # The gradient of the logits, in float32, is as large as they are and comes when all else is still there.
-        total = kept.outside + kept.layers + logits.numel() * 4 + bytes_of_seeing
+        seeing, bytes_of_vision = self._see(batch, checkpointing=checkpointing)
+        # The gradient of the logits, in float32, is as large as they are, and is made while all the rest is still
+        # held.
+        total = kept.outside + kept.layers + logits.numel() * 4 + bytes_of_vision
         if checkpointing:
             total -= kept.layers * (1 - 1 / len(layers)) - len(layers) * embedded.numel() * self.dtype.itemsize
             learning += forwards
         return StepCost(total, seeing, forwards, learning)
 
     def _see(self, batch: BatchShape, *, checkpointing: bool) -> tuple[float, float]:
-        """Return a look's operations and what is kept of it: 2 operations a weight and token, and attention (Kaplan et al. 2020, section 2.1)."""
+        """Return the operations of one pass through the vision tower, and the bytes saved of it.
+
+        It counts 2 operations per weight and token, plus attention (Kaplan et al. 2020, section 2.1).
+        """
         vision = self.config.vision_config
-        tokens, pieces = (vision.image_size // vision.patch_size) ** 2, batch.samples * batch.pieces
+        tokens, crops = (vision.image_size // vision.patch_size) ** 2, batch.samples * batch.crops
         attention = 4 * tokens**2 * vision.hidden_size * vision.num_hidden_layers
-        once = pieces * (2 * tokens * self._vision + attention)
+        once = crops * (2 * tokens * self._vision + attention)
         if self.trains_vision is None:
             return once, 0.0
-        kept = pieces * tokens * vision.hidden_size * vision.num_hidden_layers * self.dtype.itemsize
-        # Back again through frozen weights costs as much as forwards; their own gradients are not computed.
+        kept = crops * tokens * vision.hidden_size * vision.num_hidden_layers * self.dtype.itemsize
+        # A backward pass through frozen weights costs as much as a forward pass: their own gradients are not
+        # computed.
         return once * (3 if checkpointing else 2), kept * (1 if checkpointing else _BYTES_OF_VISION)
 
 
-def sees(path: str) -> bool:
-    """Whether the module or weight at *path* comes before the language model."""
+def is_vision(path: str) -> bool:
+    """Return whether the module or weight at *path* comes before the language model."""
     return not set(SEEING).isdisjoint(path.split("."))
 
 
 def measure_throughput(precision: Precision) -> tuple[str, float]:
-    """Return this machine's device and its operations a second in matrix products of *precision*, measured for half a second."""
+    """Return this machine's device and its throughput in matrix products of *precision*, in FLOP/s.
+
+    The measurement takes half a second.
+    """
     on_gpu = torch.cuda.is_available()
     dtype = torch.float32 if precision == "float32" else torch.bfloat16
     side = 8192 if on_gpu else 1024
     left, right = (torch.ones(side, side, dtype=dtype, device="cuda" if on_gpu else "cpu") for _ in range(2))
     name = torch.cuda.get_device_name() if on_gpu else f"CPU, {torch.get_num_threads()} threads"
-    # The first product pays for what is set up once.
+    # Warm-up: the first product also pays for one-time set-up.
     _ = left @ right
     products, start = 0, time.perf_counter()
     while time.perf_counter() - start < 0.5:
-        # Its end is waited for: a GPU's answers come later.
+        # `item` waits for the result: GPU kernels run asynchronously.
         (left @ right)[0, 0].item()
         products += 1
     return name, products * 2 * side**3 / (time.perf_counter() - start)
 
 
 class _SavedTensorBytes:
-    """Counts the bytes that autograd saves, each storage once and the model's weights not at all: within the layers, and outside them."""
+    """Counter of the bytes that autograd saves, inside the layers and outside them.
+
+    Each storage counts once, and the model's weights do not count.
+    """
 
     def __init__(self, weights: set[int]) -> None:
         self.layers = self.outside = 0
         self._known = weights
         self._within = False
-        # Kept alive: the place of one that is freed would be taken by another, and that not be counted.
+        # Kept alive: another storage could reuse a freed one's address, and would not be counted.
         self._saved: list[torch.Tensor] = []
 
     def save(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Count a tensor that is saved."""
+        """Count a saved tensor."""
         storage = tensor.untyped_storage()
         if storage._cdata not in self._known:
             self._known.add(storage._cdata)
@@ -188,7 +206,7 @@ class _SavedTensorBytes:
 
     @contextmanager
     def inside(self, layers: list[torch.nn.Module]) -> Iterator[None]:
-        """Tell the layers from the rest while they run."""
+        """Track whether one of *layers* is running while the block runs."""
         hooks = [layer.register_forward_pre_hook(self._enter) for layer in layers]
         hooks += [layer.register_forward_hook(self._leave) for layer in layers]
         try:
@@ -205,7 +223,7 @@ class _SavedTensorBytes:
 
 
 def _bring_to_processor(model: torch.nn.Module) -> None:
-    """Replace what is on the meta device by fake tensors of the processor's: only there is there autocast."""
+    """Replace tensors on the meta device with fake CPU tensors, because autocast needs a real device type."""
     replaced: dict[int, torch.Tensor] = {}
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):

@@ -1,4 +1,4 @@
-"""What keeps a run's numbers, texts and pictures: MLflow, and Weights & Biases if the recipe asks for it."""
+"""Tracking backends: MLflow, and Weights & Biases if the recipe names a project."""
 
 import io
 import json
@@ -15,22 +15,22 @@ from snap2caption.errors import UserError
 
 
 class Tracker(Protocol):
-    """A place where a run is kept. *artifact* is a file's path within the run."""
+    """A backend that stores a run. *artifact* is a file's path within the run."""
 
     def parameters(self, settings: dict[str, Any]) -> None:
-        """Keep nested settings under dotted names. Doing it again with the same values changes nothing."""
+        """Store nested settings under dotted names. Repeating it with the same values changes nothing."""
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Keep metrics as of an optimizer step."""
+        """Store metrics at an optimizer step."""
 
     def text(self, content: str, artifact: str) -> None:
-        """Keep a text file."""
+        """Store a text file."""
 
     def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
-        """Keep a table, a column a key, to be shown as one."""
+        """Store rows as a table, with one column per key."""
 
     def picture(self, png: bytes, artifact: str) -> None:
-        """Keep a picture."""
+        """Store a PNG image."""
 
 
 class MlflowTracker:
@@ -41,30 +41,31 @@ class MlflowTracker:
         self.run_id = run_id
 
     def parameters(self, settings: dict[str, Any]) -> None:
-        """Keep parameters."""
+        """Log parameters."""
         parameters = [Param(name, str(value)) for name, value in flatten(settings)]
         self.client.log_batch(self.run_id, params=parameters)
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Keep metrics."""
+        """Log metrics."""
         now = mlflow.utils.time.get_current_time_millis()
         self.client.log_batch(self.run_id, [Metric(name, value, now, step) for name, value in values.items()])
 
     def text(self, content: str, artifact: str) -> None:
-        """Keep an artifact."""
+        """Log a text artifact."""
         self.client.log_text(self.run_id, content, artifact)
 
     def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
-        """Keep a table where MLflow's own page shows tables.
+        """Log a table in the format that MLflow's user interface displays.
 
-        In `MlflowClient.log_table`'s format, but without the data frames on its way: they warn with current pandas.
+        It is the format of `MlflowClient.log_table`, without its intermediate data frames, which cause warnings
+        with current pandas.
         """
         table = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
         self.text(json.dumps(table, ensure_ascii=False), artifact)
         self.client.set_tag(self.run_id, "mlflow.loggedArtifacts", json.dumps([{"path": artifact, "type": "table"}]))
 
     def picture(self, png: bytes, artifact: str) -> None:
-        """Keep an artifact."""
+        """Log an image artifact."""
         folder, _, name = artifact.rpartition("/")
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / name
@@ -73,23 +74,23 @@ class MlflowTracker:
 
 
 class WandbTracker:
-    """A run in a project of Weights & Biases, beside the one in MLflow whose id it bears.
+    """A run in a project of Weights & Biases, with the same id as the run in MLflow.
 
-    Where it goes, and whether it goes anywhere at all, is told by W&B's own variables: ``WANDB_API_KEY``, ``WANDB_BASE_URL``,
-    ``WANDB_MODE=offline``.
+    Its destination is set by W&B's own variables: ``WANDB_API_KEY``, ``WANDB_BASE_URL``, ``WANDB_MODE=offline``.
     """
 
     def __init__(self, project: str, run_id: str, folder: Path) -> None:
-        """Start the run, or go on with it; what it keeps on disk lies under *folder*.
+        """Start or resume the run; its local files lie under *folder*.
 
         Raises:
-            UserError: W&B is not installed, or does not take it.
+            UserError: W&B is not installed, or rejects the run.
         """
         try:
             import wandb
         except ImportError as error:
             raise UserError(
-                "tracking.wandb_project needs the package wandb; run `pip install 'snap2caption[wandb]'`, or set tracking.wandb_project=null."
+                "tracking.wandb_project needs the package wandb; run `pip install 'snap2caption[wandb]'`, "
+                "or set tracking.wandb_project=null."
             ) from error
         folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(silent=True, console="off", save_code=False, disable_git=True)
@@ -97,44 +98,44 @@ class WandbTracker:
             self.run = wandb.init(project=project, id=run_id, resume="allow", dir=str(folder), settings=settings)
         except wandb.errors.Error as error:
             raise UserError(
-                f"Weights & Biases did not take the run ({error}); set WANDB_API_KEY, or WANDB_MODE=offline to send it later with "
-                "`wandb sync`, or tracking.wandb_project=null."
+                f"Weights & Biases rejected the run ({error}); set WANDB_API_KEY, or WANDB_MODE=offline to send it "
+                "later with `wandb sync`, or tracking.wandb_project=null."
             ) from error
-        # Ours: W&B's own steps only ever rise, and the test scores belong to no step.
+        # A step metric of our own, because W&B's steps must increase, and the test scores belong to no step.
         self.run.define_metric("*", step_metric="step")
 
     def parameters(self, settings: dict[str, Any]) -> None:
-        """Keep the configuration."""
+        """Set the run's configuration."""
         self.run.config.update(dict(flatten(settings)), allow_val_change=True)
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Keep metrics."""
+        """Log metrics."""
         self.run.log({**values, "step": step})
 
     def text(self, content: str, artifact: str) -> None:
-        """Keep a file of the run."""
+        """Save a file of the run."""
         file = Path(self.run.dir) / artifact
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
         self.run.save(str(file), base_path=self.run.dir, policy="now")
 
     def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
-        """Keep a table."""
+        """Log a table."""
         import wandb
 
         table = wandb.Table(columns=list(rows[0]), data=[list(row.values()) for row in rows])
         self.run.log({Path(artifact).with_suffix("").as_posix(): table})
 
     def picture(self, png: bytes, artifact: str) -> None:
-        """Keep a picture."""
+        """Log an image."""
         import wandb
         from PIL import Image
 
         self.run.log({Path(artifact).with_suffix("").as_posix(): wandb.Image(Image.open(io.BytesIO(png)))})
 
-    def finish(self, *, well: bool) -> None:
+    def finish(self, *, succeeded: bool) -> None:
         """End the run, and wait until everything is sent or on disk."""
-        self.run.finish(exit_code=0 if well else 1)
+        self.run.finish(exit_code=0 if succeeded else 1)
 
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

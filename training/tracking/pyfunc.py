@@ -1,4 +1,4 @@
-"""The registered model as MLflow loads it: ``mlflow.pyfunc.load_model("models:/snap2caption@champion")``.
+"""MLflow pyfunc flavor of the model: ``mlflow.pyfunc.load_model("models:/snap2caption@champion")``.
 
 MLflow runs this file when it logs a model and when it loads one (models from code), so nothing is pickled.
 """
@@ -23,13 +23,14 @@ from snap2caption.vlm import Decoding, load
 
 
 class SnapCaptioner(mlflow.pyfunc.PythonModel):
-    """Photos in, posts out.
+    """Model with photos as input and posts as output.
 
-    The input is a data frame with the column ``image`` (encoded photos as bytes, or base64) and, if wanted, ``tone``.
+    The input is a data frame with the column ``image`` (encoded photos, as bytes or base64) and optionally
+    ``tone``.
     """
 
     def load_context(self, context: Any) -> None:
-        """Load the base that the adapter was trained on, and the adapter."""
+        """Load the adapter, and the base that it was trained on."""
         self.vlm = load(
             context.model_config["base"],
             Settings().models_dir,
@@ -39,11 +40,11 @@ class SnapCaptioner(mlflow.pyfunc.PythonModel):
 
     def predict(
         self,
-        context: Any,  # noqa: ARG002 - MLflow asks for this name
+        context: Any,  # noqa: ARG002 - MLflow requires this name
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
-        """Return one post an image: ``caption``, ``hashtags``, ``alt_text``. *params* may hold ``max_new_tokens``."""
+        """Return one post per image: ``caption``, ``hashtags``, ``alt_text``. *params* may hold ``max_new_tokens``."""
         photos = [decode(_bytes(image)) for image in model_input["image"]]
         tones = model_input["tone"] if "tone" in model_input else [None] * len(model_input)
         prompts = [build_prompt(Request(tone=Tone(tone) if tone else None)) for tone in tones]
@@ -52,7 +53,7 @@ class SnapCaptioner(mlflow.pyfunc.PythonModel):
 
 
 def signature() -> ModelSignature:
-    """Return what the model takes. An image is of any type, because bytes and base64 text are both welcome."""
+    """Return the model's input schema. An image has the type "any", because both bytes and base64 text are accepted."""
     return ModelSignature(
         inputs=Schema([ColSpec(AnyType(), "image"), ColSpec("string", "tone", required=False)]),
         params=ParamSchema([ParamSpec("max_new_tokens", "integer", Decoding().max_new_tokens)]),

@@ -1,4 +1,4 @@
-"""What is kept of a run: in MLflow always, in other trackers if the recipe asks for them."""
+"""Run log: a run's data in MLflow, and in other trackers that the recipe names."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ from snap2caption.errors import UserError
 from snap2caption.redaction import redact_url
 from snap2caption.registry.adapters import digest_of
 from snap2caption.registry.client import ADAPTER_DIGEST
-from snap2caption.registry.client import VERDICT as VERDICT  # it is one of the names below
+from snap2caption.registry.client import VERDICT as VERDICT  # exported with the artifact names below
 from training.recipes import strict_yaml
 from training.recipes.loading import parse_recipe
 from training.recipes.recipe import Recipe
@@ -37,9 +37,9 @@ from training.tracking.pyfunc import signature
 
 FINGERPRINT = "fingerprint"
 FORCED = "forced"
-"""The tag of a run that trains again what was trained before."""
+"""Tag of a run that repeats a finished training."""
 MODEL_URI = "model_uri"
-"""Tags of a run: what it is a run of, and where its logged model is (``models:/m-…``)."""
+"""Tag of a run: URI of its logged model (``models:/m-…``)."""
 
 CANDIDATE = "evaluation/candidate.json"
 INCUMBENT = "evaluation/incumbent.json"
@@ -58,7 +58,7 @@ def connect(tracking_uri: str) -> MlflowClient:
     """Return a client of the MLflow server at *tracking_uri*.
 
     Raises:
-        UserError: no server answers there.
+        UserError: no server answers at that address.
     """
     try:
         httpx.get(f"{tracking_uri}/health", timeout=10).raise_for_status()
@@ -66,7 +66,7 @@ def connect(tracking_uri: str) -> MlflowClient:
         raise UserError(
             f"MLflow at {tracking_uri} does not answer ({error}); start it, or set SNAP2CAPTION_MLFLOW_TRACKING_URI."
         ) from error
-    # Standard output is for results, and a log file is no place for a progress bar.
+    # Standard output is for results, and a progress bar does not belong in a log file.
     MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)
     MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -76,26 +76,32 @@ def connect(tracking_uri: str) -> MlflowClient:
 
 
 @contextmanager
-def explained(tracking_uri: str) -> Iterator[None]:
-    """Turn what MLflow raises into one sentence."""
+def explain_mlflow_errors(tracking_uri: str) -> Iterator[None]:
+    """Turn MLflow's exceptions into one sentence.
+
+    Raises:
+        UserError: MLflow raised an exception.
+    """
     try:
         yield
     except MlflowException as error:
         raise UserError(
-            f"MLflow at {tracking_uri} refused or did not answer ({error.message}); see its log, then do the same again."
+            f"MLflow at {tracking_uri} refused the request or did not answer ({error.message}); "
+            "check its log, then try again."
         ) from error
 
 
 def find_run(client: MlflowClient, experiment: str, fingerprint: str, *, forced: bool = False) -> Any | None:
-    """Return the run with *fingerprint* that a training goes on with, or None.
+    """Return the run with *fingerprint* that a training resumes or returns, or None.
 
-    That is a finished one if there is one, else the newest. If the training is *forced*, it is the newest forced one that was started after
-    all finished ones: it was cut off, as a finished one is what a forced training is not content with.
+    It is a finished run if there is one, else the newest. If the training is *forced*, it is the newest forced run
+    that was started after all finished ones: that one was interrupted, and a forced training does not accept a
+    finished one.
     """
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return None
-    # The newest first.
+    # MLflow returns the newest first.
     runs = client.search_runs([found.experiment_id], f"tags.{FINGERPRINT} = '{fingerprint}'")
     if forced:
         cut_off = itertools.takewhile(lambda run: not is_finished(run), runs)
@@ -104,12 +110,12 @@ def find_run(client: MlflowClient, experiment: str, fingerprint: str, *, forced:
 
 
 def is_finished(run: Any) -> bool:
-    """Whether the run ended well, with everything logged."""
+    """Return whether the run ended successfully, with everything logged."""
     return bool(run.info.status == RunStatus.to_string(RunStatus.FINISHED))
 
 
 class RunLog:
-    """One run, being written. What is told here reaches each of its trackers."""
+    """Writer of one run, which sends everything to each of its trackers."""
 
     def __init__(self, client: MlflowClient, run_id: str) -> None:
         self.client = client
@@ -118,18 +124,18 @@ class RunLog:
 
     @classmethod
     def start(cls, client: MlflowClient, experiment: str, tags: dict[str, str]) -> "RunLog":
-        """Start a run with *tags* in *experiment*, which is made if it does not exist."""
+        """Start a run with *tags* in *experiment*, which is created if it does not exist."""
         found = client.get_experiment_by_name(experiment)
         experiment_id = found.experiment_id if found else client.create_experiment(experiment)
         return cls(client, client.create_run(experiment_id, tags=tags).info.run_id)
 
     def parameters(self, settings: dict[str, Any]) -> None:
-        """Log nested settings under dotted names. Doing it again with the same values changes nothing."""
+        """Log nested settings under dotted names. Repeating it with the same values changes nothing."""
         for tracker in self._trackers:
             tracker.parameters(settings)
 
     def metrics(self, values: dict[str, float], step: int) -> None:
-        """Log metrics as of an optimizer step."""
+        """Log metrics at an optimizer step."""
         for tracker in self._trackers:
             tracker.metrics(values, step)
 
@@ -139,12 +145,12 @@ class RunLog:
             tracker.text(content, artifact)
 
     def table(self, rows: list[dict[str, Any]], artifact: str) -> None:
-        """Log a table, a column a key."""
+        """Log rows as a table, with one column per key."""
         for tracker in self._trackers:
             tracker.table(rows, artifact)
 
     def picture(self, png: bytes, artifact: str) -> None:
-        """Log a picture."""
+        """Log a PNG image."""
         for tracker in self._trackers:
             tracker.picture(png, artifact)
 
@@ -154,14 +160,17 @@ class RunLog:
             self.client.set_tag(self.run_id, name, value)
 
     def dataset(self, manifest: Manifest, uri: str, *, test: Split) -> None:
-        """Log a dataset version as the run's input: its manifest, and which split is used for what; *test* is the one to evaluate on."""
+        """Log a dataset version as the run's input: its manifest, and the use of each split.
+
+        *test* is the split that is evaluated.
+        """
         self.text(manifest.dump().decode(), MANIFEST)
         scheme = urlsplit(uri).scheme
         contexts: dict[Split, str] = {"train": "training", "validation": "validation", test: "test"}
         inputs = []
         for split, context in contexts.items():
             summary = manifest.splits[split]
-            # A name for each split: MLflow takes one name and digest for one and the same input.
+            # A separate name for each split: MLflow treats inputs with the same name and digest as the same.
             dataset = Dataset(
                 name=f"snap2caption-{split}",
                 digest=manifest.version,
@@ -177,9 +186,9 @@ class RunLog:
         self.tags({MLFLOW_RUN_NOTE: text})
 
     def model(self, adapter: Path, base: str, revision: str) -> None:
-        """Log the adapter as a model that ``mlflow.pyfunc`` loads; the base is named, not stored."""
+        """Log the adapter as a model for ``mlflow.pyfunc``; the base is referenced by name, not stored."""
         with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings():
-            # An example would make MLflow load the base and caption it.
+            # An input example would make MLflow load the base and caption it.
             warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
             logged = mlflow.pyfunc.log_model(
                 name="model",
@@ -187,10 +196,11 @@ class RunLog:
                 artifacts={"adapter": str(adapter)},
                 model_config={"base": base, "base_revision": revision},
                 signature=signature(),
-                # Named, because finding them out would load the model in another process.
+                # Given explicitly, because inferring them would load the model in another process.
                 pip_requirements=["snap2caption[training]"],
             )
-            # Within the block, whose end marks the run as finished; the digest first, as a model without one is none.
+            # Inside the block, whose end marks the run as finished. The digest comes first, because a model without
+            # one counts as incomplete.
             self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
 
     def resume(self) -> None:
@@ -199,15 +209,16 @@ class RunLog:
 
     @contextmanager
     def recording(self, settings: TrackingSettings, state_dir: Path) -> Iterator[None]:
-        """Record the run while the block runs, in every tracker that *settings* name, with what the machine does meanwhile.
+        """Record the run in every tracker that *settings* name while the block runs.
 
-        It ends as ``FINISHED`` if the block ends well, else as ``FAILED``. What trackers keep on disk lies under *state_dir*.
+        System metrics are recorded too, if they are on. The run ends as ``FINISHED`` if the block succeeds, else as
+        ``FAILED``. Local files of trackers lie under *state_dir*.
         """
         with self._ending(), ExitStack() as stack:
             if settings.wandb_project is not None:
-                stack.enter_context(self._told_to_wandb(settings.wandb_project, state_dir))
+                stack.enter_context(self._logging_to_wandb(settings.wandb_project, state_dir))
             if settings.log_system_metrics:
-                stack.enter_context(self._machine_watched())
+                stack.enter_context(self._logging_system_metrics())
             yield
 
     @contextmanager
@@ -220,20 +231,20 @@ class RunLog:
         self.client.set_terminated(self.run_id, RunStatus.to_string(RunStatus.FINISHED))
 
     @contextmanager
-    def _told_to_wandb(self, project: str, state_dir: Path) -> Iterator[None]:
+    def _logging_to_wandb(self, project: str, state_dir: Path) -> Iterator[None]:
         tracker = WandbTracker(project, self.run_id, state_dir)
         self._trackers.append(tracker)
-        well = False
+        succeeded = False
         try:
             yield
-            well = True
+            succeeded = True
         finally:
             self._trackers.remove(tracker)
-            tracker.finish(well=well)
+            tracker.finish(succeeded=succeeded)
 
     @contextmanager
-    def _machine_watched(self) -> Iterator[None]:
-        """Log the use of processors, memory, disk, network and GPUs every ten seconds, in a thread, as ``system/…``."""
+    def _logging_system_metrics(self) -> Iterator[None]:
+        """Log the use of CPUs, memory, disk, network and GPUs as ``system/…`` every ten seconds, in a thread."""
         monitor = SystemMetricsMonitor(self.run_id, resume_logging=True, tracking_uri=self.client.tracking_uri)
         monitor.start()
         try:
@@ -243,14 +254,14 @@ class RunLog:
 
 
 def artifact_page(client: MlflowClient, run_id: str, artifact: str) -> str:
-    """Return where MLflow's own pages show a run's artifact."""
+    """Return the URL of a run's artifact in MLflow's user interface."""
     experiment = client.get_run(run_id).info.experiment_id
-    # Commands print it, and Airflow keeps it.
+    # Redacted, because commands print it and Airflow stores it.
     return f"{redact_url(client.tracking_uri)}/#/experiments/{experiment}/runs/{run_id}/artifacts/{artifact}"
 
 
 def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | None:
-    """Return the content of a run's artifact, or None if the run has none of that name."""
+    """Return the content of a run's artifact, or None if the run has no such artifact."""
     folder, _, _ = artifact.rpartition("/")
     if all(found.path != artifact for found in client.list_artifacts(run_id, folder or None)):
         return None
@@ -259,14 +270,14 @@ def read_artifact(client: MlflowClient, run_id: str, artifact: str) -> bytes | N
 
 
 def read_recipe(client: MlflowClient, run_id: str) -> Recipe:
-    """Return the recipe that a run was trained by.
+    """Return the recipe that a run was trained with.
 
     Raises:
-        UserError: the run has none, or one that is of no use now.
+        UserError: the run has no recipe, or one that is no longer valid.
     """
     stored = read_artifact(client, run_id, RECIPE)
     if stored is None:
-        raise UserError(f"Run {run_id} holds no recipe; train again with --force.")
-    # An older run may have stored settings by former names.
+        raise UserError(f"Run {run_id} has no recipe; train it again with --force.")
+    # An older run may have stored settings under former names.
     content = with_present_names(strict_yaml.load(stored.decode()))
     return parse_recipe(content, f"the recipe of run {run_id}")

@@ -119,7 +119,7 @@ def broken_adapter(world: World) -> str:
     candidate = world.copy(world.learned, raised(0.5), adapter=True)
     world.damage(candidate)
     for step in (gate_run, lambda *arguments: promote(*arguments, force=True)):
-        with pytest.raises(UserError, match=f"The adapter of run:{candidate} was damaged in MLflow's store"):
+        with pytest.raises(UserError, match=f"The adapter of run:{candidate} is damaged in MLflow's store"):
             step(candidate, world.settings)
     return "error: the adapter was damaged"
 
@@ -128,7 +128,7 @@ def damaged_after_the_gate(world: World) -> str:
     candidate = world.copy(world.learned, raised(0.5), adapter=True)
     assert gate_run(candidate, world.settings).admitted
     world.damage(candidate)
-    with pytest.raises(UserError, match="was damaged in MLflow's store"):
+    with pytest.raises(UserError, match="is damaged in MLflow's store"):
         promote(candidate, world.settings)
     assert open_registry(world.settings).by_alias(CHAMPION) is None
     return "admitted; promotion: error: the adapter was damaged"

@@ -133,7 +133,7 @@ def test_torchrun_ends_all_with_a_killed_process_and_goes_on(settings, client, c
     killed = command(recipe)
     wait_for(lambda: saved(settings), killed)
     workers(killed)[1].kill()
-    assert re.fullmatch(r"error: .*[Tt]he same command goes on from the last checkpoint\.", fail(killed))
+    assert re.fullmatch(r"error: .*[Rr]un the same command again to resume from the last checkpoint\.", fail(killed))
 
     ended = command(recipe)
     output, log = ended.communicate(timeout=LONGEST)
@@ -147,7 +147,7 @@ def test_under_torchrun_the_command_is_stopped_and_saves(settings, command, two)
     wait_for(lambda: saved(settings), stopped)
     before = saved(settings)
     stopped.terminate()
-    assert fail(stopped) == "error: Training was stopped; the same command goes on from its last checkpoint."
+    assert fail(stopped) == "error: Training was stopped; run the same command again to resume from its last checkpoint."
     assert saved(settings) > before
 
 

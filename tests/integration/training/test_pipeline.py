@@ -202,7 +202,7 @@ def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, reci
     assert registered.tags["feedback_uri"] == run.data.tags["feedback_uri"]
     # The test split, and so the gate, is the corpus's.
     assert run.data.tags["dataset_version"] == Manifest.read(dataset_dir).version
-    with pytest.raises(UserError, match="vision features can't be kept"):
+    with pytest.raises(UserError, match="vision features can't be cached"):
         train(recipe_with(model={"lora": {"target_modules": r".*multi_modal_projector\.linear_1"}}), settings)
     assert len(client.search_runs([run.info.experiment_id])) == 1
 

@@ -125,7 +125,7 @@ def test_weights_and_biases_without_a_key_is_one_sentence(client, wandb_offline,
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     log = RunLog.start(client, tmp_path.name, {})
     with (
-        pytest.raises(UserError, match=r"did not take the run .*; set WANDB_API_KEY, or WANDB_MODE=offline"),
+        pytest.raises(UserError, match=r"rejected the run .*; set WANDB_API_KEY, or WANDB_MODE=offline"),
         log.recording(TrackingSettings(wandb="captions"), tmp_path),
     ):
         pass

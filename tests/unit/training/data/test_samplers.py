@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from training.data.samplers import EpochOrder, SharedBatches
 from training.data.samples import chunks
-from training.distributed import ALONE, Ranks
+from training.distributed import SINGLE_PROCESS, Ranks
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ def test_each_epoch_has_every_sample_once_in_its_own_order():
 def test_however_many_processes_the_batches_are_the_same(samples, share, size, seed):
     batch_size = share * size
     order = EpochOrder(list(range(samples)), batch_size, seed)
-    alone = list(SharedBatches(order, batch_size, ALONE))
+    alone = list(SharedBatches(order, batch_size, SINGLE_PROCESS))
     assert [sample for batch in alone for sample in batch] == list(order)
     shares = [SharedBatches(order, batch_size, Ranks(rank, size)) for rank in range(size)]
     # Each process takes as many steps as the others.

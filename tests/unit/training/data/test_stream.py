@@ -242,9 +242,7 @@ def test_a_manifest_that_lies_about_a_shard_is_noticed(folder: Path, tmp_path: P
         update={"splits": {"train": train.model_copy(update={"shards": (first, *train.shards[1:])})}}
     )
     stream = SampleStream(DatasetVersion(folder.as_uri(), lying), TRAIN, batch_size=1, seed=0, scratch=tmp_path)
-    with pytest.raises(
-        UserError, match=r"train-000000.tar .* does not hold what the manifest says; see `snap2caption inspect"
-    ):
+    with pytest.raises(UserError, match=r"train-000000.tar .* does not match its manifest; run `snap2caption inspect"):
         list(stream)
 
 
@@ -257,7 +255,7 @@ def test_what_can_not_be_selected_is_one_sentence(make, folder: Path, tmp_path: 
     dataset = DatasetVersion(folder.as_uri(), manifest.model_copy(update={"splits": {"train": silent}}))
     # Everything can be streamed, a choice can't.
     assert len(list(SampleStream(dataset, TRAIN, batch_size=1, seed=0, scratch=tmp_path))) == sum(SHARDS)
-    with pytest.raises(UserError, match=r"make the version again with `transform`, or set data.stream=false"):
+    with pytest.raises(UserError, match=r"make the dataset again with `transform`, or set data.stream=false"):
         SampleStream(dataset, SplitSelection("train", ["chicago"]), batch_size=1, seed=0, scratch=tmp_path)
     empty = SplitSummary(samples=0, cities=dict.fromkeys(CITIES, 0), shards=())
     with pytest.raises(UserError, match="is empty"):

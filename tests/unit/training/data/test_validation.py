@@ -95,25 +95,25 @@ def same_ids(members: list[tuple[str, bytes]]) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (with_row(caption=" \n\t ", hashtags=[]), r"sample '.+' of the shard {split}-000000.tar has an empty post"),
-        (with_row(caption=UNSEEN, hashtags=[]), r"sample '.+' of the shard {split}-000000.tar has an empty post"),
-        (with_row(caption="", hashtags=["", " "]), r"of the shard {split}-000000.tar has an empty post"),
-        (with_row(caption=UNSEEN, hashtags=["#", UNSEEN]), r"of the shard {split}-000000.tar has an empty post"),
+        (with_row(caption=" \n\t ", hashtags=[]), r"Sample '.+' in shard {split}-000000.tar has an empty post"),
+        (with_row(caption=UNSEEN, hashtags=[]), r"Sample '.+' in shard {split}-000000.tar has an empty post"),
+        (with_row(caption="", hashtags=["", " "]), r"in shard {split}-000000.tar has an empty post"),
+        (with_row(caption=UNSEEN, hashtags=["#", UNSEEN]), r"in shard {split}-000000.tar has an empty post"),
         (
             with_row(caption="Fog.", hashtags=["fog", UNSEEN]),
-            r"of the shard {split}-000000.tar has a hashtag that is empty",
+            r"in shard {split}-000000.tar has an empty hashtag",
         ),
         (
             with_photo(b"<html>Not found</html>"),
-            r"photo of the sample '.+' of the shard {split}-000000.tar can't be used",
+            r"photo of sample '.+' in shard {split}-000000.tar can't be used",
         ),
-        (cut_photo, r"photo of the sample '.+' of the shard {split}-000000.tar can't be used"),
+        (cut_photo, r"photo of sample '.+' in shard {split}-000000.tar can't be used"),
         (with_row(caption=None), r"of the shard {split}-000000.tar .*caption: Input should be a valid string"),
         (with_row(caption=float("nan")), r"of the shard .*caption"),
         (with_row(hashtags=[1]), r"of the shard .*hashtags.0"),
-        (with_photo(b"\xff\xd8not a jpeg"), r"photo of the sample '.+' of the shard {split}-000000.tar can't be used"),
-        (with_photo(b""), r"photo of the sample '.+' of the shard {split}-000000.tar can't be used"),
-        (same_ids, r"The id 'same' is in the shards {split}-000000.tar and {split}-000000.tar"),
+        (with_photo(b"\xff\xd8not a jpeg"), r"photo of sample '.+' in shard {split}-000000.tar can't be used"),
+        (with_photo(b""), r"photo of sample '.+' in shard {split}-000000.tar can't be used"),
+        (same_ids, r"The id 'same' occurs more than once in .* \(shards {split}-000000.tar and {split}-000000.tar\)"),
     ],
 )
 def test_it_is_named_by_shard_and_id(damaged, recipe, collate, split, stream, change, told):
@@ -140,7 +140,7 @@ def test_a_photo_that_was_not_selected_before_is_checked_too(damaged, recipe, co
     dataset = damaged("train", break_the_last)
     few = recipe.model_copy(update={"data": recipe.data.model_copy(update={"samples_per_city": 1})})
     for asked in (few, recipe):
-        with pytest.raises(UserError, match=r"photo of the sample .* of the shard train-000000.tar can't be used"):
+        with pytest.raises(UserError, match=r"photo of sample .* in shard train-000000.tar can't be used"):
             check_data(asked, dataset, collate)
 
 
@@ -183,7 +183,9 @@ def test_an_id_that_comes_twice_in_a_stream_is_named(streamed, collate, tmp_path
         summary = summary.model_copy(update={"cities": {city: 2 * count for city, count in twin.cities.items()}})
     lying = manifest.model_copy(update={"splits": {**manifest.splits, other: summary}})
     dataset = CachedDataset(dataclasses.replace(dataset.source, manifest=lying), dataset.cache)
-    with pytest.raises(UserError, match=rf"The id 'train-000000-0' is in the shards \S+ and \S+ of {folder.as_uri()}"):
+    with pytest.raises(
+        UserError, match=rf"The id 'train-000000-0' occurs more than once in {folder.as_uri()} \(shards \S+ and \S+\)"
+    ):
         check_data(streamed, dataset, collate)
 
 
@@ -236,7 +238,7 @@ def test_a_photo_that_is_broken_within_is_named(damaged, recipe, streamed, colla
         members[index] = (members[index][0], photo[: photo.index(b"\xff\xda")] + b"\xff\xd9")
 
     dataset = damaged("train", spoil)
-    told = r"photo of the sample '.+' of the shard train-000000.tar can't be used"
+    told = r"photo of sample '.+' in shard train-000000.tar can't be used"
     if not stream:
         with pytest.raises(UserError, match=told):
             check_data(recipe, dataset, collate)
@@ -272,5 +274,5 @@ def test_a_dry_run_ends_with_status_1(damaged, recipe, models_dir, tmp_path, str
         timeout=LONGEST,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "of the shard train-000000.tar has an empty post" in done.stderr
+    assert "in shard train-000000.tar has an empty post" in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from training.evaluation.bootstrap import FEWEST, Bootstrap, ResamplingClusters
+from training.evaluation.bootstrap import MIN_CLUSTERS, Bootstrap, ResamplingClusters
 
 pytestmark = pytest.mark.unit
 
@@ -33,7 +33,9 @@ def coverage(data: np.ndarray, clusters: ResamplingClusters) -> float:
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
-@pytest.mark.parametrize("sizes", [[5] * FEWEST, [5] * 40, MIXED * 8], ids=["the fewest", "40", "56 of mixed sizes"])
+@pytest.mark.parametrize(
+    "sizes", [[5] * MIN_CLUSTERS, [5] * 40, MIXED * 8], ids=["the fewest", "40", "56 of mixed sizes"]
+)
 def test_the_interval_holds_the_truth_in_94_to_96_of_100_cases(sizes, correlation):
     assert 0.94 <= coverage(simulate(sizes, correlation, 2000), clusters_of(sizes)) <= 0.96
 
@@ -59,9 +61,9 @@ def test_few_groups_are_never_surer_than_a_sign_test(number):
 
 
 def test_too_few_groups_have_no_interval():
-    values = np.random.default_rng(0).random(10 * FEWEST)
-    assert Bootstrap().mean(values, clusters_of([10] * FEWEST)) is not None
-    assert Bootstrap().mean(values, clusters_of([10] * (FEWEST - 2) + [20])) is None
+    values = np.random.default_rng(0).random(10 * MIN_CLUSTERS)
+    assert Bootstrap().mean(values, clusters_of([10] * MIN_CLUSTERS)) is not None
+    assert Bootstrap().mean(values, clusters_of([10] * (MIN_CLUSTERS - 2) + [20])) is None
 
 
 def test_groups_count_for_as_many_as_their_sizes_are_equal():

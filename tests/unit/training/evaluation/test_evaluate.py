@@ -17,7 +17,7 @@ from snap2caption.post import Post, render
 from snap2caption.vlm import VisionLanguageModel
 from training.data.samples import chunks, evaluation_prompt
 from training.evaluation.bootstrap import Bootstrap
-from training.evaluation.evaluate import Evaluation, alike, conditions_of, evaluate, write_captions
+from training.evaluation.evaluate import Evaluation, conditions_of, evaluate, order_for_batching, write_captions
 from training.evaluation.sample_pictures import choose_rows, draw_grid
 from training.fit.finetune import finetune
 
@@ -60,7 +60,7 @@ def test_batches_hold_what_is_alike_and_answers_come_in_order(load_tiny, recipe)
     minimal, plain = "Fog, dawn.", "This is a quiet evening above the river."
     sizes = [(60, 40), (90, 90)]
     samples = [colored(number, sizes[number % 2], [minimal, plain][number // 2 % 2]) for number in range(8)]
-    order = alike(samples)
+    order = order_for_batching(samples)
     assert sorted(order) == list(range(8))
     # The large ones first, and in each batch one size and one prompt.
     assert order[0] % 2 == 1
@@ -107,7 +107,7 @@ class Overfull(VisionLanguageModel):
 def test_too_large_a_batch_is_one_sentence(load_tiny, dataset, recipe):
     vlm = load_tiny()
     full = Overfull(vlm.model, vlm.processor, vlm.base, vlm.revision)
-    with pytest.raises(UserError, match=r"6 photos at once do not fit .*; lower evaluation.batch_size"):
+    with pytest.raises(UserError, match=r"A batch of 6 photos does not fit .*; lower evaluation.batch_size"):
         evaluate(full, dataset, conditions_of(dataset, (), recipe.evaluation, "float32"), "base")
 
 

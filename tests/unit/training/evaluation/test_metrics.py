@@ -100,7 +100,7 @@ def test_a_hypothesis_without_a_reference_is_an_error():
 
 
 def test_references_without_a_word_are_an_error():
-    with pytest.raises(UserError, match="No reference holds a word"):
+    with pytest.raises(UserError, match="No reference has a word"):
         compare({"1": "a"}, {"1": ["🌉"]})
 
 

@@ -53,12 +53,16 @@ def test_a_line_separator_within_a_caption_ends_no_row(write):
     ("hypotheses", "references", "message"),
     [
         (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": ["a"]}', '{"id": 2, "captions": ["b"]}'], "lacks 1 of 2 captions"),
-        (["not json"], ['{"id": 1, "captions": ["a"]}'], "line 1, is not a row {"),
-        (["", '{"id": 1}'], ['{"id": 1, "captions": ["a"]}'], 'line 2, is not a row {"id", "caption"} (caption: Field required); correct it.'),
-        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": []}'], 'is not a row {"id", "captions": […]} (captions: '),
+        (["not json"], ['{"id": 1, "captions": ["a"]}'], "line 1, is not a row of the form {"),
+        (
+            ["", '{"id": 1}'],
+            ['{"id": 1, "captions": ["a"]}'],
+            'line 2, is not a row of the form {"id", "caption"} (caption: Field required); correct it.',
+        ),
+        (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": []}'], 'is not a row of the form {"id", "captions": […]} (captions: '),
         (['{"id": 1, "caption": "a"}'], ['{"id": 1, "captions": ["a"], "tone": "grim"}'], "(tone: Input should be 'playful'"),
-        (['{"id": 1, "caption": "a"}', '{"id": "1", "caption": "b"}'], ['{"id": 1, "captions": ["a"]}'], "line 2, is the second with the id '1'"),
-        ([""], ['{"id": 1, "captions": ["a"]}'], "holds no captions"),
+        (['{"id": 1, "caption": "a"}', '{"id": "1", "caption": "b"}'], ['{"id": 1, "captions": ["a"]}'], "line 2, repeats the id '1'"),
+        ([""], ['{"id": 1, "captions": ["a"]}'], "has no captions"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence(write, hypotheses, references, message):
@@ -75,4 +79,7 @@ def test_the_command_prints_json_or_one_sentence(write, tmp_path):
     assert json.loads(done.stdout)["overall"]["bleu_2"] == pytest.approx(1)
     failed = subprocess.run([*command, str(tmp_path / "gone")], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr == f"error: {tmp_path / 'gone'} can't be read (No such file or directory).\n"
+    assert (
+        failed.stderr
+        == f"error: {tmp_path / 'gone'} can't be read (No such file or directory); check the path and its permissions.\n"
+    )

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from training.fit.callbacks import best_step, is_over
+from training.fit.callbacks import best_step, should_stop_early
 from training.recipes.sections import TrainingSettings
 
 pytestmark = pytest.mark.unit
@@ -36,7 +36,7 @@ def history(*losses: float) -> list[dict[str, float]]:
 )
 def test_training_is_over_when_the_loss_has_stopped_falling(losses, patience, least, over):
     settings = TrainingSettings(early_stopping_patience=patience, early_stopping_threshold=least)
-    assert is_over(history(*losses), settings) is over
+    assert should_stop_early(history(*losses), settings) is over
 
 
 @pytest.mark.parametrize(

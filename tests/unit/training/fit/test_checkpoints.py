@@ -7,7 +7,7 @@ import pytest
 
 from snap2caption.errors import UserError
 from snap2caption.store import open_store
-from training.distributed import ALONE, Ranks
+from training.distributed import SINGLE_PROCESS, Ranks
 from training.fit.checkpoints import COMPLETE, STATE, Checkpoints
 
 pytestmark = pytest.mark.unit
@@ -32,11 +32,11 @@ def machine(tmp_path: Path):
 
 def test_a_half_written_one_is_passed_over(tmp_path):
     checkpoints = Checkpoints(tmp_path / "work")
-    assert checkpoints.fetch(ALONE) is None
+    assert checkpoints.fetch(SINGLE_PROCESS) is None
     write(checkpoints, 6)
     checkpoints.complete(6, keep=())
     write(checkpoints, 12)
-    assert checkpoints.fetch(ALONE) == 6
+    assert checkpoints.fetch(SINGLE_PROCESS) == 6
     assert checkpoints.state(6) == {"global_step": 6}
 
 
@@ -58,7 +58,7 @@ def test_another_machine_goes_on_from_the_store(machine):
     for step in (6, 12, 18):
         write(one, step)
         one.complete(step, keep=(6,))
-    assert other.fetch(ALONE) == 18
+    assert other.fetch(SINGLE_PROCESS) == 18
     assert other.steps() == [6, 12, 18]
     for step in other.steps():
         assert {path.name: path.read_bytes() for path in other.path(step).iterdir()} == {
@@ -69,7 +69,7 @@ def test_another_machine_goes_on_from_the_store(machine):
     other.complete(24, keep=(6,))
     assert [found.key for found in other.store.list()] == [f"checkpoint-{step}.tar" for step in (18, 24, 6)]
     # The machine that was away has what is old, and gets what is new.
-    assert one.fetch(ALONE) == 24
+    assert one.fetch(SINGLE_PROCESS) == 24
     one.discard()
     assert list(one.store.list()) == []
 
@@ -79,8 +79,8 @@ def test_what_was_saved_but_not_copied_is_copied_first(machine):
     write(one, 6)
     # Killed right after the mark.
     (one.path(6) / COMPLETE).touch()
-    assert one.fetch(ALONE) == 6
-    assert other.fetch(ALONE) == 6
+    assert one.fetch(SINGLE_PROCESS) == 6
+    assert other.fetch(SINGLE_PROCESS) == 6
 
 
 def test_what_a_killed_download_left_is_replaced(machine):
@@ -90,7 +90,7 @@ def test_what_a_killed_download_left_is_replaced(machine):
     for name in ("scratch", "checkpoint-6"):
         (other.folder / name).mkdir(parents=True)
         (other.folder / name / "weights").write_bytes(b"half")
-    assert other.fetch(ALONE) == 6
+    assert other.fetch(SINGLE_PROCESS) == 6
     assert (other.path(6) / "weights").read_bytes() == b"\6" * 1000
 
 

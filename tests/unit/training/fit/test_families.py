@@ -114,7 +114,7 @@ def test_image_tokens_are_counted_for_every_shape(family, vlm, samples):
         vlm.processor.image_seq_len = 5
     else:
         vlm.processor.num_additional_image_tokens = 0
-    with pytest.raises(UserError, match=r"image tokens where the model sees .*; correct its processor_config.json"):
+    with pytest.raises(UserError, match=r"image tokens, but the model has .*; correct its processor_config.json"):
         check_image_tokens(vlm, collate, samples[0])
 
 

@@ -154,7 +154,7 @@ def test_asked_to_stop_it_saves_and_goes_on(run, tmp_path, asked_at, saved_at):
         return report
 
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(StoppedError, match="has saved a checkpoint"):
+    with pytest.raises(StoppedError, match="was stopped and saved a checkpoint"):
         run(tmp_path / "work", report_of("work", asked_at))
     assert signal.getsignal(signal.SIGTERM) is before
     assert Checkpoints(tmp_path / "work").steps()[-1] == saved_at

@@ -94,5 +94,5 @@ def test_features_are_kept_while_nothing_before_is_trained(vlm, collate, samples
 def test_a_wrong_number_of_image_tokens_is_found_at_the_start(vlm, collate, samples):
     check_image_tokens(vlm, collate, samples[0])
     vlm.processor.num_additional_image_tokens = 0
-    with pytest.raises(UserError, match="writes 48 image tokens where the model sees 49"):
+    with pytest.raises(UserError, match="writes 48 image tokens, but the model has 49"):
         check_image_tokens(vlm, collate, samples[0])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from snap2caption.errors import UserError
-from training.fit.out_of_memory import evaluation_advice, explaining_shortage, training_advice
+from training.fit.out_of_memory import evaluation_advice, explain_out_of_memory, training_advice
 
 pytestmark = pytest.mark.unit
 
@@ -26,7 +26,7 @@ def allocate_on_a_gpu() -> None:
     [(allocate_by_torch, "machine"), (allocate_by_python, "machine"), (allocate_on_a_gpu, "GPU")],
 )
 def test_a_shortage_is_one_sentence_that_names_settings(recipe, allocate, whose):
-    with pytest.raises(UserError) as caught, explaining_shortage(training_advice(recipe)):
+    with pytest.raises(UserError) as caught, explain_out_of_memory(training_advice(recipe)):
         allocate()
     sentence = str(caught.value)
     assert sentence.startswith(f"The {whose}'s memory ran out: halve training.global_micro_batch_size (8) and double")
@@ -54,5 +54,5 @@ def test_what_can_not_be_lowered_is_not_named(recipe):
 
 
 def test_another_fault_stays_what_it_is():
-    with pytest.raises(RuntimeError, match="size of tensor"), explaining_shortage([]):
+    with pytest.raises(RuntimeError, match="size of tensor"), explain_out_of_memory([]):
         torch.zeros(2) + torch.zeros(3)

@@ -42,14 +42,14 @@ class Model:
         self.calls.append(f"prepare {self.name}")
         self.clock.now += 5.0
 
-    def write(self, photo, prompt, tokens, told):
+    def write(self, photo, prompt, tokens, on_token):
         assert isinstance(photo, Image.Image)
         assert prompt
         self.calls.append(f"write {self.name}")
         factor = self.factors[self.written % len(self.factors)]
         for token in range(tokens):
             self.clock.now += factor * (self.each if token else self.first)
-            told()
+            on_token()
         # What it does once the last token is there is not a token's time.
         self.clock.now += 3.0
         self.written += 1

@@ -175,7 +175,7 @@ def test_copies_of_a_photo_make_no_one_surer():
     )  # fmt: skip
     assert not once.passed
     assert often.reason == once.reason
-    assert "(95.0% asked; 8 independent groups of photos)" in often.reason
+    assert "(95.0% required; 8 independent groups of photos)" in often.reason
     # As 160 photos of their own they would show a gain beyond doubt.
     alone = evaluation([1 + gain for gain in gains for _ in range(20)])
     rule = judge(

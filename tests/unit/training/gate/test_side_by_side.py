@@ -37,9 +37,11 @@ def test_it_writes_as_many_tokens_as_told(adapted, task, monkeypatch):
         ),
     )
     for tokens in (1, 7, 32):
-        told = []
-        ModelWriter(adapted, "default").write(decode(sample.photo()), prompt, tokens, lambda told=told: told.append(1))
-        assert len(told) == tokens
+        on_token = []
+        ModelWriter(adapted, "default").write(
+            decode(sample.photo()), prompt, tokens, lambda on_token=on_token: on_token.append(1)
+        )
+        assert len(on_token) == tokens
 
 
 def test_an_untouched_base_is_timed_with_the_candidates_adapter(adapted, models_dir, monkeypatch):

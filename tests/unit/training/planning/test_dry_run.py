@@ -15,7 +15,7 @@ from snap2caption.settings import Settings
 from snap2caption.vlm import load, load_config
 from training.fit.lora import add_adapter, trainable_parameters
 from training.planning.dry_run import check_model, make_plan
-from training.planning.estimate import BatchShape, ImaginedModel, measure_throughput
+from training.planning.estimate import BatchShape, FakeTensorModel, measure_throughput
 from training.recipes.recipe import Recipe
 
 # Jinja, about the `<\s>` of LLaVA 1.6's template.
@@ -68,33 +68,33 @@ def really_kept(model, embedded, answer_tokens):
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 def test_what_is_imagined_is_what_a_real_step_keeps(family, precision, families_dir, recipe):
     lora = recipe.model.lora.model_copy(update={"target_modules": family.language})
-    imagined = ImaginedModel(load_config(family.name, families_dir), lora, precision)
+    imagined = FakeTensorModel(load_config(family.name, families_dir), lora, precision)
     real = add_adapter(load(family.name, families_dir, dtype=precision).model, lora).train()
     assert imagined.trainable == trainable_parameters(real)
     assert imagined.parameters + imagined.trainable == sum(weight.numel() for weight in real.parameters())
 
-    cost = imagined.step(BatchShape(samples=3, tokens=40, answer_tokens=9, pieces=1), checkpointing=False)
+    cost = imagined.step(BatchShape(samples=3, tokens=40, answer_tokens=9, crops=1), checkpointing=False)
     embedded = torch.zeros(3, 40, imagined.config.get_text_config().hidden_size, dtype=getattr(torch, precision))
-    assert cost.kept == pytest.approx(really_kept(real, embedded, 9), rel=0.02)
+    assert cost.saved_bytes == pytest.approx(really_kept(real, embedded, 9), rel=0.02)
 
 
 def test_checkpointing_trades_memory_for_arithmetic(families_dir, recipe):
-    imagined = ImaginedModel(load_config("tiny-llava-1.5", families_dir), recipe.model.lora, "float32")
-    batch = BatchShape(samples=4, tokens=64, answer_tokens=8, pieces=1)
+    imagined = FakeTensorModel(load_config("tiny-llava-1.5", families_dir), recipe.model.lora, "float32")
+    batch = BatchShape(samples=4, tokens=64, answer_tokens=8, crops=1)
     kept, computed_again = (imagined.step(batch, checkpointing=checkpointing) for checkpointing in (False, True))
-    assert computed_again.kept < 0.8 * kept.kept
+    assert computed_again.saved_bytes < 0.8 * kept.saved_bytes
     # Forwards is a third or more of what is done: frozen weights have no gradients of their own.
-    assert 1.3 < computed_again.learning / kept.learning < 1.6
+    assert 1.3 < computed_again.training_flops / kept.training_flops < 1.6
 
 
 def test_arithmetic_grows_with_the_batch(families_dir, recipe):
-    imagined = ImaginedModel(load_config("tiny-llava-1.6", families_dir), recipe.model.lora, "float32")
+    imagined = FakeTensorModel(load_config("tiny-llava-1.6", families_dir), recipe.model.lora, "float32")
     one, four = (imagined.step(BatchShape(samples, 50, 10, 3), checkpointing=False) for samples in (1, 4))
-    assert four.learning == pytest.approx(4 * one.learning)
-    assert four.seeing == pytest.approx(4 * one.seeing)
+    assert four.training_flops == pytest.approx(4 * one.training_flops)
+    assert four.vision_flops == pytest.approx(4 * one.vision_flops)
     # Two operations a weight and token forwards, at least as many back again.
     weights = imagined.parameters - imagined.config.get_text_config().vocab_size * 64
-    assert one.learning > 2 * 2 * 50 * (weights - 40_000)
+    assert one.training_flops > 2 * 2 * 50 * (weights - 40_000)
 
 
 def test_a_plan_counts_samples_steps_and_tokens(recipe, settings):
@@ -115,7 +115,7 @@ def test_it_counts_posts_that_are_cut_and_plans_for_the_longest(recipe, settings
     assert (whole.cut_posts, cut.cut_posts) == (0, 48)
     assert (whole.max_post_tokens, cut.max_post_tokens) == (256, 16)
     assert (
-        "posts: at most 16 tokens of each are learned; 48 are longer, and lose the end of their caption"
+        "posts: the model learns at most 16 tokens of each; 48 are longer, and the ends of their captions are cut"
         in cut.describe()
     )
     assert cut.longest < whole.longest
@@ -147,7 +147,7 @@ def test_it_tells_how_often_feedback_is_repeated(recipe, settings, tmp_path):
 
 
 def test_weights_in_4_bits_are_a_quarter_but_for_what_sees(families_dir, recipe):
-    imagined = ImaginedModel(load_config("tiny-llava-1.5", families_dir), recipe.model.lora, "bfloat16")
+    imagined = FakeTensorModel(load_config("tiny-llava-1.5", families_dir), recipe.model.lora, "bfloat16")
     quantized = 2 * (4 * 64 * 64 + 3 * 64 * 128)
     saved = imagined.weight_bytes(in_4bit=False) - imagined.weight_bytes(in_4bit=True)
     assert saved == pytest.approx(quantized * (2 - 0.5 - 0.127 / 8))
