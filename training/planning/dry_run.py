@@ -97,7 +97,7 @@ class TrainingPlan(BaseModel):
             f"activations {memory.activations:.2f}",
             "  (adapter: 16 bytes per weight, with its gradient and AdamW's state in float32; activations: the tensors",
             "  that autograd saves for the longest batch, counted on fake tensors. On a GPU, add 1 GiB for its context",
-            "  and a tenth for fragmentation. On a CPU, add up to the activations again, for memory that is freed late)",
+            "  and a tenth for fragmentation. On a CPU, add up to the activations again, for memory freed late)",
             f"vision features: {vision}",
             f"arithmetic: {self.petaflops:,.3g} PFLOP",
             f"time: {_duration(self.hours)} of training on one device like this machine's ({self.device}: "

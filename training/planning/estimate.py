@@ -56,9 +56,9 @@ class BatchShape:
 class StepCost:
     """The cost of a batch.
 
-    *saved_bytes* is the number of bytes saved for the backward pass. The others are floating-point operations: *seeing* of
-    one pass through the vision tower, *forward_flops* of one forward pass through the language model, as in validation,
-    and *training_flops* of its forward and backward passes.
+    *saved_bytes* is the number of bytes saved for the backward pass. The others are floating-point operations:
+    *vision_flops* of one pass through the vision tower, *forward_flops* of one forward pass through the language model,
+    as in validation, and *training_flops* of its forward and backward passes.
     """
 
     saved_bytes: float

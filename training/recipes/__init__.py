@@ -1,1 +1,1 @@
-"""Training recipes: validation, dry runs and cost estimates."""
+"""Training recipes: settings, loading, overrides and fingerprints."""

@@ -1,7 +1,8 @@
-"""Fingerprint of a training: the settings that the trained weights depend on, apart from where it is done and how the model is judged.
+"""Training fingerprint: a digest of the settings, data and base that the trained weights depend on.
 
-Each setting of a recipe is in `WEIGHTS` or in `ELSEWHERE`, by itself or with its whole section; `COUNT_WITH_PATIENCE` says of some that they matter
-only beside another one.
+Where the training runs and how the model is judged do not count. Each setting of a recipe is in `WEIGHTS` or in
+`ELSEWHERE`, by itself or with its whole section. The settings in `COUNT_WITH_PATIENCE` matter only with early
+stopping.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ WEIGHTS = frozenset(
         "training.early_stopping_threshold",
     }
 )
-"""Settings that other weights come of. So do other ``threads``, as sums round in another order."""
+"""Settings that change the weights. ``threads`` does, because sums round differently in another order."""
 
 ELSEWHERE = frozenset(
     {
@@ -55,18 +56,25 @@ ELSEWHERE = frozenset(
         "gate",
     }
 )
-"""Settings of where it is done, found and filed, of memory for time, of how much a kill loses, and of how the model is judged. The content of
-base and datasets counts by their versions."""
+"""Settings that do not change the weights.
+
+They say where the training runs, how it is tracked, how much memory it uses, how often it saves checkpoints, and how
+the model is judged. The content of base and datasets counts by their versions.
+"""
 
 COUNT_WITH_PATIENCE = frozenset(
     {"data.max_validation_samples", "training.eval_steps", "training.early_stopping_threshold"}
 )
-"""Without patience all epochs are trained and the last step's adapter is kept, however often the validation loss is looked at, and on whatever."""
+"""Settings that count only with ``early_stopping_patience``.
+
+Without it, all epochs are trained and the last step's adapter is kept, however often the validation loss is measured,
+and on whatever samples.
+"""
 
 
 def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
-    """Return what makes two trainings the same: the settings that matter, the datasets' content, the base's weights."""
-    # By former names, so that what was trained before settings were renamed is still found.
+    """Return a digest of the settings that matter, the datasets' *versions* and the base's *revision*."""
+    # Under former names, so that runs from before the renaming are still found.
     parts = json.dumps([with_former_names(settings_of_weights(recipe)), versions, revision], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Loading of recipes: YAML and overrides in, a checked recipe or one clear sentence out."""
+"""Recipe loading: YAML and overrides in, a validated recipe or one clear error message out."""
 
 import difflib
 from collections.abc import Sequence
@@ -24,21 +24,21 @@ _WANTED = {
     "dict_type": "should hold names and values",
     "model_type": "should hold settings",
 }
-"""What a setting of a type takes, in the words of YAML."""
+"""What a setting of a type accepts, in YAML terms."""
 
 _Checked = TypeVar("_Checked", bound=RecipeSection)
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read the recipe at *path*, with *overrides* (``dotted.key=value``, the value in YAML) on top.
+    """Read the recipe at *path*, with *overrides* (``dotted.key=value``, the value in YAML) applied.
 
     Raises:
-        UserError: the file is missing or not YAML, or a setting is unknown, has a name of before, or a value that it can't have.
+        UserError: the file is missing or not YAML, or a setting is unknown, renamed, or has an invalid value.
     """
     try:
         content = strict_yaml.load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"No recipe at {path} ({error.strerror}); see configs/ for those that exist.") from error
+        raise UserError(f"No recipe at {path} ({error.strerror}); see configs/ for the shipped recipes.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML ({' '.join(str(error).split())}); correct it.") from error
     if not isinstance(content, dict):
@@ -49,24 +49,24 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def parse_recipe(content: dict[str, Any], where: str) -> Recipe:
-    """Check a recipe's content; *where* names it in the error."""
+    """Validate a recipe's content; *where* names it in error messages."""
     return _checked(Recipe, content, where)
 
 
 def change_judging(judging: EvaluationRecipe, overrides: Sequence[str]) -> EvaluationRecipe:
-    """Return *judging* with *overrides*, as for `load_recipe`, on top.
+    """Return *judging* with *overrides* applied, in the form of `load_recipe`.
 
     Raises:
-        UserError: a setting is unknown, of another section, or has a value that it can't have.
+        UserError: a setting is unknown, belongs to another section, or has an invalid value.
     """
     for override in overrides:
         section = parse_override(override)[0][0]
         if section in Recipe.model_fields and section not in EvaluationRecipe.model_fields:
             raise UserError(
-                f"{shorten(override)} changes the training, which is over; give settings of {' or '.join(EvaluationRecipe.model_fields)} alone, "
-                "such as gate.margin=0.02."
+                f"{shorten(override)} changes the training, which is over; give settings of "
+                f"{' or '.join(EvaluationRecipe.model_fields)} alone, such as gate.margin=0.02."
             )
-    # What is None may be a section, and its settings are given one by one.
+    # Leave out None: it may be a section, whose settings are overridden one by one.
     content = judging.model_dump(mode="json", exclude_none=True)
     apply_overrides(content, overrides)
     return _checked(EvaluationRecipe, content, "the overrides")
@@ -77,7 +77,7 @@ def _checked(kind: type[_Checked], content: dict[str, Any], where: str) -> _Chec
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        # An unknown setting before all else: a slip of the pen is also why another one is missing.
+        # Report an unknown setting first: a typo is also why another setting is missing.
         first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise UserError(f"{where}: {_explain(first['type'], first['loc'], first['msg'], first['input'])}") from error
 

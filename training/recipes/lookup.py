@@ -1,4 +1,4 @@
-"""Recipes by path or by name."""
+"""Recipe lookup by path or by name."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ from snap2caption.errors import UserError
 
 
 def locate_recipe(config: str, folder: Path) -> Path:
-    """Return the file that *config* names: a path, or a recipe of *folder* by its name without ``.yaml``.
+    """Return the file that *config* names: a path, or the name of a recipe in *folder* without ``.yaml``.
 
     Raises:
-        UserError: there is no such file, and no such recipe.
+        UserError: there is no such file or recipe.
     """
     path = Path(config)
     if path.exists() and not path.is_dir():

@@ -1,4 +1,4 @@
-"""Overrides of a recipe's settings: ``dotted.key=value``, the value in YAML."""
+"""Recipe overrides: ``dotted.key=value``, the value in YAML."""
 
 from collections.abc import Iterator, Sequence
 from reprlib import Repr
@@ -15,15 +15,16 @@ _SHORT.maxlevel = 2
 
 
 def shorten(value: object) -> str:
-    """Return *value* as it was written, in a sentence's length whatever it is."""
+    """Return *value* as it was written, shortened for use in a message."""
     return _SHORT.repr(value)
 
 
 def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Change a recipe's *content* in place, by one override after another.
+    """Apply *overrides* to a recipe's *content*, in place and in order.
 
     Raises:
-        UserError: an override is not of this form, names a setting within another one, or would replace an earlier override.
+        UserError: an override is malformed, names a setting inside another one, or would replace an earlier
+            override.
     """
     given: dict[tuple[str, ...], str] = {}
     for override in overrides:
@@ -34,16 +35,16 @@ def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> None:
 
 
 def spell_out(content: dict[str, Any]) -> None:
-    """Spell out, in place, the one short form that recipes have: ``launcher: ray`` for ``launcher: {kind: ray}``."""
+    """Expand the one short form of recipes in place: ``launcher: ray`` for ``launcher: {kind: ray}``."""
     if isinstance(content.get("launcher"), str):
         content["launcher"] = {"kind": content["launcher"]}
 
 
 def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
-    """Return the names of the setting that *override* is about, the outermost section first, and its value.
+    """Return the path of the setting that *override* names, outermost section first, and its value.
 
     Raises:
-        UserError: it is not of this form, or its value is not YAML.
+        UserError: the override is malformed, or its value is not YAML.
     """
     key, separator, value = override.partition("=")
     names = tuple(key.strip().split("."))
@@ -61,10 +62,10 @@ def parse_override(override: str) -> tuple[tuple[str, ...], Any]:
 
 
 def _refuse_twice(given: dict[tuple[str, ...], str], names: tuple[str, ...], value: Any, override: str) -> None:
-    """Add the settings that *override* gives to those that were *given*, each by the override that did.
+    """Add the settings of *override* to *given*, which maps each setting to the override that gave it.
 
     Raises:
-        UserError: it would replace one of them, in silence.
+        UserError: the override would silently replace one of them.
     """
     value = {"kind": value} if names == ("launcher",) and isinstance(value, str) else value
     settings = [(*names, *inner) for inner in _settings_in(value)]
@@ -79,7 +80,7 @@ def _refuse_twice(given: dict[tuple[str, ...], str], names: tuple[str, ...], val
 
 
 def _settings_in(value: Any) -> Iterator[tuple[str, ...]]:
-    """Yield the names of the settings in a section's *value*; of a setting's, no names."""
+    """Yield the paths of the settings in a section's *value*; an empty path if it is a setting itself."""
     if not isinstance(value, dict):
         yield ()
         return

@@ -1,4 +1,4 @@
-"""Training recipe: everything that makes a training run what it is, checked as a whole before anything heavy is loaded."""
+"""Training recipe: all settings of a training run, validated together before anything heavy is loaded."""
 
 import json
 from typing import Self
@@ -19,14 +19,14 @@ from training.recipes.sections import (
 
 
 class EvaluationRecipe(RecipeSection):
-    """The sections of a recipe that say how a model is judged. They may be changed once it is trained."""
+    """The sections of a recipe that say how a model is judged. They may change after it is trained."""
 
     evaluation: EvaluationSettings = EvaluationSettings()
     gate: GateSettings = GateSettings()
 
 
 class Recipe(RecipeSection):
-    """Everything that makes a training run what it is."""
+    """All settings of a training run."""
 
     model: ModelSettings
     data: DataSettings = DataSettings()
@@ -42,15 +42,16 @@ class Recipe(RecipeSection):
         return self
 
     def share_of_batch(self, processes: int) -> int:
-        """Return how many samples of a batch each of so many processes takes.
+        """Return the number of samples of a batch that each of *processes* gets.
 
         Raises:
-            ValueError: the batch can't be divided.
+            ValueError: the batch can't be divided evenly.
         """
         share, left = divmod(self.training.global_micro_batch_size, processes)
         if left:
             raise ValueError(
-                f"training.global_micro_batch_size is {self.training.global_micro_batch_size}, which {processes} processes can't share evenly; "
+                f"training.global_micro_batch_size is {self.training.global_micro_batch_size}, "
+                f"which {processes} processes can't share evenly; "
                 f"make it a multiple of {processes}"
             )
         return share
@@ -66,5 +67,5 @@ class Recipe(RecipeSection):
         return self
 
     def dump(self) -> str:
-        """Return the recipe as YAML, every setting spelled out."""
+        """Return the recipe as YAML, with every setting spelled out."""
         return strict_yaml.dump(json.loads(self.model_dump_json()))

@@ -1,4 +1,7 @@
-"""Renamed settings of recipes: each former name with the present one, which transformers, PEFT or MLflow uses where it means the same."""
+"""Renamed settings: former names of recipe settings and their present ones.
+
+The present names are those of transformers, PEFT or MLflow where they mean the same.
+"""
 
 import copy
 from collections.abc import Mapping
@@ -33,20 +36,20 @@ RENAMED: Mapping[str, str] = {
     # Last: the section by itself, for what is none of its settings.
     "optimiser": "training",
 }
-"""Former names, as dotted paths, and the present ones."""
+"""Former names, as dotted paths, mapped to the present ones."""
 
 
 def present_name(setting: str) -> str | None:
-    """Return the present name of the *setting* or section that had another one, or None if its name is no former one."""
+    """Return the present name of *setting*, a former name of a setting or section; None if it is no former name."""
     section = setting.partition(".")[0]
     return RENAMED.get(setting) or RENAMED.get(section)
 
 
 def refuse_renamed(content: Mapping[str, Any], where: str) -> None:
-    """Check that a recipe's *content* gives no setting by a former name; *where* names it in the error.
+    """Check that a recipe's *content* uses no former names; *where* names it in the error message.
 
     Raises:
-        UserError: it does. The error says all of them, with their present names.
+        UserError: it does; the message lists all of them with their present names.
     """
     found = [former for former in RENAMED if _holds(content, former)]
     # A section by itself only where nothing in it is known.
@@ -57,12 +60,12 @@ def refuse_renamed(content: Mapping[str, Any], where: str) -> None:
 
 
 def with_present_names(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a stored recipe's *content*, in which settings with former names have their present ones."""
+    """Return a copy of a stored recipe's *content* with present names in place of former ones."""
     return _renamed(content, RENAMED)
 
 
 def with_former_names(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a recipe's *content* with the former names of its settings, by which fingerprints of earlier runs were made."""
+    """Return a copy of a recipe's *content* with former names, from which earlier runs' fingerprints were made."""
     return _renamed(content, {present: former for former, present in RENAMED.items()})
 
 

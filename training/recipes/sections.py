@@ -1,4 +1,4 @@
-"""Sections of a training recipe: each setting with its type, bounds and default."""
+"""Recipe sections: every setting with its type, bounds and default."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -29,14 +29,17 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class RecipeSection(BaseModel):
-    """Base class of a recipe's sections: no unknown setting, no conversion between types, nothing to change afterwards."""
+    """Base class of recipe sections: immutable, without unknown settings or type conversion."""
 
-    # Strict: a number in quotes is a text, and 2.0 is no whole number.
+    # Strict: a quoted number is a string, and 2.0 is not an integer.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class LoraSettings(RecipeSection):
-    """The adapter, in the names of PEFT's LoraConfig. ``target_modules`` is matched against the whole path of each module."""
+    """The adapter's settings, named as in PEFT's LoraConfig.
+
+    ``target_modules`` is a regular expression that is matched against the whole path of each module.
+    """
 
     r: Positive = 16
     lora_alpha: Annotated[float, Field(gt=0)] = 32
@@ -45,11 +48,12 @@ class LoraSettings(RecipeSection):
 
 
 class ModelSettings(RecipeSection):
-    """The base model (a folder's name under the models directory, or a name on the hub) and the adapter on it.
+    """The base model (a folder under the models directory, or a name on the hub) and its adapter.
 
-    ``revision`` pins the base: a commit, tag or branch on the hub, of a folder the digest of its weights; without, what is there now is taken.
-    With ``load_in_4bit`` training holds the language model's frozen weights in 4 bits (QLoRA); evaluation and serving hold them whole. Without
-    ``do_image_splitting`` a family that looks at a picture and at its pieces (SmolVLM) looks at the picture alone.
+    ``revision`` pins the base: a commit, tag or branch on the hub, or the digest of a folder's weights; by default
+    the current revision is used. With ``load_in_4bit``, training holds the language model's frozen weights in 4
+    bits (QLoRA); evaluation and serving load them in full precision. Without ``do_image_splitting``, a family that
+    sees an image and its crops (SmolVLM) sees only the image.
     """
 
     base: BaseName
@@ -60,39 +64,41 @@ class ModelSettings(RecipeSection):
 
 
 class FeedbackSettings(RecipeSection):
-    """A dataset version of corrected captions that is mixed in: so much of each epoch is its training split, repeated as it takes."""
+    """A dataset version of corrected captions to mix in: ``share`` of each epoch, repeated as often as necessary."""
 
     uri: str | None = None
     share: Annotated[float, Field(gt=0, lt=1)]
 
     def version_uri(self) -> str:
-        """Return the URI of the dataset version.
+        """Return the URI of the feedback dataset version.
 
         Raises:
             UserError: the recipe names none.
         """
         if not self.uri:
             raise UserError(
-                "The recipe mixes in feedback but names no feedback dataset; add data.feedback.uri=URI_OF_THE_DATASET_VERSION to the "
-                "command."
+                "The recipe mixes in feedback but names no feedback dataset; "
+                "add data.feedback.uri=URI_OF_THE_DATASET_VERSION to the command."
             )
         return self.uri.rstrip("/")
 
 
 class DataSettings(RecipeSection):
-    """The dataset version: its URI, or the URI of the datasets' root with ``version``; and which of it, read how.
+    """The dataset version (its URI, or the URI of the datasets' root with ``version``), and what to read of it.
 
-    With ``stream`` the training split is read from the store as it is needed, a few shards on disk at a time. Without, it is fetched first:
-    then batches hold captions of like length, and vision features can be kept.
+    With ``stream``, the training split is read from the store on demand, with a few shards on disk at a time.
+    Without it, the split is fetched first; then captions of similar length are batched together, and vision
+    features can be cached.
 
-    Of a post ``max_post_tokens`` are learned, and no more than the base's context has room for: a longer one loses the end of its caption. The
-    default is more than twice the 96 tokens that evaluation and serving have written by default. The validation loss is measured on
-    ``max_validation_samples`` of the split, spread over its cities and groups; null: on all of them.
+    The model learns ``max_post_tokens`` of a post, and no more than fit into the base's context: a longer post
+    loses the end of its caption. The default is more than twice the default of 96 tokens in evaluation and serving.
+    The validation loss is measured on ``max_validation_samples`` of the split, spread over its cities and groups;
+    null means all of them.
     """
 
     uri: str | None = None
     version: FileName | None = None
-    # YAML has lists alone.
+    # YAML has lists, not tuples.
     cities: Annotated[tuple[str, ...], Field(strict=False)] = ()
     samples_per_city: Positive | None = None
     stream: bool = False
@@ -115,17 +121,19 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 
 class TrainingSettings(RecipeSection):
-    """How to train, in the names of transformers' TrainingArguments and EarlyStoppingCallback where they mean the same.
+    """Training settings, named as in transformers' TrainingArguments and EarlyStoppingCallback where they agree.
 
-    One optimizer step sees ``global_micro_batch_size * gradient_accumulation_steps`` samples, on however many processes: each takes its share
-    of a batch, where transformers' ``per_device_train_batch_size`` is one process's. ``threads`` are a machine's; its processes share them.
+    One optimizer step takes ``global_micro_batch_size * gradient_accumulation_steps`` samples, however many
+    processes there are: each process takes its share of a batch, whereas transformers'
+    ``per_device_train_batch_size`` is per process. ``threads`` is per machine, and its processes share them.
 
-    The validation loss is measured, and a checkpoint saved, at the end of each epoch and every ``eval_steps`` steps; every ``save_steps`` steps a
-    checkpoint is saved without. With ``early_stopping_patience``, training ends once so many measurements in a row have not improved on the best
-    by more than ``early_stopping_threshold`` (nats a token), and the adapter of the best one is kept; without, that of the last step.
+    The validation loss is measured and a checkpoint saved at the end of each epoch and every ``eval_steps`` steps;
+    every ``save_steps`` steps only a checkpoint is saved. With ``early_stopping_patience``, training ends when that
+    many measurements in a row have not improved on the best by more than ``early_stopping_threshold`` (nats per
+    token), and the best adapter is kept; without it, the last step's.
 
-    ``precision`` is the base's and that of the arithmetic; the adapter is float32 in any case. With ``gradient_checkpointing`` a layer keeps
-    its input alone, and computes the rest again on the way back.
+    ``precision`` is that of the base and of the computation; the adapter is always float32. With
+    ``gradient_checkpointing``, only a layer's input is kept, and the rest is recomputed in the backward pass.
     """
 
     global_micro_batch_size: Positive = 16
@@ -146,14 +154,19 @@ class TrainingSettings(RecipeSection):
 
 
 class LauncherSettings(RecipeSection):
-    """On what the training runs: where it is done, not what comes out. ``launcher: ray`` is short for ``launcher: {kind: ray}``.
+    """Where the training runs, which does not change its result. ``launcher: ray`` is short for ``{kind: ray}``.
 
-    ``local``: in the command's own process. ``torchrun``: in ``processes`` on each of ``nodes`` machines (none given: one for each GPU), started by
-    torch's elastic launcher; on several machines the same command is given on each, and they meet at ``rendezvous`` (host:port of one of them).
-    ``ray``: in ``processes`` on the Ray cluster at ``address`` (none given: on a Ray started for the occasion), each with ``resources``, such as
-    ``{GPU: 1, CPU: 8}``.
+    ``local``: in the command's own process.
 
-    ``checkpoints`` is the URI of a store that gets a copy of each checkpoint: so machines need share no disk, and what a lost one did stays.
+    ``torchrun``: ``processes`` on each of ``nodes`` machines (by default one per GPU), started by torch's elastic
+    launcher. On several machines, run the same command on each; they meet at ``rendezvous`` (host:port of one of
+    them).
+
+    ``ray``: ``processes`` on the Ray cluster at ``address`` (by default on a temporary local Ray), each with
+    ``resources``, such as ``{GPU: 1, CPU: 8}``.
+
+    ``checkpoints`` is the URI of a store that gets a copy of each checkpoint, so that machines need no shared disk,
+    and the work of a lost machine is kept.
     """
 
     kind: Literal["local", "torchrun", "ray"] = "local"
@@ -179,15 +192,16 @@ class LauncherSettings(RecipeSection):
             raise ValueError(f"has {self.nodes} nodes, which is for kind torchrun; this one is {self.kind}")
         if self.nodes > 1 and not (self.rendezvous and self.checkpoints):
             raise ValueError(
-                "has several nodes: they need a rendezvous (host:port of one of them) and checkpoints (the URI of a store), as they may share no disk"
+                "has several nodes: they need a rendezvous (host:port of one of them) and checkpoints "
+                "(the URI of a store), as they may share no disk"
             )
         return self
 
 
 class TrackingSettings(RecipeSection):
-    """Where the run is filed in MLflow, and in which project of Weights & Biases, if in one.
+    """Tracking: the experiment in MLflow, and optionally a project of Weights & Biases.
 
-    With ``log_system_metrics`` the use of processors, memory, disk, network and GPUs is logged too.
+    With ``log_system_metrics``, the use of CPUs, memory, disk, network and GPUs is logged too.
     """
 
     experiment_name: Annotated[str, Field(min_length=1)] = "snap2caption"
@@ -196,7 +210,7 @@ class TrackingSettings(RecipeSection):
 
 
 class EvaluationSettings(RecipeSection):
-    """How a model is scored, always by generating captions."""
+    """How a model is scored; it always generates captions."""
 
     split: Split = "test"
     batch_size: Positive = 16
@@ -205,9 +219,10 @@ class EvaluationSettings(RecipeSection):
 
 
 class FeedbackGateSettings(RecipeSection):
-    """What a candidate that learned from feedback must show on the feedback's held-out test split: that it is better there.
+    """Requirements for a candidate trained on feedback: it must be better on the feedback's held-out test split.
 
-    On the corpus's test split its CIDEr must then only not be lower by more than ``cider_tolerance``, a share of the incumbent's.
+    On the corpus's test split, its CIDEr may then be lower by at most ``cider_tolerance``, a share of the
+    incumbent's.
     """
 
     margin: Annotated[float, Field(ge=0)] = 0.0
@@ -216,10 +231,10 @@ class FeedbackGateSettings(RecipeSection):
 
 
 class GateSettings(RecipeSection):
-    """What a candidate must show. The tolerances are shares of the incumbent's value, but for the hashtags' (a difference of shares).
+    """Requirements for a candidate. Tolerances are shares of the incumbent's value, except for hashtags (a difference).
 
-    Both models are timed on ``latency_photos`` photos; ``latency_tolerance`` is for time to first token and for time per output token.
-    Without ``feedback``, scores on the feedback's test split are reported alone.
+    Both models are timed on ``latency_photos`` photos; ``latency_tolerance`` applies to time to first token and to
+    time per output token. Without ``feedback``, scores on the feedback's test split are only reported.
     """
 
     margin: Annotated[float, Field(ge=0)] = 0.0

@@ -1,8 +1,9 @@
-"""Strict YAML: the core schema of YAML 1.2 without what can be read in two ways, within limits that no recipe comes near.
+"""Strict YAML: the core schema of YAML 1.2 without ambiguous values, within limits that no recipe comes near.
 
-YAML 1.1, which PyYAML follows, takes ``1:30`` for 90, ``010`` for 8, ``1_000`` for 1000, ``no`` for false and ``1e-3`` for a text. Here a number is
-one as JSON writes it (a sign or a bare point more is taken), ``true`` and ``false`` are the only switches, ``null`` and ``~`` are null, and
-all else is text, as is whatever stands in quotes. Source: YAML 1.2.2, section 10.3.
+YAML 1.1, which PyYAML follows, reads ``1:30`` as 90, ``010`` as 8, ``1_000`` as 1000, ``no`` as false and ``1e-3``
+as a string. Here a number is written as in JSON (a leading sign, or a dot without digits on one side, is accepted
+too), ``true`` and ``false`` are the only booleans, ``null`` and ``~`` are null, and everything else is a string, as
+is anything in quotes. Source: YAML 1.2.2, section 10.3.
 """
 
 import re
@@ -11,18 +12,18 @@ from typing import Any
 import yaml
 
 MOST_LEVELS = 16
-"""Levels of lists and mappings within each other; recipes have three."""
+"""Maximum nesting of lists and mappings; recipes have three levels."""
 
 MOST_VALUES = 10_000
-"""Values in all, what an alias stands for counted each time: a few lines of aliases to aliases would be billions."""
+"""Maximum number of values, with aliases expanded: a few lines of aliases to aliases would be billions."""
 
 _TAG = "tag:yaml.org,2002:"
 _WHOLE = "(?:0|[1-9][0-9]*)"
 _RESOLVERS = (
-    # Each with what it may begin with.
+    # Each with the characters that it may begin with.
     ("null", "~|null|Null|NULL|", ("~", "n", "N", "")),
     ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
-    # A number of more digits would be no setting's, and Python refuses to read one of thousands.
+    # No setting has more digits, and Python refuses to read an integer of thousands.
     ("int", "[-+]?(?:0|[1-9][0-9]{0,17})", "-+0123456789"),
     (
         "float",
@@ -34,20 +35,20 @@ _RESOLVERS = (
 
 
 class _Loader(yaml.SafeLoader):
-    """Loads one document, in which no key stands twice in a mapping: the second would silently replace the first."""
+    """Loader of one document that rejects duplicate keys, since the second would silently replace the first."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        # Of the value that is being composed: its level, the deepest one so far, and how many values there are so far.
+        # The level of the current value, the deepest level so far, and the number of values so far.
         self._level = self._deepest = self._values = 0
-        # Of each anchor: how many values it has, and how many levels.
+        # For each anchor: its number of values, and of levels.
         self._anchored: dict[str, tuple[int, int]] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a value, within the limits.
 
         Raises:
-            yaml.MarkedYAMLError: there are too many values or levels, a tag, or a value that holds itself.
+            yaml.MarkedYAMLError: there are too many values or levels, a tag, or a value that contains itself.
         """
         event: Any = self.peek_event()  # type: ignore[no-untyped-call] # the stubs leave it out
         is_alias = isinstance(event, yaml.AliasEvent)
@@ -75,7 +76,7 @@ class _Loader(yaml.SafeLoader):
         """Compose a mapping.
 
         Raises:
-            yaml.MarkedYAMLError: a key stands twice, or is no text.
+            yaml.MarkedYAMLError: a key is repeated, or is not a string.
         """
         node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: set[str] = set()
@@ -89,10 +90,10 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts in quotes what either version of YAML would take for something else than a text."""
+    """Dumper that quotes every string that either version of YAML would read as something else."""
 
 
-# None of the readers' of YAML 1.1.
+# Drop PyYAML's resolvers, which follow YAML 1.1.
 _Loader.yaml_implicit_resolvers = {}
 for _name, _pattern, _first in _RESOLVERS:
     for _class in (_Loader, _Dumper):
@@ -100,16 +101,16 @@ for _name, _pattern, _first in _RESOLVERS:
 
 
 def load(text: str) -> Any:
-    """Return what the document *text* holds; None if it holds nothing.
+    """Return the content of the document *text*; None if it is empty.
 
     Raises:
-        yaml.YAMLError: it is not YAML, says something twice, or is beyond the limits.
+        yaml.YAMLError: it is not YAML, repeats a key, or exceeds the limits.
     """
     return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
 
 
 def dump(content: Any) -> str:
-    """Return *content*, which JSON can hold, as a document that `load`, and readers of YAML 1.1, read back the same."""
+    """Return JSON-compatible *content* as a document that `load` and YAML 1.1 parsers read back unchanged."""
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 

@@ -147,7 +147,9 @@ def test_under_torchrun_the_command_is_stopped_and_saves(settings, command, two)
     wait_for(lambda: saved(settings), stopped)
     before = saved(settings)
     stopped.terminate()
-    assert fail(stopped) == "error: Training was stopped; run the same command again to resume from its last checkpoint."
+    assert (
+        fail(stopped) == "error: Training was stopped; run the same command again to resume from its last checkpoint."
+    )
     assert saved(settings) > before
 
 
