@@ -51,16 +51,18 @@ def known_variables() -> set[str]:
 
 def _warn_of_mistyped_variables() -> None:
     if any("CAPTION" in name.upper() for name in os.environ):
-        for told in find_unknown(known_variables()):
-            stderr.print(f"warning: {told}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        for warning in find_unknown(known_variables()):
+            stderr.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:
     """Run the command line. A user's mistake ends with one sentence, never with a traceback."""
-    # Before torch is loaded: by default its threads spin while they wait for each other, and where cores are shared (with Airflow, with a
-    # browser) each wait lasts until the scheduler takes the spinner off: measured five times slower on two busy cores.
+    # Set this before torch is loaded. By default, torch's threads spin while they wait for each other. Where cores
+    # are shared (with Airflow or a browser), each wait lasts until the scheduler preempts the spinning thread:
+    # measured five times slower on two busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Voices, feedback and photos are personal: what a command or a service writes is its user's alone, whatever the shell's habit.
+    # Voices, feedback and photos are personal data: files that a command or a service writes are readable by its
+    # user only, whatever the shell's umask.
     os.umask(0o077)
     write_what_it_can()
     log_to_stderr()

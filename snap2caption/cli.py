@@ -32,7 +32,9 @@ def _options(
 
 
 def dags(
-    path: Annotated[bool, typer.Option("--path", help="Print their folder, for Airflow's dags_folder.")] = False,
+    path: Annotated[
+        bool, typer.Option("--path", help="Print the folder of the DAGs, for Airflow's dags_folder.")
+    ] = False,
 ) -> None:
     """List the DAGs that Airflow runs, or print the folder that contains them."""
     if importlib.util.find_spec("plugins") is None:

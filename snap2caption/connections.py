@@ -23,19 +23,20 @@ from snap2caption.errors import UserError
 logger = logging.getLogger(__name__)
 
 LARGEST_HEAD = 16 * 1024
-"""Bytes of a request's line and header fields together, as h11 has it."""
+"""The most bytes in a request's line and header fields together, by h11's count."""
 
 BACKLOG = 256
-"""Connections that may wait to be taken. All of them may be taken before the first is looked at."""
+"""Connections that may wait to be accepted. All of them may be accepted before the first is processed."""
 
 _SPARE_DESCRIPTORS = 256
-"""For what is no connection: files, stores, the registry, photos that are decoded in processes of their own."""
+"""Descriptors for everything that is not a connection: files, stores, the registry, isolated decoders of photos."""
 
 _LINGER = 5.0
-"""Seconds for the rest of a body that was refused: cut off at once, a client would not read why."""
+"""Seconds to read the rest of a refused body. If the connection closed at once, the client would not read the reason.
+"""
 
 _TINY, _MANY = 64, 1000
-"""Bytes of a chunk, and chunks, from which a body costs more to read than it brings."""
+"""A body with more than `_MANY` chunks of less than `_TINY` bytes on average costs more to read than it is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Limits:
     connections: int
     """At once; one more takes the place of the one that has waited longest for a request."""
     per_peer: int
-    """Of these, from one address."""
+    """The most connections from one address."""
     head_seconds: float
     """For a request's line and header fields, from the first byte on; of a new connection, from its beginning."""
     keep_alive_seconds: int
@@ -55,7 +56,7 @@ class Limits:
 
 
 _NETWORK = 64
-"""Bits of an IPv6 address that one household or server has all addresses of."""
+"""The bits of an IPv6 prefix that belongs to one household or server."""
 
 
 def network_of(host: str) -> str:
@@ -272,11 +273,14 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's, which says no more
         """Refuse a request that is malformed or exceeds a limit."""
         if self._is_answering():
-            # The body is wrong. Who would answer hears that the client is gone: the answer is this one.
+            # The body is malformed. The application sees a disconnected client, because this refusal is the response.
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.refused_as is HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
-            detail = f"The request's line and header fields are longer than {LARGEST_HEAD // 1024} KiB together; send shorter ones."
+            detail = (
+                f"The request's line and header fields are longer than {LARGEST_HEAD // 1024} KiB together; "
+                "send shorter ones."
+            )
             self._refuse(self.conn.refused_as, "head_too_large", detail)
         else:
             self._refuse(

@@ -29,7 +29,7 @@ from snap2caption.redaction import RedactingFormatter
 stderr = Console(stderr=True)
 
 LINE_SECONDS = 10.0
-"""How often a log hears of long work."""
+"""Seconds between two progress lines where there is no terminal."""
 
 
 def print_result(text: str, document: Any = None, *, as_json: bool = False) -> None:
@@ -39,7 +39,8 @@ def print_result(text: str, document: Any = None, *, as_json: bool = False) -> N
         ValueError: *document* holds a NaN or an infinity, which JSON does not allow (RFC 8259). A strict reader
             would fail.
     """
-    # Not through Rich: a result must reach a pipe unwrapped and unstyled. JSON in ASCII: whoever reads it may read in another encoding.
+    # Not through Rich: a result must reach a pipe unwrapped and unstyled. JSON is ASCII, because the reader may use
+    # another encoding.
     print(json.dumps(document, indent=2, allow_nan=False) if as_json else text)  # noqa: T201
 
 
@@ -55,7 +56,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(RedactingFormatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
-    # At this level httpx and swiftclient report each request, and botocore where it found the credentials.
+    # At INFO, httpx and swiftclient log each request, and botocore logs where it found the credentials.
     for name in ("botocore", "httpx", "swiftclient"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -102,10 +103,10 @@ class _ProgressLines(Progress):
     def __init__(self, show: Callable[[int], str]) -> None:
         super().__init__(disable=True)
         self._show = show
-        self._said = 0.0
+        self._last_printed = 0.0
 
     def start(self) -> None:
-        self._said = time.monotonic()
+        self._last_printed = time.monotonic()
 
     def update(self, task_id: TaskID, *args: Any, **kwargs: Any) -> None:
         super().update(task_id, *args, **kwargs)
@@ -116,8 +117,8 @@ class _ProgressLines(Progress):
         self._say(task_id)
 
     def _say(self, task_id: TaskID) -> None:
-        if time.monotonic() - self._said >= LINE_SECONDS:
-            self._said = time.monotonic()
+        if time.monotonic() - self._last_printed >= LINE_SECONDS:
+            self._last_printed = time.monotonic()
             stderr.print(self._line(self._tasks[task_id]), markup=False, highlight=False, soft_wrap=True)
 
     def _line(self, task: Task) -> str:

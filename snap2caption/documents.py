@@ -4,13 +4,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class FrozenModel(BaseModel):
-    """A document that does not change once it is made."""
+    """An immutable document."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class StrictDocument(FrozenModel):
-    """A document that refuses fields that it does not know."""
+    """An immutable document that rejects unknown fields."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -9,11 +9,11 @@ from pydantic_settings import BaseSettings
 PREFIX = "SNAP2CAPTION_"
 
 _ALIKE = 0.75
-"""How much of a name must be the same for a suggestion, 0 to 1, by `difflib`."""
+"""The similarity from which a name is suggested, 0 to 1, by `difflib`."""
 
 
 def variables_of(kind: type[BaseSettings]) -> set[str]:
-    """Return the variables that a class of settings reads."""
+    """Return the environment variables that a settings class reads."""
     return {f"{kind.model_config['env_prefix']}{name}".upper() for name in kind.model_fields}
 
 
@@ -23,7 +23,7 @@ def find_unknown(known: Collection[str], environment: Mapping[str, str] = os.env
     The sentence does not repeat its value, which may be a secret.
     """
     for variable in sorted(environment):
-        # As the settings read them: in any case.
+        # Settings are read without regard to case.
         name = variable.upper()
         if name in known or not _looks_like_ours(name, known):
             continue
@@ -40,7 +40,7 @@ def _looks_like_ours(name: str, known: Collection[str]) -> bool:
 
 
 def _nearest(name: str, known: Collection[str]) -> str | None:
-    # What all names begin with would make all of them alike.
+    # The common prefix would make all names look similar.
     by_rest = {one.removeprefix(PREFIX): one for one in known}
     found = difflib.get_close_matches(name.partition("CAPTION_")[2] or name, by_rest, 1, cutoff=_ALIKE)
     return by_rest[found[0]] if found else None

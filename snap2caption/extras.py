@@ -10,7 +10,7 @@ _EXTRAS = {
     "serving": "serving",
     "training": "training",
 }
-"""The extra of each part, by the package that imports what is missing."""
+"""The extra of each part, by the package that imports the missing module."""
 
 
 def explain_missing_module(error: ModuleNotFoundError) -> str | None:

@@ -3,7 +3,7 @@
 import re
 
 TAKEN = "JPEG, PNG, WebP, GIF, HEIC or AVIF"
-"""The formats that photos are taken in, in words."""
+"""The accepted photo formats, for messages."""
 
 _MEDIA = re.compile(rb"....ftyp(?P<brand>....)", re.DOTALL)
 """The start of an ISO base media file."""

@@ -1,4 +1,4 @@
-"""Help pages that name values by placeholders (``PATH``) instead of Python types (``<list[Path]>``)."""
+"""Plain help pages: placeholders (``PATH``) instead of Python types (``<list[Path]>``)."""
 
 import re
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ _PLACEHOLDERS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "path": "PAT
 
 
 class PlainHelpCommand(TyperCommand):
-    """A command whose help shows an argument by its name alone, and an option with a placeholder for its value."""
+    """A command whose help shows arguments by name only, and options with a placeholder for their value."""
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
-        """Write the arguments and the options, each with its help text."""
+        """Write the arguments and options, each with its help text."""
         sections: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -33,7 +33,7 @@ class PlainHelpCommand(TyperCommand):
 
 
 def use_plain_help(app: typer.Typer) -> None:
-    """Let all commands of *app*, and of its groups, show plain help."""
+    """Use plain help for all commands of *app* and its groups."""
     for command in app.registered_commands:
         command.cls = PlainHelpCommand
     for group in app.registered_groups:

@@ -1,6 +1,6 @@
-"""Names that become part of a path or of an object's key, as types: whatever is parsed with them leads nowhere else.
+"""Validated name types for paths and object keys: a parsed name can't lead outside its folder.
 
-A manifest, a registry's tags, a record in the store and a sidecar come from places that others can write to. So what of them names a file is
+Others can write to manifests, registry tags, stored records and sidecars. So every name of a file in them is
 checked where it is read, not where it is used.
 """
 
@@ -11,19 +11,24 @@ from pydantic import AfterValidator, StringConstraints
 
 _MOST = 128
 _MOST_BYTES = 200
-"""File systems allow 255 bytes for a name, and some of ours get an ending."""
+"""File systems allow 255 bytes per name, and some of our names get a suffix."""
 
 _PORTABLE = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._-]*")
-"""POSIX's portable file name characters (IEEE 1003.1, 3.265). ASCII has one spelling on every file system."""
+"""POSIX's portable file name characters (IEEE 1003.1, 3.265). ASCII names are spelled the same way on every file
+system.
+"""
 
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-"""What Windows takes for a device, whatever folder it is said to be in."""
+"""Names that Windows treats as devices in every folder."""
 
 _UNPRINTABLE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 def is_file_name(text: str) -> bool:
-    """Whether *text* is a file's name on every system: portable characters, no device, neither hidden nor an option."""
+    """Whether *text* is a valid file name on every system.
+
+    It consists of portable characters, and is not a device, not hidden and not like a command-line option.
+    """
     return (
         len(text) <= _MOST
         and _PORTABLE.fullmatch(text) is not None
@@ -33,18 +38,18 @@ def is_file_name(text: str) -> bool:
 
 
 def is_base_name(text: str) -> bool:
-    """Whether *text* names a base model: a folder's name, or owner and name on the hub."""
+    """Whether *text* names a base model: a folder, or owner/name on the model hub."""
     owner, _, name = text.rpartition("/")
     return is_file_name(name) and ((owner == "" and "/" not in text) or is_file_name(owner))
 
 
 def is_version(text: str) -> bool:
-    """Whether *text* is what a dataset version is called."""
+    """Whether *text* is a valid dataset version: 12 to 64 hexadecimal digits."""
     return re.fullmatch(r"[0-9a-f]{12,64}", text) is not None
 
 
 def is_part(text: str) -> bool:
-    """Whether *text*, in any script, can be a part of a path with an ending after it, as cities and the ids of samples are."""
+    """Whether *text*, in any script, can be a path component followed by a suffix, like city names and sample ids."""
     return (
         text != ""
         and not text.startswith(".")
@@ -54,12 +59,12 @@ def is_part(text: str) -> bool:
 
 
 def is_digest(text: str) -> bool:
-    """Whether *text* is a SHA-256 in hex."""
+    """Whether *text* is a SHA-256 digest in hex."""
     return re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
 def is_feedback_id(text: str) -> bool:
-    """Whether *text* is of the form of a feedback's id."""
+    """Whether *text* has the form of a feedback id: 32 hexadecimal digits."""
     return re.fullmatch(r"[0-9a-f]{32}", text) is not None
 
 
@@ -82,15 +87,15 @@ def _base_name(text: str) -> str:
 
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""A SHA-256 in hex."""
+"""A SHA-256 digest in hex."""
 
 FeedbackId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 Version = Annotated[str, AfterValidator(_version)]
-"""What a dataset version is called: the beginning of a digest."""
+"""A dataset version: the beginning of a digest."""
 
 FileName = Annotated[str, AfterValidator(_file_name)]
-"""A file's name; also a run's id and a revision, which name folders."""
+"""A file name. Run ids and revisions, which name folders, have the same form."""
 
 BaseName = Annotated[str, AfterValidator(_base_name)]
-"""A base model's name: of a folder under the models directory, or on the hub."""
+"""The name of a base model: a folder under the models directory, or owner/name on the hub."""

@@ -1,4 +1,4 @@
-"""The same work on many things, side by side."""
+"""Parallel map over a thread pool."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -9,9 +9,9 @@ Result = TypeVar("Result")
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Yield what *work* returns for each item, as it gets done.
+    """Yield the results of *work* for each item, in the order in which they finish.
 
-    The first error is raised after what runs has ended; what has not started yet never does.
+    The first error is raised after the running items have finished; items that have not started are canceled.
     """
     with ThreadPoolExecutor(threads) as pool:
         try:

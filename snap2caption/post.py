@@ -1,7 +1,7 @@
-"""The shape of a post, in training and in serving.
+"""The post format, shared by training and serving.
 
-One module builds the prompt, renders a post to the text that a model learns, and parses what a model wrote. Training and serving both
-use it, so that they can't drift apart.
+This module builds the prompt, renders a post to the training target, and parses model output. Training and serving
+both use it, so that they can't diverge.
 """
 
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from snap2caption.text.chat_markup import without_markup
 from snap2caption.text.segmentation import find_emoji, find_words
 
 DESCRIBE_PROMPT = "Describe this photo in one sentence."
-"""What the base model is asked, without the adapter, for the alt text."""
+"""The prompt for the alt text, which the base model answers without the adapter."""
 
 MOST_CHARACTERS = 2200
-"""The longest post that Instagram takes, in code points."""
+"""The longest post that Instagram accepts, in code points."""
 
 MOST_HASHTAGS = 5
-"""More are not taken by Instagram since December 2025, those of the caption and of comments counted together."""
+"""The most hashtags that Instagram accepts since December 2025, in the caption and comments together."""
 
 SOME_EMOJI = 3
-"""Emoji of a caption that has some, at most."""
+"""The most emoji in a caption that has some."""
 
 
 class Tone(StrEnum):
@@ -35,7 +35,7 @@ class Tone(StrEnum):
 
 
 class Length(StrEnum):
-    """How long a caption is to be."""
+    """The length of a caption."""
 
     SHORT = "short"
     MEDIUM = "medium"
@@ -43,17 +43,17 @@ class Length(StrEnum):
 
     @property
     def words(self) -> int:
-        """Words of the caption (`find_words`) at most, its hashtags not counted. Instagram shows some 20 before "more"."""
+        """The most words of the caption (`find_words`), without its hashtags. Instagram shows some 20 before "more"."""
         return {Length.SHORT: 12, Length.MEDIUM: 30, Length.LONG: 60}[self]
 
     @classmethod
     def of(cls, caption: str) -> "Length":
-        """Return the least length that *caption* has room in; the longest, if in none."""
+        """Return the shortest length that *caption* fits, or the longest length if it fits none."""
         return next((length for length in cls if len(find_words(caption)) <= length.words), cls.LONG)
 
 
 class Emoji(StrEnum):
-    """How many emoji a caption is to have."""
+    """The number of emoji in a caption."""
 
     NONE = "none"
     SOME = "some"
@@ -61,14 +61,17 @@ class Emoji(StrEnum):
 
     @classmethod
     def of(cls, caption: str) -> "Emoji":
-        """Return how many emoji *caption* has."""
+        """Return the category for the number of emoji in *caption*."""
         count = len(find_emoji(caption))
         return cls.NONE if count == 0 else cls.SOME if count <= SOME_EMOJI else cls.MANY
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A caption, its hashtags best first (normal form, without ``#``), and a description for people who can't see the photo."""
+    """A caption, its hashtags and its alt text.
+
+    The hashtags are in normal form, without ``#``, best first. The alt text is for people who can't see the photo.
+    """
 
     caption: str
     hashtags: tuple[str, ...] = ()
@@ -77,7 +80,7 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a creator asks for beside the photo. Every field left alone leaves its line out of the prompt."""
+    """A creator's request, apart from the photo. A field that is not set adds no line to the prompt."""
 
     tone: Tone | None = None
     location: str | None = None
@@ -85,15 +88,18 @@ class Request:
     length: Length | None = None
     emoji: Emoji | None = None
     voice: tuple[str, ...] = ()
-    """Captions of theirs to write like, the most telling first."""
+    """Captions by the creator to imitate, the most relevant first."""
     hint: str | None = None
-    """What to mention or to change."""
+    """What to mention or change."""
     earlier: Post | None = None
-    """What was written before, and is not to come again."""
+    """An earlier result that must not be repeated."""
 
 
 def build_prompt(request: Request) -> str:
-    """Return the instruction that goes beside the photo. What people wrote fills a line each, and is text: `without_markup`."""
+    """Return the instruction for the photo.
+
+    Each user input takes one line, and is plain text without chat markup (`without_markup`).
+    """
     lines = ["Write an Instagram caption and hashtags for this photo."]
     if request.tone:
         lines.append(f"Tone: {request.tone.value}.")
@@ -116,16 +122,16 @@ def build_prompt(request: Request) -> str:
 
 
 def render(post: Post) -> str:
-    """Return the text that a model learns to write for *post*: the caption, then the hashtags on a line of their own."""
+    """Return the text that a model learns to write for *post*: the caption, and a line of hashtags."""
     tags = " ".join(f"#{tag}" for tag in post.hashtags)
     return "\n".join(part for part in (post.caption.strip(), tags) if part)
 
 
 def paste(post: Post) -> str:
-    """Return *post* as it can be pasted into Instagram: the caption, a blank line, and the best of its hashtags.
+    """Return *post* as text for Instagram: the caption, a blank line, and its best hashtags.
 
-    With those that the caption itself has, there are `MOST_HASHTAGS` at most, and `MOST_CHARACTERS` in all: hashtags that don't fit are left
-    off. A caption that is longer by itself stays as it is.
+    The text has at most `MOST_HASHTAGS` hashtags, including those in the caption, and at most `MOST_CHARACTERS`
+    characters: hashtags that don't fit are dropped. A caption that is too long by itself stays unchanged.
     """
     caption = post.caption.strip()
     inline = hashtags.extract(caption)
@@ -135,6 +141,6 @@ def paste(post: Post) -> str:
 
 
 def parse(text: str) -> Post:
-    """Read a post back from what a model wrote; ``parse(render(post))`` is *post* with its hashtags in normal form."""
+    """Parse model output into a post. ``parse(render(post))`` is *post* with its hashtags in normal form."""
     caption, tags = hashtags.separate(text)
     return Post(caption=caption, hashtags=tuple(tags))

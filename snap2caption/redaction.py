@@ -1,15 +1,15 @@
-"""Redaction of credentials in URLs, for whatever is printed, logged or stored."""
+"""Redaction of credentials in URLs, for text that is printed, logged or stored."""
 
 import logging
 import re
 from urllib.parse import urlsplit
 
 HIDDEN = "***"
-"""Stands for what is left out."""
+"""Replaces what is hidden."""
 
-# A URL in a text ends at what a sentence, a list or a tag puts after one.
+# A URL in running text ends at a space, a quote or an angle bracket.
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>`]*")
-# What client libraries print of a URL without its host: `/path?name=value&…`.
+# Client libraries print URLs without their host: `/path?name=value&…`.
 _PARAMETER = re.compile(r"([?&][^\s\"'<>`=&?#]*=)[^\s\"'<>`&#,)]+")
 
 # A URL that was taken for a path has lost a slash.
@@ -17,10 +17,11 @@ _PATH_LOGIN = re.compile(r"(?<=:/)[^\s/@]+@")
 
 
 def redact_url(url: str) -> str:
-    """Return *url* without what may be a secret in it, so that it still says where something is.
+    """Return *url* without its possible secrets, so that it still shows where something is.
 
-    User name and password are left out, every value of the query is hidden whatever its name (servers call their signatures and tokens as
-    they like), and so is a fragment, unless it is a route within a page (``#/runs/1``). Of what is no URL only the scheme is left.
+    User name and password are removed. All values of the query are hidden, because servers name their signatures
+    and tokens as they like. A fragment is hidden too, unless it is a route within a page (``#/runs/1``). If *url*
+    can't be parsed, only its scheme remains.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -44,7 +45,7 @@ def redact_url(url: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return *text* with every URL in it redacted."""
+    """Return *text* with all URLs redacted."""
     if "://" in text:
         text = _URL.sub(_redact_match, text)
     if ":/" in text:
@@ -53,10 +54,10 @@ def redact(text: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats log records, and the tracebacks in them, with every URL redacted."""
+    """Log formatter that redacts all URLs in records and tracebacks."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record's lines."""
+        """Return the formatted record with all URLs redacted."""
         return redact(super().format(record))
 
 
@@ -66,7 +67,7 @@ def _redact_match(match: re.Match[str]) -> str:
 
 
 def _without_parameters(path: str) -> str:
-    """Hide what follows a semicolon, such as ``;jsessionid=…``."""
+    """Hide the values of path parameters, such as ``;jsessionid=…``."""
     return re.sub(r";([^/;=]*)=[^/;]*", rf";\1={HIDDEN}", path)
 
 

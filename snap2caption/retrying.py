@@ -1,4 +1,4 @@
-"""An HTTP client that sends a request again which a busy server refused, once the time that it named in Retry-After has passed."""
+"""HTTP client that retries after Retry-After."""
 
 import logging
 import time
@@ -14,14 +14,15 @@ logger = logging.getLogger(__name__)
 _BUSY = {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.GATEWAY_TIMEOUT}
 
 _SHORTEST = 0.1
-"""What a wait of no seconds counts for, so that a server which names none is not asked for ever."""
+"""The shortest wait in seconds, so that a server that asks for 0 seconds is not retried forever."""
 
 
 class RetryingClient(httpx.Client):
-    """httpx's client, which sends a request again while it is refused with 429, 503 or 504 and a Retry-After (RFC 9110, 10.2.3).
+    """httpx client that retries requests refused with 429, 503 or 504 and a Retry-After (RFC 9110, section 10.2.3).
 
-    Such a refusal says that nothing was done, so any method may be sent again. All waits of a request take *patience* seconds at most: a
-    refusal that asks for more is returned as it is. A connection that breaks is nobody's refusal, and raises at once.
+    Such a refusal means that nothing was done, so any method can be retried. The waits for one request add up to at
+    most *patience* seconds. A refusal that asks for a longer wait is returned as it is. A broken connection is not
+    a refusal, and raises at once.
     """
 
     def __init__(self, *, patience: float, **settings: Any) -> None:
@@ -29,8 +30,8 @@ class RetryingClient(httpx.Client):
         self._patience = patience
 
     def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
-        """Return the answer, or the last refusal."""
-        # A body that was streamed once is gone; one that was read can be sent again.
+        """Return the response, or the last refusal."""
+        # A streamed body can be sent only once. One that was read into memory can be sent again.
         request.read()
         left = self._patience
         while True:
@@ -45,7 +46,10 @@ class RetryingClient(httpx.Client):
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a Retry-After header asks to wait, be it a number or a date (by the server's own clock); None if there is none."""
+    """Return the wait in seconds that a Retry-After header asks for, or None if there is no such header.
+
+    The header holds a number of seconds or a date, which is compared with the server's own clock.
+    """
     value = headers.get("retry-after", "").strip()
     if value.isdecimal():
         return float(value)

@@ -1,4 +1,4 @@
-"""Settings of an installation, read once at the edge from the environment (``SNAP2CAPTION_*``)."""
+"""Installation settings, read from the environment (``SNAP2CAPTION_*``)."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,24 +11,25 @@ from snap2caption.errors import UserError
 from snap2caption.shipped import shipped_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The folder of our packages: the root of a checkout, or ``site-packages``."""
+"""The parent folder of our packages: the root of a checkout, or ``site-packages``."""
 
 
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 def read_settings(kind: type[_Settings], **given: Any) -> _Settings:
-    """Read settings of a *kind* from the environment, but for what is *given*.
+    """Read settings of class *kind* from the environment. Values in *given* take precedence.
 
     Raises:
-        UserError: a variable is not what it should be. Its value is not repeated: it may be a secret.
+        UserError: a variable has an invalid value. The message does not repeat the value, because it may be a
+            secret.
     """
     prefix = kind.model_config["env_prefix"]
     try:
         return kind(**given)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        # Of no one variable, where two do not go together.
+        # The location is empty if two variables contradict each other.
         name = str(first["loc"][0]).upper() if first["loc"] else "*"
         raise UserError(f"{prefix}{name} is wrong ({first['msg']}); correct it.") from None
     except SettingsError as error:
@@ -36,7 +37,7 @@ def read_settings(kind: type[_Settings], **given: Any) -> _Settings:
 
 
 def _state_dir() -> Path:
-    """Return ``.snap2caption`` in a checkout, else the user's data folder: nothing is written into ``site-packages``."""
+    """Return ``.snap2caption`` in a checkout, else the user's data folder. Nothing is written to ``site-packages``."""
     in_checkout = (ROOT / "pyproject.toml").is_file()
     return ROOT / ".snap2caption" if in_checkout else user_data_path("snap2caption", appauthor=False)
 
@@ -46,31 +47,38 @@ def _beside_state(name: str, settings: dict[str, Any]) -> str:
 
 
 class Settings(BaseSettings):
-    """Where the services are and where things lie. Credentials of the stores come from their own standard variables (AWS_*, OS_*)."""
+    """Addresses of the services, and folders.
+
+    The stores' credentials come from their own standard variables (AWS_*, OS_*).
+    """
 
     model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_", extra="ignore")
 
     state_dir: Path = Field(default_factory=_state_dir)
     """Downloads, work in progress, caches and logs."""
     models_dir: Path = shipped_folder("snap2caption", "models")
-    """Base models on disk; a base that is not here is fetched from the hub."""
+    """Base models on disk. A base model that is not here is fetched from the hub."""
     configs_dir: Path = shipped_folder("snap2caption", "configs")
     """Training recipes."""
     datasets_uri: str = Field(default_factory=lambda settings: _beside_state("datasets", settings))
-    """Where dataset versions are loaded to: ``file://``, ``s3://`` or ``swift://``."""
+    """Where dataset versions are stored: ``file://``, ``s3://`` or ``swift://``."""
     feedback_uri: str = Field(default_factory=lambda settings: _beside_state("feedback", settings))
-    """Where creators' feedback is kept: ``file://``, ``s3://`` or ``swift://``."""
+    """Where creators' feedback is stored: ``file://``, ``s3://`` or ``swift://``."""
     store_piece_mib: int = Field(default=128, ge=5)
-    """Objects above so many MiB go to a store in pieces of that size: a Static Large Object on Swift, multipart on S3 (5 is its least)."""
+    """Objects larger than this many MiB are uploaded in parts of that size: a Static Large Object on Swift, a
+    multipart upload on S3, whose minimum is 5.
+    """
     mlflow_tracking_uri: str = "http://127.0.0.1:5000"
     registered_model: str = "snap2caption"
     """The model's name in the MLflow registry."""
     signing_key_file: Path | None = None
-    """The private key (PEM) that signs what the gate admits and what is promoted. None: nothing is signed."""
+    """The private key (PEM) that signs adapters that pass the gate or are promoted. None: nothing is signed."""
     approval: bool = False
-    """Whether a person is asked before a model that the gate has admitted is promoted, where a run's form says nothing else."""
+    """Whether a person must approve the promotion of a model that passed the gate. The form of a DAG run can override
+    it.
+    """
     serving_url: str = "http://127.0.0.1:8000"
-    """Where the service is, for links."""
+    """The address of the caption service, for links."""
     store_console_url: str = ""
     """Where a person looks into the object store; bucket and key are appended. Empty: no link."""
     store_files_url: str = ""
@@ -78,5 +86,5 @@ class Settings(BaseSettings):
 
     @property
     def shards_dir(self) -> Path:
-        """Where what trains on this machine keeps the shards that it fetched."""
+        """Where training on this machine caches the shards that it downloads."""
         return self.state_dir / "shards"

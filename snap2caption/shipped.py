@@ -1,6 +1,7 @@
 """Packaged data folders: recipes, base models and DAGs.
 
-They are at the root of the repository, and links lead to them from the packages, so that a wheel holds them.
+The folders are at the root of the repository. Symbolic links in the packages point to them, so that a wheel
+includes them.
 """
 
 from importlib import resources
@@ -8,7 +9,7 @@ from pathlib import Path
 
 
 def shipped_folder(package: str, name: str) -> Path:
-    """Return the folder *name* that is shipped in *package*; it need not exist, since an image may leave it out."""
+    """Return the folder *name* shipped in *package*. It may not exist, because an image can leave it out."""
     return Path(str(resources.files(package).joinpath(name))).resolve()
 
 

@@ -11,7 +11,8 @@ def to_document(model: BaseModel) -> dict[str, Any]:
 
     A NaN or an infinity becomes a string or null, as its class says (``ser_json_inf_nan``).
 
-    ``model_dump(mode="json")`` leaves it a float, which `json.dumps` writes as the word NaN.
+    A NaN or an infinity becomes a string or null, as the class specifies (``ser_json_inf_nan``).
+    ``model_dump(mode="json")`` would leave a float, which `json.dumps` writes as NaN.
     """
     found: dict[str, Any] = json.loads(model.model_dump_json())
     return found

@@ -9,14 +9,14 @@ start without us; a test compares them.
 import os
 
 LIBRARIES = {
-    # The common wish, https://consoledonottrack.com; MLflow takes no other word for yes.
+    # The common convention (https://consoledonottrack.com). MLflow accepts only "true" here.
     "DO_NOT_TRACK": "true",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
     "WANDB_ERROR_REPORTING": "false",
 }
-"""What libraries look for: also those that only benchmarks load."""
+"""Variables that libraries read, including libraries that only the benchmarks load."""
 
 SERVERS = {
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -25,7 +25,10 @@ SERVERS = {
     "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
     "LABEL_STUDIO_SENTRY_DSN": "",
 }
-"""What the servers look for that are run beside ours. SeaweedFS has an option for it (`demo.stack.services.seaweedfs`)."""
+"""Variables that the servers next to ours read.
+
+SeaweedFS has a command-line option for it (see `demo.stack.services.seaweedfs`).
+"""
 
 
 def switch_off() -> None:

@@ -11,18 +11,20 @@ from snap2caption.post import Tone
 from snap2caption.text.segmentation import find_emoji, find_words
 
 _SHORT = 6
-"""A minimal caption has at most so many words."""
+"""The most words that a minimal caption has."""
 
 _PUN = re.compile(
-    r"\b(plot twist|pun|apparently|allegedly|officially|technically|proof that|spoiler|told my|relationship status|asking for)\b"
+    r"\b(plot twist|pun|apparently|allegedly|officially|technically|proof that|spoiler|"
+    r"told my|relationship status|asking for)\b"
 )
 _UPLIFT = re.compile(
-    r"\b(dream\w*|believe\w*|grateful|gratitude|hope|hopes|inspir\w+|chase|begin\w*|journey|magic|remember|breathe|shine|courage|trust|heart|soul)\b"
+    r"\b(dream\w*|believe\w*|grateful|gratitude|hope|hopes|inspir\w+|chase|begin\w*|"
+    r"journey|magic|remember|breathe|shine|courage|trust|heart|soul)\b"
 )
 
 
 def infer_tone(caption: str) -> Tone:
-    """Return the tone of *caption* (prose, without its hashtags)."""
+    """Return the tone of *caption*, which is prose without hashtags."""
     lowered = caption.casefold()
     if len(find_words(caption)) <= _SHORT and "!" not in caption:
         return Tone.MINIMAL

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 SEEING = ("vision_tower", "multi_modal_projector", "vision_model", "connector")
-"""What the modules before the language model are called: LLaVA's tower and projector, SmolVLM's."""
+"""The names of the modules before the language model: LLaVA's tower and projector, and SmolVLM's."""
 
 
 _PROCESSOR = "processor_config.json"
 
 TEXT_INPUTS = frozenset({"input_ids", "attention_mask", "labels", "token_type_ids"})
-"""What of a batch is no picture."""
+"""The inputs of a batch that are not image data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Generated:
     """The model's output for one photo, and its number of tokens."""
 
     raw: str
-    """As it was decoded: with U+FFFD where bytes are no character."""
+    """The decoded output, with U+FFFD for invalid bytes."""
     tokens: int
 
     @property
@@ -78,19 +78,19 @@ class VisionLanguageModel:
     def context(self) -> int:
         """The maximum number of tokens in a sequence: image, prompt and output."""
         positions = self.model.config.get_text_config().max_position_embeddings
-        # A tokenizer that knows no limit names a number beyond all reason.
+        # A tokenizer without a limit reports an absurdly large number.
         return int(min(positions, self.processor.tokenizer.model_max_length))
 
     def image_tokens(self, width: int, height: int) -> int:
         """Return the number of tokens of a picture of *width* times *height* pixels, including separators between its
         tiles.
         """
-        # What vLLM asks processors for, too; the picture need not be prepared for it.
+        # vLLM calls this method of processors, too. The picture is not needed for it.
         counted = self.processor._get_num_multimodal_tokens(image_sizes=[(height, width)])
         return int(counted["num_image_tokens"][0])
 
     def check_room(self, inputs: "Mapping[str, torch.Tensor]", max_new_tokens: int) -> None:
-        """Check that *tokens* more tokens fit after *inputs*.
+        """Check that *max_new_tokens* tokens fit after *inputs*.
 
         Raises:
             UserError: together they exceed the model's context.
@@ -98,12 +98,12 @@ class VisionLanguageModel:
         read = inputs["input_ids"].shape[1]
         if read + max_new_tokens > self.context:
             raise UserError(
-                f"{self.base} has a context of {self.context} tokens, but photo and prompt take {read} and the answer may take "
-                f"{max_new_tokens}; lower max_new_tokens to {max(0, self.context - read)} at most."
+                f"{self.base} has a context of {self.context} tokens, but photo and prompt take {read} and the answer "
+                f"may take {max_new_tokens}; lower max_new_tokens to {max(0, self.context - read)} at most."
             )
 
     def plain(self, text: str) -> str:
-        """Return *text* without the tokenizer's special tokens: where a person writes `<image>`, there is no picture."""
+        """Return *text* without the tokenizer's special tokens: an `<image>` that a person writes is not a picture."""
         for token in self.processor.tokenizer.all_special_tokens:
             text = text.replace(token, f"{token[0]} {token[1:]}")
         return text
@@ -157,7 +157,7 @@ class VisionLanguageModel:
         sampling: dict[str, Any] = {"do_sample": False}
         if decoding.temperature > 0:
             torch.manual_seed(decoding.seed)
-            # Without a word on top_k, transformers takes 50.
+            # The default of top_k in transformers is 50.
             sampling = {
                 "do_sample": True,
                 "temperature": decoding.temperature,
@@ -225,7 +225,8 @@ def resolve_base(base: str, models_dir: Path) -> str:
     """
     if not is_base_name(base):
         raise UserError(
-            f"{base!r} is not a base model's name; give the name of a folder in {models_dir}, or owner/name on the model hub."
+            f"{base!r} is not a base model's name; give the name of a folder in {models_dir}, "
+            "or owner/name on the model hub."
         )
     folder = models_dir / base
     return str(folder) if (folder / "config.json").is_file() else base
@@ -246,15 +247,16 @@ def load(
     Args:
         base: name of the base, in *models_dir* or on the model hub.
         models_dir: folder of base models on disk.
-        adapter: folder of a PEFT adapter; the processor that was saved with it is used.
-        revision: the base's revision that the adapter was trained on; another one is refused.
+        adapter: folder of a PEFT adapter. The processor saved with it is used.
+        revision: the base's revision that the adapter was trained on. Another one is refused.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
-        load_in_4bit: hold the language model's weights in 4 bits, and compute in *dtype*.
-        split_images: as the family does; if not, its processor does not cut pictures into pieces.
+        load_in_4bit: keep the language model's weights in 4 bits, and compute in *dtype*.
+        split_images: False keeps the processor from splitting pictures into tiles, which some families do by
+            default.
 
     Raises:
-        UserError: the base is neither on disk nor on the hub, or is not the revision asked for; the adapter is damaged; the processor can't do
-            without pieces; or bitsandbytes is not installed.
+        UserError: the base is neither on disk nor on the hub, or its revision is not *revision*; the adapter is
+            damaged; the processor can't work without tiles; or bitsandbytes is not installed.
     """
     import torch
     from transformers import AutoModelForImageTextToText
@@ -272,7 +274,7 @@ def load(
     if load_in_4bit:
         options["quantization_config"] = _four_bits(getattr(torch, dtype))
     try:
-        # No pickle is read and no code of a model's own is run, whatever the base is.
+        # Never read a pickle or run a model's own code, whatever the base is.
         model = AutoModelForImageTextToText.from_pretrained(
             where, dtype=getattr(torch, dtype), use_safetensors=True, trust_remote_code=False, **options
         )
@@ -280,7 +282,7 @@ def load(
         raise _missing(base, models_dir, error) from error
     if not local:
         found = getattr(model.config, "_commit_hash", None) or found
-    # In 4 bits it is there already.
+    # A 4-bit model is on the GPU already.
     if torch.cuda.is_available() and not load_in_4bit:
         model = model.to("cuda")
     if adapter is not None:
@@ -292,11 +294,11 @@ def load(
 def load_processor(
     base: str, models_dir: Path, *, revision: str, adapter: Path | None = None, split_images: bool = True
 ) -> Any:
-    """Load the processor of a base or, where one was saved with it, of an *adapter*; the other arguments as for `load`."""
+    """Load the processor of a base model, or the one saved with *adapter*. The other arguments are those of `load`."""
     from transformers import AutoProcessor
 
     where = resolve_base(base, models_dir)
-    # Adapters saved by others come without.
+    # Adapters saved by other tools lack a processor.
     if adapter is not None and (adapter / _PROCESSOR).is_file():
         where = str(adapter)
     try:
@@ -309,10 +311,11 @@ def load_processor(
         images = processor.image_processor
         if not hasattr(images, "do_image_splitting"):
             raise UserError(
-                f"The processor of {base} has no setting for pieces of pictures; leave model.do_image_splitting out of the recipe."
+                f"The processor of {base} has no setting for pieces of pictures; "
+                "leave model.do_image_splitting out of the recipe."
             )
         images.do_image_splitting = False
-        # Straight to what the tower sees, not first to the size that pieces are cut from.
+        # Resize directly to the vision tower's input size, not first to the size that tiles are cut from.
         images.size = images.max_image_size
     return processor
 
@@ -336,7 +339,8 @@ def _four_bits(dtype: "torch.dtype") -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=dtype,
-        # What sees stays whole: it is a twentieth of a 7B model. So does the output layer, as by default.
+        # The vision modules are not quantized: they are a twentieth of a 7B model. Neither is the output layer, by
+        # default.
         llm_int8_skip_modules=["lm_head", *(f".*{name}" for name in SEEING)],
     )
 
@@ -349,7 +353,8 @@ def _with_adapter(model: Any, adapter: Path) -> Any:
     check_weights(adapter)
     try:
         return PeftModel.from_pretrained(model, str(adapter))
-    # PEFT's, in turn, for a missing or odd configuration, missing or cut-off weights, and weights of other shapes.
+    # PEFT raises these for a missing or invalid configuration, missing or truncated weights, and weights of other
+    # shapes.
     except (ValueError, TypeError, KeyError, OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
@@ -390,8 +395,8 @@ def find_revision(base: str, models_dir: Path, wanted: str | None = None) -> str
 
 def _another_revision(base: str, found: str, wanted: str | None) -> UserError:
     return UserError(
-        f"The base model {base} on disk has revision {found}, but {wanted} is asked for, as the recipe or the adapter's training has it; "
-        "restore that base model."
+        f"The base model {base} on disk has revision {found}, but {wanted} is asked for, "
+        "as the recipe or the adapter's training has it; restore that base model."
     )
 
 

@@ -21,7 +21,7 @@ from snap2caption.names import Digest, FeedbackId, FileName, Version, is_version
 from snap2caption.redaction import redact_url
 
 NAME = "manifest.json"
-"""The manifest's file name; it is published last, so where it exists the version is complete."""
+"""The manifest's file name. The manifest is published last, so if it exists, the version is complete."""
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -36,12 +36,12 @@ class CorpusSource(StrictDocument):
     @field_validator("urls")
     @classmethod
     def _redact(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        # Where it came from, and not the right to fetch it: a manifest goes wherever the version goes.
+        # Keep the place, but not the credentials: the manifest is copied along with the version.
         return tuple(map(redact_url, urls))
 
 
 def _not_the_manifest(name: str) -> str:
-    # Some file systems know no difference between small letters and capital ones.
+    # Some file systems do not distinguish case.
     if name.lower() == NAME:
         raise ValueError("should not be the manifest's own name")
     return name
@@ -131,11 +131,14 @@ class Manifest(StrictDocument):
     feedback: FeedbackOrigin | None = None
     created: datetime | None = None
     withdrawn: datetime | None = None
-    """When its photos and words were deleted, as feedback in it had been erased. What models learned from can still be told."""
+    """When the photos and words were deleted, because feedback in the version was erased.
+
+    The manifest remains, so that the training data of models can still be traced.
+    """
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
-        # In small letters, as `_not_the_manifest` compares them.
+        # In lower case, as `_not_the_manifest` compares them.
         names = Counter(file.name.lower() for file in self.files())
         twice = [name for name, count in names.items() if count > 1]
         if twice:
@@ -149,7 +152,7 @@ class Manifest(StrictDocument):
             UserError: it is the place of another version.
         """
         asked = where.rstrip("/").rpartition("/")[2]
-        # A folder of another name (a mount, say) asks for no version in particular.
+        # A folder with another name (such as a mount) does not request a specific version.
         if is_version(asked) and asked != self.version:
             raise UserError(
                 f"{where} holds the manifest of version {self.version}, not of {asked}; load version {asked} again, "

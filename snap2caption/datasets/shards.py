@@ -39,7 +39,9 @@ class Sample:
     post: Post
     content: FileSlice | bytes
     group: str | None = None
-    """Names the samples that are not independent of this one (a copy of its photo, its words); None: there are none that is known of."""
+    """The name of the group of samples that depend on this one (a copy of its photo, or its words). None: no group is
+    known.
+    """
     shard: str | None = None
     """The name of the shard that it was read from, for errors."""
 
@@ -109,7 +111,7 @@ class _SampleRecord(BaseModel):
     id: Annotated[str, Field(min_length=1)]
     city: Annotated[str, Field(min_length=1)]
     caption: str
-    # JSON has lists alone.
+    # JSON has no tuples, only lists.
     hashtags: Annotated[tuple[str, ...], Field(strict=False)]
     group: str | None = None
 
@@ -121,7 +123,8 @@ def _sample(content: FileSlice | bytes, row: bytes, shard: str, key: str) -> Sam
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "JSON"
         raise UserError(
-            f"The sample {key} of the shard {shard} is not as it should be ({place}: {first['msg']}); make the dataset again."
+            f"The sample {key} of the shard {shard} is not as it should be ({place}: {first['msg']}); "
+            "make the dataset again."
         ) from error
     post = Post(caption=read.caption, hashtags=read.hashtags)
     return Sample(id=read.id, city=read.city, post=post, content=content, group=read.group, shard=shard)

@@ -58,7 +58,8 @@ class DatasetVersion:
                 yield source
             except OSError as error:
                 raise StoreError(
-                    f"{file.name} of {self.uri} can't be read ({error.strerror or error}); check the store, then try again."
+                    f"{file.name} of {self.uri} can't be read ({error.strerror or error}); "
+                    "check the store, then try again."
                 ) from error
 
     @contextmanager
@@ -76,7 +77,8 @@ class DatasetVersion:
                 pass
         if content.digest.hexdigest() != file.sha256:
             raise UserError(
-                f"{file.name} of {self.uri} is damaged (its SHA-256 differs from the manifest's); load the version again."
+                f"{file.name} of {self.uri} is damaged (its SHA-256 differs from the manifest's); "
+                "load the version again."
             )
 
     def fetch(self, file: File | Shard, folder: Path) -> Path:
@@ -97,7 +99,7 @@ class DatasetVersion:
             if path.is_file() and _digest(path) == file.sha256:
                 return path
             partial = path.with_suffix(".partial")
-            # A killed run's, or a link that somebody put there.
+            # It may be left by a killed run, or a link that somebody put there.
             partial.unlink(missing_ok=True)
             try:
                 self._copy(file, partial)
@@ -115,11 +117,11 @@ class DatasetVersion:
                 path.with_suffix(".partial").unlink(missing_ok=True)
 
     def _check(self, file: File | Shard) -> None:
-        # A copy that was fetched before must not be learned from either.
+        # An earlier copy must not be used for training either.
         if self.manifest.withdrawn and isinstance(file, Shard):
             raise StoreError(
-                f"The dataset version at {self.uri} was withdrawn, as feedback in it was erased; use a newer one, which "
-                "`snap2caption feedback build` makes."
+                f"The dataset version at {self.uri} was withdrawn, as feedback in it was erased; "
+                "use a newer one, which `snap2caption feedback build` makes."
             )
 
     def _copy(self, file: File | Shard, target: Path) -> None:
@@ -130,7 +132,8 @@ class DatasetVersion:
                     copy.write(piece)
                 except OSError as error:
                     raise UserError(
-                        f"{file.name} can't be kept in {target.parent} ({error.strerror}); make room there, then try again."
+                        f"{file.name} can't be kept in {target.parent} ({error.strerror}); "
+                        "make room there, then try again."
                     ) from error
 
 

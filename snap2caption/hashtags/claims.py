@@ -88,7 +88,7 @@ def _terms(clause: str) -> Iterator[str]:
     words = split_words(clause, lexicon.words)
     start = 0
     while start < len(words):
-        # A term may be divided into more words than it is written in.
+        # A term may be split into more words than it is written in.
         for stop in range(min(len(words), start + lexicon.longest + _MORE), start, -1):
             term = "".join(words[start:stop])
             if term in lexicon.terms:
@@ -132,7 +132,7 @@ def _lexicon() -> _Lexicon:
         said,
         fitting,
         frozenset(map(_join, spelled)),
-        # Shorter ones are words anyway, or would be found within others.
+        # Shorter words are known anyway, or would be found inside others.
         frozenset(word for term in spelled for word in term.split() if len(word) > 2),
         max(len(term.split()) for term in spelled),
     )

@@ -1,4 +1,7 @@
-"""Word segmentation of compounds: ``rainydayvibes`` is rainy, day, vibes. English words are those of SymSpell's list."""
+"""Word segmentation of compounds: ``rainydayvibes`` is rainy, day, vibes.
+
+The English words are those of SymSpell's frequency list.
+"""
 
 import unicodedata
 from collections.abc import Iterable
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 _ENGLISH = re.compile(r"[a-z]{4,}")
 _OFTEN = 100_000_000
-"""Uses of a word in SymSpell's list that count as often: about those of `city`."""
+"""The frequency that known words get in SymSpell's list: about that of `city`."""
 
 
 def split_words(text: str, known: Iterable[str] = ()) -> tuple[str, ...]:

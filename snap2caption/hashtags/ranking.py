@@ -23,59 +23,66 @@ from snap2caption.hashtags.text import normalize, unique
 from snap2caption.text.segmentation import fold_words
 
 FALLBACK = (
-    "photooftheday", "instagood", "photography", "picoftheday", "instadaily", "photo", "photographer", "explore", "moment", "inspiration",
-    "creative", "memories", "details", "composition", "storytelling", "perspective", "snapshot", "instamood", "instaphoto", "instapic",
+    "photooftheday", "instagood", "photography", "picoftheday", "instadaily", "photo", "photographer", "explore",
+    "moment", "inspiration", "creative", "memories", "details", "composition", "storytelling", "perspective",
+    "snapshot", "instamood", "instaphoto", "instapic",
 )  # fmt: skip
-"""Fits any photo: used only where nothing better is known, those first that the corpus uses most."""
+"""Hashtags that suit any photo. They are used only if nothing better is known, the most used first."""
 
 GENERAL = frozenset(FALLBACK) | frozenset(
     (
-        "adventure", "art", "beautiful", "bestoftheday", "discover", "exploremore", "follow", "ig", "igers", "instagram", "instatravel", "life",
-        "lifestyle", "like4like", "likeforlike", "love", "moments", "nofilter", "photos", "shotoniphone", "style", "today", "tourist", "travel",
-        "traveler", "travelgram", "travelphotography", "vacation", "view", "visualsoflife", "wanderlust", "weekend",
+        "adventure", "art", "beautiful", "bestoftheday", "discover", "exploremore", "follow", "ig", "igers",
+        "instagram", "instatravel", "life", "lifestyle", "like4like", "likeforlike", "love", "moments", "nofilter",
+        "photos", "shotoniphone", "style", "today", "tourist", "travel", "traveler", "travelgram",
+        "travelphotography", "vacation", "view", "visualsoflife", "wanderlust", "weekend",
     )
 )  # fmt: skip
-"""Says nothing of a photo, whoever writes it: comes after what does."""
+"""Hashtags that say nothing about a photo. They come after those that do."""
 
 _OWN = 0.6
-"""How likely a hashtag that the model wrote first suits the photo, before anything else is known."""
+"""The prior probability that the first hashtag that the model wrote suits the photo."""
 
 _FADING = 0.85
-"""What each next one that it wrote is worth of the one before."""
+"""The factor from each hashtag that the model wrote to the next one."""
 
 _SAID = 0.3
-"""How likely a word of the caption, or of the place, that is used as a hashtag suits the photo."""
+"""The probability that a word of the caption or the place, if it is used as a hashtag, suits the photo."""
 
 _NAMED = 0.9
-"""How likely the name of the place, as the creator gave it, suits the photo."""
+"""The probability that the place's name, as the creator gave it, suits the photo."""
 
 _TRUST = 0.2
-"""How far the company of one hashtag is believed: those of a post say much the same, and don't add up as if they did not know of each other."""
+"""The weight of one seed's evidence. The hashtags of a post say much the same, so their evidence is not independent."""
 
 _IDEAL_REACH = 0.6
-"""On the logarithmic scale from never to the most used: people look for it, and a post is not drowned within minutes."""
+"""The ideal reach on the logarithmic scale from unused to most used.
+
+People search for such a hashtag, and a post is not buried within minutes.
+"""
 
 _BALANCE = 0.25
-"""How much reach and competition count beside relevance."""
+"""The weight of the balance of reach and competition, relative to relevance."""
 
 _SHARED = 0.3
-"""How much of its score a hashtag loses that is always used with one chosen before."""
+"""The share of its score that a hashtag loses if it is always used with one chosen before."""
 
 _TYPICAL = 1.5
-"""How much more often than everywhere a hashtag is used in a city that it is typical of."""
+"""The ratio of its use in a city to its use everywhere from which a hashtag is typical of the city."""
 
 _TELLING = 0.1
-"""How much likelier than by chance a hashtag must be beside one of the post's to be chosen for it: what goes with anything says nothing."""
+"""The least excess over chance for a hashtag to count as evidence. A hashtag that goes with anything says nothing."""
 
 _PLACE_WORDS = 4
-"""Words of a place's name that is made a hashtag, at most: more are a description."""
+"""The most words in a place name that becomes a hashtag. Longer texts are descriptions."""
 
 _LEAST = 4
-"""Letters that a word of the caption must have to be looked up: shorter ones are articles and prepositions."""
+"""The fewest letters of a word of the caption that is looked up. Shorter words are articles and prepositions."""
 
 
 _TOGETHER = 5
-"""Words in a row that are looked up as one: ``goldengate``, and 自由女神像, each of whose characters is a word."""
+"""The most consecutive words that are looked up as one hashtag, such as ``goldengate`` or 自由女神像, where each character
+is a word.
+"""
 
 
 class HashtagSource(StrEnum):
@@ -191,7 +198,7 @@ def _seeds(subject: PostContext, table: HashtagTable) -> dict[str, _Seed]:
         said |= {tag: _SAID for tag in _words(text) if tag in table and tag not in said}
         for tag, likely in said.items():
             seed = seeds.setdefault(tag, _Seed(source, 0.0))
-            # Said as well as written: more likely by what was still open.
+            # If a hashtag is both in the text and written by the model, the probabilities are combined.
             seeds[tag] = _Seed(seed.source, 1 - (1 - seed.weight) * (1 - likely))
         said = {}
     return seeds
@@ -217,7 +224,7 @@ def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[st
         is_place = ClaimKind.PLACE in claims(tag)
         for other in table.companions(tag):
             excess = table.excess(tag, other)
-            # Of what is in a city, nobody knows whether the photo shows it: its name speaks for its other names alone.
+            # A city's name is evidence only for its other names: the photo may not show what else is in the city.
             if excess < _TELLING or (is_place and not is_name_of_place(other)):
                 continue
             voice = _TRUST * seed.weight * excess
@@ -228,7 +235,7 @@ def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[st
 
 def _score(one: RankedHashtag, table: HashtagTable, city: str | None) -> float:
     balance = 1 - _BALANCE * abs(one.reach - _IDEAL_REACH)
-    # Used everywhere is as good as used here; used elsewhere only is not.
+    # A hashtag used everywhere is as good as one used here. One used only elsewhere is not.
     return one.relevance * balance * (min(1.0, table.affinity(one.tag, city)) if city else 1.0)
 
 
@@ -261,7 +268,7 @@ class _Allowed:
         singular = _singular(tag)
         if tag in self._banned or singular in self._taken:
             return False
-        # The place is called as it is called, be it Sunset Boulevard.
+        # A place name is always allowed, even one like Sunset Boulevard.
         if tag not in self._names:
             claimed = self._claims(tag)
             if not agree(claimed, self._known):
@@ -274,7 +281,7 @@ class _Allowed:
         """Return what the creator and the caption claim. For the place, the creator's word comes first."""
         caption = subject.caption
         if subject.place:
-            # Its name says nothing of the weather, nor of the time.
+            # A place's name makes no claim about weather or time.
             caption = re.sub(re.escape(subject.place), " ", caption, flags=re.IGNORECASE)
         named = self._home(subject.place)
         said = claims(caption)

@@ -15,19 +15,24 @@ logger = logging.getLogger(__name__)
 TABLE = "hashtags.parquet"
 
 _ROWS = 50_000
-"""Hashtags of the table that are kept, the most used ones: a million pairs have ten times as many, nearly all of them used once."""
+"""The number of hashtags that are kept, the most used ones.
+
+A million pairs have ten times as many, nearly all of them used once.
+"""
 
 _PRIOR = 5.0
-"""Posts of the whole corpus's mix that are added to each hashtag's own, so that a rare one tells nothing by one post."""
+"""The weight of the prior, in posts with the distribution of the whole corpus, so that one post of a rare hashtag
+proves nothing.
+"""
 
 _DOUBT = 0.5
-"""The least that one hashtag speaks for a city: it may be mistaken, and doesn't outvote two others."""
+"""The lower bound of one hashtag's affinity to a city: it may be wrong, and must not outvote two others."""
 
 _AT_HOME = 0.9
-"""The share of its uses that a hashtag which belongs to a city has there."""
+"""The share of its uses that a hashtag must have in its home city."""
 
 _ENOUGH = 5
-"""Uses that tell where a hashtag is at home."""
+"""The fewest uses from which a home city is inferred."""
 
 
 class HashtagTable:
@@ -60,9 +65,9 @@ class HashtagTable:
 
         with open_store(dataset_uri).get(TABLE) as stream:
             try:
-                # The most used come first in the file.
+                # The file is sorted by use, most used first.
                 return cls.from_rows(pq.read_table(io.BytesIO(stream.read())).slice(0, _ROWS).to_pylist())
-            # Lost on the way, damaged (Arrow's errors are ValueErrors), or of another shape.
+            # The connection was lost, or the file is damaged (Arrow's errors are ValueErrors) or has another schema.
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise UserError(
                     f"The hashtag table of {dataset_uri} can't be read ({error}); load the version again."
@@ -139,9 +144,9 @@ class HashtagTable:
     def city(self, tags: Iterable[str]) -> str | None:
         """Return the city in which *tags* together are used most, relative to its size, or None if they do not tell."""
         tags = list(tags)
-        told = {city: sum(math.log(max(_DOUBT, self.affinity(tag, city))) for tag in tags) for city in self._shares}
-        best = max(told, key=lambda city: told[city], default=None)
-        return best if best is not None and told[best] > 0 else None
+        scores = {city: sum(math.log(max(_DOUBT, self.affinity(tag, city))) for tag in tags) for city in self._shares}
+        best = max(scores, key=lambda city: scores[city], default=None)
+        return best if best is not None and scores[best] > 0 else None
 
     def affinity(self, tag: str, city: str) -> float:
         """Return how much more often *tag* is used in *city* than hashtags are on average. 1 if it is unknown or used

@@ -16,15 +16,16 @@ from snap2caption.text.segmentation import CHARACTER, EMOJI_MARKS, UNSPACED
 MAX_LENGTH = 100
 """Characters in a hashtag, without the ``#``."""
 
-# A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but may follow another hashtag without a space.
-# A middle dot is a letter of Catalan (``#col·lecció``) between two others, and a separator elsewhere. Marks of an emoji (``❤️#90s``) are part of
-# no word.
+# A hashtag never starts inside a word or an entity (``a#b``, ``&#39;``), but it may follow another hashtag without
+# a space.
+# A middle dot between two letters is part of a Catalan word (``#col·lecció``), and otherwise a separator. Combining
+# marks of an emoji (``❤️#90s``) are not part of a word.
 _TAG = rf"(?!\p{{M}})(?:{CHARACTER})+(?:·(?:{CHARACTER})+)*"
 _BEFORE = rf"(?<=[\w\p{{M}}])(?<![{EMOJI_MARKS}])"
 _HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{CHARACTER})({_TAG})")
 _WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
 _GLUE = re.compile(rf"[·{EMOJI_MARKS}]$")
-# Summer is #夏 and spring #봄; a single letter of an alphabet is no word.
+# Summer is #夏 and spring is #봄, but a single letter of an alphabet is not a word.
 _ONE_SAYS_ALL = re.compile(rf"[{UNSPACED}\p{{Hangul}}]")
 _DIVIDERS = " \t·•|"
 _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
@@ -32,14 +33,14 @@ _SEPARATORS = f"{_DIVIDERS}.\ufe0f"
 
 def normalize(tag: str) -> str | None:
     """Return the normal form of *tag* (NFKC, case folded, without ``#``), or None if it can't be a hashtag."""
-    # A normal form is shorter by a few times at most. Nothing longer is remembered.
+    # A normal form is at most a few times shorter than the text. Longer texts are not cached.
     return _normalize(tag) if len(tag) <= 8 * MAX_LENGTH else None
 
 
 @functools.lru_cache(maxsize=1 << 14)
 def _normalize(tag: str) -> str | None:
     text = unicodedata.normalize("NFKC", tag).strip().lstrip("#＃")
-    # Folding may take a text out of its normal form, so once more.
+    # Case folding may break the normal form, so normalize again.
     text = unicodedata.normalize("NFKC", text.casefold())
     if (
         (len(text) > 1 or _ONE_SAYS_ALL.match(text))
@@ -80,7 +81,7 @@ def separate(text: str) -> tuple[str, list[str]]:
 
 
 def _find(text: str) -> list["re.Match[str]"]:
-    # Most lines have none, and looking for the sign alone takes no time.
+    # Most lines have no hashtag, and a search for the sign alone is fast.
     return list(_HASHTAG.finditer(text)) if "#" in text or "＃" in text else []
 
 
@@ -91,11 +92,11 @@ def _word(match: "re.Match[str]") -> str:
 def _without_hashtags(line: str, found: Iterable["re.Match[str]"]) -> str:
     matches = [match for match in found if normalize(_word(match))]
     while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
-        # What stood between prose and hashtags goes with them; a full stop is the sentence's own.
+        # Dividers between prose and hashtags are removed with the hashtags. A full stop belongs to the sentence.
         line = line[: matches.pop().start()].rstrip(_DIVIDERS)
     for match in reversed(matches):
         before = line[: match.start()]
-        # Its sign gone, it must not become one word with what stands before it.
+        # Without its sign, the word must not merge with the text before it.
         gap = " " if match[2] or _GLUE.search(before) else ""
         line = before + gap + _word(match) + line[match.end() :]
     return line

@@ -1,4 +1,4 @@
-"""Image decoding with Pillow, in this process."""
+"""In-process image decoding with Pillow."""
 
 import io
 import struct
@@ -12,31 +12,50 @@ from snap2caption.images.errors import ImageError
 from snap2caption.images.parts import has_separate_scans, has_too_many_parts
 
 MAX_PIXELS = 50_000_000
-"""The most pixels that are decoded of a photo. A JPEG that is to be shrunk is decoded at a half, quarter or eighth of its size."""
+"""The most pixels that are decoded of a photo. A JPEG that will be shrunk is decoded at a half, quarter or eighth of
+its size.
+"""
 
 MAX_REDUCTION = 4
-"""How many times as many pixels a photo may have that is decoded at a reduced size: all are still read. Phones make up to 200 megapixels."""
+"""How many times `MAX_PIXELS` a photo may have if it is decoded at a reduced size.
+
+All of its pixels are still read. Phones make up to 200 megapixels.
+"""
 
 WORKING_SIDE = 1344
-"""Pixels a side of photos that wait, are kept or are drawn: twice the 672 that the largest LLaVA looks at, and 5 MB instead of 150."""
+"""Pixels per side of photos that are queued, stored or displayed.
+
+This is twice the 672 pixels that the largest LLaVA uses, and takes 5 MB instead of 150.
+"""
 
 MAX_ASPECT = 20
-"""The longer side over the shorter one. Image processors scale the shorter side to what the model sees: a line of one pixel would fill gigabytes."""
+"""The largest ratio of the longer to the shorter side.
+
+Image processors scale the shorter side to the model's input size, so a line one pixel high would fill gigabytes.
+"""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-"""Decoded in this process; those in `snap2caption.images.isolation`, whose decoders have no limits of their own, are decoded in another."""
+"""Formats that are decoded in this process.
+
+Those in `snap2caption.images.isolation`, whose decoders have no limits of their own, are decoded in another
+process.
+"""
 
 _COEFFICIENTS = 1 / 8
-"""What each component of a pixel counts where libjpeg holds the whole photo's coefficients: 2 bytes, of the 16 that a decoded pixel takes at most."""
+"""The cost of each component of a pixel where libjpeg holds the coefficients of the whole photo.
+
+They take 2 bytes, of the at most 16 bytes that a decoded pixel takes.
+"""
 
 _SMOOTH = frozenset({"L", "LA", "RGB", "RGBA", "CMYK"})
-"""Modes whose colors can be mixed as they are."""
+"""Modes whose colors can be interpolated directly."""
 
 _DAMAGE = (
-    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, struct.error, zlib.error,
+    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError,
+    struct.error, zlib.error,
 )  # fmt: skip
 
-# Pillow's own limit counts the pixels of the file; ours, which are checked before any is decoded, those that are decoded.
+# Pillow's limit counts the pixels of the file. Ours counts decoded pixels, and is checked before decoding.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -51,7 +70,7 @@ def decode_here(data: bytes, formats: Collection[str], max_pixels: int, max_side
             _reduce(opened, data, max_pixels, max_side, label)
             opened.load()
             if max_side and opened.mode in _SMOOTH and "transparency" not in opened.info:
-                # Before it is turned and flattened, each of which takes as much memory again.
+                # Shrink it before it is turned and flattened, because each of these steps takes as much memory again.
                 opened.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
             image = flatten(ImageOps.exif_transpose(opened))
     except ImageError:

@@ -15,19 +15,21 @@ from PIL import Image
 from snap2caption.images.errors import ImageError
 
 WORKER = "snap2caption.images.worker"
-"""The program that decodes one photo."""
+"""The module that decodes one photo."""
 
 ISOLATED = frozenset({"HEIC", "AVIF"})
-"""Formats that are decoded here, as `snap2caption.file_signatures` calls them."""
+"""Formats that are decoded here, by their names in `snap2caption.file_signatures`."""
 
 _SECONDS = 30
-"""Of processor time. A photo of 48 megapixels takes two."""
+"""Processor time in seconds. A photo of 48 megapixels takes two."""
 
 _MEMORY = 512 * 2**20
-"""Bytes of address space beside what pixels take: Python, the libraries, the file."""
+"""Bytes of address space in addition to the pixels: for Python, the libraries and the file."""
 
 _PIXEL = 24
-"""Bytes that a decoded pixel takes at most: planes of 16 bits, their tiles, 8 bits a channel, Pillow's own copy, and a turned one."""
+"""The most bytes that a decoded pixel takes: 16-bit planes, their tiles, 8 bits per channel, Pillow's copy and a
+rotated copy.
+"""
 
 
 def decode_isolated(data: bytes, max_pixels: int, max_side: int | None, name: str) -> Image.Image:
@@ -35,7 +37,8 @@ def decode_isolated(data: bytes, max_pixels: int, max_side: int | None, name: st
     `snap2caption.images.decode`.
     """
     memory = _MEMORY + _PIXEL * max_pixels
-    # Of our environment nothing: what decodes strangers' bytes knows none of our secrets. One pool of memory, as each thread's takes address space.
+    # The worker gets none of our environment, so that a decoder of untrusted bytes knows no secrets. It uses one
+    # malloc arena, because each thread's arena takes address space.
     run = subprocess.run(
         [sys.executable, "-P", "-s", "-m", WORKER, *map(str, (max_pixels, max_side or 0, name, memory, _SECONDS))],
         input=data,

@@ -6,10 +6,16 @@ Decoders read part by part, so a file of nothing but parts takes minutes or days
 import re
 
 MAX_PARTS = 1 << 16
-"""Segments or chunks of a file. The most that honest ones have are thousands: metadata in pieces of 64 KB, pixels in pieces of 8 KB."""
+"""The most segments or chunks of a file. Real files have thousands at most: metadata in pieces of 64 KB, pixels in
+pieces of 8 KB.
+"""
 
 MAX_SCANS = 50
-"""Passes over the pixels of a JPEG. Progressive ones have about ten; each takes the time that the picture's size takes, however few bytes it has."""
+"""The most scans of a JPEG.
+
+Progressive files have about ten. The time of each scan depends on the size of the picture, however few bytes it
+has.
+"""
 
 _JPEG, _PNG, _GIF = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 
@@ -17,10 +23,10 @@ SCAN, END = 0xDA, 0xD9
 _FRAMES = frozenset({0xC0, 0xC1, 0xC9})
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 BARE = frozenset({0x01, *range(0xD0, 0xDA)})
-"""Markers that stand alone, with no segment behind them."""
+"""Markers without a segment after them."""
 
 MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""What ends the pixels of a scan."""
+"""Finds the end of a scan's pixels."""
 
 
 def has_too_many_parts(data: bytes) -> bool:

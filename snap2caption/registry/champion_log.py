@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_NOTE = "Every model that became the champion, in order, as `snap2caption promote` and `rollback` decided. They read it: do not edit it."
+_NOTE = (
+    "Every model that became the champion, in order, as `snap2caption promote` and `rollback` decided. "
+    "They read it: do not edit it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class ChampionLog:
     def decisions(self, client: "MlflowClient") -> list[Decision]:
         """Return the valid decisions, in order."""
         found = client.search_model_versions(f"name = '{self.name}'")
-        # One without tags is being deleted at this moment, since it is void.
+        # A version without tags is void and is being deleted right now.
         return list(valid(_read(version) for version in found if version.tags))
 
     def propose(self, client: "MlflowClient", decision: Decision) -> Decision | None:
@@ -63,7 +66,7 @@ class ChampionLog:
             tags["rollback"] = "true"
         if decision.request:
             tags["request"] = decision.request
-        # A source that loads: ``models:/<model>-champions/n`` is the n-th champion.
+        # This source can be loaded: ``models:/<model>-champions/n`` is the n-th champion.
         source = f"models:/{self.model}/{decision.champion}"
         number = int(client.create_model_version(self.name, source=source, tags=tags).version)
         made = next((made for made in self.decisions(client) if made.number == number), None)

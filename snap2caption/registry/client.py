@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 
 ADAPTER_PATH = "artifacts/adapter"
-"""Where the adapter lies in a registered model's folder."""
+"""The path of the adapter in a registered model's folder."""
 
 VERDICT = "verdict.json"
-"""The artifact of a run that holds what the gate said of its model."""
+"""The artifact of a run that holds the gate's verdict on its model."""
 
 ADAPTER_DIGEST = "adapter_sha256"
-"""The tag of a run and of its registered version that holds the digest of the adapter that was evaluated."""
+"""The tag of a run and its registered version with the digest of the evaluated adapter."""
 
 SIGNATURE = "signature"
-"""The tag of a registered version that holds its signature (`snap2caption.registry.signatures`)."""
+"""The tag of a registered version with its signature (`snap2caption.registry.signatures`)."""
 
 _TRIES = 20
 _MOMENT = 1.0
@@ -64,11 +64,15 @@ class ModelVersion:
     dataset_version: FileName
     dataset_uri: str
     prompts: str = ""
-    """The wishes that prompts of its training named, such as ``length,tone``; empty for one that was registered before this was noted."""
+    """The request fields that its training prompts named, such as ``length,tone``. Empty for versions registered
+    before this was recorded.
+    """
     adapter_sha256: Digest | None = None
-    """Of the adapter that the gate has judged; None for one that was registered before this was noted."""
+    """The digest of the adapter that the gate evaluated. None for versions registered before this was recorded."""
     signature: str | None = field(default=None, compare=False, repr=False)
-    """Of all of the above and of the adapter (`snap2caption.registry.signatures`), if somebody signed it."""
+    """The signature of all fields above and of the adapter (`snap2caption.registry.signatures`), or None if it is not
+    signed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Registry:
     def __init__(self, tracking_uri: str, name: str) -> None:
         self.tracking_uri = tracking_uri
         self.name = name
-        self._succession = ChampionLog(name)
+        self._champion_log = ChampionLog(name)
 
     def client(self) -> "MlflowClient":
         """Return a client of the server."""
@@ -116,7 +120,7 @@ class Registry:
     def by_run(self, run_id: str) -> ModelVersion | None:
         """Return the version that was registered from the run, or None."""
         found = self._find(lambda client: client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'"))
-        # The first: two processes may have registered the run at the same moment.
+        # Take the first, because two processes may have registered the run at the same time.
         return min((_read(version) for version in found), key=lambda version: version.version) if found else None
 
     def by_number(self, number: int) -> ModelVersion | None:
@@ -330,11 +334,12 @@ class Registry:
         for _ in range(_TRIES):
             last = self._last_decision()
             assert last is not None  # noqa: S101 - whoever calls has seen one
-            # `previous` first: if we are killed in between, the champion in service is untouched until someone asks for the standing.
+            # Set `previous` first: if the process is killed in between, the champion in service stays unchanged
+            # until the next call of `standing`.
             self._point(PREVIOUS, last.previous)
             self._point(CHAMPION, last.champion)
             if self._last_decision() == last:
-                self._ask(partial(self._succession.mark_applied, decision=last))
+                self._ask(partial(self._champion_log.mark_applied, decision=last))
                 return last
         raise UserError(f"The champion of {self.name} changes faster than its aliases can be set; see who promotes.")
 
@@ -347,11 +352,11 @@ class Registry:
         return self._aliases().get(CHAMPION) == champion
 
     def _propose(self, decision: Decision) -> Decision | None:
-        made: Decision | None = self._ask(partial(self._succession.propose, decision=decision))
+        made: Decision | None = self._ask(partial(self._champion_log.propose, decision=decision))
         return made
 
     def _decisions(self) -> list[Decision]:
-        found: list[Decision] = self._ask(self._succession.decisions)
+        found: list[Decision] = self._ask(self._champion_log.decisions)
         return found
 
     def _last_decision(self) -> Decision | None:
@@ -392,7 +397,7 @@ class Registry:
             try:
                 return question(client)
             except MlflowException as error:
-                # A version that is not there is the first, an alias that is not there the second.
+                # MLflow raises the first for a missing version, and the second for a missing alias.
                 if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
                     return None
                 raise
@@ -428,7 +433,8 @@ def _read(found: Any) -> ModelVersion:
     except KeyError as error:
         raise VersionError(
             int(found.version),
-            f"Version {found.version} of the registered model lacks its tag {error}; register models with `snap2caption promote`.",
+            f"Version {found.version} of the registered model lacks its tag {error}; "
+            "register models with `snap2caption promote`.",
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

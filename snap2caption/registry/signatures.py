@@ -17,7 +17,9 @@ from snap2caption.errors import UserError
 from snap2caption.registry.client import ModelVersion
 
 SCRATCH = ".signed-"
-"""What the names of folders start with in which adapters are signed and verified, beside the adapter. A process that is killed leaves its own."""
+"""The prefix of temporary folders next to the adapter, in which adapters are signed and verified. A killed process
+leaves its folder.
+"""
 
 _STATEMENT = "registered-version.json"
 
@@ -50,8 +52,8 @@ def sign(adapter: Path, model: str, version: ModelVersion, key: Path) -> str:
             Config().use_elliptic_key_signer(private_key=key).sign(folder, bundle)
         except (OSError, ValueError, TypeError) as error:
             raise UserError(
-                f"The private key in {key} can't be used ({type(error).__name__}); name a PEM file of an unencrypted key on a NIST curve in "
-                "SNAP2CAPTION_SIGNING_KEY_FILE."
+                f"The private key in {key} can't be used ({type(error).__name__}); name a PEM file of an "
+                "unencrypted key on a NIST curve in SNAP2CAPTION_SIGNING_KEY_FILE."
             ) from error
         return bundle.read_text()
 
@@ -74,15 +76,15 @@ def verify(adapter: Path, model: str, version: ModelVersion, key: Path) -> None:
         config = Config().use_elliptic_key_verifier(public_key=key)
     except (OSError, ValueError, TypeError) as error:
         raise UserError(
-            f"The public key in {key} can't be used ({type(error).__name__}); name a PEM file of a key on a NIST curve in "
-            "SNAP2CAPTION_SERVING_SIGNATURE_KEY_FILE."
+            f"The public key in {key} can't be used ({type(error).__name__}); name a PEM file of a key "
+            "on a NIST curve in SNAP2CAPTION_SERVING_SIGNATURE_KEY_FILE."
         ) from error
     with _signed_folder(adapter, model, version) as folder:
         bundle = folder.with_name("bundle.json")
         bundle.write_text(version.signature)
         try:
             config.verify(folder, bundle)
-        # The signature is anybody's text, and the library lets through whatever its parsers and cryptography raise.
+        # The signature is untrusted text, and the library passes on all errors of its parsers and cryptography.
         except Exception as error:
             raise SignatureError("its signature does not fit its adapter, its version and our key") from error
 
@@ -91,9 +93,9 @@ def verify(adapter: Path, model: str, version: ModelVersion, key: Path) -> None:
 def _signed_folder(adapter: Path, model: str, version: ModelVersion) -> Iterator[Path]:
     """Provide a folder with the signed content: links to the adapter's files, and the registry entry."""
     with tempfile.TemporaryDirectory(dir=adapter.parent, prefix=SCRATCH) as scratch:
-        # Its name is signed as well.
+        # The folder's name is signed, too.
         folder = Path(scratch) / "adapter"
         shutil.copytree(adapter, folder, copy_function=os.link)
-        said = {name: value for name, value in asdict(version).items() if name != "signature"}
-        (folder / _STATEMENT).write_text(json.dumps({"model": model, **said}, sort_keys=True))
+        entry = {name: value for name, value in asdict(version).items() if name != "signature"}
+        (folder / _STATEMENT).write_text(json.dumps({"model": model, **entry}, sort_keys=True))
         yield folder

@@ -56,11 +56,13 @@ class GateVerdict(ScoreDocument):
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "JSON"
             raise UserError(
-                f"The verdict on run {run_id} can't be read ({place}: {first['msg']}); run `snap2caption gate {run_id}` again."
+                f"The verdict on run {run_id} can't be read ({place}: {first['msg']}); "
+                f"run `snap2caption gate {run_id}` again."
             ) from error
         if verdict.run_id != run_id:
             raise UserError(
-                f"The verdict that is kept with run {run_id} is on run {verdict.run_id}; run `snap2caption gate {run_id}` again."
+                f"The verdict that is kept with run {run_id} is on run {verdict.run_id}; "
+                f"run `snap2caption gate {run_id}` again."
             )
         return verdict
 

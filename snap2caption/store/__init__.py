@@ -1,4 +1,7 @@
-"""Object stores behind one small interface, chosen by URI: ``file:///path``, ``s3://bucket/prefix``, ``swift://container/prefix``."""
+"""Object stores behind one interface, chosen by URI.
+
+The URIs are ``file:///path``, ``s3://bucket/prefix`` and ``swift://container/prefix``.
+"""
 
 from snap2caption.store.base import ObjectInfo, ObjectStore, SourceError, StoreError, StoreTimeouts
 from snap2caption.store.factory import open_store

@@ -1,4 +1,4 @@
-"""The interface of an object store."""
+"""Object store interface."""
 
 import re
 from collections.abc import Iterator
@@ -13,25 +13,28 @@ from snap2caption.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class StoreTimeouts:
-    """How long a store may keep its caller waiting."""
+    """Timeout and number of attempts for calls to a store."""
 
     seconds: float = 60.0
-    """Without a byte, after which a connection counts as lost."""
+    """A connection counts as lost after so many seconds without a byte."""
     attempts: int | None = None
-    """How often it is asked; None: as often as `snap2caption.store.retry` says."""
+    """The most attempts per call. None: the default of `snap2caption.store.retry`."""
 
 
 class StoreError(UserError):
-    """The store refused, is away, or does not hold what was asked for."""
+    """The store refused, is unavailable, or does not hold the requested object."""
 
 
 class SourceError(StoreError):
-    """What was to be stored can't be read, or is not what it was said to be."""
+    """The source of an upload can't be read, or its digest is not the expected one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object's key, relative to the store's prefix, its size in bytes, and when it was stored, by the store's clock, in UTC."""
+    """An object's key, size and time of storage.
+
+    The key is relative to the store's prefix, the size is in bytes, and the time is in UTC, by the store's clock.
+    """
 
     key: str
     size: int
@@ -41,13 +44,15 @@ class ObjectInfo:
 class ObjectStore(Protocol):
     """Objects under one prefix. Keys are relative, with forward slashes.
 
-    A put is atomic: until it returns, readers see the object that was there before, or none. Errors are `StoreError`.
+    A put is atomic: until it returns, readers see the previous object, or none. Errors are `StoreError`.
     """
 
     uri: str
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Store a file or some bytes under *key*, verified by the store's own checksum; *sha256* (hex) is kept with the object.
+        """Store a file or bytes under *key*, verified by the store's checksum.
+
+        The store keeps *sha256* (hex) with the object.
 
         Raises:
             SourceError: *source* can't be read, or has another digest. Nothing was stored.
@@ -55,27 +60,31 @@ class ObjectStore(Protocol):
         ...
 
     def get(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Open the object for reading, once and forwards. A connection that is lost is opened again where it was."""
+        """Open the object for one sequential read. A lost connection is reopened at the same position."""
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield the objects whose key starts with *prefix*, in the order of their keys."""
+        """Yield the objects whose keys start with *prefix*, in the order of their keys."""
         ...
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Whether the object is there; if *sha256* is given, also whether it was put with that digest and is the same by the store's checksum."""
+        """Whether the object exists.
+
+        If *sha256* is given, also whether the object was stored with that digest, and is unchanged by the store's
+        checksum.
+        """
         ...
 
     def delete(self, key: str) -> None:
-        """Remove the object; no error if it is not there."""
+        """Remove the object. A missing object is not an error."""
         ...
 
 
 def check_key(key: str) -> str:
-    """Return *key*, if it is one: some stores and proxies would walk dots, and folders do.
+    """Return *key* if it is valid. Some stores, proxies and folders would resolve dots in it.
 
     Raises:
-        StoreError: it is none.
+        StoreError: it is not a valid key.
     """
     if key.startswith("/") or {".", ".."} & set(key.split("/")) or re.search(r"[\x00-\x1f\x7f]", key):
         raise StoreError(f"{key!r} is not the key of an object; give names with a slash between two.")
@@ -83,6 +92,6 @@ def check_key(key: str) -> str:
 
 
 def write_uri(scheme: str, container: str, prefix: str) -> str:
-    """Return the URI that `open_store` reads as *container* and *prefix*."""
+    """Return the URI that `open_store` parses into *container* and *prefix*."""
     quoted = re.sub(r"[%?#\x00-\x20]", lambda match: f"%{ord(match[0]):02X}", prefix)
     return f"{scheme}://{container}/{quoted}".rstrip("/")

@@ -1,4 +1,4 @@
-"""Small objects in a store: read whole, and models as JSON."""
+"""Small objects in a store: raw bytes, and Pydantic models as JSON."""
 
 import hashlib
 
@@ -8,10 +8,10 @@ from snap2caption.store.base import ObjectStore, StoreError
 
 
 def read_object(store: ObjectStore, key: str) -> bytes | None:
-    """Return the object, or None if there is none: it may have been removed a moment ago.
+    """Return the object, or None if it does not exist, for example because it was just removed.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unavailable or refuses.
     """
     try:
         with store.get(key) as stream:
@@ -23,10 +23,10 @@ def read_object(store: ObjectStore, key: str) -> bytes | None:
 
 
 def put_document(store: ObjectStore, key: str, document: BaseModel) -> None:
-    """Store *document* as JSON, in place of what was there.
+    """Store *document* as JSON. An existing object is replaced.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unavailable or refuses.
     """
     content = document.model_dump_json().encode()
     store.put(key, content, sha256=hashlib.sha256(content).hexdigest())

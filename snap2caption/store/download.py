@@ -1,4 +1,4 @@
-"""Reading an object over connections that may be lost."""
+"""Resumable download of an object."""
 
 import io
 from collections.abc import Callable
@@ -9,19 +9,22 @@ from snap2caption.store.retry import Passing, persistently
 
 
 class ResponseBody(Protocol):
-    """An answer's bytes, as a client library hands them out."""
+    """A response body, as a client library provides it."""
 
     def read(self, amount: int) -> bytes:
-        """Return at most *amount* bytes; none at the end."""
+        """Return at most *amount* bytes, or none at the end."""
         ...
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Release the connection."""
         ...
 
 
 class ResumingDownload(io.RawIOBase):
-    """An object of *size* bytes, once and forwards. Where the connection of its *body* is lost, *open_at* gives the rest from there."""
+    """An object of *size* bytes as a stream that is read once.
+
+    If the connection of its *body* is lost, *open_at* opens the rest from the current position.
+    """
 
     def __init__(
         self,
@@ -37,11 +40,11 @@ class ResumingDownload(io.RawIOBase):
         self._open_at, self._passing, self._explained, self._attempts = open_at, passing, explained, attempts
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill *buffer*, or a part of it; return the number of bytes."""
+        """Fill *buffer* or its beginning, and return the number of bytes."""
         amount = min(len(buffer), self._size - self._at)
         if not amount:
             return 0
@@ -52,7 +55,7 @@ class ResumingDownload(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Release the connection."""
         self._drop()
         super().close()
 

@@ -1,4 +1,4 @@
-"""The store factory: which store a URI names."""
+"""Store factory: it opens the store that a URI names."""
 
 import re
 from pathlib import Path
@@ -13,11 +13,11 @@ _KINDS = "give file:///absolute/path, s3://bucket/prefix or swift://container/pr
 
 
 def open_store(uri: str, patience: StoreTimeouts = _DEFAULT) -> ObjectStore:
-    """Return the store that *uri* names. Nothing is contacted before the first call; then *patience* says how long it may take.
+    """Return the store that *uri* names. The first call contacts the server, within *patience*.
 
     Raises:
-        StoreError: the URI is not one of the three kinds, lacks its bucket, container or absolute path, or has parts that mean nothing
-            here: a user name, a port, a query, a fragment.
+        StoreError: the URI is not one of the three kinds, lacks its bucket, container or absolute path, or has
+            parts that have no meaning here: a user name, a port, a query or a fragment.
     """
     parts = _split(uri)
     piece = Settings().store_piece_mib << 20
@@ -27,7 +27,7 @@ def open_store(uri: str, patience: StoreTimeouts = _DEFAULT) -> ObjectStore:
         from snap2caption.store.file import FileStore
 
         return FileStore(Path(path))
-    # Not a path that is walked: a store would take dots for a name, and a proxy before it may not.
+    # Dots are rejected: a store would take them as a name, but a proxy in front of it may resolve them.
     is_key = not {".", ".."} & set(prefix.split("/"))
     if parts.scheme == "s3" and parts.netloc and is_key:
         from snap2caption.store.s3 import S3Store
@@ -41,7 +41,7 @@ def open_store(uri: str, patience: StoreTimeouts = _DEFAULT) -> ObjectStore:
 
 
 def _split(uri: str) -> SplitResult:
-    """Split a URI, all of which must mean something: what is ignored would have two URIs name one place."""
+    """Split a URI. Every part must have a meaning: if parts were ignored, two URIs could name the same place."""
     try:
         parts = urlsplit(uri)
         login = parts.username is not None
@@ -50,14 +50,16 @@ def _split(uri: str) -> SplitResult:
         raise StoreError(f"{redact_url(uri)!r} is not a store; {_KINDS}.") from None
     if login:
         raise StoreError(
-            f"{uri!r} holds a user name; leave it out: credentials come from the variables of the store's own tools (AWS_*, OS_*, ST_*)."
+            f"{uri!r} holds a user name; leave it out: credentials come from the variables of the store's own tools "
+            "(AWS_*, OS_*, ST_*)."
         )
     if port:
         raise StoreError(f"{uri!r} holds a port; leave it out: the server's address comes from AWS_ENDPOINT_URL.")
     for character, name in (("#", "fragment"), ("?", "query")):
         if character in uri:
             raise StoreError(
-                f"{uri!r} has a {name}, which means nothing in a store; write %{ord(character):02X} for a {character} that is part of the name."
+                f"{uri!r} has a {name}, which means nothing in a store; write %{ord(character):02X} for a {character} "
+                "that is part of the name."
             )
     if re.search(r"[\x00-\x1f\x7f]", unquote(uri)):
         raise StoreError(f"{uri!r} holds a control character; {_KINDS}.")

@@ -1,4 +1,4 @@
-"""A folder as an object store."""
+"""File store: a folder as an object store."""
 
 import errno
 import fcntl
@@ -19,7 +19,7 @@ _MOST_MISSED = 1000
 
 
 class FileStore:
-    """Objects are files under *root*; an object's digest is that of its bytes."""
+    """A store whose objects are files under *root*. An object's digest is that of its bytes."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -27,10 +27,10 @@ class FileStore:
         self._swept: set[Path] = set()
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
-        """Copy, compare, flush to the disk, rename."""
+        """Write a temporary file, verify its digest, flush it to disk, and rename it."""
         path = self._place(key)
         with self._explained(key):
-            # Once a folder: it may hold a hundred thousand files.
+            # Only once per folder, because it may hold a hundred thousand files.
             if path.parent not in self._swept:
                 self._swept.add(path.parent)
                 _remove_leftovers(path.parent)
@@ -45,13 +45,13 @@ class FileStore:
                 Path(stream.name).replace(path)
 
     def _place(self, key: str) -> Path:
-        """Return where to put an object: a path whose folders are all inside, whatever links there are."""
+        """Return the path to store an object at. Its folders are inside the root, whatever symbolic links there are."""
         path = self.root / check_key(key)
         self._check_inside(path.parent, key)
         return path
 
     def _find(self, key: str) -> Path:
-        """Return where an object is, which is no link that leads out."""
+        """Return the path of an existing object, which must not be a symbolic link that leads out of the root."""
         path = self.root / check_key(key)
         self._check_inside(path, key)
         return path
@@ -84,8 +84,8 @@ class FileStore:
             yield stream
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Walk the folder that *prefix* lies in."""
-        # Unlike Path.rglob it does not mind folders that are removed meanwhile.
+        """Walk the folder that *prefix* is in."""
+        # Unlike Path.rglob, os.walk tolerates folders that are removed meanwhile.
         folder, _, _ = prefix.rpartition("/")
         walk = os.walk(self._find(folder) if folder else self.root)
         files = [Path(folder, name) for folder, _, names in walk for name in names if not name.startswith(_PREFIX)]
@@ -101,18 +101,21 @@ class FileStore:
                 yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
-        """Whether the file is there, with that digest."""
+        """Whether the file exists with that digest."""
         path = self._find(key)
         try:
             return path.is_file() and (sha256 is None or _digest(path) == sha256)
         except OSError as error:
-            # A name that is too long is nobody's; what was removed meanwhile is gone.
+            # A file with a name that is too long can't exist, and the file may have been removed meanwhile.
             if error.errno in {errno.ENAMETOOLONG, errno.ENOENT}:
                 return False
             raise StoreError(f"{key} in {self.uri} can't be read ({error.strerror}); check its rights.") from error
 
     def delete(self, key: str) -> None:
-        """Unlink the file, what killed runs left beside it, and the folders that are empty then: their names may tell what was in them."""
+        """Remove the file, temporary files of killed runs, and folders that become empty.
+
+        Empty folders are removed because their names may reveal what was in them.
+        """
         path = self._place(key)
         try:
             path.unlink(missing_ok=True)
@@ -127,7 +130,10 @@ class FileStore:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove the drafts in *folder* that nobody writes to any more: their runs were killed, and the system dropped their locks."""
+    """Remove temporary files in *folder* that have no writer.
+
+    Their runs were killed, and the system released their locks.
+    """
     found: list[Path] = []
     with suppress(FileNotFoundError, NotADirectoryError):
         found = [path for path in folder.iterdir() if path.name.startswith(_PREFIX)]
@@ -139,9 +145,9 @@ def _remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def _draft(path: Path) -> Iterator[BinaryIO]:
-    """Open a new file beside *path* that goes away again unless it is renamed. It is locked while it is written to.
+    """Open a temporary file next to *path*, which is locked while open and removed unless it is renamed.
 
-    Missing folders are made.
+    Missing folders are created.
     """
     with _create(path) as stream:
         try:
@@ -157,7 +163,8 @@ def _create(path: Path) -> BinaryIO:
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}").open("xb")
         except (FileNotFoundError, FileExistsError):
-            # Another process removed a folder, which was empty, before there was anything in it; mkdir finds that it is there, and no folder.
+            # Another process removed the empty folder before the file was created, or mkdir found the folder and
+            # then it was gone.
             missed += 1
             if missed > _MOST_MISSED:
                 raise
@@ -165,7 +172,7 @@ def _create(path: Path) -> BinaryIO:
         fcntl.flock(stream, fcntl.LOCK_EX)
         if os.fstat(stream.fileno()).st_nlink:
             return stream
-        # Another process took it for a leftover before it was locked.
+        # Another process removed it as a leftover before it was locked.
         stream.close()
 
 

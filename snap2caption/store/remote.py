@@ -6,10 +6,13 @@ from snap2caption.store.base import StoreTimeouts, check_key, write_uri
 
 
 class RemoteStore:
-    """Objects under *prefix* in *container*, which S3 calls a bucket; those above *piece* bytes are uploaded in pieces."""
+    """Objects under *prefix* in *container*, which S3 calls a bucket.
+
+    Objects larger than *piece* bytes are uploaded in parts.
+    """
 
     scheme: ClassVar[str]
-    """Of the store's URIs."""
+    """The scheme of the store's URIs."""
 
     def __init__(self, container: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
         self.container = container

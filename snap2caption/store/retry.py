@@ -13,12 +13,14 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 6
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
-"""Seconds that the first wait, and any, may last. Six attempts ride out about a quarter of a minute, half a minute at most."""
+"""The longest first wait, and the longest wait, in seconds. Six attempts take about a quarter of a minute, and half a
+minute at most.
+"""
 
 Result = TypeVar("Result")
 
 Passing = Callable[[BaseException], float | None]
-"""Tells how many seconds a server asked to wait after an error (0: it did not say), or None if the error won't pass by itself."""
+"""Returns the seconds that a server asked to wait after an error (0: it did not say), or None for a permanent error."""
 
 
 def persistently(call: Callable[[], Result], passing: Passing, attempts: int | None = None) -> Result:

@@ -38,12 +38,12 @@ class S3Store(RemoteStore):
         from botocore.config import Config
 
         config = Config(
-            # Newer checksums than the MD5 are unknown to some servers (boto3 sends them by default since 1.36).
+            # Some servers don't know checksums newer than MD5, which boto3 sends by default since 1.36.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            # The MD5, which is signed, vouches for the body: no third pass over it, not even without TLS.
+            # The signed MD5 protects the body. A third pass over it is not needed, even without TLS.
             s3={"payload_signing_enabled": False},
-            # `persistently` tries again.
+            # `persistently` retries.
             retries={"mode": "standard", "total_max_attempts": 1},
             connect_timeout=min(10.0, self._patience.seconds),
             read_timeout=self._patience.seconds,
@@ -58,7 +58,7 @@ class S3Store(RemoteStore):
         """
         pieces = cut(source, sha256, self._piece)
         metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
-        # So that a browser shows a data card instead of saving it. Swift sees to that itself.
+        # The content type lets a browser show a data card instead of saving it. Swift detects it by itself.
         described = {"Metadata": metadata, "ContentType": mimetypes.guess_type(key)[0] or "application/octet-stream"}
         with self._explained(key):
             if len(pieces) == 1:
@@ -78,7 +78,7 @@ class S3Store(RemoteStore):
             self._abort_others(key, upload)
             self._ask("complete_multipart_upload", key, UploadId=upload, MultipartUpload={"Parts": parts})
         except Exception as error:
-            # Completed, but the answer was lost; or by another run, which aborted ours.
+            # The upload was completed but the response was lost, or another run completed it and aborted ours.
             if _code(error) == "NoSuchUpload" and self.exists(key, described["Metadata"][_SHA256]):
                 return
             raise
@@ -103,13 +103,13 @@ class S3Store(RemoteStore):
 
     def _create_bucket(self) -> None:
         region = self._client.meta.region_name
-        # us-east-1 is what S3 takes for granted, and refuses to be told.
-        taken_for_granted = region in {None, "us-east-1", "aws-global"}
+        # us-east-1 is the default of S3, which refuses it as an explicit value.
+        is_default = region in {None, "us-east-1", "aws-global"}
         place: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         try:
-            self._ask("create_bucket", **({} if taken_for_granted else place))
+            self._ask("create_bucket", **({} if is_default else place))
         except Exception as error:
-            # Another thread or process was faster. If the bucket is somebody else's, the upload will be refused.
+            # Another thread or process was faster. If someone else owns the bucket, the upload will be refused.
             if _code(error) not in _THERE_ALREADY:
                 raise
 
@@ -169,7 +169,7 @@ class S3Store(RemoteStore):
                 with self._explained(prefix):
                     page = self._ask("list_objects_v2", Prefix=self.prefix + prefix, **more)
             except StoreError as error:
-                # No bucket yet: nothing in it.
+                # A missing bucket counts as empty.
                 if _is_missing(error):
                     return
                 raise
@@ -189,7 +189,7 @@ class S3Store(RemoteStore):
                 return False
             raise
         known = head["Metadata"]
-        # Encrypted with a key of the customer's, an object's ETag is no MD5.
+        # The ETag of an object encrypted with a customer's key is not an MD5.
         unchanged = head.get("ServerSideEncryption", "AES256") != "AES256" or head["ETag"].strip('"') == known.get(
             _ETAG
         )

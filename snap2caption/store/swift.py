@@ -20,7 +20,7 @@ from snap2caption.store.swift_auth import Result, SwiftAccount, Work
 from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
 
 _SHA256, _ETAG = "x-object-meta-sha256", "x-object-meta-etag"
-# 422: what arrived has another MD5 than what was sent. 498 is Swift's own "too many requests".
+# 422: the MD5 of the received bytes differs. 498 is Swift's own "too many requests".
 _PASSING_STATUSES = {408, 422, 429, 498, 499}
 
 
@@ -60,7 +60,7 @@ class SwiftStore(RemoteStore):
         self._make_container(container)
 
         def send(piece: UploadPart) -> dict[str, Any]:
-            # Named by the content: what a run that was cut off has sent is found again.
+            # Named by content, so that segments sent by an interrupted run are found again.
             segment = f"{name}/{headers[_SHA256]}/{piece.number:06d}"
             head = self._head(container, segment)
             if head is None or head["etag"] != piece.md5.hex():
@@ -78,7 +78,7 @@ class SwiftStore(RemoteStore):
 
         for item in self._list(container, f"{folder}/"):
             name = item["name"]
-            # Not those of an object whose key starts with this one's.
+            # Keep the segments of an object whose key starts with this one's.
             if re.fullmatch(r"/[0-9a-f]{64}/\d{6}", name.removeprefix(folder)) and f"/{container}/{name}" not in used:
                 self._ask_unless_missing(delete_object, container, name)
 
@@ -110,8 +110,8 @@ class SwiftStore(RemoteStore):
         """
         from swiftclient import head_container, put_container
 
-        # One thread at a time: a proxy remembers for seconds that a container is missing, and an answer to somebody who asked before it was
-        # made may be what it remembers. What is put there then is refused.
+        # One thread at a time: a proxy caches for seconds that a container is missing. If another request asked
+        # before the container was created, that answer may stay in the cache, and uploads are refused.
         with self._making:
             if container not in self._made:
                 if self._ask_unless_missing(head_container, container) is None:
@@ -180,7 +180,7 @@ class SwiftStore(RemoteStore):
 
         name = self._name(key)
         with self._explained(key):
-            # Asked to delete the segments of an object that has none, Swift leaves the object alone.
+            # If an object has no segments, Swift ignores a request to delete it with its segments.
             head = self._head(self.container, name)
             if head is not None:
                 query = "multipart-manifest=delete" if "x-static-large-object" in head else None

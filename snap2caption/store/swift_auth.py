@@ -12,7 +12,7 @@ from snap2caption.store.base import StoreError
 Result = TypeVar("Result")
 
 Work = Callable[[str, str, Any], Result]
-"""Is given the account's address, a token, and a connection, as swiftclient's functions take them."""
+"""Called with the account's address, a token and a connection, which are the arguments of swiftclient's functions."""
 
 
 class SwiftAccount:
@@ -74,7 +74,7 @@ class SwiftAccount:
 
     @contextmanager
     def _kept(self) -> Iterator[Any]:
-        # swiftclient's connections are not for several threads at once.
+        # swiftclient's connections are not thread-safe.
         try:
             connection = self._idle.get_nowait()
         except Empty:
@@ -114,14 +114,15 @@ def _log_in(seconds: float) -> tuple[Any, str]:
     from openstack.config import OpenStackConfig
     from openstack.exceptions import ConfigException
 
-    # Horizon's openrc files say so themselves; variables that are set by hand tend to leave it out.
+    # Horizon's openrc files set the authentication type. Variables that are set by hand often lack it.
     by_application = "OS_APPLICATION_CREDENTIAL_ID" in os.environ and not {"OS_AUTH_TYPE", "OS_CLOUD"} & set(os.environ)
     try:
         cloud = OpenStackConfig().get_one(**({"auth_type": "v3applicationcredential"} if by_application else {}))
         session = cloud.get_session()
     except (ConfigException, MissingRequiredOptions, NoMatchingPlugin) as error:
         raise StoreError(
-            f"No credentials for Swift ({error}); source an openrc file, name a cloud of clouds.yaml in OS_CLOUD, or set ST_AUTH, ST_USER and ST_KEY."
+            f"No credentials for Swift ({error}); source an openrc file, name a cloud of clouds.yaml in OS_CLOUD, "
+            "or set ST_AUTH, ST_USER and ST_KEY."
         ) from error
     session.timeout = session.timeout or seconds
     url = cloud.get_session_endpoint("object-store")

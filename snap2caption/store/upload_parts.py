@@ -13,7 +13,7 @@ from typing import BinaryIO
 from snap2caption.store.base import SourceError
 
 AT_ONCE = 4
-"""Pieces of one object in flight."""
+"""Parts of one object that are uploaded in parallel."""
 
 _BLOCK = 1 << 20
 _HASHING = BoundedSemaphore(os.cpu_count() or 1)
@@ -38,7 +38,7 @@ def cut(source: Path | bytes, sha256: str, limit: int) -> list[UploadPart]:
     Raises:
         SourceError: *source* can't be read, or its digest is not *sha256*.
     """
-    # Hashing keeps a processor busy: more at a time would only put off the first upload.
+    # Hashing is CPU-bound: more threads than cores would only delay the first upload.
     with _HASHING:
         return _cut(source, sha256, limit)
 
@@ -107,5 +107,5 @@ def _name(source: Path | bytes) -> str:
 
 
 def _new_md5() -> "hashlib._Hash":
-    # A checksum of the transfer, not a defense.
+    # A transfer checksum, not a security measure.
     return hashlib.md5(usedforsecurity=False)

@@ -1,1 +1,1 @@
-"""Text: words, emoji, languages and scripts, by one definition for every part."""
+"""Text processing: words, emoji, languages and scripts, defined once for all parts."""

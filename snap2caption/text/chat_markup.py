@@ -7,16 +7,19 @@ not tokens. So everything that looks like a special token or a role of any model
 import regex as re
 
 _TOKEN = re.compile(r"<(?=[^<>\s]{1,80}>)|\[(?=/?(?:g?[A-Z][0-9A-Z_]+|control_[0-9]+)\])|<(?=<SYS>>|</SYS>>)")
-"""The first character of ``<image>``, ``</s>``, ``<|im_start|>``, ``<start_of_turn>``, ``[INST]``, ``[gMASK]``, ``<<SYS>>``."""
+"""Matches the first character of ``<image>``, ``</s>``, ``<|im_start|>``, ``<start_of_turn>``, ``[INST]``,
+``[gMASK]``, ``<<SYS>>``.
+"""
 
 _ROLE = re.compile(
     r"\b(user|human|assistant|system|developer|tool|function|model|bot|ai|gpt|instruction|response|input|output)"
     r"(?:[\s\p{Default_Ignorable_Code_Point}]*[:\uFE13\uFE55\uFF1A])+",
     re.IGNORECASE,
 )
-"""``USER:``, ``ASSISTANT:``, ``### Response:``: by these alone LLaVA 1.5, Vicuna and Alpaca know who speaks.
+"""``USER:``, ``ASSISTANT:``, ``### Response:``: LLaVA 1.5, Vicuna and Alpaca recognize the speaker by these alone.
 
-All colons go at once: of ``USER::`` one would be left. What nobody sees between the word and its colon keeps no model from reading a role.
+All colons are removed at once, since one of ``USER::`` would remain. Invisible characters between the word and its
+colon don't keep a model from reading a role.
 """
 
 

@@ -5,12 +5,12 @@ two tokens.
 import regex as re
 
 REPLACEMENT = "\ufffd"
-"""What decoders put where bytes are no character (Unicode's REPLACEMENT CHARACTER)."""
+"""What decoders insert for invalid bytes (Unicode's REPLACEMENT CHARACTER)."""
 
 _UTF_16 = "utf-16-le"
 
 _INCOMPLETE = re.compile(rf"(?<=\s){REPLACEMENT}+\s|{REPLACEMENT}+")
-# A joiner that joins nothing, and a flag's first letter without its second.
+# Matches a joiner that joins nothing, and the first letter of a flag without the second.
 _HALF = re.compile(r"(?:\u200D|(?<!\p{RI})(?:\p{RI}{2})*\K\p{RI})+$")
 
 

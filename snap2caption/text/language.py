@@ -6,7 +6,7 @@ from functools import cache
 
 _TAG = re.compile(r"(?P<language>[a-z]{2,3})(?:[-_](?P<script>[a-z]{4}))?(?:[-_](?P<territory>[a-z]{2}|\d{3}))?", re.I)
 _NONE = frozenset({"und", "mul", "zxx", "mis", "root"})
-"""Tags for what is in no language, or in several."""
+"""Tags for no language or several languages."""
 
 _ALSO = {
     "farsi": "fa",
@@ -16,7 +16,7 @@ _ALSO = {
     "norwegian": "no",
     "bokmal": "nb",
 }
-"""English names in use beside CLDR's."""
+"""Common English names that CLDR lacks."""
 
 
 def find_language(text: str) -> str | None:
@@ -64,7 +64,7 @@ def _read_tag(text: str) -> str | None:
     if match is None:
         return None
     language = match["language"].lower()
-    # What a tag was called before, or in three letters: iw is he, deu is de.
+    # Former and three-letter codes: iw becomes he, deu becomes de.
     language = str(get_global("language_aliases").get(language, language)).partition("_")[0]
     script = (match["script"] or "").title()
     territory = (match["territory"] or "").upper()
@@ -92,7 +92,7 @@ def _english_names() -> dict[str, str]:
 def _own_names() -> dict[str, str]:
     from babel import Locale, localedata
 
-    # Babel has locales of languages that it has no English name for, and prompts call languages by that.
+    # Babel has locales for languages without an English name, which prompts would need.
     known = Locale("en").languages.keys() - _NONE
     codes = [code for code in localedata.locale_identifiers() if "_" not in code and code in known]
     names = {code: Locale(code).languages.get(code) for code in codes}

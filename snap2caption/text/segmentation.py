@@ -15,30 +15,34 @@ import unicodedata
 import regex as re
 
 EMOJI_MARKS = r"\uFE00-\uFE0F\u20E3"
-"""Combining marks that belong to an emoji (variation selectors, a key's cap), and to no word."""
+"""Combining marks that belong to emoji (variation selectors, keycaps) and not to words."""
 
 CHARACTER = rf"(?![{EMOJI_MARKS}])[\w\p{{M}}]"
-"""What words and hashtags are made of. `regex`, not `re`: its ``\\w`` leaves out the vowel signs of Hindi, which are marks."""
+"""A character of words and hashtags. This needs `regex`: the ``\\w`` of `re` leaves out the vowel signs of Hindi,
+which are marks.
+"""
 
 _APOSTROPHES = "'’‘ʼʻ＇´`′‛"
 _APOSTROPHE = re.compile(f"[{_APOSTROPHES}]")
 
 UNSPACED = r"\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{scx=Bopomofo}\p{Yi}\p{Line_Break=Complex_Context}"
-"""Characters of scripts that put no space between words, for a set of `regex`."""
+"""Characters of scripts without spaces between words, for use in a `regex` set."""
 
-# Set operations (V1) are several times as fast as lookaheads. A soft hyphen and joiners stand inside words, and are not seen.
+# Set operations (V1) are several times faster than lookaheads. Soft hyphens and joiners occur inside words and are
+# invisible.
 _SPACED = rf"[[\w\p{{M}}\u00AD\u200C\u200D]--[\p{{Pc}}{_APOSTROPHES}{EMOJI_MARKS}{UNSPACED}]]"
-# A number in a key's cap is an emoji.
+# A number in a keycap is an emoji.
 _RUN = rf"(?![\p{{M}}\p{{Default_Ignorable_Code_Point}}]|[0-9]\uFE0F?\u20E3){_SPACED}+"
-# Most words are of ASCII and end at one of these signs; to see that first halves the time.
+# Most words are ASCII and end at one of these signs. Checking for that first halves the time.
 _PLAIN = r"[0-9A-Za-z]++(?=[ \n.,!?:;)]|$)"
 _WORD = re.compile(
     rf"{_PLAIN}|{_RUN}(?:(?:\p{{Pc}}+|[·{_APOSTROPHES}]){_RUN})*|(?=[\p{{L}}&&[{UNSPACED}]])\X\p{{M}}*", re.VERSION1
 )
 _IGNORABLE = re.compile(r"\p{Default_Ignorable_Code_Point}+")
 
-# A pictograph with its skin tones and tags (which make the flag of Wales of a black one) and what is joined to it. Signs such as © are text
-# unless they ask to be drawn, and pictographs that ask to be text are.
+# A pictograph with its skin tones and tags (which turn a black flag into that of Wales), and what is joined to it.
+# Signs such as © are text unless a variation selector requests emoji style; pictographs are text if one requests
+# text style.
 _PICTOGRAPH = r"(?![©®™](?!\uFE0F))\p{Extended_Pictographic}(?!\uFE0E)[\p{Emoji_Modifier}\uFE0F\U000E0020-\U000E007F]*"
 _EMOJI = re.compile(
     rf"{_PICTOGRAPH}(?:\u200D{_PICTOGRAPH})*|\p{{Regional_Indicator}}{{2}}|[0-9#*]\uFE0F?\u20E3|\p{{Emoji_Modifier}}"
@@ -51,14 +55,14 @@ def find_words(text: str) -> list[str]:
 
 
 def fold_words(text: str) -> list[str]:
-    """Return the words of *text* in the form in which they are compared.
+    """Return the words of *text* in a normal form for comparison.
 
     Compatibility forms are unified (NFKC), case is folded, every apostrophe becomes ``'``, and invisible
     characters are removed: ``It’s``, ``it`s`` and ``IT'S`` are one word.
     """
-    # Before NFKC, which makes a space and an accent of an acute sign.
+    # Do this before NFKC, which turns an acute sign into a space and an accent.
     seen = _IGNORABLE.sub("", _APOSTROPHE.sub("'", text))
-    # Folding may take a text out of its normal form, so once more.
+    # Case folding may break the normal form, so normalize again.
     return find_words(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()))
 
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 import regex as re
 
 _WORD_EDGE = re.compile(r"\b", re.WORD)
-"""Where words end by Unicode Standard Annex 29, which finds words in scripts without spaces too."""
+"""Word boundaries by Unicode Standard Annex 29, which also finds words in scripts without spaces."""
 
 
 def cut(text: str, fits: Callable[[str], bool]) -> str:
@@ -17,7 +17,7 @@ def cut(text: str, fits: Callable[[str], bool]) -> str:
     graphemes = list(accumulate(len(character) for character in re.findall(r"\X", text)))
     edges = {match.start() for match in _WORD_EDGE.finditer(text)}
     for ends in ([end for end in graphemes if end in edges], graphemes):
-        # So the longest that fits is found by halving.
+        # Binary search for the longest prefix that fits.
         low, high = 0, len(ends)
         while low < high:
             middle = (low + high + 1) // 2
