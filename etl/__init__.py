@@ -1,1 +1,1 @@
-"""Corpus zip in, dataset version out: extract, transform, load."""
+"""ETL: from a corpus zip to a dataset version in a store, by extract, transform and load."""

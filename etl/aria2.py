@@ -1,4 +1,4 @@
-"""The aria2 daemon, driven over JSON-RPC: one that is started on demand on loopback, or one that runs already."""
+"""Client for an aria2 daemon over JSON-RPC: one started on demand on loopback, or one that is already running."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ from etl.settings import Aria2Settings
 from snap2caption.errors import UserError
 
 CONNECTIONS = 16
-"""Connections of one download, over all its mirrors; aria2 opens no more than 16 to one server."""
+"""Connections per download, over all its mirrors; aria2 opens at most 16 to one server."""
 
 _START_TIMEOUT = 15.0
 _REMOVE_TIMEOUT = 10.0
@@ -28,13 +28,15 @@ _OPTIONS = {
     "continue": "true",
     "allow-overwrite": "true",
     "auto-file-renaming": "false",
-    # Not check-integrity: it takes a cut-off file whose last segment came first for a complete one, and starts anew.
+    # Without check-integrity: aria2 would treat a cut-off file whose last segment came first as complete, and
+    # start over.
     "check-integrity": "false",
     "file-allocation": "none",
-    # The notes of which bytes are there stay when all are: whoever is killed before the file has its final name need not fetch it again.
+    # Keep the control file of a complete part: if we are killed before the rename, the next run need not
+    # download again.
     "force-save": "true",
     "max-tries": "5",
-    # With a wait, aria2 asks a server that answers 503 again and again, and does not read how long that asks to be left alone.
+    # With a wait, aria2 retries a server that answers 503 without reading its Retry-After.
     "retry-wait": "0",
     "connect-timeout": "10",
 }
@@ -42,9 +44,9 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class DownloadStatus:
-    """How a download stands: aria2's word for it, bytes done and in all (0 if not known), bytes a second, and why it failed."""
+    """Status of a download: aria2's state, bytes done and in total (0 if unknown), bytes per second, and the error."""
 
-    word: str
+    state: str
     done: int
     total: int
     speed: int
@@ -53,14 +55,14 @@ class DownloadStatus:
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing more will come of it."""
-        return self.word in {"complete", "error", "removed"}
+        """Whether the download has completed, failed or been removed."""
+        return self.state in {"complete", "error", "removed"}
 
 
 class Aria2:
-    """A running ``aria2c``. Of what it has on its list, only our own downloads are touched.
+    """A running ``aria2c``. It touches only our own downloads.
 
-    Every call raises UserError if the daemon does not answer, with the sentence *lost*, or refuses the secret.
+    Every call raises UserError if the daemon does not answer, with the sentence *lost*, or if it refuses the secret.
     """
 
     def __init__(self, address: str, secret: str, *, timeout: int, lost: str) -> None:
@@ -70,19 +72,21 @@ class Aria2:
         self._lost = lost
 
     def ping(self) -> None:
-        """Make sure that it answers, and to us."""
+        """Make sure that the daemon answers and accepts the secret."""
         self._call(self._client.get_version)
 
     @contextmanager
     def download(
         self, urls: Sequence[str], file: Path, sha256: str | None, connections: int = CONNECTIONS
     ) -> Iterator[Callable[[], DownloadStatus]]:
-        """Download one file from all of *urls*, or go on with what is there of it; with a digest, it is verified when complete.
+        """Download one file from all of *urls*, or resume it; if a digest is given, the complete file is verified.
 
         Yields:
-            What tells its status. However the context is left, the download is off the daemon's list then, and the file closed.
+            A function that returns the status. On exit the download is removed from the daemon's list, and the
+                file is closed.
         """
-        # Named by the file: what a killed run of ours left on a daemon's list is found again, and nobody else's is.
+        # The id derives from the file: what a killed run of ours left on a daemon's list is found again, and
+        # nothing else is.
         gid = hashlib.sha256(str(file).encode()).hexdigest()[:16]
         options = {**_OPTIONS, "gid": gid, "dir": str(file.parent), "out": file.name, "timeout": str(self._timeout)}
         options |= dict.fromkeys(("split", "max-connection-per-server"), str(connections))
@@ -106,7 +110,7 @@ class Aria2:
                 return DownloadStatus("removed", 0, 0, 0, "", "")
             raise
         return DownloadStatus(
-            word=found["status"],
+            state=found["status"],
             done=int(found["completedLength"]),
             total=int(found["totalLength"]),
             speed=int(found["downloadSpeed"]),
@@ -139,30 +143,37 @@ class Aria2:
         except aria2p.ClientException as error:
             if "Unauthorized" in str(error):
                 raise UserError(
-                    f"The aria2 daemon at {self._address} refused our secret; set SNAP2CAPTION_ARIA2_SECRET to its --rpc-secret."
+                    f"The aria2 daemon at {self._address} refused our secret; "
+                    "set SNAP2CAPTION_ARIA2_SECRET to its --rpc-secret."
                 ) from error
             raise UserError(f"aria2 refused the download ({error}); check the URLs.") from error
 
 
 @contextmanager
 def open_aria2(settings: Aria2Settings, lock: int) -> Iterator[Aria2]:
-    """Connect to the daemon of *settings*, or start one for as long as the context lasts.
+    """Connect to the daemon of *settings*, or start one for the duration of the context.
 
-    A daemon that runs already must share our file system: it writes to the paths that we name, and we give the file its final name.
+    A daemon that is already running must share our file system: it writes to the paths that we give, and we
+    rename the file.
 
     Args:
         settings: which daemon.
-        lock: the descriptor of a locked file. A daemon of ours holds it, too, so the lock lasts until both of us have ended.
+        lock: the descriptor of a locked file. A daemon that we start inherits it, so the lock lasts until both
+            of us have ended.
 
     Raises:
-        UserError: ``aria2c`` is missing or does not start; or the running daemon does not answer, or refuses the secret.
+        UserError: ``aria2c`` is missing or does not start; or the running daemon does not answer, or refuses
+            the secret.
     """
     if settings.url is None:
         with _started(settings, lock) as aria2:
             yield aria2
         return
     address = f"{settings.url.scheme}://{settings.url.host}:{settings.url.port}"
-    lost = f"No aria2 daemon answers at {address}; start it, or unset SNAP2CAPTION_ARIA2_URL to have one started, then try again."
+    lost = (
+        f"No aria2 daemon answers at {address}; start it, or unset SNAP2CAPTION_ARIA2_URL to have one started, "
+        "then try again."
+    )
     aria2 = Aria2(address, settings.secret.get_secret_value(), timeout=settings.timeout, lost=lost)
     aria2.ping()
     yield aria2
@@ -172,9 +183,10 @@ def open_aria2(settings: Aria2Settings, lock: int) -> Iterator[Aria2]:
 def _started(settings: Aria2Settings, lock: int) -> Iterator[Aria2]:
     binary = shutil.which("aria2c")
     if binary is None:
-        raise UserError("aria2c is missing; run `apt-get install aria2`, or install the package aria2 of your system.")
+        raise UserError("aria2c is missing; run `apt-get install aria2`, or install your system's package aria2.")
     port, secret = _free_port(), secrets.token_hex(24)
-    # By a file without a name: arguments are everybody's to see, and nothing is left to remove, however this ends.
+    # Pass the secret in an unnamed file: arguments are visible to everybody, and nothing needs to be removed
+    # afterwards.
     with tempfile.TemporaryFile("w+") as configuration:
         configuration.write(f"rpc-secret={secret}\n")
         configuration.seek(0)
@@ -186,7 +198,7 @@ def _started(settings: Aria2Settings, lock: int) -> Iterator[Aria2]:
                 f"--rpc-listen-port={port}",
                 "--rpc-listen-all=false",
                 "--quiet",
-                # Without its own cache, what it has noted as there is there when it is killed.
+                # Without a disk cache, everything in its control file is on disk when it is killed.
                 "--disk-cache=0",
                 "--auto-save-interval=1",
                 f"--stop-with-process={os.getpid()}",
@@ -197,12 +209,12 @@ def _started(settings: Aria2Settings, lock: int) -> Iterator[Aria2]:
             start_new_session=True,
         )
         try:
-            lost = "aria2 ended while it was downloading; try again, it goes on from where it was."
+            lost = "aria2 ended while it was downloading; try again, the download resumes where it stopped."
             aria2 = Aria2(f"http://127.0.0.1:{port}", secret, timeout=settings.timeout, lost=lost)
             _wait_ready(aria2, process)
             yield aria2
         finally:
-            process.kill()  # our downloads are off its list, so it has nothing to save; asked to end, it takes a second
+            process.kill()  # its list is empty, so it has nothing to save; a clean exit would take a second
             process.wait()
 
 
@@ -224,7 +236,9 @@ def _connect(address: str, secret: str) -> Any:
     import requests
 
     class Aria2Client(aria2p.Client):
-        """aria2p's, that keeps the secret between us and the daemon: a proxy of the environment is for downloads."""
+        """aria2p's client without proxies: proxies in the environment are for downloads, and must not see the
+        secret.
+        """
 
         def post(self, payload: str) -> Any:
             with requests.Session() as session:

@@ -19,19 +19,20 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
-Out = Annotated[Path, typer.Option(help="Where the version's folder is made; work in progress lies there, too.")]
+Out = Annotated[Path, typer.Option(help="Where to create the version's folder; work in progress goes there, too.")]
 Cities = Annotated[
     str | None,
     typer.Option(
-        help="Which cities to keep, with commas between, or all; by default newyork, chicago and sanfrancisco, as far as the zip has them."
+        help="Cities to keep, separated by commas, or all; by default newyork, chicago and sanfrancisco, if in the zip."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the split.")]
-Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits stand.")]
+Previous = Annotated[Path | None, typer.Option(help="Manifest of an earlier version, whose splits are kept.")]
 KeepMetadata = Annotated[
     bool,
     typer.Option(
-        "--keep-metadata", help="Keep EXIF (with the place), XMP and comments in photos; by default they are dropped."
+        "--keep-metadata",
+        help="Keep EXIF (with the location), XMP and comments in photos; by default they are dropped.",
     ),
 ]
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
@@ -39,7 +40,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default 
 Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
 
 SETTINGS = (Aria2Settings, LabelStudioSettings, AirflowSettings)
-"""What the environment's variables can say here."""
+"""Settings that the environment's variables set for these commands."""
 
 
 def register(app: typer.Typer) -> None:
@@ -67,7 +68,8 @@ def extract(
         stopped = True
         sys.exit(143)
 
-    # So that a download which is stopped is taken off the list of a daemon that goes on.
+    # Raise SystemExit on SIGTERM, so that a stopped download is removed from the list of a daemon that keeps
+    # running.
     signal.signal(signal.SIGTERM, stop)
     with download_bar() as bar:
         task = bar.add_task("downloading", total=None)
@@ -75,7 +77,7 @@ def extract(
         def show(progress: "Progress") -> None:
             bar.update(task, completed=progress.done, total=progress.total or None)
             if stopped:
-                sys.exit(143)  # again: Python drops what a handler raises if a finalizer happens to run
+                sys.exit(143)  # again: Python drops an exception that a handler raises during a finalizer
 
         path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
@@ -119,13 +121,13 @@ def transform_plan(
     previous: Previous = None,
     keep_metadata: KeepMetadata = False,
     slice_pairs: Annotated[
-        int, typer.Option(min=1, help="Pairs of a slice; the version does not depend on it.")
+        int, typer.Option(min=1, help="Pairs per slice; the version does not depend on it.")
     ] = 25_000,
     as_json: AsJson = False,
 ) -> None:
-    """Part the transform into slices for many machines; prints the work's folder and how many slices there are.
+    """Divide the transform into slices for many machines; prints the work folder and the number of slices.
 
-    None: the version is there already, and `transform-merge` prints it.
+    0 slices: the version exists already, and `transform-merge` prints it.
     """
     from etl import transform as stage
 
@@ -163,7 +165,7 @@ def transform_slice(
 
 
 def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers = None, as_json: AsJson = False) -> None:
-    """Make a dataset version of the slices, once all are there; prints its folder."""
+    """Make a dataset version from the slices, once all exist; prints its folder."""
     from etl import transform as stage
 
     _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
@@ -186,7 +188,7 @@ def _print_version(folder: Path, *, as_json: bool) -> None:
 
 def load(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="The version's folder.")],
-    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Where to: file://, s3:// or swift://.")],
+    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Destination: file://, s3:// or swift://.")],
     as_json: AsJson = False,
 ) -> None:
     """Upload a dataset version; prints its URI."""
@@ -202,8 +204,8 @@ def inspect(
     dataset_uri: Annotated[
         str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version, or its folder, mounted or not.")
     ],
-    verify: Annotated[bool, typer.Option("--verify", help="Read every file again and check it.")] = False,
-    samples: Annotated[int, typer.Option(min=0, help="How many samples to show.")] = 5,
+    verify: Annotated[bool, typer.Option("--verify", help="Read and check every file.")] = False,
+    samples: Annotated[int, typer.Option(min=0, help="Number of samples to show.")] = 5,
     as_json: AsJson = False,
 ) -> None:
     """Show what is in a dataset version; exit status 1 if --verify finds a fault."""
@@ -219,7 +221,7 @@ def inspect(
             faults = checks.verify(
                 dataset, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
             )
-    # Samples of a damaged version may not be readable, and its faults say why.
+    # Samples of a damaged version may be unreadable, and its faults explain why.
     found = stage.inspect(dataset, 0 if faults else samples).model_copy(
         update={"faults": None if faults is None else tuple(faults)}
     )
@@ -232,10 +234,10 @@ def export(
     dataset_uri: Annotated[
         str, typer.Argument(metavar="DATASET_URI", help="URI of a dataset version, or its folder, mounted or not.")
     ],
-    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Where to: file://, s3:// or swift://.")],
+    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Destination: file://, s3:// or swift://.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write a dataset version as plain files, photos beside captions, for training nodes that mount the store; prints where."""
+    """Write a dataset version as plain files for training nodes that mount the store; prints the URI."""
     from etl import export as stage
 
     with progress_bar() as bar:

@@ -1,4 +1,4 @@
-"""The files of one download in its folder: the part, the notes on it, and the file under its final name."""
+"""Files of a download: the partial file, its records, and the complete file under its final name."""
 
 import fcntl
 import hashlib
@@ -20,17 +20,18 @@ from snap2caption.redaction import redact_url
 _log = logging.getLogger(__name__)
 
 _SPARE = 1024 * 1024
-"""Bytes of a disk that are left for aria2's notes."""
+"""Bytes of disk space that are left for aria2's control file."""
 
-_PASSING = re.compile(r"sig|token|key|secret|pass|pwd|cred|auth|expires|^x-(amz|goog)-", re.IGNORECASE)
-"""Names of parameters of a URL that give the right to fetch, and change when it is given anew."""
+_CREDENTIALS = re.compile(r"sig|token|key|secret|pass|pwd|cred|auth|expires|^x-(amz|goog)-", re.IGNORECASE)
+"""Names of URL parameters that grant access, and change when a URL is signed again."""
 
 
 class DownloadFiles:
-    """Where the file *name* lands in *folder*. It is locked for as long as it is open.
+    """Paths of the download *name* in *folder*, which stays locked while this is open.
 
-    A part is ``.<name>.part``, with aria2's notes of which bytes it has and our own of where it comes from beside it. ``<name>.source.json`` tells
-    where the file came from; a file without it is somebody else's.
+    The partial file is ``.<name>.part``; next to it are aria2's control file with the finished ranges and our
+    record of its source. ``<name>.source.json`` says where the complete file came from; a file without it was
+    not downloaded by us.
     """
 
     def __init__(self, folder: Path, name: str, lock: int) -> None:
@@ -41,42 +42,44 @@ class DownloadFiles:
         self._part_source = folder / f".{name}.part.json"
         self._source = folder / f"{name}.source.json"
 
-    def is_there(self, urls: Sequence[str], sha256: str | None, size: int | None) -> bool:
-        """Whether the file under its final name is what is asked for. If not, it stays until another one has come whole.
+    def is_complete(self, urls: Sequence[str], sha256: str | None, size: int | None) -> bool:
+        """Whether the file under its final name is the requested one. If not, it stays until its replacement is
+        complete.
 
         Raises:
-            UserError: it is not, and was not fetched by us.
+            UserError: it is not, and we did not download it.
         """
         if not self.final.exists():
             return False
         length, known = self.final.stat().st_size, _read(self._source)
         is_whole = is_zip(self.final)
         is_ours = known is not None and (known.bytes == length or not is_whole)
-        is_asked = is_ours and known is not None and known.is_of(urls)
-        fits = is_asked if sha256 is None else _digest(self.final) == sha256.lower()
+        is_requested = is_ours and known is not None and known.is_of(urls)
+        fits = is_requested if sha256 is None else _digest(self.final) == sha256.lower()
         if fits and is_whole and size in {None, length}:
             return True
         if not is_ours:
             raise UserError(
-                f"{self.final} is there and was not fetched from these URLs; move it away, or give another folder with --out."
+                f"{self.final} exists and was not fetched from these URLs; "
+                "move it away, or give another folder with --out."
             )
         return False
 
     def prepare(self, urls: Sequence[str], sha256: str | None) -> None:
-        """Keep a part that came from one of the same URLs, or belongs to the same digest; of any other nothing must remain."""
+        """Keep a partial file from one of the same URLs, or with the same digest; remove any other."""
         known = _read(self._part_source)
         digest = sha256 and sha256.lower()
         if known is None or not (known.is_of(urls) or (digest is not None and known.sha256 == digest)):
-            self.forget()
+            self.discard()
         _write(self._part_source, _Source.of(urls, digest))
 
-    def check_room(self, length: int, done: int) -> None:
-        """Make sure that the rest of a file of *length* bytes has room on the disk.
+    def check_disk_space(self, length: int, done: int) -> None:
+        """Make sure that the rest of a file of *length* bytes fits on the disk.
 
         Raises:
-            UserError: it has not. What is there of the part stays, with room for the notes on it.
+            UserError: it does not fit. The partial file stays, with room for its control file.
         """
-        # What is free first: bytes that come in between must not count as still to come and as taken, too.
+        # Read the free space first: bytes that arrive in between must not count both as missing and as used.
         free = shutil.disk_usage(self.final.parent).free
         on_disk = self.part.stat().st_blocks * 512 if self.part.exists() else 0
         rest = length - max(done, on_disk)
@@ -86,29 +89,31 @@ class DownloadFiles:
                 f"free some space under {self.final.parent}, then try again."
             )
 
-    def forget(self) -> None:
-        """Remove the part and what is known of it."""
+    def discard(self) -> None:
+        """Remove the partial file and its records."""
         self.part.unlink(missing_ok=True)
-        self.tidy()
+        self.clean_up()
 
-    def tidy(self) -> None:
-        """Remove what nothing can be made of, and complete what a killed `publish` left undone.
+    def clean_up(self) -> None:
+        """Remove unusable leftovers, and complete a `publish` that was killed.
 
-        Without notes of which bytes it has, aria2 would take a part for whole as far as it reaches, holes and all.
+        Without the control file, aria2 would take a partial file as complete up to its length, holes included.
         """
         if not self._notes.exists() or self._notes.stat().st_size == 0:
             self.part.unlink(missing_ok=True)
         if self.part.exists():
             return
         self._notes.unlink(missing_ok=True)
-        self._notes.with_name(f"{self._notes.name}__temp").unlink(missing_ok=True)  # what aria2 writes them to first
+        self._notes.with_name(f"{self._notes.name}__temp").unlink(missing_ok=True)  # aria2's temporary control file
         known = _read(self._part_source)
         if known is not None and self.final.exists() and known.bytes == self.final.stat().st_size:
             self._part_source.replace(self._source)
         self._part_source.unlink(missing_ok=True)
 
     def publish(self) -> Path:
-        """Give the complete part its final name. Killed at any point, the next run does the rest, without another download."""
+        """Rename the complete file to its final name. If killed at any point, the next run finishes without
+        another download.
+        """
         with self.part.open("rb") as stream:
             os.fsync(stream.fileno())
         known = _read(self._part_source) or _Source()
@@ -119,15 +124,15 @@ class DownloadFiles:
 
 
 class _Source(BaseModel):
-    """Where a file, or a part of one, comes from: no credentials, but enough to know the same URL again."""
+    """Source of a complete or partial file: no credentials, but enough to recognize the same URL."""
 
     urls: tuple[str, ...] = ()
-    """Redacted, for people."""
+    """Redacted, for display."""
     digests: tuple[str, ...] = ()
-    """Of what stays of each URL when it is signed anew."""
+    """Digests of the part of each URL that stays the same when it is signed again."""
     sha256: str | None = None
     bytes: int | None = None
-    """Of the complete file."""
+    """Size of the complete file."""
 
     @classmethod
     def of(cls, urls: Sequence[str], sha256: str | None) -> "_Source":
@@ -139,7 +144,7 @@ class _Source(BaseModel):
 
 def _identify(url: str) -> str:
     parts = urlsplit(url)
-    query = [pair for pair in parts.query.split("&") if not _PASSING.search(pair.partition("=")[0])]
+    query = [pair for pair in parts.query.split("&") if not _CREDENTIALS.search(pair.partition("=")[0])]
     stays = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="&".join(query), fragment="")
     return hashlib.sha256(stays.geturl().encode()).hexdigest()
 
@@ -158,11 +163,11 @@ def _write(file: Path, source: _Source) -> None:
 
 
 @contextmanager
-def open_landing(folder: Path, name: str) -> Iterator[DownloadFiles]:
-    """Open the place of the file *name* in *folder*; waits while another run has it open.
+def open_download(folder: Path, name: str) -> Iterator[DownloadFiles]:
+    """Open the files of the download *name* in *folder*; waits while another run has them open.
 
     Raises:
-        UserError: the folder can't be made or written to.
+        UserError: the folder can't be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -173,19 +178,19 @@ def open_landing(folder: Path, name: str) -> Iterator[DownloadFiles]:
         ) from error
     with stream:
         _lock(stream.fileno(), name)
-        landing = DownloadFiles(folder, name, stream.fileno())
-        landing.tidy()
+        files = DownloadFiles(folder, name, stream.fileno())
+        files.clean_up()
         try:
-            yield landing
+            yield files
         finally:
-            landing.tidy()
+            files.clean_up()
 
 
 def _lock(descriptor: int, name: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _log.info("waiting for another run, or its aria2, to be done with %s", name)
+        _log.info("waiting for another run, or its aria2, to finish with %s", name)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 

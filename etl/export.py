@@ -1,4 +1,6 @@
-"""Export: a dataset version as plain files, in the corpus's own layout, for readers of a mounted store that know nothing of shards."""
+"""Export: a dataset version as plain files in the corpus's layout, for readers of a mounted store that can't
+read shards.
+"""
 
 import hashlib
 import tempfile
@@ -18,29 +20,30 @@ from snap2caption.store import ObjectStore, open_store
 FOLDERS: dict[Split, str] = {"train": "Training", "validation": "Evaluation", "test": "Testing"}
 
 _DONE = ".exported"
-"""Holds an empty object for each shard whose samples are all there."""
+"""Prefix with an empty object per shard whose samples have all been exported."""
 
 _THREADS = 16
-"""Small files wait for answers, not for bandwidth."""
+"""Small files are limited by latency, not by bandwidth."""
 
 
 def export(dataset_uri: str, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
-    """Write each sample of a dataset version as a photo and a caption file, for the three splits under *uri*.
+    """Write each sample of a dataset version as a photo and a caption file under *uri*, by split.
 
-    A photo becomes ``<Training|Evaluation|Testing>/cities_instagram/<city>/img_resized_1M/<id>.jpg``; the post beside it, its hashtags on a line
-    of their own, ``…/captions_resized_1M/<id>.txt``. A run that was cut off goes on with the shard that it was at.
+    A photo becomes ``<Training|Evaluation|Testing>/cities_instagram/<city>/img_resized_1M/<id>.jpg``. Its post
+    becomes ``…/captions_resized_1M/<id>.txt``, with the hashtags on a line of their own. An interrupted run
+    resumes with the shard that it stopped at.
 
     Args:
-        dataset_uri: the version; a folder will do.
-        uri: where to; a place of its own, for one version.
-        on_progress: told samples done and in all.
+        dataset_uri: the version's URI or folder.
+        uri: the destination, used for this version alone.
+        on_progress: called with the samples done and their total.
 
     Returns:
         *uri*.
 
     Raises:
-        UserError: *uri* holds another version, a shard is damaged, or a sample's name can't be a file's.
-        StoreError: a store refused or is away.
+        UserError: *uri* holds another version, a shard is damaged, or a sample's name is not a valid file name.
+        StoreError: a store refused or is unavailable.
     """
     dataset, target = DatasetVersion.open(dataset_uri), open_store(uri)
     manifest = dataset.manifest
@@ -63,7 +66,7 @@ def _claim(target: ObjectStore, version: str) -> None:
     for found in target.list(f"{_DONE}/"):
         other = found.key.split("/")[1]
         if other != version:
-            raise UserError(f"{target.uri} holds the files of version {other}; give a place of its own to {version}.")
+            raise UserError(f"{target.uri} holds the files of version {other}; give another URI for {version}.")
 
 
 def _export_shard(
@@ -76,13 +79,13 @@ def _export_shard(
 
 
 def _put(target: ObjectStore, folder: str, sample: Sample, keep_metadata: bool) -> None:
-    # They come from the names of a corpus's members, or from whoever made the version.
+    # The names come from the corpus's members, or from the version's author.
     for name in (sample.city, sample.id):
         if not is_part(name):
-            raise UserError(f"A sample is called {name!r}, which can't be a file's name; make the dataset again.")
+            raise UserError(f"A sample is called {name!r}, which is not a valid file name; make the dataset again.")
     place = f"{folder}/cities_instagram/{sample.city}"
     text = render(sample.post) + "\n"
-    # Versions from before photos lost their metadata still have it.
+    # Versions made before metadata was dropped still have it.
     photo = sample.photo() if keep_metadata else drop_metadata(sample.photo()).photo
     for key, data in (
         (f"{place}/img_resized_1M/{sample.id}.jpg", photo),

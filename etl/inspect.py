@@ -1,4 +1,4 @@
-"""Inspecting a dataset version in its store: what is in it, where it came from, a few of its samples."""
+"""Inspection of a dataset version in its store: contents, source and example samples."""
 
 import io
 import itertools
@@ -18,12 +18,12 @@ from snap2caption.datasets.shards import read_stream
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.documents import FrozenModel
 
-# Control characters but the line feed, and those that turn the direction of a text.
+# Control characters except the line feed, and characters that change a text's direction.
 _COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class SplitContent(FrozenModel):
-    """A split, in numbers."""
+    """Contents of a split, in numbers."""
 
     samples: int
     cities: dict[str, int]
@@ -41,7 +41,7 @@ class Example(FrozenModel):
 
 
 class Inspection(FrozenModel):
-    """What there is to know about a version. ``faults`` is None if it was not verified."""
+    """Summary of a version. ``faults`` is None if the version was not verified."""
 
     uri: str
     version: str
@@ -52,16 +52,17 @@ class Inspection(FrozenModel):
     splits: dict[Split, SplitContent]
     dropped: dict[str, int]
     files: dict[str, int]
-    """Bytes of the files that are not shards."""
+    """Sizes in bytes of the files that are not shards."""
     samples: tuple[Example, ...]
     faults: tuple[IntegrityIssue, ...] | None = None
 
 
 def inspect(dataset: DatasetVersion, samples: int) -> Inspection:
-    """Return what the manifest says of the version, and its first *samples* of the training split, for which no more than needed is read.
+    """Return a summary from the manifest, with the first *samples* of the training split. Only as much as
+    needed is read.
 
     Raises:
-        UserError: the store is away, or the shard with the samples is damaged.
+        UserError: the store is unavailable, or the shard with the samples is damaged.
     """
     manifest = dataset.manifest
     shards = {shard.name for split in manifest.splits.values() for shard in split.shards}
@@ -104,7 +105,7 @@ def _first(dataset: DatasetVersion, count: int) -> tuple[Example, ...]:
 
 
 def draw(inspection: Inspection) -> str:
-    """Return the inspection as tables, as wide as the terminal."""
+    """Return the inspection as text tables, as wide as the terminal."""
     page = io.StringIO()
     width = max(80, shutil.get_terminal_size((120, 24)).columns)
     console = Console(file=page, width=width, markup=False, highlight=False, emoji=False)
@@ -157,7 +158,7 @@ def _table(title: str, *columns: str, numbers_from: int | None = None) -> Table:
 
 
 def _cell(value: Any) -> str:
-    """Return *value* as text without anything that a terminal would obey."""
+    """Return *value* as text without characters that a terminal would interpret."""
     text = "-" if value is None or value == "" else value if isinstance(value, str) else _plain(value)
     return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
 

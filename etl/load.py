@@ -1,4 +1,4 @@
-"""Load: a dataset version into an object store, in parallel, the manifest last."""
+"""Load: parallel upload of a dataset version to an object store, the manifest last."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,20 +15,21 @@ _THREADS = 8
 def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | None = None) -> str:
     """Upload the version in the folder *dataset* to ``<uri>/<version>/``.
 
-    Objects that are there with the right digest are skipped, so a run that was cut off goes on, and one that was spoiled in the store is
-    replaced. The manifest goes last: where it is, everything is. Nothing is ever deleted first: a version's name stands for its content.
+    Objects that exist with the right digest are skipped, so an interrupted run resumes, and an object that was
+    damaged in the store is replaced. The manifest comes last: where it exists, everything exists. Nothing is
+    ever deleted first: a version's name identifies its content.
 
     Args:
         dataset: the folder that `transform` made.
         uri: ``file://``, ``s3://`` or ``swift://``.
-        on_progress: told files done and in all.
+        on_progress: called with the files done and their total.
 
     Returns:
         The version's URI.
 
     Raises:
-        UserError: a file is not what the manifest says.
-        StoreError: the store refused or is away.
+        UserError: a file differs from the manifest.
+        StoreError: the store refused or is unavailable.
     """
     manifest = Manifest.read(dataset)
     where = f"{uri.rstrip('/')}/{manifest.version}"
@@ -54,6 +55,6 @@ def _upload(store: ObjectStore, file: File, path: Path) -> None:
         store.put(file.name, path, sha256=file.sha256)
     except SourceError as error:
         raise UserError(
-            f"{path} is missing, or is not what its manifest says; run `transform` on the corpus again (in Airflow the DAG `etl`), "
-            "which replaces what is damaged."
+            f"{path} is missing, or is not what its manifest says; run `transform` on the corpus again "
+            "(in Airflow the DAG `etl`), which replaces what is damaged."
         ) from error

@@ -1,4 +1,4 @@
-"""What a download turned out to be: a zip, or something that a server sent in its place."""
+"""Payload check: whether a download is a zip, or something else that a server sent instead."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ _BEGINNINGS = (
     (b"<html", "a web page", _PAGE),
     (b"<?xml", "an XML document", _OTHER),
     (b"{", "a JSON document", _OTHER),
-    (b"\x1f\x8b", "compressed with gzip, by whoever packed it or by the server on its way", _OTHER),
+    (b"\x1f\x8b", "compressed with gzip, when it was packed or by the server", _OTHER),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "pack it as a zip"),
     (b"rar!", "a RAR archive", "pack it as a zip"),
 )
-"""How a file begins (in lower case), what it is then, and what to do."""
+"""How a file begins (in lower case), what it is, and what to do about it."""
 
 
 def is_zip(file: Path) -> bool:
-    """Whether *file* has a zip's directory at its end."""
+    """Whether *file* has a zip's central directory at its end."""
     try:
         with file.open("rb") as stream:
             CentralDirectory(file, stream)
@@ -34,10 +34,10 @@ def is_zip(file: Path) -> bool:
 
 
 def check_zip(file: Path, url: str) -> None:
-    """Make sure that *file*, which *url* sent, is a zip.
+    """Make sure that *file*, downloaded from *url*, is a zip.
 
     Raises:
-        UserError: it is something else, or cut off.
+        UserError: it is something else, or is cut off.
     """
     if is_zip(file):
         return
@@ -47,5 +47,5 @@ def check_zip(file: Path, url: str) -> None:
         raise UserError(f"{url} sent an empty file; {_OTHER}.")
     for beginning, what, advice in _BEGINNINGS:
         if head.startswith(beginning):
-            raise UserError(f"What {url} sent is no zip but {what}; {advice}.")
-    raise UserError(f"What {url} sent is no zip; {_OTHER}.")
+            raise UserError(f"What {url} sent is not a zip but {what}; {advice}.")
+    raise UserError(f"What {url} sent is not a zip; {_OTHER}.")

@@ -1,4 +1,4 @@
-"""How long a server asks to be left alone."""
+"""Retry-After: how long a server asks clients to wait."""
 
 from snap2caption.retrying import retry_after
 
@@ -6,12 +6,12 @@ _TIMEOUT = 30.0
 _STATUSES = {429, 503}
 
 
-def asked_wait(url: str) -> float:
-    """Ask for the first byte, and return the seconds of the answer's Retry-After; 0 if there is none, or if the server has come to itself."""
+def fetch_retry_after(url: str) -> float:
+    """Request the first byte, and return the seconds in Retry-After; 0 if there is none or the server has recovered."""
     import requests
 
     try:
-        with requests.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=_TIMEOUT) as answer:
-            return (retry_after(answer.headers) or 0.0) if answer.status_code in _STATUSES else 0.0
-    except requests.RequestException:  # it is away, or speaks FTP: what aria2 says of it counts
+        with requests.get(url, headers={"Range": "bytes=0-0"}, stream=True, timeout=_TIMEOUT) as response:
+            return (retry_after(response.headers) or 0.0) if response.status_code in _STATUSES else 0.0
+    except requests.RequestException:  # unreachable, or FTP: aria2's own report counts
         return 0.0

@@ -1,4 +1,4 @@
-"""Verifying a dataset version in its store: every file read again, every photo decoded, every fault reported at once."""
+"""Integrity check of a dataset version in its store: reads every file, decodes every photo, reports all faults."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ from snap2caption.errors import UserError
 from snap2caption.images import ImageError, decode
 from snap2caption.store import StoreError, open_store
 
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class IntegrityIssue:
-    """Something that is wrong with a file of the version, in words."""
+    """A fault in a file of the version, in words."""
 
     file: str
     fault: str
@@ -28,7 +28,7 @@ class IntegrityIssue:
 
 @dataclass(slots=True)
 class _Content:
-    """What a file turned out to be."""
+    """Contents found in a file."""
 
     ids: list[str] = field(default_factory=list)
     cities: Counter[str] = field(default_factory=Counter)
@@ -36,20 +36,21 @@ class _Content:
 
 
 def verify(dataset: DatasetVersion, *, on_progress: Callable[[int, int], None] | None = None) -> list[IntegrityIssue]:
-    """Read every file of the version, in parallel and without keeping any, and return what is wrong, in the order of the files' names.
+    """Read every file of the version, in parallel and without storing any, and return its faults, sorted by
+    file name.
 
-    Checked are digests and sizes, that each photo decodes, that samples, cities and splits are as many as the manifest says, that no id
-    comes twice, and that nothing lies there that the manifest does not list.
+    It checks digests and sizes, that each photo decodes, that the numbers of samples, cities and splits match
+    the manifest, that no id occurs twice, and that there is no file that the manifest does not list.
 
     Args:
         dataset: the version.
-        on_progress: told files done and in all.
+        on_progress: called with the files done and their total.
     """
     report = on_progress or (lambda _done, _total: None)
     shards = {shard.name: shard for split in dataset.manifest.splits.values() for shard in split.shards}
     files = dataset.manifest.files()
     contents: dict[str, _Content] = {}
-    # Decoding lets other threads run, so threads are enough to keep every processor busy.
+    # Decoding releases the GIL, so threads are enough to keep every processor busy.
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         readings = {pool.submit(_read, dataset, shards.get(file.name, file)): file.name for file in files}
         try:
@@ -68,7 +69,7 @@ def verify(dataset: DatasetVersion, *, on_progress: Callable[[int, int], None] |
 
 
 class _Digesting:
-    """A stream that counts and digests what is read from it."""
+    """Stream wrapper that counts and hashes what is read from it."""
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
@@ -82,8 +83,8 @@ class _Digesting:
         return data
 
     def finish(self) -> str:
-        """Read what is left, and return the digest."""
-        while self.read(_PIECE):
+        """Read the rest, and return the digest."""
+        while self.read(_CHUNK):
             pass
         return self._digest.hexdigest()
 
@@ -127,13 +128,13 @@ def _read_samples(stream: _Digesting, shard: Shard, content: _Content) -> None:
 
 def _unlisted_faults(dataset: DatasetVersion, listed: Collection[str]) -> Iterator[IntegrityIssue]:
     for found in open_store(dataset.uri).list():
-        # Consoles and mounts mark a folder by an empty object.
+        # Consoles and mounts mark a folder with an empty object.
         if found.key not in listed and found.key.strip("/") and not (found.key.endswith("/") and found.size == 0):
             yield IntegrityIssue(found.key, "is not in the manifest; remove it, or move it elsewhere")
 
 
 def _manifest_faults(manifest: Manifest) -> Iterator[IntegrityIssue]:
-    """Yield where the manifest contradicts itself."""
+    """Yield the manifest's contradictions."""
     for split, summary in manifest.splits.items():
         in_shards = sum(shard.samples for shard in summary.shards)
         if in_shards != summary.samples:
@@ -161,14 +162,14 @@ def _cities(summary: SplitSummary, contents: dict[str, _Content]) -> Counter[str
 
 
 def _duplicate_faults(names: Sequence[str], contents: dict[str, _Content]) -> Iterator[IntegrityIssue]:
-    """Yield one fault for each two files that share ids, however many."""
+    """Yield one fault per pair of files that share ids, however many ids."""
     holder: dict[str, str] = {}
     shared: dict[tuple[str, str], list[str]] = {}
     for name in dict.fromkeys(names):
         for id_ in contents[name].ids:
             first = holder.setdefault(id_, name)
             shared.setdefault((name, first), []).append(id_)
-        # Its own, at their first appearance.
+        # Ids that occur more than once in this file, counted from their first appearance.
         own = shared.pop((name, name), [])
         twice = [id_ for id_, times in Counter(own).items() if times > 1]
         if twice:

@@ -1,7 +1,8 @@
-"""Making a dataset version of what annotators corrected.
+"""Dataset version from annotators' corrections.
 
-The corrections are packed as a corpus of the same shape as any, and the transform makes the version of it: grouping, split, shards, tables and
-card are the corpus's own. What is added is where each sample came from, and that no copy of a photo which the corpus holds out is learned from.
+The corrections are packed as an ordinary corpus zip, and the transform makes the version: grouping, split,
+shards, tables and card work as for the corpus. This module adds the origin of each sample, and ensures that no
+copy of a photo that the corpus holds out is learned from.
 """
 
 import zipfile
@@ -14,9 +15,9 @@ from etl.feedback import ledger
 from etl.feedback.ledger import NEWEST, FeedbackVersion
 from etl.feedback.protect import HeldOutPhotos, read_held_out
 from etl.feedback.records import erased, read_photo
-from etl.feedback.retraining import corrected_in, new_since
+from etl.feedback.retraining import correction_keys, new_since
 from etl.feedback.validate import Correction, validate
-from etl.feedback.versions import versions_uri, workbench
+from etl.feedback.versions import versions_uri, work_folder
 from etl.load import load
 from etl.transform import transform
 from etl.transform.archive.cities import ALL
@@ -47,15 +48,15 @@ from snap2caption.store import ObjectStore, open_store
 from snap2caption.store.documents import put_document
 
 ELSEWHERE = "elsewhere"
-"""The city of a photo whose creator named none that the corpus knows."""
+"""City of a photo whose creator named no city of the corpus."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip knows: the same content must give the same bytes."""
+"""Earliest timestamp that a zip supports, used for every member: the same content must give the same bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltVersion:
-    """A version of feedback, and the corpus version that it was made to be mixed with."""
+    """A feedback version, and the corpus version that it was built to be mixed with."""
 
     version: str
     uri: str
@@ -63,31 +64,32 @@ class BuiltVersion:
     samples: dict[Split, int]
     dropped: dict[str, int]
     new: int
-    """Samples that no training was started with yet."""
+    """Samples that no training has started with yet."""
 
 
 def build(
     feedback_uri: str, datasets_uri: str, corpus_uri: str, state: Path, *, seed: int, workers: int | None = None
 ) -> BuiltVersion:
-    """Make a version of all that annotators corrected so far, and load it to ``<datasets_uri>/feedback/<version>``.
+    """Make a version of all corrections so far, and load it to ``<datasets_uri>/feedback/<version>``.
 
-    A version is named by its content: with nothing new it is the one that is there. Splits stand once they are drawn. Killed anywhere
-    and run again, it ends the same. What it needs on disk is removed at its end, or by the next run: feedback can be erased, so no copy may stay.
+    A version is named after its content: without new corrections it is the existing one. Splits never change
+    once drawn. If killed at any point and run again, the result is the same. Its working files are removed at
+    the end, or by the next run: feedback can be erased, so no copy may remain.
 
     Args:
-        feedback_uri: the store of feedback.
+        feedback_uri: the feedback store.
         datasets_uri: where dataset versions are loaded to.
         corpus_uri: the corpus version to mix with.
         state: the folder for work in progress, and for the hashes of the corpus's photos.
-        seed: of the split.
-        workers: processes; by default one per processor.
+        seed: seed of the split.
+        workers: number of processes; by default one per processor.
 
     Raises:
-        UserError: nothing that annotators corrected can be used.
-        StoreError: a store refused or is away.
+        UserError: no correction can be used.
+        StoreError: a store refused or is unavailable.
     """
     store, corpus = open_store(feedback_uri), DatasetVersion.open(corpus_uri)
-    with workbench(state) as work:
+    with work_folder(state) as work:
         held_out = read_held_out(corpus, state / "feedback" / "held-out", workers)
         folder = _Builder(store, corpus, held_out, work, seed, workers).make(store.uri)
         uri = load(folder, versions_uri(datasets_uri))
@@ -99,7 +101,7 @@ def build(
         corpus_uri=corpus.uri,
         samples={split: summary.samples for split, summary in manifest.splits.items()},
         dropped=manifest.dropped,
-        new=new_since(store, corrected_in(manifest)),
+        new=new_since(store, correction_keys(manifest)),
     )
 
 
@@ -122,7 +124,7 @@ class _Builder:
         self.dropped: Counter[str] = Counter()
 
     def make(self, source: str) -> Path:
-        """Return the folder of the version, complete."""
+        """Return the folder of the complete version."""
         validated = validate(self.store)
         self.dropped.update({str(reason): count for reason, count in validated.refused.items()})
         earlier = _earlier_splits(self.store, self.work)
@@ -140,18 +142,18 @@ class _Builder:
             source_urls=(source,),
             workers=self.workers,
         )
-        # Someone may have asked for their photo's erasure while we worked on it.
+        # Somebody may have asked to erase their photo in the meantime.
         if gone := erased(self.store) & packed.keys():
-            raise UserError(f"Feedback {min(gone)} was erased meanwhile; build again.")
+            raise UserError(f"Feedback {min(gone)} was erased in the meantime; build again.")
         return self._finish(made, packed)
 
     def _pack(
         self, archive: Path, corrections: Iterable[Correction], earlier: dict[str, Split]
     ) -> dict[str, Correction]:
-        """Write the corrections in the corpus's shape, and note in *earlier* which must go to a split that is held out.
+        """Write the corrections in the corpus's layout, and note in *earlier* which must go to a held-out split.
 
         Returns:
-            Those that were packed, by the feedback's id.
+            The packed corrections by feedback id.
         """
         packed = {}
         with zipfile.ZipFile(archive, "w") as target:
@@ -174,13 +176,14 @@ class _Builder:
         return packed
 
     def _leaks(self, identifier: str, photo: bytes, earlier: dict[str, Split]) -> bool:
-        """Give a copy of a photo that the corpus holds out the same split; tell of one that an earlier version put into a less protected one.
+        """Give a copy of a held-out photo the same split; return whether an earlier version put it into a less
+        protected one.
 
-        Such a one was learned from before the corpus held it out, so that it is of no use for either.
+        Such a copy was learned from before the corpus held the photo out, so it is of no use for either split.
         """
         image_hash = hash_picture(photo)
         if isinstance(image_hash, RejectionReason):
-            return False  # the transform finds the same, and counts it
+            return False  # the transform finds the same, and counts the rejection
         split = self.held_out.split_of(image_hash)
         if split is None:
             return False
@@ -188,12 +191,12 @@ class _Builder:
         return SPLITS.index(known) < SPLITS.index(split)
 
     def _city(self, location: str | None) -> str:
-        """Return the corpus's city that the creator named; what they wrote names no folder."""
+        """Return the corpus's city that the creator named. Their text never becomes a folder name."""
         wanted = normalize_city(location or "")
         return wanted if wanted in self.corpus.manifest.splits["train"].cities else ELSEWHERE
 
     def _finish(self, made: Path, packed: Mapping[str, Correction]) -> Path:
-        """Return the folder of the version with its lineage, named by its content."""
+        """Return the folder of the version with its lineage, named after its content."""
         plain = Manifest.read(made)
         kept = [
             sample.id
@@ -201,7 +204,7 @@ class _Builder:
             for shard in summary.shards
             for sample in read_shard(made / shard.name)
         ]
-        # By which path the splits came to be does not matter, as the table of them is part of the content.
+        # How the splits came about does not matter, as their table is part of the content.
         settings = {name: value for name, value in plain.settings.items() if name != "previous"}
         origin = FeedbackOrigin(
             corpus=self.corpus.manifest.version,
@@ -235,7 +238,7 @@ def _origin(correction: Correction) -> SampleOrigin:
 
 
 def _earlier_splits(store: ObjectStore, work: Path) -> dict[str, Split]:
-    """Return the splits of the newest version, and so of all before it."""
+    """Return the splits of the newest version, which include those of all earlier ones."""
     import pyarrow.parquet as pq
 
     newest = ledger.entry(store, NEWEST, FeedbackVersion)
@@ -249,7 +252,7 @@ def _earlier_splits(store: ObjectStore, work: Path) -> dict[str, Split]:
 
 
 def _as_version(folder: Path, splits: Mapping[str, Split]) -> Path | None:
-    """Return a folder with *splits* in the form in which the transform takes those of an earlier version."""
+    """Return a folder with *splits* in the form in which the transform reads those of an earlier version."""
     import pyarrow as pa
 
     if not splits:

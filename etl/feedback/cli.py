@@ -1,4 +1,4 @@
-"""Commands of the feedback loop: `snap2caption feedback …`, one for each of its steps."""
+"""Commands of the feedback loop: `snap2caption feedback …`, one per step."""
 
 import os
 from dataclasses import asdict
@@ -24,7 +24,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the random choices.")]
 
 
 def _share(which: str) -> Any:
-    """Return the option that says which share of *which* feedback annotators see."""
+    """Return the option for the share of *which* feedback that annotators see."""
     return typer.Option(min=0, max=1, metavar="SHARE", help=f"Share of {which} that annotators see.")
 
 
@@ -37,23 +37,23 @@ def register(app: typer.Typer) -> None:
 
 
 def withdraw(as_json: AsJson = False) -> None:
-    """Delete the photos and words of dataset versions that hold feedback which was erased since; prints these versions.
+    """Delete the photos and texts of dataset versions with feedback that was erased since; prints these versions.
 
-    Names, on standard error and as `models` with --json, the models that learned from erased feedback.
+    Reports the models that learned from erased feedback, on standard error and as `models` with --json.
     """
     from etl.feedback.withdraw import withdraw as step
 
     settings = Settings()
     versions = step(settings.feedback_uri, settings.datasets_uri, settings.state_dir, settings.shards_dir)
-    models, fault = _learned(settings)
-    for told in [*map(str, models), *([fault] if fault else [])]:
-        stderr.print(f"Warning: {told}", markup=False, highlight=False, soft_wrap=True)
+    models, fault = _affected_models(settings)
+    for message in [*map(str, models), *([fault] if fault else [])]:
+        stderr.print(f"Warning: {message}", markup=False, highlight=False, soft_wrap=True)
     document = {"withdrawn": versions, "models": [asdict(one) for one in models], "fault": fault}
     print_result("\n".join(versions) or "none", document, as_json=as_json)
 
 
 def collect(as_json: AsJson = False) -> None:
-    """Find the feedback that came since the last time; prints how many."""
+    """Find feedback that is new since the last run; prints its number."""
     from etl.feedback.collect import collect as step
 
     new = step(_store())
@@ -73,7 +73,7 @@ def sample(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Choose what annotators see of the feedback that was collected; prints how many of each kind."""
+    """Choose from the collected feedback what annotators see; prints the number of each kind."""
     from etl.feedback.kinds import Shares
     from etl.feedback.sample import sample as step
 
@@ -92,7 +92,7 @@ def sample(
 
 
 def push(as_json: AsJson = False) -> None:
-    """Create a task in Label Studio for all feedback that was chosen and that nobody annotated yet; prints how many are new."""
+    """Create a Label Studio task for each chosen feedback without an annotation; prints the number of new tasks."""
     from etl.feedback.label_studio.project import open_project
     from etl.feedback.label_studio.settings import LabelStudioSettings
     from etl.feedback.label_studio.tasks import push as step
@@ -107,7 +107,9 @@ def push(as_json: AsJson = False) -> None:
 
 
 def validate(as_json: AsJson = False) -> None:
-    """Judge the annotations; prints how many corrections can be learned, are new, and were erased since, and why others can't be learned."""
+    """Check the annotations; prints how many corrections are usable, new, and erased since, and why others are
+    unusable.
+    """
     from etl.feedback.retraining import erased_since, new_since
     from etl.feedback.validate import validate as step
 
@@ -126,7 +128,7 @@ def build(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset version of all that annotators corrected; prints its URI."""
+    """Make a dataset version of all corrections; prints its URI."""
     from etl.feedback.build import build as step
 
     settings = Settings()
@@ -137,9 +139,11 @@ def build(
 
 
 def retrained(
-    uri: Annotated[str, typer.Argument(metavar="URI", help="The version of feedback.")], as_json: AsJson = False
+    uri: Annotated[str, typer.Argument(metavar="URI", help="The feedback version.")], as_json: AsJson = False
 ) -> None:
-    """Note that a training was started with a version of feedback, so that what is in it is no longer new; prints the version."""
+    """Record that a training was started with a feedback version, so its samples no longer count as new; prints
+    the version.
+    """
     from etl.feedback.retraining import note_retraining
 
     version = note_retraining(_store(), uri)
@@ -147,24 +151,27 @@ def retrained(
 
 
 def report(out: Annotated[Path, typer.Option(help="The page to write.")], as_json: AsJson = False) -> None:
-    """Write a page about all feedback: what creators say, how annotators work, what the last retraining changed; prints its path."""
+    """Write a report on all feedback: creators' ratings, annotators' work, and the last retraining; prints its path."""
     from etl.feedback.report import write_report
 
     write_report(_store(), _last_retraining(Settings()), out)
     print_result(str(out), {"report": str(out)}, as_json=as_json)
 
 
-def _learned(settings: Settings) -> "tuple[list[AffectedModel], str]":
-    """Return the models that learned from erased feedback; or, where the registry is away, why nobody can tell: what is erased stays erased."""
-    from etl.feedback.learned import find_learned
+def _affected_models(settings: Settings) -> "tuple[list[AffectedModel], str]":
+    """Return the models that learned from erased feedback, and an error if the registry is unavailable.
+
+    A registry that is down must not stop a withdrawal.
+    """
+    from etl.feedback.learned import find_affected_models
     from snap2caption.store import StoreError
 
     try:
-        return find_learned(settings.feedback_uri, settings.datasets_uri, _registry(settings)), ""
+        return find_affected_models(settings.feedback_uri, settings.datasets_uri, _registry(settings)), ""
     except StoreError:
         raise
     except UserError as error:
-        return [], f"Which models learned from erased feedback can't be told: {error}"
+        return [], f"Can't find the models that learned from erased feedback: {error}"
 
 
 def _last_retraining(settings: Settings) -> "RetrainingSummary":
@@ -180,7 +187,7 @@ def _last_retraining(settings: Settings) -> "RetrainingSummary":
 
 
 def _registry(settings: Settings) -> "Registry":
-    """Return the registry, for what can be left out: a step without it is better than one that waits for minutes."""
+    """Return the registry with a single retry: its data are optional, and a step should not wait minutes for them."""
     from snap2caption.registry.client import Registry
 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

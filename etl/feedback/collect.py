@@ -1,4 +1,4 @@
-"""Finding the feedback that came since the last time."""
+"""Collection: finds feedback that is new since the last run."""
 
 import hashlib
 import json
@@ -10,9 +10,10 @@ from snap2caption.store.documents import put_document
 
 
 def collect(store: ObjectStore) -> int:
-    """Put the records that no batch holds yet into a new one, and return how many they are.
+    """Put the records that are in no batch yet into a new one, and return their number.
 
-    Records are only listed, not read. A record is told by its key and not by its day, as the service may replay its spool days later.
+    Records are only listed, not read. A record is identified by its key and not by its day, as the service may
+    deliver its outbox days later.
     """
     known = {key for _, batch in entries(store, BATCHES, FeedbackBatch) for key in batch.records}
     new = sorted(set(record_keys(store).values()) - known)

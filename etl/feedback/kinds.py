@@ -1,18 +1,18 @@
-"""Which feedback annotators should see: its kind, and the share of each kind."""
+"""Review sampling: which feedback annotators should see, and the share of each kind."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from etl.transform.splitting.split import point
+from etl.transform.splitting.split import uniform_hash
 from snap2caption.feedback import Feedback
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ReviewReason(StrEnum):
-    """Why a feedback is worth a look, the most urgent first."""
+    """Reason to review a feedback, the most urgent first."""
 
     FLAGGED = "flagged"
     EDITED = "edited"
@@ -22,7 +22,7 @@ class ReviewReason(StrEnum):
 
 
 class Shares(BaseModel):
-    """How much of each kind is taken, and what counts as low."""
+    """Share of each kind that is reviewed, and the limits for low ratings and confidences."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -32,19 +32,19 @@ class Shares(BaseModel):
     low_confidence: Share = 0.5
     random: Share = 0.05
     low_rating: Annotated[int, Field(ge=1, le=5)] = 2
-    """A rating is low up to this one."""
+    """Highest rating that counts as low."""
     doubt: Share = 0.5
-    """The confidence is low below this."""
+    """Confidence below which a caption counts as low."""
 
 
 def choose(feedback: Feedback, shares: Shares, seed: int) -> ReviewReason | None:
-    """Return as what a feedback is chosen, or None.
+    """Return the kind for which a feedback is chosen, or None.
 
-    Each kind that it is of has its own draw, by the seed and the feedback's id alone: so it does not depend on what else there is, and a
-    larger share keeps all that a smaller one takes.
+    Each matching kind has its own random draw, which depends only on the seed and the feedback's id. So the
+    choice is independent of other feedback, and a larger share includes everything that a smaller one chooses.
     """
     for kind in ReviewReason:
-        if _is(kind, feedback, shares) and point(seed, f"{kind}:{feedback.id}") < getattr(shares, kind):
+        if _is(kind, feedback, shares) and uniform_hash(seed, f"{kind}:{feedback.id}") < getattr(shares, kind):
             return kind
     return None
 

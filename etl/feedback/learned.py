@@ -1,4 +1,7 @@
-"""Models that learned from feedback which was erased since. A model can't unlearn, so they are named, for operators to replace and delete."""
+"""Affected models: models that learned from feedback which was erased since.
+
+A model can't unlearn, so they are reported, for operators to replace and delete.
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +17,7 @@ from snap2caption.store import ObjectStore, StoreError, open_store
 
 @dataclass(frozen=True, slots=True)
 class AffectedModel:
-    """A registered model that learned from so many corrections that were erased since."""
+    """A registered model that learned from corrections that were erased since, with their number."""
 
     version: int
     run_id: str
@@ -23,20 +26,20 @@ class AffectedModel:
     erased: int
 
     def __str__(self) -> str:
-        """Return it as a sentence."""
+        """Return a sentence for the operator."""
         roles = f" ({', '.join(self.aliases)})" if self.aliases else ""
         return (
             f"Model version {self.version}{roles} learned from {self.erased} corrections that were erased since "
-            f"(feedback {self.feedback_version}, run {self.run_id}); replace it by one that did not, and delete it."
+            f"(feedback {self.feedback_version}, run {self.run_id}); replace it with one that did not, and delete it."
         )
 
 
-def find_learned(feedback_uri: str, datasets_uri: str, registry: Registry) -> list[AffectedModel]:
+def find_affected_models(feedback_uri: str, datasets_uri: str, registry: Registry) -> list[AffectedModel]:
     """Return the models in the registry that learned from erased feedback, the newest first.
 
     Raises:
-        StoreError: a store refused or is away.
-        UserError: the registry is away.
+        StoreError: a store refused or is unavailable.
+        UserError: the registry is unavailable.
     """
     counts = _count_erased(erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri)))
     if not counts:
@@ -52,7 +55,7 @@ def find_learned(feedback_uri: str, datasets_uri: str, registry: Registry) -> li
 
 
 def _count_erased(gone: set[str], versions: ObjectStore) -> dict[str, int]:
-    """Return the versions of feedback that held erased feedback, withdrawn ones too, with how many samples."""
+    """Return the number of erased samples of each feedback version that held any, withdrawn versions included."""
     counts = {}
     for info in versions.list():
         version, _, name = info.key.partition("/")
@@ -63,7 +66,7 @@ def _count_erased(gone: set[str], versions: ObjectStore) -> dict[str, int]:
         except StoreError:
             raise
         except UserError:
-            continue  # `withdraw` tells of it
+            continue  # `withdraw` reports it
         if manifest.feedback and (lost := gone & manifest.feedback.samples.keys()):
             counts[version] = len(lost)
     return counts

@@ -1,6 +1,7 @@
-"""What the loop has done so far, as small objects beside the feedback: each is written once, and whole, so no step is lost or done twice.
+"""Ledger of the feedback loop: what has been done so far, as small objects next to the feedback.
 
-They name feedback by its id alone; the digests in them tell nothing without the photo and the caption.
+Each object is written once and completely, so no step is lost or repeated. They refer to feedback by its id
+alone; their digests reveal nothing without the photo and the caption.
 """
 
 from collections.abc import Iterator
@@ -19,13 +20,13 @@ BATCHES, SAMPLES, RETRAININGS, NEWEST = "batches/", "samples/", "retrainings/", 
 
 
 class FeedbackBatch(StrictDocument):
-    """Feedback that was collected at one time: the keys of its records."""
+    """Feedback that was collected in one run: the keys of its records."""
 
     records: tuple[RecordKey, ...]
 
 
 class ReviewCandidate(StrictDocument):
-    """A feedback that annotators shall see, and why. ``twin`` is equal for the same photo with the same caption."""
+    """A feedback that annotators should see, and why. ``twin`` is equal for the same photo with the same caption."""
 
     record: RecordKey
     kind: ReviewReason
@@ -33,17 +34,17 @@ class ReviewCandidate(StrictDocument):
 
 
 class ReviewSample(StrictDocument):
-    """What was chosen of a batch, and how."""
+    """Candidates chosen from a batch, with the settings used."""
 
     seed: int
     shares: Shares
     chosen: tuple[ReviewCandidate, ...]
     duplicates: int
-    """So many more would have been chosen, but that annotators see the same photo with the same caption already."""
+    """Candidates left out because annotators see the same photo with the same caption already."""
 
 
 class FeedbackVersion(StrictDocument):
-    """A feedback dataset version: where it is."""
+    """A feedback dataset version and its location."""
 
     version: VersionName
     uri: str
@@ -61,13 +62,13 @@ Entry = TypeVar("Entry", bound=StrictDocument)
 
 
 def entry(store: ObjectStore, key: str, kind: type[Entry]) -> Entry | None:
-    """Return the entry of that key, or None."""
+    """Return the entry under *key*, or None."""
     data = read_object(store, key)
     return None if data is None else kind.model_validate_json(data)
 
 
 def entries(store: ObjectStore, prefix: str, kind: type[Entry]) -> Iterator[tuple[str, Entry]]:
-    """Yield the entries under *prefix* with their names, in the order of these."""
+    """Yield the entries under *prefix* with their names, in name order."""
     for found in store.list(prefix):
         known = entry(store, found.key, kind)
         if known is not None:

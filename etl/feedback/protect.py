@@ -1,4 +1,4 @@
-"""The photos that the corpus holds out, so that no copy of one is learned from by way of feedback."""
+"""Held-out protection: finds copies of photos that the corpus holds out, so that none is learned from via feedback."""
 
 import tempfile
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from etl.transform.atomic_files import written
+from etl.transform.atomic_files import atomic_write
 from etl.transform.cleaning.orientation import TURNS, turned
 from etl.transform.cleaning.picture import HASH_BYTES, TURN, VIEW_BYTES, VIEWS, hash_picture
 from etl.transform.rejection_reasons import RejectionReason
@@ -18,11 +18,11 @@ from snap2caption.datasets.shards import read_shard
 from snap2caption.datasets.version import DatasetVersion
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
-"""From the less to the more protected."""
+"""Ordered from the less to the more protected."""
 
 
 class HeldOutPhotos:
-    """The perceptual hashes of a corpus version's photos in the splits that are not learned from."""
+    """Perceptual hashes of a corpus version's photos in the splits that are not learned from."""
 
     def __init__(self, hashes: Mapping[Split, npt.NDArray[np.uint8]]) -> None:
         self._views = {
@@ -31,9 +31,9 @@ class HeldOutPhotos:
         }
 
     def split_of(self, image_hash: bytes) -> Split | None:
-        """Return the most protected split that holds a photo which is nearly the same, or None.
+        """Return the most protected split with a near-duplicate of the photo, or None.
 
-        It may be mirrored or turned there. Every photo is compared in all ways, so none is missed.
+        The near-duplicate may be mirrored or turned. Every photo is compared in all orientations, so none is missed.
         """
         lying = np.frombuffer(image_hash, np.uint8)[np.newaxis, :TURN]
         views = np.concatenate([turned(lying, turn) for turn in TURNS]).reshape(len(TURNS) * VIEWS, 1, VIEW_BYTES)
@@ -47,18 +47,20 @@ class HeldOutPhotos:
 
 
 def read_held_out(corpus: DatasetVersion, cache: Path, workers: int | None) -> HeldOutPhotos:
-    """Hash the photos that *corpus* holds out. What a shard's photos hash to is kept in *cache*, by the shard's digest: versions share shards.
+    """Hash the photos that *corpus* holds out.
+
+    The hashes of a shard's photos are kept in *cache*, by the shard's digest, as versions share shards.
 
     Raises:
         UserError: a shard is damaged.
-        StoreError: the store refused or is away.
+        StoreError: the store refused or is unavailable.
     """
     cache.mkdir(parents=True, exist_ok=True)
     shards = [(split, shard) for split in HELD_OUT for shard in corpus.manifest.splits[split].shards]
     missing = [shard for _, shard in shards if not _kept(cache, shard).is_file()]
     with start_workers(workers) as pool:
         for shard, hashes in zip(missing, pool.run(_hash_shard, ((corpus, shard) for shard in missing)), strict=True):
-            with written(_kept(cache, shard)) as part:
+            with atomic_write(_kept(cache, shard)) as part:
                 part.write_bytes(hashes)
     found: dict[Split, list[npt.NDArray[np.uint8]]] = {split: [] for split in HELD_OUT}
     for split, shard in shards:

@@ -1,4 +1,4 @@
-"""Reading what the service and Label Studio left in the store of feedback, and never what was erased."""
+"""Readers for the feedback store: records, annotations and photos, never erased ones."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -13,25 +13,25 @@ from snap2caption.store import ObjectStore
 from snap2caption.store.documents import read_object
 
 _THREADS = 16
-"""Small objects wait for answers, not for bandwidth."""
+"""Small objects are limited by latency, not by bandwidth."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def erased(store: ObjectStore) -> set[str]:
-    """Return the ids of the feedback that was erased."""
+    """Return the ids of erased feedback."""
     return {name for found in store.list("erased/") if is_feedback_id(name := _name(found.key))}
 
 
 def record_keys(store: ObjectStore) -> dict[str, str]:
-    """Return the keys of the records that are there and were not erased, by feedback."""
+    """Return the keys of the existing records that were not erased, by feedback id."""
     gone = erased(store)
     keys = {_name(found.key): found.key for found in store.list("records/") if is_record_key(found.key)}
     return {identifier: keys[identifier] for identifier in sorted(keys.keys() - gone)}
 
 
 def annotation_keys(store: ObjectStore) -> dict[str, list[str]]:
-    """Return the keys of the annotations, by feedback."""
+    """Return the keys of the annotations, by feedback id."""
     found: dict[str, list[str]] = {}
     for info in store.list("annotations/"):
         feedback = info.key.split("/")[1]
@@ -41,12 +41,14 @@ def annotation_keys(store: ObjectStore) -> dict[str, list[str]]:
 
 
 def read_records(store: ObjectStore, keys: Iterable[str]) -> list[Feedback]:
-    """Return the feedback under *keys*, by id. A record that is not one is left out: one bad object must not stop the loop."""
+    """Return the feedback under *keys*, sorted by id. An invalid record is skipped: one bad object must not
+    stop the loop.
+    """
     return sorted(_read_all(store, keys, Feedback), key=lambda feedback: feedback.id)
 
 
 def read_annotations(store: ObjectStore, keys: Iterable[str]) -> list[Annotation]:
-    """Return the annotations under *keys*, by number; what is not an annotation is left out."""
+    """Return the annotations under *keys*, sorted by number; invalid ones are skipped."""
     return sorted(_read_all(store, keys, Annotation), key=lambda annotation: annotation.id)
 
 

@@ -1,4 +1,4 @@
-"""The operator's page: what creators say of captions, how annotators work, and what the last retraining changed."""
+"""Feedback report: the operator's page on creators' feedback, annotators' work and the last retraining."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +16,12 @@ from snap2caption.store import ObjectStore
 _BINS = 10
 _EXAMPLES = 12
 _DAYS = 60
-"""Days that are drawn, the newest."""
+"""Number of days that are drawn, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainingSummary:
-    """The model in service, the one before it, and what the gate said when it came; ``fault``: why nobody can tell."""
+    """The champion, its predecessor, and the gate's verdict on it; ``fault`` says why they are unknown."""
 
     standing: ChampionState | None = None
     verdict: GateVerdict | None = None
@@ -49,10 +49,10 @@ class _Annotator:
 
 
 def write_report(store: ObjectStore, retraining: RetrainingSummary, out: Path) -> None:
-    """Write the page about all feedback in *store* to *out*. Whatever creators wrote is shown as they wrote it, and is no markup.
+    """Write the page about all feedback in *store* to *out*. Creators' text is escaped and shown verbatim.
 
     Raises:
-        StoreError: the store is away or refuses.
+        StoreError: the store is unavailable or refuses.
         OSError: the page can't be written.
     """
     from jinja2 import Environment, PackageLoader
@@ -87,7 +87,7 @@ def write_report(store: ObjectStore, retraining: RetrainingSummary, out: Path) -
 
 
 def _days(feedback: Iterable[Feedback]) -> Sequence[tuple[str, Mapping[str, int], int]]:
-    """Return the days with their feedback by what creators made of the caption, and in all."""
+    """Return the days with their feedback, by the creators' verdict on the caption and in total."""
     days: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in feedback:
         days[f"{one.received:%Y-%m-%d}"][one.verdict.value if one.verdict else "other"] += 1
@@ -132,7 +132,7 @@ def _annotators(annotations: Iterable[Annotation]) -> list[_Annotator]:
 
 
 def _agreements(annotations: Iterable[Annotation]) -> Iterable[float]:
-    """Yield how much alike, from 0 to 1, the captions of any two annotators of the same feedback are."""
+    """Yield the similarity (0 to 1) of the captions of any two annotators of the same feedback."""
     of: defaultdict[str, dict[str, Annotation]] = defaultdict(dict)
     for one in sorted(annotations, key=lambda one: (one.completed, one.id)):
         if one.unusable is None:

@@ -1,4 +1,4 @@
-"""What has changed since the last retraining: corrections that are new, and corrections that were erased."""
+"""Changes since the last retraining: new corrections, and erased ones."""
 
 from datetime import UTC, datetime
 
@@ -10,31 +10,31 @@ from snap2caption.datasets.version import DatasetVersion
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
 
-Corrected = set[tuple[str, int]]
-"""Feedback ids with the annotations whose words were taken."""
+CorrectionKeys = set[tuple[str, int]]
+"""Feedback ids with the annotations whose words were used."""
 
 
-def new_since(store: ObjectStore, corrected: Corrected) -> int:
+def new_since(store: ObjectStore, corrected: CorrectionKeys) -> int:
     """Return how many of *corrected* are not in the version that the last training was started with."""
     return len(corrected - _last_learned(store))
 
 
 def erased_since(store: ObjectStore) -> int:
-    """Return how many corrections in the version that the last training was started with were erased since."""
+    """Return how many corrections in the version of the last started training were erased since."""
     return len({identifier for identifier, _ in _last_learned(store)} & erased(store))
 
 
-def _last_learned(store: ObjectStore) -> Corrected:
+def _last_learned(store: ObjectStore) -> CorrectionKeys:
     last = max(
         (one for _, one in ledger.entries(store, RETRAININGS, StartedRetraining)),
         key=lambda one: one.started,
         default=None,
     )
-    return corrected_in(DatasetVersion.open(last.uri).manifest) if last else set()
+    return correction_keys(DatasetVersion.open(last.uri).manifest) if last else set()
 
 
 def note_retraining(store: ObjectStore, uri: str) -> str:
-    """Note that a training was started with the version at *uri*, and return its version. Doing it twice changes nothing."""
+    """Record that a training was started with the version at *uri*, and return the version. Idempotent."""
     version = DatasetVersion.open(uri).manifest.version
     key = f"{RETRAININGS}{version}.json"
     if ledger.entry(store, key, StartedRetraining) is None:
@@ -42,7 +42,7 @@ def note_retraining(store: ObjectStore, uri: str) -> str:
     return version
 
 
-def corrected_in(manifest: Manifest) -> Corrected:
-    """Return what a version of feedback was made of."""
+def correction_keys(manifest: Manifest) -> CorrectionKeys:
+    """Return the corrections that a feedback version was made of."""
     samples = manifest.feedback.samples if manifest.feedback else {}
     return {(identifier, origin.annotations[0].annotation) for identifier, origin in samples.items()}

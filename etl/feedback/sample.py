@@ -1,4 +1,4 @@
-"""Choosing the feedback that annotators see."""
+"""Review sample: chooses the feedback that annotators see."""
 
 import hashlib
 from collections import Counter
@@ -14,7 +14,7 @@ from snap2caption.store.documents import put_document
 
 
 class SampleResult(BaseModel):
-    """What a call chose: how many feedbacks of each kind, and how many were left out as duplicates."""
+    """Result of one run: number of chosen feedback per kind, and number left out as duplicates."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,10 +23,11 @@ class SampleResult(BaseModel):
 
 
 def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
-    """Choose of every batch that nothing was chosen of yet.
+    """Choose feedback from every batch that has no sample yet.
 
-    Each feedback is chosen once or never: a batch's sample is written as a whole and stands, whatever shares and seed come later. Of the same
-    photo with the same caption the first is chosen, in this batch or an earlier one.
+    Each feedback is chosen at most once: a batch's sample is written as a whole and stands, whatever shares and
+    seed come later. Of the same photo with the same caption only the first is chosen, in this batch or an
+    earlier one.
     """
     done = dict(entries(store, SAMPLES, ReviewSample))
     batches = {name: batch for name, batch in entries(store, BATCHES, FeedbackBatch) if name not in done}
@@ -35,7 +36,7 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
     gone = erased(store)
     kinds: Counter[ReviewReason] = Counter()
     duplicates = 0
-    # By their records, which begin with the day.
+    # Ordered by their records, which begin with the day.
     for name, batch in sorted(batches.items(), key=lambda item: item[1].records):
         keys = {_id(key): key for key in batch.records if key not in seen}
         feedback = read_records(store, (key for identifier, key in keys.items() if identifier not in gone))
@@ -59,7 +60,9 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
 
 
 def open_feedback(store: ObjectStore) -> list[Feedback]:
-    """Return the feedback that was ever chosen, less what was annotated or erased, by id: what annotators should find a task for."""
+    """Return the chosen feedback that was neither annotated nor erased, by id: annotators should find a task
+    for each.
+    """
     keys = {chosen.record for _, one in entries(store, SAMPLES, ReviewSample) for chosen in one.chosen}
     done = erased(store) | annotation_keys(store).keys()
     return read_records(store, sorted(key for key in keys if _id(key) not in done))

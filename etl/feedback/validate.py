@@ -1,9 +1,10 @@
-"""Which annotations count, and whose words are taken.
+"""Annotation validation: which annotations count, and whose words are used.
 
-Only what an annotator completed counts: an edit that nobody looked at could teach every creator what one of them wrote. Where the annotator
-and the creator differ the annotator wins, who saw the photo, what was shown and what the creator made of it; the creator's own way goes into
-their own voice at once, without training. Of several annotators who agree, the words nearest to the others' are taken; where they do not,
-the creator's edit decides between them, and without one nothing is taken.
+Only completed annotations count: an edit that nobody reviewed could teach every creator what one of them wrote.
+Where the annotator and the creator differ, the annotator wins: they saw the photo, what was shown and the
+creator's edit. The creator's own style goes into their voice at once, without training. Of several annotators
+who agree, the words nearest to the others' are used. Where they disagree, the creator's edit decides between
+them; without an edit nothing is used.
 """
 
 from collections import Counter
@@ -22,14 +23,14 @@ from snap2caption.store import ObjectStore
 from snap2caption.text.segmentation import fold_words
 
 AGREEMENT = 0.5
-"""How much alike (0 to 1) two annotators' words are on average if they agree: about, half of the words in the same order."""
+"""Average similarity (0 to 1) from which annotators agree: roughly, half of the words in the same order."""
 
 
 class AnnotationRejection(StrEnum):
-    """Why nothing is learned from an annotated feedback."""
+    """Reason why nothing is learned from an annotated feedback."""
 
     ERASED = "erased"
-    """Or its record is gone, or is none."""
+    """Erased, or its record is missing or invalid."""
     MALFORMED = "malformed_annotation"
     UNUSABLE = "unusable"
     NO_CAPTION = "no_caption"
@@ -38,29 +39,29 @@ class AnnotationRejection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A feedback with the words that are to be learned: those of the first of its annotations, newest of each annotator."""
+    """A feedback with the words to learn: those of its first annotation. Holds the newest annotation per annotator."""
 
     feedback: Feedback
     annotations: tuple[Annotation, ...]
     agreement: float | None
-    """How much alike the annotators' words are, from 0 to 1; None: there is one annotator."""
+    """Similarity of the annotators' words from 0 to 1; None for a single annotator."""
 
     @property
     def post(self) -> Post:
-        """The words, cleaned as the corpus's are."""
+        """The words, cleaned like the corpus's."""
         return _post(self.annotations[0].words)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """What may be learned, by the feedback's id, and how many annotated feedbacks may not, by reason."""
+    """Usable corrections by feedback id, and the number of unusable annotated feedback by reason."""
 
     corrections: tuple[Correction, ...]
     refused: dict[AnnotationRejection, int]
 
 
 def validate(store: ObjectStore) -> ValidationResult:
-    """Judge every annotated feedback in the store."""
+    """Validate every annotated feedback in the store."""
     keys, records = annotation_keys(store), record_keys(store)
     there = {identifier: keys[identifier] for identifier in sorted(keys.keys() & records.keys())}
     feedback = {one.id: one for one in read_records(store, (records[identifier] for identifier in there))}
@@ -78,39 +79,39 @@ def validate(store: ObjectStore) -> ValidationResult:
 
 
 def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction | AnnotationRejection:
-    """Return what is to be learned of a feedback, or why nothing is.
+    """Return the correction to learn from a feedback, or why there is none.
 
     Args:
-        feedback: what the creator said.
-        annotations: of it, in any order; of one annotator the newest counts.
+        feedback: the creator's feedback.
+        annotations: its annotations, in any order; the newest per annotator counts.
     """
     newest = {one.annotator: one for one in sorted(annotations, key=lambda one: (one.completed, one.id))}
-    voices = sorted(newest.values(), key=lambda one: one.id)
-    if not voices:
+    latest = sorted(newest.values(), key=lambda one: one.id)
+    if not latest:
         return AnnotationRejection.MALFORMED
-    # Where some can use the photo and some can't, caution wins.
-    if 2 * sum(one.unusable is not None for one in voices) >= len(voices):
+    # Where some annotators can use the photo and others can't, caution wins.
+    if 2 * sum(one.unusable is not None for one in latest) >= len(latest):
         return AnnotationRejection.UNUSABLE
-    usable = [one for one in voices if one.unusable is None]
-    written = [one for one in usable if _post(one.words).caption]
-    if not written:
+    usable = [one for one in latest if one.unusable is None]
+    captioned = [one for one in usable if _post(one.words).caption]
+    if not captioned:
         return AnnotationRejection.NO_CAPTION
-    if len(written) == 1:
-        return Correction(feedback, tuple(written), None)
-    alike = {
-        frozenset((one.id, other.id)): _likeness(one.words, other.words) for one, other in combinations(written, 2)
+    if len(captioned) == 1:
+        return Correction(feedback, tuple(captioned), None)
+    similarity = {
+        frozenset((one.id, other.id)): _likeness(one.words, other.words) for one, other in combinations(captioned, 2)
     }
-    agreement = fmean(alike.values())
+    agreement = fmean(similarity.values())
     if agreement >= AGREEMENT:
         closeness = {
-            one.id: sum(alike[frozenset((one.id, other.id))] for other in written if other is not one)
-            for one in written
+            one.id: sum(similarity[frozenset((one.id, other.id))] for other in captioned if other is not one)
+            for one in captioned
         }
     elif feedback.edited is not None:
-        closeness = {one.id: _likeness(one.words, feedback.edited) for one in written}
+        closeness = {one.id: _likeness(one.words, feedback.edited) for one in captioned}
     else:
         return AnnotationRejection.DISPUTED
-    return Correction(feedback, tuple(sorted(written, key=lambda one: (-closeness[one.id], one.id))), agreement)
+    return Correction(feedback, tuple(sorted(captioned, key=lambda one: (-closeness[one.id], one.id))), agreement)
 
 
 def _post(words: Words) -> Post:

@@ -1,7 +1,8 @@
-"""Withdrawing dataset versions that hold erased feedback.
+"""Withdrawal of dataset versions that hold erased feedback.
 
-Their photos and words are deleted, from the store and from the shards that were fetched on this machine. The manifest and the splits stay, which name
-feedback by its id alone: by them later versions are drawn, and a model can be traced to what it learned from.
+Their photos and texts are deleted, from the store and from the shards that this machine downloaded. The
+manifest and the splits remain, which refer to feedback by its id alone: later versions build on the splits, and
+a model can be traced to what it learned from.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from etl.feedback.records import erased
-from etl.feedback.versions import versions_uri, workbench
+from etl.feedback.versions import versions_uri, work_folder
 from snap2caption.datasets.manifest import NAME
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
@@ -18,28 +19,30 @@ from snap2caption.names import is_file_name
 from snap2caption.store import ObjectInfo, ObjectStore, StoreError, open_store
 
 _UNFINISHED = timedelta(days=1)
-"""A version without a manifest whose files are older is what a killed upload left."""
+"""Age from which a version without a manifest counts as the remains of a killed upload."""
 
 
 def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) -> list[str]:
-    """Withdraw the versions that hold feedback which was erased since, and return those that were not withdrawn before.
+    """Withdraw the versions that hold feedback which was erased since, and return those that were not withdrawn
+    before.
 
-    A version's manifest says so first: from then on nobody reads its shards. Killed anywhere and run again, it ends the same.
+    A version's manifest is marked first: from then on nobody reads its shards. If killed at any point and run
+    again, the result is the same.
 
     Args:
-        feedback_uri: the store of feedback.
+        feedback_uri: the feedback store.
         datasets_uri: where dataset versions are loaded to.
         state: the folder for work in progress.
-        shards: where this machine keeps the shards that it fetched.
+        shards: where this machine keeps downloaded shards.
 
     Raises:
-        StoreError: a store refused or is away.
-        UserError: a manifest is broken; all other versions were dealt with.
+        StoreError: a store refused or is unavailable.
+        UserError: a manifest is broken; all other versions were processed.
     """
     gone, versions = erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri))
     withdrawn, broken = [], []
-    # Held, so that no version is being made of what is deleted here.
-    with workbench(state):
+    # Hold the lock, so that no version is built from data that is being deleted here.
+    with work_folder(state):
         for version, files in _files(versions).items():
             if NAME not in files:
                 _delete_unfinished(versions, version, files)
@@ -49,7 +52,7 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
             except StoreError:
                 raise
             except UserError as error:
-                # One that nobody can read keeps no other from being withdrawn.
+                # A version that can't be read must not keep others from being withdrawn.
                 broken.append(str(error))
                 continue
             if dataset.manifest.feedback and gone & dataset.manifest.feedback.samples.keys():
@@ -58,7 +61,7 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
                 _empty(versions, version, files, dataset, shards)
     if broken:
         raise UserError(
-            f"Whether a version holds erased feedback can't be told: {broken[0]} Delete or mend it, then run again."
+            f"A version can't be checked for erased feedback: {broken[0]} Delete or repair it, then run again."
         )
     return withdrawn
 
@@ -76,7 +79,7 @@ def _files(versions: ObjectStore) -> dict[str, dict[str, ObjectInfo]]:
 def _empty(
     versions: ObjectStore, version: str, files: dict[str, ObjectInfo], dataset: DatasetVersion, shards: Path
 ) -> None:
-    """Delete all of a version but its manifest and its splits, in the store and on this machine."""
+    """Delete everything of a version except its manifest and its splits, in the store and on this machine."""
     manifest = dataset.manifest
     if manifest.withdrawn is None:
         manifest = manifest.model_copy(update={"withdrawn": datetime.now(UTC)})

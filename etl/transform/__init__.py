@@ -1,7 +1,9 @@
-"""Transform: corpus zip in, dataset version out, straight from the archive.
+"""Transform: from a corpus zip to a dataset version, read straight from the archive.
 
-In three stages, which one process runs in turn (`transform`) or many machines share: `plan`, then each slice by itself (`check_slice`), then
-`merge`. What a stage leaves for the next lies in a work folder beside the versions.
+There are three stages: `plan`, then `check_slice` for each slice independently, then `merge`. One process runs
+them in turn (`transform`), or many machines share them. A work folder next to the versions holds what one stage
+leaves for the next.
+
 """
 
 from etl.transform.archive.cities import DEFAULT_CITIES

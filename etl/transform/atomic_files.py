@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes: a file appears completely or not at all."""
 
 import hashlib
 import os
@@ -9,9 +9,9 @@ from pathlib import Path
 
 
 @contextmanager
-def written(path: Path, *, synced: bool = True) -> Iterator[Path]:
-    """Give the path of a file to write, which then takes the name *path*, safe from a power cut if *synced*."""
-    # Never the same name twice: a process that outlives its killed parent by a moment may still write.
+def atomic_write(path: Path, *, synced: bool = True) -> Iterator[Path]:
+    """Yield a temporary path to write to, then rename it to *path*. If *synced*, the file survives a power cut."""
+    # The name is unique: a process that outlives its killed parent by a moment may still be writing.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield part
@@ -23,7 +23,7 @@ def written(path: Path, *, synced: bool = True) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Wait until the file, or the names in the folder, are on the disk."""
+    """Flush the file, or the names in the folder, to disk (``fsync``)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

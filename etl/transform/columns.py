@@ -1,4 +1,4 @@
-"""The columns of the working tables, which one stage writes and the next one reads."""
+"""Column schemas of the working tables that one stage writes and the next one reads."""
 
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -14,12 +14,16 @@ _PLACE = tuple(field.name for field in fields(ArchiveMember))
 
 
 def places(kind: str) -> list[str]:
-    """Return the columns that tell where the *kind* (image, caption) of a pair lies in the archive, in the order of `ArchiveMember`'s fields."""
+    """Return the columns with the location of a pair's *kind* (image or caption) in the archive.
+
+    They are in the order of `ArchiveMember`'s fields.
+
+    """
     return [f"{kind}_{name}" for name in _PLACE]
 
 
 def members() -> "pa.Schema":
-    """Of every member of the archive: the fields of `ListedMember`."""
+    """Schema for all members of the archive: the fields of `ListedMember`."""
     import pyarrow as pa
 
     types = [pa.int64(), *[pa.string()] * 4, *[pa.int64()] * 6]
@@ -27,7 +31,7 @@ def members() -> "pa.Schema":
 
 
 def pairs() -> "pa.Schema":
-    """Of the plan: a pair, and where its photo and its caption lie."""
+    """Schema of the plan: one row per pair, with the locations of its photo and its caption."""
     import pyarrow as pa
 
     numbers = [(name, pa.int64()) for name in places("image") + places("caption")]
@@ -35,7 +39,12 @@ def pairs() -> "pa.Schema":
 
 
 def checked() -> "pa.Schema":
-    """Of a slice: a pair, where its photo lies, and what `Checked` says of it or, if it can't be used, the reason alone."""
+    """Schema of a checked slice: one row per pair.
+
+    A row has the location of the pair's photo, and either the fields of `CheckedSample` or the reason why the
+    pair can't be used.
+
+    """
     import pyarrow as pa
 
     digest = pa.binary(32)
@@ -56,7 +65,11 @@ def checked() -> "pa.Schema":
 
 
 def samples() -> "pa.Schema":
-    """Of what is kept: the number of each one's city, what it is compared by, the number of the split that an earlier version gave it (-1: none)."""
+    """Schema of the kept samples: city number, hashes to compare by, and earlier split.
+
+    ``earlier`` is the number of the split in an earlier version, or -1 for none.
+
+    """
     import pyarrow as pa
 
     return pa.schema(
@@ -71,21 +84,23 @@ def samples() -> "pa.Schema":
 
 
 def assigned() -> "pa.Schema":
-    """Of the splits: which sample is in which."""
+    """Schema of the assignments: the split of each sample."""
     import pyarrow as pa
 
     return pa.schema([("id", pa.string()), ("split", pa.string())])
 
 
 def grouped() -> "pa.Schema":
-    """Of what is kept: the split of each sample, and the group that it shares with those like it."""
+    """Schema of the kept samples with their split, and the group that they share with similar samples."""
     import pyarrow as pa
 
     return assigned().append(pa.field("group", pa.int64()))
 
 
 def posts() -> "pa.Schema":
-    """Of one split: what its shards are written from. A group goes by the id of its first member."""
+    """Schema of the posts of one split, from which its shards are written. A group is named after its first
+    member's id.
+    """
     import pyarrow as pa
 
     names = {"id", "city", *places("image"), "caption", "hashtags", "image_metadata"}

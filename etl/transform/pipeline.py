@@ -1,4 +1,4 @@
-"""The transform from top to bottom: its three stages, and all of them in turn."""
+"""Transform pipeline: the stages plan, check and merge, and all of them in turn."""
 
 import math
 import shutil
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from etl.transform.archive.cities import choose_cities
-from etl.transform.archive.members import no_corpus, nothing_usable
-from etl.transform.atomic_files import digest_of, written
+from etl.transform.archive.members import missing_corpus_error, no_usable_samples_error
+from etl.transform.atomic_files import atomic_write, digest_of
 from etl.transform.cleaning.picture import HASH_SIZE
 from etl.transform.splitting.grouping import MAX_DISTANCE
 from etl.transform.stages.check_slice import load, write_slice
@@ -20,31 +20,31 @@ from etl.transform.workers import WorkerPool, start_workers
 from etl.transform.workspace import TransformPlan, TransformSettings, Workspace
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD
 from etl.transform.writing.tables import find_assignments
-from etl.transform.writing.versions import VersionSlot, lobby, locked, slot_of
+from etl.transform.writing.versions import VersionSlot, file_lock, scan_folder, slot_of
 from snap2caption.datasets.manifest import CorpusSource, Manifest
 from snap2caption.errors import UserError
 
 SLICE_PAIRS = 25_000
-"""Pairs of a slice: some seconds of work for a machine, or a minute."""
+"""Pairs per slice: between some seconds and a minute of work for one machine."""
 MAX_SLICES = 1000
-"""Airflow maps a task over no more than 1,024 by default."""
+"""Airflow maps a task over at most 1,024 items by default."""
 
 CODE_VERSION = 13
-"""Counted up when the same corpus and settings give other samples than before."""
+"""Incremented when the same corpus and settings produce other samples than before."""
 
 OnProgress = Callable[[int, int], None]
 
 
 class PlannedTransform(NamedTuple):
-    """What is to be done for one input."""
+    """Plan of the work for one input."""
 
     work: Path
-    """The folder of the work in progress."""
+    """The folder for work in progress."""
     slices: int
-    """How many slices there are to check; 0: the version is there already, and `merge` returns it."""
+    """The number of slices to check. 0: the version exists already, and `merge` returns it."""
     pairs: int
     version: Path | None = None
-    """The version's folder, if it is there already."""
+    """The version's folder, if it exists already."""
 
 
 def transform(
@@ -61,26 +61,30 @@ def transform(
 ) -> Path:
     """Make a dataset version from the corpus zip: `plan`, `check_slice` for every slice, `merge`.
 
-    The version is named by its content and settings, and published by one rename: a killed run leaves nothing under the final name, and the
-    next one goes on where it was. One that is there is returned if all of it is whole; what is damaged of it is made again. The same input
-    gives the same bytes, whatever the number of workers, slices, or machines.
+    The version is named after its content and settings, and a single rename publishes it. A killed run leaves
+    nothing under the final name, and the next run resumes where it stopped. An existing version is returned if
+    it is intact; damaged files are made again. The same input gives the same bytes, for any number of workers,
+    slices or machines.
 
     Args:
         corpus: the zip.
-        out: where to put the version's folder, and the work in progress.
-        cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
-        seed: of the split.
-        previous: manifest (or folder) of an earlier version, whose assignments stand.
-        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.cleaning.metadata`).
+        out: where the version's folder and the work in progress go.
+        cities: which cities to keep; ``all`` keeps every city. By default those of `DEFAULT_CITIES` that the
+            zip has.
+        seed: seed of the split.
+        previous: manifest (or folder) of an earlier version, whose split assignments are kept.
+        keep_metadata: keep EXIF and all other metadata in photos. By default it is dropped
+            (`etl.transform.cleaning.metadata`).
         source_urls: where the zip came from, for the record.
-        workers: processes; by default one per processor.
-        on_progress: told pairs done and in all.
+        workers: number of processes; by default one per processor.
+        on_progress: called with the pairs done and their total.
 
     Returns:
         The version's folder, ``out/<version>``.
 
     Raises:
-        UserError: no zip, a city that is not in it, or nothing usable.
+        UserError: there is no zip, a city is not in it, or nothing in it is usable.
+
     """
     with start_workers(workers) as pool:
         pool.start(load)
@@ -103,29 +107,34 @@ def plan(
     keep_metadata: bool = False,
     slice_pairs: int = SLICE_PAIRS,
 ) -> PlannedTransform:
-    """Find the pairs in the corpus zip, and part them into slices.
+    """Find the pairs in the corpus zip, and divide them into slices.
 
     Args:
         corpus: the zip.
-        out: where to put the version's folder, and the work in progress. Every machine that takes part sees both paths.
-        cities: which to keep; ``all`` among them for every one; by default those of `DEFAULT_CITIES` that the zip has.
-        seed: of the split.
-        previous: manifest (or folder) of an earlier version, whose assignments stand.
-        keep_metadata: keep photos with their EXIF and all else that their files tell; by default it is dropped (`etl.transform.cleaning.metadata`).
-        slice_pairs: how many pairs a slice has. The version does not depend on it.
+        out: where the version's folder and the work in progress go. Every machine that takes part must see both
+            paths.
+        cities: which cities to keep; ``all`` keeps every city. By default those of `DEFAULT_CITIES` that the
+            zip has.
+        seed: seed of the split.
+        previous: manifest (or folder) of an earlier version, whose split assignments are kept.
+        keep_metadata: keep EXIF and all other metadata in photos. By default it is dropped
+            (`etl.transform.cleaning.metadata`).
+        slice_pairs: pairs per slice. The version does not depend on it.
 
     Raises:
-        UserError: no zip, a city that is not in it, nothing usable of the cities, no such earlier version, or too many slices.
+        UserError: there is no zip, a city is not in it, the cities have nothing usable, the earlier version
+            does not exist, or there are too many slices.
+
     """
     corpus, out = corpus.absolute(), out.absolute()
     try:
-        corpus.stat()  # before anything is made in *out*
+        corpus.stat()  # fail before anything is created in *out*
     except OSError as error:
-        raise no_corpus(corpus, error) from error
+        raise missing_corpus_error(corpus, error) from error
     earlier = find_assignments(previous) if previous else None
-    with _disk_of(out), lobby(out, corpus) as folder, ThreadPoolExecutor(1) as aside:
-        # Both read the corpus, each on a core of its own.
-        digesting = aside.submit(_digest, corpus)
+    with _disk_of(out), scan_folder(out, corpus) as folder, ThreadPoolExecutor(1) as background:
+        # Both tasks read the corpus, each on its own core.
+        digesting = background.submit(_digest, corpus)
         members = folder / "members.parquet"
         write_members(corpus, members)
         settings = TransformSettings(
@@ -142,7 +151,7 @@ def plan(
         slot = VersionSlot(out, hash_of([digest, settings.model_dump(mode="json")]))
         work = Workspace(slot.work(slice_pairs))
         with slot.locked():
-            if (known := slot.known()) is not None:
+            if (known := slot.existing()) is not None:
                 slot.discard()
                 return PlannedTransform(work.folder, 0, 0, known)
             found = work.find_plan()
@@ -150,59 +159,61 @@ def plan(
                 try:
                     found = _make_plan(work, corpus, digest, members, settings, earlier, slice_pairs)
                 except UserError:
-                    shutil.rmtree(work.folder)  # there is nothing to go on with
+                    shutil.rmtree(work.folder)  # there is nothing to resume
                     raise
-            # The same zip may lie elsewhere by now.
+            # The same zip may have moved since.
             work.write_plan(found.model_copy(update={"corpus": corpus}))
     return PlannedTransform(work.folder, found.slices, found.pairs)
 
 
 def check_slice(work: Path, number: int, *, workers: int | None = None, on_progress: OnProgress | None = None) -> None:
-    """Check the pairs of slice *number*, and leave what was found in the folder *work*; nothing is done that has been done before.
+    """Check the pairs of slice *number*, and write the results to the folder *work*. Finished work is not repeated.
 
     Args:
         work: the folder that `plan` returned.
-        number: from 0.
-        workers: processes; by default one per processor.
-        on_progress: told pairs done and in all.
+        number: the slice's number, from 0.
+        workers: number of processes; by default one per processor.
+        on_progress: called with the pairs done and their total.
 
     Raises:
-        UserError: no plan, no such slice, or the corpus is gone.
+        UserError: there is no plan or no such slice, or the corpus is gone.
+
     """
     with start_workers(workers) as pool:
         _check_slice(pool, work, number, _PairCounter(on_progress))
 
 
 def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = None) -> Path:
-    """Make the version from the slices, all of which are there, and remove the folder *work*.
+    """Make the version from the slices, all of which must exist, and remove the folder *work*.
 
     Args:
         work: the folder that `plan` returned.
         source_urls: where the zip came from, for the record.
-        workers: processes; by default one per processor.
+        workers: number of processes; by default one per processor.
 
     Returns:
         The version's folder.
 
     Raises:
-        UserError: no plan, a slice is missing, the corpus is gone, or nothing in it is usable.
+        UserError: there is no plan, a slice is missing, the corpus is gone, or nothing in it is usable.
+
     """
     with start_workers(workers) as pool:
         return _merge(pool, work, source_urls)
 
 
 class _PairCounter:
-    """Pairs done, of those of all slices or of the one that is checked."""
+    """Counter of the pairs done, in all slices or in the one being checked."""
 
     def __init__(self, on_progress: OnProgress | None, total: int = 0) -> None:
         self.total = total
         self._done = 0
-        self._tell = on_progress or (lambda _done, _total: None)
+        self._report = on_progress or (lambda _done, _total: None)
 
     def add(self, pairs: int) -> None:
-        """Count *pairs* more."""
+        """Add *pairs* to the count, and report it."""
         self._done += pairs
-        self._tell(self._done, self.total)
+        self._report(self._done, self.total)
 
 
 def _make_plan(
@@ -216,14 +227,14 @@ def _make_plan(
 ) -> TransformPlan:
     work.slices.mkdir(parents=True, exist_ok=True)
     if earlier is not None:
-        with written(work.earlier) as part:
+        with atomic_write(work.earlier) as part:
             shutil.copyfile(earlier, part)
     pairs, dropped = write_pairs(members, work.pairs, settings.cities, slice_pairs)
     if not pairs:
-        raise nothing_usable(corpus, settings.cities, dropped)
+        raise no_usable_samples_error(corpus, settings.cities, dropped)
     if pairs > MAX_SLICES * slice_pairs:
         raise UserError(
-            f"{slice_pairs} pairs a slice make more than {MAX_SLICES} slices of {pairs} pairs; "
+            f"With {slice_pairs} pairs per slice, {pairs} pairs make more than {MAX_SLICES} slices; "
             f"give at least {math.ceil(pairs / MAX_SLICES)}."
         )
     size = corpus.stat().st_size
@@ -242,7 +253,7 @@ def _check_slice(pool: WorkerPool, work: Path, number: int, count: _PairCounter)
     work = work.absolute()
     slot, files = slot_of(work), Workspace(work)
     with _disk_of(work), slot.locked(shared=True):
-        if files.find_plan() is None and slot.known() is not None:
+        if files.find_plan() is None and slot.existing() is not None:
             return
         found = files.open_plan()
         if number >= found.slices:
@@ -250,7 +261,7 @@ def _check_slice(pool: WorkerPool, work: Path, number: int, count: _PairCounter)
         pairs = found.pairs_of(number)
         count.total = count.total or pairs
         path = files.slice(number)
-        with locked(path.with_suffix(".lock")):
+        with file_lock(path.with_suffix(".lock")):
             if path.exists():
                 count.add(pairs)
             else:
@@ -262,7 +273,7 @@ def _merge(pool: WorkerPool, work: Path, source_urls: Sequence[str]) -> Path:
     work = work.absolute()
     slot, files = slot_of(work), Workspace(work)
     with _disk_of(work), slot.locked():
-        if (known := slot.known()) is not None:
+        if (known := slot.existing()) is not None:
             slot.discard()
             return known
         found = files.open_plan()
@@ -279,13 +290,13 @@ def _merge(pool: WorkerPool, work: Path, source_urls: Sequence[str]) -> Path:
 
 @contextmanager
 def _disk_of(folder: Path) -> Iterator[None]:
-    """Say in one sentence what the disk that *folder* is on refuses."""
+    """Turn an OSError of the disk with *folder* into one sentence."""
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"The transform can't go on in {folder} ({error.strerror or error}); free some space or check the disk, "
-            "then run it again: it goes on where it was."
+            f"The transform can't continue in {folder} ({error.strerror or error}); free some space or check the disk, "
+            "then run it again: it resumes where it stopped."
         ) from error
 
 
@@ -293,4 +304,4 @@ def _digest(corpus: Path) -> str:
     try:
         return digest_of(corpus)
     except OSError as error:
-        raise no_corpus(corpus, error) from error
+        raise missing_corpus_error(corpus, error) from error

@@ -1,10 +1,10 @@
-"""Why a sample is not used. A bad sample is a value with a reason, and counted; it is never an exception."""
+"""Rejection reasons: why a sample is not used. A bad sample is a counted value with a reason, never an exception."""
 
 from enum import StrEnum
 
 
 class RejectionReason(StrEnum):
-    """Each sample (for an unsafe path, each member of the archive) that is left out has one reason."""
+    """Reason for leaving out a sample (for an unsafe path: a member of the archive). Each has exactly one."""
 
     CITY_NOT_SELECTED = "city_not_selected"
     MISSING_CAPTION = "missing_caption"
@@ -20,6 +20,6 @@ class RejectionReason(StrEnum):
     UNSUPPORTED_COMPRESSION = "unsupported_compression"
     OVERSIZED = "oversized"
     OUT_OF_BOUNDS = "out_of_bounds"
-    """The archive's directory places it where the archive has no members."""
+    """The archive's directory places it outside the area that holds members."""
     OVERLAPPING = "overlapping"
-    """It shares bytes with another member, as in a bomb that needs no recursion."""
+    """It shares bytes with another member, as in a zip bomb that needs no recursion."""

@@ -1,4 +1,4 @@
-"""The processes that the work is spread over."""
+"""Worker pool: processes that share the work of a stage."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -14,25 +14,25 @@ from typing import Any, TypeVar
 from snap2caption.errors import UserError
 
 _AHEAD = 4
-"""Tasks under way or waiting, for each process: enough that none is idle, few enough that results don't pile up."""
+"""Tasks running or queued per process: enough to keep every process busy, few enough that results don't pile up."""
 
 T = TypeVar("T")
 
 
 class WorkerPool:
-    """Some processes that end with this one, even if it is killed."""
+    """Pool of processes that end with this one, even if it is killed."""
 
     def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
         self._pool = pool
         self._count = count
 
     def start(self, load: Callable[[], object]) -> None:
-        """Start them now, and not with the first task, and have them *load* what they will need meanwhile."""
+        """Start the processes now instead of with the first task; each runs *load* to import what it needs."""
         for _ in range(self._count):
             self._pool.submit(load)
 
     def run(self, work: Callable[..., T], tasks: Iterable[tuple[Any, ...]]) -> Iterator[T]:
-        """Yield ``work(*task)`` of each task, in their order."""
+        """Yield ``work(*task)`` for each task, in order."""
         under_way: deque[Future[T]] = deque()
         for task in tasks:
             under_way.append(self._pool.submit(work, *task))
@@ -48,6 +48,7 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
 
     Raises:
         UserError: one of them was killed.
+
     """
     count = count or os.cpu_count() or 1
     # Spawned, not forked: the caller may have threads (a progress bar, Airflow's task runner).
@@ -64,7 +65,7 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
 
 
 def _end_with_parent() -> None:
-    """Watch the parent from a thread. Without, a worker of a killed parent waits for its next task for ever."""
+    """Watch the parent from a thread. Otherwise a worker whose parent was killed waits forever for its next task."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""Working tables larger than memory: Parquet files, queried by DuckDB, written in order and in row groups of a known size."""
+"""Working tables larger than memory: Parquet files that DuckDB queries."""
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etl.transform.atomic_files import written
+from etl.transform.atomic_files import atomic_write
 from snap2caption.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MEMORY = "256MB"
-"""What a query may take. What it needs beyond goes to the disk."""
+"""Memory for one query. Larger results spill to disk."""
 _THREADS = 2
-"""Whatever the machine has: each thread takes memory of its own."""
+"""Fixed for every machine, as each thread needs memory of its own."""
 
 BATCH = 10_000
 """Rows of a result that are in memory at a time."""
@@ -24,12 +24,13 @@ BATCH = 10_000
 
 @contextmanager
 def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
-    """Open an empty database whose tables, where they outgrow memory, go to *folder*.
+    """Open an empty database that spills tables which outgrow memory to *folder*.
 
-    Its threads finish in any order, so a query whose order matters says ORDER BY.
+    Its threads finish in any order, so a query whose order matters needs ORDER BY.
 
     Raises:
-        UserError: there is no room for them.
+        UserError: the disk has no room for the tables.
+
     """
     import duckdb
 
@@ -48,13 +49,14 @@ def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
             yield connection
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise UserError(
-            f"The working tables have no room in {folder} ({str(error).splitlines()[0]}); free some space, then run it again."
+            f"The working tables have no room in {folder} ({str(error).splitlines()[0]}); "
+            "free some space, then run it again."
         ) from error
 
 
 def view(connection: "DuckDBPyConnection", name: str, *files: Path) -> None:
-    """Give Parquet files of the same columns a name for queries."""
-    # A folder may be called [like this].
+    """Make Parquet files with the same columns available to queries as the view *name*."""
+    # A folder's name may contain [brackets].
     connection.read_parquet([glob.escape(str(file)) for file in files]).create_view(name)
 
 
@@ -66,17 +68,19 @@ def batches(
 
 
 def write_table(path: Path, schema: "pa.Schema", found: Iterable["pa.RecordBatch"], group: int = BATCH) -> int:
-    """Write a Parquet file whose row groups have *group* rows each; the same rows give the same bytes, however they come in batches.
+    """Write a Parquet file with *group* rows per row group. The same rows give the same bytes, however they are
+    batched.
 
     Returns:
         The number of rows.
+
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = 0
     waiting: list[pa.RecordBatch] = []
-    with written(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+    with atomic_write(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
         for batch in found:
             waiting.append(batch)
             rows += len(batch)

@@ -1,4 +1,5 @@
-"""Label Studio, where annotators correct captions: its project, its tasks, and what comes back.
+"""Label Studio integration: annotators correct captions there; this package manages its project, tasks and
+annotations.
 
-Label Studio itself tells what is there: no list of tasks is kept beside it, so none can disagree with it.
+Label Studio itself is the source of truth: no separate list of tasks is kept that could disagree with it.
 """

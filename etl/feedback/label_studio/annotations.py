@@ -1,4 +1,4 @@
-"""Annotations: what annotators completed, checked and stored, each once."""
+"""Annotation pull: validates and stores completed annotations, each once."""
 
 import hashlib
 import json
@@ -21,11 +21,11 @@ from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document, read_object
 
 CURSOR = "label-studio/cursor.json"
-"""The key that tells up to when annotations were pulled."""
+"""Key of the time up to which annotations were pulled."""
 
 _PAGE = 100
 _OVERLAP = timedelta(minutes=5)
-"""How far before the newest task a pull looks again: a change counts from when it began, and is seen when it is done."""
+"""Overlap between pulls: a change is dated by its start, but becomes visible when it is done."""
 
 
 class _Cursor(BaseModel):
@@ -37,7 +37,7 @@ class _Cursor(BaseModel):
 
 @dataclass(slots=True)
 class PullResult:
-    """What a pull changed in the store, by keys, and how many annotations it refused, by reason."""
+    """Keys that a pull changed in the store, and the number of annotations it refused, by reason."""
 
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -46,17 +46,17 @@ class PullResult:
 
 
 class AnnotationError(Exception):
-    """An annotation is not one to learn from; its message is the reason, a short word for counting."""
+    """An annotation is unusable; the message is a short reason code for counting."""
 
 
 def pull(project: AnnotationProject, store: ObjectStore) -> PullResult:
-    """Store what was completed, corrected or deleted since the last pull.
+    """Store the annotations that were completed, corrected or deleted since the last pull.
 
-    Asks for the tasks that changed since then, and makes the store hold what Label Studio does. The mark up to where is written last, so
-    a pull that was killed is done again, which changes nothing that is right already.
+    This queries the tasks that changed since then, and makes the store match Label Studio. The cursor is
+    written last, so a killed pull is repeated, which does not change correct data.
 
     Raises:
-        UserError: Label Studio or the store is away or refuses.
+        UserError: Label Studio or the store is unavailable or refuses.
     """
     gone, pulled = erased(store), PullResult()
     since = latest = _read_cursor(store, project.id)
@@ -70,19 +70,19 @@ def pull(project: AnnotationProject, store: ObjectStore) -> PullResult:
 
 
 def read(annotation: dict[str, Any], feedback: str) -> Annotation:
-    """Check an annotation as Label Studio gives it.
+    """Validate an annotation from Label Studio's API.
 
-    Text is plain text, whatever signs are in it: it is cleaned of control characters, and whoever shows it escapes it.
+    Text is plain text, whatever characters it holds: control characters are removed here, and templates escape it.
 
     Raises:
-        AnnotationError: no caption, too long a caption, too many hashtags, or not of our form.
+        AnnotationError: no caption, too long a caption, too many hashtags, or malformed.
     """
     try:
         fields = {result["from_name"]: result["value"] for result in annotation["result"]}
-        written = _clean(fields.get("caption", {}).get("text", []))
-        line = _clean(fields.get("hashtags", {}).get("text", []))
-        prose, inside = hashtags.separate(written)
-        tags = hashtags.unique([*line.replace("#", " ").replace(",", " ").split(), *inside])
+        text = _clean(fields.get("caption", {}).get("text", []))
+        tag_line = _clean(fields.get("hashtags", {}).get("text", []))
+        prose, inline = hashtags.separate(text)
+        tags = hashtags.unique([*tag_line.replace("#", " ").replace(",", " ").split(), *inline])
         unusable = _choice(fields.get("unusable"))
         if not prose and unusable is None:
             raise AnnotationError("no_caption")
@@ -112,9 +112,10 @@ class _AnnotatedTask:
 
 
 def _changed(project: AnnotationProject, since: datetime | None) -> Iterator[_AnnotatedTask]:
-    """Yield the tasks of ours that changed since then, the last changed first.
+    """Yield our tasks that changed since then, the most recently changed first.
 
-    In that order a task that changes while pages are turned comes again, or the next time; in the other one it would push another off the page.
+    In this order, a task that changes during paging appears again or in the next pull. In the other order it
+    would push another task off the page.
     """
     query: dict[str, Any] = {"ordering": ["-tasks:updated_at"]}
     if since is not None:
@@ -132,7 +133,7 @@ def _changed(project: AnnotationProject, since: datetime | None) -> Iterator[_An
 def _store(project: AnnotationProject, store: ObjectStore, task: _AnnotatedTask, pulled: PullResult) -> None:
     current = set()
     for raw in task.annotations:
-        # What was skipped was not completed.
+        # Skipped tasks were not completed.
         if raw["was_cancelled"]:
             continue
         try:
@@ -168,7 +169,7 @@ def _exists(project: AnnotationProject, key: str) -> bool:
 
 
 def _read_cursor(store: ObjectStore, project: int) -> datetime | None:
-    """Return up to when annotations of this project were pulled; None: never."""
+    """Return the time up to which this project's annotations were pulled; None: never."""
     content = read_object(store, CURSOR)
     if content is None:
         return None
@@ -177,9 +178,9 @@ def _read_cursor(store: ObjectStore, project: int) -> datetime | None:
 
 
 def _clean(lines: str | list[str]) -> str:
-    """Return the lines as one text, without control characters but line breaks."""
+    """Return the lines as one text, without control characters except line breaks."""
     text = lines if isinstance(lines, str) else "\n".join(lines)
-    return "".join(sign for sign in text if sign == "\n" or unicodedata.category(sign) != "Cc").strip()
+    return "".join(char for char in text if char == "\n" or unicodedata.category(char) != "Cc").strip()
 
 
 def _choice(value: dict[str, Any] | None) -> Any:
@@ -191,6 +192,6 @@ def _time(value: str | datetime) -> datetime:
 
 
 def _plain(annotation: Any) -> dict[str, Any]:
-    """Return an annotation as the REST API gives it; the client makes a model of it where it knows the form."""
+    """Return an annotation as in the REST API; the client parses it into a model if it knows the form."""
     found: dict[str, Any] = annotation if isinstance(annotation, dict) else json.loads(annotation.json())
     return found

@@ -1,4 +1,4 @@
-"""Commands of Label Studio: its project, its tasks, its annotations, its webhook."""
+"""Commands of Label Studio: project, tasks, annotations and webhook."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def label_studio_project(as_json: AsJson = False) -> None:
-    """Make the project in Label Studio, or bring it into step; prints its page."""
+    """Create the project in Label Studio, or update it; prints its URL."""
     from etl.feedback.label_studio.project import open_project
     from etl.feedback.label_studio.settings import LabelStudioSettings
     from snap2caption.settings import read_settings
@@ -33,7 +33,7 @@ def label_studio_push(
     records: Annotated[list[str], typer.Argument(metavar="RECORD", help="Keys of feedback records in the store.")],
     as_json: AsJson = False,
 ) -> None:
-    """Create a task in Label Studio for each feedback that has none; prints how many."""
+    """Create a task in Label Studio for each feedback that has none; prints the number of tasks."""
     from etl.feedback.label_studio.project import open_project
     from etl.feedback.label_studio.settings import LabelStudioSettings
     from etl.feedback.label_studio.tasks import push
@@ -50,7 +50,9 @@ def label_studio_push(
 
 
 def label_studio_pull(as_json: AsJson = False) -> None:
-    """Delete what was erased from Label Studio, and store what annotators completed since the last time; prints what changed."""
+    """Delete erased feedback from Label Studio, and store annotations completed since the last pull; prints the
+    changes.
+    """
     from etl.feedback.label_studio.annotations import pull
     from etl.feedback.label_studio.project import open_project
     from etl.feedback.label_studio.settings import LabelStudioSettings
@@ -70,7 +72,10 @@ def label_studio_pull(as_json: AsJson = False) -> None:
         "refused": dict(pulled.refused),
         "erased": erased,
     }
-    text = f"{len(pulled.new)} new, {len(pulled.changed)} changed, {len(pulled.removed)} removed, {pulled.refused.total()} refused, {erased} erased"
+    text = (
+        f"{len(pulled.new)} new, {len(pulled.changed)} changed, {len(pulled.removed)} removed, "
+        f"{pulled.refused.total()} refused, {erased} erased"
+    )
     print_result(text, document, as_json=as_json)
 
 
@@ -78,7 +83,7 @@ def label_studio_webhook(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8020,
 ) -> None:
-    """Receive Label Studio's webhook, and tell Airflow that there is something to pull."""
+    """Receive Label Studio's webhook, and notify Airflow of new annotations."""
     import uvicorn
 
     from etl.feedback.label_studio.airflow import AssetEvents

@@ -1,6 +1,6 @@
-"""How photos come to annotators' browsers: through Label Studio, which reads them where feedback is kept, for whoever may see the task.
+"""Photo storage in Label Studio: it proxies the photos from the feedback store to annotators who may see the task.
 
-So no address expires, none works without a login, and an erased photo is nowhere else.
+So no URL expires, none works without a login, and an erased photo exists nowhere else.
 """
 
 from http import HTTPStatus
@@ -13,17 +13,17 @@ from snap2caption.errors import UserError
 _TITLE = "Photos of feedback"
 _PHOTOS = "photos"
 _NOTHING = "(?!)"
-"""A pattern that no file's name has: nothing is imported from a storage, even if somebody presses "Sync"."""
+"""Pattern that matches no file name: nothing is imported from a storage, even if somebody presses "Sync"."""
 
 
 def keep_storage(project: AnnotationProject, photos_uri: str) -> None:
-    """Make sure that the project hands out the photos under *photos_uri*.
+    """Make sure that the project serves the photos under *photos_uri*.
 
-    From an S3 store Label Studio reads with the keys in its own server's environment; in a folder, what lies below its server's document root.
-    It takes a storage only where something is in it.
+    Label Studio reads an S3 store with the keys in its own server's environment, and a folder only below its
+    server's document root. It accepts a storage only if it is not empty.
 
     Raises:
-        UserError: the URI is not one that Label Studio can read.
+        UserError: Label Studio can't read the URI.
     """
     parts = urlsplit(photos_uri)
     if parts.scheme == "s3":
@@ -32,13 +32,14 @@ def keep_storage(project: AnnotationProject, photos_uri: str) -> None:
         _keep_folder(project, Path(unquote(parts.path)))
     else:
         raise UserError(
-            f"Label Studio can't read photos from {photos_uri}; keep feedback in an S3 store, or give the S3 address of the same "
-            "objects in SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI (Swift has an S3 interface)."
+            f"Label Studio can't read photos from {photos_uri}; keep feedback in an S3 store, "
+            "or give the S3 address of the same objects in SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI "
+            "(Swift has an S3 interface)."
         )
 
 
 def address(photos_uri: str, key: str) -> str:
-    """Return what a task names the photo with *key* by. Label Studio makes of it what a browser asks for."""
+    """Return the address of the photo with *key* for a task. Label Studio translates it to a URL for the browser."""
     if urlsplit(photos_uri).scheme == "file":
         return f"/data/local-files/?d={key}"
     return f"{photos_uri.rstrip('/')}/{key}"
@@ -53,7 +54,7 @@ def _keep_bucket(project: AnnotationProject, bucket: str, prefix: str) -> None:
         title=_TITLE,
         bucket=bucket,
         prefix=prefix,
-        # Through Label Studio, not by an address of the store's own.
+        # Serve photos through Label Studio, not by a presigned URL of the store.
         presign=False,
         regex_filter=_NOTHING,
     )
@@ -64,10 +65,12 @@ def _keep_folder(project: AnnotationProject, folder: Path) -> None:
     storages = project.client.import_storage.local.list(project=project.id)
     if any(storage.path == str(photos) for storage in storages):
         return
-    # Below its root are the photos, and not the folder: so the folder is the root, from which addresses are counted.
+    # The photos must lie below the root, and the folder must not: then the folder is the root, to which
+    # addresses are relative.
     if not _is_below_root(project, photos) or _is_below_root(project, folder):
         raise UserError(
-            f"Label Studio can't read photos from {folder}; start its server with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
+            f"Label Studio can't read photos from {folder}; start its server with "
+            "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true and "
             f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={folder}, or keep feedback in an S3 store."
         )
     project.client.import_storage.local.create(
@@ -76,7 +79,7 @@ def _keep_folder(project: AnnotationProject, folder: Path) -> None:
 
 
 def _is_below_root(project: AnnotationProject, folder: Path) -> bool:
-    """Whether Label Studio's server may read what is in *folder*."""
+    """Whether Label Studio's server may read the files in *folder*."""
     from label_studio_sdk.core.api_error import ApiError
 
     try:

@@ -1,4 +1,4 @@
-"""The project in Label Studio: made where it is missing, and kept as the code says."""
+"""Label Studio project: created if missing, and kept in step with the code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,38 +16,41 @@ if TYPE_CHECKING:
     from label_studio_sdk.client import LabelStudio
 
 _FORMER_HEADER = "X-Snap2Caption-Secret"
-"""In what our webhooks from before there were signatures carried the secret itself: they are replaced."""
+"""Header in which our webhooks carried the secret itself before signatures existed: such webhooks are replaced."""
 
 PREFILLED = "snap2caption"
-"""The name of our predictions. Label Studio fills in those of the one version that its project names, so that can't be the model's own;
-the task's data tell that."""
+"""Model version of our predictions. Label Studio prefills only those of the one version that its project names,
+so this can't be the model's own version; the task's data hold that.
+"""
 
 LABELING = resources.files(__package__).joinpath("labeling.xml")
 
 _ACTIONS = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATIONS_DELETED")
 _INSTRUCTION = (
-    "Make the caption and the hashtags what this photo should have. Take names of places from the note only if the photo agrees. "
-    "Shift and Enter, or a click elsewhere, keeps what you wrote. Rate the caption as it was shown, before you changed it. "
+    "Make the caption and the hashtags what this photo should have. "
+    "Take names of places from the note only if the photo agrees. "
+    "Shift and Enter, or a click elsewhere, keeps what you wrote. "
+    "Rate the caption as it was shown, before you changed it. "
     "If nothing can be learned from the photo, say why below."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationProject:
-    """A project, and the client that reaches it."""
+    """A project, and the client that accesses it."""
 
     client: "LabelStudio"
     id: int
     url: str
-    """The project's page."""
+    """URL of the project's page."""
 
 
 @contextmanager
 def open_project(settings: LabelStudioSettings) -> Iterator[AnnotationProject]:
-    """Find the project by its title or make it, bring it into step with the code and the settings, and yield it.
+    """Find the project by its title or create it, update it to the code and the settings, and yield it.
 
     Raises:
-        UserError: Label Studio is away or refuses.
+        UserError: Label Studio is unavailable or refuses.
     """
     with _connected(settings) as client:
         found = _find(client, settings.project) or _create(client, settings)
@@ -89,30 +92,30 @@ def _wanted(settings: LabelStudioSettings) -> dict[str, Any]:
     return {
         "label_config": LABELING.read_text(encoding="utf-8").strip(),
         "expert_instruction": _INSTRUCTION,
-        # A button opens it; by itself it would stand before every first task.
+        # A button opens it; otherwise it would appear before every first task.
         "show_instruction": False,
         "maximum_annotations": settings.annotators,
         "overlap_cohort_percentage": 100,
         "show_collab_predictions": True,
         "model_version": PREFILLED,
-        # Whoever would skip a task says why it is unusable instead.
+        # Annotators say why a task is unusable instead of skipping it.
         "show_skip_button": False,
         "enable_empty_annotation": False,
     }
 
 
 def _find(client: "LabelStudio", title: str) -> Any | None:
-    """Return the oldest project with that title: if several were ever made at once, all agree on it."""
+    """Return the oldest project with that title: if several were created at once, all clients agree on it."""
     ids = _titled(client, title)
     return client.projects.get(ids[0]) if ids else None
 
 
 def _create(client: "LabelStudio", settings: LabelStudioSettings) -> Any:
     client.projects.create(title=settings.project, **_wanted(settings))
-    # Another may have been faster, and the client asks again where an answer was lost. Whoever creates last sees them all.
-    oldest, *twins = _titled(client, settings.project)
-    for twin in twins:
-        _delete_empty(client, twin)
+    # Another client may have been faster, and ours retries if a response was lost. The last to create sees them all.
+    oldest, *duplicates = _titled(client, settings.project)
+    for duplicate in duplicates:
+        _delete_empty(client, duplicate)
     return client.projects.get(oldest)
 
 
@@ -127,13 +130,13 @@ def _delete_empty(client: "LabelStudio", project: int) -> None:
         if not client.projects.get(project).task_number:
             client.projects.delete(project)
     except ApiError as error:
-        # The other one deleted it.
+        # The other client deleted it.
         if error.status_code != httpx.codes.NOT_FOUND:
             raise
 
 
 def _keep_webhook(client: "LabelStudio", project: int, settings: LabelStudioSettings) -> None:
-    """Make sure that the project has the one webhook that the settings want, whose signature is good for a while yet."""
+    """Make sure that the project has exactly the webhook from the settings, with a signature that is still fresh."""
     ours = [
         webhook
         for webhook in client.webhooks.list(project=str(project))
@@ -155,7 +158,7 @@ def _keep_webhook(client: "LabelStudio", project: int, settings: LabelStudioSett
         }
         kept = next((webhook for webhook in ours if _is_good(webhook, wanted, secret)), None)
         if kept is None:
-            # Before the old one goes, so that nothing is missed.
+            # Create the new one before deleting the old one, so that nothing is missed.
             client.webhooks.create(project=project, headers={HEADER: sign(secret)}, **wanted)
     for webhook in ours:
         if webhook is not kept:

@@ -1,7 +1,8 @@
-"""Signature of Label Studio's webhook: an HMAC of the time at which it was made, good for some days.
+"""Webhook signature: an HMAC of the time of signing, valid for some days.
 
-Label Studio sends with each delivery the headers that its webhook was made with, and can sign neither a body nor a time. So what it holds and sends
-is no secret of ours, but a credential that ends by itself, and is renewed whenever the project is opened, which each run of the DAG `feedback` does.
+Label Studio sends the headers that its webhook was created with, and can sign neither a body nor a time. So
+what it stores and sends is not our secret but a credential that expires by itself. It is renewed whenever the
+project is opened, which each run of the DAG `feedback` does.
 """
 
 import hashlib
@@ -10,28 +11,28 @@ import re
 import time
 
 HEADER = "X-Snap2Caption-Signature"
-"""What a webhook carries its signature in; and by which we know ours."""
+"""Header with a webhook's signature; it also identifies our webhooks."""
 
 GOOD_SECONDS = 3 * 86_400
-"""How long a signature is taken: a run a day renews it, and two may fail."""
+"""Validity of a signature: a daily run renews it, and two runs may fail."""
 
 RENEWED_SECONDS = 12 * 3600
-"""The age at which a signature is renewed."""
+"""Age from which a signature is renewed."""
 
 SKEW_SECONDS = 300
-"""By how much the clock of the machine that signed may be ahead."""
+"""Tolerance for a signer's clock that is ahead of ours."""
 
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 
 
 def sign(secret: str, now: float | None = None) -> str:
-    """Return a signature that was made at *now*, in seconds of the epoch."""
+    """Return a signature for the time *now*, in seconds since the epoch."""
     made = int(time.time() if now is None else now)
     return f"t={made},v1={_digest(secret, made)}"
 
 
 def age_of(signature: str, secret: str, now: float | None = None) -> float | None:
-    """Return how many seconds ago *signature* was made, or None if it is not ours or no longer good."""
+    """Return the age of *signature* in seconds, or None if it is not ours or has expired."""
     found = _SIGNATURE.fullmatch(signature)
     if found is None or not hmac.compare_digest(found[2], _digest(secret, int(found[1]))):
         return None
@@ -40,5 +41,5 @@ def age_of(signature: str, secret: str, now: float | None = None) -> float | Non
 
 
 def _digest(secret: str, made: int) -> str:
-    # Of nothing else may a signature with this secret be taken for one of these.
+    # The prefix prevents a signature of anything else with this secret from being valid here.
     return hmac.new(secret.encode(), f"snap2caption-label-studio-webhook.{made}".encode(), hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Tasks: one for each feedback that annotators are to see, and none for what was erased."""
+"""Label Studio tasks: one per feedback that annotators should see, and none for erased feedback."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ _META = "feedback"
 
 @dataclass(frozen=True, slots=True)
 class PushResult:
-    """How many tasks were created, and how many were there already."""
+    """Number of tasks that were created, and that existed already."""
 
     created: int
     present: int
@@ -37,17 +37,18 @@ class _PushedTask:
 def push(project: AnnotationProject, store: ObjectStore, feedbacks: Iterable[Feedback], photos_uri: str) -> PushResult:
     """Create a task for each feedback that has none and was not erased.
 
-    Label Studio takes two tasks for the same feedback, so it is asked what is there before and after. Whoever creates last sees both, and
-    removes one: two pushes at once, and one that was killed or whose answer was lost, leave a task each.
+    Label Studio accepts several tasks for the same feedback, so its tasks are listed before and after. The last
+    creator sees both and removes one: concurrent pushes, and a push that was killed or whose response was lost,
+    leave one task each.
 
     Args:
-        project: where to.
-        store: where feedback is kept.
-        feedbacks: any number of them, more than once if need be.
-        photos_uri: where Label Studio finds what *store* holds.
+        project: the project to push to.
+        store: the feedback store.
+        feedbacks: any number of them; repetitions are allowed.
+        photos_uri: where Label Studio reads the objects in *store*.
 
     Raises:
-        UserError: Label Studio or the store is away or refuses.
+        UserError: Label Studio or the store is unavailable or refuses.
     """
     gone = erased(store)
     wanted = {feedback.id: feedback for feedback in feedbacks if feedback.id not in gone}
@@ -59,23 +60,28 @@ def push(project: AnnotationProject, store: ObjectStore, feedbacks: Iterable[Fee
     rest = iter(missing)
     while batch := list(islice(rest, _BATCH)):
         tasks = [task(feedback, photos_uri) for feedback in batch]
-        # Tasks and their predictions are one transaction of Label Studio's.
+        # Label Studio imports tasks and their predictions in one transaction.
         project.client.projects.import_tasks(id=project.id, request=tasks)
     if missing:
-        _remove_twins(project)
+        _remove_duplicates(project)
     return PushResult(len(missing), len(wanted) - len(missing))
 
 
 def erase(project: AnnotationProject, store: ObjectStore) -> int:
-    """Delete the tasks of erased feedback, with their annotations, from Label Studio, and what was pulled of them; return how many tasks.
+    """Delete the tasks of erased feedback with their annotations from Label Studio, and the annotations pulled
+    from them.
 
-    Where there are any, the project's export snapshots go too, which hold copies of all tasks. Their files stay on Label Studio's disk, whose
-    API can't delete them: docs/operations.md tells the operator. Photos are not in Label Studio: it fetches them from the store for each look.
+    If there are any such tasks, the project's export snapshots are deleted too, as they hold copies of all
+    tasks. Their files remain on Label Studio's disk, and its API can't delete them: docs/operations.md explains
+    what the operator does. Photos are not in Label Studio: it reads them from the store for each view.
+
+    Returns:
+        The number of deleted tasks.
     """
     gone = erased(store)
     tasks = [task for key, found in _list(project).items() if key in gone for task in found]
     if tasks:
-        # First: cut off in between, the tasks that are still there tell the next run.
+        # Exports first: after an interruption, the remaining tasks show the next run what is left.
         _delete_exports(project)
     for found in tasks:
         _delete(project, found)
@@ -86,7 +92,10 @@ def erase(project: AnnotationProject, store: ObjectStore) -> int:
 
 
 def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:
-    """Return what Label Studio is given of a feedback: the photo's address, a note, and the words to start from. Not who the creator is."""
+    """Return the task for a feedback: the photo's address, a note, and the words to start from.
+
+    The creator's identity is not included.
+    """
     words = feedback.edited or feedback.shown
     predictions = []
     if words is not None:
@@ -103,27 +112,27 @@ def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:
 
 
 def feedback_of(meta: Any) -> str:
-    """Return the id of the feedback that a task's *meta* names; empty for a task that somebody else made, whatever it says there."""
+    """Return the id of the feedback in a task's *meta*; empty for a task that somebody else created."""
     named = str(meta.get(_META, "")) if isinstance(meta, dict) else ""
     return named if is_feedback_id(named) else ""
 
 
 def note(feedback: Feedback) -> str:
-    """Return, in a few plain sentences, what the creator said."""
-    said = []
+    """Return the creator's feedback in a few plain sentences."""
+    sentences = []
     if feedback.location:
-        said.append(f"Place: {feedback.location}.")
+        sentences.append(f"Place: {feedback.location}.")
     if feedback.tone:
-        said.append(f"Tone asked for: {feedback.tone.value}.")
+        sentences.append(f"Tone asked for: {feedback.tone.value}.")
     if feedback.rating:
-        said.append(f"The creator rated the caption {feedback.rating} of 5.")
+        sentences.append(f"The creator rated the caption {feedback.rating} of 5.")
     if feedback.reason:
-        said.append(f"Reason: {feedback.reason.value.replace('_', ' ')}.")
+        sentences.append(f"Reason: {feedback.reason.value.replace('_', ' ')}.")
     if feedback.flagged:
-        said.append("The creator asks for a person to look.")
+        sentences.append("The creator asks for a person to look.")
     if feedback.edited and feedback.shown:
-        said.append(f"The creator changed the words; shown was: {_text(feedback.shown)}")
-    return " ".join(said) or "The creator said nothing more."
+        sentences.append(f"The creator changed the words; shown was: {_text(feedback.shown)}")
+    return " ".join(sentences) or "The creator said nothing more."
 
 
 def _prefilled(words: Words) -> list[dict[str, Any]]:
@@ -144,7 +153,7 @@ def _hashtags(words: Words) -> str:
 
 
 def _list(project: AnnotationProject) -> dict[str, list[_PushedTask]]:
-    """Return the tasks by the feedback that they are for, the oldest first."""
+    """Return the tasks by feedback id, the oldest first."""
     found: dict[str, list[_PushedTask]] = defaultdict(list)
     for task in project.client.tasks.list(project=project.id, fields="task_only", page_size=_PAGE, resolve_uri=False):
         if key := feedback_of(task.meta):
@@ -152,32 +161,32 @@ def _list(project: AnnotationProject) -> dict[str, list[_PushedTask]]:
     return {key: sorted(tasks, key=lambda task: task.id) for key, tasks in found.items()}
 
 
-def _remove_twins(project: AnnotationProject) -> None:
+def _remove_duplicates(project: AnnotationProject) -> None:
     for tasks in _list(project).values():
-        # What somebody has annotated stays, whatever else there is.
+        # A task with annotations is always kept.
         kept = next((task for task in tasks if task.annotations), tasks[0])
-        for twin in tasks:
-            if twin is not kept and not twin.annotations:
-                _delete(project, twin)
+        for duplicate in tasks:
+            if duplicate is not kept and not duplicate.annotations:
+                _delete(project, duplicate)
 
 
 def _delete_exports(project: AnnotationProject) -> None:
     exports = project.client.projects.exports
-    # It lists the newest hundred.
+    # The API lists the newest hundred.
     while found := [export.id for export in exports.list(project.id) if export.id is not None]:
         for number in found:
-            with _gone_is_well():
+            with _ignore_missing():
                 exports.delete(project.id, number)
 
 
 def _delete(project: AnnotationProject, task: _PushedTask) -> None:
-    with _gone_is_well():
+    with _ignore_missing():
         project.client.tasks.delete(str(task.id))
 
 
 @contextmanager
-def _gone_is_well() -> Iterator[None]:
-    """Let pass that what was to be deleted is not there: another run, or a person, was faster."""
+def _ignore_missing() -> Iterator[None]:
+    """Ignore that an object to delete does not exist: another run, or a person, was faster."""
     from label_studio_sdk.core.api_error import ApiError
 
     try:

@@ -1,7 +1,7 @@
-"""What receives Label Studio's webhook: a small server that turns a delivery into an event in Airflow.
+"""Webhook receiver: a small server that turns Label Studio's deliveries into events in Airflow.
 
-What a delivery says is never used: it only tells that there is something to pull, and the pull asks Label Studio itself. So a delivery that
-never came costs a day at most, and one that came five times costs nothing.
+The content of a delivery is never used: it only signals new annotations, and the pull queries Label Studio
+itself. So a lost delivery costs a day at most, and a repeated one costs nothing.
 """
 
 import hashlib
@@ -34,10 +34,12 @@ class WebhookDeliveries:
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def take(self, body: bytes) -> None:
-        """Raise an event, unless the same delivery raised one already. It counts as seen once Airflow has the event."""
+    def accept(self, body: bytes) -> None:
+        """Raise an event unless the same delivery raised one already. It counts as seen once Airflow has
+        accepted the event.
+        """
         digest = hashlib.sha256(body).digest()
-        # One after the other: the same delivery, twice at once, is one.
+        # Sequential: the same delivery, received twice at once, counts as one.
         with self._lock:
             if digest in self._seen:
                 return
@@ -50,8 +52,9 @@ class WebhookDeliveries:
 def create_app(secret: str, raise_event: Callable[[], None], close: Callable[[], None]) -> Starlette:
     """Return the web application: ``POST /`` with a signature by the secret in its header; ``GET /healthz``.
 
-    It answers 204 once Airflow has the event, or had it before; 401 without a signature that is good still; 413 to a body beyond any of
-    Label Studio's; 503 where Airflow took no event, so that whoever delivers tries again.
+    It answers 204 once Airflow has, or already had, the event; 401 without a valid signature; 413 if the body
+    is larger than any of Label Studio's; 503 if Airflow did not accept the event, so that the sender tries
+    again.
     """
     deliveries = WebhookDeliveries(raise_event)
 
@@ -68,10 +71,10 @@ def create_app(secret: str, raise_event: Callable[[], None], close: Callable[[],
             if len(body) > _MAX_BODY:
                 return PlainTextResponse("The body is too large.", 413)
         try:
-            await run_in_threadpool(deliveries.take, bytes(body))
+            await run_in_threadpool(deliveries.accept, bytes(body))
         except UserError as error:
             _log.warning("%s", error)
-            return PlainTextResponse("Airflow took no event; deliver again.", 503, {"Retry-After": "10"})
+            return PlainTextResponse("Airflow did not accept the event; deliver again.", 503, {"Retry-After": "10"})
         return Response(status_code=204)
 
     async def health(_: Request) -> Response:

@@ -1,1 +1,1 @@
-"""Corpus zip: its central directory, its members, its cities."""
+"""Corpus archive: the zip's central directory, its members and its cities."""

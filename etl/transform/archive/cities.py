@@ -1,32 +1,33 @@
-"""Which of a corpus's cities are kept."""
+"""City selection: which cities of a corpus are kept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from etl.transform.archive.members import normalize_city, nothing_usable
+from etl.transform.archive.members import no_usable_samples_error, normalize_city
 from snap2caption.errors import UserError
 
 DEFAULT_CITIES = ("newyork", "chicago", "sanfrancisco")
 
 ALL = "all"
-"""Stands for every city that has photos."""
+"""Selects every city that has photos."""
 
 _MOST_NAMED = 30
 
 
 def choose_cities(corpus: Path, asked: Sequence[str] | None, found: Mapping[str, bool]) -> tuple[str, ...]:
-    """Return the cities to keep, in the alphabet's order.
+    """Return the cities to keep, in alphabetical order.
 
     Args:
-        corpus: for errors.
-        asked: names in any spelling, or `ALL`; None: those of `DEFAULT_CITIES` that there are.
+        corpus: the zip's path, for error messages.
+        asked: names in any spelling, or `ALL`. None: those of `DEFAULT_CITIES` that the corpus has.
         found: each city of the corpus, and whether it has photos.
 
     Raises:
-        UserError: the corpus has no city, none of the default ones, or not one that was asked for.
+        UserError: the corpus has no cities, none of the default ones, or not a requested one.
+
     """
     if not found:
-        raise nothing_usable(corpus, (), {})
+        raise no_usable_samples_error(corpus, (), {})
     with_photos = sorted(city for city, has_photos in found.items() if has_photos)
     if asked is None:
         wanted = found.keys() & set(DEFAULT_CITIES)
@@ -46,4 +47,4 @@ def choose_cities(corpus: Path, asked: Sequence[str] | None, found: Mapping[str,
 def _others(cities: Sequence[str]) -> str:
     more = len(cities) - _MOST_NAMED
     named = ", ".join(cities[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"choose among {named} with --cities, or take every city with --cities {ALL}"
+    return f"choose among {named} with --cities, or keep every city with --cities {ALL}"

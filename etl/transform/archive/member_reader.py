@@ -1,4 +1,4 @@
-"""Reading a member of a zip by its place in the file, without the archive's directory: any process can read any member."""
+"""Reader for one zip member by its offset, without the central directory: any process can read any member."""
 
 import bz2
 import lzma
@@ -9,43 +9,46 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-# APPNOTE.TXT 4.3.7: signature, 22 bytes that the directory has too, and how long the name and the extra field after it are.
+# APPNOTE.TXT 4.3.7: the signature, 22 bytes that the directory repeats, and the lengths of the name and the
+# extra field that follow.
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _USUAL_HEADER = 512
 _LZMA_HEADER, _LZMA_PROPERTIES = struct.Struct("<2sH"), 5
 
 MAX_DICTIONARY = 64 * 1024 * 1024
-"""Bytes of memory that an LZMA member may ask for; no photo that is taken is larger."""
+"""Bytes of memory that an LZMA member may request; no accepted photo is larger."""
 
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
-"""Compressions that are read. Deflate64, Zstandard, PPMd and the rest are not."""
+"""Supported compression methods. Deflate64, Zstandard, PPMd and others are not supported."""
 
 
 class DamagedError(Exception):
-    """The member can't be read: cut off, changed, or compressed in another way than `METHODS`."""
+    """The member can't be read: it is cut off, altered, or compressed with a method that is not in `METHODS`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveMember:
-    """Where a member's bytes lie in the archive, and what they must be."""
+    """Location of a member in the archive, with its expected size and checksum."""
 
     offset: int
-    """Of its local header."""
+    """Offset of the local header."""
     compressed: int
     size: int
     method: int
     crc: int
 
     def read(self, archive: BinaryIO) -> bytes:
-        """Return the member's bytes, never more than the archive's directory says.
+        """Return the member's bytes, never more than the central directory states.
 
         Raises:
-            DamagedError: they are not what the directory says.
+            DamagedError: the bytes do not match the central directory.
+
         """
-        # In one system call: the archive's directory does not tell how long the header is, but it is rarely longer than that.
+        # One system call: the central directory does not give the header's length, but it is rarely longer than
+        # that.
         block = os.pread(archive.fileno(), _USUAL_HEADER + self.compressed, self.offset)
         if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
-            raise DamagedError("no member here")
+            raise DamagedError("no member at this offset")
         _, name, extra = _LOCAL_HEADER.unpack_from(block)
         start = _LOCAL_HEADER.size + name + extra
         stored = block[start : start + self.compressed]
@@ -53,27 +56,31 @@ class ArchiveMember:
             stored = os.pread(archive.fileno(), self.compressed, self.offset + start)
         data = self._inflate(stored)
         if len(data) != self.size or zlib.crc32(data) != self.crc:
-            raise DamagedError("other bytes than were stored")
+            raise DamagedError("the bytes do not match their checksum")
         return data
 
     def _inflate(self, data: bytes) -> bytes:
-        most = self.size + 1
+        limit = self.size + 1
         try:
             if self.method == zipfile.ZIP_STORED:
                 return data
             if self.method == zipfile.ZIP_DEFLATED:
-                return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, most)
+                return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, limit)
             if self.method == zipfile.ZIP_BZIP2:
-                return bz2.BZ2Decompressor().decompress(data, most)
+                return bz2.BZ2Decompressor().decompress(data, limit)
             if self.method == zipfile.ZIP_LZMA:
-                return _lzma_decompressor(data).decompress(data[_LZMA_HEADER.size + _LZMA_PROPERTIES :], most)
+                return _lzma_decompressor(data).decompress(data[_LZMA_HEADER.size + _LZMA_PROPERTIES :], limit)
         except (zlib.error, OSError, lzma.LZMAError, ValueError, struct.error) as error:
             raise DamagedError(str(error)) from error
-        raise DamagedError("an unusual compression")
+        raise DamagedError("an unsupported compression method")
 
 
 def _lzma_decompressor(data: bytes) -> lzma.LZMADecompressor:
-    """Return what reads the stream after its header (5.8.8): a version, and the properties, here spelled out for liblzma."""
+    """Return a decompressor for the stream after an LZMA member's header (section 5.8.8).
+
+    The header holds a version and the properties, which are spelled out here for liblzma.
+
+    """
     _, length = _LZMA_HEADER.unpack_from(data)
     if length != _LZMA_PROPERTIES:
         raise ValueError("LZMA properties of another length")
@@ -88,7 +95,7 @@ def _lzma_decompressor(data: bytes) -> lzma.LZMADecompressor:
 
 @dataclass(frozen=True, slots=True)
 class ArchivePair:
-    """A photo with its caption, as members of the archive."""
+    """A photo and its caption, as members of the archive."""
 
     id: str
     city: str

@@ -1,4 +1,4 @@
-"""The members of the corpus zip: which photo or caption one is, and which must not be touched."""
+"""Members of the corpus zip: which photo or caption a member is, and which members are refused."""
 
 import functools
 import re
@@ -17,44 +17,48 @@ from snap2caption.errors import UserError
 MAX_CAPTION_BYTES = 64 * 1024
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_RATIO = 200
-"""Compressed this much, a large member is a bomb: JPEG does not compress, captions do by 2 to 5."""
+"""A large member that is compressed more than this is a zip bomb: JPEG does not compress, captions do by 2 to 5."""
 HARMLESS_CAPTION_BYTES, HARMLESS_IMAGE_BYTES = 16 * 1024, 2 * 1024 * 1024
-"""However well it is compressed, a member that is no larger does no harm: the longest caption that Instagram takes, of one emoji alone; a picture of
-one color, of the most pixels that are taken."""
+"""Members up to these sizes are harmless at any compression ratio.
 
-# A photo and its caption lie in folders of their city's name, in one or in two, whatever is above. Exports have a folder of photos and one of
-# captions below the city's. No leading dot in a file's name: macOS puts a `._<name>` with its own data beside each file. No file system has names
-# of over 255 bytes.
+They cover the longest caption that Instagram accepts, made of a single emoji, and a one-color picture of the
+most pixels that are accepted.
+
+"""
+
+# A photo and its caption lie in folders with their city's name, in one folder or two, at any depth. Exports
+# have a folder of photos and one of captions below the city's. File names have no leading dot: macOS puts a
+# `._<name>` with its own data next to each file. No file system has names over 255 bytes.
 _MEMBER = re.compile(
     r"(?:^|/)([^/]{1,255})/(?:(?:captions|img)_resized_1M/)?([^/.][^/]{0,254})\.(?:(txt)|jpe?g|jpe|jfif|png|webp)$",
     re.IGNORECASE,
 )
 
 _COMPRESSIONS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 98: "PPMd"}
-"""Names of some that are not read (4.4.5 of APPNOTE.TXT)."""
+"""Names of some unsupported methods (APPNOTE.TXT, 4.4.5)."""
 
 
 class MemberKind(StrEnum):
-    """What a member is of a post."""
+    """Part of a post that a member holds."""
 
     IMAGE = "image"
     CAPTION = "caption"
 
 
 class ListedMember(NamedTuple):
-    """A member as the plan needs it: whose it is and where its bytes lie, or why it must not be touched."""
+    """A member as the plan needs it: its post and its location, or why it is refused."""
 
     number: int
-    """Its place in the archive's directory."""
+    """Position in the archive's directory."""
     kind: MemberKind | None
-    """None: neither a photo nor a caption; it is listed since others must not overlap it."""
+    """None: neither a photo nor a caption. It is listed because other members must not overlap it."""
     city: str | None
     id: str | None
     reason: RejectionReason | None
     start: int
-    """The offset of its local header."""
+    """Offset of the local header."""
     stop: int
-    """Where its data ends, or later."""
+    """End of the data, or later."""
     compressed: int
     size: int
     method: int
@@ -62,42 +66,44 @@ class ListedMember(NamedTuple):
 
 
 def list_members(corpus: Path) -> Iterator[ListedMember]:
-    """Yield the members of the archive, in the directory's order, in bounded memory.
+    """Yield the members of the archive in the directory's order, in bounded memory.
 
     Raises:
-        UserError: there is no corpus, or it is no zip, cut off, or damaged.
+        UserError: the corpus does not exist, is not a zip, or is cut off or damaged.
+
     """
     try:
         stream = corpus.open("rb")
     except OSError as error:
-        raise no_corpus(corpus, error) from error
+        raise missing_corpus_error(corpus, error) from error
     with stream:
         directory = CentralDirectory(corpus, stream)
         for number, entry in enumerate(directory.entries()):
             yield _judge(number, entry, directory.start)
 
 
-def no_corpus(corpus: Path, error: OSError) -> UserError:
-    """Return the error that says so."""
+def missing_corpus_error(corpus: Path, error: OSError) -> UserError:
+    """Return the error for a corpus that can't be opened."""
     return UserError(f"There is no corpus at {corpus} ({error.strerror}); fetch it with `snap2caption extract`.")
 
 
-def nothing_usable(corpus: Path, cities: Sequence[str], dropped: Mapping[str, int]) -> UserError:
-    """Return the error that says so, why, and what to do.
+def no_usable_samples_error(corpus: Path, cities: Sequence[str], dropped: Mapping[str, int]) -> UserError:
+    """Return the error for a corpus without usable samples, with the reasons and advice.
 
     Raises:
-        UserError: the corpus is gone, or is no zip any more.
+        UserError: the corpus is gone, or is no longer a zip.
+
     """
     if not dropped:
         other = next((entry.name for entry in _entries(corpus) if entry.name and not entry.name.endswith("/")), None)
-        what = f"has files such as {other!r}, but no photos beside captions" if other else "is empty"
+        what = f"has files such as {other!r}, but no photos with captions" if other else "is empty"
         return UserError(f"{corpus} {what}; pack it as <city>/<id>.jpg and <city>/<id>.txt, in any folders.")
     why = ", ".join(f"{reason} {count}" for reason, count in sorted(dropped.items()))
     advice = "check the cities and the zip"
     if RejectionReason.UNSUPPORTED_COMPRESSION in dropped:
         methods = {entry.method for entry in _entries(corpus)} - METHODS
         names = ", ".join(_COMPRESSIONS.get(method, f"method {method}") for method in sorted(methods))
-        advice = f"pack it again without {names}: what is read is deflate, bzip2, LZMA, and no compression"
+        advice = f"pack it again without {names}: supported are deflate, bzip2, LZMA, and no compression"
     elif RejectionReason.ENCRYPTED in dropped:
         advice = "pack it again without a password"
     return UserError(f"Nothing in {corpus} can be used for {', '.join(cities)} ({why}); {advice}.")
@@ -107,7 +113,7 @@ def _entries(corpus: Path) -> Iterator[DirectoryEntry]:
     try:
         stream = corpus.open("rb")
     except OSError as error:
-        raise no_corpus(corpus, error) from error
+        raise missing_corpus_error(corpus, error) from error
     with stream:
         yield from CentralDirectory(corpus, stream).entries()
 
@@ -119,7 +125,7 @@ def normalize_city(folder: str) -> str:
 
 
 def _judge(number: int, entry: DirectoryEntry, limit: int) -> ListedMember:
-    """Return the entry as a member; *limit* is where members must have ended."""
+    """Return the entry as a member. Members must end before *limit*."""
     name = None if entry.name is None else _normalize(entry.name)
     if name is None or _escapes(name, entry.mode):
         return _refused(number, entry, limit, RejectionReason.UNSAFE_PATH)
@@ -136,12 +142,17 @@ def _judge(number: int, entry: DirectoryEntry, limit: int) -> ListedMember:
 
 
 def _refused(number: int, entry: DirectoryEntry, limit: int, reason: RejectionReason | None) -> ListedMember:
-    # Where it lies still counts: others must not overlap it. The numbers of a lie may be too large for a table.
+    # Its location still counts, as other members must not overlap it. The numbers of a forged record may be too
+    # large for a table.
     return ListedMember(number, None, None, None, reason, min(entry.offset, limit), min(entry.end, limit), 0, 0, 0, 0)
 
 
 def _normalize(name: str) -> str:
-    """Return the name as most programs write it: Windows' own (of .NET before 4.6.1) write backslashes, and macOS takes letters apart."""
+    """Return the name in its usual form.
+
+    Windows' own archiver (.NET before 4.6.1) writes backslashes, and macOS decomposes letters.
+
+    """
     return name.replace("\\", "/") if name.isascii() else unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
@@ -160,11 +171,11 @@ def _refusal(entry: DirectoryEntry, kind: MemberKind, limit: int) -> RejectionRe
         return RejectionReason.ENCRYPTED
     if entry.method not in METHODS:
         return RejectionReason.UNSUPPORTED_COMPRESSION
-    most, harmless = (
+    largest, harmless = (
         (MAX_CAPTION_BYTES, HARMLESS_CAPTION_BYTES)
         if kind is MemberKind.CAPTION
         else (MAX_IMAGE_BYTES, HARMLESS_IMAGE_BYTES)
     )
-    if entry.size > min(most, max(harmless, MAX_RATIO * entry.compressed)):
+    if entry.size > min(largest, max(harmless, MAX_RATIO * entry.compressed)):
         return RejectionReason.OVERSIZED
     return RejectionReason.OUT_OF_BOUNDS if entry.end > limit else None

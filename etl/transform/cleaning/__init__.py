@@ -1,1 +1,1 @@
-"""Cleaning: captions and photos read, checked, cleaned and hashed."""
+"""Cleaning: captions and photos are read, checked, cleaned and hashed."""

@@ -1,4 +1,4 @@
-"""Cleaning a caption."""
+"""Caption cleaning: entities, mojibake, URLs and mentions."""
 
 import html
 import unicodedata
@@ -11,32 +11,36 @@ from snap2caption.text.invisible_characters import BLANK, UNSEEN, is_seen
 from snap2caption.text.segmentation import UNSPACED
 
 _LAYERS = 16
-"""Programs that a caption came through, one after the other, each of which may have written entities for it or mistaken its characters."""
+"""Number of programs that a caption may have passed through, each of which may have escaped it or misread its
+encoding.
+"""
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 
-# An address ends before another script, as in 詳細はhttps://example.com/abcを見て, unless its host's names are written in that script; what ends a
-# sentence is not its end.
+# A URL ends where another script begins, as in 詳細はhttps://example.com/abcを見て, unless its host name is
+# written in that script. Punctuation that ends a sentence is not part of it.
 _OTHER = r"[^\W\p{ASCII}]+"
 _START = rf"@?https?://(?:{_OTHER}(?:\.{_OTHER})+(?:/\S*)?)?|(?<![\p{{Latin}}0-9_])www\."
 _URL = rf"(?i:{_START})[!-~\p{{Latin}}＃]*(?<![.,!?;:)\]\}}'\"])"
-# As Instagram has names: of ASCII alone, and no full stop at an end. Not an e-mail address's second half, and no name with an accent.
+# Instagram's user names: ASCII only, without a period at the end. Not the second half of an e-mail address, and
+# no name with an accent.
 _MENTION = r"(?<![A-Za-z0-9_@])(?>(?:@[A-Za-z0-9_](?:[A-Za-z0-9_.]*[A-Za-z0-9_])?)+)(?![\p{Latin}\p{M}])"
-# A run of blanks is looked at once, from its beginning: not from each of its blanks, nor for each shorter run.
+# A run of blanks is matched once, from its start: not from each of its blanks, nor for each shorter run.
 _REMOVED = re.compile(rf"(?<![ \t])([ \t]*+)(?:{_URL}|{_MENTION})(?:[ \t]*+(?:{_URL}|{_MENTION}))*([ \t]*+)")
 _WRITES_NO_SPACE = re.compile(f"[{UNSPACED}]")
 _CLOSING = ".,!?;:)]}"
-"""What a removed word left a space before. Spaces that the writer put there, as French has them, stay."""
+"""Punctuation before which a removed word leaves no space. Spaces that the writer put there, as in French, stay."""
 
 
 def clean(text: str) -> tuple[str, list[str]]:
     """Return a caption's prose and its hashtags.
 
-    Entities of HTML (``&amp;``) and mojibake become what was meant. URLs, mentions, invisible and direction-changing characters go; white
-    space is folded; hashtags inside a sentence keep their word (`hashtags.separate`). Emoji stay. Prose of which nothing is seen is empty.
+    HTML entities (``&amp;``) and mojibake become the characters that were meant. URLs, mentions, and invisible
+    and direction-changing characters are removed. White space is folded. Hashtags inside a sentence keep their
+    word (`hashtags.separate`). Emoji stay. Prose without a visible character becomes empty.
     """
     text = _restore(text)
-    # Most captions have neither, and looking for the signs alone takes no time.
+    # Most captions have neither, and looking for the characters alone takes no time.
     if "@" in text or "://" in text or "www." in text.lower():
         text = _REMOVED.sub(_gap, text)
     prose, tags = hashtags.separate(text)
@@ -44,9 +48,10 @@ def clean(text: str) -> tuple[str, list[str]]:
 
 
 def _restore(text: str) -> str:
-    """Return *text* without entities, mojibake and what is not seen. Each may hide another, so this goes on until nothing changes.
+    """Return *text* without entities, mojibake and invisible characters.
 
-    What hides under more than `_LAYERS` is empty: nobody wrote it, and to unfold it takes time that grows by the square of its length.
+    Each may hide another, so this repeats until nothing changes. Text with more than `_LAYERS` layers becomes
+    empty: no person writes it, and unfolding it takes time quadratic in its length.
     """
     for _ in range(_LAYERS):
         restored = _decode(repair(text))
@@ -57,7 +62,7 @@ def _restore(text: str) -> str:
 
 
 def _decode(text: str) -> str:
-    """Return *text* in its normal form without entities and what is not seen, each of which may be part of the other."""
+    """Return *text* in NFC without entities and invisible characters, each of which may be part of the other."""
     text = unicodedata.normalize("NFC", text)
     for _ in range(_LAYERS):
         seen = BLANK.sub(" ", UNSEEN.sub("", text))
@@ -69,7 +74,7 @@ def _decode(text: str) -> str:
 
 
 def _gap(removed: "re.Match[str]") -> str:
-    """Return what stands in place of what was removed: a space, but where its neighbors are written without."""
+    """Return the replacement for removed text: a space, unless the neighbors' script is written without spaces."""
     before, after = removed.string[: removed.start()][-1:], removed.string[removed.end() :][:1]
     if after and after in _CLOSING:
         return ""

@@ -1,6 +1,7 @@
-"""Metadata in a photo's file (EXIF with its place, XMP, IPTC, comments, thumbnails, what follows the picture), dropped without decoding the picture.
+"""Metadata removal: EXIF with its location, XMP, IPTC, comments, thumbnails, and data after the picture.
 
-What is kept is what a decoder needs: everything else goes, whether it is known here or not. The bytes of the compressed picture are untouched.
+The picture is not decoded, and its compressed bytes stay untouched. Only what a decoder needs is kept:
+everything else is dropped, whether it is known here or not.
 """
 
 import io
@@ -17,26 +18,26 @@ from snap2caption.images.parts import BARE, END, MARKER, SCAN
 
 
 class MetadataKind(IntEnum):
-    """What a photo's file told beside the picture."""
+    """Kind of metadata in a photo's file."""
 
     NONE = 0
     SOME = 1
     LOCATION = 2
-    """Among it, where the photo was taken."""
+    """The metadata include where the photo was taken."""
 
 
 class StrippedPhoto(NamedTuple):
-    """A photo without metadata, and what it had."""
+    """A photo without metadata, and the kind of metadata that it had."""
 
     photo: bytes
-    had: MetadataKind
+    metadata: MetadataKind
 
 
 _ORIENTATION = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0%c\0\0\0\0\0\0"
-"""EXIF's TIFF structure with one entry, the orientation (EXIF 3.0, 4.6.5)."""
+"""EXIF's TIFF structure with a single entry, the orientation (EXIF 3.0, 4.6.5)."""
 
 _SIGNS = (b"Exif\0\0", b"EXIF", b"eXIf", b"Raw profile type", b"adobe", b"XMP ")
-"""One is in each file whose orientation or place can be told by its metadata."""
+"""Every file whose metadata can hold an orientation or a location contains one of these."""
 
 _JFIF, _ADOBE, _ICC = b"JFIF\0", b"Adobe", b"ICC_PROFILE\0"
 
@@ -47,19 +48,20 @@ _WEBP_PICTURE = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
 _WEBP_KEPT = _WEBP_PICTURE | {b"VP8X", b"ICCP", b"ANIM", b"ANMF"}
 _WEBP_HAS_EXIF, _WEBP_HAS_XMP = 0x08, 0x04
 _WEBP_FRAME = 24
-"""Bytes of a frame's chunk before the chunks in it."""
+"""Bytes of a frame's chunk before its nested chunks."""
 
 _GIF_KEPT = (b"\x21\xf9", b"\x21\xff\x0bNETSCAPE2.0", b"\x21\xff\x0bANIMEXTS1.0", b"\x21\xff\x0bICCRGBG1012")
-"""Extensions: times, loops, the color profile."""
+"""Extensions for delays, loops and the color profile."""
 
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError)
 
 
 def drop_metadata(photo: bytes) -> StrippedPhoto:
-    """Return a JPEG, PNG, WebP or GIF without its metadata; bytes in any other format as they are.
+    """Return a JPEG, PNG, WebP or GIF without its metadata. Bytes in any other format are returned unchanged.
 
-    Kept are the picture, its color profile, and its orientation, as EXIF with nothing else in it: the one by which Pillow, which training and
-    serving decode with, turns it upright. Doing it again changes nothing.
+    The picture, its color profile and its orientation are kept. The orientation is written as EXIF with nothing
+    else in it; it is the one that Pillow applies, with which training and serving decode. The operation is
+    idempotent.
     """
     drop = {"JPEG": _jpeg, "PNG": _png, "WebP": _webp, "GIF": _gif}.get(format_of(photo) or "")
     if drop is None:
@@ -74,28 +76,31 @@ def drop_metadata(photo: bytes) -> StrippedPhoto:
 
 
 def _read(photo: bytes) -> tuple[int, MetadataKind]:
-    """Return the orientation by which Pillow turns a photo upright, and whether its metadata tell of a place."""
+    """Return the orientation that Pillow applies, and whether the metadata include a location."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(photo), formats=FORMATS) as opened:
             exif = opened.getexif()
             place = ExifTags.Base.GPSInfo in exif or b"GPSLatitude" in photo
             return int(exif.get(ExifTags.Base.Orientation, 1)), MetadataKind.LOCATION if place else MetadataKind.SOME
     except _DAMAGE:
-        return 1, MetadataKind.SOME  # nobody can read it
+        return 1, MetadataKind.SOME  # no reader can parse it
 
 
 def _jpeg(photo: bytes, orientation: bytes) -> bytes:
     kept = list(_segments(photo))
     if orientation:
         exif = b"Exif\0\0" + orientation
-        # JFIF wants to be the first segment, and Exif the first but it.
+        # JFIF must be the first segment, and EXIF the first after it.
         at = 2 if kept[1:] and kept[1].startswith(b"\xff\xe0") else 1
         kept.insert(at, b"\xff\xe1" + (len(exif) + 2).to_bytes(2) + exif)
     return b"".join(kept)
 
 
 def _segments(photo: bytes) -> Iterator[bytes]:
-    """Yield the parts of a JPEG that make its picture (ITU-T T.81, annex B), as libjpeg finds them: what is between segments is nothing to it."""
+    """Yield the segments of a JPEG that make its picture (ITU-T T.81, annex B), as libjpeg finds them.
+
+    libjpeg ignores bytes between segments.
+    """
     yield photo[:2]
     at = 2
     while found := MARKER.search(photo, at):
@@ -107,17 +112,17 @@ def _segments(photo: bytes) -> Iterator[bytes]:
             at = after.start() if after else len(photo)
         yield _segment(marker, photo[start:at])
         if marker == END:
-            # Behind it are a phone's second pictures (MPF) and videos.
+            # After the end marker come a phone's secondary pictures (MPF) and videos.
             return
 
 
 def _segment(marker: int, segment: bytes) -> bytes:
-    """Return what a picture needs of a segment."""
+    """Return the part of a segment that decoding needs."""
     content = segment[4:]
     if marker == 0xE0 and content.startswith(_JFIF) and len(content) >= 14:
         return b"\xff\xe0\0\x10" + content[:12] + b"\0\0"  # a thumbnail of no pixels
     if marker == 0xEE and content.startswith(_ADOBE) and len(content) >= 12:
-        return b"\xff\xee\0\x0e" + content[:12]  # tells how its colors are stored
+        return b"\xff\xee\0\x0e" + content[:12]  # how its colors are stored
     if marker == 0xE2 and content.startswith(_ICC):
         return segment
     return b"" if 0xE0 <= marker <= 0xEF or marker == 0xFE else segment
@@ -175,7 +180,7 @@ def _webp_kept(kind: bytes, chunk: bytes, orientation: bytes) -> bytes:
     return b"ANMF" + len(content).to_bytes(4, "little") + content
 
 
-def _gif(photo: bytes, orientation: bytes) -> bytes:  # noqa: ARG001 - there is no place for it, nor is it told but by XMP
+def _gif(photo: bytes, orientation: bytes) -> bytes:  # noqa: ARG001 - GIF has an orientation only in XMP
     """Keep the blocks that make the picture (GIF89a)."""
     at = 13 + _gif_colors(photo[10:11])
     kept = [photo[:at]]
@@ -197,7 +202,7 @@ def _gif(photo: bytes, orientation: bytes) -> bytes:  # noqa: ARG001 - there is 
 
 
 def _gif_colors(flags: bytes) -> int:
-    """Return the bytes of the table of colors that *flags* tell of."""
+    """Return the size in bytes of the color table that *flags* describe."""
     return 3 << (flags[0] & 7) + 1 if flags and flags[0] & 0x80 else 0
 
 

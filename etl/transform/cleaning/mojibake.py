@@ -1,8 +1,8 @@
-"""Mojibake: text in UTF-8 that some program before us read as another character set (``cafÃ©``, ``Itâ€™s``)."""
+"""Mojibake repair: UTF-8 text that was decoded with another character set (``cafÃ©``, ``Itâ€™s``)."""
 
 import re
 
-# Which character sets it is mistaken for: those that ftfy knows.
+# The character sets that ftfy knows UTF-8 to be mistaken for.
 _MISTAKEN_FOR = (
     "latin-1",
     "cp1250",
@@ -18,14 +18,15 @@ _MISTAKEN_FOR = (
 _HIGH = re.escape(
     "".join(sorted({bytes([byte]).decode(name, "ignore") for name in _MISTAKEN_FOR for byte in range(128, 256)}))
 )
-# A character beyond ASCII is two bytes or more in UTF-8, and so two such characters in a row; a no-break space among them may have become a space.
+# A non-ASCII character is two or more bytes in UTF-8, hence two such characters in a row. A no-break space
+# among them may have become a space.
 _SUSPECT = re.compile(f"[{_HIGH}]{{2}}|Ã ")
 
 
 def repair(text: str) -> str:
-    """Return *text* with its mojibake undone; what may as well be meant stays. Source of the decision: the heuristics of ftfy."""
+    """Return *text* with its mojibake undone. Text that may be meant as it is stays. ftfy's heuristics decide."""
     if not _SUSPECT.search(text):
-        return text  # as almost all are, and ftfy takes a tenth of a pair's time to see it
+        return text  # almost all captions; ftfy would take a tenth of a pair's time to find out
     import ftfy
 
     return ftfy.fix_encoding(text)

@@ -1,34 +1,40 @@
-"""Turns of a picture: the eight ways in which it may lie (EXIF has a number for each) are told apart and undone by its hash alone.
+"""Orientation from a perceptual hash: finds and undoes the eight orientations of a picture (EXIF numbers them).
 
-The frequencies of a mirrored picture are those of the picture, the odd ones with the other sign; those of one turned about its diagonal are
-transposed. So one way of lying can be called upright by two frequencies alone: the slowest change across and the slowest change down are both
-positive, and that across is the larger. Where one of these is so weak that a copy may have it otherwise, a picture is compared in both ways.
+Mirroring a picture negates its odd frequencies; transposing it transposes them. So two frequencies define one
+orientation as upright: the slowest horizontal change and the slowest vertical change are both positive, and the
+horizontal one is larger. Where one of these is so weak that a copy may have the other sign or order, the
+picture is compared in both orientations.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 ACROSS, DOWN, DIAGONAL = 1, 2, 4
-"""The bits of a turn: mirrored across, mirrored down, and then about the diagonal."""
+"""Bits of an orientation: mirrored horizontally, mirrored vertically, then transposed."""
 TURNS = range(8)
 
 _DOUBTS = 3
-"""Places by which the bits of what is in doubt stand above those of the turn."""
+"""Shift of the bits that mark a doubtful orientation, above the bits of the orientation itself."""
 _WEAK = {ACROSS: 0.08, DOWN: 0.08, DIAGONAL: 0.15}
-"""Shares of a picture's slow change (root of the sum of squares of 15 frequencies) below which a sign, or a difference, is in doubt.
+"""Limits below which a sign or a difference is in doubt, as shares of a picture's slow change (root of the sum
+of squares of 15 frequencies).
 
-A copy is missed if it lies beyond the share on one side of zero and its original on the other. Of 3,806 copies of photographs and scenes (encoded
-again, scaled, brighter, of more contrast, cropped by up to 5 % a side) none was; with 0.03 for all three, 25 were. Half as many hashes again are
-compared.
+A copy is missed if it lies beyond the limit on one side of zero and its original on the other. Of 3,806 copies
+of photographs and scenes (re-encoded, scaled, brighter, with more contrast, cropped by up to 5 % per side) none
+was missed; with 0.03 for all three limits, 25 were. Half as many hashes again are compared.
 """
 
 _BLOCK = 10_000
-"""Hashes whose bits lie in memory as bytes at a time."""
+"""Hashes that are unpacked to one byte per bit at a time."""
 
 
 def find_turns(frequencies: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
-    """Return how each of n pictures with these *frequencies*, (n, 16, 16), lies: the turn that sets it upright, and what of it is in doubt: (n,)."""
-    frequencies = frequencies.round(3)  # or errors of the arithmetic would turn a picture of one color
+    """Return the orientation of each of n pictures with these *frequencies*, (n, 16, 16).
+
+    Returns:
+        (n,) bytes: the turn that sets a picture upright, and above it the bits of that turn that are in doubt.
+    """
+    frequencies = frequencies.round(3)  # otherwise rounding errors would turn a picture of one color
     slow = frequencies[:, :4, :4].reshape(len(frequencies), -1)[:, 1:]
     scale = np.sqrt((slow**2).sum(axis=1))
     across, down = frequencies[:, 0, 1], frequencies[:, 1, 0]
@@ -43,19 +49,19 @@ def find_turns(frequencies: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
 def set_upright(
     hashes: npt.NDArray[np.uint8], turns: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return the hashes of n pictures as they would be upright, of one that is in doubt several.
+    """Return the hashes of n pictures as if they were upright; several for a picture whose orientation is in doubt.
 
     Args:
         hashes: (n, views * 32) as `etl.transform.cleaning.picture` makes them.
         turns: (n,) as `find_turns` returns them.
 
     Returns:
-        (m, views * 32) hashes, and (m,) the number of the picture that each is of.
+        (m, views * 32) hashes, and (m,) the number of the picture that each belongs to.
     """
     doubts = turns >> _DOUBTS
     found, pictures = [], []
     for doubt in TURNS:
-        # A turn for each set of what is in doubt.
+        # One turn for each set of doubtful bits.
         these = np.flatnonzero((doubts & doubt) == doubt)
         wanted = (turns[these] ^ doubt) & max(TURNS)
         for turn in TURNS:
@@ -66,7 +72,7 @@ def set_upright(
 
 
 def turned(hashes: npt.NDArray[np.uint8], turn: int) -> npt.NDArray[np.uint8]:
-    """Return the hashes, (n, views * 32), of the same pictures after *turn*; but for a few bits that are near the median."""
+    """Return the hashes, (n, views * 32), of the same pictures after *turn*, except for a few bits near the median."""
     mirrored = np.zeros((16, 16), dtype=bool)
     mirrored[:, 1::2] ^= bool(turn & ACROSS)
     mirrored[1::2, :] ^= bool(turn & DOWN)

@@ -1,1 +1,1 @@
-"""Splitting: near-duplicates grouped, groups dealt to train, validation and test."""
+"""Splitting: near-duplicates are grouped, and groups are assigned to train, validation and test."""

@@ -1,4 +1,4 @@
-"""Which split a group of samples belongs to."""
+"""Split assignment: train, validation and test at 80/10/10 per city, stable across versions."""
 
 import hashlib
 from collections import Counter
@@ -12,17 +12,20 @@ from snap2caption.datasets.manifest import SPLITS, Manifest, Split
 
 SHARES: Final[dict[Split, float]] = {"train": 0.8, "validation": 0.1, "test": 0.1}
 TOLERANCE = 0.02
-"""How far a city's shares may be off before it is worth a warning."""
-REASONABLE = 50
-"""Samples of a city that shares can be asked of: with fewer, one sample is more than the tolerance."""
+"""Deviation of a city's shares above which a warning is given."""
+MIN_CITY_SAMPLES = 50
+"""Samples that a city needs for its shares to be checked: with fewer, one sample exceeds the tolerance."""
 
 NONE = -1
-"""In place of a split's number: no split yet."""
+"""Stands for a split's number: no split yet."""
 
 _TRAIN = SPLITS.index("train")
 _FILLED: tuple[Split, ...] = ("test", "validation")
-"""The splits with a quota, in the order in which they are filled. Without a record, a sample that crosses a limit as a corpus grows goes to the split
-beside its own, so none goes from test to train."""
+"""The splits with a quota, in the order in which they are filled.
+
+Without a record, a sample that crosses a limit as a corpus grows moves to the neighboring split, so none moves
+from test to train.
+"""
 
 
 def assign(
@@ -34,41 +37,44 @@ def assign(
 ) -> npt.NDArray[np.int8]:
     """Return the split of each of n samples, as its position in `SPLITS`.
 
-    Groups are put in an order, by hashing the seed and the id of their first member. Each goes to test if every city that it has samples in has so
-    much left there of its quota, a tenth of its samples; else to validation by the same rule; else to train. So each city's shares are 80/10/10 to a
-    sample, whatever sizes its groups have, unless they are too large for any quota. An earlier assignment always stands; the rest of its group
-    follows it, and both count.
+    Groups are ordered by hashing the seed and the id of their first member. A group goes to test if every city
+    with samples in it has enough left of its test quota, a tenth of its samples; else to validation by the same
+    rule; else to train. So each city's shares are exactly 80/10/10, whatever the sizes of its groups, unless
+    they are too large for any quota. An earlier assignment is always kept; the rest of its group follows it,
+    and both count towards the quota.
 
     Args:
         ids: the samples' ids, read once.
-        cities: (n,) the number of each one's city, from 0.
-        groups: (n,) the group of each, named by the position of its first member.
-        seed: of the order.
+        cities: (n,) the number of each sample's city, from 0.
+        groups: (n,) the group of each sample, named after the position of its first member.
+        seed: seed of the order.
         earlier: (n,) the splits of an earlier version, or `NONE`.
     """
-    # From the least to the most protected, SPLITS has them: new copies of a test sample go to test.
+    # SPLITS is ordered from the least to the most protected: new copies of a test sample go to test.
     of_group = np.full(len(groups), NONE, dtype=np.int8)
     np.maximum.at(of_group, groups, earlier)
     found = np.where(earlier == NONE, of_group[groups], earlier)
     left = _quotas(cities, found)
     is_open = (groups == np.arange(len(groups))) & (of_group == NONE)
-    points = np.fromiter(
-        (point(seed, id_) if wanted else 0.0 for id_, wanted in zip(ids, is_open, strict=True)), np.float64, len(groups)
+    positions = np.fromiter(
+        (uniform_hash(seed, id_) if wanted else 0.0 for id_, wanted in zip(ids, is_open, strict=True)),
+        np.float64,
+        len(groups),
     )
     firsts = np.flatnonzero(is_open)
-    # The members of a group lie beside each other, its first one in front.
+    # The members of a group are adjacent, its first one in front.
     members = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[members], prepend=NONE))
     sizes = np.diff(starts, append=len(groups))
     nth = np.searchsorted(groups[members[starts]], firsts)
-    for which in nth[np.argsort(points[firsts], kind="stable")].tolist():
+    for which in nth[np.argsort(positions[firsts], kind="stable")].tolist():
         rows = members[starts[which] : starts[which] + sizes[which]]
         found[rows] = _choose(Counter(cities[rows].tolist()), left)
     return found
 
 
 def _quotas(cities: npt.NDArray[np.int64], assigned: npt.NDArray[np.int8]) -> dict[Split, list[int]]:
-    """Return how many samples of each city each split with a quota still has room for."""
+    """Return for each split with a quota how many more samples of each city it has room for."""
     sizes = np.bincount(cities)
     quotas = {split: np.floor(SHARES[split] * sizes + 0.5).astype(np.int64) for split in _FILLED}
     for split, quota in quotas.items():
@@ -77,7 +83,7 @@ def _quotas(cities: npt.NDArray[np.int64], assigned: npt.NDArray[np.int8]) -> di
 
 
 def _choose(group: Mapping[int, int], left: Mapping[Split, list[int]]) -> int:
-    """Return the split of a *group*, of which each city has so many samples, and take it from what is *left*."""
+    """Return the split of a *group*, given as samples per city, and subtract it from what is *left*."""
     for split in _FILLED:
         if all(left[split][city] >= count for city, count in group.items()):
             for city, count in group.items():
@@ -87,11 +93,14 @@ def _choose(group: Mapping[int, int], left: Mapping[Split, list[int]]) -> int:
 
 
 def find_imbalances(manifest: Manifest) -> list[str]:
-    """Return what is to be said of the splits of a version: that one is empty, or where the shares of a city are off by more than `TOLERANCE`."""
+    """Return warnings about a version's splits: an empty split, or a city whose shares are off by more than
+    `TOLERANCE`.
+    """
     splits = manifest.splits
     total = sum(summary.samples for summary in splits.values())
     found = [
-        f"The split {name} is empty, as {total} samples in {_count_cities(manifest)} cities leave none for it; give a larger corpus."
+        f"The split {name} is empty, as {total} samples in {_count_cities(manifest)} cities leave none for it; "
+        "give a larger corpus."
         for name, summary in splits.items()
         if not summary.samples
     ]
@@ -99,11 +108,12 @@ def find_imbalances(manifest: Manifest) -> list[str]:
         counts = {name: summary.cities.get(city, 0) for name, summary in splits.items()}
         size = sum(counts.values())
         shares = {name: counts[name] / size for name in counts}
-        if size >= REASONABLE and any(abs(shares[name] - SHARES[name]) > TOLERANCE for name in shares):
-            told = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
+        if size >= MIN_CITY_SAMPLES and any(abs(shares[name] - SHARES[name]) > TOLERANCE for name in shares):
+            percentages = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares.items())
             found.append(
-                f"The shares of {city} are not 80/10/10: of its {size} samples, {told}. Pictures that are nearly the same stay together, and "
-                "earlier assignments stand; look for templates or one picture many times, or split anew without an earlier version."
+                f"The shares of {city} are not 80/10/10: of its {size} samples, {percentages}. "
+                "Near-duplicate pictures stay together, and earlier assignments are kept; "
+                "look for templates or a picture that occurs many times, or split again without an earlier version."
             )
     return found
 
@@ -112,7 +122,7 @@ def _count_cities(manifest: Manifest) -> int:
     return len({city for summary in manifest.splits.values() for city in summary.cities})
 
 
-def point(seed: int, name: str) -> float:
-    """Draw a number from 0 to 1 for *name*: always the same for the same seed and name."""
+def uniform_hash(seed: int, name: str) -> float:
+    """Return a deterministic pseudo-random number from 0 to 1 for *seed* and *name*."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

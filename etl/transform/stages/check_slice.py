@@ -1,4 +1,4 @@
-"""The second stage: the pairs of one slice checked by worker processes, each pair a row, usable or not."""
+"""Check stage: worker processes check the pairs of one slice; each pair becomes a row, usable or not."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CHUNK = 64
-"""Pairs that a worker is handed at a time."""
+"""Pairs per task of a worker."""
 
 
 def load() -> None:
-    """Import what checking a pair needs, which takes as long as a thousand pairs."""
+    """Import what checking a pair needs, which takes as long as checking a thousand pairs."""
     import pyarrow.parquet  # noqa: F401
 
 
@@ -37,9 +37,9 @@ def write_slice(
 ) -> None:
     """Check the pairs of slice *number* of the *plan*, and write them to *path*, in the plan's order.
 
-    Columns: ``id`` and ``city``; where the photo lies in the archive; ``caption`` and ``hashtags``, cleaned; ``image_metadata``,
-    ``image_digest``, ``image_hash`` and ``caption_digest``; or ``reason``, why the pair can't be used. *on_checked* is told how many pairs
-    have been checked.
+    Columns: ``id`` and ``city``; the photo's location in the archive; ``caption`` and ``hashtags``, cleaned;
+    ``image_metadata``, ``image_digest``, ``image_hash`` and ``caption_digest``; or ``reason``, why the pair
+    can't be used. *on_checked* is called with the number of pairs that were checked since the last call.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -58,7 +58,7 @@ def write_slice(
 
 
 def _check_chunk(corpus: Path, plan: Path, number: int, start: int, keep_metadata: bool) -> dict[str, list[Any]]:
-    """Check some pairs; return columns (in lists: making them Arrow's would have each worker import pandas)."""
+    """Check a chunk of pairs; return columns as lists (Arrow conversion would make each worker import pandas)."""
     chunk = _read(plan, number).slice(start, _CHUNK)
     with corpus.open("rb") as archive:
         found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata))
@@ -71,7 +71,7 @@ def _check_chunk(corpus: Path, plan: Path, number: int, start: int, keep_metadat
 
 @functools.lru_cache(maxsize=1)
 def _read(plan: Path, number: int) -> "pa.Table":
-    """Return the pairs of a slice: some megabytes, kept for the worker's next chunk."""
+    """Return the pairs of a slice: some megabytes, cached for the worker's next chunk."""
     import pyarrow.parquet as pq
 
     return pq.ParquetFile(plan).read_row_group(number)

@@ -1,4 +1,4 @@
-"""The last stage: the usable pairs of all slices, grouped, split, and written as a version."""
+"""Merge stage: the usable pairs of all slices are grouped, split and written as a version."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etl.transform import columns
-from etl.transform.archive.members import nothing_usable
+from etl.transform.archive.members import no_usable_samples_error
 from etl.transform.atomic_files import digest_of, sync
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
@@ -23,7 +23,7 @@ from etl.transform.workers import WorkerPool
 from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
 from etl.transform.workspace import TransformPlan, Workspace
 from etl.transform.writing.card import CARD, DataCard
-from etl.transform.writing.duplicate_examples import find_twins
+from etl.transform.writing.duplicate_examples import find_duplicate_examples
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD, write_shard
 from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
 from snap2caption.datasets.manifest import (
@@ -44,10 +44,11 @@ if TYPE_CHECKING:
 
 _DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
 
-# Of the same image the one stays that an earlier version had, in the most protected split; else the first.
-# Words that tell nothing are like no others.
+# Of samples with the same image, keep the one that an earlier version had, in the most protected split; else
+# the first. Captions that are not distinctive match no others.
 _SAMPLES = """
-SELECT id, dense_rank() OVER (ORDER BY city) - 1 AS city, image_hash, coalesce(caption_digest, unhex(sha256(id))) AS caption_digest, earlier
+SELECT id, dense_rank() OVER (ORDER BY city) - 1 AS city, image_hash,
+    coalesce(caption_digest, unhex(sha256(id))) AS caption_digest, earlier
 FROM (
     SELECT id, city, image_hash, caption_digest, image_digest,
         coalesce(list_position(['train', 'validation', 'test'], split) - 1, -1) AS earlier
@@ -58,36 +59,41 @@ QUALIFY row_number() OVER (PARTITION BY image_digest ORDER BY earlier DESC, id) 
 ORDER BY id
 """
 
-# Cities and days are mixed, so that a shard is a fair sample of its split.
+# Cities and days are mixed, so that each shard is a fair sample of its split.
 _POSTS = """
-SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc, caption, hashtags, image_metadata, named."group"
-FROM checked JOIN (SELECT id, split, min(id) OVER (PARTITION BY "group") AS "group" FROM assigned) AS named USING (id)
+SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc,
+    caption, hashtags, image_metadata, named."group"
+FROM checked
+JOIN (SELECT id, split, min(id) OVER (PARTITION BY "group") AS "group" FROM assigned) AS named USING (id)
 WHERE split = $split
 ORDER BY sha256(id)
 """
 
 
-_METADATA = "SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned USING (id) WHERE image_metadata > 0"
+_METADATA = """
+SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned USING (id) WHERE image_metadata > 0
+"""
 
 
 def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, pool: WorkerPool) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
 
-    In memory are, for each usable pair, 64 bytes of digests, 27 of cities, groups and splits, and what `group` and `assign` add; all else is on disk.
+    Memory holds, per usable pair, 64 bytes of digests, 27 of cities, groups and splits, and what `group` and
+    `assign` add. Everything else is on disk.
 
     Raises:
         UserError: nothing is usable.
     """
     shutil.rmtree(work.draft, ignore_errors=True)
     work.draft.mkdir()
-    dropped = _choose(work, plan)
+    dropped = _select_samples(work, plan)
     _assign(work, plan)
     _write_posts(work, plan)
-    with ThreadPoolExecutor(1) as aside:
-        # This process would have nothing to do while the others write shards.
-        telling = aside.submit(_tell, work, plan)
+    with ThreadPoolExecutor(1) as background:
+        # This process would be idle while the others write shards.
+        tables = background.submit(_write_tables, work, plan)
         shards = _write_shards(work, plan, pool)
-        card, metadata = telling.result()
+        card, metadata = tables.result()
     summaries = {split: _summarize(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.model_dump(mode="json")
@@ -115,24 +121,24 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
 
 
 def hash_of(document: Any) -> str:
-    """Return the SHA-256 of a document, whatever the order of its keys."""
+    """Return the SHA-256 of a document, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
-def _choose(work: Workspace, plan: TransformPlan) -> dict[str, int]:
-    """Write the table of the samples that are kept, by id; return how many of the corpus are not, by reason."""
+def _select_samples(work: Workspace, plan: TransformPlan) -> dict[str, int]:
+    """Write the table of the kept samples, by id; return the number of rejected ones by reason."""
     with _open(work, plan) as connection:
         found = dict(connection.execute(_DROPPED).fetchall())
         usable = found.pop(None, 0)
         kept = write_table(work.samples, columns.samples(), batches(connection, _SAMPLES))
     dropped = Counter(plan.dropped) + Counter(found) + Counter({str(RejectionReason.DUPLICATE): usable - kept})
     if not kept:
-        raise nothing_usable(plan.corpus, plan.settings.cities, dropped)
+        raise no_usable_samples_error(plan.corpus, plan.settings.cities, dropped)
     return dict(sorted(dropped.items()))
 
 
 def _assign(work: Workspace, plan: TransformPlan) -> None:
-    """Write which split each sample goes to."""
+    """Write the split of each sample."""
     earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
     groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
     cities = np.concatenate([column.to_numpy() for column in _read(work.samples, "city")])
@@ -161,17 +167,17 @@ def _write_posts(work: Workspace, plan: TransformPlan) -> None:
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
 
 
-def _tell(work: Workspace, plan: TransformPlan) -> tuple[DataCard, PhotoMetadata]:
-    """Write the tables of the version; return its card, and how many of its photos came with metadata."""
+def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, PhotoMetadata]:
+    """Write the tables of the version; return its card, and the number of its photos that came with metadata."""
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
         write_assignments(connection, work.draft / ASSIGNMENTS)
         photos, located = connection.execute(_METADATA).fetchall()[0]
-        twins = find_twins(connection, plan.corpus)
-        # Learned from: the split alone that the model sees, too.
+        duplicates = find_duplicate_examples(connection, plan.corpus)
+        # Hashtag statistics come from the train split alone, like everything that the model learns from.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
-    card = DataCard.of_posts(work.posts("train"), plan.corpus, twins)
+    card = DataCard.of_posts(work.posts("train"), plan.corpus, duplicates)
     return card, PhotoMetadata(photos=photos, located=located)
 
 
@@ -186,8 +192,8 @@ def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool) -> dic
         for number in range(pq.read_metadata(work.posts(split)).num_row_groups)
     ]
     shards: dict[Split, list[Shard]] = {split: [] for split in SPLITS}
-    written = pool.run(write_shard, (task for _, task in tasks))
-    for (split, _), shard in zip(tasks, written, strict=True):
+    finished = pool.run(write_shard, (task for _, task in tasks))
+    for (split, _), shard in zip(tasks, finished, strict=True):
         shards[split].append(shard)
         sync(work.draft / shard.name)  # while the next ones are written
     return shards
@@ -204,7 +210,9 @@ def _summarize(shards: Sequence[Shard]) -> SplitSummary:
 
 @contextmanager
 def _open(work: Workspace, plan: TransformPlan) -> Iterator["DuckDBPyConnection"]:
-    """Open a database in which ``checked`` is what is known of each pair, and ``earlier`` the splits of an earlier version."""
+    """Open a database with the views ``checked`` (the results for each pair) and ``earlier`` (the splits of an
+    earlier version).
+    """
     with open_database(work.folder) as connection:
         view(connection, "checked", *map(work.slice, range(plan.slices)))
         if work.earlier.exists():
@@ -220,7 +228,7 @@ def _ids(table: Path) -> Iterator[str]:
 
 
 def _digests(table: Path, name: str) -> npt.NDArray[np.uint8]:
-    """Return a column of n digests as (n, bytes of one)."""
+    """Return a column of n digests as an array (n, bytes per digest)."""
     return np.concatenate(
         [
             np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)[column.offset :][
@@ -240,6 +248,6 @@ def _read(table: Path, name: str) -> Iterator["pa.Array"]:
 
 
 def file_of(folder: Path, name: str) -> File:
-    """Return a file of a version as its manifest names it."""
+    """Return the manifest's entry for a file of the version."""
     path = folder / name
     return File(name=name, sha256=digest_of(path), bytes=path.stat().st_size)

@@ -1,4 +1,4 @@
-"""The first stage: from the archive's directory to a table of the pairs to work on, one row group a slice."""
+"""Plan stage: from the archive's directory to a table of the pairs to check, one row group per slice."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _CITIES = "SELECT city, bool_or(kind = 'image') FROM members WHERE kind IS NOT NULL AND city <> '' GROUP BY city"
 
-# A member shares bytes with another if one that starts before it ends after its start, or the next one starts before its end.
+# A member shares bytes with another if an earlier one ends after its start, or the next one starts before its end.
 _JUDGED = """
 CREATE TABLE judged AS
 SELECT * EXCLUDE (reason, before, after),
@@ -27,7 +27,7 @@ FROM (
 )
 """
 
-# Of two photos, or captions, of one post the first in the archive counts.
+# If a post has two photos or captions, the first in the archive counts.
 _POSTS = """
 CREATE TABLE posts AS
 SELECT city, id, image, caption, again,
@@ -49,7 +49,7 @@ FROM (
 )
 """
 
-# An id stands for one post: of two cities that have it, the first in the alphabet counts.
+# An id identifies one post: if two cities have it, the first in alphabetical order counts.
 _WHOLE = """
 CREATE TABLE whole AS
 SELECT *, row_number() OVER (PARTITION BY id ORDER BY city) > 1 AS repeated
@@ -72,7 +72,7 @@ HAVING sum(dropped) > 0
 ORDER BY reason
 """
 
-# In the order of the archive: a slice then reads one stretch of the file, from its start to its end.
+# In archive order: a slice then reads one contiguous range of the file.
 _PAIRS = """
 SELECT whole.id, whole.city,
     image.start AS image_offset, image.compressed AS image_compressed, image.size AS image_size,
@@ -89,7 +89,7 @@ def write_members(corpus: Path, path: Path) -> None:
     """Write the table of all members of the archive to *path*.
 
     Raises:
-        UserError: there is no corpus, or it is no zip, cut off, or damaged.
+        UserError: the corpus does not exist, is not a zip, or is cut off or damaged.
     """
     write_table(path, columns.members(), _in_batches(list_members(corpus)))
 
@@ -102,16 +102,16 @@ def find_cities(members: Path) -> dict[str, bool]:
 
 
 def write_pairs(members: Path, path: Path, cities: Sequence[str], slice_pairs: int) -> tuple[int, dict[str, int]]:
-    """Pair each photo of *cities* with its caption, and write the pairs to *path* with *slice_pairs* in each row group.
+    """Pair each photo of *cities* with its caption, and write the pairs to *path* with *slice_pairs* per row group.
 
     Args:
         members: the table of all members.
-        path: of the table of pairs.
-        cities: which to keep.
-        slice_pairs: rows of a row group.
+        path: the table of pairs to write.
+        cities: which cities to keep.
+        slice_pairs: rows per row group.
 
     Returns:
-        How many pairs there are, and how many samples (for an unsafe path: members) were dropped, by reason.
+        The number of pairs, and the number of dropped samples (for an unsafe path: members) by reason.
     """
     with open_database(path.parent) as connection:
         view(connection, "members", members)

@@ -1,1 +1,1 @@
-"""Writing: shards, tables, data card, and the folder of versions."""
+"""Output of the transform: shards, tables, the data card and the folder of versions."""

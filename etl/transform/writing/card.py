@@ -1,4 +1,4 @@
-"""The data card: one HTML page with what is in a dataset version, in pictures."""
+"""Data card: one HTML page that shows in pictures what a dataset version contains."""
 
 import base64
 import io
@@ -26,78 +26,83 @@ CARD = "card.html"
 
 PICTURES_PER_CITY = 8
 _THUMBNAIL = 150
-_LOOKED_AT = 4000
-"""Samples that the card's pictures and its counts of lengths are taken from."""
+_SAMPLED = 4000
+"""Number of samples from which the card takes its pictures and length counts."""
 _TOP = 15
-_TAIL_POINTS = 60
+_CURVE_POINTS = 60
 
-Looked = TypeVar("Looked")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class CardPhoto:
-    """A photo with its words, for people to look at."""
+    """A photo with its caption and hashtags, for display."""
 
     photo: bytes
     caption: str
     hashtags: tuple[str, ...] = ()
 
 
-Twins = tuple[CardPhoto, CardPhoto]
-"""Two samples that were found to be alike: the one that came first, and the other."""
+DuplicatePair = tuple[CardPhoto, CardPhoto]
+"""Two samples that were found to be duplicates: the first one, and the other."""
 
 
 class DataCard:
-    """The card of a version, with all that can be drawn before the version is complete; the same bytes for the same version.
+    """The card of a version, with everything that can be drawn before the version is complete. The same version
+    gives the same bytes.
 
     Args:
-        captions: of the samples that were looked at.
-        shown: of each city, some of them.
-        duplicates: examples of what was found to be alike, under a heading each.
+        captions: captions of the sampled posts.
+        shown: some photos of each city.
+        duplicates: examples of duplicates, each group under its heading.
     """
 
     def __init__(
         self,
         captions: Sequence[str],
         shown: Mapping[str, Sequence[CardPhoto]],
-        duplicates: Sequence[tuple[str, Sequence[Twins]]] = (),
+        duplicates: Sequence[tuple[str, Sequence[DuplicatePair]]] = (),
     ) -> None:
         from jinja2 import Environment, PackageLoader
 
         loader = PackageLoader(__package__, ".")
         self._template = Environment(autoescape=True, loader=loader).get_template("card.html.j2")
         self._lengths = [len(find_words(caption)) for caption in captions]
-        self._grid = [(city, [_drawn(one) for one in chosen]) for city, chosen in sorted(shown.items())]
+        self._grid = [(city, [_thumbnail(one) for one in chosen]) for city, chosen in sorted(shown.items())]
         self._duplicates = [
-            (kind, [(_drawn(one), _drawn(other)) for one, other in twins]) for kind, twins in duplicates if twins
+            (kind, [(_thumbnail(one), _thumbnail(other)) for one, other in pairs])
+            for kind, pairs in duplicates
+            if pairs
         ]
 
     @classmethod
-    def of_posts(cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[Twins]]]) -> "DataCard":
-        """Look at the table *posts* of the train split, whose photos lie in *corpus*."""
+    def of_posts(
+        cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[DuplicatePair]]]
+    ) -> "DataCard":
+        """Sample the table *posts* of the train split, whose photos lie in *corpus*."""
         import pyarrow.parquet as pq
 
-        found = next(pq.ParquetFile(posts).iter_batches(_LOOKED_AT), None)
+        found = next(pq.ParquetFile(posts).iter_batches(_SAMPLED), None)
         rows = found.to_pylist() if found else []
         with corpus.open("rb") as archive:
             shown = {
-                city: [_shown(row, archive) for row in chosen]
-                for city, chosen in _some_of_each(rows, itemgetter("city")).items()
+                city: [_card_photo(row, archive) for row in chosen]
+                for city, chosen in _examples_by_city(rows, itemgetter("city")).items()
             }
         return cls([row["caption"] for row in rows], shown, duplicates)
 
     @classmethod
     def of_shards(cls, shards: Iterable[Path]) -> "DataCard":
-        """Look at the *shards* of the train split."""
-        samples = list(itertools.islice(itertools.chain.from_iterable(map(read_shard, shards)), _LOOKED_AT))
+        """Sample the *shards* of the train split."""
+        samples = list(itertools.islice(itertools.chain.from_iterable(map(read_shard, shards)), _SAMPLED))
         shown = {
             city: [CardPhoto(sample.photo(), sample.post.caption, sample.post.hashtags) for sample in chosen]
-            for city, chosen in _some_of_each(samples, attrgetter("city")).items()
+            for city, chosen in _examples_by_city(samples, attrgetter("city")).items()
         }
         return cls([sample.post.caption for sample in samples], shown)
 
     def write(self, folder: Path, manifest: Manifest) -> None:
-        """Write the card beside the version's other files, which *manifest* names."""
+        """Write the card next to the version's other files, which *manifest* names."""
         tags, counts = _hashtags(manifest.find(manifest.hashtags, folder))
         page = self._template.render(
             manifest=manifest,
@@ -109,7 +114,7 @@ class DataCard:
             median_length=statistics.median(self._lengths) if self._lengths else 0,
             hashtags=tags,
             tail=_tail(counts),
-            looked_at=len(self._lengths),
+            sampled=len(self._lengths),
             duplicates=self._duplicates,
             grid=self._grid,
         )
@@ -117,7 +122,7 @@ class DataCard:
 
 
 def _hashtags(table: Path) -> tuple[list[tuple[str, int]], list[int]]:
-    """Return the most used hashtags with their counts, and the counts of all, in falling order."""
+    """Return the most used hashtags with their counts, and the counts of all hashtags in descending order."""
     import pyarrow.parquet as pq
 
     used = pq.ParquetFile(table).read(columns=["tag", "count"])
@@ -127,10 +132,10 @@ def _hashtags(table: Path) -> tuple[list[tuple[str, int]], list[int]]:
 
 
 def _tail(counts: Sequence[int]) -> dict[str, Any] | None:
-    """Return the curve of use by rank, both logarithmic, from 0 to 1."""
+    """Return the rank-frequency curve, both axes logarithmic, from 0 to 1."""
     if len(counts) < 2 or counts[0] < 2:
         return None
-    ranks = sorted({round(len(counts) ** (step / _TAIL_POINTS)) for step in range(_TAIL_POINTS + 1)})
+    ranks = sorted({round(len(counts) ** (step / _CURVE_POINTS)) for step in range(_CURVE_POINTS + 1)})
     points = [
         (math.log(rank) / math.log(len(counts)), math.log(counts[rank - 1]) / math.log(counts[0])) for rank in ranks
     ]
@@ -143,24 +148,24 @@ def _histogram(lengths: Sequence[int], width: int = 5, bins: int = 10) -> list[t
     return [(name, counts[bin_]) for bin_, name in enumerate(names)] if lengths else [("0", 1)]
 
 
-def _some_of_each(looked_at: Iterable[Looked], city_of: Callable[[Looked], str]) -> dict[str, list[Looked]]:
-    by_city: defaultdict[str, list[Looked]] = defaultdict(list)
-    for one in looked_at:
+def _examples_by_city(sampled: Iterable[Item], city_of: Callable[[Item], str]) -> dict[str, list[Item]]:
+    by_city: defaultdict[str, list[Item]] = defaultdict(list)
+    for one in sampled:
         if len(by_city[city_of(one)]) < PICTURES_PER_CITY:
             by_city[city_of(one)].append(one)
     return by_city
 
 
-def _shown(row: dict[str, Any], archive: BinaryIO) -> CardPhoto:
+def _card_photo(row: dict[str, Any], archive: BinaryIO) -> CardPhoto:
     photo = ArchiveMember(*(row[name] for name in columns.places("image"))).read(archive)
     return CardPhoto(photo, row["caption"], tuple(row["hashtags"]))
 
 
-def _drawn(shown: CardPhoto) -> dict[str, str]:
+def _thumbnail(shown: CardPhoto) -> dict[str, str]:
     with Image.open(io.BytesIO(shown.photo)) as image:
         image.thumbnail((_THUMBNAIL, _THUMBNAIL))
         stream = io.BytesIO()
-        # Without metadata, whose comment Pillow would write again.
+        # Without metadata: Pillow would write the comment again.
         flatten(ImageOps.exif_transpose(image)).save(stream, "JPEG", quality=80)
     return {
         "data": base64.b64encode(stream.getvalue()).decode(),

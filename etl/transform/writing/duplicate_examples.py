@@ -1,17 +1,17 @@
-"""Examples of what was found to be alike, for the data card."""
+"""Duplicate examples: pairs that were found to be alike, for the data card."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember
-from etl.transform.writing.card import CardPhoto, Twins
+from etl.transform.writing.card import CardPhoto, DuplicatePair
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _EXAMPLES = 4
-"""Of each kind."""
+"""Number of examples per kind."""
 
 _SAME_PICTURE = """
 SELECT one.id, other.id
@@ -20,7 +20,7 @@ WHERE one.id <> other.id AND other.reason IS NULL
 ORDER BY one.id, other.id LIMIT $most
 """
 
-# Of groups of two alone: in a larger one, two samples may be alike by way of a third.
+# Only groups of two: in a larger one, two samples may be alike by way of a third.
 _GROUPS_OF_TWO = """
 WITH pairs AS (SELECT min(id) AS one, max(id) AS other FROM assigned GROUP BY "group" HAVING count(*) = 2)
 SELECT pairs.one, pairs.other
@@ -30,10 +30,11 @@ ORDER BY pairs.one LIMIT $most
 """
 
 
-def find_twins(connection: "DuckDBPyConnection", corpus: Path) -> list[tuple[str, list[Twins]]]:
-    """Return some samples that were found to be alike, under a heading for each way of being so.
+def find_duplicate_examples(connection: "DuckDBPyConnection", corpus: Path) -> list[tuple[str, list[DuplicatePair]]]:
+    """Return some pairs that were found to be duplicates, under one heading per kind.
 
-    *connection* has ``checked``, what is known of each pair, and ``assigned``, which samples are kept, each with its group.
+    *connection* has the views ``checked`` (the results for each pair) and ``assigned`` (the kept samples with
+    their groups).
     """
     kinds = [
         ("The same picture: one is kept", _SAME_PICTURE, {}),
@@ -55,5 +56,6 @@ def find_twins(connection: "DuckDBPyConnection", corpus: Path) -> list[tuple[str
 
 def _posts(connection: "DuckDBPyConnection", ids: list[str]) -> list[tuple[Any, ...]]:
     place = ", ".join(columns.places("image"))
-    query = f"SELECT id, caption, hashtags, {place} FROM checked WHERE list_contains($ids, id)"  # noqa: S608 - our own names
+    # Only our own column names are interpolated.
+    query = f"SELECT id, caption, hashtags, {place} FROM checked WHERE list_contains($ids, id)"  # noqa: S608
     return connection.execute(query, {"ids": ids}).fetchall() if ids else []

@@ -1,4 +1,4 @@
-"""Writing shards: tar files in the WebDataset convention, the same bytes for the same samples."""
+"""Shard writer: tar files in the WebDataset layout; the same samples give the same bytes."""
 
 import hashlib
 import json
@@ -10,14 +10,14 @@ from typing import Any, BinaryIO
 
 from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember
-from etl.transform.atomic_files import written
+from etl.transform.atomic_files import atomic_write
 from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
 from snap2caption.datasets.manifest import Shard
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 SAMPLES_PER_SHARD = 2000
-"""About 50 MB of InstaCities photos: large enough for an object store, small enough to resume by."""
+"""About 50 MB of InstaCities photos: large enough for an object store, small enough to resume from."""
 
 
 _BLOCK = 1 << 20
@@ -25,7 +25,8 @@ _BLOCK = 1 << 20
 
 
 def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool) -> Shard:
-    """Write the shard *path* of row group *number* of the table *posts*: for each ``<key>.jpg`` and ``<key>.json``.
+    """Write row group *number* of the table *posts* as the shard *path*: ``<key>.jpg`` and ``<key>.json`` per
+    sample.
 
     Photos are the corpus's own bytes, without their metadata unless *keep_metadata*.
     """
@@ -39,7 +40,7 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadat
     as_is = [keep_metadata or had == MetadataKind.NONE for had in group["image_metadata"].to_pylist()]
     rows = group.select(["id", "city", "caption", "hashtags", "group"]).to_pylist()
     digest, size = hashlib.sha256(), 0
-    with corpus.open("rb") as archive, written(path, synced=False) as part, part.open("wb", buffering=0) as shard:
+    with corpus.open("rb") as archive, atomic_write(path, synced=False) as part, part.open("wb", buffering=0) as shard:
         for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is)):
             digest.update(block)
             size += shard.write(block)
@@ -58,7 +59,15 @@ def _parts(
     places: Iterable[ArchiveMember],
     as_is: Iterable[bool],
 ) -> Iterator[bytes]:
-    """Yield what lies in the tar one after the other; *first* is the number of the first sample, *as_is* which photos are kept as they are."""
+    """Yield the parts of the tar in order.
+
+    Args:
+        archive: the corpus.
+        first: number of the first sample.
+        rows: the posts.
+        places: location of each post's photo.
+        as_is: whether each photo is kept unchanged.
+    """
     for number, (row, place, whole) in enumerate(zip(rows, places, as_is, strict=True), first):
         photo, post = place.read(archive), _ENCODER.encode(row).encode()
         if not whole:
@@ -70,7 +79,7 @@ def _parts(
 
 
 def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in larger pieces, each of which costs one system call."""
+    """Yield the same bytes in larger blocks, each of which costs one system call."""
     waiting: list[bytes] = []
     size = 0
     for part in parts:
@@ -83,14 +92,15 @@ def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _header(name: str, size: int) -> bytes:
-    """Return the header that `tarfile` writes for a file of *name*, at most 100 ASCII characters, and *size* bytes.
+    """Return the header that `tarfile` writes for a file *name* of at most 100 ASCII characters and *size* bytes.
 
-    `tarfile` takes a quarter of a shard's time to write it; but for these two and the checksum all headers are the same.
+    `tarfile` needs a quarter of a shard's time to build it. All headers are equal except for these two fields
+    and the checksum.
     """
     header = bytearray(_BLANK)
     header[: len(name)] = name.encode("ascii")
     header[124:135] = b"%011o" % size
-    # The sum of all bytes, those of the sum itself counted as spaces.
+    # The sum of all bytes, counting those of the checksum itself as spaces.
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header)

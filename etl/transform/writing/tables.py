@@ -1,4 +1,4 @@
-"""The tables of a dataset version, as Parquet: its hashtags, and which sample went where."""
+"""Tables of a dataset version, as Parquet: its hashtags, and the split of each sample."""
 
 import hashlib
 import itertools
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 HASHTAGS, ASSIGNMENTS = "hashtags.parquet", "assignments.parquet"
 
 COMPANIONS = 20
-"""How many of the hashtags that a hashtag is used with most are kept."""
+"""Number of co-occurring hashtags that are kept per hashtag."""
 
 _MOST = 30
-"""Hashtags of a post that are counted as companions; Instagram takes no more. The pairs of thousands in one hostile caption would fill the disk."""
+"""Hashtags of a post that count as companions; Instagram accepts no more.
+
+The pairs of thousands in one hostile caption would fill the disk.
+"""
 
 _PAIRS = 1_000_000
-"""Pairs of a hashtag and its companion that are counted at a time. A million posts have some 60 million, most of them once."""
+"""Pairs of a hashtag and a companion that are counted at a time. A million posts have some 60 million, most of
+them once.
+"""
 
-# Tags are numbered in the table's order: pairs of numbers are smaller, and compared faster, than pairs of words.
+# Tags are numbered in table order: pairs of numbers are smaller and compared faster than pairs of words.
 _TAGS = """
 CREATE TABLE tags AS
 SELECT tag, count(*) AS count, (row_number() OVER (ORDER BY count(*) DESC, tag))::INTEGER AS number
@@ -93,8 +98,8 @@ ORDER BY id
 def write_hashtags(connection: "DuckDBPyConnection", path: Path) -> None:
     """Write the table of the hashtags in the table ``train``, the most used first.
 
-    Columns: ``tag``, ``count`` (posts), ``cities`` (city and count), ``with`` (hashtag and count of the posts that have both; of equals the
-    one first that is first in the table).
+    Columns: ``tag``, ``count`` (posts), ``cities`` (city and count), ``with`` (companion hashtag, and count of
+    posts that have both; ties in table order).
     """
     connection.execute(_TAGS)
     connection.execute(_CITIES)
@@ -117,15 +122,18 @@ def _hashtag_schema() -> "pa.Schema":
 
 
 def write_assignments(connection: "DuckDBPyConnection", path: Path) -> None:
-    """Write which split each sample of the tables ``assigned`` and ``earlier`` is in, by id, for later versions to keep to."""
+    """Write the split of each sample in the tables ``assigned`` and ``earlier``, by id, for later versions to keep."""
     write_table(path, columns.assigned(), batches(connection, _ASSIGNMENTS))
 
 
 def find_assignments(previous: Path) -> Path:
-    """Return the table of the splits of every sample of an earlier version, and of those before it, given its manifest (or folder).
+    """Return the table of the splits of every sample of an earlier version, and of those before it.
+
+    Args:
+        previous: the version's manifest or folder.
 
     Raises:
-        UserError: the version is not there, not whole, or keeps no assignments.
+        UserError: the version does not exist, is damaged, or has no assignments.
     """
     manifest = Manifest.read(previous)
     if manifest.assignments is None:
@@ -136,7 +144,8 @@ def find_assignments(previous: Path) -> Path:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UserError(
-            f"The assignments of the earlier version can't be read from {path} ({error.strerror}); copy its whole folder there."
+            f"The assignments of the earlier version can't be read from {path} ({error.strerror}); "
+            "copy its whole folder there."
         ) from error
     if digest != manifest.assignments.sha256:
         raise UserError(f"{path} is not what the earlier version's manifest says; copy its whole folder there again.")

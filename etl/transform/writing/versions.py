@@ -1,4 +1,4 @@
-"""The folder of versions: published by one rename, one process at a time for the same input, found again without work."""
+"""Folder of versions: published by one rename, locked per input, and found again without repeating work."""
 
 import fcntl
 import hashlib
@@ -19,7 +19,7 @@ _WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 
 
 class VersionSlot:
-    """The place in the folder *out* of the version that an input, named by its hash, gives."""
+    """The slot in the folder *out* for the version that an input, named by its hash, produces."""
 
     def __init__(self, out: Path, name: str) -> None:
         self._out = out
@@ -28,17 +28,17 @@ class VersionSlot:
 
     @contextmanager
     def locked(self, *, shared: bool = False) -> Iterator[None]:
-        """Hold the slot, with others that share it or alone; waits while one that may not is holding it."""
+        """Lock the slot, shared or exclusively; waits while a conflicting lock is held."""
         (self._out / ".inputs").mkdir(parents=True, exist_ok=True)
-        with locked(self._record.with_suffix(".lock"), shared=shared):
+        with file_lock(self._record.with_suffix(".lock"), shared=shared):
             yield
 
     def work(self, slice_pairs: int) -> Path:
-        """Return the folder for the input's work in progress; slices of another size have another one."""
+        """Return the folder for the input's work in progress. Each slice size has its own."""
         return self._out / f".work-{self._name}-{slice_pairs}"
 
-    def known(self) -> Path | None:
-        """Return the version that an earlier run made from the same input, if every byte of it is still there."""
+    def existing(self) -> Path | None:
+        """Return the version that an earlier run made from the same input, if every byte of it is intact."""
         try:
             version = self._record.read_text()
         except FileNotFoundError:
@@ -48,10 +48,11 @@ class VersionSlot:
         return self._out / version if _is_whole(self._out / version, self._manifest_record(version)) else None
 
     def publish(self, draft: Path, manifest: Manifest) -> Path:
-        """Give the folder *draft*, which holds the version of *manifest*, its final name, remember it, and remove the input's work.
+        """Rename the folder *draft*, which holds the version of *manifest*, to its final name, record it, and
+        remove the input's work.
 
-        If the version is there already, those of its files that are missing or damaged are replaced, by one rename each: a reader sees the damaged
-        file or the whole one, and what is whole is left alone.
+        If the version exists already, its missing or damaged files are replaced, by one rename each: a reader
+        sees the damaged file or the intact one. Intact files are left alone.
         """
         version, files = manifest.version, [*(file.name for file in manifest.files()), NAME]
         final, record = self._out / version, self._manifest_record(version)
@@ -59,10 +60,10 @@ class VersionSlot:
             if file.name in files:
                 sync(file)
             else:
-                file.unlink()  # half-written by a worker of a run that was killed
+                file.unlink()  # left half-written by a worker of a killed run
         sync(draft)
-        # Other inputs may have the same content (an archive packed anew).
-        with locked(record.with_suffix(".lock")):
+        # Other inputs may have the same content (an archive packed again).
+        with file_lock(record.with_suffix(".lock")):
             if not _is_whole(final, record):
                 _write_record(record, digest_of(draft / NAME))
                 try:
@@ -70,14 +71,14 @@ class VersionSlot:
                 except OSError:
                     if not final.is_dir():
                         raise
-                    _mend(final, draft, files)
+                    _repair(final, draft, files)
                 sync(self._out)
         _write_record(self._record, version)
         self.discard()
         return final
 
     def _manifest_record(self, version: str) -> Path:
-        """Return the file that holds the digest of a version's manifest, and so of all of it."""
+        """Return the file with the digest of a version's manifest, which covers the whole version."""
         return self._out / ".inputs" / f"version-{version}"
 
     def discard(self) -> None:
@@ -87,13 +88,13 @@ class VersionSlot:
 
 
 def _is_whole(folder: Path, record: Path) -> bool:
-    """Whether *folder* holds the manifest whose digest is in *record*, and every file as it says."""
+    """Whether *folder* holds the manifest whose digest is in *record*, and every file that it lists."""
     try:
         if digest_of(folder / NAME) != record.read_text():
             return False
         manifest = Manifest.read(folder)
         found = [(file, manifest.find(file, folder)) for file in manifest.files()]
-        # Lengths first: most damage is told at once.
+        # Sizes first: they reveal most damage at once.
         return all(path.stat().st_size == file.bytes for file, path in found) and all(
             in_threads(lambda one: digest_of(one[1]) == one[0].sha256, found, os.cpu_count() or 1)
         )
@@ -101,8 +102,8 @@ def _is_whole(folder: Path, record: Path) -> bool:
         return False
 
 
-def _mend(final: Path, draft: Path, files: Sequence[str]) -> None:
-    """Replace those *files* of the version in *final* that differ from the ones in *draft*; the manifest is the last of them."""
+def _repair(final: Path, draft: Path, files: Sequence[str]) -> None:
+    """Replace the *files* of the version in *final* that differ from the ones in *draft*; the manifest comes last."""
     for name in files:
         if not (final / name).is_file() or digest_of(final / name) != digest_of(draft / name):
             (draft / name).replace(final / name)
@@ -116,12 +117,14 @@ def _write_record(record: Path, text: str) -> None:
 
 
 @contextmanager
-def lobby(out: Path, corpus: Path) -> Iterator[Path]:
-    """Give a folder for what is found in *corpus* before its digest, and so its slot, is known; one process at a time has it."""
+def scan_folder(out: Path, corpus: Path) -> Iterator[Path]:
+    """Yield a folder for data on *corpus* before its digest, and so its slot, is known. One process at a time
+    has it.
+    """
     place = out / ".inputs" / f"path-{hashlib.sha256(os.fsencode(corpus)).hexdigest()}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    with locked(place.with_suffix(".lock")):
-        place.mkdir(exist_ok=True)  # there already: a run was killed, and its files will be written again
+    with file_lock(place.with_suffix(".lock")):
+        place.mkdir(exist_ok=True)  # may exist after a killed run; its files will be overwritten
         try:
             yield place
         finally:
@@ -132,19 +135,18 @@ def slot_of(work: Path) -> VersionSlot:
     """Return the slot whose work folder *work* is, or was.
 
     Raises:
-        UserError: it never was one.
+        UserError: it is not a work folder.
     """
     match = _WORK.fullmatch(work.name)
     if match is None:
-        raise UserError(f"{work} is no work folder; give the one that `snap2caption transform-plan` prints.")
+        raise UserError(f"{work} is not a work folder; give the one that `snap2caption transform-plan` prints.")
     return VersionSlot(work.parent, match[1])
 
 
 @contextmanager
-def locked(file: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock *file*, with others that share it or alone."""
+def file_lock(file: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the lock *file*, shared or exclusively."""
     with file.open("w") as stream:
-        fcntl.flock(
-            stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        )  # let go by the system when the process ends, however it does
+        # The system releases the lock when the process ends, however it ends.
+        fcntl.flock(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield

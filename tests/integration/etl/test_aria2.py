@@ -142,7 +142,7 @@ def test_ours_taken_off_by_somebody_else_is_one_sentence(
             if and_forgotten:
                 daemon.purge_download_result()
 
-    with pytest.raises(UserError, match=r"Somebody took .* off the aria2 daemon's list; try again"):
+    with pytest.raises(UserError, match=r"Somebody removed .* from the aria2 daemon's list; try again"):
         extract([f"{publisher.url}/corpus.zip"], tmp_path / "out", on_progress=remove)
     assert on_the_list(daemon) == set()
 

@@ -51,7 +51,7 @@ CAUSES = (
     Cause("no port", "http://127.0.0.1:http/a.zip", r"not an address that can be fetched"),
     Cause("half an address", "http://[::1/a.zip", r"not an address that can be fetched"),
     Cause("malformed digest", "{server}/a.zip", r"'abc' is not a SHA-256 digest; give 64 hexadecimal", sha256="abc"),
-    Cause("digest mismatch", "{server}/a.zip", r"has not the digest 0{64}; check the digest", sha256="0" * 64),
+    Cause("digest mismatch", "{server}/a.zip", r"does not have the digest 0{64}; check the digest", sha256="0" * 64),
     Cause(
         "nobody at the daemon's address",
         "{server}/a.zip",

@@ -38,5 +38,5 @@ def test_the_empty_fields_of_the_form_check_nothing(state: Path, url: str) -> No
 
 
 def test_the_size_of_the_form_is_checked(state: Path, url: str) -> None:
-    with pytest.raises(AirflowException, match="bytes, not 11 as asked for"):
+    with pytest.raises(AirflowException, match="bytes, not the requested 11"):
         ExtractOperator(task_id="extract", sha256="", size=11).execute({"params": {"urls": [url]}})

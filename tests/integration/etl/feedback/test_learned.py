@@ -95,4 +95,4 @@ def test_without_a_registry_what_is_erased_is_withdrawn(tmp_path: Path) -> None:
     box.erase(feedback)
     document = json.loads(withdraw(tmp_path, "http://127.0.0.1:9", box, "learned").stdout)
     assert (document["withdrawn"], document["models"]) == (["a" * 16], [])
-    assert "can't be told" in document["fault"]
+    assert "Can't find the models" in document["fault"]

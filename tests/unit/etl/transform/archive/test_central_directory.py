@@ -1,4 +1,4 @@
-"""Archives as hostile hands write them, and large ones, byte by byte."""
+"""Central directory reader: hostile and large archives, byte by byte."""
 
 import io
 import itertools
@@ -169,7 +169,7 @@ def test_a_cut_off_archive_is_one_sentence(tmp_path: Path, part: float) -> None:
     write_zip(tmp_path / "corpus.zip", [member for number in range(20) for member in pair(str(number))])
     whole = (tmp_path / "corpus.zip").read_bytes()
     (tmp_path / "corpus.zip").write_bytes(whole[: int(len(whole) * part)])
-    refuse(tmp_path / "corpus.zip", "is not a zip, or cut off")
+    refuse(tmp_path / "corpus.zip", "is not a zip, or is cut off")
 
 
 def test_an_archive_that_lost_its_beginning_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which cities are kept, and what is said of a corpus of which nothing can be."""
+"""City selection, and the errors for a corpus without usable samples."""
 
 import zipfile
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_cities_are_chosen(asked: list[str] | None, chosen: tuple[str, ...]) -> 
         (
             ["newyork", "bostn"],
             FOUND,
-            "corpus.zip has no bostn; choose among chicago, london, newyork with --cities, or take every city with --cities all.",
+            "corpus.zip has no bostn; choose among chicago, london, newyork with --cities, or keep every city with --cities all.",
         ),
         (["a", "b"], FOUND, "corpus.zip has no a and no b; choose among"),
         (["", " "], FOUND, "No city was given; choose among"),
@@ -81,8 +81,8 @@ def test_the_cities_of_the_zip_are_those_of_its_folders(tmp_path: Path) -> None:
     ("names", "how", "sentence"),
     [
         ([], {}, r"corpus.zip is empty; pack it as"),
-        (["a/", "a/film.mov"], {}, r"has files such as 'a/film.mov', but no photos beside captions; pack it as <city>/<id>.jpg and"),
-        (PAIR, {"method": 9}, r"\(unsupported_compression 1\); pack it again without Deflate64: what is read is deflate, bzip2,"),
+        (["a/", "a/film.mov"], {}, r"has files such as 'a/film.mov', but no photos with captions; pack it as <city>/<id>.jpg and"),
+        (PAIR, {"method": 9}, r"\(unsupported_compression 1\); pack it again without Deflate64: supported are deflate, bzip2,"),
         (PAIR, {"method": 77}, r"pack it again without method 77:"),
         (PAIR, {"encrypted": True}, r"\(encrypted 1\); pack it again without a password\."),
         (PAIR[:1], {}, r"can be used for newyork \(missing_caption 1\); check the cities and the zip\."),

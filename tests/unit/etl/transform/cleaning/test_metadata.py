@@ -1,4 +1,4 @@
-"""Metadata of photos: gone from what is kept, and the picture as it was."""
+"""Metadata removal: the metadata are gone, and the picture is unchanged."""
 
 import io
 import zipfile

@@ -8,7 +8,7 @@ from PIL import Image
 
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from etl.transform.cleaning.picture import INSET, TURN, VIEW_BYTES, hash_picture, hash_pictures, look_at
+from etl.transform.cleaning.picture import INSET, TURN, VIEW_BYTES, compute_spectrum, hash_picture, hash_pictures
 from etl.transform.rejection_reasons import RejectionReason
 from snap2caption.images import ImageError, decode
 
@@ -23,13 +23,13 @@ def jpeg(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize("size", [(63, 64), (64, 321), (10_001, 2_001), (7_200, 7_000)])
 def test_odd_dimensions_are_refused(size: tuple[int, int]) -> None:
-    assert look_at(jpeg(*size)) is RejectionReason.ODD_DIMENSIONS
+    assert compute_spectrum(jpeg(*size)) is RejectionReason.ODD_DIMENSIONS
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 320), (320, 64), (10_000, 2_000)])
 def test_what_is_kept_can_be_trained_on(size: tuple[int, int]) -> None:
     data = jpeg(*size)
-    assert not isinstance(look_at(data), RejectionReason)
+    assert not isinstance(compute_spectrum(data), RejectionReason)
     assert decode(data).size == size
 
 
@@ -43,7 +43,7 @@ def test_the_hash_is_the_one_that_imagehash_finds() -> None:
     for seed in range(20):
         stream = io.BytesIO()
         render(sample_scene(random.Random(seed)), seed).save(stream, "JPEG", quality=85)
-        (ours,) = hash_pictures([look_at(stream.getvalue())])
+        (ours,) = hash_pictures([compute_spectrum(stream.getvalue())])
         with Image.open(stream) as image:
             image.draft("L", (64, 64))
             theirs = imagehash.phash(image, hash_size=16).hash
@@ -68,7 +68,7 @@ def hash_of(picture: Image.Image, kind: str = "JPEG") -> np.ndarray:
 
 
 def test_pictures_of_one_color_are_alike() -> None:
-    hashes = hash_pictures([look_at(jpeg(width, 100)) for width in (100, 150, 300)])
+    hashes = hash_pictures([compute_spectrum(jpeg(width, 100)) for width in (100, 150, 300)])
     assert len(set(hashes)) == 1
 
 
@@ -78,4 +78,7 @@ def test_a_picture_is_of_its_format_whatever_its_name(kind: str) -> None:
     assert (hash_of(picture, kind) != hash_of(picture)).mean() < 0.1
     stream = io.BytesIO()
     picture.save(stream, kind)
-    assert look_at(stream.getvalue()[:-200]) in {RejectionReason.TRUNCATED_IMAGE, RejectionReason.CORRUPT_IMAGE}
+    assert compute_spectrum(stream.getvalue()[:-200]) in {
+        RejectionReason.TRUNCATED_IMAGE,
+        RejectionReason.CORRUPT_IMAGE,
+    }

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from etl.transform.splitting.grouping import MAX_DISTANCE, MOST_ALIKE, DisjointSets, first_equal, group, near_pairs
+from etl.transform.splitting.grouping import (
+    MAX_CAPTION_GROUP,
+    MAX_DISTANCE,
+    DisjointSets,
+    first_occurrences,
+    group,
+    near_pairs,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -60,8 +67,8 @@ def test_rows_lead_to_the_first_that_is_equal() -> None:
     rows = np.zeros((5, 32), dtype=np.uint8)
     rows[[1, 4], 31] = 7  # in the last byte alone
     rows[3, 0] = 7
-    assert first_equal(rows).tolist() == [0, 1, 0, 3, 1]
-    assert first_equal(rows[:0]).tolist() == []
+    assert first_occurrences(rows).tolist() == [0, 1, 0, 3, 1]
+    assert first_occurrences(rows[:0]).tolist() == []
 
 
 def test_groups_are_named_by_their_first_member() -> None:
@@ -81,7 +88,7 @@ def random_rows(count: int, width: int) -> np.ndarray:
     return np.random.default_rng(width).integers(0, 256, (count, width), dtype=np.uint8)
 
 
-@pytest.mark.parametrize(("uses", "largest"), [(MOST_ALIKE, MOST_ALIKE), (MOST_ALIKE + 1, 1)])
+@pytest.mark.parametrize(("uses", "largest"), [(MAX_CAPTION_GROUP, MAX_CAPTION_GROUP), (MAX_CAPTION_GROUP + 1, 1)])
 def test_words_that_many_use_join_nothing(uses: int, largest: int) -> None:
     captions = random_rows(100, 32)
     captions[:uses] = captions[0]
@@ -95,6 +102,6 @@ def test_words_join_a_bounded_group_and_pictures_any() -> None:
     captions[2::2] = captions[1:-1:2]
     groups = group(captions, hashes)
     assert (groups[1::2] == groups[::2]).all()
-    assert MOST_ALIKE - 2 < np.bincount(groups).max() <= MOST_ALIKE
+    assert MAX_CAPTION_GROUP - 2 < np.bincount(groups).max() <= MAX_CAPTION_GROUP
     hashes[:] = hashes[0]
     assert (group(captions, hashes) == 0).all()

@@ -1,4 +1,4 @@
-"""Whatever the corpus becomes, no sample changes its split."""
+"""Split stability: no sample changes its split as the corpus changes."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The three stages of the transform, one by one."""
+"""Stages of the transform, one by one."""
 
 import shutil
 import zipfile
@@ -9,7 +9,7 @@ from contents import files_in
 
 from demo.corpus.archive import write_corpus
 from etl.transform import check_slice, merge, pipeline, plan, transform
-from etl.transform.writing.versions import lobby
+from etl.transform.writing.versions import scan_folder
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
 from snap2caption.errors import UserError
@@ -77,7 +77,7 @@ def test_a_damaged_version_is_made_again(corpus: Path, version: Path) -> None:
 
 
 def test_a_plan_takes_over_what_a_killed_one_left(corpus: Path, version: Path, tmp_path: Path) -> None:
-    with lobby(tmp_path, corpus) as folder:
+    with scan_folder(tmp_path, corpus) as folder:
         pass
     folder.mkdir()
     (folder / "members.parquet").write_bytes(b"half")
@@ -98,7 +98,7 @@ def test_a_slice_that_is_not_planned_is_one_sentence(corpus: Path, tmp_path: Pat
     planned = plan(corpus, tmp_path)
     with pytest.raises(UserError, match=r"no slice 1 .* last one is 0"):
         check_slice(planned.work, 1)
-    with pytest.raises(UserError, match=r"nowhere is no work folder"):
+    with pytest.raises(UserError, match=r"nowhere is not a work folder"):
         check_slice(tmp_path / "nowhere", 0)
     shutil.rmtree(planned.work)
     with pytest.raises(UserError, match="There is no plan in"):

@@ -1,4 +1,4 @@
-"""The folder of versions: what is whole in it is returned and left alone, what is damaged is replaced."""
+"""Folder of versions: intact versions are returned unchanged, damaged files are replaced."""
 
 import json
 from collections.abc import Callable
@@ -83,12 +83,12 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_what_is_damaged_is_replaced_and_the_rest_left(versions: Versions, damage: Callable[[Path], object]) -> None:
     version = versions.publish()
     before = state(version)
-    assert versions.slot().known() == version
+    assert versions.slot().existing() == version
     damage(version)
-    assert versions.slot().known() is None
+    assert versions.slot().existing() is None
     whole = {name: (inode, data) for name, (inode, data) in state(version).items() if data == before[name][1]}
     assert versions.publish() == version
-    assert versions.slot().known() == version
+    assert versions.slot().existing() == version
     after = state(version)
     assert {name: data for name, (_, data) in after.items()} == {name: data for name, (_, data) in before.items()}
     assert {name: after[name] for name in whole} == whole
@@ -110,12 +110,12 @@ def test_the_same_content_again_replaces_nothing_whole(versions: Versions) -> No
     before = state(version)
     assert versions.publish(OTHER_INPUT, "http://example.org/again.zip") == version
     assert state(version) == before
-    assert versions.slot().known() == versions.slot(OTHER_INPUT).known() == version
+    assert versions.slot().existing() == versions.slot(OTHER_INPUT).existing() == version
     # Mended from the other input, it is whole for both.
     cut(version)
-    assert versions.slot().known() is versions.slot(OTHER_INPUT).known() is None
+    assert versions.slot().existing() is versions.slot(OTHER_INPUT).existing() is None
     versions.publish(OTHER_INPUT, "http://example.org/again.zip")
-    assert versions.slot().known() == versions.slot(OTHER_INPUT).known() == version
+    assert versions.slot().existing() == versions.slot(OTHER_INPUT).existing() == version
     assert Manifest.read(version).source.urls == ("http://example.org/again.zip",)
 
 
@@ -134,6 +134,6 @@ def test_a_mending_that_was_cut_off_is_no_whole_version(versions: Versions, monk
         patch.setattr(Path, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             versions.publish()
-    assert versions.slot().known() is None
+    assert versions.slot().existing() is None
     versions.publish()
-    assert versions.slot().known() == version
+    assert versions.slot().existing() == version
