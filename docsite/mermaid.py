@@ -14,6 +14,8 @@ from pathlib import Path
 
 import httpx
 
+from snap2caption.errors import UserError
+
 VERSION = "12.0.0"
 INTEGRITY = "ZW9YXy+3tSLPscBT+NnQO0K0qYH7BGES5nExl6Snoygey7xd2N0cO7Nq30N5k/u7gIeYoCrldyVy+VTCMWrNDQ=="
 """The SHA-512 of the package, in base64."""
@@ -24,22 +26,27 @@ FILE = Path(sys.prefix, "share", "mermaid", VERSION, "mermaid.tiny.js")
 _REGISTRY = "https://registry.npmjs.org"
 
 
-def fetch() -> str | None:
-    """Fetch the library if it is missing, and return a sentence that says what is wrong, or None.
+def fetch() -> None:
+    """Fetch the library, unless it is there.
 
     The environment variable ``npm_config_registry`` names a mirror, as for npm.
+
+    Raises:
+        UserError: the registry can't be reached, or it has another package under this version.
     """
     if FILE.exists():
-        return None
+        return
     # The name that npm reads is in lower case.
     registry = os.environ.get("npm_config_registry", _REGISTRY).rstrip("/")  # noqa: SIM112
     url = f"{registry}/@mermaid-js/tiny/-/tiny-{VERSION}.tgz"
     try:
         answer = httpx.get(url, timeout=60.0, follow_redirects=True).raise_for_status()
     except httpx.HTTPError as error:
-        return f"Mermaid can't be fetched from {url} ({error}); name a mirror of npm by npm_config_registry."
+        raise UserError(
+            f"Mermaid can't be fetched from {url} ({str(error).splitlines()[0]}); name a mirror of npm by npm_config_registry."
+        ) from error
     if base64.b64encode(hashlib.sha512(answer.content).digest()).decode() != INTEGRITY:
-        return f"{url} is not the package that docsite/mermaid.py pins; do not use that mirror."
+        raise UserError(f"{url} is not the package that docsite/mermaid.py pins; do not use that mirror.")
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as package:
         member = package.extractfile(f"package/dist/{FILE.name}")
         script = member.read() if member else b""
@@ -47,8 +54,10 @@ def fetch() -> str | None:
     draft = FILE.with_suffix(".draft")
     draft.write_bytes(script)
     draft.replace(FILE)
-    return None
 
 
 if __name__ == "__main__":
-    sys.exit(fetch())
+    try:
+        fetch()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -37,7 +37,7 @@ def test_a_photo_has_the_published_models_image_tokens(shape, tokens):
 def test_the_formula_agrees_with_what_torch_counts():
     vlm = shapes.build("llava-tiny", "float32")
     targets = r".*language_model.*\.(q_proj|down_proj)"
-    vlm.model = add_adapter(vlm.model, LoraSettings(rank=4, dropout=0.0, targets=targets))
+    vlm.model = add_adapter(vlm.model, LoraSettings(r=4, lora_dropout=0.0, target_modules=targets))
     batch = SampleCollator(vlm, evaluation_prompt)(photos.draw(2, seed=0))
     with FlopCounterMode(display=False) as counter:
         answer_loss(vlm.model, batch)[0].backward()
