@@ -1,1 +1,1 @@
-"""Ours beside a peer's, in one run."""
+"""Benchmarks: our implementation and an alternative, measured in the same run."""

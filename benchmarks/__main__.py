@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME…]``: run all or some, and print the tables of docs/benchmarks.md."""
+"""Benchmark runner: run all or some benchmarks, and print the tables of docs/benchmarks.md.
+
+Usage: ``python -m benchmarks [NAME…]``.
+"""
 
 import platform
 import sys

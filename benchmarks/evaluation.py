@@ -1,4 +1,4 @@
-"""An evaluation's captions, in sorted batches as `training.evaluation.evaluate` writes them, beside a loop over the photos one by one."""
+"""Evaluation benchmark: sorted batches (`training.evaluation.evaluate`) and a loop over single photos."""
 
 from benchmarks.table import TableRow, compare
 from demo.corpus.pairs import make_pair

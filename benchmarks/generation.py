@@ -1,4 +1,4 @@
-"""Captions in batches, as the service writes them, beside the usual endpoint that calls generate once a request."""
+"""Generation benchmark: batched captions, as in the service, and one call of generate per request."""
 
 import random
 

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.hashtags DATASET HYPOTHESES``: the hashtags that the service chooses beside those that people gave a test split.
+"""Hashtag benchmark: the hashtags that the service chooses, compared with those that people gave a test split.
 
-DATASET is a version's URI or folder; HYPOTHESES the model's posts, a line each: ``{"id", "caption"}``, as `snap2caption score` reads them.
-Precision and recall are of the first five, averaged over the posts.
+``python -m benchmarks.hashtags DATASET HYPOTHESES``. DATASET is the URI or folder of a version. HYPOTHESES has the
+model's posts, one per line: ``{"id", "caption"}``, as `snap2caption score` reads them. Precision and recall are
+those of the first five hashtags, averaged over the posts.
 """
 
 import argparse

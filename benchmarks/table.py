@@ -1,4 +1,4 @@
-"""Timing two ways of doing the same thing, in turn, and the table of it."""
+"""Paired timing of two implementations, and the table of results."""
 
 import statistics
 import time

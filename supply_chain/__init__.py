@@ -1,1 +1,1 @@
-"""The supply chain: lock files with hashes, images with digests, licenses."""
+"""Supply chain: lock files with hashes, images with digests, licenses and vulnerabilities."""

@@ -1,4 +1,4 @@
-"""The agreement of locks, constraints and ``pyproject.toml``, checked without a network."""
+"""Consistency of locks, constraints and ``pyproject.toml``, checked offline."""
 
 import tomllib
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ SERVER = f"{LABEL_STUDIO}.txt"
 REMEDY = "run `make lock`"
 
 Extras = dict[str, list[Requirement]]
-"""The requirements of each extra of ``pyproject.toml``; under the empty name, those of every part."""
+"""The requirements of each extra of ``pyproject.toml``. The empty name stands for the requirements of all parts."""
 
 
 def disagreements(root: Path) -> list[str]:
-    """Return a sentence for everything in which the files of the project at *root* disagree; none if all is well."""
+    """Return a sentence for each inconsistency in the project at *root*, or an empty list."""
     try:
         return [*_disagreements(root)]
     except LockError as error:
@@ -40,7 +40,7 @@ def _disagreements(root: Path) -> Iterable[str]:
     for name, pins in [*locks.items(), (SERVER, server)]:
         yield from _hashes(name, pins)
     for name, pins in locks.items():
-        # CUDA's libraries are torch's own choice.
+        # torch chooses the CUDA libraries.
         ours = {package: pin for package, pin in pins.items() if name not in TORCH_BUILDS or package == TORCH}
         yield from _versions(name, ours, "constraints.txt", constraints)
     constrained = "constraints-label-studio.txt"
@@ -72,7 +72,7 @@ def _versions(where: str, pins: Pins, constrained: str, constraints: Pins) -> It
 
 
 def _coverage(lock: Lock, locks: dict[str, Pins], extras: Extras) -> Iterable[str]:
-    """Where a lock and its extra differ on this machine, by what the installed packages say that they need."""
+    """Yield the differences between a lock and its extra on this machine, by the metadata of the installed packages."""
     own = locks[lock.name]
     pins = own | locks[TORCH_BUILDS[0]] | (locks[f"{lock.base}.txt"] if lock.base else {})
     needed, whole = _closure([*extras[""], *extras[lock.extra]], extras)
@@ -89,7 +89,10 @@ def _coverage(lock: Lock, locks: dict[str, Pins], extras: Extras) -> Iterable[st
 
 
 def _closure(asked: Iterable[Requirement], extras: Extras) -> tuple[dict[NormalizedName, list[Requirement]], bool]:
-    """Return what *asked* needs, with all that is required of each, and whether all of it is installed, so that nothing was overlooked."""
+    """Return the transitive requirements of *asked*, and whether the result is complete.
+
+    It is complete if all packages in it are installed.
+    """
     needed: dict[NormalizedName, list[Requirement]] = {}
     whole = True
     waiting = [(requirement, "") for requirement in asked]
@@ -114,7 +117,7 @@ def _closure(asked: Iterable[Requirement], extras: Extras) -> tuple[dict[Normali
 
 @cache
 def _required(name: NormalizedName) -> tuple[Requirement, ...] | None:
-    """What the installed package *name* says that it needs; ``None`` if it is not installed."""
+    """Return the requirements that the installed package *name* states, or None if it is not installed."""
     try:
         return tuple(Requirement(text) for text in distribution(name).requires or ())
     except PackageNotFoundError:

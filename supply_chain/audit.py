@@ -1,4 +1,4 @@
-"""Known vulnerabilities of everything that is locked, asked of an advisory database by pip-audit."""
+"""Vulnerability audit of all locked packages, by pip-audit and an advisory database."""
 
 import json
 import subprocess
@@ -15,12 +15,12 @@ OURS = (*(lock.name for lock in LOCKS), *(f"{name}.txt" for name in TOOLS), *TOR
 
 
 class AuditError(RuntimeError):
-    """The database could not be asked, or not about everything, so that nothing is known; the message says why."""
+    """The audit is incomplete, because the database could not be queried for all packages. The message says why."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One vulnerability of one locked package; ``fixed`` are the releases without it."""
+    """One vulnerability of one locked package. ``fixed`` lists the releases without it."""
 
     package: str
     version: str
@@ -33,10 +33,10 @@ class Finding:
 
 
 def audit(root: Path, pip_audit: Path, database: str) -> tuple[int, list[Finding]]:
-    """Return how many packages of the locks at *root* were asked about, and what the OSV *database* at that URL knows of them.
+    """Return the number of audited packages of the locks at *root*, and the findings of the OSV *database* at that URL.
 
     Raises:
-        AuditError: an answer is missing for one of them. An audit of a part is none.
+        AuditError: the result for a package is missing. A partial audit does not count.
     """
     count, findings = 0, []
     for names in (OURS, SERVERS):  # each may have a version of its own

@@ -1,4 +1,4 @@
-"""Container images pinned by digest: what ``images.txt`` says, what the Dockerfiles name, and what a registry has."""
+"""Container images pinned by digest: ``images.txt``, the Dockerfiles, and the registries."""
 
 import hashlib
 import re
@@ -21,21 +21,24 @@ NAMED = re.compile(
     ["']?(?:\$\{\w+:?-)?(?P<image>[^\s"',$}]+)""",
     re.MULTILINE | re.IGNORECASE | re.VERBOSE,
 )
-"""An image that a Dockerfile or a Compose file names, or the default of a variable that may name one."""
+"""Matches an image in a Dockerfile or Compose file, and the default of a variable that may name an image."""
 CHOSEN = re.compile(r"^\s*FROM\s[^\n]*?\$\{?(\w+)", re.MULTILINE | re.IGNORECASE)
-"""A variable that names an image of a Dockerfile."""
+"""Matches a variable that names an image in a Dockerfile."""
 FILES = ("Dockerfile*", "*compose*.yml", "*compose*.yaml")
 OURS = "snap2caption-"
-"""How the images begin that are built here."""
+"""The prefix of the images that are built here."""
 
 
 class ImageReferenceError(ValueError):
-    """An image that is named wrongly or that no registry gives; the message says which."""
+    """An image reference is invalid, or no registry has the image. The message names it."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image by its name as people write it (``python``, ``ghcr.io/owner/name``), its tag and, once looked up, its digest (``sha256:HEX``)."""
+    """A container image: its name as people write it (``python``, ``ghcr.io/owner/name``), its tag and its digest.
+
+    The digest (``sha256:HEX``) is None until it is looked up.
+    """
 
     name: str
     tag: str
@@ -46,7 +49,7 @@ class Image:
 
     @property
     def repository(self) -> tuple[str, str]:
-        """The registry's host and the name there."""
+        """The registry's host, and the image's name there."""
         host, _, rest = self.name.partition("/")
         if rest and (re.search(r"[.:]", host) or host == "localhost"):
             return host, rest
@@ -57,7 +60,7 @@ def parse(text: str) -> Image:
     """Return the image that *text* names.
 
     Raises:
-        ImageError: it has no tag, or one that changes with every release (``latest``), or a digest that is none.
+        ImageReferenceError: it has no tag, a tag that changes with each release (``latest``), or an invalid digest.
     """
     found = re.fullmatch(r"(?P<name>[a-z0-9][\w./:-]*?):(?P<tag>[\w.-]+)(?:@(?P<digest>\S+))?", text)
     if found is None or found["tag"] == "latest":
@@ -71,14 +74,17 @@ def listed(root: Path) -> list[Image]:
     """Return the images of ``images.txt``.
 
     Raises:
-        ImageError: a line names none.
+        ImageReferenceError: a line does not name an image.
     """
     lines = (line.partition("#")[0].split() for line in (root / "images.txt").read_text(encoding="utf-8").splitlines())
     return [parse(words[-1]) for words in lines if words]
 
 
 def disagreements(root: Path) -> list[str]:
-    """Return a sentence for every image that a Dockerfile or a Compose file of the project at *root* names otherwise than ``images.txt``."""
+    """Return a sentence for each image in a Dockerfile or Compose file that ``images.txt`` lacks.
+
+    *root* is the project's folder.
+    """
     try:
         known = {str(image) for image in listed(root)}
     except ImageReferenceError as error:
@@ -92,7 +98,7 @@ def disagreements(root: Path) -> list[str]:
 
 
 def unpinned(root: Path) -> list[Image]:
-    """Return the images of ``images.txt`` that are known by their tag alone, which may become another image any day."""
+    """Return the images of ``images.txt`` without a digest. Their tag may become another image any day."""
     return [image for image in listed(root) if image.digest is None]
 
 
@@ -111,17 +117,19 @@ def _named(text: str) -> list[str]:
     stages = {"scratch", *(name.lower() for name in re.findall(r"\bAS\s+(\S+)", text, re.IGNORECASE))}
     chosen = {None, *CHOSEN.findall(text)}
     found = [match["image"] for match in NAMED.finditer(text) if match["variable"] in chosen]
-    # A stage may go by its number, too.
+    # A stage may be referenced by its number, too.
     return [
         image for image in found if image.lower() not in stages and not image.isdigit() and not image.startswith(OURS)
     ]
 
 
 def pin(root: Path, client: httpx.Client) -> list[Image]:
-    """Look up every image of ``images.txt`` by its tag, write its digest there and wherever the image is named, and return what has changed.
+    """Pin all images of ``images.txt`` to their current digests, and return the changed images.
+
+    Digests are written to ``images.txt`` and wherever an image is named.
 
     Raises:
-        ImageError: a registry can't be asked, or does not have an image. Nothing is written then.
+        ImageReferenceError: a registry can't be reached, or lacks an image. Nothing is written then.
     """
     changed = {str(image): replace(image, digest=digest(image, client)) for image in listed(root)}
     for path in [root / "images.txt", *_files(root)]:
@@ -134,12 +142,13 @@ def pin(root: Path, client: httpx.Client) -> list[Image]:
 
 
 def digest(image: Image, client: httpx.Client) -> str:
-    """Return the digest of what *image*'s tag names now, all platforms together: the SHA-256 of the manifest's own bytes.
+    """Return the current digest of *image*'s tag for all platforms: the SHA-256 of the manifest's bytes.
 
     Source: the OCI distribution specification 1.1, "Pulling manifests", and Docker's token authentication.
 
     Raises:
-        ImageError: the registry can't be asked, does not have it, or says another digest than that of its answer.
+        ImageReferenceError: the registry can't be reached, lacks the image, or reports a digest that its content
+            does not have.
     """
     host, repository = image.repository
     scheme = "http" if re.fullmatch(r"(localhost|127\.0\.0\.1)(:\d+)?", host) else "https"

@@ -1,4 +1,4 @@
-"""Licenses of what the images hold, as the installed packages state them."""
+"""License check of the packages in images, by the metadata of the installed packages."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,10 @@ PERMISSIVE = frozenset(
         *("MPL-2.0", "Mozilla Public License 2.0 (MPL 2.0)"),
     }
 )
-"""Licenses that ask for notices, and at most, as MPL does, for changes of their own files; by their SPDX names and as packages write them."""
+"""Permissive licenses, by their SPDX names and as packages write them.
+
+They require notices, and at most, like MPL, the publication of changes to their own files.
+"""
 WEIGHED = {
     "blake3": "CC0-1.0 or Apache-2.0, as we choose; ours is Apache-2.0",
     "email-validator": "The Unlicense, which asks for nothing",
@@ -27,11 +30,14 @@ WEIGHED = {
     "sigstore-models": "MIT, by the license in the package; its metadata name none",
     "pi-heif": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
 }
-"""Packages whose statement does not tell, and why they are taken."""
+"""Packages whose metadata are not sufficient, and why they are accepted."""
 
 
 def unknown_licenses(root: Path) -> list[str]:
-    """Return a sentence for each installed package of an image's lock whose license is neither permissive nor weighed here."""
+    """Return a sentence for each installed package of an image's lock with an unreviewed license.
+
+    Reviewed licenses are those in `PERMISSIVE`, and those of the packages in `WEIGHED`.
+    """
     names = sorted({name for lock in IMAGE_LOCKS for name in read(root / "locks" / lock)} - WEIGHED.keys())
     return [sentence for name in names for sentence in _judge(name)]
 

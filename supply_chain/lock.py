@@ -1,6 +1,7 @@
-"""Lock files: each environment's packages with the hashes of their files, resolved from ``pyproject.toml`` under ``constraints.txt``.
+"""Lock files: the packages of each environment with the hashes of their files.
 
-torch is locked apart, once for each build: its wheels for processors come from PyTorch's own index, its wheels for GPUs bring the CUDA libraries.
+They are resolved from ``pyproject.toml`` under ``constraints.txt``. torch is locked separately, once per build: its
+CPU wheels come from PyTorch's own index, and its GPU wheels bring the CUDA libraries.
 """
 
 import re
@@ -16,31 +17,34 @@ from packaging.utils import canonicalize_name
 
 from supply_chain.requirements import LockError, Pin, Pins, parse, read, write
 
-HEADER = "Made by `make lock` from {source}: do not edit.\nInstalled by scripts/install-locked, which takes no file with another hash."
+HEADER = (
+    "Made by `make lock` from {source}: do not edit.\n"
+    "Installed by scripts/install-locked, which takes no file with another hash."
+)
 PYPI = "https://pypi.org/simple"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CPU_WHEEL = re.compile(
     r"torch-(?P<version>[0-9.]+)(?:\+cpu)?-cp31[123]-cp31[123]-(?:manylinux_2_28_(?:x86_64|aarch64)|macosx_\w+_arm64)\.whl"
 )
 EVERYWHERE = 'python_full_version < "3.14" and (sys_platform == "darwin" or sys_platform == "linux")'
-"""The marker of a package that every environment of ``[tool.uv]`` needs."""
+"""The marker of packages that all environments of ``[tool.uv]`` need."""
 
 TORCH = canonicalize_name("torch")
 LABEL_STUDIO = "label-studio"
 SOURCE_ONLY = ("attr", "django-ranged-fileresponse", "drf-flex-fields", "drf-generators", "ordered-set")
-"""Packages that Label Studio wants and that have no wheel. The setuptools of ``build.txt`` builds them."""
+"""Packages that Label Studio needs and that have no wheel. They are built with the setuptools of ``build.txt``."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The lock of one extra of ``pyproject.toml``; with a ``base``, of what it needs beyond that other extra."""
+    """The lock of one extra of ``pyproject.toml``. With a ``base``, it holds only what that other extra does not."""
 
     extra: str
     base: str | None = None
 
     @property
     def name(self) -> str:
-        """The file's name in the folder of locks."""
+        """The file name in the folder of locks."""
         return f"{self.extra}.txt"
 
 
@@ -58,16 +62,16 @@ LOCKS = (
 
 TORCH_BUILDS = ("torch-cpu.txt", "torch-cuda.txt")
 TOOLS = {"build": ("setuptools", "wheel"), "audit": ("cyclonedx-bom", "pip-audit")}
-"""Locks of what no part needs: what builds our package, and what audits."""
+"""Locks of tools that no part needs: for building our package, and for audits."""
 IMAGE_LOCKS = (TORCH_BUILDS[0], *(lock.name for lock in LOCKS if lock.extra != "dev"))
-"""What an image may hold."""
+"""Locks that an image may install."""
 
 
 def make(root: Path) -> None:
-    """Write every lock of the project at *root*.
+    """Write all locks of the project at *root*.
 
     Raises:
-        LockError: nothing satisfies the requirements, or an index could not be asked.
+        LockError: the requirements can't be resolved, or an index could not be reached.
     """
     locks = root / "locks"
     locks.mkdir(exist_ok=True)
@@ -96,7 +100,10 @@ def make(root: Path) -> None:
 
 
 def _resolve(root: Path, constraints: str, source: str, *options: str, text: str | None = None) -> Pins:
-    """Return what *source* needs, by uv, for every platform and Python of ``[tool.uv]``, wheels only."""
+    """Return the packages that *source* needs, resolved by uv.
+
+    It resolves for all platforms and Pythons of ``[tool.uv]``, and uses wheels only.
+    """
     uv = str(Path(sys.executable).with_name("uv"))
     command = [
         uv,
@@ -121,7 +128,7 @@ def _resolve(root: Path, constraints: str, source: str, *options: str, text: str
 
 
 def _cpu_build(torch: Pin, path: Path) -> Pin:
-    """Return *torch* with the hashes of its wheels for processors: PyTorch's index has them, or the lock that is there."""
+    """Return *torch* with the hashes of its CPU wheels, from PyTorch's index or else from the existing lock."""
     try:
         page = httpx.get(f"{CPU_INDEX}/torch/", follow_redirects=True).raise_for_status().text
     except httpx.HTTPError as error:
@@ -136,10 +143,10 @@ def _cpu_build(torch: Pin, path: Path) -> Pin:
 
 
 def cpu_hashes(page: str, version: str) -> set[str]:
-    """Return ``sha256:HEX`` of each wheel of torch *version* for processors that *page*, a simple index (PEP 503), links to.
+    """Return ``sha256:HEX`` of each CPU wheel of torch *version* in *page*, a page of a simple index (PEP 503).
 
     Raises:
-        LockError: there is none.
+        LockError: there is no such wheel.
     """
     found: set[str] = set()
     for name, digest in re.findall(r"([^\"/]+\.whl)#sha256=([0-9a-f]{64})", page):
@@ -148,6 +155,7 @@ def cpu_hashes(page: str, version: str) -> set[str]:
             found.add(f"sha256:{digest}")
     if not found:
         raise LockError(
-            f"{CPU_INDEX} has no wheel of torch {version}; ask for another version in pyproject.toml and constraints.txt."
+            f"{CPU_INDEX} has no wheel of torch {version}; "
+            "ask for another version in pyproject.toml and constraints.txt."
         )
     return found

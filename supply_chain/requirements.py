@@ -12,14 +12,15 @@ SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class LockError(ValueError):
-    """A lock or a file of constraints that does not say what it must; the message says where and what to do."""
+    """A lock or constraints file is invalid. The message says where, and what to do."""
 
 
 @dataclass(frozen=True)
 class Pin:
     """One package at one version.
 
-    ``marker`` is a PEP 508 marker, or empty where the package is always needed; ``hashes`` are ``sha256:HEX`` of each of the release's files.
+    ``marker`` is a PEP 508 marker, or empty if the package is always needed. ``hashes`` has ``sha256:HEX`` for each
+    file of the release.
     """
 
     name: NormalizedName
@@ -36,10 +37,10 @@ Pins = dict[NormalizedName, Pin]
 
 
 def parse(text: str, where: str) -> Pins:
-    """Return each package that *text* pins, whatever options of pip's it has; *where* is named in errors.
+    """Return the packages that *text* pins. Options of pip are ignored. *where* is named in errors.
 
     Raises:
-        LockError: a line is no exact pin, or a package comes twice.
+        LockError: a line is not an exact pin, or a package occurs twice.
     """
     pins: Pins = {}
     for line in re.sub(r"\\\n", " ", text).splitlines():
@@ -68,7 +69,7 @@ def read(path: Path) -> Pins:
     """Return the pins of the file at *path*.
 
     Raises:
-        LockError: it is not there, or is none of pins.
+        LockError: it does not exist, or is not a file of pins.
     """
     try:
         return parse(path.read_text(encoding="utf-8"), path.name)
@@ -77,7 +78,7 @@ def read(path: Path) -> Pins:
 
 
 def write(path: Path, pins: Iterable[Pin], header: str, *options: str) -> None:
-    """Write *pins*, in the order of their names, below *header* and *options* of pip's."""
+    """Write *pins*, sorted by name, below *header* and pip's *options*."""
     lines = [
         *(f"# {line}" for line in header.splitlines()),
         *options,

@@ -1,1 +1,1 @@
-"""The stages of the ETL beside a peer's."""
+"""ETL benchmarks: each stage and an alternative."""

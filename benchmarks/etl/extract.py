@@ -1,4 +1,7 @@
-"""Extract beside a single connection, from a server that gives each connection so much and no more, as publishers do."""
+"""Extract benchmark against a single connection.
+
+The server limits the rate of each connection, as publishers do.
+"""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Load beside ``rclone copy``: the same shards, to the same servers."""
+"""Load benchmark against ``rclone copy``: the same shards to the same servers."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A web server that serves one file, in ranges, at so many bytes a second a connection."""
+"""Throttled web server: it serves one file, in ranges, at a limited rate per connection (bytes per second)."""
 
 import http.server
 import re

@@ -1,6 +1,7 @@
-"""The transform beside a loop that decodes and does nothing else, and beside the obvious way; and its peak memory.
+"""Transform benchmark against a loop that only decodes and a naive implementation, and its peak memory.
 
-``python -m benchmarks.etl.transform --pairs 100000`` for the large run. A corpus is drawn once, and kept in the state folder.
+``python -m benchmarks.etl.transform --pairs 100000`` is the large run. A corpus is drawn once, and kept in the
+state folder.
 """
 
 import argparse

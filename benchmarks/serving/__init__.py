@@ -1,1 +1,1 @@
-"""The caption service beside others that answer the same requests with the same model."""
+"""Serving benchmarks: the caption service and alternatives that serve the same model."""

@@ -1,4 +1,7 @@
-"""Ours, the usual endpoint and LitServe under the same load, one after the other, each in a process of its own."""
+"""Serving benchmark: our service, a plain FastAPI endpoint and LitServe under the same load.
+
+They run one after the other, each in its own process.
+"""
 
 import io
 import os

@@ -1,10 +1,13 @@
-"""Our engine on one GPU, on a model of LLaVA-1.5-7B's shape with random weights, in bfloat16: latency, and tokens a second beside what memory allows.
+"""GPU serving benchmark on LLaVA-1.5-7B's shape with random weights, in bfloat16.
 
-``python -m benchmarks.serving.gpu``; ``--tiny --device cpu --bandwidth 10`` tries the script out on a machine without a GPU. Photos go through the
-batcher as requests do, without HTTP. No model hub is needed.
+It measures latency, and tokens per second relative to the limit of the memory bandwidth.
 
-To write a token of each row, a step reads all weights of the language model once, and of each row what it remembers. Rows × bandwidth / bytes is
-therefore as many tokens a second as the card can write, were there no pictures to look at and no prompts to read.
+``python -m benchmarks.serving.gpu``; ``--tiny --device cpu --bandwidth 10`` tries out the script on a machine
+without a GPU. Photos go through the batcher as requests do, without HTTP. No model hub is needed.
+
+To write one token per row, a step reads all weights of the language model once, and the KV cache of each row. So
+rows × bandwidth / bytes is the most tokens per second that the card could write if there were no pictures and no
+prompts to process.
 """
 
 import argparse

@@ -1,9 +1,11 @@
-"""Load on a server: clients that ask again as soon as they are answered (closed), or arrivals at a rate whatever the answers (open).
+"""Load generator: closed loop (each client waits for its response) or open loop (a fixed arrival rate).
 
-``python -m benchmarks.serving.load URL RATE SECONDS PHOTO…`` sends the photos, over and over, at random moments, *rate* a second, and prints
-what became of each request as JSON: a process of its own, so that it neither waits for the server's threads nor they for it.
+``python -m benchmarks.serving.load URL RATE SECONDS PHOTO…`` sends the photos repeatedly at random moments, *rate*
+per second, and prints the outcome of each request as JSON. It is a separate process, so that it and the server do
+not wait for each other's threads.
 
-aiohttp, as httpx takes several times the processor for a request, and what measures must not be what is measured.
+It uses aiohttp, because httpx needs several times the CPU time per request, and the measuring tool must not become
+what is measured.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The models that are served: all servers get the same, with the same adapter."""
+"""Models for the serving benchmark. All servers get the same model with the same adapter."""
 
 import torch
 from peft import LoraConfig, get_peft_model

@@ -1,7 +1,10 @@
-"""The three servers: ``python -m benchmarks.serving.servers ours|endpoint|litserve MODEL PORT``. Each answers a photo with caption and alt text.
+"""The three servers of the serving benchmark. Each returns a caption and alt text for a photo.
 
-``endpoint`` is what is usually written: FastAPI, and ``generate`` in the handler, one request after the other. ``litserve`` gathers requests into
-batches. Both call ``generate`` twice, with the adapter and without it; ours writes both at once.
+``python -m benchmarks.serving.servers ours|endpoint|litserve MODEL PORT``.
+
+``endpoint`` is the usual implementation: FastAPI, and ``generate`` in the handler, one request after the other.
+``litserve`` collects requests into batches. Both call ``generate`` twice, with and without the adapter; ours writes
+both at once.
 """
 
 import io

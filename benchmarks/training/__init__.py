@@ -1,1 +1,4 @@
-"""Our fine-tuning beside TRL's: the same model, photos, tokens, order, adapter and optimizer, each in a process of its own."""
+"""Fine-tuning benchmark against TRL.
+
+Both use the same model, photos, tokens, order, adapter and optimizer, each in its own process.
+"""

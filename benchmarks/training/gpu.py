@@ -1,9 +1,11 @@
-"""Our fine-tuning beside TRL's SFTTrainer on one GPU, on a model of LLaVA-1.5-7B's shape with random weights, in bfloat16.
+"""GPU fine-tuning benchmark against TRL's SFTTrainer, on LLaVA-1.5-7B's shape with random weights, in bfloat16.
 
-``python -m benchmarks.training.gpu [KEY=VALUE…]``; overrides are those of a recipe, such as ``training.global_micro_batch_size=8``. No model hub is
-needed. On a machine without a GPU, ``--shape llava-tiny`` tries the script out.
+``python -m benchmarks.training.gpu [KEY=VALUE…]``. The overrides are those of a recipe, such as
+``training.global_micro_batch_size=8``. No model hub is needed. On a machine without a GPU, ``--shape llava-tiny``
+tries out the script.
 
-Model FLOP utilization is the operations that a sample needs (the formula is in `flops.py`), times samples a second, over the card's peak.
+Model FLOP utilization is the operations per sample (see `flops.py`) times samples per second, divided by the card's
+peak.
 """
 
 import argparse

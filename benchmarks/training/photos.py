@@ -1,4 +1,4 @@
-"""Rendered photos with their posts, as a dataset's samples."""
+"""Rendered photos with posts, as dataset samples."""
 
 from demo.corpus.pairs import make_pair
 from snap2caption.datasets.shards import Sample

@@ -1,4 +1,4 @@
-"""The peer: TRL's SFTTrainer, told to do what a recipe asks of ours."""
+"""TRL baseline: SFTTrainer, configured to match a recipe of ours."""
 
 from collections.abc import Sequence
 from functools import partial

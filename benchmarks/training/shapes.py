@@ -1,4 +1,4 @@
-"""Base models of published shapes with random weights: they cost what the published ones cost, and need no model hub."""
+"""Model shapes: published architectures with random weights, which cost the same and need no model hub."""
 
 import random
 from collections.abc import Callable

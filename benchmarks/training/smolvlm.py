@@ -1,6 +1,7 @@
-"""Our fine-tuning beside TRL's SFTTrainer on a model of SmolVLM-256M's shape, on the processor.
+"""CPU fine-tuning benchmark against TRL's SFTTrainer, on a model of SmolVLM-256M's shape.
 
-``python -m benchmarks.training.smolvlm --splitting --photos 2`` for the model as it is published, which cuts a photo into 17 frames; it takes long.
+``python -m benchmarks.training.smolvlm --splitting --photos 2`` measures the model as published, which splits a
+photo into 17 frames. This takes long.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""One training in this process: ``python -m benchmarks.training.worker ours|trl < WORKLOAD``, prints what was measured as JSON."""
+"""Training worker: it runs one training in this process, and prints the measurements as JSON.
+
+Usage: ``python -m benchmarks.training.worker ours|trl < WORKLOAD``.
+"""
 
 import sys
 import tempfile

@@ -1,4 +1,4 @@
-"""What is trained, and what was measured of it: the two messages between the benchmark and the process that trains."""
+"""Workload and measurement: the messages between the benchmark and the training worker."""
 
 import os
 import subprocess
