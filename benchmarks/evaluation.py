@@ -15,7 +15,7 @@ PHOTOS, BATCH = 48, 16
 
 
 def run() -> TableRow:
-    """Compare on the demo base and rendered photos, as the split of a corpus would have them; both must write the same texts."""
+    """Compare on the demo base and rendered photos, like those of a corpus split. Both must write the same texts."""
     vlm = load("demo-base", Settings().models_dir)
     pairs = [make_pair(0, number) for number in range(PHOTOS)]
     samples = [Sample(pair.id, pair.scene.city.value, parse(pair.caption.decode()), pair.image) for pair in pairs]

@@ -66,7 +66,10 @@ def _hashes(where: str, pins: Pins) -> Iterable[str]:
 def _versions(where: str, pins: Pins, constrained: str, constraints: Pins) -> Iterable[str]:
     for name, pin in pins.items():
         if name not in constraints:
-            yield f"locks/{where} has {name} {pin.version}, which {constrained} does not pin; add {name}=={pin.version} there."
+            yield (
+                f"locks/{where} has {name} {pin.version}, which {constrained} does not pin; "
+                f"add {name}=={pin.version} there."
+            )
         elif constraints[name].version != pin.version:
             yield f"locks/{where} has {name} {pin.version}, {constrained} {constraints[name].version}; {REMEDY}."
 
@@ -82,7 +85,10 @@ def _coverage(lock: Lock, locks: dict[str, Pins], extras: Extras) -> Iterable[st
             continue
         for wanted in requirements:
             if not wanted.specifier.contains(pins[name].version, prereleases=True):
-                yield f"locks/{lock.name} has {pins[name].version} where {wanted} is needed; change constraints.txt, then {REMEDY}."
+                yield (
+                    f"locks/{lock.name} has {pins[name].version} where {wanted} is needed; "
+                    f"change constraints.txt, then {REMEDY}."
+                )
     for name, pin in own.items():
         if whole and not pin.marker and name not in needed:
             yield f"locks/{lock.name} has {name}, which [{lock.extra}] does not need; {REMEDY}."
@@ -129,4 +135,7 @@ def _build(requires: Iterable[str], constraints: Pins) -> Iterable[str]:
         requirement = Requirement(text)
         pin = constraints.get(canonicalize_name(requirement.name))
         if pin is None or str(requirement.specifier) != f"=={pin.version}":
-            yield f"[build-system] of pyproject.toml asks for {text}; ask for exactly the version that constraints.txt pins."
+            yield (
+                f"[build-system] of pyproject.toml asks for {text}; "
+                "ask for exactly the version that constraints.txt pins."
+            )

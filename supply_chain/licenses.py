@@ -49,7 +49,10 @@ def _judge(name: str) -> Iterable[str]:
         return
     words = [word.strip() for word in re.split(r"\b(?:AND|OR|WITH)\b|[|,]", stated)]
     if not PERMISSIVE.issuperset(words):
-        yield f"{name} has the license {stated or 'none'!r}; read it, then add it to supply_chain/licenses.py, or do without it."
+        yield (
+            f"{name} has the license {stated or 'none'!r}; read it, then add it to supply_chain/licenses.py, "
+            "or do without it."
+        )
 
 
 def _stated(package: PackageMetadata) -> str:

@@ -24,7 +24,8 @@ HEADER = (
 PYPI = "https://pypi.org/simple"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 CPU_WHEEL = re.compile(
-    r"torch-(?P<version>[0-9.]+)(?:\+cpu)?-cp31[123]-cp31[123]-(?:manylinux_2_28_(?:x86_64|aarch64)|macosx_\w+_arm64)\.whl"
+    r"torch-(?P<version>[0-9.]+)(?:\+cpu)?-cp31[123]-cp31[123]-"
+    r"(?:manylinux_2_28_(?:x86_64|aarch64)|macosx_\w+_arm64)\.whl"
 )
 EVERYWHERE = 'python_full_version < "3.14" and (sys_platform == "darwin" or sys_platform == "linux")'
 """The marker of packages that all environments of ``[tool.uv]`` need."""

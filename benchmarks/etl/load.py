@@ -51,7 +51,7 @@ def run(folder: Path, kind: Kind, transfers: int) -> TableRow:
 
 
 def _check_again(dataset: Path, kind: Kind) -> None:
-    """Load once more into one place, and see that no shard moves the second time, and that rclone finds no difference."""
+    """Load twice into one place. Check that the second run moves no shard, and that rclone finds no difference."""
     where = load(dataset, f"{kind}://bench/again")
     address = urlsplit(os.environ[_ADDRESSES[kind]])
     with FaultyProxy(address.port or 0) as proxy:

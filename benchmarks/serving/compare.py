@@ -91,7 +91,7 @@ def _server(folder: Path, kind: str, model: str) -> Iterator[tuple[str, int]]:
 
 
 def _memory(port: int) -> float:
-    """Return the memory of the server and all its workers, which its command line tells: what they share is counted once."""
+    """Return the memory of the server and its workers, found by their command line. Shared memory counts once."""
     named = ["benchmarks.serving.servers", str(port)]
     started = [one for one in psutil.process_iter(["cmdline"]) if set(named) <= set(one.info["cmdline"] or [])]
     family = {process for one in started for process in (one, *one.children(recursive=True))}

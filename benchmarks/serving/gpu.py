@@ -94,7 +94,10 @@ def main() -> None:
 def measure(
     vlm: VisionLanguageModel, clients: int, tokens: int, rounds: int, bandwidth: float | None
 ) -> GpuMeasurement:
-    """Let so many *clients* ask *rounds* times each for texts of so many *tokens*, after one to warm up; *bandwidth* in GB/s."""
+    """Measure *clients* that each request texts of *tokens* tokens *rounds* times, after one warm-up request.
+
+    *bandwidth* is in GB/s.
+    """
     version = ModelVersion(1, "run", vlm.base, vlm.revision, "data", "file:///nowhere")
     engine = LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients)
     served = ServedModel(engine, HashtagTable.from_rows([]), version)
@@ -127,7 +130,7 @@ def measure(
 
 
 def limit(vlm: VisionLanguageModel, clients: int, tokens: int, photo: Image.Image, bandwidth: float) -> float:
-    """Return the tokens a second that *bandwidth* (GB/s) allows where *clients* have a caption and a description written each."""
+    """Return the tokens per second that *bandwidth* (GB/s) allows for a caption and a description per client."""
     rows = 2 * clients
     read = vlm.inputs([photo], [build_prompt(Request())])["input_ids"].shape[1]
     text = vlm.model.config.get_text_config()

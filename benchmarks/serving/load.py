@@ -45,7 +45,7 @@ class LoadMeasurement:
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """What became of a request: when it was sent (seconds from the first on), the status (0: no answer came), and what is told of it."""
+    """The outcome of a request: when it was sent (seconds after the first), and its status (0: no response)."""
 
     sent: float
     seconds: float

@@ -12,7 +12,10 @@ MODELS = {"demo": 48, "smolvlm-256m-unsplit": 32, "llava-tiny": 16}
 
 
 def load_model(name: str) -> VisionLanguageModel:
-    """Return the demo base, or a random model of that shape; with an adapter that costs what a trained one does, and adds nothing."""
+    """Return the demo base or a random model of that shape, with an adapter that costs as much as a trained one.
+
+    The adapter does not change the output.
+    """
     vlm = load("demo-base", Settings().models_dir) if name == "demo" else readable(build(name, "float32"))
     return adapted(vlm)
 
@@ -26,7 +29,7 @@ def adapted(vlm: VisionLanguageModel) -> VisionLanguageModel:
 
 
 def readable(vlm: VisionLanguageModel) -> VisionLanguageModel:
-    """Let a random model write words alone: of what stands for no text, nothing could be shown, and a service would try again."""
+    """Restrict a random model to words. Other tokens have no text to show, and a service would retry."""
     tokenizer = vlm.processor.tokenizer
     words = set(range(len(tokenizer))) - set(tokenizer.all_special_ids) - set(tokenizer.added_tokens_decoder)
     weights = vlm.model.get_output_embeddings().weight

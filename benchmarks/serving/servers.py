@@ -33,7 +33,10 @@ from snap2caption.vlm import Decoding, VisionLanguageModel
 
 BATCH = 8
 THREADS = {"demo": 1}
-"""Threads of a peer's model, where not all: with one, both peers write twice as fast on so small a model. Ours finds that by itself."""
+"""Threads of a peer's model, if limited.
+
+With one thread, both peers are twice as fast on so small a model. Our service detects that by itself.
+"""
 
 PATHS = {"ours": "/generate-caption", "endpoint": "/generate-caption", "litserve": "/predict"}
 

@@ -30,7 +30,7 @@ from training.data.collator import IGNORED, Batch
 
 @dataclass(frozen=True, slots=True)
 class MeanSample:
-    """A sample's size, on average: tokens of the sequence, of them the answer's and the image's; frames a photo is cut into; patches of a frame."""
+    """The average size of a sample: tokens of sequence, answer and image, frames per photo, and patches per frame."""
 
     tokens: float
     answer_tokens: float

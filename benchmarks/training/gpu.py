@@ -27,7 +27,10 @@ PEAK_TFLOPS = {
     "L4": 121.0,
     "RTX 4090": 165.2,
 }
-"""Dense bfloat16, by NVIDIA's data sheets (which print twice that for some, with sparsity); the first name that is part of the card's counts."""
+"""Peak TFLOP/s in dense bfloat16, by NVIDIA's data sheets, which give twice that for some cards, with sparsity.
+
+The first name that is part of the card's name counts.
+"""
 
 STEPS = 20
 """Of each training; the loss is reported at each fifth, and timed from the first report to the last."""

@@ -48,7 +48,8 @@ Parts = tuple[PreTrainedConfig, ProcessorMixin]
 def smolvlm_256m(*, splitting: bool) -> Parts:
     """Return configuration and processor of SmolVLM-256M-Instruct: a SigLIP-B/16 tower at 512 pixels and SmolLM2-135M.
 
-    With *splitting*, as published, a photo is scaled to 2,048 pixels and seen as 16 tiles and a whole: 17 frames, 1,088 image tokens.
+    With *splitting*, as published, a photo is scaled to 2,048 pixels and split into 16 tiles and a whole: 17
+    frames, 1,088 image tokens.
     Without, as ``model.do_image_splitting: false`` has it, it is one frame of 512 pixels: 64 image tokens.
     """
     tiles = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
@@ -128,7 +129,10 @@ SHAPES: dict[str, Callable[[], Parts]] = {
 
 
 def build(shape: str, dtype: str) -> VisionLanguageModel:
-    """Return the model *shape*, of :data:`SHAPES`, with random weights of *dtype*; the same in each process. On the GPU if there is one."""
+    """Return the model *shape* of :data:`SHAPES` with random weights of *dtype*, on the GPU if there is one.
+
+    The weights are the same in each process.
+    """
     config, processor = SHAPES[shape]()
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
@@ -140,7 +144,10 @@ def build(shape: str, dtype: str) -> VisionLanguageModel:
 
 
 def _tokenizer(special: list[str]) -> PreTrainedTokenizerFast:
-    """Return a tokenizer of 4,096 tokens that was trained on the corpus's captions, and *special*. It writes no start token by itself."""
+    """Return a tokenizer of 4,096 tokens, trained on the corpus's captions, with the tokens in *special*.
+
+    It adds no start token by itself.
+    """
     rng = random.Random(0)
     scenes = [sample_scene(rng) for _ in range(2000)]
     tokenizer = train_tokenizer((write_caption(scene, rng, pick_tone(rng)) for scene in scenes), 4000)

@@ -18,7 +18,7 @@ SAME_LOSS = 1e-3
 
 
 def workload(epochs: int, photos: int, *, splitting: bool) -> Workload:
-    """Return the training that ``configs/smolvlm-256m-cpu.yaml`` asks for, on few *photos*, in small batches, over *epochs*."""
+    """Return the workload of ``configs/smolvlm-256m-cpu.yaml`` on few *photos*, in small batches, over *epochs*."""
     settings = {
         "num_train_epochs": epochs,
         "global_micro_batch_size": 2,

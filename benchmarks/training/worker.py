@@ -66,7 +66,7 @@ def _rate(marks: list[tuple[int, float]], step: int) -> float | None:
 
 
 def _peak() -> int:
-    """Return this program's resident memory at its highest. `getrusage` would tell of the process before it became this program, too."""
+    """Return this program's peak resident memory. `getrusage` would include the process before it ran this program."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 

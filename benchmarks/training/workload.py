@@ -26,11 +26,11 @@ class TrainingMeasurement(BaseModel):
 
     seconds: float
     processor_seconds: float
-    """What the processor did in that time for this process, on all cores: where others use the machine too, the better measure."""
+    """CPU seconds of this process on all cores, which is the better measure if others use the machine, too."""
     samples: int
     """How many went through the model in training: photos times epochs."""
     steady_rate: float | None
-    """Samples a second between the first and the last report of the training loss (each fifth step), if there are two."""
+    """Samples per second between the first and the last report of the training loss (every fifth step), if there are two."""
     tokens: float
     """Of a sample's sequence, on average, image tokens among them."""
     flops: float

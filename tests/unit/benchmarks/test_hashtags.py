@@ -1,4 +1,4 @@
-"""The command that compares chosen hashtags with people's."""
+"""Hashtag benchmark: the command-line tool."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the training benchmark counts and builds."""
+"""Training benchmark: FLOP counts and model shapes."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What is told of an installation, and what is kept of it."""
+"""Installation steps: console output and log."""
 
 import os
 import pty

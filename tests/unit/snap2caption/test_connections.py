@@ -1,4 +1,4 @@
-"""A real server on real sockets: what clients do that send and read slowly, too much, or nothing."""
+"""Connection limits, on real sockets: clients that send and read slowly, too much, or nothing."""
 
 import json
 import socket

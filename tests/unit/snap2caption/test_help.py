@@ -1,4 +1,4 @@
-"""Help pages, as a person reads them."""
+"""Help pages of the command line."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How weights, configurations and processors are loaded, wherever the project does it."""
+"""Loading of weights, configurations and processors, wherever the project does it."""
 
 import ast
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Nothing that is read from a manifest, a verdict, a card, a sidecar, a record or a registry's tags leads out of the folder that it belongs in."""
+"""Path traversal: names in manifests, verdicts, cards, sidecars, records and registry tags stay in their folder."""
 
 import json
 from collections.abc import Callable, Iterator

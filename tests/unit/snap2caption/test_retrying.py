@@ -1,4 +1,4 @@
-"""Requests that a busy server refused, sent again when it said, over real HTTP."""
+"""Retries after Retry-After, over real HTTP."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

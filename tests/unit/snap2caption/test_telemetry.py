@@ -1,4 +1,4 @@
-"""Usage reporting is off wherever the project begins: in each command and service, in Airflow's workers, in containers, under make."""
+"""Telemetry is off in all entry points: commands, services, Airflow's workers, containers, and make."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""Whether the locks say what pyproject.toml and the constraints say."""
+"""Consistency of locks, pyproject.toml and constraints."""
 
 import re
 import shutil

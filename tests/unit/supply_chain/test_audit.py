@@ -1,4 +1,4 @@
-"""Known vulnerabilities, by the real pip-audit, asked of a database that speaks OSV's protocol."""
+"""Vulnerability audit with the real pip-audit, against a server that speaks OSV's protocol."""
 
 import sys
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Images by digest, asked of a registry that speaks the distribution protocol."""
+"""Image digests, looked up in a registry that speaks the distribution protocol."""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Licenses of what the images hold."""
+"""License check of the packages in images."""
 
 from pathlib import Path
 

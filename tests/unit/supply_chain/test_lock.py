@@ -1,4 +1,4 @@
-"""Lock files as they are made, and as pip takes them."""
+"""Lock files: how they are made, and that pip accepts them."""
 
 import base64
 import hashlib

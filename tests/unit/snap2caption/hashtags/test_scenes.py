@@ -1,4 +1,4 @@
-"""Hashtags for every scene that the sample corpus can show; the truth is the corpus's own lexicon, not the ranking's."""
+"""Hashtags for all scenes of the sample corpus. The ground truth is the corpus's lexicon, not the ranking's."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Signatures by OpenSSF model signing, with real keys."""
+"""Adapter signatures by OpenSSF model signing, with real keys."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""A folder as an object store, at the edges of what a file system takes."""
+"""File store: edge cases of the file system."""
 
 import hashlib
 from pathlib import Path
