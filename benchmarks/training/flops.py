@@ -1,7 +1,8 @@
-"""How many floating-point operations a training sample needs, by formula: what "model FLOP utilization" counts.
+"""FLOPs per training sample, by formula: the numerator of model FLOP utilization.
 
-Needed is what the result depends on, whoever trains. A multiplication with its addition is two operations. Frozen weights cost two operations per
-parameter and token forward, and two more backward where a gradient flows through them to an adapter; their own gradients, two more, are not needed.
+Only operations that the result depends on are counted, whatever the trainer does. A multiplication with its
+addition counts as two operations. Frozen weights cost two operations per parameter and token forward, and two more
+backward where a gradient flows through them to an adapter. Their own gradients, two more, are not needed.
 
 ==========  =====================================================  =====================================================================
 part        operations                                             why

@@ -33,8 +33,9 @@ def finetune(
 ) -> Path:
     """Do what `training.fit.finetune.finetune` does, by TRL's SFTTrainer: same arguments, same result.
 
-    Rows are a prompt and a completion, so that the loss covers the answer alone. They come in the order in which ours takes them, so that the losses
-    can be compared; our adapter and our chat template give both the same weights and tokens to begin with, which is checked.
+    Rows are a prompt and a completion, so that the loss covers only the answer. They have the order of our trainer,
+    so that the losses can be compared. Our adapter and chat template give both the same initial weights and tokens,
+    which is checked.
     """
     settings = recipe.training
     if settings.threads:

@@ -30,7 +30,7 @@ class TrainingMeasurement(BaseModel):
     samples: int
     """How many went through the model in training: photos times epochs."""
     steady_rate: float | None
-    """Samples per second between the first and the last report of the training loss (every fifth step), if there are two."""
+    """Samples per second between the first and last report of the loss (every fifth step), if there are two."""
     tokens: float
     """Of a sample's sequence, on average, image tokens among them."""
     flops: float
