@@ -107,7 +107,7 @@ def test_a_model_goes_from_data_to_service_and_back(settings, client, recipe_wit
     rules = ("gate.confidence=0.9", "evaluation.max_samples=11")
     lenient = gate_run(worse, settings, rules)
     assert lenient.overrides == rules
-    assert "(90.0% asked" in lenient.rules[0].reason
+    assert "(90.0% required" in lenient.rules[0].reason
     incumbent = Evaluation.model_validate_json(read_artifact(client, worse, INCUMBENT))
     assert len(incumbent.rows) == 11
     assert "Judged with gate.confidence=0.9, evaluation" in client.get_run(worse).data.tags["mlflow.note.content"]
@@ -151,7 +151,7 @@ def test_the_same_training_is_not_done_twice(settings, client, recipe_with, data
     run_id = train(recipe, settings)
     caplog.set_level("INFO", "training.pipeline")
     assert train(recipe, settings) == run_id
-    assert "that run is returned; --force trains again" in caplog.text
+    assert "returning that run. Use --force to train again." in caplog.text
     moved = tmp_path / "moved"
     dataset_dir.rename(moved)
     try:
@@ -182,7 +182,7 @@ def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, reci
     assert run.data.params["validation_samples"] == "6"
     # What is repeated counts once.
     assert run.data.params["cut_posts"] == "54"
-    assert "54 posts have more than 16 tokens (data.max_post_tokens)" in caplog.text
+    assert "54 posts were truncated to 16 tokens (data.max_post_tokens)" in caplog.text
     assert run.data.tags["feedback_version"] == Manifest.read(tmp_path / "feedback").version
     assert train(with_feedback, settings) == run.info.run_id
     # The gate evaluates both on what was held out of it, and a registered version names it.
@@ -306,7 +306,7 @@ def test_a_lost_adapter_is_one_sentence(settings, client, recipe_with, artifacts
     model_id = client.get_run(run_id).data.tags["model_uri"].removeprefix("models:/")
     (folder,) = artifacts_dir.glob(f"*/models/{model_id}")
     shutil.rmtree(folder)
-    with pytest.raises(UserError, match=f"The adapter of run:{run_id} is gone"):
+    with pytest.raises(UserError, match=f"The adapter of run:{run_id} is missing"):
         evaluate_model(run_id, dataset_dir.as_uri(), EvaluationSettings(), settings)
 
 

@@ -126,7 +126,7 @@ def test_weights_and_biases_without_a_key_is_one_sentence(client, wandb_offline,
     log = RunLog.start(client, tmp_path.name, {})
     with (
         pytest.raises(UserError, match=r"rejected the run .*; set WANDB_API_KEY, or WANDB_MODE=offline"),
-        log.recording(TrackingSettings(wandb="captions"), tmp_path),
+        log.recording(TrackingSettings(wandb_project="captions"), tmp_path),
     ):
         pass
     assert client.get_run(log.run_id).info.status == "FAILED"
@@ -137,6 +137,6 @@ def test_weights_and_biases_that_is_missing_is_told(client, monkeypatch, tmp_pat
     log = RunLog.start(client, tmp_path.name, {})
     with (
         pytest.raises(UserError, match=r"needs the package wandb; run `pip install 'snap2caption\[wandb\]'`"),
-        log.recording(TrackingSettings(wandb="captions"), tmp_path),
+        log.recording(TrackingSettings(wandb_project="captions"), tmp_path),
     ):
         pass
