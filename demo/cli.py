@@ -52,7 +52,9 @@ def demo_feedback(
     pairs: Annotated[int, typer.Option(min=300, help="Size of the sample corpus.")] = 2400,
     state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
 ) -> None:
-    """Run the demo with Label Studio, and the feedback loop on it: corrections, annotations, retraining, the same photos before and after."""
+    """Run the demo with Label Studio, and the feedback loop on it: corrections, annotations, retraining, the same
+    photos before and after.
+    """
     from demo.loop.outcome import show
     from demo.loop.run import FeedbackLoop
     from demo.run import Demo

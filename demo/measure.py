@@ -17,7 +17,8 @@ KINDS = ("city", "subject", "time", "weather")
 class Accuracy(BaseModel):
     """Shares (0 to 1) of the captions that name the right city, subject, time of day and weather, and no other.
 
-    ``shuffled`` are the same shares with the captions dealt to other pictures: what a model would reach that did not look.
+    ``shuffled`` are the same shares with the captions dealt to other pictures: what a model would reach that did not
+    look.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,7 +46,9 @@ def read_scenes(path: Path) -> dict[str, Scene]:
 
 
 def measure(captions: Mapping[str, str], scenes: Mapping[str, Scene]) -> Accuracy:
-    """Compare captions (with their hashtags, by the post's id) with what their pictures show; ids without a known scene are left out."""
+    """Compare captions (with their hashtags, by the post's id) with what their pictures show; ids without a known
+    scene are left out.
+    """
     ids = sorted(captions.keys() & scenes.keys())
     if not ids:
         raise UserError(

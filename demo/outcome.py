@@ -21,7 +21,10 @@ class Captioned:
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """``version`` is in service; ``refusals`` say why the new model is not, if it is not. ``peak_memory`` is in bytes."""
+    """``version`` is in service; ``refusals`` say why the new model is not, if it is not.
+
+    ``peak_memory`` is in bytes.
+    """
 
     services: Services
     version: int

@@ -35,7 +35,9 @@ _DAGS = ("etl", "training", "rollback")
 _SEED = 0
 _DAG_TIMEOUT = 3600.0
 _SOON = 600.0
-"""Seconds for what takes a few, on a machine that is busy: that Airflow reads its files, or that the service takes a model over."""
+"""Seconds for what takes a few, on a machine that is busy: that Airflow reads its files, or that the service takes a
+model over.
+"""
 _NEEDED_BYTES = 2 * 2**30
 # A scene that no corpus holds: corpora count their scenes from seed upward, the demo's photo has a seed of its own.
 _PHOTO_SEED = 7_000_000_007
@@ -94,7 +96,9 @@ class Demo:
         return self.state / "corpus" / f"corpus-{self.pairs}-{_SEED}.zip"
 
     def _start(self, stack: Stack) -> tuple[Services, str]:
-        """Draw the corpus and start the services side by side; return where the services, and where the corpus can be fetched."""
+        """Draw the corpus and start the services side by side; return where the services, and where the corpus can be
+        fetched.
+        """
         drawing = None if self.corpus.exists() else stack.run(self._corpus_job())
         background = ThreadPoolExecutor(1)
         drawn = background.submit(self._await_corpus, drawing)
@@ -236,7 +240,9 @@ def _unknown(airflow: AirflowClient, dag: str) -> str:
 
 
 def wait_for(look: Callable[[], _Found | None], timeout: float, otherwise: Callable[[], str]) -> _Found:
-    """Look again and again until there is something, and return it; after *timeout* seconds, raise what *otherwise* says."""
+    """Look again and again until there is something, and return it; after *timeout* seconds, raise what *otherwise*
+    says.
+    """
     deadline = time.monotonic() + timeout
     while not (found := look()):
         if time.monotonic() > deadline:

@@ -15,7 +15,10 @@ SITE = Path("build", "site")
 
 
 def build(root: Path, *, cached: bool = False) -> list[str]:
-    """Build the website of the project at *root*; return a sentence for each fault in it. With *cached*, as `generate` says."""
+    """Build the website of the project at *root*; return a sentence for each fault in it.
+
+    With *cached*, as `generate` says.
+    """
     for folder in (SOURCES, SITE):
         shutil.rmtree(root / folder, ignore_errors=True)
     lay_out(root, root / SOURCES)
@@ -27,8 +30,8 @@ def generate(root: Path, *, cached: bool = False) -> list[str]:
 
     Args:
         root: the project's folder.
-        cached: keep pages whose text is what it was. A link of theirs may lead to what has moved since, so that nothing is a fault
-            before it is one of a build without cache, too.
+        cached: keep pages whose text is what it was. A link of theirs may lead to what has moved since, so that
+            nothing is a fault before it is one of a build without cache, too.
     """
     if cached and not _generate(root):
         return []

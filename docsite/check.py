@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit
 from docsite.markdown import render
 
 STRUCTURE = frozenset({"h1", "h2", "h3", "h4", "img", "li", "ol", "pre", "table", "tr", "ul"})
-"""Elements that a page has as often on the website as on GitHub: Python-Markdown, unlike GitHub, wants an empty line before a list."""
+"""Elements that a page has as often on the website as on GitHub: Python-Markdown, unlike GitHub, wants an empty line
+before a list.
+"""
 LOADED = frozenset({"audio", "embed", "iframe", "img", "link", "object", "script", "source", "track", "video"})
 """Elements whose address the browser loads by itself."""
 LOCAL_SCHEMES = frozenset({"data", "mailto"})

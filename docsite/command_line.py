@@ -21,7 +21,9 @@ def command_line_page() -> str:
 
 
 def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
-    """Yield the name and the help of *command* and of those below it: click's objects, from typer's private copy of it."""
+    """Yield the name and the help of *command* and of those below it: click's objects, from typer's private copy of
+    it.
+    """
     context = command.make_context(
         name.rpartition(" ")[2],
         [],

@@ -1,4 +1,5 @@
-"""Mermaid, which draws the diagrams of the website, from npm into the virtual environment: ``python -m docsite.mermaid``.
+"""Mermaid, which draws the diagrams of the website, from npm into the virtual environment: ``python -m
+docsite.mermaid``.
 
 The theme would load it from a CDN. The package is pinned by its integrity, as npm's own lock files pin it
 (https://docs.npmjs.com/cli/configuring-npm/package-lock-json).

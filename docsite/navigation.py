@@ -19,7 +19,9 @@ def pages_in(nav: list[Any]) -> Iterator[str]:
 
 
 def disagreements(config: Path, sources: Path) -> list[str]:
-    """Return a sentence for each page under *sources* that the navigation of *config* lacks, and for each that it lists in vain."""
+    """Return a sentence for each page under *sources* that the navigation of *config* lacks, and for each that it
+    lists in vain.
+    """
     listed = [*pages_in(tomllib.loads(config.read_text(encoding="utf-8"))["project"]["nav"])]
     there = {path.relative_to(sources).as_posix() for path in sources.rglob("*.md")}
     return [

@@ -76,7 +76,9 @@ def smolvlm_256m(*, splitting: bool) -> Parts:
 
 
 def llava(vision: dict[str, int], text: dict[str, int]) -> Parts:
-    """Return configuration and processor of LLaVA 1.5's architecture: a CLIP tower, a projector of two layers, a Llama."""
+    """Return configuration and processor of LLaVA 1.5's architecture: a CLIP tower, a projector of two layers, a
+    Llama.
+    """
     tokenizer = _tokenizer(["<s>", "</s>"])
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**vision),

@@ -41,7 +41,9 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
-    """Return the model with random weights: 3.4 million parameters once signs are tokens, so that 16-bit weights stay under 10 MB."""
+    """Return the model with random weights: 3.4 million parameters once signs are tokens, so that 16-bit weights stay
+    under 10 MB.
+    """
     vision = CLIPVisionConfig(
         image_size=IMAGE_SIZE,
         patch_size=PATCH_SIZE,

@@ -123,9 +123,12 @@ class Pretraining:
         self._optimize("both", parameters, schedule.joint_rate, schedule.joint_steps, loss)
 
     def train_signs(self) -> None:
-        """Teach signs to what has learned the rest, beside descriptions, so that nothing is forgotten. The eyes stay as they are.
+        """Teach signs to what has learned the rest, beside descriptions, so that nothing is forgotten.
 
-        It starts from weights in 16 bits, as they are shipped, and with random numbers of its own, so it can be done again alone.
+        The eyes stay as they are.
+
+        It starts from weights in 16 bits, as they are shipped, and with random numbers of its own, so it can be done
+        again alone.
         """
         schedule = self.schedule
         self.model.to(torch.bfloat16).float()
@@ -226,5 +229,7 @@ class Pretraining:
 
 
 def plain_text(rng: random.Random) -> str:
-    """Return a sentence for the language stage: a general statement, or the description of a picture that is not shown."""
+    """Return a sentence for the language stage: a general statement, or the description of a picture that is not
+    shown.
+    """
     return describe(sample_scene(rng), rng) if rng.random() < 0.3 else background_text(rng)

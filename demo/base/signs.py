@@ -40,7 +40,8 @@ _VOICED = [voice for voice in VOICES.values() if voice.emoji]
 
 @cache
 def emoji_tokens() -> tuple[str, ...]:
-    """Return what is one token each: every character of Unicode's emoji, what they are joined with, and the corpus's emoji of several characters.
+    """Return what is one token each: every character of Unicode's emoji, what they are joined with, and the corpus's
+    emoji of several characters.
 
     Digits and signs of Latin-1 are left out: a byte-level tokenizer's alphabet is made of these.
     """
@@ -52,7 +53,10 @@ def emoji_tokens() -> tuple[str, ...]:
 
 
 def sign_text(rng: random.Random) -> str:
-    """Return a plain line that teaches signs, or one without any, so that nothing else is forgotten. None is a post, none is about a picture."""
+    """Return a plain line that teaches signs, or one without any, so that nothing else is forgotten.
+
+    None is a post, none is about a picture.
+    """
     kind = rng.random()
     if kind < 0.2:
         return describe(sample_scene(rng), rng)

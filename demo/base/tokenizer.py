@@ -50,7 +50,9 @@ def add_signs(
 
 
 def prompt_lines() -> list[str]:
-    """Return the lines that prompts of training are made of, but for the place: the instruction, and one for each wish."""
+    """Return the lines that prompts of training are made of, but for the place: the instruction, and one for each
+    wish.
+    """
     wishes = [
         *(Request(tone=tone) for tone in Tone),
         *(Request(length=length) for length in Length),
@@ -62,11 +64,12 @@ def prompt_lines() -> list[str]:
 def add_phrases(
     model: LlavaForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, phrases: Sequence[str]
 ) -> None:
-    """Make each of *phrases* one token, as control codes are (CTRL, Keskar et al. 2019), for the price of one instead of a dozen.
+    """Make each of *phrases* one token, as control codes are (CTRL, Keskar et al. 2019), for the price of one instead
+    of a dozen.
 
-    A phrase starts as the mean of the pieces that it alone was spelled with, as "witty" of "Tone: witty.": with those that all share, tones
-    would start all but alike, and whether LoRA learns to tell them apart would depend on its seed. Half as long as a word, a phrase is never the
-    likeliest token to write. Doing it twice changes nothing.
+    A phrase starts as the mean of the pieces that it alone was spelled with, as "witty" of "Tone: witty.": with those
+    that all share, tones would start all but alike, and whether LoRA learns to tell them apart would depend on its
+    seed. Half as long as a word, a phrase is never the likeliest token to write. Doing it twice changes nothing.
     """
     pieces = {phrase: tokenizer(phrase, add_special_tokens=False)["input_ids"] for phrase in phrases}
     new = {phrase: spelled for phrase, spelled in pieces.items() if len(spelled) > 1}

@@ -39,7 +39,8 @@ def write_caption(scene: Scene, rng: random.Random, tone: Tone | None = None) ->
     """Write a post about *scene*: its caption, then its hashtags.
 
     Args:
-        scene: what the picture shows; subject, time and weather are named in the caption, the city in it or in a hashtag.
+        scene: what the picture shows; subject, time and weather are named in the caption, the city in it or in a
+            hashtag.
         rng: where every choice comes from.
         tone: whose style it has; drawn if left out.
     """

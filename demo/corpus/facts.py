@@ -60,7 +60,9 @@ def facts_in(text: str) -> Facts:
 
 
 def named(scene: Scene, text: str) -> dict[str, bool]:
-    """Return, for ``city``, ``subject``, ``time`` and ``weather``, whether *text* names what *scene* shows and no other value of that kind."""
+    """Return, for ``city``, ``subject``, ``time`` and ``weather``, whether *text* names what *scene* shows and no
+    other value of that kind.
+    """
     facts = facts_in(text)
     return {
         "city": facts.city == {scene.city},

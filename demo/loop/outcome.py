@@ -26,7 +26,9 @@ class ComparedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class LoopOutcome:
-    """``verdict`` is the gate's; ``feedback_uri`` the version of feedback that was learned from; ``version`` the model's in service."""
+    """``verdict`` is the gate's; ``feedback_uri`` the version of feedback that was learned from; ``version`` the
+    model's in service.
+    """
 
     compared: Sequence[ComparedPhoto]
     verdict: dict[str, Any]

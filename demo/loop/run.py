@@ -106,7 +106,9 @@ class FeedbackLoop:
         return self.services.label_studio
 
     def _retrain(self, airflow: AirflowClient, known: set[str]) -> tuple[dict[str, Any], int, dict[str, Any]]:
-        """Wait for the training that the webhook leads to; return the gate's verdict, the promoted version, and the training's form."""
+        """Wait for the training that the webhook leads to; return the gate's verdict, the promoted version, and the
+        training's form.
+        """
         with self.display.stage(RETRAINING) as stage:
             run = wait_for(
                 lambda: next((run for run in airflow.runs("training") if run not in known), None),

@@ -47,7 +47,9 @@ def ground_of(subject: Subject) -> Ground:
 
 
 def draw_ground(canvas: Canvas, scene: Scene, horizon: float, shore: float, rng: random.Random) -> None:
-    """Draw the ground below *horizon*; from there to *shore* (canvas y) it is water or far ground, and from *shore* on near ground."""
+    """Draw the ground below *horizon*; from there to *shore* (canvas y) it is water or far ground, and from *shore*
+    on near ground.
+    """
     kind = ground_of(scene.subject)
     snowy, rainy = scene.weather is Weather.SNOW, scene.weather is Weather.RAIN
     near = SNOW if snowy else _COLORS[kind]

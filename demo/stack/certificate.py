@@ -25,7 +25,10 @@ class Certificate:
 
 
 def self_signed(folder: Path, name: str) -> Certificate:
-    """Return the certificate called *name* in *folder*, for the loopback address. It is made once, readable by its owner only."""
+    """Return the certificate called *name* in *folder*, for the loopback address.
+
+    It is made once, readable by its owner only.
+    """
     found = Certificate(folder / f"{name}.crt", folder / f"{name}.key")
     if not found.certificate.exists():
         folder.mkdir(parents=True, exist_ok=True)

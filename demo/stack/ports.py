@@ -9,7 +9,8 @@ from snap2caption.errors import UserError
 
 HOST = "127.0.0.1"
 
-# Below the range from which systems hand out ports by themselves, and low enough for SeaweedFS, which adds 10,000 for gRPC.
+# Below the range from which systems hand out ports by themselves, and low enough for SeaweedFS, which adds 10,000 for
+# gRPC.
 _FIRST, _LAST = 12000, 22000
 _GRPC_OFFSET = 10000
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def write_secret(path: Path, content: bytes) -> None:
-    """Write *content* to *path*, in place of what was there. Killed at any point, the old file or the new one is there."""
+    """Write *content* to *path*, in place of what was there.
+
+    Killed at any point, the old file or the new one is there.
+    """
     draft = path.with_suffix(f"{path.suffix}.draft")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -17,7 +20,9 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def keep_secrets(path: Path, names: Iterable[str], length: int) -> dict[str, str]:
-    """Return a secret of *length* random bytes, in hex, for each of *names*: made once, kept in *path*, and those that it lacks added."""
+    """Return a secret of *length* random bytes, in hex, for each of *names*: made once, kept in *path*, and those
+    that it lacks added.
+    """
     # Empty is what earlier versions left that were killed while they wrote it.
     found: dict[str, str] = json.loads(path.read_text() or "{}") if path.exists() else {}
     missing = [name for name in names if name not in found]

@@ -34,7 +34,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service(Job):
-    """How to run a service, and how to tell that it is ready: ``ready_url`` answers with a status below ``ready_below``."""
+    """How to run a service, and how to tell that it is ready: ``ready_url`` answers with a status below
+    ``ready_below``.
+    """
 
     ready_url: str
     ready_below: int = 400
@@ -63,7 +65,8 @@ class Running:
                 stdout=log,
                 stderr=log,
                 env=dict(job.environment),
-                # Out of the terminal's reach and of a kill of our own group: it must outlive us by the grace, to clean up.
+                # Out of the terminal's reach and of a kill of our own group: it must outlive us by the grace, to
+                # clean up.
                 start_new_session=True,
             )
 

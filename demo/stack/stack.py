@@ -64,7 +64,8 @@ class Stack:
             self.stop()
 
     def plan(self, *, annotators: bool = False) -> tuple[Services, list[Service]]:
-        """Choose ports and return how to run each service; with *annotators*, Label Studio and the receiver of its webhook too.
+        """Choose ports and return how to run each service; with *annotators*, Label Studio and the receiver of its
+        webhook too.
 
         Raises:
             UserError: Label Studio is asked for and not installed.

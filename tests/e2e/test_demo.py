@@ -121,7 +121,9 @@ def test_the_service_answers_with_the_champion(outcome: DemoOutcome) -> None:
 
 
 def test_documented_commands_run(outcome: DemoOutcome, airflow: AirflowClient, state: Path, tmp_path: Path) -> None:
-    """Each command that a page shows, but for those that are marked with the reason why not, on the demo's corpus, run and services."""
+    """Each command that a page shows, but for those that are marked with the reason why not, on the demo's corpus,
+    run and services.
+    """
     (corpus,) = airflow.conf("etl", airflow.runs("etl")[0])["urls"]
     (tmp_path / "corpus.zip").symlink_to(state / "corpus" / corpus.rpartition("/")[2])
     for name in ("photo.jpg", "one.jpg", "two.jpg"):
@@ -138,10 +140,11 @@ def test_documented_commands_run(outcome: DemoOutcome, airflow: AirflowClient, s
 
 
 def test_a_tone_changes_what_is_written(outcome: DemoOutcome) -> None:
-    """The share of captions in the tone asked for, by the rule of the evaluation's tone adherence; a fifth would be chance.
+    """The share of captions in the tone asked for, by the rule of the evaluation's tone adherence; a fifth would be
+    chance.
 
-    All tones together are kept by more than half of the captions, with wishes and without; the weakest alone reaches a third, and is shown by no
-    number of photos that a test can ask for.
+    All tones together are kept by more than half of the captions, with wishes and without; the weakest alone reaches
+    a third, and is shown by no number of photos that a test can ask for.
     """
     photos = [make_pair(_UNSEEN, number).image for number in range(24)]
     kept: dict[object, list[bool]] = defaultdict(list)
@@ -186,7 +189,9 @@ def test_variants_and_seeded_captions_use_words_that_exist(outcome: DemoOutcome)
 
 
 def known_words() -> set[str]:
-    """Return the words of the corpus's captions and hashtags, and of the lines that the base learned its language from."""
+    """Return the words of the corpus's captions and hashtags, and of the lines that the base learned its language
+    from.
+    """
     rng = random.Random(0)
     texts = [*(write_caption(sample_scene(rng), rng) for _ in range(5000)), *(sign_text(rng) for _ in range(20_000))]
     return {word.casefold() for text in texts for word in find_words(text)}

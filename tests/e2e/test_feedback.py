@@ -1,4 +1,5 @@
-"""The whole loop with the real servers: creators correct, an annotator confirms in Label Studio, Airflow retrains, the service has learned.
+"""The whole loop with the real servers: creators correct, an annotator confirms in Label Studio, Airflow retrains,
+the service has learned.
 
 `make test-feedback` runs it; it takes two trainings.
 """

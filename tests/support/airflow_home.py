@@ -1,4 +1,7 @@
-"""Airflow makes its home folder when it is imported: for the tests, one of their own that goes with them. Import this before Airflow."""
+"""Airflow makes its home folder when it is imported: for the tests, one of their own that goes with them.
+
+Import this before Airflow.
+"""
 
 import os
 import tempfile

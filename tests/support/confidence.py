@@ -1,4 +1,6 @@
-"""What so many trials show: a model is judged by an interval of its rate, not by the rate that a few photos happened to give."""
+"""What so many trials show: a model is judged by an interval of its rate, not by the rate that a few photos happened
+to give.
+"""
 
 from scipy import stats
 

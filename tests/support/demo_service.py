@@ -1,4 +1,6 @@
-"""The caption service over the demo base, as a process, with no registry: it starts from the copy of an adapter that is kept for that."""
+"""The caption service over the demo base, as a process, with no registry: it starts from the copy of an adapter that
+is kept for that.
+"""
 
 import json
 import re
@@ -65,7 +67,10 @@ def remember_adapter(cache: Path, dataset_uri: str) -> None:
 
 @contextmanager
 def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: object) -> Iterator[DemoService]:
-    """Run the service in *folder* with these settings and the keys of `creators`. Captions are cut off after some words."""
+    """Run the service in *folder* with these settings and the keys of `creators`.
+
+    Captions are cut off after some words.
+    """
     installation = Settings(
         state_dir=folder / "state",
         models_dir=ROOT / "models",

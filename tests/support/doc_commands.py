@@ -83,7 +83,8 @@ def runnable_blocks() -> list[Block]:
 def run_blocks(
     blocks: Iterable[Block], folder: Path, environment: Mapping[str, str], replaced: Mapping[str, str]
 ) -> None:
-    """Run the blocks in *folder*, in one shell and with the tests' environment as ``.venv``, each text of *replaced* replaced by the value beside it.
+    """Run the blocks in *folder*, in one shell and with the tests' environment as ``.venv``, each text of *replaced*
+    replaced by the value beside it.
 
     Raises:
         AssertionError: a command failed, or a text to be replaced is on no page.

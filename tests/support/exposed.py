@@ -3,7 +3,9 @@
 from pathlib import Path
 
 THEIRS = (".vif",)
-"""Ends of names of files that a program sets the rights of itself: SeaweedFS's notes on a volume (its format, no content)."""
+"""Ends of names of files that a program sets the rights of itself: SeaweedFS's notes on a volume (its format, no
+content).
+"""
 
 
 def exposed(folder: Path) -> list[str]:

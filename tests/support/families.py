@@ -1,4 +1,6 @@
-"""Small random models of the families' exact architectures, with processors as the published ones: saved to disk, as a hub would give them."""
+"""Small random models of the families' exact architectures, with processors as the published ones: saved to disk, as
+a hub would give them.
+"""
 
 import random
 from collections.abc import Callable
@@ -59,7 +61,9 @@ SMOLVLM_TEMPLATE = (
 
 @dataclass(frozen=True)
 class Family:
-    """A family's tiny model: its name in the folder of models, how it is written there, and what is particular about it."""
+    """A family's tiny model: its name in the folder of models, how it is written there, and what is particular about
+    it.
+    """
 
     name: str
     write: Callable[[Path], None]
@@ -104,7 +108,9 @@ def write_llava_next(folder: Path) -> None:
 
 
 def write_smolvlm(folder: Path) -> None:
-    """SmolVLM: published as Idefics3, SigLIP and Llama; a photo is seen as a whole and in up to four pieces, 4 tokens each."""
+    """SmolVLM: published as Idefics3, SigLIP and Llama; a photo is seen as a whole and in up to four pieces, 4 tokens
+    each.
+    """
     tokenizer = _byte_level()
     config = Idefics3Config(
         vision_config={

@@ -1,4 +1,6 @@
-"""What goes wrong between a client and a server: a proxy that cuts connections, answers in the server's place, or spoils a byte."""
+"""What goes wrong between a client and a server: a proxy that cuts connections, answers in the server's place, or
+spoils a byte.
+"""
 
 import re
 import socket

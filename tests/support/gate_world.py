@@ -17,8 +17,10 @@ from training.tracking.runs import CANDIDATE, RECIPE, RunLog, read_artifact
 
 @dataclass(frozen=True)
 class World:
-    """Runs that were really trained: `learned` writes posts as people did, `idle` learned nothing and babbles on, `elsewhere` saw another dataset,
-    `deep` is on a base with twelve times as many layers."""
+    """Runs that were really trained: `learned` writes posts as people did, `idle` learned nothing and babbles on,
+    `elsewhere` saw another dataset,
+    `deep` is on a base with twelve times as many layers.
+    """
 
     settings: Settings
     client: MlflowClient
@@ -35,7 +37,9 @@ class World:
         adapter: bool = False,
         **gate: object,
     ) -> str:
-        """Start a run like *run_id*, with its model (a copy of its own, if *adapter*) and its evaluation, altered, and these rules."""
+        """Start a run like *run_id*, with its model (a copy of its own, if *adapter*) and its evaluation, altered,
+        and these rules.
+        """
         tags = self.client.get_run(run_id).data.tags
         kept = {name: value for name, value in tags.items() if not name.startswith(("mlflow.", "gate."))}
         experiment = self.client.get_experiment(self.client.get_run(run_id).info.experiment_id).name
@@ -108,7 +112,9 @@ def with_hashtags(valid: float, gain: float = 0.0) -> Callable[[Evaluation], Eva
 
 
 def by_one_group(evaluation: Evaluation) -> Evaluation:
-    """Half of the photos are copies of one, of which its caption is better; of the others it is neither better nor worse."""
+    """Half of the photos are copies of one, of which its caption is better; of the others it is neither better nor
+    worse.
+    """
     copies = {row.id for row in evaluation.rows[::2]}
     better = with_ciders(
         evaluation, {row.id: row.cider + (1.0 if row.id in copies else 0.0) for row in evaluation.rows}

@@ -1,7 +1,8 @@
 """The wheel, built and installed in environments outside the checkout.
 
 A download of gigabytes is no test. So an environment gets links to the installed packages that the wheel's own metadata
-asks for with some extras, and to no others: what an extra forgets is missing there, as it would be after a real installation.
+asks for with some extras, and to no others: what an extra forgets is missing there, as it would be after a real
+installation.
 """
 
 import os

@@ -9,7 +9,9 @@ from demo.stack.service import Service
 
 
 def intake(folder: Path, feedback_uri: str, **settings: str) -> Service:
-    """Return how to run it with its state under *folder*; *settings* are those of `serving.settings`, or variables of the store."""
+    """Return how to run it with its state under *folder*; *settings* are those of `serving.settings`, or variables of
+    the store.
+    """
     port = Ports(folder / "ports.json").get("feedback")
     names = {
         name if name.isupper() else f"SNAP2CAPTION_SERVING_{name.upper()}": value for name, value in settings.items()

@@ -1,7 +1,7 @@
 """Keystone's part of a login, for tests: ``POST /v3/auth/tokens`` gives a token and a catalog with one object store.
 
-A stand-in, since Keystone itself is more than a test can set up. What it gives is real, though: the token is one that the Swift beside it has issued
-over its own v1 login, and accepts.
+A stand-in, since Keystone itself is more than a test can set up. What it gives is real, though: the token is one that
+the Swift beside it has issued over its own v1 login, and accepts.
 """
 
 import json

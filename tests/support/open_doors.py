@@ -34,7 +34,8 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
 
 
 def check_doors(state: Path) -> int:
-    """Assert that whatever listens for the stack is on the loopback address, and that pages of another origin can neither read nor write there.
+    """Assert that whatever listens for the stack is on the loopback address, and that pages of another origin can
+    neither read nor write there.
 
     Returns the number of ports.
     """

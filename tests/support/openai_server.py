@@ -1,6 +1,8 @@
-"""A small HTTP server that speaks OpenAI's chat completions and vLLM's loading of adapters, for tests: a stand-in that writes a fixed text.
+"""A small HTTP server that speaks OpenAI's chat completions and vLLM's loading of adapters, for tests: a stand-in
+that writes a fixed text.
 
-It checks what a real one would refuse: the token, the model's name, the picture. It is not vLLM: how that batches and samples is not tried here.
+It checks what a real one would refuse: the token, the model's name, the picture. It is not vLLM: how that batches and
+samples is not tried here.
 """
 
 import base64

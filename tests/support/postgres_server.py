@@ -1,4 +1,7 @@
-"""A real PostgreSQL on loopback, thrown away afterwards. It runs as Debian's package installed it, but never as root, which it refuses."""
+"""A real PostgreSQL on loopback, thrown away afterwards.
+
+It runs as Debian's package installed it, but never as root, which it refuses.
+"""
 
 import os
 import shutil

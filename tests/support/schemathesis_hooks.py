@@ -1,4 +1,6 @@
-"""Loaded by schemathesis: the photos that it sends, and two of its checks where they ask for what a description can't say."""
+"""Loaded by schemathesis: the photos that it sends, and two of its checks where they ask for what a description can't
+say.
+"""
 
 import base64
 import io
@@ -28,8 +30,10 @@ schemathesis.openapi.format("byte", _PHOTOS.map(lambda photo: base64.b64encode(p
 def valid_data_are_accepted(
     context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
 ) -> None:
-    """As `positive_data_acceptance`; but no schema tells bytes that are a photo from others, nor a new idempotency key from a used one,
-    nor a language's name from another word."""
+    """As `positive_data_acceptance`; but no schema tells bytes that are a photo from others, nor a new idempotency
+    key from a used one,
+    nor a language's name from another word.
+    """
     if response.status_code in {410, 422}:
         problem = response.json()
         if problem["reason"] in _BEYOND_A_SCHEMA or _NO_LANGUAGE in problem["detail"]:

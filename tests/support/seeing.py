@@ -14,7 +14,9 @@ from training.fit.loss import mean_answer_loss
 
 
 def sure_loss_by_another_photo(vlm: VisionLanguageModel, samples: Sequence[Sample]) -> float:
-    """Return by how much, at least, answers' loss is higher beside the photo of the sample before: the lower end of the mean's interval at 99 %."""
+    """Return by how much, at least, answers' loss is higher beside the photo of the sample before: the lower end of
+    the mean's interval at 99 %.
+    """
     collate = SampleCollator(vlm, evaluation_prompt)
 
     def losses(asked: Iterable[Sample]) -> list[float]:

@@ -1,8 +1,8 @@
 """OpenStack Swift for tests: proxy, account, container and object server in one process, one replica, on loopback.
 
-``python swift_server.py FOLDER PORT TOKEN_LIFE`` serves the proxy on PORT and the others on the three ports after it; a token is good for
-TOKEN_LIFE seconds. The folder needs a file system
-with extended attributes. The account is ``test``, the user ``test:tester``, the key ``testing``.
+``python swift_server.py FOLDER PORT TOKEN_LIFE`` serves the proxy on PORT and the others on the three ports after it;
+a token is good for TOKEN_LIFE seconds. The folder needs a file system with extended attributes. The account is
+``test``, the user ``test:tester``, the key ``testing``.
 """
 
 import os

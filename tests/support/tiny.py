@@ -85,7 +85,9 @@ def write_dataset(folder: Path, sizes: dict[str, int | Sequence[int]], seed: int
 
 
 def write_models(folder: Path, base: str = BASE, layers: int = 2) -> None:
-    """Write the base into *folder*: LLaVA's architecture with random weights, large enough to learn from by LoRA alone."""
+    """Write the base into *folder*: LLaVA's architecture with random weights, large enough to learn from by LoRA
+    alone.
+    """
     rng = random.Random(0)
     texts = [render(write_post(city, rng)) for city in CITIES for _ in range(50)] + [build_prompt(Request())] * 20
     tokenizer = train_tokenizer(texts, 400)

@@ -1,4 +1,7 @@
-"""Fine-tuning in processes of their own, which can be killed. They are forks of a server that has loaded what they need: that saves seconds each."""
+"""Fine-tuning in processes of their own, which can be killed.
+
+They are forks of a server that has loaded what they need: that saves seconds each.
+"""
 
 import json
 import multiprocessing
@@ -12,14 +15,18 @@ _context.set_forkserver_preload(["training.fit.finetune", "training.data.samples
 
 
 def start(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str, str] | None = None) -> BaseProcess:
-    """Start a process that fine-tunes in *work_dir* with a recipe (YAML) under environment *variables*; `reports` tells what it reports."""
+    """Start a process that fine-tunes in *work_dir* with a recipe (YAML) under environment *variables*; `reports`
+    tells what it reports.
+    """
     process = _context.Process(target=_finetune, args=(recipe, models_dir, work_dir, variables or {}))
     process.start()
     return process
 
 
 def start_together(recipe: str, models_dir: Path, work_dirs: Sequence[Path], port: int) -> list[BaseProcess]:
-    """Start a process for each of *work_dirs*, which train together as under a launcher: on one machine if the folder is the same, else on many."""
+    """Start a process for each of *work_dirs*, which train together as under a launcher: on one machine if the folder
+    is the same, else on many.
+    """
     size = len(work_dirs)
     shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
     processes = []

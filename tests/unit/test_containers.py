@@ -115,7 +115,9 @@ def test_the_service_tells_its_health() -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_what_is_written_is_the_users_alone(part: str) -> None:
-    """Its folder, and whatever is in it: the command sets the umask (`tests/unit/snap2caption/test_main.py`), and nothing else is run."""
+    """Its folder, and whatever is in it: the command sets the umask (`tests/unit/snap2caption/test_main.py`), and
+    nothing else is run.
+    """
     instructions = read(part)
     (user,) = (run for run in of(instructions, "RUN") if "useradd" in run)
     assert "install --directory --mode=0700 --owner=snap2caption" in user

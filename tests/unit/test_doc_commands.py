@@ -1,4 +1,6 @@
-"""Pages show commands that exist, and give a reason where no test runs them (`tests/e2e/test_demo.py` runs the others)."""
+"""Pages show commands that exist, and give a reason where no test runs them (`tests/e2e/test_demo.py` runs the
+others).
+"""
 
 import importlib.util
 import re

@@ -29,7 +29,9 @@ class AirflowAccess:
 
 
 def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Service, AirflowAccess]:
-    """Return how to run Airflow with its data under *state*, its tasks being clients of the other services, and how to reach it."""
+    """Return how to run Airflow with its data under *state*, its tasks being clients of the other services, and how
+    to reach it.
+    """
     home = state / "airflow"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     port = ports.get("airflow")
@@ -37,7 +39,8 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
     secret = keep_secrets(home / "secrets.json", ("api", "jwt", "password", "webhook"), 32)
     settings = {
         "CORE__DAGS_FOLDER": str(dags_folder()),
-        # Airflow imports every file of that folder under its bare name, which would hide our packages; ours is an entry point.
+        # Airflow imports every file of that folder under its bare name, which would hide our packages; ours is an
+        # entry point.
         "CORE__PLUGINS_FOLDER": str(home / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__EXECUTOR": "LocalExecutor",
@@ -86,7 +89,9 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
 
 
 def store_connection(client: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable by which Airflow knows a connection to the S3 server that *client*, the environment of its clients, tells of."""
+    """Return the variable by which Airflow knows a connection to the S3 server that *client*, the environment of its
+    clients, tells of.
+    """
     connection = {
         "conn_type": "aws",
         "login": client["AWS_ACCESS_KEY_ID"],

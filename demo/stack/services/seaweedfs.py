@@ -18,7 +18,10 @@ USER = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The page where a person looks into the store, and how they log in. Bucket and key after ``url`` lead to a folder, after ``files`` to a file."""
+    """The page where a person looks into the store, and how they log in.
+
+    Bucket and key after ``url`` lead to a folder, after ``files`` to a file.
+    """
 
     url: str
     files: str
@@ -29,8 +32,9 @@ class Console:
 def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Console]:
     """Return how to run the S3 server with its data under *state*, a client's environment, and its console.
 
-    S3 is the one way in that takes requests by itself: signed ones. Master, volume server and filer know no signatures, and the filer answers
-    pages of any origin; they and all gRPC ports ask for the client certificate (mutual TLS) that only the server's own parts have.
+    S3 is the one way in that takes requests by itself: signed ones. Master, volume server and filer know no
+    signatures, and the filer answers pages of any origin; they and all gRPC ports ask for the client certificate
+    (mutual TLS) that only the server's own parts have.
     """
     weed = _find_binary()
     data = state / "seaweedfs"
@@ -82,7 +86,9 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Conso
 
 
 def _mutual_tls(pair: Certificate) -> dict[str, str]:
-    """Return the variables by which SeaweedFS's parts speak TLS to each other and to nobody else (`weed scaffold -config=security`)."""
+    """Return the variables by which SeaweedFS's parts speak TLS to each other and to nobody else (`weed scaffold
+    -config=security`).
+    """
     certificate, key = str(pair.certificate), str(pair.key)
     servers = {
         f"WEED_HTTPS_{part}_{name}": value

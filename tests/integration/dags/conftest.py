@@ -20,7 +20,9 @@ RunAirflow = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of Airflow with the tables in its database: making them takes longer than most tests, so workers share one."""
+    """A home of Airflow with the tables in its database: making them takes longer than most tests, so workers share
+    one.
+    """
     # What the workers of pytest-xdist have in common.
     shared = tmp_path_factory.getbasetemp().parent
     home = shared / "migrated-airflow"
@@ -34,7 +36,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_airflow(migrated: Path, tmp_path: Path) -> RunAirflow:
-    """Run a program beside Airflow; ``run_airflow(dags, program, *arguments, NAME=value)`` returns what it prints last, as JSON."""
+    """Run a program beside Airflow; ``run_airflow(dags, program, *arguments, NAME=value)`` returns what it prints
+    last, as JSON.
+    """
     return _runner(migrated, tmp_path / "airflow")
 
 

@@ -1,4 +1,6 @@
-"""A person's approval, in a real Airflow: the task parks itself by the execution API, and a person answers by the REST API that the UI uses."""
+"""A person's approval, in a real Airflow: the task parks itself by the execution API, and a person answers by the
+REST API that the UI uses.
+"""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""What a run was triggered with, in a real Airflow: a parameter that the DAG does not know is refused by the first task, and nothing is done."""
+"""What a run was triggered with, in a real Airflow: a parameter that the DAG does not know is refused by the first
+task, and nothing is done.
+"""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""What the gate says of a model that has diverged, in a real Airflow: a refusal that it can keep, and nothing is promoted."""
+"""What the gate says of a model that has diverged, in a real Airflow: a refusal that it can keep, and nothing is
+promoted.
+"""
 
 import json
 import math

@@ -1,4 +1,6 @@
-"""A dataset version, a web server with range requests, whose behavior a test can change, and a disk that is soon full."""
+"""A dataset version, a web server with range requests, whose behavior a test can change, and a disk that is soon
+full.
+"""
 
 import http.server
 import re

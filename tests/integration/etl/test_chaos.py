@@ -1,4 +1,5 @@
-"""Every stage killed by SIGKILL at a random moment, and run again: the same result as if nothing had happened, and nothing left over.
+"""Every stage killed by SIGKILL at a random moment, and run again: the same result as if nothing had happened, and
+nothing left over.
 
 `make chaos-etl` does it 50 times, spread over the stages and their time; within `make test` a sample of it is enough.
 """
@@ -33,7 +34,9 @@ ROUNDS = int(os.environ.get("CHAOS_ETL_ROUNDS", "4"))
 STAGES = ("extract", "transform", "load")
 BUCKET = "chaos"
 PAIRS, PHOTOS = 80, 40
-"""Rendered pairs with traps among them, and noisy photographs, which make a shard that goes to the store in several parts."""
+"""Rendered pairs with traps among them, and noisy photographs, which make a shard that goes to the store in several
+parts.
+"""
 
 
 @dataclass(frozen=True)

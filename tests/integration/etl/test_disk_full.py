@@ -1,4 +1,6 @@
-"""A full disk: found before the download where the length is known, in the middle where not, and no harm to the next run."""
+"""A full disk: found before the download where the length is known, in the middle where not, and no harm to the next
+run.
+"""
 
 import os
 import subprocess

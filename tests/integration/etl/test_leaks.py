@@ -1,4 +1,6 @@
-"""No picture and no words on both sides of a split: planted copies, as people repost them, land where their original is."""
+"""No picture and no words on both sides of a split: planted copies, as people repost them, land where their original
+is.
+"""
 
 import io
 import random

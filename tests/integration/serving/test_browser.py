@@ -35,7 +35,10 @@ WRITE = """async ([service, mode, own]) => {
     for (const [name, value] of [['caption', 'x'], ['edited_caption', own], ['rating', '5']]) form.append(name, value)
     return fetch(`${service}/v1/feedback`, { method: 'POST', body: form, mode }).then((answer) => answer.status, () => -1)
 }"""
-"""Sends feedback whose caption becomes part of the voice: a "simple" request, which no preflight stops. Returns the status as the page sees it."""
+"""Sends feedback whose caption becomes part of the voice: a "simple" request, which no preflight stops.
+
+Returns the status as the page sees it.
+"""
 
 
 Answer = tuple[str, str, int]

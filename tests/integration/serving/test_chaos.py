@@ -1,4 +1,7 @@
-"""Killed at random moments under load: the service, its registry, the store. Answers are whole or missing, and all is well again by itself."""
+"""Killed at random moments under load: the service, its registry, the store.
+
+Answers are whole or missing, and all is well again by itself.
+"""
 
 import os
 import random
@@ -54,7 +57,9 @@ def tracking_uri(registry_server: Victim) -> str:
 
 
 class Load:
-    """Clients that ask without a pause, every third time for a stream, and send feedback on every answer that they keep."""
+    """Clients that ask without a pause, every third time for a stream, and send feedback on every answer that they
+    keep.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url

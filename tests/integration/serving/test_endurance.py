@@ -1,7 +1,7 @@
 """Too many requests, and very many: answered or refused as promised, memory flat.
 
-`make overload` and `make soak` take long, on a machine that does nothing else, and hold times and rates too. `make test` takes seconds, on any
-machine, and holds what does not depend on its speed.
+`make overload` and `make soak` take long, on a machine that does nothing else, and hold times and rates too. `make
+test` takes seconds, on any machine, and holds what does not depend on its speed.
 """
 
 import io
@@ -206,7 +206,8 @@ def test_memory_stays_flat(url: str, installation: Settings) -> None:
     with patience.client(base_url=url) as client:
 
         def ask(number: int) -> int:
-            # On a machine that stalls for a moment the service may be too busy to meet its deadline, and says when to come again.
+            # On a machine that stalls for a moment the service may be too busy to meet its deadline, and says when to
+            # come again.
             answer = client.post(
                 "/generate-caption",
                 files={"image": noise(number)},
@@ -228,6 +229,7 @@ def test_memory_stays_flat(url: str, installation: Settings) -> None:
     )
     assert again <= SOAK_REQUESTS / 100 or not LONG_RUN
     assert growth < GROWTH
-    # What is kept, what has yet to reach the store, and the log: SQLite folds it in at 4 MiB, or when a large entry is done.
+    # What is kept, what has yet to reach the store, and the log: SQLite folds it in at 4 MiB, or when a large entry
+    # is done.
     assert kept < 3 * KEPT_BYTES + 2**22
     assert watch.statuses.keys() == {200}

@@ -1,4 +1,6 @@
-"""Clients that send slowly, too much, or too many things, all at once: the server says that it lives, and keeps its memory. `make fuzz` goes on."""
+"""Clients that send slowly, too much, or too many things, all at once: the server says that it lives, and keeps its
+memory. `make fuzz` goes on.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Broken, hostile and strange photos, by both ways in: each one is captioned or refused in so many words. `make fuzz` sends thousands."""
+"""Broken, hostile and strange photos, by both ways in: each one is captioned or refused in so many words.
+
+`make fuzz` sends thousands.
+"""
 
 import base64
 import os
@@ -30,7 +33,9 @@ CLIENTS = 4
 
 BODY = 4 * 2**20
 PIXEL = 16
-"""Bytes of memory that a pixel takes while it is decoded: of a WebP, the decoder's two canvases, what it hands over, and Pillow's own."""
+"""Bytes of memory that a pixel takes while it is decoded: of a WebP, the decoder's two canvases, what it hands over,
+and Pillow's own.
+"""
 
 Send = Callable[[str, Upload], httpx.Response]
 

@@ -1,4 +1,7 @@
-"""schemathesis over all that the API's description has: the service does what it says, and refuses the rest as it says. `make fuzz` asks for long."""
+"""schemathesis over all that the API's description has: the service does what it says, and refuses the rest as it says.
+
+`make fuzz` asks for long.
+"""
 
 import os
 import subprocess

@@ -1,4 +1,7 @@
-"""Logging in to a real Swift by the ways of Keystone v3. Keystone itself is stood in for (keystone_server.py); its tokens are Swift's own."""
+"""Logging in to a real Swift by the ways of Keystone v3.
+
+Keystone itself is stood in for (keystone_server.py); its tokens are Swift's own.
+"""
 
 import hashlib
 from collections.abc import Iterator

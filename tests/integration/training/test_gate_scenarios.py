@@ -1,7 +1,9 @@
-"""The gate, scenario by scenario, for real: real models, a real MLflow server, `gate_run` and `promote` as the commands call them.
+"""The gate, scenario by scenario, for real: real models, a real MLflow server, `gate_run` and `promote` as the
+commands call them.
 
-Where a model can't be made to behave as a scenario needs, its run brings a stored evaluation: one that the real code made of a real model, with
-some of its numbers altered. The table in docs/gate.md is made of the scenarios here; `make gate-table` writes it.
+Where a model can't be made to behave as a scenario needs, its run brings a stored evaluation: one that the real code
+made of a real model, with some of its numbers altered. The table in docs/gate.md is made of the scenarios here; `make
+gate-table` writes it.
 """
 
 import os

@@ -1,4 +1,6 @@
-"""MLflow as it runs in production: PostgreSQL behind it, artifacts in S3; and a promoted model served by MLflow itself."""
+"""MLflow as it runs in production: PostgreSQL behind it, artifacts in S3; and a promoted model served by MLflow
+itself.
+"""
 
 import base64
 import json

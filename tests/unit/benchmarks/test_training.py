@@ -42,7 +42,8 @@ def test_the_formula_agrees_with_what_torch_counts():
     with FlopCounterMode(display=False) as counter:
         answer_loss(vlm.model, batch)[0].backward()
     needed = count(vlm.model, describe(vlm, batch))
-    # torch does not count attention on the processor; it counts padding, and that the first layer's input needs no gradient.
+    # torch does not count attention on the processor; it counts padding, and that the first layer's input needs no
+    # gradient.
     assert 2 * (needed.total - needed.attention) == pytest.approx(counter.get_total_flops(), rel=0.05)
 
 

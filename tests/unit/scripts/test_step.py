@@ -66,7 +66,8 @@ class Terminal:
 
     def __init__(self, log: Path, *command: str) -> None:
         ours, its = pty.openpty()
-        # A shell starts what runs in the background with SIGINT ignored. That is inherited, and no script can take it back.
+        # A shell starts what runs in the background with SIGINT ignored. That is inherited, and no script can take it
+        # back.
         usual = signal.signal(signal.SIGINT, signal.SIG_DFL)
         try:
             self.process = psutil.Popen(

@@ -14,7 +14,9 @@ from snap2caption.registry.client import ModelVersion
 
 
 class ScriptedEngine:
-    """An engine of ours that writes what it is told to, and can be held up: the model itself is tested with the real one."""
+    """An engine of ours that writes what it is told to, and can be held up: the model itself is tested with the real
+    one.
+    """
 
     def __init__(self, text: str = "Golden hour ✨\n#sf #sunset", version: str = "test/1") -> None:
         self.version = version

@@ -86,7 +86,9 @@ MANIFEST = {
 
 
 def manifest(*place: str | int) -> Callable[[str], Manifest]:
-    """Return what reads a manifest with a text at *place*; the last part "key" stands for the name of the first entry."""
+    """Return what reads a manifest with a text at *place*; the last part "key" stands for the name of the first
+    entry.
+    """
 
     def read(text: str) -> Manifest:
         changed = json.loads(json.dumps(MANIFEST))

@@ -49,7 +49,9 @@ STARTED_BY = {
 
 
 def entry_points() -> Iterator[Path]:
-    """The files that are started by themselves: the distribution's entry points, programs, DAGs, and what other processes are handed."""
+    """The files that are started by themselves: the distribution's entry points, programs, DAGs, and what other
+    processes are handed.
+    """
     declared = [*PROJECT["scripts"].values(), *PROJECT["entry-points"]["airflow.plugins"].values()]
     for target in declared:
         yield ROOT / f"{target.partition(':')[0].replace('.', '/')}.py"
@@ -64,7 +66,9 @@ def entry_points() -> Iterator[Path]:
 
 
 def begins_with_ours(file: Path, seen: set[Path]) -> bool:
-    """Whether importing *file* imports `snap2caption`, as it or a module of ours that it imports says at its top level."""
+    """Whether importing *file* imports `snap2caption`, as it or a module of ours that it imports says at its top
+    level.
+    """
     if file in seen or not file.is_file():
         return False
     seen.add(file)

@@ -73,7 +73,9 @@ class Place:
             note_retraining(self.store, entry(self.store, NEWEST, FeedbackVersion).uri)
 
     def run(self, step: str, *, kill_after: float | None = None) -> str | None:
-        """Run a step's command to its end and return what it printed; or kill it, with all that it started, and return None."""
+        """Run a step's command to its end and return what it printed; or kill it, with all that it started, and
+        return None.
+        """
         environment = {
             **os.environ,
             "SNAP2CAPTION_FEEDBACK_URI": (self.folder / "feedback").as_uri(),
@@ -147,7 +149,9 @@ def test_each_step_can_be_killed_at_any_moment(corpus: Path, tmp_path: Path) -> 
     assert {*expected["collected"].values(), *expected["chosen"].values()} == {1}
 
     def play(place: Place, target: str, moment: float) -> bool:
-        """Do all steps, the target killed after so many seconds, and see that all is as if nothing had been; return whether it was still alive."""
+        """Do all steps, the target killed after so many seconds, and see that all is as if nothing had been; return
+        whether it was still alive.
+        """
         shutil.copytree(tmp_path / "start", place.folder)
         killed = False
         for step in STEPS:

@@ -1,4 +1,6 @@
-"""Erasure, checked by searching every place afterwards: store, dataset versions, outbox, voices, Label Studio, logs, temporary files."""
+"""Erasure, checked by searching every place afterwards: store, dataset versions, outbox, voices, Label Studio, logs,
+temporary files.
+"""
 
 import io
 import json
@@ -203,7 +205,9 @@ def away(folder: Path) -> Iterator[None]:
 
 
 def kept(said: list[Said], found: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return what was *found* of some of it, where it is to stay: dataset versions are withdrawn as a whole, and no outbox or log may hold it."""
+    """Return what was *found* of some of it, where it is to stay: dataset versions are withdrawn as a whole, and no
+    outbox or log may hold it.
+    """
     wanted = {str(one.number) for one in said}
     return {
         name: places & {"store", "label studio"} for name, places in found.items() if name.partition(" ")[0] in wanted

@@ -1,4 +1,5 @@
-"""A thousand feedbacks a second from one key, over HTTP: refused at once and told when to come again, and nobody else the worse for it.
+"""A thousand feedbacks a second from one key, over HTTP: refused at once and told when to come again, and nobody else
+the worse for it.
 
 `make flood` does it for SECONDS=10; `make test` for less.
 """
@@ -58,14 +59,19 @@ def noise() -> bytes:
 
 BODY = json.dumps({"image": base64.b64encode(noise()).decode(), "caption": "Seen.", "edited_caption": "Mine."})
 GROWTH = (16 if "FLOOD_SECONDS" in os.environ else 32) * MIB
-"""Of memory from the first third of the time to the last, at most. In seconds it is not at rest; what is sent meanwhile is several times as much."""
+"""Of memory from the first third of the time to the last, at most.
+
+In seconds it is not at rest; what is sent meanwhile is several times as much.
+"""
 
 KEYED = {"api_key_hashes": json.dumps([creator(key) for key in KEYS])}
 
 
 @dataclass
 class Flood:
-    """What became of what was sent: ids that were accepted, refusals by status and reason, and what a refusal said of when to try again."""
+    """What became of what was sent: ids that were accepted, refusals by status and reason, and what a refusal said of
+    when to try again.
+    """
 
     sent: int = 0
     took: float = 0.0
@@ -89,7 +95,8 @@ async def flood(url: str, process: psutil.Process) -> Flood:
 
     async def send(session: aiohttp.ClientSession, key: str, number: int, accepted: list[str]) -> None:
         named = headers(key, f"{key}-{number}") | {"Content-Type": "application/json"}
-        # Who is refused before the body has gone may find the connection closed before the answer has come: sent again, it is the same feedback.
+        # Who is refused before the body has gone may find the connection closed before the answer has come: sent
+        # again, it is the same feedback.
         for tries_left in reversed(range(TRIES)):
             try:
                 async with session.post(f"{url}/v1/feedback", data=BODY, headers=named) as answer:
@@ -107,7 +114,8 @@ async def flood(url: str, process: psutil.Process) -> Flood:
 
     count, every = int(RATE * SECONDS), max(RATE // 5, 1)
     timeout = aiohttp.ClientTimeout(LONGEST)
-    # A server on a machine that is busy is sent fewer a second: what is held here is that it keeps nothing of them, not how fast it is.
+    # A server on a machine that is busy is sent fewer a second: what is held here is that it keeps nothing of them,
+    # not how fast it is.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE), timeout=timeout) as session:
         started, sending = time.perf_counter(), []
         for number in range(count):

@@ -1,4 +1,6 @@
-"""What the service and the feedback's commands write: their user's alone, whatever the shell's umask and whatever was there before."""
+"""What the service and the feedback's commands write: their user's alone, whatever the shell's umask and whatever was
+there before.
+"""
 
 import os
 import sqlite3

@@ -151,7 +151,9 @@ def test_any_order_of_arrival_gives_the_same_choice(box: Box, tmp_path_factory: 
 
 
 def test_what_the_loop_knows_names_no_content(box: Box) -> None:
-    """What is left of a feedback once it was erased is its id: its words and its photo's digest are in no object of the loop's."""
+    """What is left of a feedback once it was erased is its id: its words and its photo's digest are in no object of
+    the loop's.
+    """
     feedback = box.send(
         1, shown={"caption": "A telling sentence."}, location="A telling place", edited={"caption": "Mine."}
     )

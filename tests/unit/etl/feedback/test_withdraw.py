@@ -57,7 +57,8 @@ def test_only_what_holds_erased_feedback_is_emptied(
     assert [path.stem for path in shards.iterdir()] == [first_shard(before).sha256]
     with pytest.raises(StoreError, match=r"was withdrawn, as feedback in it was erased; use a newer one"):
         emptied.fetch(first_shard(emptied), shards)
-    # The earlier one is whole, what is new is known, and the next version draws the same splits without what was erased.
+    # The earlier one is whole, what is new is known, and the next version draws the same splits without what was
+    # erased.
     before.fetch(first_shard(before), tmp_path / "elsewhere")
     built = make()
     assert built.new == 3

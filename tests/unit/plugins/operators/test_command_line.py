@@ -1,4 +1,6 @@
-"""What operators run: nothing that a trigger form or another task says becomes an option that the operator did not give."""
+"""What operators run: nothing that a trigger form or another task says becomes an option that the operator did not
+give.
+"""
 
 import importlib
 import json

@@ -50,7 +50,9 @@ def uri(tmp_path: Path) -> str:
 
 @pytest.fixture
 def before(settings: ServingSettings, uri: str) -> dict[str, str]:
-    """What there was under the keys' digests: of Ana one feedback stored, one erased, one that waits; of Ben one stored. By what it is, its id."""
+    """What there was under the keys' digests: of Ana one feedback stored, one erased, one that waits; of Ben one
+    stored. By what it is, its id.
+    """
     store, ids = open_store(uri), {}
     feedback_service = FeedbackService(settings, store, VoiceStore(settings.voice_file))
     feedback_service.start()
@@ -79,7 +81,9 @@ def records(store: ObjectStore) -> dict[str, Feedback]:
 def check_moved(
     settings: ServingSettings, uri: str, served: ServedModel, before: dict[str, str], tmp_path: Path
 ) -> None:
-    """The old keys still work, all is there, nothing names a key any more, and all can be erased by either creator alone."""
+    """The old keys still work, all is there, nothing names a key any more, and all can be erased by either creator
+    alone.
+    """
     former = KeyStore(settings.key_file).former()
     store = open_store(uri)
     keyless = settings.model_copy(update={"api_key_hashes": ()})

@@ -163,7 +163,8 @@ def test_a_peer_that_sends_many_wrong_keys_is_locked_out(served: ServedModel, tm
         refused = guessing.get("/v1/voice", headers={"X-API-Key": "one more"})
         assert refused.json()["reason"] == "wrong_keys"
         assert 0 < int(refused.headers["retry-after"]) <= 60
-        # Nor does it learn now that it has guessed right. Others are let in, and it is still told whether the service lives.
+        # Nor does it learn now that it has guessed right. Others are let in, and it is still told whether the service
+        # lives.
         assert guess(guessing, right, path) == 429
         assert guess(colleague, right, path) == 200
         assert guessing.get("/healthz").status_code == 200

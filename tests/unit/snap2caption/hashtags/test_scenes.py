@@ -55,7 +55,9 @@ def table() -> HashtagTable:
 
 
 def chosen(scene: Scene, table: HashtagTable, rng: random.Random, *, misled: bool) -> tuple[str, list[str]]:
-    """The caption of a post about *scene*, and the hashtags for it; of a model that is *misled* half of its own are about another scene."""
+    """The caption of a post about *scene*, and the hashtags for it; of a model that is *misled* half of its own are
+    about another scene.
+    """
     post = parse(write_caption(scene, rng))
     written = list(post.hashtags)
     if misled:

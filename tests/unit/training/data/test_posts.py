@@ -1,4 +1,7 @@
-"""What is learned of a post that is longer than what is to be written. A token here is a word or a sign, as most words are."""
+"""What is learned of a post that is longer than what is to be written.
+
+A token here is a word or a sign, as most words are.
+"""
 
 import pytest
 import regex as re

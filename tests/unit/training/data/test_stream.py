@@ -1,4 +1,7 @@
-"""The stream of samples, from a folder and with workers that are real processes. Real stores: tests/integration/training/test_stream.py."""
+"""The stream of samples, from a folder and with workers that are real processes.
+
+Real stores: tests/integration/training/test_stream.py.
+"""
 
 import math
 import random

@@ -25,7 +25,9 @@ def simulate(sizes: list[int], correlation: float, repetitions: int) -> np.ndarr
 
 
 def coverage(data: np.ndarray, clusters: ResamplingClusters) -> float:
-    """Return how often the 95 % interval of a column's mean holds the true mean; the draws are the same for all columns, as for all scores."""
+    """Return how often the 95 % interval of a column's mean holds the true mean; the draws are the same for all
+    columns, as for all scores.
+    """
     bootstrap = Bootstrap()
     sums = bootstrap.sums(np.hstack([data, np.ones((len(data), 1))]), clusters)
     intervals = [bootstrap.interval(means, clusters) for means in (sums[:, :-1] / sums[:, -1:]).T]

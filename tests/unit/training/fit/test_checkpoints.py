@@ -1,4 +1,7 @@
-"""Checkpoints in a folder, and their copies in a store. Real ones, killed: test_finetune.py and tests/integration/training/test_pipeline.py."""
+"""Checkpoints in a folder, and their copies in a store.
+
+Real ones, killed: test_finetune.py and tests/integration/training/test_pipeline.py.
+"""
 
 import json
 from pathlib import Path

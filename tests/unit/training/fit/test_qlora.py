@@ -1,4 +1,7 @@
-"""QLoRA for real, on the processor. In a process of its own: PEFT imports bitsandbytes wherever it finds it, so it lies in a folder apart."""
+"""QLoRA for real, on the processor.
+
+In a process of its own: PEFT imports bitsandbytes wherever it finds it, so it lies in a folder apart.
+"""
 
 import json
 import os

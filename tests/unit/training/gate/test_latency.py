@@ -25,7 +25,9 @@ class Clock:
 
 
 class Model:
-    """Takes *first* seconds for a first token and *each* for one after that, times those of *factors*, photo by photo; and seconds to prepare."""
+    """Takes *first* seconds for a first token and *each* for one after that, times those of *factors*, photo by
+    photo; and seconds to prepare.
+    """
 
     def __init__(self, name, clock, calls, first, each, factors=(1.0,)):
         self.name, self.clock, self.calls, self.first, self.each, self.factors = (

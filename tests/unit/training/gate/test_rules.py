@@ -31,7 +31,9 @@ def scores(cider, valid=0.9):
 
 
 def evaluation(ciders, *, loss=2.0, valid=0.9, seconds=0.1, conditions=CONDITIONS, group_size=1):
-    """An evaluation whose samples, in turns of the two cities, have these CIDErs; so many after each other are of one group."""
+    """An evaluation whose samples, in turns of the two cities, have these CIDErs; so many after each other are of one
+    group.
+    """
     rows = tuple(
         EvaluationRow(
             id=str(number),
