@@ -253,7 +253,7 @@ class CaptionAnswer(Variant):
     variants: list[Variant]
     notices: list[str] = Field(
         description="What could not be done as requested, one plain sentence each.",
-        examples=[["Only 2 of 3 variants are told: the others were not fit to be posted."]],
+        examples=[["There are 2 of 3 variants: the others repeated these, or were not safe to publish."]],
     )
     request_id: str
     model_version: str = Field(examples=["snap2caption/3"])
