@@ -148,7 +148,7 @@ class S3Store(RemoteStore):
             rest = self._client.get_object(
                 Bucket=self.container, Key=self._name(key), IfMatch=answer["ETag"], Range=f"bytes={start}-"
             )
-            return cast("ResponseBody", rest["ResponseBody"])
+            return cast("ResponseBody", rest["Body"])
 
         raw = ResumingDownload(
             answer["Body"],

@@ -271,7 +271,7 @@ def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
         command, env=environment(installation), capture_output=True, text=True, timeout=LONGEST, check=False
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("error: 127.0.0.1")
+    assert result.stderr.startswith(f"error: Can't listen on 127.0.0.1:{port} (")
     assert "Traceback" not in result.stderr
 
 

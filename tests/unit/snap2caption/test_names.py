@@ -365,7 +365,7 @@ def test_what_a_sidecar_names_is_checked(tmp_path: Path) -> None:
         (tmp_path / "last-good.json").write_text(json.dumps(last))
         assert cache.last_good() is None
         (tmp_path / "out" / ".inputs" / DIGEST).write_text(text)
-        assert slot.known() is None
+        assert slot.existing() is None
         assert read_card(text, tmp_path) == NO_CARD
 
 
