@@ -4,7 +4,7 @@ Whole words are compared, so Scunthorpe, Cockfosters and Penistone pass. Substit
 letters (``f u c k``) are recognized.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import get_args
 
 import regex as re
@@ -12,11 +12,10 @@ from glin_profanity import Filter
 from glin_profanity.types.types import Language
 
 from snap2caption.text.language import find_language, primary
-from snap2caption.text.segmentation import UNSPACED, fold_words
+from snap2caption.text.segmentation import fold_words
 
 _ENGLISH = "english"
 _NORWEGIAN = ("nb", "nn")
-_LETTER = rf"[[\w\p{{M}}]--[_{UNSPACED}]]"
 _LISTS = {find_language(name): str(name) for name in get_args(Language)}
 _LISTS |= dict.fromkeys(_NORWEGIAN, _LISTS["no"])
 """The names of the word lists, by language tag."""
@@ -57,8 +56,9 @@ def find_unsafe(text: str, *, language: str | None = None, creator_text: str = "
         creator_text: text of the creator, such as the location. Words in it pass if they are common in names
             (``Dick's Diner``); slurs never pass.
     """
-    found = _filter(_languages(language)).check_profanity(text)["profane_words"]
-    return [word for word in found if word.casefold() not in _IN_NAMES or not _is_word_of(creator_text, word)]
+    languages = _languages(language)
+    named = _find_names(creator_text, languages)
+    return [word for word in _find_listed(text, languages) if word.casefold() not in named]
 
 
 def safe_prefix(text: str, *, language: str | None = None) -> str:
@@ -86,10 +86,21 @@ def safe_prefix(text: str, *, language: str | None = None) -> str:
     return text[: words[begin].start()].rstrip() if words else ""
 
 
-def _is_word_of(text: str, word: str) -> bool:
-    """Whether *text* contains *word* as a whole word. In scripts without spaces, any occurrence counts."""
-    whole = rf"(?<!{_LETTER}){re.escape(word.casefold())}(?!{_LETTER})"
-    return re.search(whole, text.casefold(), re.VERSION1) is not None
+def _find_listed(text: str, languages: tuple[str, ...]) -> list[str]:
+    """Return the listed words in *text*, in every spelling that the filter compares: ``hård`` is also ``hard``."""
+    found: list[str] = _filter(languages).check_profanity(text)["profane_words"]
+    return found
+
+
+@lru_cache(maxsize=256)
+def _find_names(text: str, languages: tuple[str, ...]) -> frozenset[str]:
+    """Return the listed words in *text* that are common in names."""
+    return frozenset(word.casefold() for word in _find_listed(text, languages)) & _spell_names(languages)
+
+
+@cache
+def _spell_names(languages: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word.casefold() for name in _IN_NAMES for word in _find_listed(name, languages))
 
 
 def _languages(language: str | None) -> tuple[str, ...]:

@@ -62,7 +62,11 @@ def test_what_is_only_a_part_of_a_place_s_word_does_not_pass(word: str, place: s
         ("La Concha", "es"),
         ("Flughafen Kloten", "nl"),
         ("Cappella Sistina", "it"),
+        ("Via Carità", "it"),
+        ("Rue Bourrée", "fr"),
+        ("Голый остров", "ru"),
         ("肥西", "zh"),
+        ("ローター通り", "ja"),
     ],
 )
 def test_listed_place_names_pass_when_they_are_named(place: str, language: str | None) -> None:
