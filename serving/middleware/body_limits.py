@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.creators import ANONYMOUS
-from serving.http.problems import ProblemError, refuse
+from serving.http.problems import ProblemError
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.content_coding import CODINGS, CodingError, Inflater
 from serving.paths import route_path
@@ -43,7 +43,7 @@ class BodyLimit:
 
     A body with too large a declared length is refused before any of it is read, others as soon as they exceed the
     limit. A body with a content coding is decoded, and its decoded size counts. A body that no route reads is not
-    refused: for a path that does not exist, 404 says more than 413.
+    refused: for a path that does not exist, 404 says more than 413 or 415.
 
     A body that is larger than `SMALL`, or does not declare its size, is read only when *budget* has room for it. It
     keeps that room until the request is answered.
@@ -71,11 +71,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         limit = self.max_bytes if route_path(scope) in self.paths else min(SMALL, self.max_bytes)
-        try:
-            body = _IncomingBody(scope, receive, limit, self.minimum_rate, self.budget)
-        except ProblemError as problem:
-            await refuse(problem, scope, receive, send)
-            return
+        body = _IncomingBody(scope, receive, limit, self.minimum_rate, self.budget)
         try:
             await self.app(scope, body.receive, send)
         finally:
@@ -88,28 +84,24 @@ class _IncomingBody:
     def __init__(
         self, scope: Scope, receive: Receive, limit: int, minimum_rate: MinimumRate, budget: BodyBudget
     ) -> None:
-        headers = Headers(scope=scope)
+        self._headers = Headers(scope=scope)
         self._receive = receive
         self._limit = limit
         self._minimum_rate = minimum_rate
         self._budget = budget
         creator = scope.get("state", {}).get("creator", ANONYMOUS)
         self._creator = None if creator == ANONYMOUS else creator
-        self._inflater = _inflater(headers)
-        self._started_at = asyncio.get_running_loop().time()
+        self._inflater: Inflater | None = None
+        self._started_at = 0.0
         self._received = self._decoded = self._reserved = 0
         self._complete = self._started = False
-        length = headers.get("content-length", "0")
-        self._exceeds_limit = _exceeds(length, limit)
-        # A body of unknown size may be as large as the limit.
-        known = not self._inflater and not self._exceeds_limit and "transfer-encoding" not in headers
-        self._size = int(length) if known else limit
 
     async def receive(self) -> Message:
         """Return the next ASGI message, with the body decoded.
 
         Raises:
-            ProblemError: the body is too large, too slow or not in its declared coding, or there is no room for it.
+            ProblemError: the body is too large, too slow or not in its declared coding, the coding is not supported, or
+                there is no room for the body.
         """
         if not self._started:
             await self._start()
@@ -140,15 +132,20 @@ class _IncomingBody:
 
     async def _start(self) -> None:
         self._started = True
-        if self._exceeds_limit:
+        length = self._headers.get("content-length", "0")
+        if _exceeds(length, self._limit):
             raise self._too_large()
-        if self._size > SMALL:
+        self._inflater = _inflater(self._headers)
+        # A body of unknown size may be as large as the limit.
+        unknown = self._inflater or "transfer-encoding" in self._headers
+        size = self._limit if unknown else int(length)
+        if size > SMALL:
             try:
-                await self._budget.acquire(self._creator, self._size, _BUDGET_TIMEOUT)
+                await self._budget.acquire(self._creator, size, _BUDGET_TIMEOUT)
             except TimeoutError:
                 detail = "Too many large requests are in progress; try again in a few seconds."
                 raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "no_room", detail, 5) from None
-            self._reserved = self._size
+            self._reserved = size
         self._started_at = asyncio.get_running_loop().time()
 
     async def _next(self) -> Message:

@@ -78,8 +78,12 @@ def test_each_route_takes_as_much_as_it_has_use_for(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("path", "status"), [("/generate-caption/", 307), ("/v1/feedback/", 307), ("/caption", 404), ("/v1/captions", 404)]
 )
-def test_a_photo_on_a_wrong_path_is_not_called_too_large(client: TestClient, path: str, status: int) -> None:
-    answer = client.post(path, content=b"x" * LARGEST * 2, headers=headers("ana"), follow_redirects=False)
+@pytest.mark.parametrize("coding", ["identity", "br"])
+def test_a_photo_on_a_wrong_path_is_not_called_too_large(
+    client: TestClient, path: str, status: int, coding: str
+) -> None:
+    sent = headers("ana") | {"Content-Encoding": coding}
+    answer = client.post(path, content=b"x" * LARGEST * 2, headers=sent, follow_redirects=False)
     assert answer.status_code == status, answer.text
 
 
