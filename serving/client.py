@@ -107,9 +107,14 @@ class Client:
         return response
 
     def _check(self, response: httpx.Response) -> None:
+        kind = response.headers.get("content-type", "")
         if response.is_error:
-            problem = response.json() if "json" in response.headers.get("content-type", "") else {}
+            problem = response.json() if "json" in kind else {}
             raise UserError(problem.get("detail") or f"The service at {self.url} answered {response.status_code}.")
+        if response.is_redirect or "html" in kind:
+            raise UserError(
+                f"{self.url} is not the service's own address (it answered {response.status_code}); check the URL."
+            )
 
     @contextmanager
     def _transport_errors(self) -> Iterator[None]:
