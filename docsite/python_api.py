@@ -8,7 +8,10 @@ from pathlib import Path
 PAGES = {
     "client.md": ("Python client", ["serving.client", "serving.http.schemas"]),
     "engine.md": ("Engine interface", ["serving.engines.base", "serving.engines.factory"]),
-    "recipe.md": ("Training recipe", ["training.recipes.recipe"]),
+    "recipe.md": (
+        "Training recipe",
+        ["training.recipes.recipe", "training.recipes.sections", "training.recipes.loading"],
+    ),
 }
 """Title and modules of each page about a part of the project."""
 

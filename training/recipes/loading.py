@@ -12,7 +12,7 @@ from snap2caption.errors import UserError
 from training.recipes import strict_yaml
 from training.recipes.overrides import apply_overrides, parse_override, shorten, spell_out
 from training.recipes.recipe import EvaluationRecipe, Recipe
-from training.recipes.renamed import refuse_renamed
+from training.recipes.renamed import RENAMED, refuse_renamed
 from training.recipes.sections import RecipeSection
 
 _WANTED = {
@@ -60,7 +60,8 @@ def change_judging(judging: EvaluationRecipe, overrides: Sequence[str]) -> Evalu
         UserError: a setting is unknown, belongs to another section, or has an invalid value.
     """
     for override in overrides:
-        section = parse_override(override)[0][0]
+        given = parse_override(override)[0][0]
+        section = RENAMED.get(given, given)
         if section in Recipe.model_fields and section not in EvaluationRecipe.model_fields:
             raise UserError(
                 f"{shorten(override)} changes the training, which is over; give settings of "

@@ -56,7 +56,7 @@ def refuse_renamed(content: Mapping[str, Any], where: str) -> None:
     found = [former for former in found if not any(other.startswith(f"{former}.") for other in found)]
     if found:
         names = ", ".join(f"{RENAMED[former]} for {former}" for former in found)
-        raise UserError(f"{where} gives settings by former names; write {names}.")
+        raise UserError(f"{where}: settings have new names; write {names}.")
 
 
 def with_present_names(content: Mapping[str, Any]) -> dict[str, Any]:

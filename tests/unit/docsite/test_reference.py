@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from docsite.command_line import command_line_page
 from docsite.python_api import python_pages
 from docsite.rest_api import rest_api_pages
+from training.recipes.loading import load_recipe
+from training.recipes.recipe import Recipe
 
 pytestmark = pytest.mark.unit
 
@@ -47,12 +50,17 @@ def test_every_shared_module_is_on_one_page() -> None:
     assert sorted(shown) == sorted(modules)
 
 
+def test_the_page_on_recipes_shows_every_section() -> None:
+    shown = re.findall(r"^::: (.+)$", python_pages(ROOT)["recipe.md"], re.M)
+    sections = {str(getattr(field.annotation, "__module__", None)) for field in Recipe.model_fields.values()}
+    assert {Recipe.__module__, load_recipe.__module__} | sections <= set(shown)
+
+
 def test_a_page_changes_with_the_code_that_it_shows(tmp_path: Path) -> None:
-    for folder in ("serving", "snap2caption", "training"):
+    for folder in ("serving", "snap2caption"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    (tmp_path / "training").unlink()
-    recipe = tmp_path / "training" / "recipes" / "recipe.py"
-    recipe.parent.mkdir(parents=True)
+    recipes = shutil.copytree(ROOT / "training" / "recipes", tmp_path / "training" / "recipes")
+    recipe = recipes / "sections.py"
     recipe.write_text('RANK = 8\n"""Of the adapter."""\n')
     before = python_pages(tmp_path)
     recipe.write_text('RANK = 8\n"""Rank of the adapter."""\n')

@@ -381,6 +381,7 @@ def test_how_a_model_is_judged_may_change_once_it_is_trained():
     ("override", "reason"),
     [
         ("training.num_train_epochs=2", r"'training.num_train_epochs=2' changes the training, which is over; give settings of evaluation or gate"),
+        ("optimiser.epochs=2", "'optimiser.epochs=2' changes the training"),
         ("model.base=other", "changes the training"),
         ("gate.margn=0.02", r"gate.margn is not a setting; did you mean margin\?"),
         ("gat.margin=0.02", "gat is not a setting"),

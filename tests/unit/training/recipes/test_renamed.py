@@ -29,7 +29,7 @@ def minimal(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("former", RENAMED)
 @pytest.mark.parametrize("value", ["1", "null"])
 def test_a_former_name_is_refused_with_the_present_one(minimal: Path, former: str, value: str) -> None:
-    refusal = rf"recipe.yaml gives settings by former names; write {RENAMED[former]} for {former}\.$"
+    refusal = rf"recipe.yaml: settings have new names; write {RENAMED[former]} for {former}\.$"
     with pytest.raises(UserError, match=refusal):
         load_recipe(minimal, [f"{former}={value}"])
     section, *names = former.split(".")
