@@ -9,11 +9,11 @@ from tiny import BASE, write_models
 
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import check_weights
-from snap2caption.vlm import find_revision, load, load_processor
+from snap2caption.vlm import load, load_processor
 
 pytestmark = pytest.mark.unit
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 FOLDERS = ("snap2caption", "etl", "training", "serving", "demo", "plugins", "dags", "benchmarks")
 LOADERS = {"from_pretrained", "from_config", "snapshot_download", "hf_hub_download", "load_adapter"}
 PICKLES = {("torch", "load"), ("pickle", "load"), ("pickle", "loads"), ("joblib", "load"), ("cloudpickle", "load")}
@@ -91,8 +91,20 @@ def test_a_base_with_code_of_its_own_runs_none(models: Path) -> None:
     assert not ran.exists()
 
 
-def test_a_folder_that_is_pinned_is_the_pinned_one(models: Path) -> None:
-    revision = find_revision(BASE, models)
-    assert find_revision(BASE, models, revision) == revision
-    with pytest.raises(UserError, match=rf"has revision {revision}, but another is asked for"):
-        find_revision(BASE, models, "another")
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone", "no configuration", "other shapes"])
+def test_a_damaged_adapter_is_one_sentence(models_dir, adapter, tmp_path, damage):
+    for file in adapter.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights, configuration = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    if damage == "cut":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif damage == "empty":
+        weights.write_bytes(b"")
+    elif damage == "gone":
+        weights.unlink()
+    elif damage == "no configuration":
+        configuration.unlink()
+    else:
+        configuration.write_text(configuration.read_text().replace('"r": 4', '"r": 8'))
+    with pytest.raises(UserError, match="does not fit the base model or is damaged"):
+        load(BASE, models_dir, adapter=tmp_path)

@@ -1,0 +1,78 @@
+"""Base models by name: where one lies, its configuration and its revision. Nothing here loads weights."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from snap2caption.errors import UserError
+from snap2caption.names import is_base_name
+
+
+def resolve_base(base: str, models_dir: Path) -> str:
+    """Return the place that the base model *base* is loaded from: its folder under *models_dir*, or else its name on
+    the hub.
+
+    Raises:
+        UserError: *base* is not a valid name.
+    """
+    if not is_base_name(base):
+        raise UserError(
+            f"{base!r} is not a base model's name; give the name of a folder in {models_dir}, "
+            "or owner/name on the model hub."
+        )
+    folder = models_dir / base
+    return str(folder) if (folder / "config.json").is_file() else base
+
+
+def load_config(base: str, models_dir: Path, revision: str | None = None) -> Any:
+    """Load a base's configuration without its weights; from the hub at *revision*, or from its main branch.
+
+    Raises:
+        UserError: the base is neither on disk nor on the hub.
+    """
+    from transformers import AutoConfig
+
+    where = resolve_base(base, models_dir)
+    try:
+        return AutoConfig.from_pretrained(where, revision=revision if where == base else None, trust_remote_code=False)
+    except OSError as error:
+        raise missing_base(base, models_dir, error) from error
+
+
+def find_revision(base: str, models_dir: Path, wanted: str | None = None) -> str:
+    """Return the revision that `load` would load: a digest of the weights for a base on disk, a commit for one on the
+    hub.
+
+    Raises:
+        UserError: the base is neither on disk nor on the hub, or the hub lacks the revision *wanted*.
+    """
+    where = resolve_base(base, models_dir)
+    if where == base:
+        return str(getattr(load_config(base, models_dir, wanted), "_commit_hash", None) or wanted or "main")
+    found = local_revision(Path(where))
+    if wanted not in {None, found}:
+        raise another_revision(base, found, wanted)
+    return found
+
+
+def another_revision(base: str, found: str, wanted: str | None) -> UserError:
+    """Return the error that *base* on disk has the revision *found* where *wanted* is needed."""
+    return UserError(
+        f"The base model {base} on disk has revision {found}, but {wanted} is asked for, "
+        "as the recipe or the adapter's training has it; restore that base model."
+    )
+
+
+def missing_base(base: str, models_dir: Path, error: OSError) -> UserError:
+    """Return the error that *base* can't be loaded; *error* says why."""
+    reason = str(error).splitlines()[0]
+    return UserError(f"The base model {base} is neither in {models_dir} nor on the model hub ({reason}).")
+
+
+def local_revision(folder: Path) -> str:
+    """Return the revision of a base model on disk: the first 12 digits of the SHA-256 over its weight files."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]
