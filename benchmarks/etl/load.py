@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from tests.faulty_proxy import FaultyProxy
-
 from benchmarks.table import TableRow, compare
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
 from etl.load import load
 from snap2caption.datasets.manifest import NAME, CorpusSource, File, Manifest, Shard, SplitSummary
-from tests import swift_server
+from tests.support import swift_server
+from tests.support.faulty_proxy import FaultyProxy
 
 Kind = Literal["s3", "swift"]
 

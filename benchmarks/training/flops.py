@@ -4,19 +4,17 @@ Only operations that the result depends on are counted, whatever the trainer doe
 addition counts as two operations. Frozen weights cost two operations per parameter and token forward, and two more
 backward where a gradient flows through them to an adapter. Their own gradients, two more, are not needed.
 
-==========  =====================================================
-===================================================================== part        operations
-why ==========  =====================================================
-===================================================================== vision      frames * 2 * parameters * patches
-forward only: nothing before it is trained projector   2 * parameters * image tokens                          the same
-text        4 * parameters * tokens                                forward, and backward to what comes before
-attention   frames * 4 * patches^2 * width * layers of the tower,  its forward pass; the text model's forward (4) and
-backward (8), half of
-            6 * tokens^2 * width * layers of the text model        it spared by causality
-adapter     6 * parameters * tokens                                forward, backward, its own gradients
-head        4 * parameters * answer tokens                         the loss needs no other logits
-==========  =====================================================
-=====================================================================
+==========  ================================================  ======================================================
+part        operations                                        why
+==========  ================================================  ======================================================
+vision      frames * 2 * parameters * patches                 forward only: nothing before it is trained
+projector   2 * parameters * image tokens                     the same
+text        4 * parameters * tokens                           forward, and backward to what comes before
+attention   frames * 4 * patches^2 * width * vision layers,   the tower's forward pass; the text model's forward (4)
+            6 * tokens^2 * width * text layers                and backward (8), of which causality saves half
+adapter     6 * parameters * tokens                           forward, backward, its own gradients
+head        4 * parameters * answer tokens                    the loss needs no other logits
+==========  ================================================  ======================================================
 
 Recomputing (gradient checkpointing) and padding are work done but not needed, and don't count.
 """

@@ -1,4 +1,15 @@
-"""Pretraining of the demo base, in LLaVA's own order: vision, language, then both joined."""
+"""Pretraining of the demo base, in LLaVA's own order: vision, language, then both joined.
+
+1. *Eyes*: the vision tower learns to distinguish scenes (with one linear head per attribute, which is dropped
+   afterward), as CLIP's tower was trained before LLaVA used it.
+2. *Language*: the text model reads plain sentences: descriptions, and general statements about cities, places, moods
+   and hashtags. None of them is a post, and none comes with a picture.
+3. *Both*: the model describes pictures in plain, generic words. It never sees a place's name with its picture, nor a
+   caption in the style of a post: that is left to LoRA.
+4. *Signs*: from plain lines again, the text model learns to write emoji, which become tokens, and hashtags at the
+   start of a line. LoRA can hardly raise what the base has never seen. This stage is last and short, and leaves the
+   vision tower as it is.
+"""
 
 import math
 import random

@@ -1,5 +1,8 @@
 """Pretraining text of the demo base's last stage: emoji, each a token of its own, and hashtags at the start of a
 line.
+
+A byte-level tokenizer splits an emoji into up to four tokens, none of which is a word. A model that has rarely seen
+them stops in the middle.
 """
 
 import random

@@ -1,4 +1,7 @@
-"""Corpus defects as in real corpora, in known numbers, so that a test can check what becomes of each."""
+"""Corpus defects as in real corpora, in known numbers, so that a test can check what becomes of each.
+
+Traps are in cities that the transform keeps by default, since the city filter would hide them otherwise.
+"""
 
 import io
 import itertools

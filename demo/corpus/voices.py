@@ -1,4 +1,7 @@
-"""Tones of voice: their openers, sentences, closers and emoji."""
+"""Tones of voice: their openers, sentences, closers and emoji.
+
+Sentences have the slots {subject}, {time}, {weather} and, mostly, {city}.
+"""
 
 from typing import NamedTuple
 

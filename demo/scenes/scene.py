@@ -1,4 +1,7 @@
-"""Scene attributes: what a rendered picture can show."""
+"""Scene attributes: what a rendered picture can show.
+
+The vocabulary is closed on purpose, so that what a model has learned can be measured value by value.
+"""
 
 import random
 from dataclasses import dataclass

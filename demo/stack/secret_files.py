@@ -10,7 +10,7 @@ from pathlib import Path
 def write_secret(path: Path, content: bytes) -> None:
     """Write *content* to *path*, in place of what was there.
 
-    Killed at any point, the old file or the new one is there.
+    If the process is killed at any point, either the old file or the new one is there.
     """
     draft = path.with_suffix(f"{path.suffix}.draft")
     draft.unlink(missing_ok=True)

@@ -1,5 +1,11 @@
-"""Entry point ``python -m demo.stack.supervisor GRACE SIGNAL COMMAND…``: runs a command and leaves no process of it
-behind.
+"""Process supervisor, which runs a command and leaves no process of it behind.
+
+Usage: ``python -m demo.stack.supervisor GRACE SIGNAL COMMAND…``.
+
+Standard input is a pipe that the starter holds open. It closes when the starter asks for an end, or dies by any
+signal. The supervisor then ends every process that came from the command: it sends SIGNAL to the command itself,
+SIGTERM to all that are left, and SIGKILL after that. It adopts orphans (a Linux "child subreaper"), so it also finds
+a process that left its parent and its session.
 """
 
 import ctypes

@@ -1,4 +1,7 @@
-"""Working tables larger than memory: Parquet files that DuckDB queries."""
+"""Working tables larger than memory: Parquet files that DuckDB queries.
+
+They are written in order, and in row groups of a known size.
+"""
 
 import glob
 from collections.abc import Iterable, Iterator, Mapping

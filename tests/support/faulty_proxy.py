@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from patience import LONGEST
+from tests.support.patience import LONGEST
 
 _BLOCK = 1 << 16
 

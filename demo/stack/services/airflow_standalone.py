@@ -1,6 +1,10 @@
-"""Entry point ``python -m demo.stack.services.airflow_standalone``.
+"""Airflow standalone without its log servers, and with a role for the webhook's receiver.
 
-It is `airflow standalone` without its log servers, and with a role for the webhook's receiver.
+Usage: ``python -m demo.stack.services.airflow_standalone``.
+
+Log servers hand logs to an API server on another machine. They listen on every interface, whatever the API's host,
+and no setting changes that. On one machine the API server reads the files itself. The auth manager is set here,
+since `airflow standalone` forces its own on its parts.
 """
 
 import sys
