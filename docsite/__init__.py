@@ -1,1 +1,1 @@
-"""Documentation website: its pages laid out, built with Zensical, and checked."""
+"""Documentation website: it collects the pages, builds the site with Zensical, and checks it."""

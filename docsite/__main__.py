@@ -1,4 +1,7 @@
-"""Command that builds the documentation website: ``python -m docsite [--cached]``."""
+"""Command that builds the documentation website: ``python -m docsite [--cached]``.
+
+With ``--cached``, pages that did not change are not built again.
+"""
 
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ CACHED = "--cached"
 
 
 def main(arguments: list[str]) -> int:
-    """Build and check the website; return the command's exit status."""
+    """Build and check the website; return the exit status."""
     if arguments not in ([], [CACHED]):
         print(f"error: {CACHED} is the only option.", file=sys.stderr)
         return 2

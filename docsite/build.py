@@ -1,4 +1,4 @@
-"""Build of the website, from the laid-out pages to the checks."""
+"""Website build: collects the pages, runs Zensical, and checks the result."""
 
 import re
 import shutil
@@ -15,9 +15,9 @@ SITE = Path("build", "site")
 
 
 def build(root: Path, *, cached: bool = False) -> list[str]:
-    """Build the website of the project at *root*; return a sentence for each fault in it.
+    """Build the website of the project at *root*; return a sentence for each fault.
 
-    With *cached*, as `generate` says.
+    *cached* is as in `generate`.
     """
     for folder in (SOURCES, SITE):
         shutil.rmtree(root / folder, ignore_errors=True)
@@ -26,12 +26,12 @@ def build(root: Path, *, cached: bool = False) -> list[str]:
 
 
 def generate(root: Path, *, cached: bool = False) -> list[str]:
-    """Build the website of the pages that are laid out; return a sentence for each fault in it.
+    """Build the website from the collected pages; return a sentence for each fault.
 
     Args:
         root: the project's folder.
-        cached: keep pages whose text is what it was. A link of theirs may lead to what has moved since, so that
-            nothing is a fault before it is one of a build without cache, too.
+        cached: do not build unchanged pages again. Their links may be stale, so faults are confirmed by a build
+            without the cache.
     """
     if cached and not _generate(root):
         return []
@@ -39,11 +39,11 @@ def generate(root: Path, *, cached: bool = False) -> list[str]:
 
 
 def _generate(root: Path, *options: str) -> list[str]:
-    """Have Zensical build the site, and check it."""
+    """Build the site with Zensical, and check it."""
     command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict", "--config-file", CONFIG, *options]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)  # it colors whatever it writes to
-        # What follows the warnings is the generator's own traceback.
-        return [said.partition("Traceback (most recent call last)")[0].strip() or said.strip()]
+        output = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr)  # it writes colors even to a pipe
+        # The warnings are followed by Zensical's own traceback.
+        return [output.partition("Traceback (most recent call last)")[0].strip() or output.strip()]
     return check(root / SOURCES, root / SITE)

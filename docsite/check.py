@@ -1,4 +1,4 @@
-"""Checks of the built website: its links, its origins, and that it shows what GitHub shows."""
+"""Website checks: links, requests to other hosts, and differences from GitHub's rendering."""
 
 import os
 import re
@@ -11,14 +11,15 @@ from urllib.parse import unquote, urlsplit
 from docsite.markdown import render
 
 STRUCTURE = frozenset({"h1", "h2", "h3", "h4", "img", "li", "ol", "pre", "table", "tr", "ul"})
-"""Elements that a page has as often on the website as on GitHub: Python-Markdown, unlike GitHub, wants an empty line
-before a list.
+"""Elements that a page must have equally often on the website and on GitHub.
+
+Their numbers differ if, for example, a list has no empty line before it: Python-Markdown needs one, GitHub does not.
 """
 LOADED = frozenset({"audio", "embed", "iframe", "img", "link", "object", "script", "source", "track", "video"})
-"""Elements whose address the browser loads by itself."""
+"""Elements whose address the browser loads without a click."""
 LOCAL_SCHEMES = frozenset({"data", "mailto"})
 INDEX = frozenset({"README", "index"})
-"""Pages that stand for their folder."""
+"""Names of pages that are served as their folder's index."""
 REFERENCE = "reference"
 """The folder of generated pages, which are not on GitHub."""
 
@@ -30,14 +31,14 @@ class PageParser(HTMLParser):
         super().__init__()
         self.anchors: set[str] = set()
         self.links: list[tuple[str, str]] = []
-        """Element and address."""
+        """Each link's element and address."""
         self.structure: Counter[str] = Counter()
-        """How often each element is in the page's article."""
+        """Number of each element in the page's article."""
         self._articles = 0
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
+        """Record an element."""
         given = dict(attrs)
         self.anchors.update(value for name in ("id", "name") if (value := given.get(name)))
         self.links += [(tag, value) for name in ("href", "src", "data") if (value := given.get(name))]
@@ -46,12 +47,12 @@ class PageParser(HTMLParser):
             self.structure[tag] += 1
 
     def handle_endtag(self, tag: str) -> None:
-        """Note the end of an element."""
+        """Record the end of an element."""
         self._articles -= tag == "article"
 
 
 def check(sources: Path, site: Path) -> list[str]:
-    """Return a sentence for each fault of *site*, which was built from the pages under *sources*."""
+    """Return a sentence for each fault in *site*, which was built from the pages under *sources*."""
     pages = {path: PageParser(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     faults = [
         f"{path.relative_to(site)} links to {address}, {fault}."
@@ -71,18 +72,18 @@ def check(sources: Path, site: Path) -> list[str]:
 
 
 def _fault(tag: str, address: str, path: Path, site: Path, pages: dict[Path, PageParser]) -> str | None:
-    """Return what is wrong with an address in the page at *path*; None if nothing is."""
+    """Return what is wrong with an address in the page at *path*, or None."""
     try:
         parts = urlsplit(address)
     except ValueError:
-        return "which is no URL"
+        return "which is not a valid URL"
     if parts.scheme in LOCAL_SCHEMES:
         return None
     if parts.scheme or parts.netloc:
         if tag in LOADED:
             return "which the browser would load from another host"
         whole = parts.scheme == "https" and re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?", parts.netloc)
-        return None if whole else "which is no HTTPS address"
+        return None if whole else "which is not an HTTPS address"
     target = path
     if parts.path:
         start = site if parts.path.startswith("/") else path.parent
@@ -97,7 +98,7 @@ def _fault(tag: str, address: str, path: Path, site: Path, pages: dict[Path, Pag
 
 
 def _imports(site: Path) -> Iterator[tuple[Path, str]]:
-    """Yield each style sheet that loads something from another host, and the address."""
+    """Yield each style sheet that loads a file from another host, and that file's address."""
     for path in site.rglob("*.css"):
         for address in re.findall(
             r"""(?:url\(|@import)\s*["']?((?:https?:)?//[^"')]+)""", path.read_text(encoding="utf-8")
@@ -106,11 +107,11 @@ def _imports(site: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _differences(name: Path, expected: PageParser, built: PageParser) -> Iterator[str]:
-    """Yield a sentence for each element that the page has more or less often on the website than on GitHub."""
+    """Yield a sentence for each element whose number differs between the website and GitHub."""
     for element in sorted(STRUCTURE):
         ours, theirs = built.structure[element], expected.structure[element]
         if ours != theirs:
             yield (
-                f"{name} has {ours} <{element}> on the website and {theirs} on GitHub; put an empty line before each list and table, "
-                "and indent what belongs to an item by four spaces."
+                f"{name} has {ours} <{element}> on the website and {theirs} on GitHub; put an empty line before each "
+                "list and table, and indent what belongs to an item by four spaces."
             )

@@ -9,7 +9,7 @@ from snap2caption.__main__ import build_app
 
 PROGRAM = "snap2caption"
 COLUMNS = 84
-"""Width of the help texts, which is the width of a page."""
+"""Width of the help texts in characters, which fits a page."""
 
 
 def command_line_page() -> str:
@@ -21,8 +21,9 @@ def command_line_page() -> str:
 
 
 def _helps(command: Any, name: str, parent: Any) -> Iterator[tuple[str, str]]:
-    """Yield the name and the help of *command* and of those below it: click's objects, from typer's private copy of
-    it.
+    """Yield the name and help text of *command* and its subcommands.
+
+    Commands are click's objects. Their types are Any, since typer uses a private copy of click.
     """
     context = command.make_context(
         name.rpartition(" ")[2],

@@ -1,4 +1,4 @@
-"""Source folder of the website: the repository's Markdown where it is in the repository, and the generated reference."""
+"""Source folder of the website: the repository's Markdown at its own paths, and the generated reference."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ JAVASCRIPTS = Path(__file__).with_name("javascripts")
 
 
 def lay_out(root: Path, sources: Path) -> None:
-    """Write what the website of the project at *root* is built from into the empty folder *sources*.
+    """Write the website's source files for the project at *root* into the empty folder *sources*.
 
-    Pages keep their places, so that a link between them is the same on the website, in a checkout, and on GitHub.
+    Pages keep their paths, so that links between them work on the website, in a checkout, and on GitHub.
     """
     for page in root.glob("*.md"):
         _copy(page, sources / page.name)
@@ -34,7 +34,7 @@ def lay_out(root: Path, sources: Path) -> None:
 
 
 def linked_files(root: Path, sources: Path) -> Iterator[Path]:
-    """Yield the path of each file of the project that a page links to and that *sources* lacks, such as a module."""
+    """Yield the path of each project file, such as a module, that a page links to and that *sources* lacks."""
     for page in [*sources.rglob("*.md")]:
         for link in links(page.read_text(encoding="utf-8")):
             parts = urlsplit(link)

@@ -1,4 +1,4 @@
-"""Markdown as GitHub reads it."""
+"""Markdown parsing as on GitHub, and Markdown tables."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ def render(text: str) -> str:
 
 
 def links(text: str) -> Iterator[str]:
-    """Yield the address of each link and picture in *text*."""
+    """Yield the address of each link and image in *text*."""
     for block in _GITHUB.parse(text):
         for token in block.children or ():
             address = token.attrGet("href") or token.attrGet("src")
@@ -23,11 +23,11 @@ def links(text: str) -> Iterator[str]:
 
 
 def cell(text: str) -> str:
-    """Return *text* as one cell of a table, in which nothing is taken for HTML."""
+    """Return *text* as a table cell, with HTML escaped."""
     return re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").strip()
 
 
 def table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> list[str]:
-    """Return the lines of a table with the columns *head*; none if there are no *rows*."""
+    """Return the lines of a table with the columns *head*, or no lines if there are no *rows*."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *lines, ""] if lines else []

@@ -1,4 +1,4 @@
-"""Navigation of the website, as ``zensical.toml`` lists it."""
+"""Navigation check: ``zensical.toml`` must list every page once."""
 
 import tomllib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ CONFIG = "zensical.toml"
 
 
 def pages_in(nav: list[Any]) -> Iterator[str]:
-    """Yield the path of each page that *nav* lists, whatever sections it is in."""
+    """Yield the path of each page in *nav* and its sections."""
     for entry in nav:
         for target in entry.values() if isinstance(entry, dict) else (entry,):
             if isinstance(target, list):
@@ -19,8 +19,8 @@ def pages_in(nav: list[Any]) -> Iterator[str]:
 
 
 def disagreements(config: Path, sources: Path) -> list[str]:
-    """Return a sentence for each page under *sources* that the navigation of *config* lacks, and for each that it
-    lists in vain.
+    """Return a sentence for each page that is missing or duplicated in the navigation of *config*, and for each entry
+    without a page under *sources*.
     """
     listed = [*pages_in(tomllib.loads(config.read_text(encoding="utf-8"))["project"]["nav"])]
     there = {path.relative_to(sources).as_posix() for path in sources.rglob("*.md")}

@@ -1,4 +1,4 @@
-"""Reference of the Python API: which modules are public, and the pages that mkdocstrings fills from their docstrings."""
+"""Python API reference: the documented modules, and their pages, which mkdocstrings fills from docstrings."""
 
 import ast
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ PAGES = {
 
 LIBRARY = "snap2caption"
 PACKAGES = {"hashtags": "Hashtags", "images": "Images", "store": "Object store"}
-"""Packages of the library with a page of their own, and its title. What is in none of them is on one page."""
+"""Packages of the library with a page of their own, and its title. All other modules share one page."""
 
 
 def python_pages(root: Path) -> dict[str, str]:
-    """Return the Markdown of each page, by its file's name."""
+    """Return the Markdown of each page by file name."""
     pages = dict(PAGES)
     for package, title in PACKAGES.items():
         pages[f"{package}.md"] = (title, [*_modules(root, root / LIBRARY / package)])
@@ -32,7 +32,7 @@ def python_pages(root: Path) -> dict[str, str]:
 
 
 def _modules(root: Path, folder: Path) -> Iterator[str]:
-    """Yield the name of each module under *folder*, a package before what is in it."""
+    """Yield the name of each module under *folder*, packages before their modules."""
     for path in sorted(folder.rglob("*.py"), key=lambda path: (path.parent, path.stem != "__init__", path.stem)):
         if path.stem == "__main__":
             continue
@@ -46,11 +46,11 @@ def _page(root: Path, title: str, modules: list[str]) -> Iterator[str]:
         yield f"::: {module}"
         package = root.joinpath(*module.split("."), "__init__.py")
         if package.exists():
-            # What it imports is on the page already, under the module that defines it.
+            # Names that it imports are on the page already, under the modules that define them.
             members = [*_definitions(package)]
             yield from ("    options:", f"      members: {members or 'false'}")
         yield ""
-    # The generator keeps a page whose text is what it was; so the text changes with the code that it shows.
+    # A cached build skips pages whose text is unchanged, so the text must change with the code.
     yield f"<!-- {_digest(root, modules)} -->"
 
 

@@ -1,4 +1,4 @@
-"""Reference of the REST API: the service's OpenAPI description as Markdown, so that it can be searched."""
+"""REST API reference: the service's OpenAPI description as Markdown, so that the site's search finds it."""
 
 import json
 from collections.abc import Iterator
@@ -15,24 +15,25 @@ LIMITS = (
     ("minLength", "maxLength", " characters"),
     ("minItems", "maxItems", " items"),
 )
-"""What OpenAPI calls the limits of a number, a text and an array, and the unit that they are in."""
+"""OpenAPI's names for the limits of a number, a string and an array, and their unit."""
 
 OPENAPI = "openapi.json"
 INTRODUCTION = f"""# REST API
 
-Every operation of a service that has API keys and takes feedback, from its [OpenAPI description]({OPENAPI}).
-A running service shows the same at `/docs`, to be tried out. [The API's guide](../docs/api.md) says how to use it.
+Every operation of a service with API keys and feedback, from its [OpenAPI description]({OPENAPI}).
+A running service shows the same at `/docs`, where you can try it out.
+[The API guide](../docs/api.md) says how to use it.
 """
 
 
 def rest_api_pages() -> dict[str, str]:
-    """Return the page's Markdown and the description that it is made from, by their files' names."""
+    """Return the page's Markdown and the OpenAPI description, by file name."""
     description = describe()
     return {"rest.md": "\n".join(_page(description)), OPENAPI: json.dumps(description, indent=1, ensure_ascii=False)}
 
 
 def describe() -> Schema:
-    """Return the OpenAPI description of a service with keys and feedback. Nothing is started."""
+    """Return the OpenAPI description of a service with keys and feedback. It starts nothing."""
     from serving.app import build_app
     from serving.feedback.service import open_feedback_service
     from serving.settings import ServingSettings
@@ -57,7 +58,7 @@ def _page(description: Schema) -> Iterator[str]:
 
 
 def _operations(description: Schema) -> Iterator[tuple[Schema, list[str]]]:
-    """Yield each operation with its method and path, and with those that it is there under, too."""
+    """Yield each operation once, with all its names: method and path, the documented name first."""
     found: dict[str, tuple[Schema, list[str]]] = {}
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
@@ -97,7 +98,7 @@ def _operation(operation: Schema, names: list[str]) -> Iterator[str]:
 
 
 def _contents(contents: Schema) -> str:
-    """Return each media type of an answer, with the schema that it is of."""
+    """Return each media type of a response with its schema."""
     schemas = {kind: content.get("schema", {}) for kind, content in contents.items()}
     return ", ".join(
         f"`{kind}`: {_type(schema)}" if "$ref" in schema else f"`{kind}`" for kind, schema in schemas.items()
@@ -135,23 +136,29 @@ def _type(schema: Schema) -> str:
 
 
 def _description(field: Schema) -> str:
-    """Return what is said of a field: in words, its limits, its default and an example."""
-    said = [cell(field.get("description", ""))]
-    for part in (field, *field.get("anyOf", ())):
-        said += [_limits(part.get(low), part.get(high), unit) for low, high, unit in LIMITS]
+    """Return a field's description, limits, default and example."""
+    parts = [cell(field.get("description", ""))]
+    for schema in (field, *field.get("anyOf", ())):
+        parts += [_limits(schema.get(low), schema.get(high), unit) for low, high, unit in LIMITS]
+        if "exclusiveMaximum" in schema:
+            parts.append(f"Below {_number(schema['exclusiveMaximum'])}.")
     if field.get("default") is not None:
-        said.append(f"Default: `{_literal(field['default'])}`.")
+        parts.append(f"Default: `{_literal(field['default'])}`.")
     if field.get("examples"):
-        said.append(f"Example: `{_literal(field['examples'][0])}`.")
-    return " ".join(text for text in said if text)
+        parts.append(f"Example: `{_literal(field['examples'][0])}`.")
+    return " ".join(text for text in parts if text)
 
 
 def _limits(low: float | None, high: float | None, unit: str) -> str:
     if low is not None and high is not None:
-        return f"{low:g} to {high:g}{unit}."
+        return f"{_number(low)} to {_number(high)}{unit}."
     if low is not None:
-        return f"At least {low:g}{unit}."
-    return f"At most {high:g}{unit}." if high is not None else ""
+        return f"At least {_number(low)}{unit}."
+    return f"At most {_number(high)}{unit}." if high is not None else ""
+
+
+def _number(value: float) -> str:
+    return f"{value:.15g}"
 
 
 def _literal(value: Any) -> str:

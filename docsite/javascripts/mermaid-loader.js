@@ -1,5 +1,5 @@
-// The theme loads Mermaid from a CDN when there is none. This stands in for it, and loads the copy beside this file
-// once a page has a diagram.
+// Without a global `mermaid`, the theme loads Mermaid from a CDN. This one stands in for it, and loads the copy next to
+// this file once a page has a diagram.
 (() => {
   const source = new URL("mermaid.tiny.js", document.currentScript.src).href;
   let options;

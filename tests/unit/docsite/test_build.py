@@ -1,4 +1,4 @@
-"""A fault is told in one build, with or without pages of the build before."""
+"""Website build: a fault is reported, with or without pages from an earlier build."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ theme = { font = false }
 """
 
 
-def test_a_broken_anchor_is_told_with_its_place(tmp_path: Path) -> None:
+def test_a_broken_anchor_is_reported_with_its_place(tmp_path: Path) -> None:
     home, guide = tmp_path / SOURCES / "README.md", tmp_path / SOURCES / "docs" / "guide.md"
     guide.parent.mkdir(parents=True)
     (tmp_path / CONFIG).write_text(SETTINGS)

@@ -1,4 +1,4 @@
-"""The navigation lists every page once, and nothing else."""
+"""Navigation check: zensical.toml lists every page once, and nothing else."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The reference holds all commands, operations and shared modules."""
+"""Generated reference: all commands, operations, settings of a recipe, and shared modules."""
 
 import json
 import re
@@ -37,6 +37,7 @@ def test_rest_operations_are_shown_once() -> None:
             assert len(re.findall(rf"(?:## |`){method.upper()} {re.escape(path)}(?:`|\n)", page)) == 1
     assert "| `hashtags` | integer |  | Maximum number of hashtags" in page
     assert "1 to 30. Default: `8`. |" in page
+    assert "At least 0. Below 2147483648." in page
 
 
 def test_every_shared_module_is_on_one_page() -> None:
