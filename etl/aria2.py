@@ -28,8 +28,8 @@ _OPTIONS = {
     "continue": "true",
     "allow-overwrite": "true",
     "auto-file-renaming": "false",
-    # Without check-integrity: aria2 would treat a cut-off file whose last segment came first as complete, and
-    # start over.
+    # Integrity is not checked by aria2: it would treat a cut-off file whose last segment came first as complete,
+    # and start over.
     "check-integrity": "false",
     "file-allocation": "none",
     # Keep the control file of a complete part: if we are killed before the rename, the next run need not

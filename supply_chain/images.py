@@ -17,7 +17,8 @@ MANIFESTS = ", ".join(
     )
 )
 NAMED = re.compile(
-    r"""(?:^\s*(?:ARG\s+(?P<variable>\w+)=|FROM\s+(?:--\S+\s+)*|COPY\s+(?:--\S+\s+)*?--from=|-?\s*image:\s*)|--mount=\S*?\bfrom=)
+    r"""(?:^\s*(?:ARG\s+(?P<variable>\w+)=|FROM\s+(?:--\S+\s+)*|COPY\s+(?:--\S+\s+)*?--from=|-?\s*image:\s*)
+    |--mount=\S*?\bfrom=)
     ["']?(?:\$\{\w+:?-)?(?P<image>[^\s"',$}]+)""",
     re.MULTILINE | re.IGNORECASE | re.VERBOSE,
 )

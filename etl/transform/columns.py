@@ -17,7 +17,6 @@ def places(kind: str) -> list[str]:
     """Return the columns with the location of a pair's *kind* (image or caption) in the archive.
 
     They are in the order of `ArchiveMember`'s fields.
-
     """
     return [f"{kind}_{name}" for name in _PLACE]
 
@@ -43,7 +42,6 @@ def checked() -> "pa.Schema":
 
     A row has the location of the pair's photo, and either the fields of `CheckedSample` or the reason why the
     pair can't be used.
-
     """
     import pyarrow as pa
 
@@ -68,7 +66,6 @@ def samples() -> "pa.Schema":
     """Schema of the kept samples: city number, hashes to compare by, and earlier split.
 
     ``earlier`` is the number of the split in an earlier version, or -1 for none.
-
     """
     import pyarrow as pa
 

@@ -84,7 +84,6 @@ def transform(
 
     Raises:
         UserError: there is no zip, a city is not in it, or nothing in it is usable.
-
     """
     with start_workers(workers) as pool:
         pool.start(load)
@@ -124,7 +123,6 @@ def plan(
     Raises:
         UserError: there is no zip, a city is not in it, the cities have nothing usable, the earlier version
             does not exist, or there are too many slices.
-
     """
     corpus, out = corpus.absolute(), out.absolute()
     try:
@@ -177,7 +175,6 @@ def check_slice(work: Path, number: int, *, workers: int | None = None, on_progr
 
     Raises:
         UserError: there is no plan or no such slice, or the corpus is gone.
-
     """
     with start_workers(workers) as pool:
         _check_slice(pool, work, number, _PairCounter(on_progress))
@@ -196,7 +193,6 @@ def merge(work: Path, *, source_urls: Sequence[str] = (), workers: int | None = 
 
     Raises:
         UserError: there is no plan, a slice is missing, the corpus is gone, or nothing in it is usable.
-
     """
     with start_workers(workers) as pool:
         return _merge(pool, work, source_urls)

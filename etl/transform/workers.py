@@ -48,7 +48,6 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
 
     Raises:
         UserError: one of them was killed.
-
     """
     count = count or os.cpu_count() or 1
     # Spawned, not forked: the caller may have threads (a progress bar, Airflow's task runner).

@@ -33,7 +33,6 @@ def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
 
     Raises:
         UserError: the disk has no room for the tables.
-
     """
     import duckdb
 
@@ -76,7 +75,6 @@ def write_table(path: Path, schema: "pa.Schema", found: Iterable["pa.RecordBatch
 
     Returns:
         The number of rows.
-
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -82,7 +82,6 @@ class Workspace:
 
         Raises:
             UserError: there is no plan, or its corpus is gone.
-
         """
         plan = self.find_plan()
         if plan is None:

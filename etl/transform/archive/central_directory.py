@@ -73,7 +73,6 @@ class CentralDirectory:
 
     Raises:
         UserError: the file is not a zip, is cut off, or has more members than `MAX_MEMBERS`.
-
     """
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
@@ -94,7 +93,6 @@ class CentralDirectory:
 
         Raises:
             UserError: the directory does not hold the records that it should.
-
         """
         found, data, at, shift, last = 0, b"", 0, self._place.shift, 0
         left = self._place.size
@@ -145,7 +143,6 @@ class CentralDirectory:
         """Find the end record and the directory just before it.
 
         The end record is the last thing in the file, except for a comment or data appended to the archive.
-
         """
         tail_start = max(0, self._length - _TAIL)
         tail = self._read(tail_start, self._length - tail_start)
@@ -213,7 +210,6 @@ def _from_extra(extra: bytes, size: int, compressed: int, offset: int) -> tuple[
     """Return size, compressed size and offset, with values too large for 32 bits taken from the ZIP64 extra field.
 
     A value that the field lacks stays as it is.
-
     """
     at = 0
     while at + _EXTRA_FIELD.size <= len(extra):

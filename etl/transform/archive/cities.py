@@ -24,7 +24,6 @@ def choose_cities(corpus: Path, asked: Sequence[str] | None, found: Mapping[str,
 
     Raises:
         UserError: the corpus has no cities, none of the default ones, or not a requested one.
-
     """
     if not found:
         raise no_usable_samples_error(corpus, (), {})

@@ -42,7 +42,6 @@ class ArchiveMember:
 
         Raises:
             DamagedError: the bytes do not match the central directory.
-
         """
         # One system call: the central directory does not give the header's length, but it is rarely longer than
         # that.
@@ -79,7 +78,6 @@ def _lzma_decompressor(data: bytes) -> lzma.LZMADecompressor:
     """Return a decompressor for the stream after an LZMA member's header (section 5.8.8).
 
     The header holds a version and the properties, which are spelled out here for liblzma.
-
     """
     _, length = _LZMA_HEADER.unpack_from(data)
     if length != _LZMA_PROPERTIES:

@@ -70,7 +70,6 @@ def list_members(corpus: Path) -> Iterator[ListedMember]:
 
     Raises:
         UserError: the corpus does not exist, is not a zip, or is cut off or damaged.
-
     """
     try:
         stream = corpus.open("rb")
@@ -92,7 +91,6 @@ def no_usable_samples_error(corpus: Path, cities: Sequence[str], dropped: Mappin
 
     Raises:
         UserError: the corpus is gone, or is no longer a zip.
-
     """
     if not dropped:
         other = next((entry.name for entry in _entries(corpus) if entry.name and not entry.name.endswith("/")), None)
@@ -151,7 +149,6 @@ def _normalize(name: str) -> str:
     """Return the name in its usual form.
 
     Windows' own archiver (.NET before 4.6.1) writes backslashes, and macOS decomposes letters.
-
     """
     return name.replace("\\", "/") if name.isascii() else unicodedata.normalize("NFC", name.replace("\\", "/"))
 
