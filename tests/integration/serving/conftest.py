@@ -27,7 +27,7 @@ def installation(tracking_uri: str, models_dir: Path, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def train(installation: Settings) -> Train:
-    """Train a tiny model with a seed, really, and return its run."""
+    """Train a tiny model with a seed, and return its run."""
     dataset = installation.state_dir / "dataset"
     write_dataset(dataset, {"train": 24, "validation": 6, "test": 6})
 

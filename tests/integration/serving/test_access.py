@@ -1,4 +1,4 @@
-"""Tricks that clients' libraries tidy up before they send them, byte by byte over a real socket."""
+"""Access checks against raw requests over a real socket, which client libraries would normalize."""
 
 import socket
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ REFUSED = {400, 401}
 
 
 def ask(service: DemoService, target: bytes, *fields: bytes, method: bytes = b"GET") -> tuple[int, bytes]:
-    """Send a request of these very bytes; return the status and all that came back."""
+    """Send a request byte by byte as given; return the status and the whole response."""
     address = urlsplit(service.url)
     with socket.create_connection((address.hostname, address.port), timeout=LONGEST) as connection:
         lines = [method + b" " + target + b" HTTP/1.1", b"Host: x", b"Connection: close", *fields]

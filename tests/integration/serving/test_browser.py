@@ -1,4 +1,4 @@
-"""What pages in a real browser can do to a service without keys, and that its documentation needs nobody else."""
+"""Pages in a real browser against a service without keys; its API documentation loads nothing from other hosts."""
 
 import os
 import queue
@@ -99,7 +99,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(
             executable_path=chromium,
-            # As root, as in a container, Chromium refuses to build its sandbox.
+            # Chromium refuses to create its sandbox for root, as in a container.
             chromium_sandbox=os.geteuid() != 0,
             args=[f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"],
         )
@@ -117,7 +117,7 @@ def test_a_page_of_another_origin_writes_nothing(browser: Browser, served: Serve
     for mode in ("no-cors", "cors"):
         page.evaluate(WRITE, [served.url, mode, "WRITTEN BY ANOTHER PAGE"])
         assert served.next_answer() == ("POST", "/v1/feedback", 403)
-    # Without a script of its own, from a frame that has no origin, and without a header Origin.
+    # A plain form, a frame that has no origin, and a request without an Origin header.
     attempts = {
         f'<form method="post" enctype="multipart/form-data" action="{served.url}/v1/feedback"><input name="rating" value="5"></form>'
         "<script>document.forms[0].submit()</script>": "POST",

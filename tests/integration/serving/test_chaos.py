@@ -1,6 +1,6 @@
-"""Killed at random moments under load: the service, its registry, the store.
+"""Chaos test: the service, its registry and the store are killed at random moments under load.
 
-Answers are whole or missing, and all is well again by itself.
+Answers are complete or missing, and the service recovers by itself.
 """
 
 import os
@@ -89,7 +89,7 @@ class Load:
                 try:
                     answer = self._ask(client, stream=number % 3 == 0)
                 except UserError as error:
-                    # Refused with a sentence, or the connection broke: clear, and safe to repeat.
+                    # Refused with a sentence, or the connection broke: a clear error that is safe to retry.
                     self.lost.append(str(error))
                     time.sleep(0.05)
                     continue
@@ -152,7 +152,7 @@ class World:
         self.store.kill()
         until(lambda: len(self.load.feedback) > said)
         self.some_answers()
-        # It is told, and no reason to send nobody.
+        # The readiness probe reports it, but the service stays ready.
         until(lambda: self.readiness()["feedback"]["feedback"] > 0)  # type: ignore[index]
         assert httpx.get(f"{self.url}/readyz", timeout=LONGEST).is_success
         assert len(self.load.lost) == lost, self.load.lost[lost:]
@@ -181,7 +181,7 @@ class World:
         self.registry.kill()
         self.serving.kill()
         self.serving.start()
-        # Ready from the copy on its disk.
+        # It is ready with the copy on its disk.
         self.serving.wait()
         assert not self.readiness()["registry"]["reachable"]  # type: ignore[index]
         self.some_answers()
@@ -222,7 +222,7 @@ def test_whatever_is_killed_answers_are_whole_again(world: World) -> None:
             world.any_moment()
             turns[turn % len(turns)]()
     assert load.faults == []
-    # The same photo, the same version, the same caption: nothing was cut off or mixed.
+    # The same photo and version give the same caption: nothing was truncated or mixed.
     captions = {(answer.model_version, answer.caption, answer.alt_text) for answer in load.answers}
     assert len(captions) == len({version for version, *_ in captions}), captions
     assert len({answer.request_id for answer in load.answers}) == len(load.answers)

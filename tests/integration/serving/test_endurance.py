@@ -1,7 +1,7 @@
-"""Too many requests, and very many: answered or refused as promised, memory flat.
+"""Overload and endurance: requests are answered or refused as documented, and memory stays flat.
 
-`make overload` and `make soak` take long, on a machine that does nothing else, and hold times and rates too. `make
-test` takes seconds, on any machine, and holds what does not depend on its speed.
+`make overload` and `make soak` take long, need an otherwise idle machine, and also check times and rates. `make test`
+takes seconds on any machine, and checks what does not depend on its speed.
 """
 
 import io
@@ -82,7 +82,7 @@ class Watch:
         self.statuses: Counter[int] = Counter()
 
     def look(self) -> None:
-        # Not by a client that asks again: whoever sends requests here goes by each answer.
+        # Not with a client that retries: every answer counts here.
         answer = httpx.get(f"{self._url}/readyz", timeout=patience.LONGEST)
         alive = httpx.get(f"{self._url}/healthz", timeout=patience.LONGEST)
         self.statuses.update([answer.status_code, alive.status_code])
@@ -147,7 +147,7 @@ def test_ten_times_too_many_are_answered_or_refused_in_time(url: str, tmp_path: 
         assert one.status in by_status, one
         by_status[one.status].append(one)
     answered, refused, late = by_status.values()
-    # The rest is refused with a time to come again.
+    # All others are refused with a time to retry.
     assert answered
     assert {one.reason for one in refused} == {"queue_full"}
     assert all(1 <= one.retry_after <= 30 for one in refused)
@@ -168,20 +168,20 @@ def test_ten_times_too_many_are_answered_or_refused_in_time(url: str, tmp_path: 
     if LONG_RUN:
         assert len(outcomes) / last > 0.9 * rate
         assert used < 0.5, "what sends must not take the core of what answers"
-        # In time, and as many as can be.
+        # Admitted requests are answered in time, at a good rate.
         assert max(waits) < 1.05 * DEADLINE
-        # Beyond the wait: the batch before, the own one, and what the machine does besides.
+        # In addition to the wait: the batch before, its own batch, and what else the machine does.
         assert max(one.seconds for one in (*answered, *late)) < DEADLINE + 5 * full.latencies[-1]
         assert len(late) < LATE * (len(answered) + len(late))
         assert len(answered) / last > 0.3 * full.rate, "refusing must not keep it from answering"
-        # The rest at once.
+        # The others are refused at once.
         assert statistics.median(refusals) < 10 * refusal
         assert slow_refusal < statistics.median(one.seconds for one in answered)
         assert recovery < DEADLINE + 3 * full.latencies[-1]
     assert watch.statuses.keys() == {200}
     assert any(watch.overloaded)
     assert growth < GROWTH
-    # And then all is as before.
+    # Afterwards, the service works as before.
     assert patience.post(target, files={"image": photos[0]}).status_code == 200
     patience.until(lambda: not patience.get(f"{url}/readyz").json()["queue"]["overloaded"])
 
@@ -206,8 +206,8 @@ def test_memory_stays_flat(url: str, installation: Settings) -> None:
     with patience.client(base_url=url) as client:
 
         def ask(number: int) -> int:
-            # On a machine that stalls for a moment the service may be too busy to meet its deadline, and says when to
-            # come again.
+            # If the machine stalls for a moment, the service may be too busy to meet its deadline, and says when to
+            # retry.
             answer = client.post(
                 "/generate-caption",
                 files={"image": noise(number)},
@@ -229,7 +229,7 @@ def test_memory_stays_flat(url: str, installation: Settings) -> None:
     )
     assert again <= SOAK_REQUESTS / 100 or not LONG_RUN
     assert growth < GROWTH
-    # What is kept, what has yet to reach the store, and the log: SQLite folds it in at 4 MiB, or when a large entry
-    # is done.
+    # Kept requests, the outbox, and the write-ahead log: SQLite checkpoints it at 4 MiB, or when a large entry is
+    # done.
     assert kept < 3 * KEPT_BYTES + 2**22
     assert watch.statuses.keys() == {200}

@@ -1,5 +1,6 @@
-"""Clients that send slowly, too much, or too many things, all at once: the server says that it lives, and keeps its
-memory. `make fuzz` goes on.
+"""Floods of slow clients, large bodies and odd requests: the probes still answer, and memory stays bounded.
+
+`make fuzz` runs more rounds.
 """
 
 import json
@@ -115,7 +116,7 @@ class Probe:
 
     def look(self) -> None:
         started = time.monotonic()
-        # Not by httpx, which reads the authorities' certificates first.
+        # Not with httpx, which first loads the CA certificates.
         connection = HTTPConnection(self._place, timeout=LONGEST)
         connection.request("GET", self._path)
         self.answers.append(connection.getresponse().status)
@@ -144,11 +145,11 @@ def other_server(folder: Path) -> Iterator[str]:
 
 def test_it_says_that_it_lives_whatever_is_sent(guarded: DemoService, tmp_path: Path) -> None:
     ended = threading.Event()
-    # What is loaded at the first request is no flood's doing.
+    # What is loaded at the first request is not caused by the flood.
     first = patience.post(f"{guarded.url}/generate-caption", files={"image": photo_of("teal")}, headers=headers("ana"))
     assert first.is_success
     before = memory(guarded.pid, "VmRSS")
-    Path(f"/proc/{guarded.pid}/clear_refs").write_text("5")  # Forgets the peak.
+    Path(f"/proc/{guarded.pid}/clear_refs").write_text("5")  # Resets the peak.
     with ThreadPoolExecutor(8) as pool, ExitStack() as stack:
         other = Probe(stack.enter_context(other_server(tmp_path)), "/")
         flooded = Probe(urlsplit(guarded.url).netloc, "/healthz")
@@ -176,7 +177,7 @@ def test_it_says_that_it_lives_whatever_is_sent(guarded: DemoService, tmp_path: 
     print(f"memory: {before / 2**20:.0f} MiB before, {grown / 2**20:.0f} more at its peak, {BOUND / 2**20:.0f} allowed")
     assert set(flooded.answers) == {200}
     if ROUNDS > 1:
-        # Or as a server beside it that nobody floods: the machine, and this process, are busy with other things.
+        # Or like an idle server next to it, because the machine and this process are busy with other things.
         assert flooded.longest < max(1.0, 5 * other.longest)
     assert grown < BOUND
     until(lambda: httpx.get(f"{guarded.url}/readyz", timeout=LONGEST, trust_env=False).is_success)

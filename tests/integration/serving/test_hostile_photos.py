@@ -1,4 +1,4 @@
-"""Broken, hostile and strange photos, by both ways in: each one is captioned or refused in so many words.
+"""Broken, hostile and strange photos, as a form and as JSON: each one is captioned or refused with a reason.
 
 `make fuzz` sends thousands.
 """
@@ -86,10 +86,10 @@ def test_each_is_captioned_or_refused_in_so_many_words(guarded: DemoService) -> 
         largest = Upload("", 0, encoded(scene_of(MAX_PIXELS), "WEBP"), frozenset({"captioned"}))
         list(pool.map(send, [largest] * CLIENTS))
         before = memory(guarded.pid, "VmRSS")
-        Path(f"/proc/{guarded.pid}/clear_refs").write_text("5")  # Forgets the peak.
+        Path(f"/proc/{guarded.pid}/clear_refs").write_text("5")  # Resets the peak.
         list(pool.map(send, corpus(-(-PHOTOS // len(MAKERS)))))
     peak = memory(guarded.pid, "VmHWM")
-    # What is read (the body, its text, its bytes) and waits (a picture) of each request under way, and what is decoded.
+    # Of each request in progress, the body, its text, its bytes and a decoded photo; and the photos being decoded.
     limit = CLIENTS * (3 * BODY + 4 * MAX_PIXELS) + _DECODERS * PIXEL * MAX_PIXELS
     print(f"{counts.total()} photos in {len(MAKERS)} kinds, each sent twice: {dict(counts.most_common())}")
     print(

@@ -1,6 +1,6 @@
-"""schemathesis over all that the API's description has: the service does what it says, and refuses the rest as it says.
+"""Schemathesis over the whole OpenAPI document: the service does what it says, and refuses everything else as it says.
 
-`make fuzz` asks for long.
+`make fuzz` runs for longer.
 """
 
 import os
@@ -28,7 +28,7 @@ def test_the_description_is_true(guarded: DemoService, tmp_path: Path) -> None:
         *(sys.executable, "-m", "schemathesis.cli", "--no-color", "run", f"{guarded.url}/openapi.json"),
         *("--header", "X-API-Key: ana", "--header", "Authorization: Bearer token"),
         *("--phases", PHASES, "--max-examples", EXAMPLES or "3", "--seed", "1", "--generation-database", "none"),
-        # In their place, two of ours that call them: schemathesis_hooks.py.
+        # Replaced by two checks of our own that call them: schemathesis_hooks.py.
         *("--checks", "all", "--exclude-checks", "negative_data_rejection,positive_data_acceptance"),
         *("--continue-on-failure", "--request-timeout", str(patience.LONGEST)),
     ]

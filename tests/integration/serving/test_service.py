@@ -104,7 +104,7 @@ def test_a_promotion_and_a_rollback_under_load_lose_no_answer(
     for thread in threads:
         thread.join()
     assert {status for status, _, _ in seen} == {200}
-    # One version, one caption: nothing mixed.
+    # One caption per version: nothing was mixed.
     captions = {(version, caption) for _, version, caption in seen}
     assert {version for version, _ in captions} == {version_of(installation, run) for run in two_versions}
     assert len(captions) == 2
@@ -169,7 +169,7 @@ def test_many_swaps_under_load_fail_mix_and_repeat_nothing(
     assert {version for version, _ in captions} == {f"{registry.name}/{version.version}" for version in versions}
     assert len(captions) == 2, "an answer was mixed of two versions"
     assert len({request for *_, request in seen}) == len(seen)
-    # The model before stays loaded: only the first of them had to be fetched.
+    # The previous model stays loaded, so only the first version had to be downloaded.
     assert swaps("done") - loaded <= 1
     assert swaps("returned") - returned >= SWAPS - 1
 

@@ -1,4 +1,4 @@
-"""Signatures on their way from the gate, by a real registry, to the models in service."""
+"""Signatures from the gate through a real registry to the models in service."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_what_was_signed_at_promotion_is_served_alone(
     assert served is not None
     assert served.version.version == unsigned.version
 
-    # What the gate admits is signed too, and no signature is good for another version.
+    # The gate signs what it admits, and a signature is valid for its own version only.
     client = connect(apart.mlflow_tracking_uri)
     admitted = promotion.admit(find_trained(second, client, registry), client, registry, signing)
     registry.challenge(admitted)

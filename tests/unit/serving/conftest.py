@@ -14,9 +14,7 @@ from snap2caption.registry.client import ModelVersion
 
 
 class ScriptedEngine:
-    """An engine of ours that writes what it is told to, and can be held up: the model itself is tested with the real
-    one.
-    """
+    """An engine that writes scripted texts and can be paused. The model itself is tested with the real engine."""
 
     def __init__(self, text: str = "Golden hour ✨\n#sf #sunset", version: str = "test/1") -> None:
         self.version = version

@@ -167,7 +167,7 @@ def test_who_waited_too_long_hears_of_it_at_once(
     with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
         first = pool.submit(client.post, "/generate-caption", files={"image": photo})
         assert engine.started.wait(LONGEST)
-        # Not before: the first one is not to be late, however busy the machine is.
+        # Set it only now, so that the first request can't be late, however busy the machine is.
         settings.deadline_seconds = 0.1
         second = pool.submit(client.post, "/generate-caption", files={"image": photo})
         # The model is still busy with the first one.
@@ -304,7 +304,7 @@ def test_what_the_model_can_not_read_is_refused_by_name(tmp_path: Path, photo: b
             answer = client.post("/generate-caption", json=again | more)
             assert (answer.status_code, answer.json()["reason"]) == (422, "prompt_too_long")
             assert answer.json()["detail"].endswith("shorten earlier_caption.")
-        # A voice is shortened, also one that was saved when another model was in service.
+        # A voice is shortened, even one that was saved while another model was in service.
         client.put("/v1/voice", json={"captions": [longest] * 3})
         answer = client.post("/generate-caption", files={"image": photo})
         assert answer.status_code == 200

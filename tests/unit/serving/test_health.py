@@ -136,7 +136,7 @@ def test_a_model_that_can_write_no_more_ends_the_worker(
         answers = [one.result(LONGEST) for one in waiting]
         assert gave_up.wait(LONGEST)
         answers.append(client.post("/generate-caption", files={"image": photo}))
-        # The first of them met the fault itself.
+        # The first request met the error itself.
         assert sorted(answer.status_code for answer in answers) == [500, 503, 503, 503]
         refused = [answer for answer in answers if answer.status_code == 503]
         assert {answer.json()["reason"] for answer in refused} == {"worker_ended"}
@@ -195,7 +195,7 @@ def test_the_process_ends_when_only_a_new_start_can_help(
 
         until(answers)
         assert f"the service is up at {url}" in caplog.text
-        # Who met the fault is answered before it ends.
+        # The request that met the error is answered before the process ends.
         assert patience.post(f"{url}/generate-caption", files={"image": photo}).status_code == 500
         with pytest.raises(UserError, match="restart the service"):
             serving.result(LONGEST)

@@ -1,4 +1,4 @@
-"""Exactly once, whatever is killed: the intake and an S3 store, at random moments, while creators send."""
+"""Exactly-once delivery while the feedback service and an S3 store are killed at random moments."""
 
 import hashlib
 import os
@@ -31,7 +31,7 @@ COLORS = ("red", "green", "blue", "teal")
 
 
 def send(url: str, number: int) -> str:
-    """Send a feedback until it is accepted, as a client does that hears nothing."""
+    """Send a feedback until it is accepted, like a client that gets no answer."""
     deadline = time.monotonic() + patience.LONGEST
     while time.monotonic() < deadline:
         try:
@@ -77,7 +77,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path: Path, monkeyp
 
         def drained() -> bool:
             lines = patience.get(f"{url}/metrics").text.splitlines()
-            # Just started, it has not looked yet.
+            # Right after the start, there is no measurement yet.
             depths = [line for line in lines if line.startswith('snap2caption_feedback_spool{what="feedback"}')]
             return (
                 bool(depths)
@@ -93,7 +93,7 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(tmp_path: Path, monkeyp
         assert sorted(info.key for info in store.list("photos/")) == sorted(photos)
         for key, digest in photos.items():
             assert hashlib.sha256(read(store, key)).hexdigest() == digest
-        # And all of it can be erased.
+        # All of it can be erased.
         answer = patience.delete(f"{url}/v1/feedback", headers=headers("ana"))
         until(lambda: {info.key.split("/")[0] for info in store.list()} == {"erased", "left"})
         assert answer.status_code in {200, 202}

@@ -1,7 +1,6 @@
-"""A thousand feedbacks a second from one key, over HTTP: refused at once and told when to come again, and nobody else
-the worse for it.
+"""A flood of a thousand feedbacks per second from one key is refused at once, and other creators get through.
 
-`make flood` does it for SECONDS=10; `make test` for less.
+`make flood` runs it for SECONDS=10; `make test` for less.
 """
 
 import asyncio
@@ -40,13 +39,13 @@ pytestmark = pytest.mark.integration
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "3"))
 RATE = 1000
 AT_ONCE = 32
-"""How many requests are under way, at most."""
+"""The most requests in flight."""
 
 TRIES = 20
-"""How often a feedback is sent whose connection breaks."""
+"""How often a feedback is sent if the connection breaks."""
 
 A_MINUTE = 60
-"""What a key may send."""
+"""The requests per minute of a key."""
 
 MIB = 2**20
 
@@ -90,13 +89,13 @@ class Flood:
 
 
 async def flood(url: str, process: psutil.Process) -> Flood:
-    """Send at the rate whatever the answers, and once in a while what another creator has to say."""
+    """Send at a constant rate, whatever the answers are, and now and then feedback of another creator."""
     found = Flood()
 
     async def send(session: aiohttp.ClientSession, key: str, number: int, accepted: list[str]) -> None:
         named = headers(key, f"{key}-{number}") | {"Content-Type": "application/json"}
-        # Who is refused before the body has gone may find the connection closed before the answer has come: sent
-        # again, it is the same feedback.
+        # A client that is refused before it has sent the body may find the connection closed before it has the
+        # answer. With the same key, a retry is the same feedback.
         for tries_left in reversed(range(TRIES)):
             try:
                 async with session.post(f"{url}/v1/feedback", data=BODY, headers=named) as answer:
@@ -114,8 +113,8 @@ async def flood(url: str, process: psutil.Process) -> Flood:
 
     count, every = int(RATE * SECONDS), max(RATE // 5, 1)
     timeout = aiohttp.ClientTimeout(LONGEST)
-    # A server on a machine that is busy is sent fewer a second: what is held here is that it keeps nothing of them,
-    # not how fast it is.
+    # On a busy machine, fewer are sent per second: this checks that the server keeps nothing of them, not how fast
+    # it is.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE), timeout=timeout) as session:
         started, sending = time.perf_counter(), []
         for number in range(count):
@@ -160,13 +159,13 @@ def check_whole(store: ObjectStore, expected: list[str], spool: Path, tree: Path
 def test_one_key_that_floods_is_refused_and_others_get_through(tmp_path: Path) -> None:
     tree = tmp_path / "store"
     with served(tmp_path, tree.as_uri(), requests_per_minute=str(A_MINUTE), **KEYED) as (url, process):
-        # What is loaded at first use is not growth.
+        # Memory for what is loaded at first use does not count as growth.
         first = send_one(url, "ben")
         flooded = asyncio.run(flood(url, process))
         print(f"\n{told(flooded)}")
         assert flooded.failed == []
         assert {status for status, _ in flooded.refused} == {httpx.codes.TOO_MANY_REQUESTS}
-        # A window that slides lets in the next minute's by and by.
+        # A sliding window admits those of the next minute gradually.
         most = A_MINUTE * (1 + flooded.took / 60) + 1
         assert 1 <= len(flooded.accepted) <= most
         assert len(flooded.accepted) + flooded.refused.total() == flooded.sent
@@ -190,7 +189,7 @@ def test_a_key_beyond_its_rate_is_refused_before_its_body(tmp_path: Path) -> Non
     with served(tmp_path, (tmp_path / "store").as_uri(), requests_per_minute="1", **KEYED) as (url, _):
 
         def refused() -> bool:
-            # On a machine that is busy, a minute may pass between the two.
+            # On a busy machine, a minute may pass between the two requests.
             named = headers("ana") | {"Content-Type": "application/json"}
             httpx.post(f"{url}/v1/feedback", content=BODY, headers=named, timeout=LONGEST)
             return refused_without_the_body(url)
@@ -225,7 +224,7 @@ def test_what_waits_for_a_store_is_bounded_and_stored_once(tmp_path: Path) -> No
         assert flooded.refused.keys() <= {(429, "too_many_at_once"), (503, "spool_full"), (503, "busy")}
         assert all(wait >= 1 for wait in flooded.waits)
         assert flooded.growth < GROWTH
-        # What waits, the ids, and as much again in the log until it is emptied.
+        # The outbox and the ids, and as much again in the write-ahead log until it is truncated.
         assert sum(file.stat().st_size for file in spool.iterdir()) < 16 * MIB
     tree = tmp_path / "store"
     with served(tmp_path, tree.as_uri(), **most):

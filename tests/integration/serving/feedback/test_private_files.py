@@ -1,5 +1,5 @@
-"""What the service and the feedback's commands write: their user's alone, whatever the shell's umask and whatever was
-there before.
+"""Files of the service and the feedback commands are private to their user, whatever the umask, and whatever existed
+before.
 """
 
 import os
@@ -34,7 +34,7 @@ def test_photos_records_and_voices_are_their_owners_alone(open_umask: None, tmp_
     state, store = tmp_path / "state", tmp_path / "store"
     voices = state / "voice.sqlite"
     state.mkdir(mode=0o700)
-    # From before: readable by all.
+    # From an older version: readable by everyone.
     with closing(sqlite3.connect(voices)) as connection:
         connection.execute("CREATE TABLE older (id)")
     assert voices.stat().st_mode & 0o077
@@ -57,7 +57,7 @@ def test_photos_records_and_voices_are_their_owners_alone(open_umask: None, tmp_
         until(lambda: any(True for _ in open_store(store.as_uri()).list("records/")))
         assert exposed(state) == []
         assert exposed(store) == []
-        # The database, what waits, the log.
+        # The database with its write-ahead log and shared memory.
         assert len(list(state.rglob("*.sqlite*"))) > 1
     collect = [sys.executable, "-m", "snap2caption", "feedback", "collect"]
     variables = {"SNAP2CAPTION_STATE_DIR": str(state), "SNAP2CAPTION_FEEDBACK_URI": store.as_uri()}

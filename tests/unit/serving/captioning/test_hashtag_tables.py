@@ -27,7 +27,7 @@ def write_version(folder: Path, tag: str, *, complete: bool = True) -> None:
 
 def publish(folder: Path) -> None:
     (folder / "manifest.json").write_text("{}")
-    # Versions that are written within one tick of the file system's clock are told apart.
+    # Versions written within one tick of the file system's clock get different times.
     os.utime(folder / "manifest.json", ns=(time.time_ns(), time.time_ns()))
 
 
@@ -100,7 +100,7 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         assert "snap2caption_datasets_contact_timestamp_seconds 0.0" not in metrics
         answer = client.post("/generate-caption", files={"image": photo}).json()
         assert not [notice for notice in answer["notices"] if "general ones" in notice]
-        # The last table stays in use while the next one can't be had.
+        # The last table stays in use while the next one can't be read.
         write_damaged(store / "c")
         until(lambda: look()["degraded"] == ["hashtags"])
         assert look()["hashtags"]["known"] == 1

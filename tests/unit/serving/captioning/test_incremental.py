@@ -36,7 +36,7 @@ def test_what_is_streamed_is_what_is_answered_and_never_unfit(text: str, options
     growing, shown = IncrementalCaptions(options), ""
     for end in range(1, len(text) + 1):
         shown += growing.add(GenerationChunk(0, text[:end]))
-        # Character by character, as the worst of tokenizers would have it.
+        # Character by character: the worst case of a tokenizer.
         assert not any(word in shown.casefold() for word in ("f u", "shitty", "two girls one cup"))
     written = [GenerationResult((text,), "A red bridge.", 9)]
     draft = (usable_drafts(written, options) or [fallback_draft(written, options)])[0]

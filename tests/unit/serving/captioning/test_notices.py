@@ -40,7 +40,7 @@ def notices(served: ServedModel) -> Callable[..., list[str]]:
 
 def test_what_was_done_as_asked_needs_no_notice(notices: Ask) -> None:
     assert notices(Options(), variant()) == []
-    # One caption serves all, as asked.
+    # Only the hashtags are regenerated, so one caption is what was asked for.
     again = Options(regenerate=Part.HASHTAGS, earlier_caption="Fog.", variants=3)
     assert notices(again, variant(), card=PRETRAINED) == []
 
@@ -53,7 +53,7 @@ def test_what_the_model_never_learned_is_told(notices: Ask) -> None:
         "The model was not trained with hints, so the caption may not follow yours.",
     ]
     assert notices(asked, variant(), card=PRETRAINED, prompts="hint,voice") == notices(asked, variant(), card=TUNED)
-    # Nothing is claimed of a model that nothing is known of.
+    # Nothing is claimed about a model without a card.
     assert notices(asked, variant(), card=NO_CARD) == []
     assert notices(Options(language="en-GB"), variant(), card=PRETRAINED) == []
 

@@ -171,7 +171,7 @@ def test_a_wrong_token_is_refused_without_saying_it(server: Server, tmp_path: Pa
 
 def test_a_server_that_dawdles_is_given_up(server: Server, tmp_path: Path) -> None:
     engine = load(server, tmp_path)
-    # Not before: the adapter is loaded in whatever time that takes.
+    # Set them only now: loading the adapter may take as long as it needs.
     engine._client.timeout, engine._timeout = 0.3, 0.3
     server.pause.clear()
     with pytest.raises(EngineUnavailableError, match="does not answer"):
@@ -198,7 +198,7 @@ def test_a_voice_is_shortened_to_what_the_server_s_model_reads(
     (written,) = generate(engine, [speaking("霧の橋。" * 500)])
     engine.close()
     (prompt,) = prompts(server)
-    # Half is left for the picture, and a token has two bytes at least: of a line, no word more would fit.
+    # Half of the context is reserved for the image, and a token is counted as two bytes: no further word would fit.
     assert longest - 40 < len(prompt.encode()) <= longest + 1
     assert written.voice_shortened
     assert written.texts

@@ -59,7 +59,7 @@ def test_a_voice_of_any_script_is_cut_at_a_word_or_character(
     assert length(vlm, fitted) + 96 <= vlm.context
     (kept,) = fitted.voice
     assert caption.startswith(kept)
-    # As much as there is room for: one more word or character would be too much.
+    # It fills the context: one more word or character would not fit.
     assert length(vlm, fitted) + 96 > vlm.context - 60
     characters = re.findall(r"\X", caption)
     assert re.findall(r"\X", kept) == characters[: len(re.findall(r"\X", kept))]
@@ -149,7 +149,7 @@ def test_others_are_written_about_while_a_long_prompt_is_read(vlm: VisionLanguag
     engine.add([long])
     before = len(row.tokens)
     taken = steps(engine, lambda: bool(engine._started[long].first_token))
-    # 400 tokens, 16 columns of two prompts at once: the other text has grown by a token each time.
+    # About 400 tokens in chunks of 16 columns (two rows each): the other text grew by a token per chunk.
     assert taken > 15
     assert len(row.tokens) - before in {taken, taken - 1}
 
@@ -177,7 +177,7 @@ def test_what_nobody_waits_for_is_read_no_further(vlm: VisionLanguageModel, thre
         engine._prefill_thread.shutdown(wait=True)
     finally:
         hook.remove()
-    # The company's eight tokens, and the chunks that were read before the client left; all would be 26 and more.
+    # The other request's eight tokens, and the chunks that were read before the drop. The whole prompt has 26 or more.
     assert chunks <= 8 + 4
     assert not len(engine._decoder)
 

@@ -102,7 +102,7 @@ def test_champion_and_challenger_are_compared(client: TestClient, models: TwoMod
             answer = ask(client, key)
             assert answer["model_version"] == version
             rate(client, key, answer["request_id"], rating)
-    # In nobody's voice, as what she rated well has become hers.
+    # Without a voice, because the captions that the creator rated well are part of theirs by now.
     ask(client, bold, voice="")
     assert models._challenger
     models._challenger.engine.poison = models._challenger.engine.prompts[-1]
@@ -132,7 +132,7 @@ def test_a_creator_rates_a_caption_once(
     other = {"request_id": answer["request_id"], "variant": 1, "rating": 4}
     assert client.post("/v1/feedback", json=other, headers=headers(bold)).status_code == 202
     rate(client, shy, ask(client, shy)["request_id"], 3)
-    # The first of twenty, and that of the other variant.
+    # Only the first of the twenty ratings counts, and the rating of the other variant.
     new = {
         version: (counted(version)[0] - before[version][0], counted(version)[1] - before[version][1])
         for version in before
@@ -143,7 +143,7 @@ def test_a_creator_rates_a_caption_once(
     for info in list(store.list("records/")):
         with store.get(info.key) as stream:
             stored.append(Feedback.model_validate_json(stream.read()))
-    # Of what is stored, the latest stands.
+    # Of the stored ratings, the latest counts.
     assert sorted(one.rating for one in rated_once(stored) if one.rating) == [3, 4, 5]
 
 

@@ -68,7 +68,7 @@ def test_one_key_at_a_hanging_store_holds_up_no_other(
         taken = client.post(f"{url}v1/feedback", json=said, headers=headers("ben"))
         assert taken.status_code == 202
         assert client.get(f"{url}v1/voice", headers=headers("ben")).json() == {"captions": ["Golden hour ✨"]}
-        # All the time they hung: none was given up, and none was asked twice.
+        # Every thread hung all the time: no call was abandoned or repeated.
         assert len([path for _, path in proxy.hanging if "/creators/" in path]) == _STORE_THREADS
         assert sum(one.done() for one in asking) == len(at_once)
         proxy.leave()
@@ -82,5 +82,5 @@ def test_whoever_asks_a_hanging_store_is_told_so_soon(
     with over_a_hanging_store(hurried, served, monkeypatch) as (url, proxy):
         answer = erase_unknown(client, url, 1)
         assert (answer.status_code, answer.json()["reason"]) == (503, "store_away")
-        # It may not even have got so far on a machine that is busy.
+        # On a busy machine, the call may not have reached the store at all.
         assert len(proxy.hanging) <= 1

@@ -60,7 +60,7 @@ def test_what_came_while_the_store_was_away_keeps_its_order(
     feedback_service.close()
     again = FeedbackService(settings, store, voices)
     again.start()
-    # The same submission, after all that.
+    # The same submission is still recognized.
     assert again.accept(ANA, SAID, photo_of("red"), "red").repeated
     until(lambda: len(list(store.list("records/"))) == 2 and again.is_erased(ANA))
     again.close()
@@ -78,7 +78,7 @@ def test_all_that_a_creator_sent_is_erased_later(
     feedback_service.accept(ANA, SAID, photo_of("red"), None)
     until(lambda: len(list(store.list("records/"))) == 1)
     feedback_service.close()
-    # Asked for on another machine, which never heard of it.
+    # The erasure is requested on another machine, which does not know the feedback.
     other = settings.model_copy(update={"feedback_dir": tmp_path / "other"})
     feedback_service = FeedbackService(other, away, voices)
     feedback_service.start()
@@ -111,7 +111,7 @@ def test_what_waited_elsewhere_when_all_was_erased_is_dropped(
     again.close()
     assert {info.key.split("/")[1] for info in store.list("creators/")} == {ANA, BEN}
     assert [info.key.rpartition("/")[2] for info in store.list(f"creators/{ANA}/")] == [f"{later.id}.json"]
-    # Asked for earlier, and heard of later, as by a machine whose store was away: the later one counts.
+    # A machine whose store was unreachable records an earlier request afterwards: the latest request counts.
     record_departure(store, ANA, 1.0)
     (record,) = store.list("left/")
     with store.get(record.key) as stream:
@@ -131,10 +131,10 @@ def test_of_what_was_erased_the_file_knows_the_id_and_nobody(
     def holds(creator: str) -> bool:
         return any(creator.encode() in path.read_bytes() for path in settings.feedback_dir.iterdir())
 
-    # The log is emptied a moment after the erasure is done.
+    # The write-ahead log is truncated shortly after the erasure is done.
     until(lambda: not holds(ANA))
     assert holds(BEN)
-    # She may ask again, and nobody else.
+    # Only the creator may repeat the request.
     feedback_service.erase(ANA, ids[0])
     with pytest.raises(ProblemError, match="no feedback with this id"):
         feedback_service.erase(BEN, ids[0])
@@ -149,7 +149,7 @@ def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
     file = settings.feedback_dir / "feedback.sqlite"
     feedback_service, log = FeedbackService(settings, store, voices), file.with_name("feedback.sqlite-wal")
     feedback_service.accept(ANA, SAID, photo_of("red"), "one")
-    # Killed before the log was emptied: what it holds stays, as this reader keeps it.
+    # As after a kill before the log was truncated: this second connection keeps SQLite from doing so.
     other = Database(file)
     Outbox(other, max_bytes=10**6).erase_creator(ANA)
     assert ANA.encode() in log.read_bytes()
@@ -192,7 +192,7 @@ def test_an_erasure_waits_since_it_was_asked_for(
     assert outbox.depth().oldest < 1000
     with database.transaction() as connection:
         connection.execute("UPDATE feedback SET since = since - 1000")
-    # Asked for again, it has waited as long.
+    # A repeated request does not reset the waiting time.
     outbox.erase(feedback.id, ANA)
     outbox.erase_creator(ANA)
     assert outbox.depth().oldest >= 1000
@@ -203,7 +203,7 @@ def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp
     feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
     keys = (record_key(feedback), photo_key(feedback.photo), pointer_key(ANA, feedback.id))
     for cut_off in range(3):
-        # Killed while the pointer was written; or while the photo and, in another folder, the record were.
+        # Killed while writing the pointer, the photo, or the record (in another folder).
         put_document(store, use_key(feedback.photo, feedback.id), feedback)
         if cut_off:
             pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
@@ -245,7 +245,7 @@ def test_a_creator_leaves_as_much_room_as_they_take(
         held = dict(connection.execute("SELECT creator, sum(bytes) FROM feedback GROUP BY creator").fetchall())
     assert 18_000 < held[ANA] <= 20_000
     assert 8_000 < held[BEN] <= (40_000 - held[ANA]) / 2
-    # Where no keys are asked for, all are one: nobody is to be left anything.
+    # Without API keys there is only one creator, so nothing is reserved for others.
     assert sum(held.values()) > 38_000
     feedback_service.close()
 
@@ -258,14 +258,14 @@ def test_nobody_displaces_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
     for number in range(30):
         cache.keep(f"a{number}", ANA, content, b"x" * 1000)
     assert cache.find("b", BEN)
-    # The newest of theirs, as many as there is room for.
+    # As many of Ana's newest requests as there is room for.
     kept = [number for number in range(30) if cache.find(f"a{number}", ANA)]
     assert len(kept) >= 6
     assert kept == list(range(30))[-len(kept) :]
     for number in range(30):
         cache.keep(f"b{number}", BEN, content, b"x" * 1000)
     assert len([number for number in range(30) if cache.find(f"a{number}", ANA)]) >= 4
-    # Nor does one that is as large as all of theirs.
+    # A single request as large as all of theirs displaces none either.
     cache.keep("c", "c" * 64, content, b"x" * 9000)
     assert cache.find("c", "c" * 64) is None
     assert cache.find("a29", ANA)
@@ -277,7 +277,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> 
     cache = RequestCache(database, seconds=60, max_bytes=10**9)
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     with database.transaction() as connection:
-        # SQLite then says the same as where the disk is full.
+        # SQLite then reports the same error as on a full disk.
         connection.execute("PRAGMA max_page_count = 30")
     cache.keep("1", ANA, content, b"x" * 1000)
     with pytest.raises(DiskError) as error:
@@ -304,7 +304,7 @@ def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     brief.expire()
     with database.transaction() as connection:
         assert connection.execute("SELECT count(*) FROM kept WHERE request = '5'").fetchone() == (0,)
-    # What made room is nowhere on the disk once the log is tidied, as it is every minute.
+    # Displaced content is nowhere on the disk once the log is tidied, which happens every minute.
     cache.keep("6", ANA, content, b"z" * 1000)
     cache.keep("7", ANA, content, b"z" * 1000)
     cache.keep("8", ANA, content, b"z" * 1000)
@@ -363,7 +363,7 @@ def test_a_voice_that_a_kill_cut_off_is_learned_once(
     feedback_service = FeedbackService(settings, store, voices)
     feedback_service.start()
     until(lambda: voices.captions(ANA) == ["mine", "earlier"])
-    # She forgets her voice: it does not come back from what was sent before.
+    # The creator erases their voice: feedback from before must not bring it back.
     until(lambda: len(list(store.list("records/"))) == 1)
     feedback_service.close()
     voices.forget(ANA)

@@ -51,7 +51,7 @@ def test_feedback_refers_to_a_request_that_was_kept(client: TestClient, store: O
         headers=headers("ana"),
     )
     assert answer.status_code == 202, answer.text
-    # At once, whether the store has it yet or not.
+    # Immediately, even if the feedback has not reached the store yet.
     assert voices.captions(creator("ana")) == ["My own words"]
     (found,) = stored(store)
     assert found.id == answer.json()["id"]
@@ -72,7 +72,7 @@ def test_photos_are_upright_and_tell_nothing(client: TestClient, store: ObjectSt
     with store.get(photo_key(first.photo)) as stream:
         data = stream.read()
     assert hashlib.sha256(data).hexdigest() == first.photo
-    # Neither in the store, nor where feedback and requests wait.
+    # Neither in the store, nor in the outbox or the request cache.
     assert [file for file in tmp_path.rglob("*") if file.is_file() and b"home of Ana" in file.read_bytes()] == []
     image = Image.open(io.BytesIO(data))
     assert image.size == (48, 64)
@@ -105,7 +105,7 @@ def test_the_same_submission_twice_is_one(client: TestClient, store: ObjectStore
     assert again.headers["idempotency-replayed"] == "true"
     other = client.post("/v1/feedback", json=body | {"rating": 1}, headers=headers("ana", "k/../1"))
     assert (other.status_code, other.json()["reason"]) == (422, "key_reused")
-    # Another creator's key is another key.
+    # The same key of another creator is a different key.
     theirs = client.post(
         "/v1/feedback", files={"image": photo_of("red")}, data={"rating": "1"}, headers=headers("ben", "k/../1")
     )
@@ -192,7 +192,7 @@ def test_erased_is_gone_from_every_place(
     with store.get(f"erased/{mine}.json") as stream:
         assert Erasure.model_validate_json(stream.read()).id == mine
     assert voices.captions(creator("ana")) == []
-    # Again, and the same submission again.
+    # Both the erasure and the submission are repeated.
     assert client.delete(f"/feedback/{mine}", headers=headers("ana")).json() == {"erased": True}
     assert client.post("/v1/feedback", json=body, headers=headers("ana", "one")).status_code == 410
 

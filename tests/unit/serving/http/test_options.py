@@ -153,7 +153,7 @@ def test_a_lost_voice_costs_no_caption(served: ServedModel, tmp_path: Path, phot
 
 
 def test_photos_can_be_checked(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
-    # An entry of the operator's own: this very module stands for it.
+    # This test module stands for the operator's own.
     here = f"{__name__}:{refuse_everything.__name__}"
     with TestClient(build_app(settings(tmp_path, moderation=here), lambda: served)) as client:
         answer = client.post("/generate-caption", files={"image": photo})

@@ -78,7 +78,7 @@ def test_a_creator_outlives_their_keys(run: Any, path: Path) -> None:
     ]
     assert ring.creator(digest_of(third["key"].encode())) is None
     assert ring.creator(digest_of(first["key"].encode())) == first["creator"]
-    # An id of nobody's would be a creator by mistake.
+    # An unknown id is refused, because it would create a creator by mistake.
     with pytest.raises(UserError, match="There is no creator"):
         run("new", "--creator", ANA)
 

@@ -27,7 +27,7 @@ def test_a_key_is_known_as_long_as_it_is_good(keys: KeyStore, path: Path) -> Non
     assert creator(ring, secret) == "c" * 64
     keys.revoke(key.id)
     assert creator(ring, secret) is None
-    # What is revoked stays so.
+    # A later date does not undo the revocation.
     keys.revoke(key.id, after=3600)
     assert creator(ring, secret) is None
 
@@ -61,7 +61,7 @@ def test_the_first_key_closes_an_open_service_for_good(path: Path) -> None:
     path.unlink()
     assert ring.requires_key
     assert creator(ring, secret) is None
-    # What was put in its place counts, and what it was made from no longer.
+    # The file that replaces it counts; the keys of the deleted one don't.
     path.with_name("keys.sqlite-wal").unlink(missing_ok=True)
     path.with_name("keys.sqlite-shm").unlink(missing_ok=True)
     other, _ = KeyStore(path).add("d" * 64)

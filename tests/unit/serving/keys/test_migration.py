@@ -98,7 +98,7 @@ def check_moved(
         }
         voice = client.get("/v1/voice", headers=headers("ana")).json()["captions"]
         assert sorted(voice) == ["Words of stored", "Words of waits"]
-        # What was erased is still known to be theirs, and nobody else's.
+        # Erased feedback is still known as its creator's, and only theirs.
         assert client.delete(f"/v1/feedback/{before['erased']}", headers=headers("ana")).json() == {"erased": True}
         assert client.delete(f"/v1/feedback/{before['erased']}", headers=headers("ben")).status_code == 404
         names = [str(path) for path in (tmp_path / "store").rglob("*")]

@@ -49,7 +49,7 @@ def test_no_route_but_the_open_ones_answers_without_a_key(
     )
     alone = build_intake(settings(tmp_path), open_feedback_service(settings(tmp_path), (tmp_path / "store").as_uri()))
     for app in (client.app, with_feedback, alone):
-        # Nothing is mounted, and nothing speaks another protocol: what is walked is all that there is.
+        # There are no mounts and no WebSocket routes, so this loop sees everything that the application serves.
         assert all(isinstance(route, Route) for route in app.routes)
         with TestClient(app) as asking:
             for route in app.routes:
@@ -157,21 +157,21 @@ def test_a_peer_that_sends_many_wrong_keys_is_locked_out(served: ServedModel, tm
         TestClient(app, client=("2001:db8::ffff:1", 1)) as same_household,
     ):
         assert guess(colleague, right, path) == 200
-        # Who sends no key guesses nothing.
+        # A request without a key does not count as a guess.
         assert {guessing.get("/v1/voice").status_code for _ in range(5)} == {401}
         assert [guess(guessing, f"guess {number}", path) for number in range(5)] == [401, 401, 401, 429, 429]
         refused = guessing.get("/v1/voice", headers={"X-API-Key": "one more"})
         assert refused.json()["reason"] == "wrong_keys"
         assert 0 < int(refused.headers["retry-after"]) <= 60
-        # Nor does it learn now that it has guessed right. Others are let in, and it is still told whether the service
-        # lives.
+        # A correct guess is not revealed during the lockout. Others are not locked out, and the probes still
+        # answer.
         assert guess(guessing, right, path) == 429
         assert guess(colleague, right, path) == 200
         assert guessing.get("/healthz").status_code == 200
-        # Who was let in from an address before is let in still, whoever guesses there.
+        # A key that was valid from this address before still works, even if others guess from there.
         assert [guess(colleague, f"guess {number}", path) for number in range(4)] == [401, 401, 401, 429]
         assert guess(colleague, right, path) == 200
-        # Of IPv6, one household has more addresses than there are guesses.
+        # An IPv6 household has countless addresses, so its whole /64 network is locked out.
         assert [guess(household, f"guess {number}", path) for number in range(3)] == [401, 401, 401]
         assert guess(same_household, "another guess", path) == 429
 

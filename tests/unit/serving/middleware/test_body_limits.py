@@ -134,7 +134,7 @@ def test_a_json_of_too_many_things_is_refused_unparsed(client: TestClient, text:
         answer = client.request(
             method, path, content=text[: SMALL - 1], headers=headers("ana") | {"Content-Type": "application/json"}
         )
-        # A gap as long as is refused does not go into what a voice may have.
+        # A text of more than 64 KiB is cut here, and may then be invalid instead.
         reasons = {"too_complex"} if len(text) < SMALL else {"too_complex", "invalid"}
         assert answer.status_code == 422
         assert answer.json()["reason"] in reasons
@@ -227,7 +227,7 @@ def test_room_is_given_in_turn() -> None:
         assert (await settled())[-1] == "beyond their share"
         with pytest.raises(TimeoutError):
             await budget.acquire("eve", 6, 0.01)
-        # Who waits no longer holds up nobody, and who has no name has no share.
+        # A request that gave up no longer blocks others, and a request without a creator has no share limit.
         await budget.acquire(None, 4, LONGEST)
         for name, size in (("ana", 3), ("cem", 2), ("dia", 1), (None, 4)):
             budget.release(name, size)
@@ -279,6 +279,6 @@ def test_a_body_of_unknown_size_has_room_for_the_largest(
     body = json.dumps({"image": base64.b64encode(photo).decode()}).encode()
     sent = headers("ana") | {"Content-Type": "application/json"}
     assert client.post("/generate-caption", content=iter([body]), headers=sent).status_code == 200
-    # And gives back what it did not need as soon as it is read: the next one has room, as has the next but one.
+    # A body gives back the room that it did not need as soon as it is read, so the next one has room.
     assert client.post("/generate-caption", content=iter([body]), headers=sent).status_code == 200
     assert acquired == [LARGEST, LARGEST]

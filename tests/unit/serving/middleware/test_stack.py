@@ -62,7 +62,7 @@ def test_a_key_has_so_many_requests_in_a_minute(served: ServedModel, tmp_path: P
         status, headers = ask("one")
         assert status == 429
         assert 0 < int(headers["retry-after"]) <= 60
-        # Nobody pays for another's haste, and who watches the service for nobody's.
+        # Neither other creators nor the probes are affected.
         assert ask("two")[0] == 200
         assert {client.get("/healthz").status_code for _ in range(5)} == {200}
         assert (
@@ -85,12 +85,12 @@ def test_a_request_costs_as_many_captions_as_it_asks_for(
 
         assert ask(2, 3) == (200, '"key";r=4')
         written = sum(engine.batches)
-        # What is too much costs the one that it was let in for, and is not written.
+        # A refused request still costs the one caption that it was admitted for. Nothing is generated.
         assert ask(2, 3) == (429, '"key";r=3')
         assert ask(1, 4, stream="true") == (429, '"key";r=2')
         assert sum(engine.batches) == written
         assert ask(1, 2) == (200, '"key";r=0')
-        # Nothing costs more than a minute's: else it could never be asked for.
+        # No request costs more than the limit of a minute: otherwise it could never be admitted.
         two = {"X-API-Key": "two"}
         files = [("image", photo)] * 4
         assert client.post("/generate-caption", files=files, data={"variants": "4"}, headers=two).status_code == 200
@@ -145,7 +145,7 @@ async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, minimum_rate
 
     async def receive() -> Message:
         clock.now += left.pop(0)
-        # The loop looks at its timers before it goes on here.
+        # Let the event loop check its timers first.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return {"type": "http.request", "body": piece, "more_body": bool(left)}
@@ -160,7 +160,7 @@ async def upload(clock: Clock, gaps: Sequence[float], piece: bytes, minimum_rate
 
 def test_an_upload_may_be_slow_as_long_as_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     minimum_rate = MinimumRate(seconds=30, rate=1000, max_seconds=600)
-    # Each piece pays for the second that the next one takes: two minutes, and ten, but no longer.
+    # Each chunk earns the time for the next one: uploads of two or ten minutes pass, longer ones don't.
     assert asyncio.run(upload(Clock(monkeypatch), [1.0] * 120, bytes(1000), minimum_rate)) == 120_000
     assert asyncio.run(upload(Clock(monkeypatch), [29.0, 29.0], bytes(40_000), minimum_rate)) == 80_000
     for gaps, piece in (
@@ -283,7 +283,7 @@ def test_only_the_pages_that_are_named_may_call(served: ServedModel, tmp_path: P
         assert "Origin" in other.headers["vary"]
         wrong = client.options("/generate-caption", headers={**asks, "Access-Control-Request-Headers": "X-Other"})
         assert wrong.json()["detail"].startswith("CORS does not allow this request (not allowed: headers); ")
-        # So that the page can read why it was refused.
+        # The page can read why it was refused.
         assert client.post("/generate-caption", headers={"Origin": page}).headers["access-control-allow-origin"] == page
     with TestClient(service(served, tmp_path)) as client:
         assert "access-control-allow-origin" not in client.options("/generate-caption", headers=asks).headers

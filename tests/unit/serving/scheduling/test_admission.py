@@ -23,7 +23,7 @@ def test_whoever_is_alone_has_all_places() -> None:
     assert not places.has_room("ana", 1)
     places.release("ana", 8)
     assert places.in_flight == 0
-    # A post of several photos has room as a whole, or none.
+    # A post of several photos is admitted as a whole or not at all.
     assert places.has_room("ana", 8)
     assert not places.has_room("ana", 9)
 
@@ -37,11 +37,11 @@ def test_what_gets_free_is_kept_for_whoever_was_turned_away() -> None:
         places.release("ana", 1)
         assert not places.has_room("ana", 1)
     assert places.has_room("ben", 2)
-    # What is beyond that is kept from nobody.
+    # Places beyond the reservation are free for everyone.
     places.release("ana", 1)
     assert places.has_room("ana", 1)
     assert not places.has_room("ana", 2)
-    # Nor is anything once nobody is turned away.
+    # Once Ben was admitted, nothing is reserved any more.
     places.acquire("ben", 2)
     assert fill(places, "ana", 100) == 1
     places.release("ben", 2)
@@ -54,7 +54,7 @@ def test_each_has_an_equal_share_while_places_are_wanted() -> None:
     for newcomer in ("ben", "cem"):
         places.reserve(newcomer, 1, SOON)
     held = {"ana": 12, "ben": 0, "cem": 0}
-    # Each asks all the time, Ana first and most of all; one place gets free at a time, of whoever has most.
+    # All of them keep asking, Ana first. One place at a time gets free, from whoever has most.
     for _ in range(100):
         most = max(held, key=lambda one: held[one])
         places.release(most, 1)
@@ -89,11 +89,12 @@ def test_how_many_come_before_is_counted_in_turns() -> None:
     places = AdmissionControl(100)
     places.acquire("ana", 50)
     places.acquire("ben", 2)
-    # Ana's next comes last, Ben's third after two rounds of both and Ana's third; a newcomer's after one of each.
+    # Ana's next photo comes last. Ben's third comes after two rounds of both and Ana's third, and a newcomer's first
+    # after one photo of each.
     assert places.photos_ahead("ana") == 52
     assert places.photos_ahead("ben") == 5
     assert places.photos_ahead("cem") == 2
-    # Where there are no keys all are one.
+    # Without API keys there is only one creator.
     alone = AdmissionControl(100)
     alone.acquire("all", 7)
     assert alone.photos_ahead("all") == 7

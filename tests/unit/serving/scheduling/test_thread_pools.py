@@ -43,7 +43,7 @@ def test_who_waits_no_longer_leaves_the_thread_its_place(pool: BoundedThreadPool
         for _ in range(2):
             with pytest.raises(PoolBusyError):
                 await pool.run(hang, seconds=0.01)
-        # What has not begun is given up for good, and its place is free again.
+        # Work that has not started is dropped, and its place is free again.
         for _ in range(2):
             with pytest.raises(PoolBusyError):
                 await pool.run(hang, seconds=0.01)

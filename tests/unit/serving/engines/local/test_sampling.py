@@ -34,7 +34,7 @@ def test_what_may_be_drawn_is_what_transformers_leaves(top_p: float, min_p: floa
         decodings = [Decoding(8, temperature=0.8, top_p=top_p, min_p=min_p, seed=seed) for seed in range(DRAWS)]
         drawn = set(sample(logits.expand(DRAWS, -1), [TokenSequence(decoding) for decoding in decodings]).tolist())
         wanted = allowed(logits, decodings[0])
-        # What is very unlikely may not come up.
+        # A very unlikely token might not come up in so many draws.
         likely = {token for token in wanted if (logits / 0.8).softmax(-1)[token] > 0.005}
         assert likely <= drawn <= wanted
 
