@@ -3,7 +3,6 @@
 There are three stages: `plan`, then `check_slice` for each slice independently, then `merge`. One process runs
 them in turn (`transform`), or many machines share them. A work folder next to the versions holds what one stage
 leaves for the next.
-
 """
 
 from etl.transform.archive.cities import DEFAULT_CITIES

@@ -69,12 +69,7 @@ def transform(
     Args:
         corpus: the zip.
         out: where the version's folder and the work in progress go.
-        cities: which cities to keep; ``all`` keeps every city. By default those of `DEFAULT_CITIES` that the
-            zip has.
-        seed: seed of the split.
-        previous: manifest (or folder) of an earlier version, whose split assignments are kept.
-        keep_metadata: keep EXIF and all other metadata in photos. By default it is dropped
-            (`etl.transform.cleaning.metadata`).
+        cities, seed, previous, keep_metadata: as for `plan`.
         source_urls: where the zip came from, for the record.
         workers: number of processes; by default one per processor.
         on_progress: called with the pairs done and their total.

@@ -3,7 +3,6 @@
 `zipfile` reads the whole directory into memory first and keeps an object for each member: 16 s and 1.4 GB for
 the two million members of InstaCities1M. This reader holds one megabyte of it at a time. Section numbers refer
 to APPNOTE.TXT 6.3.
-
 """
 
 import os
@@ -27,7 +26,6 @@ _TAIL = 1 << 20
 """Bytes at the end of a file that are searched for the end record.
 
 They cover a comment of at most 64 KiB, and what transfers and disks append to an archive.
-
 """
 _WRAP_16, _WRAP_32 = 1 << 16, 1 << 32
 _IN_EXTRA, _ZIP64, _EXTRA_FIELD = 0xFFFFFFFF, 0x0001, struct.Struct("<HH")  # 4.5.3

@@ -23,7 +23,6 @@ HARMLESS_CAPTION_BYTES, HARMLESS_IMAGE_BYTES = 16 * 1024, 2 * 1024 * 1024
 
 They cover the longest caption that Instagram accepts, made of a single emoji, and a one-color picture of the
 most pixels that are accepted.
-
 """
 
 # A photo and its caption lie in folders with their city's name, in one folder or two, at any depth. Exports

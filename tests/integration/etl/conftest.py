@@ -183,3 +183,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an extraction wait for tenths of a second before a retry, and give up after three."""
+    monkeypatch.setattr("etl.extract.PAUSES", (0.1, 0.2, 0.3))
