@@ -1,6 +1,6 @@
 """JSON documents as immutable Pydantic models."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class FrozenModel(BaseModel):
@@ -22,3 +22,10 @@ class ScoreDocument(FrozenModel):
     """
 
     model_config = ConfigDict(ser_json_inf_nan="strings")
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first fault of a document in one line: the field, or ``JSON`` for the whole, and what is wrong."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"])) or "JSON"
+    return f"{place}: {first['msg']}"

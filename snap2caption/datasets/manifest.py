@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from snap2caption.documents import StrictDocument
+from snap2caption.documents import StrictDocument, first_fault
 from snap2caption.errors import UserError
 from snap2caption.names import Digest, FeedbackId, FileName, Version, is_version
 from snap2caption.redaction import redact_url
@@ -185,10 +185,8 @@ class Manifest(StrictDocument):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "JSON"
             raise UserError(
-                f"{where} is not a dataset manifest ({place}: {first['msg']}); make the dataset again with `transform`."
+                f"{where} is not a dataset manifest ({first_fault(error)}); make the dataset again with `transform`."
             ) from error
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Annotated, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from snap2caption.documents import first_fault
 from snap2caption.errors import UserError
 from snap2caption.post import Post
 
@@ -120,11 +121,8 @@ def _sample(content: FileSlice | bytes, row: bytes, shard: str, key: str) -> Sam
     try:
         read = _SampleRecord.model_validate_json(row)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "JSON"
         raise UserError(
-            f"The sample {key} of the shard {shard} is not as it should be ({place}: {first['msg']}); "
-            "make the dataset again."
+            f"Sample {key} in shard {shard} is invalid ({first_fault(error)}); make the dataset again."
         ) from error
     post = Post(caption=read.caption, hashtags=read.hashtags)
     return Sample(id=read.id, city=read.city, post=post, content=content, group=read.group, shard=shard)

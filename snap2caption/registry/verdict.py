@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, computed_field
 
-from snap2caption.documents import ScoreDocument
+from snap2caption.documents import ScoreDocument, first_fault
 from snap2caption.errors import UserError
 from snap2caption.names import FileName
 
@@ -53,11 +53,8 @@ class GateVerdict(ScoreDocument):
         try:
             verdict = cls.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"])) or "JSON"
             raise UserError(
-                f"The verdict on run {run_id} can't be read ({place}: {first['msg']}); "
-                f"run `snap2caption gate {run_id}` again."
+                f"The verdict on run {run_id} can't be read ({first_fault(error)}); run `snap2caption gate {run_id}` again."
             ) from error
         if verdict.run_id != run_id:
             raise UserError(

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from snap2caption.documents import first_fault
 from snap2caption.errors import UserError
 from snap2caption.post import Tone, parse
 from snap2caption.tone import infer_tone
@@ -97,10 +98,8 @@ def _read(path: Path, kind: type[Row], shape: str) -> dict[str, Row]:
         try:
             row = kind.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors()[0]
-            reason = ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
             raise UserError(
-                f"{path}, line {number}, is not a row of the form {shape} ({reason}); correct it."
+                f"{path}, line {number}, is not a row of the form {shape} ({first_fault(error)}); correct it."
             ) from error
         if row.id in rows:
             raise UserError(f"{path}, line {number}, repeats the id {row.id!r}; keep one of them.")

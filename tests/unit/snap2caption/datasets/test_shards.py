@@ -41,8 +41,8 @@ def test_samples_come_with_their_photos(write):
     ("members", "message"),
     [
         ([("000.jpg", b"x")], r"holds half of a sample \(000\)"),
-        ([("000.jpg", b"x"), ("000.json", b"{")], r"sample 000 of the shard train-000000.tar.*JSON"),
-        ([("000.jpg", b"x"), ("000.json", b'{"id": 1}')], "sample 000 of .*id: Input should be a valid string"),
+        ([("000.jpg", b"x"), ("000.json", b"{")], r"Sample 000 in shard train-000000.tar .*JSON"),
+        ([("000.jpg", b"x"), ("000.json", b'{"id": 1}')], "Sample 000 in .*id: Input should be a valid string"),
         (
             [("000.jpg", b"x"), ("000.json", ROW.replace(b'["lake"]', b'"lake"'))],
             "hashtags: Input should be a valid array",
