@@ -32,7 +32,7 @@ from serving.scheduling.batcher import Batcher
 from serving.scheduling.ticket import BatchResult
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 BANDWIDTH = {

@@ -28,7 +28,7 @@ from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 BATCH = 8

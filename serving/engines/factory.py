@@ -6,7 +6,7 @@ from typing import Protocol
 from serving.engines.base import Engine
 from serving.engines.openai import RemoteEngine
 from serving.settings import ServingSettings
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
 
 

@@ -6,8 +6,9 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.client import Registry
 from snap2caption.registry.signatures import SCRATCH
+from snap2caption.registry.versions import ModelVersion
 
 _LAST_GOOD = "last-good.json"
 _VERSION, _DOWNLOAD = "version-", "download-"

@@ -15,8 +15,9 @@ from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, set_loaded_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.registry.client import CHALLENGER, CHAMPION, ModelVersion, Registry, VersionError
+from snap2caption.registry.client import CHALLENGER, CHAMPION, Registry
 from snap2caption.registry.model_card import NO_CARD, ModelCard, read_card
+from snap2caption.registry.versions import ModelVersion, VersionError
 
 logger = logging.getLogger(__name__)
 

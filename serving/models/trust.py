@@ -9,8 +9,8 @@ from typing import Self
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import digest_of
-from snap2caption.registry.client import ModelVersion
 from snap2caption.registry.signatures import SignatureError, verify
+from snap2caption.registry.versions import ModelVersion
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 

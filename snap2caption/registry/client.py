@@ -7,18 +7,15 @@ is the latest version that the gate admitted and nobody has promoted yet.
 import re
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field, ValidationError
-from pydantic.dataclasses import dataclass as checked_dataclass
+from typing import TYPE_CHECKING, Any
 
 from snap2caption.errors import UserError
-from snap2caption.names import BaseName, Digest, FileName
 from snap2caption.registry.champion_log import ChampionLog, Decision, create_model
 from snap2caption.registry.verdict import GateVerdict
+from snap2caption.registry.versions import ADAPTER_DIGEST, SIGNATURE, ModelVersion, read_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,46 +30,8 @@ ADAPTER_PATH = "artifacts/adapter"
 VERDICT = "verdict.json"
 """The artifact of a run that holds the gate's verdict on its model."""
 
-ADAPTER_DIGEST = "adapter_sha256"
-"""The tag of a run and its registered version with the digest of the evaluated adapter."""
-
-SIGNATURE = "signature"
-"""The tag of a registered version with its signature (`snap2caption.registry.signatures`)."""
-
 _TRIES = 20
 _MOMENT = 1.0
-
-
-class VersionError(UserError):
-    """The registry's entry of version *number* is not a usable model."""
-
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
-        self.number = number
-
-
-@checked_dataclass(frozen=True, slots=True)
-class ModelVersion:
-    """A registered model: its version in the registry, the run that trained it, and the base that its adapter belongs
-    to.
-    """
-
-    version: Annotated[int, Field(ge=1)]
-    run_id: FileName
-    base: BaseName
-    base_revision: FileName
-    dataset_version: FileName
-    dataset_uri: str
-    prompts: str = ""
-    """The request fields that its training prompts named, such as ``length,tone``. Empty for versions registered
-    before this was recorded.
-    """
-    adapter_sha256: Digest | None = None
-    """The digest of the adapter that the gate evaluated. None for versions registered before this was recorded."""
-    signature: str | None = field(default=None, compare=False, repr=False)
-    """The signature of all fields above and of the adapter (`snap2caption.registry.signatures`), or None if it is not
-    signed.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +74,18 @@ class Registry:
     def by_alias(self, alias: str) -> ModelVersion | None:
         """Return the version that *alias* names, or None."""
         found = self._find(lambda client: client.get_model_version_by_alias(self.name, alias))
-        return None if found is None else _read(found)
+        return None if found is None else read_version(found)
 
     def by_run(self, run_id: str) -> ModelVersion | None:
         """Return the version that was registered from the run, or None."""
         found = self._find(lambda client: client.search_model_versions(f"name = '{self.name}' and run_id = '{run_id}'"))
         # Take the first, because two processes may have registered the run at the same time.
-        return min((_read(version) for version in found), key=lambda version: version.version) if found else None
+        return min((read_version(version) for version in found), key=lambda version: version.version) if found else None
 
     def by_number(self, number: int) -> ModelVersion | None:
         """Return the version with that number, or None."""
         found = self._find(lambda client: client.get_model_version(self.name, str(number)))
-        return None if found is None else _read(found)
+        return None if found is None else read_version(found)
 
     def resolve(self, reference: str) -> ModelVersion:
         """Return the version that an alias, a version number or a run id refers to.
@@ -179,7 +138,7 @@ class Registry:
             model_id = source.removeprefix("models:/")
             return client.create_model_version(self.name, source=source, run_id=run_id, tags=tags, model_id=model_id)
 
-        created = _read(self._ask(create))
+        created = read_version(self._ask(create))
         return self.by_run(run_id) or created
 
     def learners(self) -> list[FeedbackModel]:
@@ -188,7 +147,9 @@ class Registry:
         for alias, number in sorted(self._aliases().items()):
             aliases.setdefault(number, []).append(alias)
         return [
-            FeedbackModel(_read(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ())))
+            FeedbackModel(
+                read_version(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ()))
+            )
             for found in self._ask(self._search)
             if found.tags.get("feedback_version")
         ]
@@ -414,32 +375,3 @@ class Registry:
                 f"MLflow at {self.tracking_uri} refused or did not answer ({error.message}); see its log, or set "
                 "SNAP2CAPTION_MLFLOW_TRACKING_URI."
             ) from error
-
-
-def _read(found: Any) -> ModelVersion:
-    tags = found.tags
-    try:
-        return ModelVersion(
-            version=int(found.version),
-            run_id=found.run_id,
-            base=tags["base"],
-            base_revision=tags["base_revision"],
-            dataset_version=tags["dataset_version"],
-            dataset_uri=tags["dataset_uri"],
-            adapter_sha256=tags.get(ADAPTER_DIGEST),
-            signature=tags.get(SIGNATURE),
-            prompts=tags.get("prompts", ""),
-        )
-    except KeyError as error:
-        raise VersionError(
-            int(found.version),
-            f"Version {found.version} of the registered model lacks its tag {error}; "
-            "register models with `snap2caption promote`.",
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise VersionError(
-            int(found.version),
-            f"Version {found.version} of the registered model has a {first['loc'][0]} that is none ({first['msg']}); "
-            "register models with `snap2caption promote`.",
-        ) from error

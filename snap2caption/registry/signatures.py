@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from snap2caption.errors import UserError
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 
 SCRATCH = ".signed-"
 """The prefix of temporary folders next to the adapter, in which adapters are signed and verified. A killed process

@@ -14,7 +14,8 @@ from service_process import environment, server
 
 from serving.models.adapter_cache import AdapterCache
 from snap2caption.registry.adapters import digest_of
-from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.client import Registry
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT, Settings
 from snap2caption.vlm import find_revision, load, quieten_peft
 

@@ -12,7 +12,8 @@ from mlflow.exceptions import MlflowException
 
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import digest_of
-from snap2caption.registry.client import ADAPTER_DIGEST, ADAPTER_PATH, Registry, is_number
+from snap2caption.registry.client import ADAPTER_PATH, Registry, is_number
+from snap2caption.registry.versions import ADAPTER_DIGEST
 from snap2caption.vlm import VisionLanguageModel, find_revision, load
 from training.tracking.runs import MODEL_URI
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
-from snap2caption.registry.client import ADAPTER_DIGEST, ModelVersion, Registry
+from snap2caption.registry.client import Registry
 from snap2caption.registry.signatures import sign
 from snap2caption.registry.verdict import GateVerdict
+from snap2caption.registry.versions import ADAPTER_DIGEST, ModelVersion
 from snap2caption.settings import Settings
 from training.evaluation.candidates import EvaluatedModel, find_trained
 from training.tracking.runs import VERDICT, connect, explain_mlflow_errors, read_artifact

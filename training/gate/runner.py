@@ -8,8 +8,9 @@ from mlflow import MlflowClient
 
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
-from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.client import Registry
 from snap2caption.registry.verdict import GateVerdict, RuleResult
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
 from training.data.samples import CachedDataset
 from training.evaluation.candidates import BASE, EvaluatedModel, find_base, find_trained

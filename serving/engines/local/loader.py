@@ -13,8 +13,8 @@ from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.post import Request
-from snap2caption.registry.client import ModelVersion
 from snap2caption.registry.model_card import read_card
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel, load, with_adapter
 
 

@@ -25,7 +25,8 @@ from demo.stack.services.seaweedfs import seaweedfs
 from serving.client import Client
 from serving.http.schemas import CaptionAnswer, Options
 from snap2caption.errors import UserError
-from snap2caption.registry.client import CHAMPION, ModelVersion, Registry
+from snap2caption.registry.client import CHAMPION, Registry
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
 from snap2caption.store import open_store
 from training.gate import promotion

@@ -20,7 +20,8 @@ from serving.client import Client
 from serving.http.schemas import CaptionAnswer, Options
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import WEIGHTS
-from snap2caption.registry.client import CHAMPION, ModelVersion, Registry
+from snap2caption.registry.client import CHAMPION, Registry
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
 from training.evaluation.candidates import find_trained
 from training.gate import promotion

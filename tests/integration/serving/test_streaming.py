@@ -16,7 +16,7 @@ from serving.engines.local.engine import LocalEngine
 from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import load
 

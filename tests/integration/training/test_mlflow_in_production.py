@@ -25,7 +25,8 @@ from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
-from snap2caption.registry.client import CHAMPION, PREVIOUS, ModelVersion, Registry
+from snap2caption.registry.client import CHAMPION, PREVIOUS, Registry
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
 from snap2caption.vlm import load
 from training.evaluation.candidates import find_trained

@@ -10,7 +10,7 @@ from serving.engines.base import Event, GenerationChunk, GenerationRequest, Gene
 from serving.models.manager import ServedModel
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 
 
 class ScriptedEngine:

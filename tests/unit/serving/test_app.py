@@ -18,7 +18,7 @@ from serving.http.requests import decode_base64
 from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import load
 

@@ -27,10 +27,10 @@ from snap2caption.datasets.manifest import NAME, File, Manifest
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.names import is_base_name, is_file_name
-from snap2caption.registry import client as registry
-from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.client import Registry
 from snap2caption.registry.model_card import NO_CARD, read_card
 from snap2caption.registry.verdict import GateVerdict, RuleResult
+from snap2caption.registry.versions import ModelVersion, read_version
 from snap2caption.store import StoreError, open_store
 from snap2caption.vlm import resolve_base
 from training.fit.checkpoints import Checkpoints
@@ -66,7 +66,7 @@ def version(**changed: Any) -> ModelVersion:
 def registered(**changed: Any) -> ModelVersion:
     """Return a version as it is read from the registry's answer."""
     tags = {name: changed.pop(name, value) for name, value in TAGS.items()}
-    return registry._read(SimpleNamespace(**{"version": "1", "run_id": "r1", "tags": tags, **changed}))
+    return read_version(SimpleNamespace(**{"version": "1", "run_id": "r1", "tags": tags, **changed}))
 
 
 def of_feedback(**changed: Any) -> feedback.Feedback:

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from etl.feedback.report import RetrainingSummary, write_report
 from snap2caption.feedback import Annotation, Feedback, Words, annotation_key, erasure_key, record_key
-from snap2caption.registry.client import ChampionState, ModelVersion
+from snap2caption.registry.client import ChampionState
 from snap2caption.registry.verdict import GateVerdict, RuleResult
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.store import ObjectStore, open_store
 
 pytestmark = pytest.mark.unit

@@ -16,7 +16,7 @@ from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request
 from snap2caption.registry.adapters import WEIGHTS
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding
 
 pytestmark = pytest.mark.unit
@@ -76,7 +76,7 @@ from serving.engines.base import GenerationRequest, generate
 from serving.engines.factory import make_loader
 from serving.settings import ServingSettings
 from snap2caption.post import Request
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding
 
 url, folder = sys.argv[1], Path(sys.argv[2])

@@ -15,7 +15,7 @@ from serving.engines.token_budget import PromptTooLongError
 from serving.settings import ServingSettings, TokenLimits
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, build_prompt
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, VisionLanguageModel, find_revision, load, quieten_peft
 

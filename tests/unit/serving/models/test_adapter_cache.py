@@ -4,8 +4,9 @@ import pytest
 
 from serving.models.adapter_cache import AdapterCache
 from snap2caption.registry.adapters import WEIGHTS
-from snap2caption.registry.client import ModelVersion, Registry
+from snap2caption.registry.client import Registry
 from snap2caption.registry.signatures import _signed_folder
+from snap2caption.registry.versions import ModelVersion
 
 pytestmark = pytest.mark.unit
 

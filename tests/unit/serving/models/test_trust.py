@@ -4,7 +4,7 @@ import pytest
 
 from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from snap2caption.registry.adapters import WEIGHTS, digest_of
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 
 pytestmark = pytest.mark.unit
 

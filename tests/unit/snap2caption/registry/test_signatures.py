@@ -12,8 +12,8 @@ from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import WEIGHTS, digest_of
-from snap2caption.registry.client import ModelVersion
 from snap2caption.registry.signatures import SignatureError, sign, verify
+from snap2caption.registry.versions import ModelVersion
 
 pytestmark = pytest.mark.unit
 

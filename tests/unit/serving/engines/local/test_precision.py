@@ -16,7 +16,7 @@ from serving.engines.local.loader import LocalLoader
 from serving.engines.local.quantization import Int8Linear, quantize
 from serving.settings import ServingSettings
 from snap2caption.post import Request
-from snap2caption.registry.client import ModelVersion
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, find_revision, load, quieten_peft
 from training.evaluation.bootstrap import Bootstrap
