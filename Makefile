@@ -113,10 +113,9 @@ audit: $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV
 
 sbom: $(AUDIT) ## what each image holds, with hashes, as CycloneDX in build/sbom/
 	@mkdir -p build/sbom
-	@for part in serving training; do \
-		cat locks/torch-$(TORCH).txt locks/$$part.txt | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
-			--output-file build/sbom/$$part-$(TORCH).cdx.json - && echo build/sbom/$$part-$(TORCH).cdx.json || exit 1; \
-	done
+	@sbom() { name=$$1; shift; (cd locks && cat "$$@") | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+		--output-file build/sbom/$$name.cdx.json - && echo build/sbom/$$name.cdx.json; } \
+		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt
 
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
 	@$(BIN)/python -m supply_chain pin-images

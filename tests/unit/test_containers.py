@@ -123,3 +123,11 @@ def test_what_is_written_is_the_users_alone(part: str) -> None:
     assert "install --directory --mode=0700 --owner=snap2caption" in user
     (entry,) = of(instructions, "ENTRYPOINT")
     assert entry in {'["python3", "-m", "snap2caption"]', '["snap2caption"]'}
+
+
+def test_each_image_has_a_bill_of_materials() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    sbom = makefile.partition("\nsbom:")[2].partition("\n\n")[0]
+    images = set(re.findall(r"^image-(\w+):", makefile, re.MULTILINE))
+    assert images == {"serving", "gateway", "training"}
+    assert set(re.findall(r"&& sbom (\w+)", sbom)) == images
