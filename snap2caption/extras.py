@@ -9,6 +9,7 @@ _EXTRAS = {
     "plugins": "airflow",
     "serving": "serving",
     "training": "training",
+    "training.launch.ray_cluster": "ray",
 }
 """The extra of each part, by the package that imports the missing module."""
 

@@ -32,7 +32,8 @@ def trace(app: FastAPI) -> Callable[[], None]:
     except ImportError as error:
         raise UserError(
             f"Traces need {error.name}, which is not installed; "
-            "run pip install 'snap2caption[tracing]', or set SNAP2CAPTION_SERVING_TRACES=false."
+            "install snap2caption with its extra `tracing` (docs/installation.md), "
+            "or set SNAP2CAPTION_SERVING_TRACES=false."
         ) from error
     name = os.environ.get("OTEL_SERVICE_NAME", "snap2caption-serving")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))

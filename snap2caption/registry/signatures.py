@@ -23,7 +23,7 @@ leaves its folder.
 
 _STATEMENT = "registered-version.json"
 
-_MISSING = "Signing adapters needs model-signing; install it with pip install 'snap2caption[signing]'."
+_MISSING = "Signing adapters needs model-signing; install snap2caption with its extra `signing` (docs/installation.md)."
 
 
 class SignatureError(UserError):

@@ -132,7 +132,9 @@ def check_4bit() -> None:
         UserError: bitsandbytes is not installed.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise UserError("model.load_in_4bit needs bitsandbytes; install it with pip install 'snap2caption[qlora]'.")
+        raise UserError(
+            "model.load_in_4bit needs bitsandbytes; install snap2caption with its extra `qlora` (docs/installation.md)."
+        )
 
 
 def _four_bits(dtype: "torch.dtype") -> Any:

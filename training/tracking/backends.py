@@ -89,8 +89,8 @@ class WandbTracker:
             import wandb
         except ImportError as error:
             raise UserError(
-                "tracking.wandb_project needs the package wandb; run `pip install 'snap2caption[wandb]'`, "
-                "or set tracking.wandb_project=null."
+                "tracking.wandb_project needs the package wandb; install snap2caption with its extra `wandb` "
+                "(docs/installation.md), or set tracking.wandb_project=null."
             ) from error
         folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(silent=True, console="off", save_code=False, disable_git=True)

@@ -136,7 +136,7 @@ def test_weights_and_biases_that_is_missing_is_told(client, monkeypatch, tmp_pat
     monkeypatch.setitem(sys.modules, "wandb", None)
     log = RunLog.start(client, tmp_path.name, {})
     with (
-        pytest.raises(UserError, match=r"needs the package wandb; run `pip install 'snap2caption\[wandb\]'`"),
+        pytest.raises(UserError, match=r"needs the package wandb; install snap2caption with its extra `wandb`"),
         log.recording(TrackingSettings(wandb_project="captions"), tmp_path),
     ):
         pass

@@ -19,6 +19,7 @@ def missing(importer: str) -> ModuleNotFoundError:
         ("etl.feedback.label_studio.webhook", "feedback"),
         ("serving", "serving"),
         ("training.gate.runner", "training"),
+        ("training.launch.ray_cluster", "ray"),
         ("demo.run", "demo"),
     ],
 )

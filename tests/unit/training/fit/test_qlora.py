@@ -81,5 +81,5 @@ def test_an_adapter_learns_on_4_bits_and_serves_on_16(families_dir, recipe, tmp_
 
 def test_without_bitsandbytes_it_says_what_to_install(families_dir):
     for ask in (check_4bit, lambda: load("tiny-llava-1.5", families_dir, dtype="bfloat16", load_in_4bit=True)):
-        with pytest.raises(UserError, match=r"needs bitsandbytes; install it with pip install 'snap2caption\[qlora\]'"):
+        with pytest.raises(UserError, match=r"needs bitsandbytes; install snap2caption with its extra `qlora`"):
             ask()
