@@ -78,7 +78,7 @@ SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned
 def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, pool: WorkerPool) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
 
-    Memory holds, per usable pair, 64 bytes of digests, 27 of cities, groups and splits, and what `group` and
+    Memory holds, per usable pair, 97 bytes of digests, 27 of cities, groups and splits, and what `group` and
     `assign` add. Everything else is on disk.
 
     Raises:
