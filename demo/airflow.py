@@ -1,4 +1,4 @@
-"""Client of Airflow's REST API, as far as the demo needs it."""
+"""Client of the parts of Airflow's REST API that the demo uses."""
 
 import time
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ class TaskInstance:
     state: str | None
     attempt: int
     index: int
-    """Of a task that is mapped over a list; -1 for any other."""
+    """The index of a task that is mapped over a list; -1 for any other task."""
 
 
 class AirflowClient:
-    """A logged-in client; a context that ends its connection. Every wait is bounded by the caller."""
+    """A logged-in client, and a context manager that closes its connection. The caller bounds every wait."""
 
     def __init__(self, access: AirflowAccess) -> None:
         self._access = access
@@ -50,13 +50,13 @@ class AirflowClient:
     def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         answer = self._patiently(method, f"/api/v2{path}", **arguments)
         if answer.status_code == httpx.codes.UNAUTHORIZED:
-            # Tokens run out.
+            # Tokens expire.
             self._login()
             answer = self._patiently(method, f"/api/v2{path}", **arguments)
         return answer
 
     def _patiently(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """Ask, again for a while where Airflow's database was locked or its server busy."""
+        """Send a request, and retry for a while if Airflow's database is locked or its server busy."""
         for pause in _PAUSES:
             try:
                 answer = self._http.request(method, path, **arguments)
@@ -78,11 +78,11 @@ class AirflowClient:
         return self._ask("GET", f"/dags/{dag}").status_code == httpx.codes.OK
 
     def import_errors(self) -> list[str]:
-        """Return what went wrong in parsing DAG files."""
+        """Return the errors in parsing DAG files."""
         return [error["stack_trace"] for error in self._get("/importErrors")["import_errors"]]
 
     def end_unfinished_runs(self, dag: str) -> None:
-        """Mark runs that a killed demo left behind as failed: a new run does their work again, without harm."""
+        """Mark runs that a killed demo left behind as failed. A new run repeats their work, which is harmless."""
         for state in ("running", "queued"):
             for run in self._get(f"/dags/{dag}/dagRuns", state=state)["dag_runs"]:
                 self._ask(
@@ -90,7 +90,7 @@ class AirflowClient:
                 ).raise_for_status()
 
     def unpause(self, dag: str) -> None:
-        """Let the DAG run."""
+        """Unpause the DAG."""
         self._ask("PATCH", f"/dags/{dag}", json={"is_paused": False}).raise_for_status()
 
     def trigger(self, dag: str, conf: dict[str, Any]) -> str:
@@ -169,7 +169,7 @@ class AirflowClient:
 
 
 def _lines(entry: str | dict[str, Any]) -> list[str]:
-    """Return a log entry as text: its message and, of an exception, what it said."""
+    """Return a log entry as text: its message and, for an exception, that of the exception."""
     if isinstance(entry, str):
         return [entry]
     errors = entry.get("error_detail") or []

@@ -9,14 +9,17 @@ from snap2caption.console import print_result, progress_bar
 
 
 def sample_corpus(
-    out: Annotated[Path, typer.Option(help="The zip file to write. The truth about its pictures goes beside it.")],
-    pairs: Annotated[int, typer.Option(min=1, help="How many pictures with captions.")] = 600,
+    out: Annotated[
+        Path,
+        typer.Option(help="The zip file to write. A file with the truth about its pictures is written next to it."),
+    ],
+    pairs: Annotated[int, typer.Option(min=1, help="Number of pictures with captions.")] = 600,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     traps: Annotated[
         bool, typer.Option("--traps", help="Add what real corpora have: missing partners, damaged files, duplicates, …")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that draw; by default one per processor.")
+        int | None, typer.Option(min=1, help="Number of processes; by default one per processor.")
     ] = None,
 ) -> None:
     """Write an InstaCities-shaped zip of rendered city scenes with captions."""
@@ -32,7 +35,7 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Stop when the photo is captioned; exit with the pipeline's status.")
     ] = False,
-    photo: Annotated[Path | None, typer.Option(help="A photo of yours to caption as well.")] = None,
+    photo: Annotated[Path | None, typer.Option(help="A photo of your own to caption, too.")] = None,
     pairs: Annotated[int, typer.Option(min=300, help="Size of the sample corpus.")] = 2400,
     state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
 ) -> None:
@@ -52,8 +55,8 @@ def demo_feedback(
     pairs: Annotated[int, typer.Option(min=300, help="Size of the sample corpus.")] = 2400,
     state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
 ) -> None:
-    """Run the demo with Label Studio, and the feedback loop on it: corrections, annotations, retraining, the same
-    photos before and after.
+    """Run the demo with Label Studio and the feedback loop: corrections, annotations, retraining, and the same photos
+    before and after.
     """
     from demo.loop.outcome import show
     from demo.loop.run import FeedbackLoop
@@ -68,7 +71,7 @@ def demo_feedback(
 
 
 def _end_politely() -> None:
-    """Let whoever ends us politely get everything tidied up, as Ctrl-C does."""
+    """Clean up on SIGTERM, as on Ctrl-C."""
     import signal
     import sys
 
@@ -90,7 +93,7 @@ def _keep_running(*, once: bool) -> None:
 
 
 VARIABLES = ("SNAP2CAPTION_STACK", "SNAP2CAPTION_DEMO_FILES")
-"""What the stack tells its own processes by the environment (`demo.stack.leftovers`, `demo.stack.services.files`)."""
+"""Variables that the stack sets for its own processes (`demo.stack.leftovers`, `demo.stack.services.files`)."""
 
 
 def register(app: typer.Typer) -> None:

@@ -27,7 +27,7 @@ class Stage:
     seconds: float = 0.0
 
     def elapsed(self) -> float:
-        """Seconds since it started, or that it took."""
+        """Seconds since the start, or in total once it has ended."""
         return time.monotonic() - self.started if self.state == "running" else self.seconds
 
 
@@ -67,7 +67,7 @@ class Display:
         self._line(f"{name} done in {stage.seconds:.0f} s {stage.note}")
 
     def note(self, stage: Stage, text: str) -> None:
-        """Show what the stage is at."""
+        """Show the stage's current work."""
         if text != stage.note:
             stage.note = text
             self._line(f"{stage.name}: {text}")

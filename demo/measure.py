@@ -20,8 +20,8 @@ KINDS = ("city", "subject", "time", "weather")
 class Accuracy(BaseModel):
     """Shares (0 to 1) of the captions that name the right city, subject, time of day and weather, and no other.
 
-    ``shuffled`` are the same shares with the captions dealt to other pictures: what a model would reach that did not
-    look.
+    ``shuffled`` are the same shares with the captions assigned to other pictures: the score of a model that does not
+    look at them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -32,12 +32,12 @@ class Accuracy(BaseModel):
 
 
 def read_scenes(path: Path) -> dict[str, Scene]:
-    """Read the truth that `sample-corpus` wrote beside the corpus: the scene of every picture, by the post's id."""
+    """Read the truth file that `sample-corpus` wrote next to the corpus: the scene of every picture, by the post's id."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise UserError(
-            f"No truth about the corpus at {path} ({error.strerror}); `sample-corpus` writes it beside the zip."
+            f"No truth about the corpus at {path} ({error.strerror}); `sample-corpus` writes it next to the zip."
         ) from error
     rows = map(json.loads, lines)
     return {

@@ -37,7 +37,7 @@ class DemoOutcome:
 
 
 def show(outcome: DemoOutcome) -> None:
-    """Print what came out, and where everything is."""
+    """Print the result, and the services' addresses."""
     for captioned in outcome.captioned:
         _line(f"\n{captioned.photo}", style="bold")
         _line(captioned.answer["post"])
@@ -46,7 +46,7 @@ def show(outcome: DemoOutcome) -> None:
         _line(f"photo and caption side by side: {captioned.picture}")
     if len(outcome.captioned) > 1:
         _line(
-            "\nThe demo's model has seen rendered scenes alone, so of a photograph it tells the scene most alike.",
+            "\nThe demo's model has only seen rendered scenes, so it describes a photograph as the most similar scene.",
             style="yellow",
         )
         _line("docs/training.md says how to train a base that knows photographs.", style="yellow")

@@ -35,11 +35,11 @@ _DAGS = ("etl", "training", "rollback")
 _SEED = 0
 _DAG_TIMEOUT = 3600.0
 _SOON = 600.0
-"""Seconds for what takes a few, on a machine that is busy: that Airflow reads its files, or that the service takes a
-model over.
+"""Time limit in seconds for steps that take a few seconds on an idle machine: until Airflow has read its files, or
+until the service has loaded a model.
 """
 _NEEDED_BYTES = 2 * 2**30
-# A scene that no corpus holds: corpora count their scenes from seed upward, the demo's photo has a seed of its own.
+# A scene that is in no corpus: corpora number their scenes from their seed upward, and this seed is far beyond.
 _PHOTO_SEED = 7_000_000_007
 
 _Found = TypeVar("_Found")
@@ -47,7 +47,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A run that went through the gate: the version that it was promoted to, or the reasons why not."""
+    """A run that the gate judged: the version that it was promoted to, or the reasons for the refusal."""
 
     run_id: str
     version: int | None
@@ -61,7 +61,7 @@ class Demo:
         if photo is not None:
             if not photo.is_file():
                 raise UserError(f"There is no photo at {photo}; give the path of a {TAKEN} file.")
-            # Better now than after some minutes.
+            # Fail now rather than after some minutes.
             decode(photo.read_bytes(), max_side=WORKING_SIDE)
         self.state = state.resolve()
         self.pairs = pairs
@@ -96,9 +96,7 @@ class Demo:
         return self.state / "corpus" / f"corpus-{self.pairs}-{_SEED}.zip"
 
     def _start(self, stack: Stack) -> tuple[Services, str]:
-        """Draw the corpus and start the services side by side; return where the services, and where the corpus can be
-        fetched.
-        """
+        """Render the corpus and start the services in parallel; return the services, and the corpus's URL."""
         drawing = None if self.corpus.exists() else stack.run(self._corpus_job())
         background = ThreadPoolExecutor(1)
         drawn = background.submit(self._await_corpus, drawing)
@@ -114,7 +112,7 @@ class Demo:
         return services, f"{address}/{self.corpus.name}"
 
     def _corpus_job(self) -> Job:
-        # In a process of its own, as it starts others: they must not outlive us.
+        # In its own supervised process, since it starts others, which must not outlive us.
         arguments = ("--out", str(self.corpus), "--pairs", str(self.pairs), "--seed", str(_SEED), "--traps")
         command = (sys.executable, "-m", "snap2caption", "sample-corpus", *arguments)
         return Job(name="corpus", command=command, environment=os.environ)
@@ -161,7 +159,7 @@ class Demo:
             self.display.note(stage, f"{done}/{len(tasks)} tasks" + (f", {current}" if current else ""))
 
     def _wait_until_served(self, services: Services, judged: _Judged) -> int:
-        """Wait until the promoted version is in service; after a refusal the one that is there is as good."""
+        """Wait until the promoted version is in service; after a refusal, until any version is."""
         if judged.refusals and served_version(services) is None:
             raise UserError(f"The gate refused the model: {' '.join(judged.refusals)}")
 
@@ -210,7 +208,7 @@ def _check_space(state: Path) -> None:
 
 
 def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captioned:
-    # With a tone, as a caption without one may be of a few words.
+    # With a tone, since a caption without one may have only a few words.
     arguments = (f"--url={services.serving}", "--tone=playful", f"--picture={picture}", "--json", "--", str(photo))
     command = (sys.executable, "-m", "snap2caption", "caption", *arguments)
     result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -240,8 +238,10 @@ def _unknown(airflow: AirflowClient, dag: str) -> str:
 
 
 def wait_for(look: Callable[[], _Found | None], timeout: float, otherwise: Callable[[], str]) -> _Found:
-    """Look again and again until there is something, and return it; after *timeout* seconds, raise what *otherwise*
-    says.
+    """Call *look* until it returns something, and return that.
+
+    Raises:
+        UserError: nothing came within *timeout* seconds. The message is that of *otherwise*.
     """
     deadline = time.monotonic() + timeout
     while not (found := look()):

@@ -11,7 +11,7 @@ from snap2caption.hashtags import extract
 
 
 def annotate(access: LabelStudioAccess, project: int) -> int:
-    """Complete every task of *project* that nobody completed yet, as the habit asks; return how many there were."""
+    """Complete every open task of *project* by the habit; return the number of tasks."""
     done = 0
     with httpx.Client(
         base_url=access.url, headers={"Authorization": f"Token {access.token}"}, timeout=120.0, follow_redirects=True
@@ -31,7 +31,7 @@ def _tasks(client: httpx.Client, project: int) -> list[dict[str, Any]]:
     page = 1
     while True:
         answer = client.get("/api/tasks", params={"project": project, "page": page, "page_size": 100})
-        # It has no empty page: after the last there is none.
+        # Label Studio has no empty page: after the last page it answers 404.
         if answer.status_code == httpx.codes.NOT_FOUND:
             return found
         answer.raise_for_status()

@@ -7,11 +7,11 @@ from demo.loop.habit import PLACE, take
 from snap2caption.retrying import RetryingClient
 
 _SECONDS = 120.0
-"""What an answer may take, and what a busy service may ask to wait."""
+"""Seconds that an answer may take, and that a busy service may ask clients to wait."""
 
 
 def caption(serving: str, photo: bytes, **options: str) -> dict[str, Any]:
-    """Return the service's answer for a photo: in no voice, so that what it shows is what the model has learned."""
+    """Return the service's answer for a photo, without a voice, so that it shows only what the model has learned."""
     with _client(serving) as client:
         answer = client.post(
             "/v1/generate-caption",

@@ -19,7 +19,7 @@ from snap2caption.store import open_store
 CREATOR, TASKS, ANNOTATOR, RETRAINING, SERVING = "creator", "tasks", "annotator", "retraining", "serving"
 
 CORRECTIONS = 64
-"""Somewhat more than the DAG's default of new corrections for a retraining."""
+"""Number of corrections: somewhat more than the DAG requires by default for a retraining."""
 COMPARED = 24
 """Photos that are captioned before and after."""
 
@@ -28,7 +28,7 @@ _TIMEOUT = 3600.0
 
 
 class FeedbackLoop:
-    """One turn of the loop, over the services of a demo."""
+    """One pass through the feedback loop, on the services of a demo."""
 
     def __init__(self, services: Services, folder: Path) -> None:
         self.services = services
@@ -91,7 +91,7 @@ class FeedbackLoop:
         self.display.note(stage, f"{CORRECTIONS} corrections sent")
 
     def _ask(self, airflow: AirflowClient) -> int:
-        """Run the DAG by hand, which makes the tasks; return the number of their project."""
+        """Trigger the DAG, which creates the tasks; return the id of their project."""
         with self.display.stage(TASKS) as stage:
             run = airflow.trigger(_DAG, {})
             for tasks in airflow.watch(_DAG, run, _TIMEOUT):
@@ -106,8 +106,8 @@ class FeedbackLoop:
         return self.services.label_studio
 
     def _retrain(self, airflow: AirflowClient, known: set[str]) -> tuple[dict[str, Any], int, dict[str, Any]]:
-        """Wait for the training that the webhook leads to; return the gate's verdict, the promoted version, and the
-        training's form.
+        """Wait for the training that the webhook starts; return the gate's verdict, the promoted version, and the
+        training's parameters.
         """
         with self.display.stage(RETRAINING) as stage:
             run = wait_for(

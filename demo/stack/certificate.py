@@ -41,7 +41,7 @@ def self_signed(folder: Path, name: str) -> Certificate:
             .issuer_name(subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            # A day back: the clock may be set.
+            # Valid from yesterday: the clock may be set back.
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + _LIFE)
             .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
@@ -50,6 +50,6 @@ def self_signed(folder: Path, name: str) -> Certificate:
         )
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
         write_secret(found.key, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-        # The certificate last: where it is, its key is.
+        # The certificate last: if it exists, so does its key.
         write_secret(found.certificate, certificate.public_bytes(pem))
     return found

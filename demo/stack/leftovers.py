@@ -22,7 +22,7 @@ def leftovers(mark: str) -> list[psutil.Process]:
             if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.Error, OSError):
-            # Somebody else's, or gone by now.
+            # It belongs to somebody else, or has ended.
             continue
     return found
 
@@ -31,7 +31,7 @@ def end_leftovers(mark: str) -> None:
     """Wait until no process carries the mark; kill those that take too long."""
     deadline = time.monotonic() + _PATIENCE
     while left := leftovers(mark):
-        # Without a supervisor above them nobody has asked them to go.
+        # Without a supervisor, nothing has asked them to end.
         if time.monotonic() > deadline or not any("demo.stack.supervisor" in _command(process) for process in left):
             for process in left:
                 process.kill()

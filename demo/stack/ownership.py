@@ -14,11 +14,11 @@ def owned(state: Path) -> Iterator[None]:
     """Hold the state folder. The system drops the lock with the process, so none is ever stale.
 
     Raises:
-        UserError: somebody holds it, or the folder can't be made.
+        UserError: another process holds it, or the folder can't be created.
     """
     try:
         state.mkdir(parents=True, exist_ok=True)
-        # Photos, voices and passwords: whatever is in it, from before commands set a umask too, is this user's alone.
+        # It holds photos, voices and passwords. Files from before commands set a umask become private, too.
         state.chmod(0o700)
         lock = os.open(state / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:

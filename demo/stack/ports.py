@@ -16,7 +16,7 @@ _GRPC_OFFSET = 10000
 
 
 class Ports:
-    """Hands out one port a name, remembered in *file*."""
+    """Assigns one port per name, and remembers them in *file*."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -41,7 +41,7 @@ class Ports:
         return port not in self._taken and is_free(port) and is_free(port + _GRPC_OFFSET)
 
     def _search(self) -> int:
-        # Not the generator that training seeds, or all who train with one seed would be given the same ports.
+        # Not the global generator, which training seeds: all runs with the same seed would get the same ports.
         candidates = random.SystemRandom().sample(range(_FIRST, _LAST), 200)
         found = next((port for port in candidates if port not in self._known.values() and self._usable(port)), None)
         if found is None:

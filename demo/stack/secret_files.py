@@ -20,10 +20,11 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def keep_secrets(path: Path, names: Iterable[str], length: int) -> dict[str, str]:
-    """Return a secret of *length* random bytes, in hex, for each of *names*: made once, kept in *path*, and those
-    that it lacks added.
+    """Return a secret of *length* random bytes, in hex, for each of *names*.
+
+    Secrets are made once and kept in *path*, to which missing ones are added.
     """
-    # Empty is what earlier versions left that were killed while they wrote it.
+    # The file is empty if an earlier version was killed while writing it.
     found: dict[str, str] = json.loads(path.read_text() or "{}") if path.exists() else {}
     missing = [name for name in names if name not in found]
     if missing:

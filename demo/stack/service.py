@@ -27,9 +27,9 @@ class Job:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     grace: float = 8.0
-    """Seconds to end in, before SIGKILL."""
+    """Seconds between the signal and SIGKILL."""
     stop_signal: signal.Signals = signal.SIGTERM
-    """What tells it to end."""
+    """The signal that ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Service(Job):
     ready_url: str
     ready_below: int = 400
     timeout: float = 300.0
-    """Seconds that it may take to be ready."""
+    """Seconds within which it must be ready."""
     files: Mapping[Path, str] = field(default_factory=dict)
     """Files to write (readable by their owner only) before the start."""
 
@@ -65,7 +65,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 env=dict(job.environment),
-                # Out of the terminal's reach and of a kill of our own group: it must outlive us by the grace, to
+                # Its own session, which neither the terminal nor a kill of our group reaches: it must outlive us, to
                 # clean up.
                 start_new_session=True,
             )
@@ -93,7 +93,7 @@ class Running:
             return 0
 
     def tail(self) -> str:
-        """Return where the log is, and its last lines."""
+        """Return the log's path and its last lines."""
         lines = self.log.read_text(errors="replace").splitlines()[-_TAIL:]
         return "\n".join([f"the end of {self.log}:", *lines])
 

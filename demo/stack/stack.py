@@ -25,7 +25,7 @@ _Job = TypeVar("_Job", bound=Job)
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where everything is. ``environment`` makes a process a client of all of it."""
+    """Addresses and logins of the services. ``environment`` makes a process a client of all of them."""
 
     airflow: AirflowAccess
     mlflow: str
@@ -37,9 +37,9 @@ class Services:
 
 
 class Stack:
-    """Processes over one state folder. A context: leaving it ends every one of them, whatever happened inside.
+    """Processes over one state folder, as a context manager that ends all of them on exit.
 
-    Whoever dies without leaving, by SIGKILL even, takes them with it (see `demo.stack.supervisor`).
+    They also end if this process dies, even by SIGKILL (see `demo.stack.supervisor`).
     """
 
     def __init__(self, state: Path) -> None:
@@ -48,7 +48,7 @@ class Stack:
         self._context = ExitStack()
 
     def __enter__(self) -> Self:
-        """Take the state folder.
+        """Lock the state folder.
 
         Raises:
             UserError: another stack has it, or it can't be used.
@@ -64,11 +64,11 @@ class Stack:
             self.stop()
 
     def plan(self, *, annotators: bool = False) -> tuple[Services, list[Service]]:
-        """Choose ports and return how to run each service; with *annotators*, Label Studio and the receiver of its
-        webhook too.
+        """Choose ports and return how to run each service; with *annotators*, Label Studio and its webhook's receiver,
+        too.
 
         Raises:
-            UserError: Label Studio is asked for and not installed.
+            UserError: Label Studio is requested but not installed.
         """
         ports = Ports(self.state / "ports.json")
         s3_service, s3_client, console = seaweedfs(self.state, ports)
@@ -99,10 +99,10 @@ class Stack:
         return services, plans
 
     def start(self, services: Sequence[Service]) -> None:
-        """Start services side by side and wait until each is ready.
+        """Start services in parallel and wait until each is ready.
 
         Raises:
-            ProcessError: one did not come up.
+            ProcessError: a service did not become ready.
         """
         for service in services:
             check_port(service)
@@ -129,7 +129,7 @@ class Stack:
                 raise ProcessError(f"{running.name} ended by itself; {running.tail()}")
 
     def stop(self) -> None:
-        """End every process, side by side, the last started first."""
+        """End all processes in parallel, the last started first."""
         for running in reversed(self._running):
             running.request_stop()
         while self._running:

@@ -24,16 +24,13 @@ _SWEEPS = 5
 
 
 def main() -> int:
-    """Run the command in ``argv``, after the seconds of grace and the name of the signal; exit with the command's
-    status.
-    """
+    """Run the command in ``argv``, which follows the seconds of grace and the signal's name; return its status."""
     grace, number, command = float(sys.argv[1]), signal.Signals[sys.argv[2]], sys.argv[3:]
     # Databases, logs and stores hold photos and passwords.
     os.umask(0o077)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    # A shell starts its background jobs with SIGINT ignored, and what is ignored stays so in children. Ours are to
-    # heed it.
+    # A shell starts its background jobs with SIGINT ignored, which children inherit. Ours must react to it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     over, asked = threading.Event(), threading.Event()

@@ -19,18 +19,19 @@ WEBHOOK_USER = "snap2caption-webhook"
 
 @dataclass(frozen=True, slots=True)
 class AirflowAccess:
-    """Where Airflow is, and how to log in."""
+    """Airflow's address and login."""
 
     url: str
     user: str
     password: str
     webhook_password: str
-    """Of `WEBHOOK_USER`, who may raise events of assets."""
+    """The password of `WEBHOOK_USER`, who may raise events of assets."""
 
 
 def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) -> tuple[Service, AirflowAccess]:
-    """Return how to run Airflow with its data under *state*, its tasks being clients of the other services, and how
-    to reach it.
+    """Return how to run Airflow with its data under *state*, and how to reach it.
+
+    Its tasks get *client_environment*, which makes them clients of the other services.
     """
     home = state / "airflow"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,12 +58,12 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
         "API__SECRET_KEY": secret["api"],
         "API_AUTH__JWT_SECRET": secret["jwt"],
         "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
-        # Small intervals: on one machine waiting costs more than looking.
+        # Short intervals: on one machine, waiting costs more than polling.
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "2",
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
         "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        # A task whose process was killed is noticed after this, and tried again.
+        # A task whose process was killed is noticed after this time, and retried.
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
@@ -89,8 +90,9 @@ def airflow(state: Path, ports: Ports, client_environment: Mapping[str, str]) ->
 
 
 def store_connection(client: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable by which Airflow knows a connection to the S3 server that *client*, the environment of its
-    clients, tells of.
+    """Return the variable that defines Airflow's connection to the S3 server.
+
+    *client* is the environment of the server's clients.
     """
     connection = {
         "conn_type": "aws",

@@ -7,9 +7,9 @@ from demo.stack.services.airflow import WEBHOOK_USER
 
 
 class AccessManager(SimpleAuthManager):
-    """Airflow's own for one machine, in which the receiver of the webhook may look, and raise events of assets.
+    """Airflow's simple auth manager, with a user for the webhook's receiver who may read, and raise events of assets.
 
-    The least of Airflow's roles there that may raise one (Op) may change connections and variables too.
+    The least privileged of Airflow's roles that may raise events (Op) may also change connections and variables.
     """
 
     def is_authorized_asset(self, *, method: str, user: SimpleAuthManagerUser, details: object = None) -> bool:

@@ -23,7 +23,7 @@ def files(folder: Path, ports: Ports) -> tuple[Service, str]:
         command=(sys.executable, "-m", "uvicorn", "--factory", f"{__name__}:app", "--host", HOST, "--port", str(port)),
         environment={**os.environ, _FOLDER: str(folder)},
         ready_url=f"http://{HOST}:{port}/",
-        # It lists no folders: 404 is its way to say that it is there.
+        # It lists no folders, so it answers 404 once it is ready.
         ready_below=500,
         grace=2.0,
     )

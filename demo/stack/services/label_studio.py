@@ -20,12 +20,12 @@ _ENVIRONMENT = "label-studio"
 _DATABASE = "label_studio.sqlite3"
 _MIGRATED = "migrated"
 _OURS = ("PYTHONPATH", "VIRTUAL_ENV", "DATABASE_NAME", "DJANGO_DB")
-"""Variables of our process that would lead its Python, or its database, astray."""
+"""Variables of our process that would affect its Python or its database."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelStudioAccess:
-    """Where Label Studio is, how a person logs in, the token of programs, and what its webhook is to carry where."""
+    """Label Studio's address, a person's login, the token of programs, and the webhook's address and secret."""
 
     url: str
     user: str
@@ -48,7 +48,7 @@ class LabelStudioAccess:
 def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tuple[Service, LabelStudioAccess]:
     """Return how to run Label Studio with its data under *state*, and how to reach it.
 
-    It hands photos out from the S3 server that *s3_client*, the environment of its clients, tells of.
+    It serves photos from the S3 server. *s3_client* is the environment of that server's clients.
 
     Raises:
         UserError: it is not installed.
@@ -59,13 +59,13 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = data / _DATABASE
     if not database.exists():
-        # Migrated once at the installation: half a minute that no first start need take.
+        # Migrated once at installation, which saves the first start half a minute.
         draft = database.with_suffix(".draft")
         shutil.copyfile(home / _MIGRATED / _DATABASE, draft)
         draft.replace(database)
     port = ports.get("label-studio")
     url = f"http://{HOST}:{port}"
-    # Its database outlives the server. A token of Label Studio's has 40 digits.
+    # Its database outlives the server. Label Studio's tokens have 40 digits.
     secret = keep_secrets(data / "secrets.json", ("password", "token", "webhook"), 20)
     settings = {
         "BASE_DATA_DIR": str(data),
@@ -77,7 +77,7 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
         "SESSION_COOKIE_SAMESITE": "Lax",
         "DEBUG": "false",
         "LOG_LEVEL": "WARNING",
-        # All that it talks to is on this machine, which it otherwise takes for an attack.
+        # All its peers are on this machine. By default it blocks such addresses, against server-side request forgery.
         "SSRF_PROTECTION_ENABLED": "false",
         "S3_ENDPOINT": s3_client["AWS_ENDPOINT_URL"],
     }
@@ -91,7 +91,7 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
             "--enable-legacy-api-token",
             f"--internal-host={HOST}",
             f"--port={port}",
-            # All that this does is to keep it from moving to the next port, in silence, where its own is taken.
+            # The only effect of this is that it does not silently move to the next port if its own is taken.
             "--debug",
         ),
         environment={
@@ -107,7 +107,7 @@ def label_studio(state: Path, ports: Ports, s3_client: Mapping[str, str]) -> tup
 
 
 def label_studio_webhook(label_studio: LabelStudioAccess, airflow: AirflowAccess) -> Service:
-    """Return how to run what receives the webhook and tells Airflow."""
+    """Return how to run the webhook's receiver, which notifies Airflow."""
     port = str(urlsplit(label_studio.webhook_url).port)
     return Service(
         name="label-studio-webhook",

@@ -22,7 +22,7 @@ def mlflow(state: Path, ports: Ports) -> tuple[Service, str]:
             "server",
             f"--host={HOST}",
             f"--port={port}",
-            # One worker and no job runner: a quarter of the memory, and twice as fast to start.
+            # One worker and no job runner need a quarter of the memory, and start twice as fast.
             "--workers=1",
             f"--backend-store-uri=sqlite:///{folder / 'mlflow.db'}",
             f"--artifacts-destination={(folder / 'artifacts').as_uri()}",

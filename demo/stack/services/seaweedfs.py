@@ -18,7 +18,7 @@ USER = "admin"
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The page where a person looks into the store, and how they log in.
+    """The page where people browse the store, and its login.
 
     Bucket and key after ``url`` lead to a folder, after ``files`` to a file.
     """
@@ -32,9 +32,9 @@ class Console:
 def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Console]:
     """Return how to run the S3 server with its data under *state*, a client's environment, and its console.
 
-    S3 is the one way in that takes requests by itself: signed ones. Master, volume server and filer know no
-    signatures, and the filer answers pages of any origin; they and all gRPC ports ask for the client certificate
-    (mutual TLS) that only the server's own parts have.
+    Only S3 accepts requests from clients, and only signed ones. Master, volume server and filer do not check
+    signatures, and the filer answers pages of any origin. So they and all gRPC ports require a client certificate
+    (mutual TLS), which only the server's own parts have.
     """
     weed = _find_binary()
     data = state / "seaweedfs"
@@ -76,7 +76,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Conso
             **_mutual_tls(self_signed(state, "seaweedfs")),
         },
         ready_url=f"{url}/",
-        # Without a signature it answers 403, which is an answer.
+        # It answers 403 to a request without a signature, which shows that it is ready.
         ready_below=500,
         grace=2.0,
     )
@@ -86,8 +86,9 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Conso
 
 
 def _mutual_tls(pair: Certificate) -> dict[str, str]:
-    """Return the variables by which SeaweedFS's parts speak TLS to each other and to nobody else (`weed scaffold
-    -config=security`).
+    """Return the variables that make SeaweedFS's parts require TLS with our certificate.
+
+    Source: `weed scaffold -config=security`.
     """
     certificate, key = str(pair.certificate), str(pair.key)
     servers = {
@@ -114,7 +115,7 @@ def _find_binary() -> str:
 def _keys(file: Path) -> tuple[str, str, str]:
     """Return the access keys and the console's password, made once for a state folder: the data outlives the server."""
     lines = file.read_text().split() if file.exists() else []
-    if len(lines) < 3:  # in a state folder from before the console had a password there are two
+    if len(lines) < 3:  # state folders from before the console had a password have two
         lines += [secrets.token_hex(length) for length in (10, 20, 16)[len(lines) :]]
         write_secret(file, "".join(f"{line}\n" for line in lines).encode())
     access, secret, password = lines

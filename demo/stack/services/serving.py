@@ -11,7 +11,7 @@ from demo.stack.service import Service
 def serving(client_environment: Mapping[str, str], ports: Ports) -> tuple[Service, str]:
     """Return how to run the service as a client of the other services, and its address.
 
-    It runs before there is a model to serve.
+    It starts before there is a model to serve.
     """
     port = ports.get("serving")
     service = Service(
