@@ -52,13 +52,6 @@ class Decoder:
     def __len__(self) -> int:
         return len(self._batch.sequences)
 
-    def max_sequence_tokens(self, sequences: int, cache_tokens: int) -> int:
-        """Return how many tokens each of *sequences* may hold if the KV cache holds *cache_tokens* in all.
-
-        All rows of the cache are as long as the longest.
-        """
-        return cache_tokens // sequences
-
     def count_prompt_tokens(self, prompt: str) -> int:
         """Return the number of tokens of *prompt* in the chat template, without the photo's own."""
         # One placeholder token stands for the photo.

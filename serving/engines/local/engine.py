@@ -216,7 +216,8 @@ class LocalEngine:
         self._prefill_thread.shutdown(wait=False)
 
     def _fit(self, request: Request, size: tuple[int, int], max_new_tokens: int, sequences: int) -> Request:
-        limit = min(self._vlm.context, self._decoder.max_sequence_tokens(sequences, self._limits.cache))
+        # All rows of the KV cache are as long as the longest.
+        limit = min(self._vlm.context, self._limits.cache // sequences)
         max_tokens = limit - max_new_tokens - self._vlm.image_tokens(*size)
         if self._description_tokens > max_tokens:
             raise prompt_too_long(max_tokens, self._description_tokens)
@@ -256,7 +257,7 @@ class LocalEngine:
             tokens = 2 * len(extended) * max(request.prompt_tokens for request in extended)
             held = [*in_memory, *extended]
             sequences = sum(len(request.sequences) for request in held)
-            limit = self._decoder.max_sequence_tokens(sequences, self._limits.cache)
+            limit = self._limits.cache // sequences
             if group and (tokens > self._limits.prefill or len(group) == self._max_batch):
                 break
             if len(held) > 1 and max(request.max_tokens for request in held) > limit:
