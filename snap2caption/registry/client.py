@@ -273,7 +273,7 @@ class Registry:
         )
         adapter = Path(root) / ADAPTER_PATH
         if not (adapter / "adapter_config.json").is_file():
-            raise UserError(f"Version {version.version} of {self.name} holds no adapter; promote another version.")
+            raise UserError(f"Version {version.version} of {self.name} has no adapter; promote another version.")
         return adapter
 
     def _decide(self, wanted: Decision) -> None:
@@ -287,7 +287,7 @@ class Registry:
         if made is None and last.champion != wanted.champion:
             raise UserError(
                 f"Another promotion or rollback came first, and the champion is version {last.champion} now; "
-                "put the model before the gate again, or look at the registry and roll back again."
+                "run the gate on the model again, or check the registry and roll back again."
             )
 
     def _follow_record(self) -> Decision:
@@ -372,6 +372,6 @@ class Registry:
             return question(self.client())
         except MlflowException as error:
             raise UserError(
-                f"MLflow at {self.tracking_uri} refused or did not answer ({error.message}); see its log, or set "
-                "SNAP2CAPTION_MLFLOW_TRACKING_URI."
+                f"MLflow at {self.tracking_uri} refused the request or did not answer ({error.message}); "
+                "check its log, or set SNAP2CAPTION_MLFLOW_TRACKING_URI."
             ) from error

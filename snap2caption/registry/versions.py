@@ -77,6 +77,6 @@ def read_version(found: Any) -> ModelVersion:
         first = error.errors()[0]
         raise VersionError(
             int(found.version),
-            f"Version {found.version} of the registered model has a {first['loc'][0]} that is none ({first['msg']}); "
+            f"Version {found.version} of the registered model has an invalid {first['loc'][0]} ({first['msg']}); "
             "register models with `snap2caption promote`.",
         ) from error

@@ -58,8 +58,8 @@ def find_revision(base: str, models_dir: Path, wanted: str | None = None) -> str
 def another_revision(base: str, found: str, wanted: str | None) -> UserError:
     """Return the error that *base* on disk has the revision *found* where *wanted* is needed."""
     return UserError(
-        f"The base model {base} on disk has revision {found}, but {wanted} is asked for, "
-        "as the recipe or the adapter's training has it; restore that base model."
+        f"The base model {base} on disk has revision {found}, but the recipe or the adapter needs {wanted}; "
+        "restore that base model."
     )
 
 

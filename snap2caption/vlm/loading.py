@@ -116,7 +116,7 @@ def load_processor(
         images = processor.image_processor
         if not hasattr(images, "do_image_splitting"):
             raise UserError(
-                f"The processor of {base} has no setting for pieces of pictures; "
+                f"The processor of {base} can't turn off image splitting; "
                 "leave model.do_image_splitting out of the recipe."
             )
         images.do_image_splitting = False

@@ -92,7 +92,7 @@ class FakeTensorModel:
         self._vision = sum(weight.numel() for name, weight in self.model.named_parameters() if is_vision(name))
         self._fake = FakeTensorMode()
         with self._fake:
-            _bring_to_processor(self.model)
+            _move_to_cpu(self.model)
         trained = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
         self.trains_vision = next((name.partition(".lora_")[0] for name in trained if is_vision(name)), None)
 
@@ -222,7 +222,7 @@ class _SavedTensorBytes:
         self._within = False
 
 
-def _bring_to_processor(model: torch.nn.Module) -> None:
+def _move_to_cpu(model: torch.nn.Module) -> None:
     """Replace tensors on the meta device with fake CPU tensors, because autocast needs a real device type."""
     replaced: dict[int, torch.Tensor] = {}
     for module in model.modules():

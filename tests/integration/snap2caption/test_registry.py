@@ -237,5 +237,5 @@ def test_a_run_registered_twice_at_once_has_one_version(registry, register):
 
 def test_a_server_that_is_away_is_one_sentence(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(UserError, match=r"MLflow at http://127.0.0.1:9 refused or did not answer"):
+    with pytest.raises(UserError, match=r"MLflow at http://127.0.0.1:9 refused the request or did not answer"):
         Registry("http://127.0.0.1:9", "any").by_alias(CHAMPION)

@@ -17,7 +17,7 @@ def test_the_base_is_found_on_disk_or_named(models_dir):
 def test_the_revision_is_that_of_the_weights(models_dir):
     revision = local_revision(models_dir / BASE)
     assert find_revision(BASE, models_dir) == revision == load(BASE, models_dir).revision
-    with pytest.raises(UserError, match=f"has revision {revision}, but older is asked for"):
+    with pytest.raises(UserError, match=f"has revision {revision}, but the recipe or the adapter needs older"):
         load(BASE, models_dir, revision="older")
 
 
@@ -30,5 +30,5 @@ def test_a_base_that_is_nowhere_is_one_sentence(models_dir):
 def test_a_folder_that_is_pinned_is_the_pinned_one(models_dir: Path) -> None:
     revision = find_revision(BASE, models_dir)
     assert find_revision(BASE, models_dir, revision) == revision
-    with pytest.raises(UserError, match=rf"has revision {revision}, but another is asked for"):
+    with pytest.raises(UserError, match=rf"has revision {revision}, but the recipe or the adapter needs another"):
         find_revision(BASE, models_dir, "another")

@@ -201,5 +201,5 @@ def test_a_photo_can_be_seen_whole(families_dir, recipe, dataset, samples, tmp_p
 
 
 def test_a_family_without_pieces_says_so(families_dir):
-    with pytest.raises(UserError, match=r"no setting for pieces of pictures; leave model.do_image_splitting out"):
+    with pytest.raises(UserError, match=r"can't turn off image splitting; leave model.do_image_splitting out"):
         load("tiny-llava-1.6", families_dir, split_images=False)
