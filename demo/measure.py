@@ -32,7 +32,7 @@ class Accuracy(BaseModel):
 
 
 def read_scenes(path: Path) -> dict[str, Scene]:
-    """Read the truth file that `sample-corpus` wrote next to the corpus: the scene of every picture, by the post's id."""
+    """Read the truth file that `sample-corpus` wrote next to the corpus: each picture's scene by the post's id."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

@@ -123,7 +123,7 @@ def main() -> None:
     """Print the tables for the size that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--runs", type=int, default=2, help="of each, in turn, after one to warm up; 0: memory alone")
+    parser.add_argument("--runs", type=int, default=2, help="runs per tool, in turn, after a warm-up; 0: only memory")
     arguments = parser.parse_args()
     if arguments.runs:
         with tempfile.TemporaryDirectory() as folder:

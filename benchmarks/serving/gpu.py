@@ -54,7 +54,7 @@ CONCURRENT = (1, 4, 16)
 
 @dataclass(frozen=True, slots=True)
 class GpuMeasurement:
-    """What so many clients saw, each of whom asks again as soon as they are answered."""
+    """Measurement with *clients* concurrent clients, each of which sends its next request after an answer."""
 
     clients: int
     p50: float
@@ -71,22 +71,22 @@ class GpuMeasurement:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiny", action="store_true", help="a tiny model, to try the script out")
+    parser.add_argument("--tiny", action="store_true", help="use a tiny model, to try out the script")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
-    parser.add_argument("--tokens", type=int, default=64, help="of each text; random weights never stop earlier")
-    parser.add_argument("--rounds", type=int, default=8, help="answers that each client asks for")
-    parser.add_argument("--bandwidth", type=float, help="of the memory in GB/s, where the table does not know the card")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens of each text; random weights never stop earlier")
+    parser.add_argument("--rounds", type=int, default=8, help="requests of each client")
+    parser.add_argument("--bandwidth", type=float, help="memory bandwidth in GB/s, for cards that are not in the table")
     asked = parser.parse_args()
     if asked.device == "cuda" and not torch.cuda.is_available():
-        parser.error("there is no GPU; --tiny --device cpu tries the script out")
+        parser.error("there is no GPU; --tiny --device cpu tries out the script")
     shape = "llava-tiny" if asked.tiny else "llava-1.5-7b"
     vlm = adapted(readable(build(shape, "bfloat16" if asked.device == "cuda" else "float32")))
     vlm.model.to(asked.device)
     device = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU"
     bandwidth = asked.bandwidth or next((speed for name, speed in BANDWIDTH.items() if name in device), None)
     print(
-        f"{shape}, {vlm.model.dtype}, {asked.tokens} tokens a text, two texts a photo, on {device}, torch {torch.__version__}; memory "
-        f"{'unknown' if bandwidth is None else f'{bandwidth:.0f} GB/s'}\n"
+        f"{shape}, {vlm.model.dtype}, {asked.tokens} tokens per text, two texts per photo, on {device}, "
+        f"torch {torch.__version__}; memory {'unknown' if bandwidth is None else f'{bandwidth:.0f} GB/s'}\n"
     )
     print(table([measure(vlm, clients, asked.tokens, asked.rounds, bandwidth) for clients in CONCURRENT]))
 

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings of configs/llava-1.5-7b.yaml")
     parser.add_argument("--shape", choices=list(SHAPES), default="llava-1.5-7b")
     parser.add_argument("--engines", nargs="+", choices=["ours", "trl"], default=["ours", "trl"])
-    parser.add_argument("--peak-tflops", type=float, help="of the card, where the table does not know it")
+    parser.add_argument("--peak-tflops", type=float, help="peak of the card, for cards that are not in the table")
     asked = parser.parse_args()
     recipe = load_recipe(
         Settings().configs_dir / "llava-1.5-7b.yaml", ["training.num_train_epochs=1", *asked.overrides]
@@ -56,8 +56,8 @@ def main() -> None:
     device = next(iter(results.values())).device
     peak = asked.peak_tflops or find_peak(device)
     print(
-        f"{asked.shape}, {recipe.training.precision}, batches of {recipe.training.global_micro_batch_size}, LoRA rank {recipe.model.lora.r}, "
-        f"on {device}, torch {torch.__version__}; peak {'unknown' if peak is None else f'{peak} TFLOP/s'}\n"
+        f"{asked.shape}, {recipe.training.precision}, batches of {recipe.training.global_micro_batch_size}, "
+        f"LoRA rank {recipe.model.lora.r}, on {device}, torch {torch.__version__}; peak {'unknown' if peak is None else f'{peak} TFLOP/s'}\n"
     )
     print(table(results, peak))
 
@@ -70,7 +70,8 @@ def find_peak(device: str) -> float | None:
 def table(results: dict[Engine, TrainingMeasurement], peak: float | None) -> str:
     """Return the results as a Markdown table; *peak* is the card's, in TFLOP/s."""
     lines = [
-        "| trainer | samples/s | tokens/s | TFLOP a sample | model FLOP utilization | peak memory | loss after training |",
+        "| trainer | samples/s | tokens/s | TFLOP per sample | model FLOP utilization | peak memory "
+        "| loss after training |",
         "|---|---|---|---|---|---|---|",
     ]
     for engine, measured in results.items():
@@ -78,7 +79,8 @@ def table(results: dict[Engine, TrainingMeasurement], peak: float | None) -> str
         used = "-" if peak is None else f"{rate * measured.flops / (peak * 1e12):.1%}"
         memory = (measured.device_bytes or measured.peak_bytes) / 1e9
         lines.append(
-            f"| {engine} | {rate:.2f} | {rate * measured.tokens:.0f} | {measured.flops / 1e12:.3g} | {used} | {memory:.1f} GB | {measured.loss:.4f} |"
+            f"| {engine} | {rate:.2f} | {rate * measured.tokens:.0f} | {measured.flops / 1e12:.3g} | {used} "
+            f"| {memory:.1f} GB | {measured.loss:.4f} |"
         )
     return "\n".join(lines)
 

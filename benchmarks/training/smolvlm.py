@@ -75,10 +75,10 @@ def _row(
 def main() -> None:
     """Print the table for what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--splitting", action="store_true", help="17 frames a photo, as published, not 1")
+    parser.add_argument("--splitting", action="store_true", help="17 frames per photo, as published, instead of 1")
     parser.add_argument("--photos", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
+    parser.add_argument("--runs", type=int, default=3, help="runs per trainer, in turn")
     asked = parser.parse_args()
     print(markdown(run(asked.epochs, asked.photos, asked.runs, splitting=asked.splitting)))
 

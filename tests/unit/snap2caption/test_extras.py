@@ -15,7 +15,7 @@ def missing(importer: str) -> ModuleNotFoundError:
 @pytest.mark.parametrize(
     ("importer", "extra"),
     [
-        ("etl.transform.check", "etl"),
+        ("etl.transform.cleaning.check", "etl"),
         ("etl.feedback.label_studio.webhook", "feedback"),
         ("serving", "serving"),
         ("training.gate.runner", "training"),
