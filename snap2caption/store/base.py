@@ -16,7 +16,7 @@ class StoreTimeouts:
     """Timeout and number of attempts for calls to a store."""
 
     seconds: float = 60.0
-    """A connection counts as lost after so many seconds without a byte."""
+    """A connection counts as lost after this many seconds without a byte."""
     attempts: int | None = None
     """The most attempts per call. None: the default of `snap2caption.store.retry`."""
 

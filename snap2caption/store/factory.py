@@ -12,8 +12,8 @@ _DEFAULT = StoreTimeouts()
 _KINDS = "give file:///absolute/path, s3://bucket/prefix or swift://container/prefix"
 
 
-def open_store(uri: str, patience: StoreTimeouts = _DEFAULT) -> ObjectStore:
-    """Return the store that *uri* names. The first call contacts the server, within *patience*.
+def open_store(uri: str, timeouts: StoreTimeouts = _DEFAULT) -> ObjectStore:
+    """Return the store that *uri* names. The first call contacts the server, within *timeouts*.
 
     Raises:
         StoreError: the URI is not one of the three kinds, lacks its bucket, container or absolute path, or has
@@ -32,11 +32,11 @@ def open_store(uri: str, patience: StoreTimeouts = _DEFAULT) -> ObjectStore:
     if parts.scheme == "s3" and parts.netloc and is_key:
         from snap2caption.store.s3 import S3Store
 
-        return S3Store(parts.netloc, prefix, piece, patience)
+        return S3Store(parts.netloc, prefix, piece, timeouts)
     if parts.scheme == "swift" and parts.netloc and is_key:
         from snap2caption.store.swift import SwiftStore
 
-        return SwiftStore(parts.netloc, prefix, piece, patience)
+        return SwiftStore(parts.netloc, prefix, piece, timeouts)
     raise StoreError(f"{uri!r} is not a store; {_KINDS}.")
 
 

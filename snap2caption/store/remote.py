@@ -14,12 +14,12 @@ class RemoteStore:
     scheme: ClassVar[str]
     """The scheme of the store's URIs."""
 
-    def __init__(self, container: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
+    def __init__(self, container: str, prefix: str, piece: int, timeouts: StoreTimeouts) -> None:
         self.container = container
         self.prefix = f"{prefix}/" if prefix else ""
         self.uri = write_uri(self.scheme, container, prefix)
         self._piece = piece
-        self._patience = patience
+        self._timeouts = timeouts
 
     def _name(self, key: str) -> str:
         """Return the object's name in the container."""

@@ -45,8 +45,8 @@ class S3Store(RemoteStore):
             s3={"payload_signing_enabled": False},
             # `persistently` retries.
             retries={"mode": "standard", "total_max_attempts": 1},
-            connect_timeout=min(10.0, self._patience.seconds),
-            read_timeout=self._patience.seconds,
+            connect_timeout=min(10.0, self._timeouts.seconds),
+            read_timeout=self._timeouts.seconds,
             max_pool_connections=32,
         )
         return boto3.session.Session().client("s3", config=config)
@@ -136,7 +136,7 @@ class S3Store(RemoteStore):
                 body = ReadFileChunk(stream, piece.size, piece.start + piece.size)
                 return call(**arguments, Body=body, ContentMD5=b64encode(piece.md5).decode())
 
-        return persistently(attempt, _passing, self._patience.attempts)
+        return persistently(attempt, _passing, self._timeouts.attempts)
 
     @contextmanager
     def get(self, key: str) -> Iterator[BinaryIO]:
@@ -156,7 +156,7 @@ class S3Store(RemoteStore):
             open_at,
             _passing,
             lambda: self._explained(key),
-            self._patience.attempts,
+            self._timeouts.attempts,
         )
         with io.BufferedReader(raw, 1 << 20) as stream:
             yield stream

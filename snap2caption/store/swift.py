@@ -32,9 +32,9 @@ class SwiftStore(RemoteStore):
 
     scheme = "swift"
 
-    def __init__(self, container: str, prefix: str, piece: int, patience: StoreTimeouts) -> None:
-        super().__init__(container, prefix, piece, patience)
-        self._account = SwiftAccount(patience.seconds)
+    def __init__(self, container: str, prefix: str, piece: int, timeouts: StoreTimeouts) -> None:
+        super().__init__(container, prefix, piece, timeouts)
+        self._account = SwiftAccount(timeouts.seconds)
         self._made: set[str] = set()
         self._making = threading.Lock()
 
@@ -138,11 +138,11 @@ class SwiftStore(RemoteStore):
 
         with ExitStack() as stack:
             with self._explained(key):
-                connection = persistently(self._account.connect, _passing, self._patience.attempts)
+                connection = persistently(self._account.connect, _passing, self._timeouts.attempts)
                 stack.callback(connection[1].close)
-                head, body = persistently(lambda: open_with({}), _passing, self._patience.attempts)
+                head, body = persistently(lambda: open_with({}), _passing, self._timeouts.attempts)
             size = int(head["content-length"])
-            raw = ResumingDownload(body, size, open_at, _passing, lambda: self._explained(key), self._patience.attempts)
+            raw = ResumingDownload(body, size, open_at, _passing, lambda: self._explained(key), self._timeouts.attempts)
             yield stack.enter_context(io.BufferedReader(raw, 1 << 20))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
@@ -209,7 +209,7 @@ class SwiftStore(RemoteStore):
         )
 
     def _persistently(self, work: Work[Result]) -> Result:
-        return persistently(lambda: self._account.run(work), _passing, self._patience.attempts)
+        return persistently(lambda: self._account.run(work), _passing, self._timeouts.attempts)
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
