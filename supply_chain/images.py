@@ -19,11 +19,11 @@ MANIFESTS = ", ".join(
 NAMED = re.compile(
     r"""(?:^\s*(?:ARG\s+(?P<variable>\w+)=|FROM\s+(?:--\S+\s+)*|COPY\s+(?:--\S+\s+)*?--from=|-?\s*image:\s*)
     |--mount=\S*?\bfrom=)
-    ["']?(?:\$\{\w+:?-)?(?P<image>[^\s"',$}]+)""",
+    ["']?(?:\$\{\w+:?-)?(?P<image>[^\s"',$}-][^\s"',$}]*)""",
     re.MULTILINE | re.IGNORECASE | re.VERBOSE,
 )
 """Matches an image in a Dockerfile or Compose file, and the default of a variable that may name an image."""
-CHOSEN = re.compile(r"^\s*FROM\s[^\n]*?\$\{?(\w+)", re.MULTILINE | re.IGNORECASE)
+CHOSEN = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*[^\s$]*\$\{?(\w+)", re.MULTILINE | re.IGNORECASE)
 """Matches a variable that names an image in a Dockerfile."""
 FILES = ("Dockerfile*", "*compose*.yml", "*compose*.yaml")
 OURS = "snap2caption-"

@@ -128,6 +128,7 @@ def test_an_image_that_is_not_listed_is_told(tmp_path: Path, other: str) -> None
         ("FROM \\\n    base:1.3", "base:1.3"),
         ("FROM ${OTHER:-base:1.3}", "base:1.3"),
         ("ARG OTHER=base:1.3\nFROM $OTHER", "base:1.3"),
+        ("ARG OTHER=base:1.3\nFROM --platform=$BUILDPLATFORM $OTHER AS other", "base:1.3"),
         ("COPY --from=base:1.3 /bin/sh /bin/sh", "base:1.3"),
         ("COPY --chown=10001 --from=base:1.3 /bin/sh /bin/sh", "base:1.3"),
         ("RUN --mount=type=bind,from=base:1.3,target=/mnt true", "base:1.3"),
