@@ -28,6 +28,7 @@ from demo.scenes.scene import sample_scene
 from serving.engines.base import GenerationRequest
 from serving.engines.local.engine import LocalEngine
 from serving.models.manager import ServedModel
+from serving.prompting.trained import TrainedTemplate
 from serving.scheduling.batcher import Batcher
 from serving.scheduling.ticket import BatchResult
 from snap2caption.hashtags.table import HashtagTable
@@ -99,7 +100,7 @@ def measure(
     *bandwidth* is in GB/s.
     """
     version = ModelVersion(1, "run", vlm.base, vlm.revision, "data", "file:///nowhere")
-    engine = LocalEngine(vlm, f"{vlm.base}/1", max_batch=clients)
+    engine = LocalEngine(vlm, f"{vlm.base}/1", TrainedTemplate(), max_batch=clients)
     served = ServedModel(engine, HashtagTable.from_rows([]), version)
     batcher = Batcher(lambda _: served, max_batch=clients, queue_size=2 * clients, deadline=3600)
     photos = [render(sample_scene(random.Random(number)), number) for number in range(clients)]

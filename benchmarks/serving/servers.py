@@ -25,6 +25,7 @@ from demo.stack.ports import HOST
 from serving.app import build_app
 from serving.engines.local.engine import LocalEngine
 from serving.models.manager import ServedModel
+from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
@@ -53,7 +54,9 @@ def ours(model: str) -> FastAPI:
     """Return our service over the model."""
     version = ModelVersion(1, "run", model, "random", "data", "file:///nowhere")
     served = ServedModel(
-        LocalEngine(load_model(model), f"{model}/1", max_batch=BATCH), HashtagTable.from_rows([]), version
+        LocalEngine(load_model(model), f"{model}/1", TrainedTemplate(), max_batch=BATCH),
+        HashtagTable.from_rows([]),
+        version,
     )
     settings = ServingSettings(
         cache_dir=Path(tempfile.gettempdir()),

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from serving.engines.base import Engine
 from serving.engines.openai import RemoteEngine
+from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
@@ -39,6 +40,7 @@ class RemoteLoader:
             version=name,
             name=name.replace("/", "-"),
             base=version.base,
+            prompts=TrainedTemplate(),
             timeout=self._settings.engine_seconds,
             concurrent=4 * self._settings.max_batch,
             context=self._settings.engine_context,

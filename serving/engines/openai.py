@@ -29,8 +29,9 @@ from serving.engines.chat_completions import (
     request_body,
 )
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
+from serving.prompting.template import PromptTemplate
 from snap2caption.errors import UserError
-from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.post import Request
 from snap2caption.registry.adapters import check_weights
 from snap2caption.vlm import Decoding
 
@@ -71,6 +72,7 @@ class RemoteEngine:
         version: str,
         name: str,
         base: str,
+        prompts: PromptTemplate,
         timeout: float,
         concurrent: int,
         context: int,
@@ -84,6 +86,7 @@ class RemoteEngine:
             version: the model's name and version, as answers show it.
             name: the adapter's name on the server.
             base: the base model's name on the server.
+            prompts: the model's prompt template.
             timeout: seconds that one text may take.
             concurrent: the most HTTP requests at once.
             context: the context length in tokens, used if the server does not report it.
@@ -93,6 +96,7 @@ class RemoteEngine:
         self.reads_ahead = False
         self._name = name
         self._base = base
+        self._prompts = prompts
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(timeout, connect=5))
         self._timeout = timeout
@@ -122,7 +126,7 @@ class RemoteEngine:
         """
         max_tokens = int((self._context - task.max_new_tokens) * (1 - _IMAGE_SHARE))
         try:
-            return fit(task.request, _estimate_tokens, max_tokens=max_tokens, max_voice_tokens=self._voice_tokens)
+            return fit(task.request, self._estimate_tokens, max_tokens=max_tokens, max_voice_tokens=self._voice_tokens)
         except PromptTooLongError:
             return replace(task.request, voice=())
 
@@ -151,7 +155,7 @@ class RemoteEngine:
         for task, remote in list(self._running.items()):
             if all(future.done() for future in remote.futures):
                 del self._running[task]
-                events.append((task, _collect(task, remote)))
+                events.append((task, _collect(task, remote, self._prompts)))
         return events
 
     def drop(self, task: GenerationRequest) -> None:
@@ -168,6 +172,9 @@ class RemoteEngine:
             self._post("/v1/unload_lora_adapter", {"lora_name": self._name})
         finally:
             self._client.close()
+
+    def _estimate_tokens(self, request: Request) -> int:
+        return len(self._prompts.caption(request).encode()) // _BYTES_PER_TOKEN
 
     def _find_context(self) -> int | None:
         """Return the context length that the server reports for its base model, or None."""
@@ -196,14 +203,14 @@ class RemoteEngine:
     ) -> StreamedText:
         """Return one caption. If the prompt was longer than estimated, retry without the voice."""
         for attempt in dict.fromkeys((request, replace(request, voice=()))):
-            body = request_body(self._name, build_prompt(attempt), image_url, decoding)
+            body = request_body(self._name, self._prompts.caption(attempt), image_url, decoding)
             try:
                 text = self._stream_completion(task, variant, body, canceled)
             except ContextExceededError:
                 continue
             text.voice = attempt.voice
             return text
-        option = longest_option(request, _estimate_tokens)
+        option = longest_option(request, self._estimate_tokens)
         raise PromptTooLongError(
             "The request is longer than the model's context; "
             + (f"shorten {option}." if option else "send another photo."),
@@ -211,7 +218,7 @@ class RemoteEngine:
         )
 
     def _request_description(self, task: GenerationRequest, image_url: str, canceled: threading.Event) -> StreamedText:
-        body = request_body(self._base, DESCRIBE_PROMPT, image_url, description_decoding(task))
+        body = request_body(self._base, self._prompts.description(task.request), image_url, description_decoding(task))
         try:
             return self._stream_completion(task, None, body, canceled)
         except ContextExceededError as error:
@@ -246,7 +253,8 @@ class RemoteEngine:
                     text.append(chunk)
                     text.first_token = text.first_token or time.monotonic() - started
                     if variant is not None:
-                        self._events.put((task, GenerationChunk(variant, text.text)))
+                        shown = self._prompts.clean(text.text, finished=False)
+                        self._events.put((task, GenerationChunk(variant, shown)))
                 else:
                     return text
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
@@ -262,19 +270,15 @@ def _rejected(response: httpx.Response) -> EngineUnavailableError:
     return EngineUnavailableError(f"The model server responded with status {response.status_code}; see its log.")
 
 
-def _estimate_tokens(prompt: str) -> int:
-    return len(prompt.encode()) // _BYTES_PER_TOKEN
-
-
-def _collect(task: GenerationRequest, remote: _RemoteRequest) -> GenerationResult | Exception:
+def _collect(task: GenerationRequest, remote: _RemoteRequest, prompts: PromptTemplate) -> GenerationResult | Exception:
     failed = next((error for future in remote.futures if (error := future.exception())), None)
     if failed is not None:
         return failed if isinstance(failed, Exception) else EngineUnavailableError(str(failed))
     *texts, description = (future.result() for future in remote.futures)
     confidences = [min(1.0, sum(text.probabilities) / len(text.probabilities)) for text in texts if text.probabilities]
     return GenerationResult(
-        texts=tuple(drop_cut_hashtag(text.text, cut=text.cut) for text in texts),
-        description=description.text,
+        texts=tuple(prompts.clean(drop_cut_hashtag(text.text, cut=text.cut), finished=True) for text in texts),
+        description=prompts.clean_description(description.text),
         tokens=sum(text.tokens for text in (*texts, description)),
         confidences=tuple(confidences) if len(confidences) == len(texts) else (),
         first_token=min(text.first_token for text in texts),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from snap2caption.errors import UserError
-from snap2caption.post import Request, build_prompt
+from snap2caption.post import Request
 from snap2caption.text.truncation import cut
 
 _FREE_TEXT = {"earlier": "earlier_caption", "hint": "hint", "location": "location", "language": "language"}
@@ -23,7 +23,7 @@ class PromptTooLongError(UserError):
         self.option = option
 
 
-def fit(request: Request, count: Callable[[str], int], *, max_tokens: int, max_voice_tokens: int) -> Request:
+def fit(request: Request, count: Callable[[Request], int], *, max_tokens: int, max_voice_tokens: int) -> Request:
     """Return *request* with as many captions of its voice as fit, in their order.
 
     If the first caption does not fit, it is cut at the end of a word; a word that is too long is cut as well.
@@ -31,7 +31,7 @@ def fit(request: Request, count: Callable[[str], int], *, max_tokens: int, max_v
 
     Args:
         request: the creator's request.
-        count: returns the number of tokens of a prompt.
+        count: returns the number of tokens of a request's prompt.
         max_tokens: the limit of the whole prompt.
         max_voice_tokens: the limit of the voice within it.
 
@@ -39,13 +39,13 @@ def fit(request: Request, count: Callable[[str], int], *, max_tokens: int, max_v
         PromptTooLongError: the prompt is too long even without the voice.
     """
     without_voice = replace(request, voice=())
-    needed = count(build_prompt(without_voice))
+    needed = count(without_voice)
     if needed > max_tokens:
         raise prompt_too_long(max_tokens, needed, longest_option(without_voice, count))
     limit = min(max_tokens, needed + max_voice_tokens)
 
     def fits(voice: Sequence[str]) -> bool:
-        return count(build_prompt(replace(without_voice, voice=tuple(voice)))) <= limit
+        return count(replace(without_voice, voice=tuple(voice))) <= limit
 
     kept: list[str] = []
     for caption in request.voice:
@@ -65,15 +65,12 @@ def prompt_too_long(max_tokens: int, needed: int, option: str | None = None) -> 
     )
 
 
-def longest_option(request: Request, count: Callable[[str], int]) -> str | None:
+def longest_option(request: Request, count: Callable[[Request], int]) -> str | None:
     """Return the API option that adds the most tokens to *request*, or None if it has no free text.
 
     The voice is not considered.
     """
     given = [name for name in _FREE_TEXT if getattr(request, name)]
     without: dict[str, Any] = dict.fromkeys(_FREE_TEXT)
-    tokens = {
-        name: count(build_prompt(replace(request, voice=(), **without | {name: getattr(request, name)})))
-        for name in given
-    }
+    tokens = {name: count(replace(request, voice=(), **without | {name: getattr(request, name)})) for name in given}
     return _FREE_TEXT[max(tokens, key=lambda name: tokens[name])] if tokens else None

@@ -6,6 +6,7 @@ from PIL.Image import Image
 
 from serving.engines.local.decoder import Decoder
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
+from snap2caption.post import DESCRIBE_PROMPT
 
 
 def read_in(
@@ -17,7 +18,7 @@ def read_in(
 ) -> PrefilledSequences:
     """Return sequences that are ready to be merged; at most *chunk* tokens are read at once."""
     decoder.use_prefill_threads()
-    prefill = decoder.prefill(images, prompts, sequences, chunk=chunk)
+    prefill = decoder.prefill(images, prompts, [DESCRIBE_PROMPT] * len(images), sequences, chunk=chunk)
     while (prefilled := prefill.step()) is None:
         pass
     return prefilled

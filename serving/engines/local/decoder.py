@@ -71,6 +71,7 @@ class Decoder:
         self,
         images: "Sequence[Image]",
         prompts: Sequence[str],
+        descriptions: Sequence[str],
         sequences: Sequence[Sequence[TokenSequence]],
         *,
         chunk: int,
@@ -80,14 +81,16 @@ class Decoder:
         Args:
             images: RGB, any size.
             prompts: one per image.
+            descriptions: the prompt of each image's description.
             sequences: the texts to generate for each image. Those that use the same weights share one prefill.
             chunk: the most tokens to read at once.
         """
         described = [
             number for number, of_image in enumerate(sequences) if any(sequence.base_only for sequence in of_image)
         ]
+        asked = {number: descriptions[number] for number in described}
         with self._processor_lock:
-            inputs = prepare_inputs(self._vlm, images, prompts, described)
+            inputs = prepare_inputs(self._vlm, images, prompts, asked)
         features = self._encode_images(inputs, described)
         return ChunkedPrefill(self._model, self._adapter, inputs, features, sequences, described, chunk)
 

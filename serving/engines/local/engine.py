@@ -21,8 +21,9 @@ from serving.engines.local.decoder import Decoder
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 from serving.engines.token_budget import PromptTooLongError, fit, prompt_too_long
 from serving.observability.metrics import PREFILL_TOKENS, STAGE
+from serving.prompting.template import PromptTemplate
 from serving.settings import TokenLimits
-from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.post import Request
 from snap2caption.vlm import VisionLanguageModel
 
 _POLL_SECONDS = 0.05
@@ -38,6 +39,7 @@ class _StartedRequest:
 
     task: GenerationRequest
     prompt: str
+    description_prompt: str
     voice: tuple[str, ...]
     """The captions of the voice that are in the prompt."""
     prompt_tokens: int
@@ -106,8 +108,9 @@ class _PendingPrefill:
         if self._prefill is None:
             images = [request.task.image for request in self.requests]
             prompts = [request.prompt for request in self.requests]
+            descriptions = [request.description_prompt for request in self.requests]
             sequences = [request.sequences for request in self.requests]
-            self._prefill = self._decoder.prefill(images, prompts, sequences, chunk=self._chunk)
+            self._prefill = self._decoder.prefill(images, prompts, descriptions, sequences, chunk=self._chunk)
         prefilled: PrefilledSequences | None = self._prefill.step()
         if prefilled:
             PREFILL_TOKENS.observe(prefilled.tokens / len(self.requests))
@@ -125,6 +128,7 @@ class LocalEngine:
         self,
         vlm: VisionLanguageModel,
         version: str,
+        prompts: PromptTemplate,
         *,
         max_batch: int | None = None,
         threads: int | None = None,
@@ -135,6 +139,7 @@ class LocalEngine:
         Args:
             vlm: the model with its adapter.
             version: its name and version.
+            prompts: its prompt template.
             max_batch: the most photos to decode at once (default: no limit). Further photos are prefilled and wait.
             threads: the number of CPU threads (default: torch's current number).
             limits: the limits on tokens in the engine.
@@ -144,6 +149,7 @@ class LocalEngine:
         """
         self.version = version
         self._vlm = vlm
+        self._prompts = prompts
         self._decoder = Decoder(vlm, threads)
         self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch
@@ -154,7 +160,6 @@ class LocalEngine:
         self._prefill: _PendingPrefill | None = None
         self._prefilled: deque[tuple[PrefilledSequences, Sequence[_StartedRequest]]] = deque()
         self._prefill_thread = ThreadPoolExecutor(1, "prefill")
-        self._description_tokens = self._decoder.count_prompt_tokens(DESCRIBE_PROMPT)
         self._cached_fit = lru_cache(_FIT_CACHE)(self._fit)
 
     def fit(self, task: GenerationRequest) -> Request:
@@ -173,12 +178,14 @@ class LocalEngine:
             except PromptTooLongError as error:
                 self._rejected.append((task, error))
                 continue
-            prompt = build_prompt(request)
-            longest = max(self._decoder.count_prompt_tokens(prompt), self._description_tokens)
+            prompt, description_prompt = self._prompts.caption(request), self._prompts.description(request)
+            longest = max(map(self._decoder.count_prompt_tokens, (prompt, description_prompt)))
             prompt_tokens = self._vlm.image_tokens(*task.image.size) + longest
             variants = [TokenSequence(decoding) for decoding in task.decodings]
             description = TokenSequence(description_decoding(task), base_only=True)
-            started = _StartedRequest(task, prompt, request.voice, prompt_tokens, variants, description)
+            started = _StartedRequest(
+                task, prompt, description_prompt, request.voice, prompt_tokens, variants, description
+            )
             self._started[task] = started
             self._waiting.append(started)
 
@@ -190,7 +197,10 @@ class LocalEngine:
             for task, started in list(self._started.items()):
                 if task.stream and started.first_token:
                     events += [
-                        (task, GenerationChunk(number, self._decoder.text(sequence)))
+                        (
+                            task,
+                            GenerationChunk(number, self._prompts.clean(self._decoder.text(sequence), finished=False)),
+                        )
                         for number, sequence in enumerate(started.variants)
                     ]
                 if started.done:
@@ -219,11 +229,12 @@ class LocalEngine:
         # All rows of the KV cache are as long as the longest.
         limit = min(self._vlm.context, self._limits.cache // sequences)
         max_tokens = limit - max_new_tokens - self._vlm.image_tokens(*size)
-        if self._description_tokens > max_tokens:
-            raise prompt_too_long(max_tokens, self._description_tokens)
+        description_tokens = self._decoder.count_prompt_tokens(self._prompts.description(request))
+        if description_tokens > max_tokens:
+            raise prompt_too_long(max_tokens, description_tokens)
         return fit(
             request,
-            self._decoder.count_prompt_tokens,
+            lambda tried: self._decoder.count_prompt_tokens(self._prompts.caption(tried)),
             max_tokens=max_tokens,
             max_voice_tokens=self._limits.voice,
         )
@@ -293,8 +304,11 @@ class LocalEngine:
 
     def _result(self, started: _StartedRequest) -> GenerationResult:
         return GenerationResult(
-            texts=tuple(drop_cut_hashtag(self._decoder.text(one), cut=one.cut) for one in started.variants),
-            description=self._decoder.text(started.description),
+            texts=tuple(
+                self._prompts.clean(drop_cut_hashtag(self._decoder.text(one), cut=one.cut), finished=True)
+                for one in started.variants
+            ),
+            description=self._prompts.clean_description(self._decoder.text(started.description)),
             tokens=sum(self._decoder.count_tokens(sequence) for sequence in started.sequences),
             confidences=tuple(sequence.confidence for sequence in started.variants),
             first_token=started.first_token,

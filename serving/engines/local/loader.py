@@ -10,6 +10,7 @@ from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.quantization import quantize
 from serving.engines.token_budget import PromptTooLongError
+from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.post import Request
@@ -44,7 +45,9 @@ class LocalLoader:
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
         # A small model that was not trained with voices is confused by one: it only gets the voice's tone.
         limits = self._limits if learned else replace(self._limits, voice=0)
-        engine = LocalEngine(vlm, name, max_batch=self._max_batch, threads=self._threads, limits=limits)
+        engine = LocalEngine(
+            vlm, name, TrainedTemplate(), max_batch=self._max_batch, threads=self._threads, limits=limits
+        )
         self._check_context(engine)
         self._base = base
         return engine

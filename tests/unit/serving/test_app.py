@@ -16,6 +16,7 @@ from serving.engines.local.engine import LocalEngine
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
 from serving.models.manager import ServedModel
+from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.versions import ModelVersion
@@ -292,7 +293,7 @@ def test_a_voice_that_can_not_be_read_is_told(client: TestClient, photo: bytes, 
 
 
 def test_what_the_model_can_not_read_is_refused_by_name(tmp_path: Path, photo: bytes) -> None:
-    engine = LocalEngine(load("demo-base", ROOT / "models"), "demo/1")
+    engine = LocalEngine(load("demo-base", ROOT / "models"), "demo/1", TrainedTemplate())
     model = ServedModel(
         engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere")
     )

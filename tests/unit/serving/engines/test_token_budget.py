@@ -12,6 +12,7 @@ from serving.engines.base import GenerationRequest, GenerationResult, generate
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
 from serving.engines.token_budget import PromptTooLongError
+from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings, TokenLimits
 from snap2caption.errors import UserError
 from snap2caption.post import Post, Request, build_prompt
@@ -39,7 +40,7 @@ VOICES = {
 
 @pytest.fixture(scope="module")
 def engine(vlm: VisionLanguageModel) -> LocalEngine:
-    return LocalEngine(vlm, "demo/1")
+    return LocalEngine(vlm, "demo/1", TrainedTemplate())
 
 
 def ask(request: Request, *decodings: Decoding) -> GenerationRequest:
@@ -75,10 +76,17 @@ def test_the_newest_captions_stay_and_what_does_not_fit_goes(engine: LocalEngine
 
 
 def test_no_more_of_a_voice_is_read_than_the_setting_says(vlm: VisionLanguageModel) -> None:
-    fitted = LocalEngine(vlm, "demo/1", limits=TokenLimits(voice=40)).fit(ask(Request(voice=(VOICES["English"],))))
+    fitted = LocalEngine(vlm, "demo/1", TrainedTemplate(), limits=TokenLimits(voice=40)).fit(
+        ask(Request(voice=(VOICES["English"],)))
+    )
     bare = length(vlm, Request())
     assert bare + 20 < length(vlm, fitted) <= bare + 40
-    assert LocalEngine(vlm, "demo/1", limits=TokenLimits(voice=0)).fit(ask(Request(voice=(NEWEST,)))).voice == ()
+    assert (
+        LocalEngine(vlm, "demo/1", TrainedTemplate(), limits=TokenLimits(voice=0))
+        .fit(ask(Request(voice=(NEWEST,))))
+        .voice
+        == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,7 @@ def test_an_option_that_can_not_fit_is_refused_by_name(
 
 
 def test_the_cache_s_limit_counts_for_every_variant(vlm: VisionLanguageModel) -> None:
-    engine = LocalEngine(vlm, "demo/1", limits=TokenLimits(cache=1200))
+    engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), limits=TokenLimits(cache=1200))
     one, four = (engine.fit(ask(Request(voice=(VOICES["English"],)), *[Decoding(96)] * n)) for n in (1, 4))
     assert length(vlm, one) + 96 <= vlm.context
     assert 5 * (length(vlm, four) + 96) <= 1200
@@ -109,7 +117,7 @@ def test_the_cache_s_limit_counts_for_every_variant(vlm: VisionLanguageModel) ->
 
 def test_who_waits_for_the_cache_is_written_about(vlm: VisionLanguageModel) -> None:
     limits = TokenLimits(cache=1200)
-    engine = LocalEngine(vlm, "demo/1", threads=1, limits=limits)
+    engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), threads=1, limits=limits)
     voice = Request(voice=(VOICES["English"],))
     tasks = [ask(voice, Decoding(12)) for _ in range(3)] + [ask(Request(), Decoding(12)) for _ in range(3)]
     engine.add(tasks)
@@ -119,7 +127,7 @@ def test_who_waits_for_the_cache_is_written_about(vlm: VisionLanguageModel) -> N
         rows = engine._decoder._batch.sequences
         held = engine._decoder._batch._mask.shape[-1]
         assert len(rows) * held <= limits.cache
-    alone = generate(LocalEngine(vlm, "demo/1"), [tasks[0], tasks[-1]])
+    alone = generate(LocalEngine(vlm, "demo/1", TrainedTemplate()), [tasks[0], tasks[-1]])
     assert [written[tasks[0]].texts, written[tasks[-1]].texts] == [one.texts for one in alone]
     assert written[tasks[0]].voice_shortened
     assert not written[tasks[-1]].voice_shortened
@@ -140,7 +148,7 @@ def steps(engine: LocalEngine, until: Callable[[], bool]) -> int:
 
 
 def test_others_are_written_about_while_a_long_prompt_is_read(vlm: VisionLanguageModel) -> None:
-    engine = LocalEngine(vlm, "demo/1", threads=1, limits=TokenLimits(prefill=32))
+    engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), threads=1, limits=TokenLimits(prefill=32))
     short = ask(Request(), Decoding(60))
     engine.add([short])
     row = engine._started[short].variants[0]
@@ -156,7 +164,7 @@ def test_others_are_written_about_while_a_long_prompt_is_read(vlm: VisionLanguag
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_nobody_waits_for_is_read_no_further(vlm: VisionLanguageModel, threads: int) -> None:
-    engine = LocalEngine(vlm, "demo/1", threads=threads, limits=TokenLimits(prefill=32))
+    engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), threads=threads, limits=TokenLimits(prefill=32))
     company = ask(Request(), Decoding(8))
     engine.add([company])
     engine.step()

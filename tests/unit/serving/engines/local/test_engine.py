@@ -7,6 +7,7 @@ from PIL import Image
 
 from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, drop_cut_hashtag, generate
 from serving.engines.local.engine import LocalEngine
+from serving.prompting.trained import TrainedTemplate
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
@@ -18,7 +19,7 @@ PLAIN = Request()
 
 @pytest.fixture
 def local(vlm: VisionLanguageModel) -> LocalEngine:
-    return LocalEngine(vlm, "demo/1")
+    return LocalEngine(vlm, "demo/1", TrainedTemplate())
 
 
 def task(color: str, *decodings: Decoding, request: Request = PLAIN, stream: bool = False) -> GenerationRequest:
@@ -57,7 +58,7 @@ def test_who_comes_later_changes_nothing(vlm: VisionLanguageModel, local: LocalE
 
 
 def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguageModel) -> None:
-    engine = LocalEngine(vlm, "demo/1", max_batch=2, threads=2)
+    engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), max_batch=2, threads=2)
     assert engine.reads_ahead
     tasks = [task("skyblue", Decoding(30)), task("darkred"), task("green", Decoding(9)), task("white", SAMPLED)]
     engine.add(tasks[:2])
@@ -69,14 +70,14 @@ def test_photos_are_read_beside_writing_and_wait_for_a_place(vlm: VisionLanguage
         written |= {done: what for done, what in engine.step() if isinstance(what, GenerationResult)}
     for one in tasks[:3]:
         assert written[one].texts[0] == vlm.generate([one.image], [build_prompt(one.request)], one.decodings[0])[0].text
-    alone = generate(LocalEngine(vlm, "demo/1"), [task("white", SAMPLED)])
+    alone = generate(LocalEngine(vlm, "demo/1", TrainedTemplate()), [task("white", SAMPLED)])
     assert written[tasks[3]].texts == alone[0].texts
 
 
 def test_a_photo_that_fails_in_the_reader_ends_the_step(
     vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = LocalEngine(vlm, "demo/1", threads=2)
+    engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), threads=2)
     engine.add([task("skyblue", Decoding(200))])
     with monkeypatch.context() as broken:
         broken.setattr("serving.engines.local.decoder.image_features", _fail)
@@ -123,3 +124,41 @@ def test_what_nobody_waits_for_is_not_written(local: LocalEngine) -> None:
 def test_a_hashtag_that_the_limit_may_have_cut_is_left_out() -> None:
     assert drop_cut_hashtag("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
     assert drop_cut_hashtag("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"
+
+
+class _ShoutingTemplate(TrainedTemplate):
+    """Asks for each photo in other words, and shows replies in capital letters."""
+
+    def caption(self, request: Request) -> str:
+        return f"{build_prompt(request)} Please."
+
+    def description(self, request: Request) -> str:
+        return f"{DESCRIBE_PROMPT} {request.location or ''}"
+
+    def clean(self, reply: str, *, finished: bool) -> str:
+        return reply.upper() if finished else reply.upper()[:3]
+
+    def clean_description(self, reply: str) -> str:
+        return reply.upper()
+
+
+def test_prompts_and_replies_go_through_the_template(vlm: VisionLanguageModel) -> None:
+    template = _ShoutingTemplate()
+    engine = LocalEngine(vlm, "demo/1", template)
+    tasks = [
+        task("skyblue", request=Request(location="Pier 39"), stream=True),
+        task("darkred", request=Request(location="the Golden Gate Bridge at night")),
+    ]
+    engine.add(tasks)
+    events: list[Event] = []
+    while sum(isinstance(what, GenerationResult) for _, what in events) < len(tasks):
+        events += engine.step()
+    written = {done: what for done, what in events if isinstance(what, GenerationResult)}
+    for one in tasks:
+        caption, description = (
+            vlm.generate([one.image], [prompt], one.decodings[0])[0].text.upper()
+            for prompt in (template.caption(one.request), template.description(one.request))
+        )
+        assert (written[one].texts[0], written[one].description) == (caption, description)
+    shown = [what.text for _, what in events if isinstance(what, GenerationChunk)]
+    assert shown[-1] == written[tasks[0]].texts[0][:3]
