@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snap2caption.registry.version_tags import set_version_tag
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -76,7 +78,7 @@ class ChampionLog:
 
     def mark_applied(self, client: "MlflowClient", decision: Decision) -> None:
         """Record that the aliases have been set as *decision* says."""
-        client.set_model_version_tag(self.name, str(decision.number), "applied", "true")
+        set_version_tag(client, self.name, decision.number, "applied", "true")
 
 
 def valid(decisions: Iterable[Decision]) -> Iterator[Decision]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from snap2caption.errors import UserError
 from snap2caption.registry.champion_log import ChampionLog, Decision, create_model
 from snap2caption.registry.verdict import GateVerdict
+from snap2caption.registry.version_tags import set_version_tag
 from snap2caption.registry.versions import ADAPTER_DIGEST, SIGNATURE, ModelVersion, read_version
 
 if TYPE_CHECKING:
@@ -128,9 +129,9 @@ class Registry:
         """
         if (known := self.by_run(run_id)) is not None:
             if known.adapter_sha256 is None and ADAPTER_DIGEST in tags:
-                number, digest = str(known.version), tags[ADAPTER_DIGEST]
-                self._ask(lambda client: client.set_model_version_tag(self.name, number, ADAPTER_DIGEST, digest))
-                return self.resolve(number)
+                number, digest = known.version, tags[ADAPTER_DIGEST]
+                self._ask(lambda client: set_version_tag(client, self.name, number, ADAPTER_DIGEST, digest))
+                return self.resolve(str(number))
             return known
 
         def create(client: "MlflowClient") -> Any:
@@ -166,8 +167,7 @@ class Registry:
 
     def keep_signature(self, version: ModelVersion, signature: str) -> None:
         """Store the signature of a version. It replaces an earlier one."""
-        number = str(version.version)
-        self._ask(lambda client: client.set_model_version_tag(self.name, number, SIGNATURE, signature))
+        self._ask(lambda client: set_version_tag(client, self.name, version.version, SIGNATURE, signature))
 
     def challenge(self, version: ModelVersion) -> None:
         """Make *version* the challenger."""

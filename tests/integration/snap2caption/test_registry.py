@@ -7,6 +7,7 @@ from patience import LONGEST
 from snap2caption.errors import UserError
 from snap2caption.registry.champion_log import ChampionLog, Decision
 from snap2caption.registry.client import CHALLENGER, CHAMPION, PREVIOUS, ChampionState, Registry
+from snap2caption.registry.version_tags import set_version_tag
 
 pytestmark = pytest.mark.integration
 
@@ -239,3 +240,19 @@ def test_a_server_that_is_away_is_one_sentence(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(UserError, match=r"MLflow at http://127.0.0.1:9 refused the request or did not answer"):
         Registry("http://127.0.0.1:9", "any").by_alias(CHAMPION)
+
+
+def test_a_tag_that_many_set_at_once_is_set_by_all(registry, register):
+    """As at the end of promotions at once: all of them mark the one that was decided as applied."""
+    client, version = registry.client(), register("a")
+    for number in range(12):
+        together = threading.Barrier(12)
+
+        def mark(value, name=f"tag-{number}", together=together):
+            together.wait(LONGEST)
+            set_version_tag(client, registry.name, version.version, name, str(value))
+
+        with ThreadPoolExecutor(12) as threads:
+            list(threads.map(mark, range(12)))
+        tags = client.get_model_version(registry.name, str(version.version)).tags
+        assert tags[f"tag-{number}"] in {str(value) for value in range(12)}
