@@ -93,6 +93,8 @@ class Request:
     """What to mention or change."""
     earlier: Post | None = None
     """An earlier result that must not be repeated."""
+    corrections: tuple[str, ...] = ()
+    """What a first reply got wrong, as instructions. Only prompts for untrained models have them."""
 
 
 def build_prompt(request: Request) -> str:
