@@ -110,6 +110,9 @@ class ServingSettings(BaseSettings):
     ``max_model_len``)."""
     engine_seconds: float = Field(default=30.0, gt=0)
     """How long that server may take to generate a text."""
+    engine_load_seconds: float = Field(default=300.0, gt=0)
+    """How long that server may take to load its model, before the first token: Ollama loads a model when it is first
+    asked for, and unloads it after five minutes without a request."""
     canary_share: float = Field(default=0.0, ge=0, le=1)
     """Share of the requests that the challenger answers: always the same creators or, without API keys, the same
     photos."""

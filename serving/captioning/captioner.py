@@ -19,7 +19,7 @@ from serving.captioning.photo_decoder import PhotoDecoder
 from serving.captioning.post_processing import alt_text, compose, fallback_draft, usable_drafts
 from serving.creators import ANONYMOUS
 from serving.engines.base import GenerationRequest
-from serving.engines.openai import EngineUnavailableError
+from serving.engines.server_errors import EngineUnavailableError
 from serving.engines.token_budget import PromptTooLongError
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options, Part, Timing
@@ -297,7 +297,7 @@ class Captioner:
         except PromptTooLongError as error:
             raise _too_long(error) from error
         except EngineUnavailableError as error:
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), 5) from error
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_away", str(error), error.retry_after) from error
         finally:
             ticket.cancel()
 

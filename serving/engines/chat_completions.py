@@ -1,10 +1,11 @@
-"""Wire format of OpenAI's chat completions: request bodies, streamed chunks, and errors about the context length."""
+"""Wire format of OpenAI's chat completions: request bodies and streamed chunks."""
 
 import base64
 import io
 import math
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL.Image import Image
 
@@ -13,25 +14,16 @@ from snap2caption.vlm import Decoding
 
 _JPEG_QUALITY = 90
 
-MIN_P = "min_p"
-"""A parameter of vLLM and others that OpenAI does not have. If a server refuses it by name, we retry without it."""
-
-_TOO_LONG = re.compile(
-    r"context[ _-]?(?:length|size|window)|maximum (?:model|input|prompt) length|prompt is too long", re.IGNORECASE
-)
-"""How vLLM, OpenAI, llama.cpp and TGI report that a prompt is longer than the model's context."""
-
-
-class ContextExceededError(Exception):
-    """The server reports that the prompt is longer than its model's context."""
-
 
 @dataclass(slots=True)
 class StreamedText:
     """One text as far as the server has streamed it."""
 
     raw: str = ""
-    tokens: int = 0
+    chunks: int = 0
+    """Chunks with text: one per token in most servers."""
+    completion_tokens: int | None = None
+    """The number of tokens that the server reports at the end."""
     probabilities: list[float] = field(default_factory=list)
     cut: bool = False
     first_token: float = 0.0
@@ -43,27 +35,40 @@ class StreamedText:
         """The text without an incomplete last character."""
         return complete(self.raw)
 
-    def append(self, chunk: dict[str, list[dict[str, object]]]) -> None:
+    @property
+    def tokens(self) -> int:
+        """The number of tokens, as exactly as the server reports it."""
+        return len(self.probabilities) or self.completion_tokens or self.chunks
+
+    def append(self, chunk: Mapping[str, Any]) -> None:
         """Add a chunk of the stream.
 
         Raises:
             KeyError, ValueError, TypeError: the chunk does not follow the API.
         """
-        for choice in chunk["choices"]:
-            delta, logprobs = choice["delta"], choice.get("logprobs")
-            if isinstance(delta, dict):
-                self.raw += delta.get("content") or ""
-            if isinstance(logprobs, dict):
-                probabilities = [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
-                self.probabilities += probabilities
-                self.tokens += len(probabilities)
+        # A chunk that only reports the usage may have no choices.
+        for choice in chunk.get("choices") or ():
+            text, logprobs = (choice.get("delta") or {}).get("content"), choice.get("logprobs")
+            if text:
+                self.raw += text
+                self.chunks += 1
+            if logprobs:
+                self.probabilities += [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
             self.cut |= choice.get("finish_reason") == "length"
+        if usage := chunk.get("usage"):
+            self.completion_tokens = usage.get("completion_tokens")
 
 
-def request_body(model: str, prompt: str, image_url: str, decoding: Decoding) -> dict[str, object]:
-    """Return the JSON body of a streamed completion with log probabilities."""
+def request_body(
+    model: str, prompt: str, image_url: str, decoding: Decoding, response_format: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the JSON body of a streamed completion with log probabilities and usage.
+
+    *response_format* is OpenAI's: a JSON schema that the reply has to follow.
+    """
     content = [{"type": "image_url", "image_url": {"url": image_url}}, {"type": "text", "text": prompt}]
-    truncation = {"top_p": decoding.top_p, MIN_P: decoding.min_p} if decoding.temperature > 0 else {}
+    truncation = {"top_p": decoding.top_p, "min_p": decoding.min_p} if decoding.temperature > 0 else {}
+    structure = {"response_format": response_format} if response_format else {}
     return {
         "model": model,
         "messages": [{"role": "user", "content": content}],
@@ -72,14 +77,10 @@ def request_body(model: str, prompt: str, image_url: str, decoding: Decoding) ->
         "seed": decoding.seed,
         "logprobs": True,
         "stream": True,
+        "stream_options": {"include_usage": True},
         **truncation,
+        **structure,
     }
-
-
-def check_length(refusal: bytes) -> None:
-    """Raise `ContextExceededError` if the server refused because of the prompt's length."""
-    if _TOO_LONG.search(refusal.decode(errors="replace")):
-        raise ContextExceededError
 
 
 def data_url(image: Image) -> str:

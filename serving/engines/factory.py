@@ -1,14 +1,21 @@
 """Engine factory: makes an engine from a model version, in this process or on a remote server."""
 
+import logging
 from pathlib import Path
 from typing import Protocol
 
 from serving.engines.base import Engine
+from serving.engines.chat_server import ChatServer
 from serving.engines.openai import RemoteEngine
+from serving.engines.server_models import ServerModel
+from serving.prompting.instruct import InstructTemplate
+from serving.prompting.template import PromptTemplate
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class Loader(Protocol):
@@ -24,7 +31,7 @@ class Loader(Protocol):
 
 
 class RemoteLoader:
-    """Loads adapters on an OpenAI-compatible server.
+    """Makes engines of an OpenAI-compatible server: with its own models, or with adapters that it loads (vLLM).
 
     Each version gets its own name there. Under a name that is already known, the server may keep the old adapter.
     """
@@ -34,20 +41,52 @@ class RemoteLoader:
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         """Load the adapter on the server, and return an engine that uses it."""
-        engine = RemoteEngine(
+        server = self._connect()
+        try:
+            base = server.find(version.base)
+            engine = self._make_engine(server, base, name, TrainedTemplate())
+            engine.load_adapter(name.replace("/", "-"), adapter)
+        except Exception:
+            server.close()
+            raise
+        return engine
+
+    def load_untrained(self, model: str) -> Engine:
+        """Return an engine that uses the server's model called *model*, without an adapter.
+
+        Raises:
+            EngineUnavailableError: the server does not answer, or does not have the model.
+        """
+        server = self._connect()
+        try:
+            found = server.find(model)
+        except Exception:
+            server.close()
+            raise
+        seconds = self._settings.engine_load_seconds
+        logger.info("waiting up to %.0f s for %s to load %s", seconds, server.address, found.id)
+        return self._make_engine(server, found, f"{model} (untrained)", InstructTemplate())
+
+    def _connect(self) -> ChatServer:
+        return ChatServer(
             self._settings.engine_url or "",
             self._settings.engine_key.get_secret_value(),
-            version=name,
-            name=name.replace("/", "-"),
-            base=version.base,
-            prompts=TrainedTemplate(),
             timeout=self._settings.engine_seconds,
+            load_timeout=self._settings.engine_load_seconds,
+        )
+
+    def _make_engine(
+        self, server: ChatServer, model: ServerModel, version: str, prompts: PromptTemplate
+    ) -> RemoteEngine:
+        return RemoteEngine(
+            server,
+            model.id,
+            version=version,
+            prompts=prompts,
             concurrent=4 * self._settings.max_batch,
-            context=self._settings.engine_context,
+            context=model.context or self._settings.engine_context,
             voice_tokens=self._settings.voice_tokens,
         )
-        engine.load(adapter)
-        return engine
 
 
 def make_loader(settings: ServingSettings) -> Loader:

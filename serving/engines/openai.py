@@ -1,16 +1,15 @@
-"""Remote engine: any server with OpenAI's chat completions API, such as vLLM with LoRA adapters."""
+"""Remote engine: any server with OpenAI's chat completions API, with one of its models or with a LoRA adapter (vLLM)."""
 
-import json
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-import httpx
+from typing import Any
 
 from serving.engines.base import (
     Event,
@@ -20,17 +19,12 @@ from serving.engines.base import (
     description_decoding,
     drop_cut_hashtag,
 )
-from serving.engines.chat_completions import (
-    MIN_P,
-    ContextExceededError,
-    StreamedText,
-    check_length,
-    data_url,
-    request_body,
-)
+from serving.engines.chat_completions import StreamedText, data_url, request_body
+from serving.engines.chat_server import Body, ChatServer
+from serving.engines.server_errors import ContextExceededError, EngineUnavailableError
 from serving.engines.token_budget import PromptTooLongError, fit, longest_option
+from serving.engines.turns import Turns
 from serving.prompting.template import PromptTemplate
-from snap2caption.errors import UserError
 from snap2caption.post import Request
 from snap2caption.registry.adapters import check_weights
 from snap2caption.vlm import Decoding
@@ -44,9 +38,7 @@ _BYTES_PER_TOKEN = 2
 _IMAGE_SHARE = 0.5
 """The share of the context that is reserved for the image. Each model family counts image tokens differently."""
 
-
-class EngineUnavailableError(UserError):
-    """The model server does not answer, or rejects the request."""
+_CAPTION, _DESCRIPTION = "caption", "description"
 
 
 @dataclass(slots=True, eq=False)
@@ -58,56 +50,48 @@ class _RemoteRequest:
 
 
 class RemoteEngine:
-    """A server that holds the base model and the adapter. It does its own batching.
-
-    It uses ``httpx`` and not OpenAI's client: there is only one kind of request, and we want control over its errors
-    and timeouts.
-    """
+    """A model on a server, which does its own batching: the base alone, or with an adapter for captions."""
 
     def __init__(
         self,
-        url: str,
-        key: str,
+        server: ChatServer,
+        model: str,
         *,
         version: str,
-        name: str,
-        base: str,
         prompts: PromptTemplate,
-        timeout: float,
         concurrent: int,
         context: int,
         voice_tokens: int,
+        response_format: Mapping[str, Any] | None = None,
     ) -> None:
-        """Connect to a server. No request is sent yet.
+        """Use *model* on *server*. No request is sent yet.
 
         Args:
-            url: the server's base URL.
-            key: the bearer token, or an empty string for none.
+            server: the server. The engine closes it.
+            model: the model's name there.
             version: the model's name and version, as answers show it.
-            name: the adapter's name on the server.
-            base: the base model's name on the server.
             prompts: the model's prompt template.
-            timeout: seconds that one text may take.
             concurrent: the most HTTP requests at once.
-            context: the context length in tokens, used if the server does not report it.
+            context: the model's context length in tokens.
             voice_tokens: the most tokens of a prompt that the voice may take.
+            response_format: what the server has to keep captions to (a JSON schema), if it can.
         """
         self.version = version
         self.reads_ahead = False
-        self._name = name
-        self._base = base
+        self._server = server
+        self._model = model
+        self._adapter: str | None = None
         self._prompts = prompts
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(timeout, connect=5))
-        self._timeout = timeout
+        self._response_format = response_format
         self._context = context
         self._voice_tokens = voice_tokens
+        self._turns: Turns | None = None
         self._pool = ThreadPoolExecutor(concurrent, "remote")
         self._running: dict[GenerationRequest, _RemoteRequest] = {}
         self._events: queue.Queue[Event] = queue.Queue()
 
-    def load(self, adapter: Path) -> None:
-        """Make the server load the adapter in the folder *adapter*, by vLLM's API.
+    def load_adapter(self, name: str, adapter: Path) -> None:
+        """Make the server load the adapter in the folder *adapter* as *name*, by vLLM's API, and use it for captions.
 
         The server must see the folder under the same path.
 
@@ -116,8 +100,12 @@ class RemoteEngine:
             EngineUnavailableError: the server does not answer, or rejects the adapter.
         """
         check_weights(adapter)
-        self._post("/v1/load_lora_adapter", {"lora_name": self._name, "lora_path": str(adapter)})
-        self._context = self._find_context() or self._context
+        self._server.post("/load_lora_adapter", {"lora_name": name, "lora_path": str(adapter)})
+        self._adapter = name
+
+    def take_turns(self) -> None:
+        """From now on, never ask for captions and descriptions at the same time."""
+        self._turns = Turns()
 
     def fit(self, task: GenerationRequest) -> Request:
         """Return the request with as much of its voice as fits, by an estimate: only the server can count tokens.
@@ -169,28 +157,13 @@ class RemoteEngine:
             remote.canceled.set()
         self._pool.shutdown(cancel_futures=True)
         try:
-            self._post("/v1/unload_lora_adapter", {"lora_name": self._name})
+            if self._adapter:
+                self._server.post("/unload_lora_adapter", {"lora_name": self._adapter})
         finally:
-            self._client.close()
+            self._server.close()
 
     def _estimate_tokens(self, request: Request) -> int:
         return len(self._prompts.caption(request).encode()) // _BYTES_PER_TOKEN
-
-    def _find_context(self) -> int | None:
-        """Return the context length that the server reports for its base model, or None."""
-        try:
-            models = self._client.get("/v1/models").raise_for_status().json()["data"]
-            return next((int(model["max_model_len"]) for model in models if model["id"] == self._base), None)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
-            return None
-
-    def _post(self, path: str, body: dict[str, object]) -> None:
-        try:
-            response = self._client.post(path, json=body)
-        except httpx.HTTPError as error:
-            raise _unavailable(error) from error
-        if not response.is_success:
-            raise _rejected(response)
 
     def _request_caption(
         self,
@@ -203,9 +176,10 @@ class RemoteEngine:
     ) -> StreamedText:
         """Return one caption. If the prompt was longer than estimated, retry without the voice."""
         for attempt in dict.fromkeys((request, replace(request, voice=()))):
-            body = request_body(self._name, self._prompts.caption(attempt), image_url, decoding)
+            prompt = self._prompts.caption(attempt)
+            body = request_body(self._adapter or self._model, prompt, image_url, decoding, self._response_format)
             try:
-                text = self._stream_completion(task, variant, body, canceled)
+                text = self._complete(_CAPTION, task, variant, body, canceled)
             except ContextExceededError:
                 continue
             text.voice = attempt.voice
@@ -218,56 +192,33 @@ class RemoteEngine:
         )
 
     def _request_description(self, task: GenerationRequest, image_url: str, canceled: threading.Event) -> StreamedText:
-        body = request_body(self._base, self._prompts.description(task.request), image_url, description_decoding(task))
+        prompt, decoding = self._prompts.description(task.request), description_decoding(task)
+        body = request_body(self._model, prompt, image_url, decoding)
         try:
-            return self._stream_completion(task, None, body, canceled)
+            return self._complete(_DESCRIPTION, task, None, body, canceled)
         except ContextExceededError as error:
             raise PromptTooLongError(
                 "The photo takes more tokens than the model's context holds; send another photo."
             ) from error
 
-    def _stream_completion(
-        self, task: GenerationRequest, variant: int | None, body: dict[str, object], canceled: threading.Event
+    def _complete(
+        self, kind: str, task: GenerationRequest, variant: int | None, body: Body, canceled: threading.Event
     ) -> StreamedText:
+        """Return the whole text of one completion. If it is a *variant*, its growing text becomes events."""
         text, started = StreamedText(), time.monotonic()
-        try:
-            with self._client.stream("POST", "/v1/chat/completions", json=body) as response:
-                if not response.is_success:
-                    refusal = response.read()
-                    check_length(refusal)
-                    if MIN_P in body and MIN_P.encode() in refusal:
-                        # OpenAI's own API does not have it.
-                        without = {name: value for name, value in body.items() if name != MIN_P}
-                        return self._stream_completion(task, variant, without, canceled)
-                    raise _rejected(response)
-                for line in response.iter_lines():
-                    # The client's timeout applies between two chunks; this one limits the whole text.
-                    if canceled.is_set() or time.monotonic() - started > self._timeout:
-                        break
-                    if not line.startswith("data: ") or line == "data: [DONE]":
-                        continue
-                    chunk = json.loads(line.removeprefix("data: "))
-                    if "error" in chunk:
-                        # Some servers report an error after they have started to stream.
-                        check_length(line.encode())
+        turn = self._turns.take(kind) if self._turns else nullcontext()
+        with turn, closing(self._server.stream(body, canceled)) as chunks:
+            for chunk in chunks:
+                try:
                     text.append(chunk)
-                    text.first_token = text.first_token or time.monotonic() - started
-                    if variant is not None:
-                        shown = self._prompts.clean(text.text, finished=False)
-                        self._events.put((task, GenerationChunk(variant, shown)))
-                else:
-                    return text
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise _unavailable(error) from error
-        raise EngineUnavailableError(f"The model server took longer than {self._timeout:.0f} s; try again.")
-
-
-def _unavailable(error: Exception) -> EngineUnavailableError:
-    return EngineUnavailableError(f"The model server does not answer correctly ({type(error).__name__}); try again.")
-
-
-def _rejected(response: httpx.Response) -> EngineUnavailableError:
-    return EngineUnavailableError(f"The model server responded with status {response.status_code}; see its log.")
+                except (AttributeError, KeyError, TypeError, ValueError) as error:
+                    raise EngineUnavailableError(
+                        f"The model server does not follow OpenAI's API ({type(error).__name__}); try again."
+                    ) from error
+                text.first_token = text.first_token or time.monotonic() - started
+                if variant is not None:
+                    self._events.put((task, GenerationChunk(variant, self._prompts.clean(text.text, finished=False))))
+        return text
 
 
 def _collect(task: GenerationRequest, remote: _RemoteRequest, prompts: PromptTemplate) -> GenerationResult | Exception:

@@ -1,8 +1,9 @@
 """A small HTTP server that speaks OpenAI's chat completions and vLLM's loading of adapters, for tests: a stand-in
 that writes a fixed text.
 
-It checks what a real one would refuse: the token, the model's name, the picture. It is not vLLM: how that batches and
-samples is not tried here.
+It checks what a real one would refuse: the token, the model's name, the picture. On request, it answers in the formats
+that Ollama, llama.cpp and others document, since these servers can't be installed from a package index. How they batch
+and sample is not tried here; tests with real servers do that (`transformers_server`, `make test-vllm`).
 """
 
 import base64
@@ -30,13 +31,30 @@ class Server(ThreadingHTTPServer):
         self.hung_up = threading.Event()
         self.status = 200
         self.words = WORDS
-        self.unknown: str | None = None
-        """A parameter that is refused by name, as a server does that takes OpenAI's own alone."""
+        self.unknown: set[str] = set()
+        """Parameters that are refused by name, as a server does that takes OpenAI's own alone."""
+        self.refusals: list[tuple[int, bytes]] = []
+        """Answers to the next requests for text, in this order."""
+        self.listing: tuple[int, bytes] | None = None
+        """The answer to /v1/models; None: the models."""
+        self.capabilities: list[str] | None = None
+        """What Ollama's /api/show says that a model can do; None: this is another server."""
+        self.path = "/v1"
+        """Where the API is."""
+        self.logprobs = True
+        self.usage: int | None = None
+        """How many tokens the last chunk reports, as OpenAI's stream_options ask for."""
+        self.failure = b""
+        """Sent in a stream, after its first word."""
+        self.refused = 0
+        self.delay = 0.0
+        """Seconds until it answers a request for text, as one that loads its model first."""
         self.max_model_len: int | None = None
         """What /v1/models says that the base reads, as vLLM does; None: nothing, as others do."""
         self.reads: int | None = None
         """How many characters of a prompt the model really reads."""
         self.asked: list[dict] = []
+        self.closing = threading.Event()
         self.pause = threading.Event()
         self.pause.set()
 
@@ -50,37 +68,51 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         more = {"max_model_len": self.server.max_model_len} if self.server.max_model_len else {}
-        body = json.dumps({"data": [{"id": model, **more} for model in self.server.models]}).encode()
-        self.send_response(200 if self.path == "/v1/models" else 404)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        listing = {"object": "list", "data": [{"id": model, **more} for model in sorted(self.server.models)]}
+        if self.path != f"{self.server.path}/models":
+            self.answer(404)
+        elif self.headers["authorization"] != f"Bearer {self.server.key}":
+            self.answer(401)
+        else:
+            self.answer(*(self.server.listing or (200, json.dumps(listing).encode())))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        path = self.path.removeprefix(self.server.path)
+        unknown = next((name for name in body if name in self.server.unknown), None)
         if self.server.status != 200 or self.headers["authorization"] != f"Bearer {self.server.key}":
             self.refuse(self.server.status if self.server.status != 200 else 401)
-        elif self.path == "/v1/load_lora_adapter":
+        elif path == "/load_lora_adapter":
             self.server.models.add(body["lora_name"])
             self.refuse(200)
-        elif self.path == "/v1/unload_lora_adapter":
+        elif path == "/unload_lora_adapter":
             self.server.models.discard(body["lora_name"])
             self.refuse(200)
+        elif path == "/api/show":
+            found = self.server.capabilities is not None
+            self.answer(200 if found else 404, json.dumps({"capabilities": self.server.capabilities}).encode())
         elif body["model"] not in self.server.models:
             self.refuse(404)
-        elif self.server.unknown in body:
-            self.refuse(400, f"Unrecognized request argument supplied: {self.server.unknown}")
+        elif self.server.refusals:
+            self.answer(*self.server.refusals.pop(0))
+        elif unknown:
+            self.server.refused += 1
+            self.refuse(400, f"Unrecognized request argument supplied: {unknown}")
         elif self.server.reads is not None and len(body["messages"][0]["content"][1]["text"]) > self.server.reads:
             self.refuse(
                 400, f"This model's maximum context length is {self.server.reads} tokens. However, you requested more."
             )
         else:
             self.server.asked.append(body)
+            self.server.closing.wait(self.server.delay)
             self.write(body)
 
     def refuse(self, status: int, reason: str = "") -> None:
-        body = json.dumps({"error": {"message": reason}}).encode() if reason else b""
+        self.answer(status, json.dumps({"error": {"message": reason}}).encode() if reason else b"")
+
+    def answer(self, status: int, body: bytes = b"") -> None:
         self.send_response(status)
+        self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -94,14 +126,21 @@ class Handler(BaseHTTPRequestHandler):
         words = ["A", " red", " bridge."] if "Describe" in prompt["text"] else self.server.words
         try:
             for number, word in enumerate(words):
+                probabilities = {"logprobs": {"content": [{"token": word, "logprob": math.log(0.5)}]}}
                 chunk = {
                     "delta": {"content": word},
-                    "logprobs": {"content": [{"token": word, "logprob": math.log(0.5)}]},
                     "finish_reason": "stop" if number == len(words) - 1 else None,
+                    **(probabilities if self.server.logprobs else {}),
                 }
                 self.wfile.write(f"data: {json.dumps({'choices': [chunk]})}\n\n".encode())
                 self.wfile.flush()
+                if self.server.failure:
+                    self.wfile.write(self.server.failure)
+                    return
                 self.server.pause.wait(LONGEST)
+            if self.server.usage is not None:
+                last = {"choices": [], "usage": {"completion_tokens": self.server.usage}}
+                self.wfile.write(f"data: {json.dumps(last)}\n\n".encode())
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.server.hung_up.set()
@@ -118,6 +157,7 @@ def openai_server(key: str, base: str) -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.closing.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -1,0 +1,228 @@
+"""Any OpenAI-compatible server, without adapters: what is asked of it, and what becomes of its refusals."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openai_server import Server, openai_server
+from patience import LONGEST
+from PIL import Image
+
+from serving.engines.base import GenerationRequest, GenerationResult, generate
+from serving.engines.chat_server import ChatServer
+from serving.engines.factory import RemoteLoader
+from serving.engines.openai import RemoteEngine
+from serving.engines.server_errors import EngineUnavailableError
+from serving.settings import ServingSettings
+from snap2caption.post import Request
+from snap2caption.vlm import Decoding
+
+pytestmark = pytest.mark.unit
+
+MODEL = "gemma3:4b"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with openai_server("secret", MODEL) as server:
+        yield server
+
+
+def load(server: Server, model: str = MODEL, **more: object) -> RemoteEngine:
+    given = {"engine_url": server.url, "engine_key": "secret"} | more
+    return RemoteLoader(ServingSettings(**given)).load_untrained(model)
+
+
+def caption(engine: RemoteEngine) -> GenerationResult:
+    task = GenerationRequest(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16, 0.8),))
+    (result,) = generate(engine, [task])
+    return result
+
+
+def client(url: str, key: str = "secret") -> ChatServer:
+    return ChatServer(url, key, timeout=LONGEST, load_timeout=LONGEST)
+
+
+def test_a_model_is_used_by_name(server: Server) -> None:
+    engine = load(server)
+    assert engine.version == "gemma3:4b (untrained)"
+    result = caption(engine)
+    engine.close()
+    assert "Golden hour again." in result.texts[0]
+    assert result.description == "A red bridge."
+    assert {body["model"] for body in server.asked} == {MODEL}
+    assert server.models == {MODEL}, "an adapter was loaded or unloaded"
+
+
+def test_ollamas_default_tag_may_be_missing(server: Server) -> None:
+    server.models = {"llava:latest"}
+    engine = load(server, "llava")
+    caption(engine)
+    engine.close()
+    assert engine.version == "llava (untrained)"
+    assert {body["model"] for body in server.asked} == {"llava:latest"}
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])
+def test_an_address_may_have_the_version(server: Server, path: str) -> None:
+    assert client(server.url + path).find(MODEL).id == MODEL
+
+
+def test_a_gateway_may_have_its_api_elsewhere(server: Server) -> None:
+    # As generativelanguage.googleapis.com/v1beta/openai has it.
+    server.path = "/v1beta/openai"
+    engine = load(server, engine_url=server.url + server.path)
+    assert caption(engine).texts
+    engine.close()
+
+
+def test_a_server_that_lists_nothing_is_used_as_it_is(server: Server) -> None:
+    server.listing = (404, b"")
+    engine = load(server)
+    assert caption(engine).texts
+    engine.close()
+
+
+def test_a_model_that_is_missing_is_refused_at_once(server: Server) -> None:
+    with pytest.raises(EngineUnavailableError, match=rf"{server.url} has no model llava; it has gemma3:4b\. Name one"):
+        load(server, "llava")
+    assert not server.asked
+
+
+def test_where_no_server_is_the_address_is_named() -> None:
+    with pytest.raises(
+        EngineUnavailableError, match=r"No model server answers at http://127\.0\.0\.1:1 \(ConnectError\)"
+    ):
+        client("http://user:pass@127.0.0.1:1").find(MODEL)
+
+
+def test_what_is_no_such_server_is_said(server: Server) -> None:
+    server.listing = (200, b'{"hello": "world"}')
+    with pytest.raises(EngineUnavailableError, match="is not answered as OpenAI's API has it"):
+        client(server.url).find(MODEL)
+
+
+def test_a_wrong_key_is_refused_and_not_told(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.key = "another"
+    with pytest.raises(EngineUnavailableError, match="must set SNAP2CAPTION_SERVING_ENGINE_KEY"):
+        client(server.url, "s3cret-t0ken").find(MODEL)
+    assert "t0ken" not in caplog.text
+
+
+def test_llama_cpp_is_waited_for_while_it_loads(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.engines.chat_server._LOADING_POLL_SECONDS", 0.01)
+    loading = (503, b'{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}')
+    server.listing = loading
+    timer = threading.Timer(0.05, lambda: setattr(server, "listing", None))
+    timer.start()
+    engine = load(server)
+    server.refusals = [loading] * 3
+    assert caption(engine).texts
+    engine.close()
+    timer.join()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("logprobs", "min_p"),
+        ("seed", "stream_options"),
+        ("max_tokens",),
+        ("max_tokens", "max_completion_tokens"),
+        ("temperature", "top_p"),
+    ],
+)
+def test_what_a_server_refuses_costs_one_request(server: Server, names: tuple[str, ...]) -> None:
+    engine = load(server)
+    server.unknown = set(names)
+    for _ in range(2):
+        assert caption(engine).texts
+    refused = server.refused
+    assert caption(engine).texts
+    engine.close()
+    # Caption and description of the first photo were asked at the same time.
+    assert len(names) <= refused <= 2 * len(names)
+    assert server.refused == refused
+    for body in server.asked:
+        assert not body.keys() & set(names)
+        if names == ("max_tokens",):
+            assert body["max_completion_tokens"] == 16
+
+
+def test_nothing_is_learned_from_a_refusal_that_repeats(server: Server) -> None:
+    engine = load(server)
+    server.refusals = [(400, b'{"error": {"message": "seed is what the creator wrote"}}')] * 4
+    with pytest.raises(EngineUnavailableError, match="status 400"):
+        caption(engine)
+    server.refusals = []
+    caption(engine)
+    engine.close()
+    assert all("seed" in body for body in server.asked)
+
+
+@pytest.mark.parametrize(("usage", "tokens"), [(None, 9), (7, 14)])
+def test_tokens_are_counted_without_logprobs(server: Server, usage: int | None, tokens: int) -> None:
+    server.logprobs, server.usage = False, usage
+    engine = load(server)
+    result = caption(engine)
+    engine.close()
+    assert result.tokens == tokens
+    assert result.confidences == ()
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        (b'data: {"error": {"code": 500, "message": "image input is not supported"}}\n\n', "can't see photos"),
+        # llama.cpp until 2025 has a field of its own for it.
+        (b'error: {"code": 503, "message": "Loading model", "type": "unavailable_error"}\n\n', "still loading"),
+        (b'data: {"error": "an exception"}\n\n', "status 500"),
+        # What transformers serve sends when the message has quotes in it.
+        (b'data: {"error": "bad "quotes""}\n\n', "does not answer correctly"),
+        (b'data: {"choices": [{"delta": 7}]}\n\n', "does not follow OpenAI's API"),
+    ],
+)
+def test_an_error_in_a_stream_is_told(server: Server, failure: bytes, sentence: str) -> None:
+    engine = load(server)
+    server.failure = failure
+    with pytest.raises(EngineUnavailableError, match=sentence):
+        caption(engine)
+    engine.close()
+
+
+def test_an_answer_without_a_stream_is_an_error(server: Server) -> None:
+    engine = load(server)
+    server.refusals = [(200, json.dumps({"choices": [{"message": {"content": "Hello"}}]}).encode())] * 2
+    with pytest.raises(EngineUnavailableError, match="does not answer correctly"):
+        caption(engine)
+    engine.close()
+
+
+def test_the_operator_reads_the_servers_words(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    engine = load(server)
+    server.refusals = [
+        (429, b'{"error": {"message": "Limit 3 of org-1, key secret", "code": "rate_limit_exceeded"}}')
+    ] * 2
+    with pytest.raises(EngineUnavailableError, match=r"^The model server is busy; try again in 5 s\.$"):
+        caption(engine)
+    engine.close()
+    assert "responded with status 429: Limit 3 of org-1, key ***" in caplog.text
+
+
+def test_a_first_load_may_take_longer_than_a_text(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    engine = load(server, engine_seconds=0.2)
+    assert f"waiting up to {LONGEST:.0f} s for {server.url} to load {MODEL}" in caplog.text
+    server.delay = 0.5
+    assert caption(engine).texts
+    with pytest.raises(EngineUnavailableError, match="does not answer correctly"):
+        caption(engine)
+    engine.close()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_SERVING_CACHE_DIR", str(tmp_path))
