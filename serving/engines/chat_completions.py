@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from serving.engines.server_errors import EngineUnavailableError
 from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import Decoding
 
@@ -44,8 +45,16 @@ class StreamedText:
         """Add a chunk of the stream.
 
         Raises:
-            KeyError, ValueError, TypeError: the chunk does not follow the API.
+            EngineUnavailableError: the chunk does not follow the API.
         """
+        try:
+            self._append(chunk)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise EngineUnavailableError(
+                f"The model server does not follow OpenAI's API ({type(error).__name__}); try again."
+            ) from error
+
+    def _append(self, chunk: Mapping[str, Any]) -> None:
         # A chunk that only reports the usage may have no choices.
         for choice in chunk.get("choices") or ():
             text, logprobs = (choice.get("delta") or {}).get("content"), choice.get("logprobs")

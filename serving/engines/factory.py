@@ -1,14 +1,17 @@
 """Engine factory: makes an engine from a model version, in this process or on a remote server."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from serving.engines.base import Engine
 from serving.engines.chat_server import ChatServer
 from serving.engines.openai import RemoteEngine
 from serving.engines.server_models import ServerModel
-from serving.prompting.instruct import InstructTemplate
+from serving.engines.server_probes import check_vision, keeps_to_schema, mixes_up_adapters
+from serving.prompting.instruct import RESPONSE_FORMAT, InstructTemplate
 from serving.prompting.template import PromptTemplate
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
@@ -42,30 +45,42 @@ class RemoteLoader:
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         """Load the adapter on the server, and return an engine that uses it."""
         server = self._connect()
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(server.close)
             base = server.find(version.base)
-            engine = self._make_engine(server, base, name, TrainedTemplate())
-            engine.load_adapter(name.replace("/", "-"), adapter)
-        except Exception:
-            server.close()
-            raise
+            engine = self._make_engine(server, base, name, prompts := TrainedTemplate())
+            on_error.callback(engine.close)
+            adapter_name = name.replace("/", "-")
+            engine.load_adapter(adapter_name, adapter)
+            if mixes_up_adapters(server, base.id, adapter_name, prompts):
+                logger.warning(
+                    "the model server mixes up the base and its adapters in one batch, so captions and alt texts take turns; "
+                    "start it with a higher --max-loras than adapters are used to have both at once"
+                )
+                engine.take_turns()
+            on_error.pop_all()
         return engine
 
     def load_untrained(self, model: str) -> Engine:
         """Return an engine that uses the server's model called *model*, without an adapter.
 
         Raises:
-            EngineUnavailableError: the server does not answer, or does not have the model.
+            EngineUnavailableError: the server does not answer, or does not have the model, or it can't see photos.
         """
         server = self._connect()
-        try:
+        with ExitStack() as on_error:
+            on_error.callback(server.close)
             found = server.find(model)
-        except Exception:
-            server.close()
-            raise
-        seconds = self._settings.engine_load_seconds
-        logger.info("waiting up to %.0f s for %s to load %s", seconds, server.address, found.id)
-        return self._make_engine(server, found, f"{model} (untrained)", InstructTemplate())
+            check_vision(server, found.id)
+            seconds = self._settings.engine_load_seconds
+            logger.info("waiting up to %.0f s for %s to load %s", seconds, server.address, found.id)
+            structured = keeps_to_schema(server, found.id, RESPONSE_FORMAT)
+            logger.info("%s is asked for %s", found.id, "JSON by a schema" if structured else "plain text")
+            on_error.pop_all()
+        prompts = InstructTemplate(structured=structured)
+        return self._make_engine(
+            server, found, f"{model} (untrained)", prompts, RESPONSE_FORMAT if structured else None
+        )
 
     def _connect(self) -> ChatServer:
         return ChatServer(
@@ -76,7 +91,12 @@ class RemoteLoader:
         )
 
     def _make_engine(
-        self, server: ChatServer, model: ServerModel, version: str, prompts: PromptTemplate
+        self,
+        server: ChatServer,
+        model: ServerModel,
+        version: str,
+        prompts: PromptTemplate,
+        response_format: Mapping[str, Any] | None = None,
     ) -> RemoteEngine:
         return RemoteEngine(
             server,
@@ -86,6 +106,7 @@ class RemoteLoader:
             concurrent=4 * self._settings.max_batch,
             context=model.context or self._settings.engine_context,
             voice_tokens=self._settings.voice_tokens,
+            response_format=response_format,
         )
 
 

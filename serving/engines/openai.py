@@ -209,12 +209,7 @@ class RemoteEngine:
         turn = self._turns.take(kind) if self._turns else nullcontext()
         with turn, closing(self._server.stream(body, canceled)) as chunks:
             for chunk in chunks:
-                try:
-                    text.append(chunk)
-                except (AttributeError, KeyError, TypeError, ValueError) as error:
-                    raise EngineUnavailableError(
-                        f"The model server does not follow OpenAI's API ({type(error).__name__}); try again."
-                    ) from error
+                text.append(chunk)
                 text.first_token = text.first_token or time.monotonic() - started
                 if variant is not None:
                     self._events.put((task, GenerationChunk(variant, self._prompts.clean(text.text, finished=False))))

@@ -11,6 +11,7 @@ import io
 import json
 import math
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,6 +48,13 @@ class Server(ThreadingHTTPServer):
         self.failure = b""
         """Sent in a stream, after its first word."""
         self.refused = 0
+        self.structured = False
+        """Whether it keeps to a JSON schema that it is given."""
+        self.mixes_up = False
+        """Whether the base writes as an adapter does while one writes, as in vLLM's batches on CPUs."""
+        self.writing: Counter[bool] = Counter()
+        """How many texts are being written without an adapter (False) and with one (True)."""
+        self.changed = threading.Condition()
         self.delay = 0.0
         """Seconds until it answers a request for text, as one that loads its model first."""
         self.max_model_len: int | None = None
@@ -104,8 +112,13 @@ class Handler(BaseHTTPRequestHandler):
             )
         else:
             self.server.asked.append(body)
-            self.server.closing.wait(self.server.delay)
-            self.write(body)
+            adapter = body["model"].startswith("snap2caption-")
+            with self.count(adapter):
+                if self.server.mixes_up:
+                    body["mixed"] = self.meet(not adapter)
+                else:
+                    self.server.closing.wait(self.server.delay)
+                self.write(body)
 
     def refuse(self, status: int, reason: str = "") -> None:
         self.answer(status, json.dumps({"error": {"message": reason}}).encode() if reason else b"")
@@ -123,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        words = ["A", " red", " bridge."] if "Describe" in prompt["text"] else self.server.words
+        words = self.choose_words(body, prompt["text"])
         try:
             for number, word in enumerate(words):
                 probabilities = {"logprobs": {"content": [{"token": word, "logprob": math.log(0.5)}]}}
@@ -144,6 +157,29 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"data: [DONE]\n\n")
         except OSError:
             self.server.hung_up.set()
+
+    @contextmanager
+    def count(self, adapter: bool) -> Iterator[None]:
+        with self.server.changed:
+            self.server.writing[adapter] += 1
+            self.server.changed.notify_all()
+        try:
+            yield
+        finally:
+            with self.server.changed:
+                self.server.writing[adapter] -= 1
+
+    def meet(self, adapter: bool) -> bool:
+        """Wait for a text of the other kind, for as long as `delay`, and return whether there is one."""
+        with self.server.changed:
+            return self.server.changed.wait_for(lambda: self.server.writing[adapter] > 0, self.server.delay)
+
+    def choose_words(self, body: dict, prompt: str) -> list[str]:
+        if body["model"].startswith("snap2caption-") or body.get("mixed"):
+            return self.server.words
+        if self.server.structured and "response_format" in body:
+            return ['{"caption": "', *self.server.words[:4], '", "hashtags": ["#sf"]}']
+        return ["A", " red", " bridge."] if "Describe" in prompt else self.server.words
 
     def log_message(self, *_: object) -> None:
         pass

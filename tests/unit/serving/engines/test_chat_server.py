@@ -33,7 +33,9 @@ def server() -> Iterator[Server]:
 
 def load(server: Server, model: str = MODEL, **more: object) -> RemoteEngine:
     given = {"engine_url": server.url, "engine_key": "secret"} | more
-    return RemoteLoader(ServingSettings(**given)).load_untrained(model)
+    engine = RemoteLoader(ServingSettings(**given)).load_untrained(model)
+    server.asked.clear()
+    return engine
 
 
 def caption(engine: RemoteEngine) -> GenerationResult:
@@ -136,16 +138,13 @@ def test_llama_cpp_is_waited_for_while_it_loads(server: Server, monkeypatch: pyt
     ],
 )
 def test_what_a_server_refuses_costs_one_request(server: Server, names: tuple[str, ...]) -> None:
-    engine = load(server)
     server.unknown = set(names)
-    for _ in range(2):
+    engine = load(server)
+    for _ in range(3):
         assert caption(engine).texts
-    refused = server.refused
-    assert caption(engine).texts
     engine.close()
-    # Caption and description of the first photo were asked at the same time.
-    assert len(names) <= refused <= 2 * len(names)
-    assert server.refused == refused
+    # What is sampled has more parameters than what asks for the schema, and captions and descriptions are asked at once.
+    assert len(names) <= server.refused <= 2 * len(names)
     for body in server.asked:
         assert not body.keys() & set(names)
         if names == ("max_tokens",):
@@ -214,10 +213,9 @@ def test_the_operator_reads_the_servers_words(server: Server, caplog: pytest.Log
 
 def test_a_first_load_may_take_longer_than_a_text(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+    server.delay = 0.5
     engine = load(server, engine_seconds=0.2)
     assert f"waiting up to {LONGEST:.0f} s for {server.url} to load {MODEL}" in caplog.text
-    server.delay = 0.5
-    assert caption(engine).texts
     with pytest.raises(EngineUnavailableError, match="does not answer correctly"):
         caption(engine)
     engine.close()
@@ -226,3 +224,43 @@ def test_a_first_load_may_take_longer_than_a_text(server: Server, caplog: pytest
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_CACHE_DIR", str(tmp_path))
+
+
+def test_a_schema_is_used_where_the_server_keeps_to_it(server: Server) -> None:
+    server.structured = True
+    engine = load(server)
+    result = caption(engine)
+    engine.close()
+    assert result.texts == ("Golden hour again.\n#sf",)
+    assert result.description == "A red bridge."
+    assert sum("response_format" in body for body in server.asked) == 1
+
+
+@pytest.mark.parametrize("refused", [set(), {"response_format"}])
+def test_where_it_does_not_plain_text_is_asked_for(server: Server, refused: set[str]) -> None:
+    server.unknown = refused
+    engine = load(server)
+    result = caption(engine)
+    engine.close()
+    assert result.texts == ("Golden hour again.\n#sf #sunset",)
+    assert not any("response_format" in body for body in server.asked)
+    assert not any("JSON" in body["messages"][0]["content"][1]["text"] for body in server.asked)
+
+
+@pytest.mark.parametrize("capabilities", [["completion"], ["completion", "vision"]])
+def test_ollamas_text_models_are_refused(server: Server, capabilities: list[str]) -> None:
+    # github.com/ollama/ollama/blob/main/docs/api.md, "Show Model Information"
+    server.capabilities = capabilities
+    if "vision" in capabilities:
+        load(server).close()
+    else:
+        with pytest.raises(
+            EngineUnavailableError, match=r"The model gemma3:4b can't see photos; choose a vision model"
+        ):
+            load(server)
+
+
+def test_a_model_that_refuses_photos_is_refused_at_load(server: Server) -> None:
+    server.refusals = [(400, b'{"error":"Model does not support images. Please use a model that does."}')]
+    with pytest.raises(EngineUnavailableError, match="The model can't see photos"):
+        load(server)

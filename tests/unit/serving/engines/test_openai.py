@@ -40,7 +40,9 @@ def weights(tmp_path: Path) -> Path:
 
 def load(server: Server, tmp_path: Path, **more: object) -> Engine:
     settings = ServingSettings(cache_dir=tmp_path, engine_url=server.url, **{"engine_key": "secret"} | more)
-    return make_loader(settings).load(VERSION, tmp_path, "snap2caption/3")
+    engine = make_loader(settings).load(VERSION, tmp_path, "snap2caption/3")
+    server.asked.clear()
+    return engine
 
 
 def task(*, stream: bool = False) -> GenerationRequest:
@@ -221,3 +223,33 @@ def test_what_the_servers_model_can_not_read_is_refused(server: Server, tmp_path
         generate(engine, [speaking("Fog.", earlier=Post("Fog on the bridge. " * 100), hint="ferry")])
     engine.close()
     assert refused.value.option == "earlier_caption"
+
+
+def test_a_server_that_mixes_up_adapters_takes_turns(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.mixes_up = True
+    # Long enough that texts which are asked for at the same time are written at the same time.
+    server.delay = 0.5
+    engine = load(server, tmp_path)
+    assert "so captions and alt texts take turns; start it with a higher --max-loras" in caplog.text
+    for written in generate(engine, [task() for _ in range(4)]):
+        assert written.description == "A red bridge."
+        assert written.texts == ("Golden hour again.\n#sf #sunset",) * 2
+    engine.close()
+
+
+def test_other_servers_are_asked_for_both_at_once(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = load(server, tmp_path)
+    engine.close()
+    assert engine._turns is None
+    assert not caplog.text
+
+
+def test_an_adapter_that_fails_is_unloaded(server: Server, tmp_path: Path) -> None:
+    server.refusals = [(500, b"")]
+    with pytest.raises(EngineUnavailableError):
+        load(server, tmp_path)
+    assert server.models == {"base"}
