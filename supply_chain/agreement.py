@@ -9,11 +9,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from supply_chain.lock import LABEL_STUDIO, LOCKS, TOOLS, TORCH, TORCH_BUILDS, Lock
+from supply_chain.lock import LOCKS, SERVERS, TOOLS, TORCH, TORCH_BUILDS, Lock
 from supply_chain.requirements import SHA256, LockError, Pins, read
 
 PROJECT = canonicalize_name("snap2caption")
-SERVER = f"{LABEL_STUDIO}.txt"
 REMEDY = "run `make lock`"
 
 Extras = dict[str, list[Requirement]]
@@ -35,16 +34,16 @@ def _disagreements(root: Path) -> Iterable[str]:
     constraints = read(root / "constraints.txt")
     names = [*(lock.name for lock in LOCKS), *TORCH_BUILDS, *(f"{name}.txt" for name in TOOLS)]
     locks = {name: read(root / "locks" / name) for name in names}
-    server = read(root / "locks" / SERVER)
+    servers = {server.lock: read(root / "locks" / server.lock) for server in SERVERS}
 
-    for name, pins in [*locks.items(), (SERVER, server)]:
+    for name, pins in (locks | servers).items():
         yield from _hashes(name, pins)
     for name, pins in locks.items():
         # torch chooses the CUDA libraries.
         ours = {package: pin for package, pin in pins.items() if name not in TORCH_BUILDS or package == TORCH}
         yield from _versions(name, ours, "constraints.txt", constraints)
-    constrained = "constraints-label-studio.txt"
-    yield from _versions(SERVER, server, constrained, read(root / constrained))
+    for server in SERVERS:
+        yield from _versions(server.lock, servers[server.lock], server.constraints, read(root / server.constraints))
 
     everything = {package for pins in locks.values() for package in pins}
     for name in constraints.keys() - everything:

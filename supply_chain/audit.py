@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from supply_chain.lock import LABEL_STUDIO, LOCKS, TOOLS, TORCH_BUILDS
+from supply_chain import lock
+from supply_chain.lock import LOCKS, TOOLS, TORCH_BUILDS
 from supply_chain.requirements import Pin, read
 
-SERVERS = (f"{LABEL_STUDIO}.txt",)
+SERVERS = tuple(server.lock for server in lock.SERVERS)
 OURS = (*(lock.name for lock in LOCKS), *(f"{name}.txt" for name in TOOLS), *TORCH_BUILDS)
 
 
@@ -39,7 +40,7 @@ def audit(root: Path, pip_audit: Path, database: str) -> tuple[int, list[Finding
         AuditError: the result for a package is missing. A partial audit does not count.
     """
     count, findings = 0, []
-    for names in (OURS, SERVERS):  # each may have a version of its own
+    for names in (OURS, *((name,) for name in SERVERS)):  # each may have a version of its own
         pins = {pin.name: pin for name in names for pin in read(root / "locks" / name).values()}
         count += len(pins)
         findings += _ask(pins.values(), pip_audit, database)

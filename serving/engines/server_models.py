@@ -1,5 +1,6 @@
 """Models of an OpenAI-compatible server: reading ``/v1/models``, and finding a model in it by name."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,8 @@ _LISTED = 10
 _DEFAULT_TAG = ":latest"
 """What Ollama adds to a name without a tag."""
 
-_FILE_SUFFIX = ".gguf"
+_GGUF = re.compile(r"[.-]gguf(?::[^/]*)?$", re.IGNORECASE)
+"""How the name of a GGUF file or repository ends; a repository's quantization may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ def read_models(payload: Any) -> list[ServerModel]:
 def find_model(models: Sequence[ServerModel], name: str, address: str) -> ServerModel:
     """Return the model called *name*.
 
-    Ollama's default tag may be missing. llama.cpp serves a file under its path; its name, or the beginning of its name
-    up to the quantization, is enough if only one file has it.
+    Ollama's default tag may be missing. llama.cpp serves a file under its path or its repository; its name, or the
+    beginning of its name up to the quantization, is enough if only one has it.
 
     Raises:
         EngineUnavailableError: there is no such model. The message lists the models at *address*.
@@ -66,12 +68,12 @@ def _read_model(entry: Any) -> ServerModel:
 
 
 def _is_file_of(identifier: str, name: str) -> bool:
-    """Whether *identifier* is the path of a model file or folder with this name."""
-    if not (identifier.endswith(_FILE_SUFFIX) or identifier.startswith("/")):
+    """Whether *identifier* is a GGUF file or repository, or a folder, of this name."""
+    if not (_GGUF.search(identifier) or identifier.startswith("/")):
         return False
     file, wanted = (_stem(text) for text in (identifier, name))
     return bool(wanted) and file.startswith(wanted) and file[len(wanted) : len(wanted) + 1] in ("", "-", ".", "_")
 
 
 def _stem(path: str) -> str:
-    return path.lower().rstrip("/").rpartition("/")[2].removesuffix(_FILE_SUFFIX).removesuffix("-gguf")
+    return _GGUF.sub("", path.lower().rstrip("/").rpartition("/")[2])

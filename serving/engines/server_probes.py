@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ from rapidfuzz import fuzz
 from serving.engines.chat_completions import StreamedText, data_url, request_body
 from serving.engines.chat_server import ChatServer
 from serving.engines.server_errors import ContextExceededError, EngineUnavailableError
+from serving.prompting import json_reply
 from serving.prompting.template import PromptTemplate
 from snap2caption.post import Request
 from snap2caption.vlm import Decoding
@@ -20,9 +21,11 @@ from snap2caption.vlm import Decoding
 logger = logging.getLogger(__name__)
 
 _PICTURE_PIXELS = 224
-_TOKENS = 48
+_TOKENS = 32
 _AT_ONCE = 3
 """How many captions, and how many descriptions, are asked for at the same time."""
+_NOISE = 10.0
+"""How much less alike two texts may be by chance, of 100."""
 
 
 def check_vision(server: ChatServer, model: str) -> None:
@@ -42,7 +45,8 @@ def check_vision(server: ChatServer, model: str) -> None:
 def keeps_to_schema(server: ChatServer, model: str, response_format: Mapping[str, Any]) -> bool:
     """Whether the server has the model write JSON when the request has a *response_format* and the prompt has not.
 
-    A server that ignores it or rejects it answers in plain text. The first request also makes Ollama load the model.
+    A server that ignores it or rejects it answers in plain text. A weak model that is kept to it may write white space
+    for ever; its caption is asked for in plain text, too. The request also makes Ollama load the model.
 
     Raises:
         EngineUnavailableError: the server does not answer, or rejects the request.
@@ -52,30 +56,36 @@ def keeps_to_schema(server: ChatServer, model: str, response_format: Mapping[str
         text = _complete(server, request_body(model, prompt, _picture(), Decoding(_TOKENS), response_format))
     except ContextExceededError:
         return False
-    return text.text.lstrip().startswith("{")
+    return bool(json_reply.START.match(text.text) and json_reply.read_json(text.text).caption)
 
 
 def mixes_up_adapters(server: ChatServer, base: str, adapter: str, prompts: PromptTemplate) -> bool:
-    """Whether the base answers as the adapter does when the server runs both in one batch.
+    """Whether the base writes otherwise when the server runs it and the adapter in one batch.
 
-    vLLM does so on CPUs (vllm-project/vllm#48421): rows without an adapter get the one in the last slot. The base and
-    the adapter are asked for a description alone, and the base again while captions are generated.
+    vLLM does so on CPUs (vllm-project/vllm#48421): rows without an adapter get the one in the last slot. The base
+    describes a picture alone, several times at once, and several times at once with captions of the adapter. Batches
+    alone may change a word; the adapter changes much more.
 
     Raises:
         EngineUnavailableError: the server does not answer, or rejects a request.
     """
     image = _picture()
-    question = prompts.description(Request())
+    description = request_body(base, prompts.description(Request()), image, Decoding(_TOKENS))
+    # Captions that do not end early are in every batch with the descriptions.
+    caption = request_body(adapter, prompts.caption(Request()), image, Decoding(_TOKENS)) | {"ignore_eos": True}
 
-    def ask(model: str, prompt: str) -> str:
-        return _complete(server, request_body(model, prompt, image, Decoding(_TOKENS))).text
+    def at_once(*bodies: dict[str, Any]) -> list[str]:
+        with ThreadPoolExecutor(len(bodies)) as pool:
+            return [text.text for text in pool.map(partial(_complete, server), bodies)]
 
-    alone, in_the_adapters_style = ask(base, question), ask(adapter, question)
-    with ThreadPoolExecutor(2 * _AT_ONCE) as pool:
-        describe, caption = partial(ask, base, question), partial(ask, adapter, prompts.caption(Request()))
-        futures = [pool.submit(ask_once) for _ in range(_AT_ONCE) for ask_once in (caption, describe)]
-        described = [future.result() for future in futures[1::2]]
-    return any(fuzz.ratio(text, in_the_adapters_style) > fuzz.ratio(text, alone) for text in described)
+    (alone,) = at_once(description)
+
+    def least_likeness(texts: Sequence[str]) -> float:
+        return min(fuzz.ratio(text, alone) for text in texts)
+
+    together = least_likeness(at_once(*[description] * _AT_ONCE))
+    beside_captions = least_likeness(at_once(*[caption, description] * _AT_ONCE)[1::2])
+    return beside_captions < together - _NOISE
 
 
 def _complete(server: ChatServer, body: dict[str, Any]) -> StreamedText:

@@ -23,6 +23,7 @@ def models(*names: str) -> list[ServerModel]:
         (("../models/SmolVLM-500M-Instruct-Q8_0.gguf",), "SmolVLM-500M-Instruct", "../models/SmolVLM-500M-Instruct-Q8_0.gguf"),
         (("/m/SmolVLM-500M-Instruct-Q8_0.gguf",), "ggml-org/SmolVLM-500M-Instruct-GGUF", "/m/SmolVLM-500M-Instruct-Q8_0.gguf"),
         (("/m/gemma-3-4b-it.gguf",), "gemma-3-4b-it.gguf", "/m/gemma-3-4b-it.gguf"),
+        (("ggml-org/gemma-3-4b-it-GGUF:Q4_K_M",), "ggml-org/gemma-3-4b-it-GGUF", "ggml-org/gemma-3-4b-it-GGUF:Q4_K_M"),
         (("/models/demo-base", "snap2caption-3"), "demo-base", "/models/demo-base"),
     ],
 )  # fmt: skip

@@ -1,0 +1,78 @@
+"""A model by name on a real OpenAI-compatible server, `transformers serve`.
+
+It has no keys, so a wrong one is refused in the unit tests only (`tests/unit/serving/engines/test_chat_server.py`).
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from patience import until
+from PIL import Image
+from transformers_server import MODEL, TransformersServer, transformers_server
+
+from serving.engines.base import GenerationChunk, GenerationRequest, GenerationResult, generate
+from serving.engines.factory import RemoteLoader
+from serving.engines.openai import RemoteEngine
+from serving.engines.server_errors import EngineUnavailableError
+from serving.settings import ServingSettings
+from snap2caption.post import Request
+from snap2caption.vlm import Decoding
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def transformers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TransformersServer]:
+    with transformers_server(tmp_path_factory.mktemp("transformers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def engine(transformers: TransformersServer) -> Iterator[RemoteEngine]:
+    engine = RemoteLoader(ServingSettings(engine_url=f"{transformers.url}/v1")).load_untrained(MODEL)
+    yield engine
+    engine.close()
+
+
+def task(*, tokens: int = 16, stream: bool = False) -> GenerationRequest:
+    return GenerationRequest(Image.new("RGB", (300, 200), "teal"), Request(), (Decoding(tokens, 0.8),), stream)
+
+
+def test_texts_are_written_and_counted_without_logprobs(engine: RemoteEngine) -> None:
+    (result,) = generate(engine, [task()])
+    assert result.description
+    assert 16 < result.tokens <= 32
+    assert result.confidences == ()
+
+
+def test_what_it_does_not_take_is_left_out(engine: RemoteEngine, transformers: TransformersServer) -> None:
+    generate(engine, [task(), task()])
+    # It takes no min_p, and it ignores a schema.
+    assert engine._server._refused == {"min_p"}
+    assert engine._response_format is None
+    assert transformers.log.read_text().count("422 Unprocessable") <= 2
+
+
+def test_a_text_grows(engine: RemoteEngine) -> None:
+    asked = task(stream=True)
+    engine.add([asked])
+    events = []
+    while not any(isinstance(outcome, GenerationResult) for _, outcome in events):
+        events += engine.step()
+    assert sum(isinstance(outcome, GenerationChunk) for _, outcome in events) > 2
+
+
+def test_what_nobody_waits_for_is_no_longer_written(engine: RemoteEngine) -> None:
+    asked = task(tokens=300, stream=True)
+    engine.add([asked])
+    while not engine.step():
+        pass
+    futures = engine._running[asked].futures
+    engine.drop(asked)
+    until(lambda: all(future.done() for future in futures))
+    assert isinstance(futures[0].exception(), EngineUnavailableError)
+
+
+def test_an_unknown_model_is_refused_with_those_that_are_there(transformers: TransformersServer) -> None:
+    with pytest.raises(EngineUnavailableError, match=rf"has no model tiny/other; it has {MODEL}\. Name one of these"):
+        RemoteLoader(ServingSettings(engine_url=transformers.url)).load_untrained("tiny/other")
