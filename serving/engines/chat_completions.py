@@ -15,6 +15,9 @@ from snap2caption.vlm import Decoding
 
 _JPEG_QUALITY = 90
 
+_REASONING = ("reasoning", "reasoning_content")
+"""Where servers stream what a model thinks before it answers: Ollama and OpenRouter, llama.cpp and vLLM."""
+
 
 @dataclass(slots=True)
 class StreamedText:
@@ -27,6 +30,8 @@ class StreamedText:
     """The number of tokens that the server reports at the end."""
     probabilities: list[float] = field(default_factory=list)
     cut: bool = False
+    reasoned: bool = False
+    """Whether the model has thought aloud, apart from the text."""
     first_token: float = 0.0
     voice: tuple[str, ...] = ()
     """The captions of the voice that were in the prompt."""
@@ -57,8 +62,9 @@ class StreamedText:
     def _append(self, chunk: Mapping[str, Any]) -> None:
         # A chunk that only reports the usage may have no choices.
         for choice in chunk.get("choices") or ():
-            text, logprobs = (choice.get("delta") or {}).get("content"), choice.get("logprobs")
-            if text:
+            delta, logprobs = choice.get("delta") or {}, choice.get("logprobs")
+            self.reasoned |= any(delta.get(name) for name in _REASONING)
+            if text := delta.get("content"):
                 self.raw += text
                 self.chunks += 1
             if logprobs:

@@ -26,6 +26,9 @@ _KEPT_SECONDS = 240.0
 
 _LOADING_POLL_SECONDS = 1.0
 
+_NOT_THERE = (404, 405, 501)
+"""The statuses of a server without ``/v1/models``."""
+
 _VERSION = re.compile(r"/v\d\w*$")
 
 _OPTIONAL = (
@@ -87,23 +90,20 @@ class ChatServer:
             EngineUnavailableError: the server does not answer, rejects the key, or does not have the model.
         """
         deadline = time.monotonic() + self._load_timeout
-        while True:
-            response = self._get_models()
-            if response.is_success:
-                break
-            if response.status_code == 404:
+        while not (response := self._get_models()).is_success:
+            if response.status_code in _NOT_THERE:
                 logger.info("the model server at %s does not list its models; %s is asked for", self.address, name)
                 return ServerModel(name)
             refusal = _refusal(response)
             if not (refusal.is_loading and time.monotonic() < deadline):
                 raise self._failure(refusal)
-            logger.info("the model server at %s is loading its model", self.address)
+            logger.debug("the model server at %s is loading its model", self.address)
             time.sleep(_LOADING_POLL_SECONDS)
         try:
             models = read_models(response.json())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EngineUnavailableError(
-                f"{self.address}/v1/models is not answered as OpenAI's API has it; "
+                f"{redact_url(self._api)}/models is not answered as OpenAI's API has it; "
                 "correct SNAP2CAPTION_SERVING_ENGINE_URL."
             ) from error
         return find_model(models, name, self.address)

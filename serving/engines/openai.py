@@ -213,6 +213,11 @@ class RemoteEngine:
                 text.first_token = text.first_token or time.monotonic() - started
                 if variant is not None:
                     self._events.put((task, GenerationChunk(variant, self._prompts.clean(text.text, finished=False))))
+        if text.reasoned and not text.raw.strip():
+            raise EngineUnavailableError(
+                "The model used all of its tokens to think; whoever runs this service must choose a model that answers "
+                "at once, or raise SNAP2CAPTION_SERVING_MAX_NEW_TOKENS."
+            )
         return text
 
 

@@ -81,8 +81,9 @@ def test_a_gateway_may_have_its_api_elsewhere(server: Server) -> None:
     engine.close()
 
 
-def test_a_server_that_lists_nothing_is_used_as_it_is(server: Server) -> None:
-    server.listing = (404, b"")
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_that_lists_nothing_is_used_as_it_is(server: Server, status: int) -> None:
+    server.listing = (status, b"")
     engine = load(server)
     assert caption(engine).texts
     engine.close()
@@ -182,11 +183,16 @@ def test_tokens_are_counted_without_logprobs(server: Server, usage: int | None, 
         # What transformers serve sends when the message has quotes in it.
         (b'data: {"error": "bad "quotes""}\n\n', "does not answer correctly"),
         (b'data: {"choices": [{"delta": 7}]}\n\n', "does not follow OpenAI's API"),
+        # A thinking model of Ollama, whose thoughts are cut off.
+        (
+            b'data: {"choices": [{"delta": {"reasoning": "Hm"}, "finish_reason": "length"}]}\n\n',
+            "all of its tokens to think",
+        ),
     ],
 )
 def test_an_error_in_a_stream_is_told(server: Server, failure: bytes, sentence: str) -> None:
     engine = load(server)
-    server.failure = failure
+    server.failure, server.words = failure, [""]
     with pytest.raises(EngineUnavailableError, match=sentence):
         caption(engine)
     engine.close()
