@@ -5,7 +5,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import httpx
@@ -25,6 +25,9 @@ _KEPT_SECONDS = 240.0
 """How long a server surely keeps a model that nobody uses: Ollama and ``transformers serve`` unload it after 300 s."""
 
 _LOADING_POLL_SECONDS = 1.0
+
+_LINE_BYTES = 2**20
+"""The longest line of a stream. A line is a token or a few, with their probabilities."""
 
 _NOT_THERE = (404, 405, 501)
 """The statuses of a server without ``/v1/models``."""
@@ -184,7 +187,7 @@ class ChatServer:
 
     def _read(self, response: httpx.Response, canceled: threading.Event, deadline: float) -> Generator[Any]:
         first = True
-        for line in response.iter_lines():
+        for line in _lines(response):
             # The client's timeout applies between two chunks; this one limits the whole text.
             if canceled.is_set() or time.monotonic() > deadline:
                 raise EngineUnavailableError(f"The model server took longer than {self._timeout:.0f} s; try again.")
@@ -216,6 +219,21 @@ class ChatServer:
         return EngineUnavailableError(
             f"The model server does not answer correctly ({type(error).__name__}); try again."
         )
+
+
+def _lines(response: httpx.Response) -> Iterator[str]:
+    """Yield the lines of a stream, and an empty one for each part of a line that is not complete yet.
+
+    Raises:
+        httpx.DecodingError: a line is too long.
+    """
+    rest = b""
+    for data in response.iter_bytes():
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > _LINE_BYTES:
+            raise httpx.DecodingError("a line of the stream is too long", request=response.request)
+        yield from (line.decode(errors="replace") for line in lines or (b"",))
+    yield rest.decode(errors="replace")
 
 
 def _refusal(response: httpx.Response) -> Refusal:

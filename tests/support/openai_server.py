@@ -36,6 +36,8 @@ class Server(ThreadingHTTPServer):
         """Parameters that are refused by name, as a server does that takes OpenAI's own alone."""
         self.refusals: list[tuple[int, bytes]] = []
         """Answers to the next requests for text, in this order."""
+        self.retry_after: int | None = None
+        """The seconds that a refusal asks to wait."""
         self.listing: tuple[int, bytes] | None = None
         """The answer to /v1/models; None: the models."""
         self.capabilities: list[str] | None = None
@@ -47,6 +49,8 @@ class Server(ThreadingHTTPServer):
         """How many tokens the last chunk reports, as OpenAI's stream_options ask for."""
         self.failure = b""
         """Sent in a stream, after its first word."""
+        self.babbles = False
+        """Whether it then goes on for ever, without the end of a line."""
         self.refused = 0
         self.structured = False
         """Whether it keeps to a JSON schema that it is given."""
@@ -127,6 +131,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        if status >= 400 and self.server.retry_after is not None:
+            self.send_header("retry-after", str(self.server.retry_after))
         self.end_headers()
         self.wfile.write(body)
 
@@ -149,6 +155,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 if self.server.failure:
                     self.wfile.write(self.server.failure)
+                    while self.server.babbles:
+                        self.wfile.write(self.server.failure)
                     return
                 self.server.pause.wait(LONGEST)
             if self.server.usage is not None:

@@ -2,16 +2,19 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from openai_server import openai_server
 from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.captioning.notices import Degradation
+from serving.engines.factory import RemoteLoader
 from serving.engines.local.engine import LocalEngine
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
@@ -313,3 +316,19 @@ def test_what_the_model_can_not_read_is_refused_by_name(tmp_path: Path, photo: b
         client.put("/v1/voice", json={"captions": ["Fog, then ferry."]})
         answer = client.post("/generate-caption", files={"image": photo})
         assert not [notice for notice in answer.json()["notices"] if "only the first part" in notice]
+
+
+def test_what_a_model_server_refuses_is_one_sentence(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
+    settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite", engine_key="secret")
+    with openai_server("secret", "gemma3:4b") as server:
+        engine = RemoteLoader(settings.model_copy(update={"engine_url": server.url})).load_untrained("gemma3:4b")
+        server.refusals = [
+            (429, b'{"error": {"message": "Rate limit of org-7 reached", "code": "rate_limit_exceeded"}}')
+        ] * 2
+        server.retry_after = 20
+        with TestClient(build_app(settings, lambda: replace(served, engine=engine))) as client:
+            answer = client.post("/generate-caption", files={"image": photo})
+        engine.close()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "20")
+    assert answer.json()["reason"] == "engine_away"
+    assert answer.json()["detail"] == "The model server is busy; try again in 20 s."

@@ -198,6 +198,14 @@ def test_an_error_in_a_stream_is_told(server: Server, failure: bytes, sentence: 
     engine.close()
 
 
+def test_an_endless_line_is_given_up(server: Server) -> None:
+    engine = load(server)
+    server.failure, server.babbles = b"A" * 2**16, True
+    with pytest.raises(EngineUnavailableError, match="does not answer correctly"):
+        caption(engine)
+    engine.close()
+
+
 def test_an_answer_without_a_stream_is_an_error(server: Server) -> None:
     engine = load(server)
     server.refusals = [(200, json.dumps({"choices": [{"message": {"content": "Hello"}}]}).encode())] * 2
