@@ -3,13 +3,13 @@
 import json
 import logging
 import re
-import threading
 import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
 import httpx
 
+from serving.engines.cancellation import Cancellation
 from serving.engines.server_errors import EngineUnavailableError, Refusal
 from serving.engines.server_models import ServerModel, find_model, read_models
 from snap2caption.redaction import redact_url
@@ -75,7 +75,12 @@ class ChatServer:
         self._timeout = timeout
         self._load_timeout = load_timeout
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._client = httpx.Client(headers=headers, timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS))
+        self._client = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(timeout, connect=_CONNECT_SECONDS),
+            # For `Cancellation`, each request has a connection of its own.
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
         self._refused: frozenset[str] = frozenset()
         """Parameters that the server does not take."""
         self._answered_at: float | None = None
@@ -147,10 +152,10 @@ class ChatServer:
         except (httpx.HTTPError, ValueError):
             return None
 
-    def stream(self, body: Body, canceled: threading.Event) -> Generator[Any]:
+    def stream(self, body: Body, cancellation: Cancellation) -> Generator[Any]:
         """Yield the chunks of a streamed completion as the server sends them.
 
-        Parameters that the server refuses are left out. The connection is closed when *canceled* is set, with an error.
+        Parameters that the server refuses are left out. After *cancellation*, the connection is closed with an error.
 
         Raises:
             ContextExceededError: the prompt is longer than the model's context.
@@ -160,19 +165,25 @@ class ChatServer:
         limit = max(self._timeout, self._load_timeout) if idle else self._timeout
         deadline = time.monotonic() + limit
         refused = self._refused
-        while not canceled.is_set():
+        while not cancellation.is_canceled():
             sent = _without(body, refused)
             try:
                 timeout = httpx.Timeout(limit, connect=_CONNECT_SECONDS)
                 with self._client.stream(
-                    "POST", f"{self._api}/chat/completions", json=sent, timeout=timeout
+                    "POST",
+                    f"{self._api}/chat/completions",
+                    json=sent,
+                    timeout=timeout,
+                    extensions={"trace": cancellation.trace},
                 ) as response:
                     if response.is_success:
                         self._refused |= refused
-                        yield from self._read(response, canceled, deadline)
+                        yield from self._read(response, cancellation, deadline)
                         return
                     response.read()
             except httpx.HTTPError as error:
+                if cancellation.is_canceled():
+                    break
                 raise self._unreachable(error) from error
             refusal = _refusal(response)
             parameter = refusal.refused_parameter([name for name in _OPTIONAL if name in sent])
@@ -182,14 +193,14 @@ class ChatServer:
             elif not (refusal.is_loading and time.monotonic() < deadline):
                 raise self._failure(refusal)
             else:
-                canceled.wait(_LOADING_POLL_SECONDS)
+                cancellation.wait(_LOADING_POLL_SECONDS)
         raise EngineUnavailableError("The request was canceled.")
 
-    def _read(self, response: httpx.Response, canceled: threading.Event, deadline: float) -> Generator[Any]:
+    def _read(self, response: httpx.Response, cancellation: Cancellation, deadline: float) -> Generator[Any]:
         first = True
         for line in _lines(response):
             # The client's timeout applies between two chunks; this one limits the whole text.
-            if canceled.is_set() or time.monotonic() > deadline:
+            if cancellation.is_canceled() or time.monotonic() > deadline:
                 raise EngineUnavailableError(f"The model server took longer than {self._timeout:.0f} s; try again.")
             field, _, data = line.partition(":")
             data = data.strip()
@@ -206,7 +217,7 @@ class ChatServer:
             if first:
                 first, deadline = False, min(deadline, self._answered_at + self._timeout)
             yield chunk
-        if first:
+        if first and not cancellation.is_canceled():
             raise self._unreachable(ValueError("no chunks"))
 
     def _failure(self, refusal: Refusal) -> Exception:

@@ -1,7 +1,6 @@
 """Remote engine: any server with OpenAI's chat completions API, with one of its models or with a LoRA adapter (vLLM)."""
 
 import queue
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from serving.engines.base import (
     description_decoding,
     drop_cut_hashtag,
 )
+from serving.engines.cancellation import Cancellation
 from serving.engines.chat_completions import StreamedText, data_url, request_body
 from serving.engines.chat_server import Body, ChatServer
 from serving.engines.server_errors import ContextExceededError, EngineUnavailableError
@@ -46,7 +46,7 @@ class _RemoteRequest:
     """The HTTP requests for one photo: one per variant, then the description."""
 
     futures: list["Future[StreamedText]"]
-    canceled: threading.Event
+    cancellation: Cancellation
 
 
 class RemoteEngine:
@@ -122,13 +122,15 @@ class RemoteEngine:
         """Send one HTTP request for every text of *tasks*."""
         for task in tasks:
             image_url = data_url(task.image)
-            remote = _RemoteRequest([], threading.Event())
+            remote = _RemoteRequest([], Cancellation())
             request = self.fit(task)
             for number, decoding in enumerate(task.decodings):
                 variant = number if task.stream else None
-                caption = partial(self._request_caption, task, variant, request, image_url, decoding, remote.canceled)
+                caption = partial(
+                    self._request_caption, task, variant, request, image_url, decoding, remote.cancellation
+                )
                 remote.futures.append(self._pool.submit(caption))
-            remote.futures.append(self._pool.submit(self._request_description, task, image_url, remote.canceled))
+            remote.futures.append(self._pool.submit(self._request_description, task, image_url, remote.cancellation))
             self._running[task] = remote
 
     def step(self) -> list[Event]:
@@ -149,12 +151,12 @@ class RemoteEngine:
     def drop(self, task: GenerationRequest) -> None:
         """Close the connections for *task*, so that the server stops generating."""
         if remote := self._running.pop(task, None):
-            remote.canceled.set()
+            remote.cancellation.cancel()
 
     def close(self) -> None:
         """Close all connections, and unload the adapter from the server."""
         for remote in self._running.values():
-            remote.canceled.set()
+            remote.cancellation.cancel()
         self._pool.shutdown(cancel_futures=True)
         try:
             if self._adapter:
@@ -172,14 +174,14 @@ class RemoteEngine:
         request: Request,
         image_url: str,
         decoding: Decoding,
-        canceled: threading.Event,
+        cancellation: Cancellation,
     ) -> StreamedText:
         """Return one caption. If the prompt was longer than estimated, retry without the voice."""
         for attempt in dict.fromkeys((request, replace(request, voice=()))):
             prompt = self._prompts.caption(attempt)
             body = request_body(self._adapter or self._model, prompt, image_url, decoding, self._response_format)
             try:
-                text = self._complete(_CAPTION, task, variant, body, canceled)
+                text = self._complete(_CAPTION, task, variant, body, cancellation)
             except ContextExceededError:
                 continue
             text.voice = attempt.voice
@@ -191,23 +193,23 @@ class RemoteEngine:
             option,
         )
 
-    def _request_description(self, task: GenerationRequest, image_url: str, canceled: threading.Event) -> StreamedText:
+    def _request_description(self, task: GenerationRequest, image_url: str, cancellation: Cancellation) -> StreamedText:
         prompt, decoding = self._prompts.description(task.request), description_decoding(task)
         body = request_body(self._model, prompt, image_url, decoding)
         try:
-            return self._complete(_DESCRIPTION, task, None, body, canceled)
+            return self._complete(_DESCRIPTION, task, None, body, cancellation)
         except ContextExceededError as error:
             raise PromptTooLongError(
                 "The photo takes more tokens than the model's context holds; send another photo."
             ) from error
 
     def _complete(
-        self, kind: str, task: GenerationRequest, variant: int | None, body: Body, canceled: threading.Event
+        self, kind: str, task: GenerationRequest, variant: int | None, body: Body, cancellation: Cancellation
     ) -> StreamedText:
         """Return the whole text of one completion. If it is a *variant*, its growing text becomes events."""
         text, started = StreamedText(), time.monotonic()
         turn = self._turns.take(kind) if self._turns else nullcontext()
-        with turn, closing(self._server.stream(body, canceled)) as chunks:
+        with turn, closing(self._server.stream(body, cancellation)) as chunks:
             for chunk in chunks:
                 text.append(chunk)
                 text.first_token = text.first_token or time.monotonic() - started

@@ -1,7 +1,6 @@
 """Load-time probes of a model server: whether its model sees, keeps to a JSON schema, and is apart from its adapters."""
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 from rapidfuzz import fuzz
 
+from serving.engines.cancellation import Cancellation
 from serving.engines.chat_completions import StreamedText, data_url, request_body
 from serving.engines.chat_server import ChatServer
 from serving.engines.server_errors import ContextExceededError, EngineUnavailableError
@@ -90,7 +90,7 @@ def mixes_up_adapters(server: ChatServer, base: str, adapter: str, prompts: Prom
 
 def _complete(server: ChatServer, body: dict[str, Any]) -> StreamedText:
     text = StreamedText()
-    for chunk in server.stream(body, threading.Event()):
+    for chunk in server.stream(body, Cancellation()):
         text.append(chunk)
     return text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from openai_server import Server, openai_server
-from patience import LONGEST
+from patience import LONGEST, until
 from PIL import Image
 
 from serving.engines.base import GenerationRequest, GenerationResult, generate
@@ -195,6 +195,19 @@ def test_an_error_in_a_stream_is_told(server: Server, failure: bytes, sentence: 
     server.failure, server.words = failure, [""]
     with pytest.raises(EngineUnavailableError, match=sentence):
         caption(engine)
+    engine.close()
+
+
+def test_a_request_is_canceled_before_the_first_token(server: Server) -> None:
+    engine = load(server)
+    server.delay = LONGEST
+    task = GenerationRequest(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16),))
+    engine.add([task])
+    futures = engine._running[task].futures
+    until(lambda: len(server.asked) == 2)
+    engine.drop(task)
+    for future in futures:
+        assert isinstance(future.exception(timeout=LONGEST / 2), EngineUnavailableError)
     engine.close()
 
 
