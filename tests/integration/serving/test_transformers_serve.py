@@ -3,19 +3,27 @@
 It has no keys, so a wrong one is refused in the unit tests only (`tests/unit/serving/engines/test_chat_server.py`).
 """
 
+import json
 from collections.abc import Iterator
 
+import patience
 import pytest
 from patience import until
+from photos import real_photos
 from PIL import Image
 from transformers_server import MODEL, TransformersServer, transformers_server
+from web_server import listening
 
+from serving.app import build_app
 from serving.engines.base import GenerationChunk, GenerationRequest, GenerationResult, generate
 from serving.engines.factory import RemoteLoader
 from serving.engines.openai import RemoteEngine
 from serving.engines.server_errors import EngineUnavailableError
+from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
+from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request
+from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding
 
 pytestmark = pytest.mark.integration
@@ -76,3 +84,30 @@ def test_what_nobody_waits_for_is_no_longer_written(engine: RemoteEngine) -> Non
 def test_an_unknown_model_is_refused_with_those_that_are_there(transformers: TransformersServer) -> None:
     with pytest.raises(EngineUnavailableError, match=rf"has no model tiny/other; it has {MODEL}\. Name one of these"):
         RemoteLoader(ServingSettings(engine_url=transformers.url)).load_untrained("tiny/other")
+
+
+@pytest.fixture(scope="module")
+def url(engine: RemoteEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The service over that engine."""
+    folder = tmp_path_factory.mktemp("service")
+    served = ServedModel(
+        engine, HashtagTable.from_rows([]), ModelVersion(1, "run", MODEL, "rev", "data", "file:///nowhere")
+    )
+    settings = ServingSettings(cache_dir=folder, voice_file=folder / "voice.sqlite", max_new_tokens=32)
+    with listening(build_app(settings, lambda: served)) as address:
+        yield f"{address}generate-caption"
+
+
+def test_the_service_captions_by_it(url: str) -> None:
+    answer = patience.post(url, files={"image": real_photos()[0].read_bytes()}).json()
+    assert answer["model_version"] == f"{MODEL} (untrained)"
+    assert answer["caption"]
+    assert answer["confidence"] is None
+
+
+def test_the_service_streams_by_it(url: str) -> None:
+    photo = {"image": real_photos()[0].read_bytes()}
+    with patience.client() as client, client.stream("POST", url, files=photo, data={"stream": "true"}) as response:
+        data = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line.startswith("data: ")]
+    assert data[-1]["model_version"] == f"{MODEL} (untrained)"
+    assert data[-1]["caption"]
