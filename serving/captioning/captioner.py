@@ -5,18 +5,26 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
 from PIL.Image import Image
 
+from serving.captioning.attempts import (
+    choose,
+    corrections,
+    fall_back,
+    judge,
+    needs_retry,
+    violation_notices,
+)
 from serving.captioning.decoding_parameters import caption_decodings, retry_decodings
 from serving.captioning.moderation import Moderator, load_moderator
 from serving.captioning.notices import Degradation, find_notices
 from serving.captioning.photo_decoder import PhotoDecoder
-from serving.captioning.post_processing import alt_text, compose, fallback_draft, usable_drafts
+from serving.captioning.post_processing import alt_text, compose
 from serving.creators import ANONYMOUS
 from serving.engines.base import GenerationRequest
 from serving.engines.server_errors import EngineUnavailableError
@@ -45,7 +53,7 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-_Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...]], Awaitable[list[BatchResult]]]
+_Generate = Callable[[Sequence[Image], Request, tuple[Decoding, ...], Listener | None], Awaitable[list[BatchResult]]]
 
 _MAX_ROUNDS = 3
 """How often the photos of one post are captioned until one model has captioned all of them."""
@@ -168,8 +176,8 @@ class Captioner:
         self.check_room(creator, len(photos))
         self._admission.acquire(creator, len(photos))
         try:
-            generate = partial(self._generate, options, key, creator, listener)
-            return await self._make_post(photos, options, request_id, saved, generate)
+            generate = partial(self._generate, options, key, creator)
+            return await self._make_post(photos, options, request_id, saved, generate, listener)
         finally:
             self._admission.release(creator, len(photos))
 
@@ -180,6 +188,7 @@ class Captioner:
         request_id: str,
         saved: tuple[str, ...] | None,
         generate: _Generate,
+        listener: Listener | None,
     ) -> CaptionAnswer:
         started = time.monotonic()
         images = await _gather(
@@ -187,28 +196,31 @@ class Captioner:
         )
         decoded = time.monotonic()
         request = options.request(saved or ())
-        results = await generate(images, request, caption_decodings(options, self._settings.max_new_tokens))
-        generated = [result.generated for result in results]
-        usable = usable_drafts(generated, options)
-        queue_seconds = max(result.queue_seconds for result in results)
-        generate_seconds = max(result.generate_seconds for result in results)
-        if not usable:
-            logger.info("request %s is generated again: no caption was safe to publish", request_id)
-            results = await generate(images, request, retry_decodings(options, self._settings.max_new_tokens))
-            generated = [result.generated for result in results]
-            usable = usable_drafts(generated, options)
-            queue_seconds += max(result.queue_seconds for result in results)
-            generate_seconds += max(result.generate_seconds for result in results)
-        served = results[0].served
+        most_tokens = self._settings.max_new_tokens
+        results = await generate(images, request, caption_decodings(options, most_tokens), listener)
+        attempts = [results]
+        # The first check of a language loads its detector, which takes half a second.
+        drafts = await asyncio.to_thread(judge, results, options, request)
+        if needs_retry(drafts, options):
+            logger.info("request %s is generated again: no caption was safe to publish and as requested", request_id)
+            corrected = replace(request, corrections=corrections(drafts, options))
+            # Its text is not streamed: what was streamed before is replaced at the end.
+            results = await generate(images, corrected, retry_decodings(options, most_tokens), None)
+            attempts.append(results)
+            drafts += await asyncio.to_thread(judge, results, options, request)
+        queue_seconds = sum(max(result.queue_seconds for result in results) for results in attempts)
+        generate_seconds = sum(max(result.generate_seconds for result in results) for results in attempts)
         ranking = time.monotonic()
+        chosen = choose(drafts, options) or [fall_back(results, options)]
+        generated = [result.generated for result in chosen[0].results]
+        served = chosen[0].results[0].served
         table = self._table(served)
-        chosen = usable[: options.variants] or [fallback_draft(generated, options)]
-        variants = [compose(draft, table, self._rules.banned, options) for draft in chosen]
+        variants = [compose(judged.draft, table, self._rules.banned, options) for judged in chosen]
         ended = time.monotonic()
         timing = {
             "decode": decoded - started,
             "queue": queue_seconds,
-            "first_token": min(result.first_token for result in generated),
+            "first_token": min(result.generated.first_token for result in attempts[0]),
             "generate": generate_seconds,
             "hashtags": ended - ranking,
             "total": ended - started,
@@ -216,16 +228,16 @@ class Captioner:
         for stage, seconds in timing.items():
             STAGE.labels(stage).observe(seconds)
         MODEL_SECONDS.labels(served.engine.version).observe(timing["total"])
-        tokens = sum(result.tokens for result in generated)
+        tokens = sum(result.generated.tokens for results in attempts for result in results)
         TOKENS.inc(tokens)
         DECODE_TOKENS.observe(tokens)
         TOKEN_RATE.observe(tokens / generate_seconds)
         occurred = {
             # For a model that was not trained with voices, another notice says that only the tone is followed.
             Degradation.VOICE_SHORTENED: any(result.voice_shortened for result in generated)
-            and served.card.follows("voice", served.version.prompts),
+            and served.follows("voice"),
             Degradation.VOICE_UNAVAILABLE: saved is None,
-            Degradation.GENERAL_HASHTAGS: not len(table) and options.regenerate is not Part.CAPTION,
+            Degradation.NO_CORPUS: not len(table) and options.regenerate is not Part.CAPTION,
         }
         degradations = [degradation for degradation, is_met in occurred.items() if is_met]
         descriptions = [alt_text(result.description, variants, options) for result in generated]
@@ -235,7 +247,14 @@ class Captioner:
             alt_texts=descriptions,
             variants=variants,
             notices=find_notices(
-                options, request, served, variants, descriptions, usable=bool(usable), degradations=degradations
+                options,
+                request,
+                served,
+                variants,
+                descriptions,
+                usable=bool(drafts),
+                violations=violation_notices(chosen),
+                degradations=degradations,
             ),
             request_id=request_id,
             model_version=served.engine.version,
@@ -248,10 +267,10 @@ class Captioner:
         options: Options,
         key: str,
         creator: str,
-        listener: Listener | None,
         images: Sequence[Image],
         request: Request,
         decodings: tuple[Decoding, ...],
+        listener: Listener | None,
     ) -> list[BatchResult]:
         """Caption all photos of one post with the same model, even if it is swapped meanwhile."""
         # Only text that will be part of the answer may be streamed.

@@ -20,7 +20,7 @@ class Degradation(StrEnum):
         "Your captions are longer than the model can read, so only the first part of them was used, newest first."
     )
     VOICE_UNAVAILABLE = "Your saved captions can't be read now, so the caption does not follow your voice."
-    GENERAL_HASHTAGS = "The corpus's hashtags are unavailable now, so general ones are used instead."
+    NO_CORPUS = "No hashtags of a corpus are available, so all hashtags come from the model and the place."
 
 
 def find_notices(
@@ -31,6 +31,7 @@ def find_notices(
     alt_texts: Sequence[str],
     *,
     usable: bool,
+    violations: Sequence[str] = (),
     degradations: Collection[Degradation] = (),
 ) -> list[str]:
     """Return the notices of an answer.
@@ -42,6 +43,7 @@ def find_notices(
         variants: the variants of the answer.
         alt_texts: the alt texts of the photos.
         usable: whether the model generated a caption that is safe to publish.
+        violations: what the captions do not follow of the request, in sentences.
         degradations: what was unavailable or shortened.
     """
     # If only the hashtags are regenerated, options about the caption do not apply.
@@ -49,6 +51,7 @@ def find_notices(
     return [
         *about_model,
         *_about_captions(options, variants, usable=usable),
+        *violations,
         *_about_place(options, variants),
         *_about_hashtags(options, variants[0]),
         *_about_alt_texts(alt_texts),
@@ -67,10 +70,9 @@ def _about_model(options: Options, request: Request, served: ServedModel) -> Ite
         yield f"The model was trained only in {known}, so the caption may not be in {request.language}."
     if wanted and not has_word_list(wanted):
         yield f"There is no list of profanity in {request.language}: only English words are checked."
-    learned = served.version.prompts
-    if request.voice and not served.card.follows("voice", learned):
+    if request.voice and not served.follows("voice"):
         yield "The model was not trained with voices, so it follows only the tone of yours."
-    if request.hint and not served.card.follows("hint", learned):
+    if request.hint and not served.follows("hint"):
         yield "The model was not trained with hints, so the caption may not follow yours."
 
 

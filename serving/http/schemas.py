@@ -190,8 +190,9 @@ class Explanation(BaseModel):
     source: HashtagSource
     why: str = Field(examples=["Often used with #sanfrancisco, known well enough to be looked for."])
     relevance: float = Field(description="How likely the hashtag fits the photo, from 0 to 1.")
-    reach: float = Field(
-        description="How often the hashtag is used, from 0 (never) to 1 (most used), on a logarithmic scale."
+    reach: float | None = Field(
+        description="How often the hashtag is used, from 0 (never) to 1 (most used), on a logarithmic scale; null: "
+        "unknown, because there is no corpus."
     )
 
     @classmethod
@@ -202,7 +203,7 @@ class Explanation(BaseModel):
             source=ranked.source,
             why=ranked.why,
             relevance=round(ranked.relevance, 3),
-            reach=round(ranked.reach, 3),
+            reach=None if ranked.reach is None else round(ranked.reach, 3),
         )
 
 

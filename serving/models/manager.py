@@ -40,6 +40,10 @@ class ServedModel:
     card: ModelCard = NO_CARD
     """The model card of its base."""
 
+    def follows(self, option: str) -> bool:
+        """Whether the model follows an option: it was instruction-tuned, or its training prompts contained it."""
+        return self.card.follows(option, self.version.prompts if self.version else "")
+
 
 @dataclass(frozen=True, slots=True)
 class DependencyContact:

@@ -17,7 +17,8 @@ _TONES = {
     Tone.WITTY: "witty: dry and clever, with a twist or a play on words",
 }
 
-_LEAST_WORDS = {Length.SHORT: 3, Length.MEDIUM: 13, Length.LONG: 31}
+LEAST_WORDS = {Length.SHORT: 3, Length.MEDIUM: 13, Length.LONG: 31}
+"""The fewest words of a caption of each length. Except for the shortest one, each begins where another one ends."""
 
 _EMOJI = {
     Emoji.NONE: "Use no emoji.",
@@ -104,7 +105,7 @@ def _rules(request: Request) -> list[str]:
     if request.tone:
         rules.append(f"Tone: {_TONES[request.tone]}.")
     if request.length:
-        rules.append(f"Length: {_LEAST_WORDS[request.length]} to {request.length.words} words.")
+        rules.append(f"Length: {LEAST_WORDS[request.length]} to {request.length.words} words.")
     else:
         rules.append(f"Length: at most {_MOST_WORDS} words.")
     if request.emoji:

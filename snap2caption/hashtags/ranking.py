@@ -102,7 +102,8 @@ class RankedHashtag:
     tag: str
     source: HashtagSource
     relevance: float
-    reach: float
+    reach: float | None
+    """None without a corpus to measure it in."""
     city: str | None
     """The city that it is typical of, if it is the photo's."""
     beside: str | None
@@ -121,7 +122,7 @@ class RankedHashtag:
         parts = [origins[self.source]]
         if self.city:
             parts.append(f"typical of {self.city}")
-        if self.source is not HashtagSource.GENERAL:
+        if self.source is not HashtagSource.GENERAL and self.reach is not None:
             parts.append(_describe(self.reach))
         return f"{', '.join(parts)}."
 
@@ -150,7 +151,11 @@ def rank(subject: PostContext, table: HashtagTable, banned: Container[str], numb
 
     None contradicts the caption, the place or another one (`snap2caption.hashtags.claims`). Those that suit any
     photo come last. There are fewer than *number* if no more fit.
+
+    Without a corpus (*table* is empty), hashtags come from the model and the place only: none is added that suits any
+    photo, and one that the model wrote is left out if others suit the photo.
     """
+    measured = len(table) > 0
     seeds = _seeds(subject, table)
     relevance, beside = _relevance(seeds, table)
     city = table.city(seeds)
@@ -159,7 +164,7 @@ def rank(subject: PostContext, table: HashtagTable, banned: Container[str], numb
             tag=tag,
             source=seeds[tag].source if tag in seeds else HashtagSource.CORPUS,
             relevance=likely,
-            reach=table.reach(tag),
+            reach=table.reach(tag) if measured else None,
             city=city if city and table.affinity(tag, city) >= _TYPICAL else None,
             beside=beside.get(tag),
         )
@@ -169,11 +174,12 @@ def rank(subject: PostContext, table: HashtagTable, banned: Container[str], numb
     allowed = _Allowed(banned, subject, table)
     telling = {tag: score for tag, score in scores.items() if tag not in GENERAL}
     chosen = _pick(telling, table, allowed, number)
-    chosen += _pick({tag: scores[tag] for tag in scores.keys() & GENERAL}, table, allowed, number - len(chosen))
+    vague = GENERAL if measured or not chosen else GENERAL - frozenset(FALLBACK)
+    chosen += _pick({tag: scores[tag] for tag in scores.keys() & vague}, table, allowed, number - len(chosen))
     general = (
         RankedHashtag(tag, HashtagSource.GENERAL, 0.0, table.reach(tag), None, None)
         for tag in sorted(FALLBACK, key=table.reach, reverse=True)
-        if allowed.take(tag)
+        if measured and allowed.take(tag)
     )
     return [*(candidates[tag] for tag in chosen), *islice(general, number - len(chosen))]
 
@@ -234,7 +240,7 @@ def _relevance(seeds: Mapping[str, _Seed], table: HashtagTable) -> tuple[dict[st
 
 
 def _score(one: RankedHashtag, table: HashtagTable, city: str | None) -> float:
-    balance = 1 - _BALANCE * abs(one.reach - _IDEAL_REACH)
+    balance = 1 - _BALANCE * abs(one.reach - _IDEAL_REACH) if one.reach is not None else 1.0
     # A hashtag used everywhere is as good as one used here. One used only elsewhere is not.
     return one.relevance * balance * (min(1.0, table.affinity(one.tag, city)) if city else 1.0)
 

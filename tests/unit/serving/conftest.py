@@ -23,6 +23,7 @@ class ScriptedEngine:
         self.texts: list[str] = []
         """What it writes first, one after another."""
         self.prompts: list[str] = []
+        self.requests: list[Request] = []
         self.tasks: list[GenerationRequest] = []
         self.batches: list[int] = []
         self.dropped: list[GenerationRequest] = []
@@ -46,6 +47,7 @@ class ScriptedEngine:
             raise RuntimeError(f"a {self.poison} photo")
         self.batches.append(len(tasks))
         self.prompts += [build_prompt(task.request) for task in tasks]
+        self.requests += [task.request for task in tasks]
         return [(task, what) for task in tasks for what in self.write(task)]
 
     def write(self, task: GenerationRequest) -> list[GenerationChunk | GenerationResult]:
@@ -69,7 +71,9 @@ def engine() -> ScriptedEngine:
 @pytest.fixture
 def served(engine: ScriptedEngine) -> ServedModel:
     return ServedModel(
-        engine, HashtagTable.from_rows([]), ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere")
+        engine,
+        HashtagTable.from_rows([{"tag": "photo", "count": 3, "cities": [{"city": "chicago", "count": 3}], "with": []}]),
+        ModelVersion(1, "run", "base", "rev", "data", "file:///nowhere"),
     )
 
 

@@ -1,5 +1,6 @@
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from serving.captioning.hashtag_tables import HashtagTables
 from serving.models.manager import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
+from snap2caption.hashtags.table import HashtagTable
 
 pytestmark = pytest.mark.unit
 
@@ -78,7 +80,8 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
     store = tmp_path / "datasets"
     write_damaged(store / "a")
     tables = HashtagTables(store.as_uri(), poll_seconds=0.02)
-    with TestClient(build_app(given, lambda: served, tables=tables)) as client:
+    untabled = replace(served, hashtags=HashtagTable.from_rows([]))
+    with TestClient(build_app(given, lambda: untabled, tables=tables)) as client:
 
         def look() -> dict[str, object]:
             answer = client.get("/readyz")
@@ -90,7 +93,7 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         assert look()["hashtags"] == {"known": 0, "version": None, "reachable": False, "last_contact_seconds": None}
         assert "\nsnap2caption_hashtags_known 0.0\n" in client.get("/metrics").text
         answer = client.post("/generate-caption", files={"image": photo}).json()
-        assert [notice for notice in answer["notices"] if "general ones" in notice]
+        assert [notice for notice in answer["notices"] if "come from the model and the place" in notice]
         write_version(store / "b", "new")
         until(lambda: look()["hashtags"]["version"] == "b")
         assert look()["degraded"] == []
@@ -99,7 +102,7 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         assert "\nsnap2caption_hashtags_known 1.0\n" in metrics
         assert "snap2caption_datasets_contact_timestamp_seconds 0.0" not in metrics
         answer = client.post("/generate-caption", files={"image": photo}).json()
-        assert not [notice for notice in answer["notices"] if "general ones" in notice]
+        assert not [notice for notice in answer["notices"] if "come from the model and the place" in notice]
         # The last table stays in use while the next one can't be read.
         write_damaged(store / "c")
         until(lambda: look()["degraded"] == ["hashtags"])

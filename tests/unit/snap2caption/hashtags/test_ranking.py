@@ -186,3 +186,16 @@ def test_the_fallback_is_usable() -> None:
     assert len(FALLBACK) >= 10
     assert not set(FALLBACK) & BANNED
     assert not any(map(claims, FALLBACK))
+
+
+def test_without_a_corpus_none_are_added_that_suit_any_photo() -> None:
+    nothing = HashtagTable.from_rows([])
+    written = ["instagood", "travel", "Fog", "#PhotoOfTheDay", "bridge"]
+    found = rank(PostContext("Fog rolls in", written, "Pier 39, San Francisco"), nothing, BANNED, 8)
+    assert [one.tag for one in found] == ["sanfrancisco", "pier39", "fog", "bridge", "travel"]
+    assert [one.reach for one in found] == [None] * 5
+    assert found[0].why == "Names the place."
+    assert found[2].why == "Written for the photo."
+    # With nothing better, what the model wrote is better than nothing.
+    assert tags("", ["instagood", "travel"], 8, nothing) == ["instagood", "travel"]
+    assert tags("", [], 8, nothing) == []

@@ -1,0 +1,70 @@
+"""Attempts at a post: photos are captioned again if no caption is safe to publish or an untrained model did not comply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serving.captioning.compliance import Violation, find_violations
+from serving.captioning.post_processing import CaptionDraft, fallback_draft, usable_drafts
+from serving.http.schemas import Options
+from serving.scheduling.ticket import BatchResult
+from snap2caption.post import Request
+from snap2caption.text.segmentation import fold
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDraft:
+    """A draft that is safe to publish, what it does not follow, and the results that it is from."""
+
+    draft: CaptionDraft
+    violations: tuple[Violation, ...]
+    results: Sequence[BatchResult]
+
+
+def judge(results: Sequence[BatchResult], options: Options, request: Request) -> list[JudgedDraft]:
+    """Return the usable drafts in the *results* for the photos of one post, best first; perhaps none.
+
+    Only captions by untrained models are checked for compliance. Trained ones have learned to follow the request, or
+    notices say that they have not.
+    """
+    untrained = results[0].served.version is None
+    return [
+        JudgedDraft(draft, find_violations(draft.caption, options, request) if untrained else (), results)
+        for draft in usable_drafts([result.generated for result in results], options)
+    ]
+
+
+def needs_retry(drafts: Sequence[JudgedDraft], options: Options) -> bool:
+    """Whether no draft is usable, or one that would be answered does not comply."""
+    return not drafts or any(judged.violations for judged in drafts[: options.variants])
+
+
+def corrections(drafts: Sequence[JudgedDraft], options: Options) -> tuple[str, ...]:
+    """Return what to tell the model before its second attempt."""
+    violations = (violation for judged in drafts[: options.variants] for violation in judged.violations)
+    return tuple(dict.fromkeys(violation.correction for violation in violations))
+
+
+def choose(drafts: Sequence[JudgedDraft], options: Options) -> list[JudgedDraft]:
+    """Return the drafts to answer with: those that follow the most of the request, earlier ones first.
+
+    Captions that repeat another one come last.
+    """
+    ranked = sorted(drafts, key=lambda judged: len(judged.violations))
+    captions = [fold(judged.draft.caption) for judged in ranked]
+    repeated = [caption in captions[:at] for at, caption in enumerate(captions)]
+    order = sorted(range(len(ranked)), key=repeated.__getitem__)
+    return [ranked[at] for at in order[: options.variants]]
+
+
+def fall_back(results: Sequence[BatchResult], options: Options) -> JudgedDraft:
+    """Return the draft of a post without a usable caption."""
+    return JudgedDraft(fallback_draft([result.generated for result in results], options), (), results)
+
+
+def violation_notices(chosen: Sequence[JudgedDraft]) -> list[str]:
+    """Return one sentence for everything that the chosen captions do not follow."""
+    return [
+        f"{'The caption' if len(chosen) == 1 else f'Caption {number}'} {violation.notice}"
+        for number, judged in enumerate(chosen, 1)
+        for violation in judged.violations
+    ]
