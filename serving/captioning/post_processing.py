@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from serving.captioning.profanity import find_unsafe
-from serving.captioning.trimming import trim, whole_sentences
+from serving.captioning.trimming import trim
 from serving.engines.base import GenerationResult
 from serving.http.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
 from serving.observability.metrics import UNSAFE
@@ -15,7 +15,7 @@ from snap2caption.hashtags.ranking import PostContext, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
 from snap2caption.text.segmentation import fold, fold_words
-from snap2caption.text.truncation import cut
+from snap2caption.text.truncation import cut, whole_sentences
 
 _NEUTRAL = "A moment worth keeping."
 """The caption of last resort, if neither a generated caption nor the description is safe to publish."""

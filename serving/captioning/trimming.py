@@ -4,8 +4,8 @@ import re
 
 from snap2caption.post import SOME_EMOJI, Emoji, Length
 from snap2caption.text.segmentation import find_emoji, find_words
+from snap2caption.text.truncation import SENTENCE_END
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
 _BARE_SIGNS = re.compile(r"(?:(?:^|\s+)[#＃]+)+\s*$")
 """Hash signs without a word at the end of a caption, which weak models leave behind."""
 
@@ -20,15 +20,9 @@ def trim(caption: str, length: Length | None, emoji: Emoji | None) -> str:
     return caption
 
 
-def whole_sentences(text: str, most: int | None = None) -> str:
-    """Return the complete sentences of an unfinished *text*: those that another one follows, at most *most* of them."""
-    ends = [match.start() for match in _SENTENCE_END.finditer(text)][:most]
-    return text[: ends[-1]] if ends else ""
-
-
 def _shorten(caption: str, most: int) -> str:
     end = words = 0
-    for match in [*_SENTENCE_END.finditer(caption), None]:
+    for match in [*SENTENCE_END.finditer(caption), None]:
         stop = match.start() if match else len(caption)
         words += len(find_words(caption[end:stop]))
         if words > most and end:

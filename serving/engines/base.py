@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from snap2caption.post import Request
+from snap2caption.text.truncation import without_half_sentence
 from snap2caption.vlm import Decoding
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_VARIANTS = 4
 """The most captions that one request may ask for."""
+
+_LAST_HASHTAG = re.compile(r"\s*[#＃]\S*$")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +129,12 @@ def description_decoding(task: GenerationRequest) -> Decoding:
     return Decoding(task.max_new_tokens)
 
 
-def drop_cut_hashtag(text: str, *, cut: bool) -> str:
-    """Return *text*. If the token limit *cut* it, drop a trailing hashtag, which may be incomplete."""
-    return re.sub(r"\s*[#＃]\S*$", "", text) if cut else text
+def drop_cut_end(text: str, *, cut: bool) -> str:
+    """Return a clean reply. If the token limit *cut* it, drop what may be incomplete at its end.
+
+    That is a hashtag or, in a text without hashtags, a sentence that is not the only one.
+    """
+    if not cut:
+        return text
+    without_hashtag = _LAST_HASHTAG.sub("", text)
+    return without_hashtag if without_hashtag != text else without_half_sentence(text)

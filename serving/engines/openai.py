@@ -16,7 +16,7 @@ from serving.engines.base import (
     GenerationRequest,
     GenerationResult,
     description_decoding,
-    drop_cut_hashtag,
+    drop_cut_end,
 )
 from serving.engines.cancellation import Cancellation
 from serving.engines.chat_completions import StreamedText, data_url, request_body
@@ -230,8 +230,8 @@ def _collect(task: GenerationRequest, remote: _RemoteRequest, prompts: PromptTem
     *texts, description = (future.result() for future in remote.futures)
     confidences = [min(1.0, sum(text.probabilities) / len(text.probabilities)) for text in texts if text.probabilities]
     return GenerationResult(
-        texts=tuple(prompts.clean(drop_cut_hashtag(text.text, cut=text.cut), finished=True) for text in texts),
-        description=prompts.clean_description(description.text),
+        texts=tuple(drop_cut_end(prompts.clean(text.text, finished=True), cut=text.cut) for text in texts),
+        description=drop_cut_end(prompts.clean_description(description.text), cut=description.cut),
         tokens=sum(text.tokens for text in (*texts, description)),
         confidences=tuple(confidences) if len(confidences) == len(texts) else (),
         first_token=min(text.first_token for text in texts),

@@ -1,4 +1,4 @@
-"""Truncation of text at word boundaries."""
+"""Truncation of text at the ends of words and sentences."""
 
 from collections.abc import Callable
 from itertools import accumulate
@@ -7,6 +7,30 @@ import regex as re
 
 _WORD_EDGE = re.compile(r"\b", re.WORD)
 """Word boundaries by Unicode Standard Annex 29, which also finds words in scripts without spaces."""
+
+
+SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s+|\n+")
+"""Matches the white space between two sentences, or between two lines."""
+
+_COMPLETE = re.compile(r"[.!?…]++[\"'”’»)\]]*+(?=\s)|[。！？]++[」』）]*+|(?=\n)")
+"""Matches the end of a sentence that another one follows. Chinese and Japanese have no white space there."""
+
+_ENDED = re.compile(r"[.!?…。！？][\"'”’»」』)\]]?\Z|\p{Emoji_Presentation}\uFE0F?\Z|\uFE0F\Z")
+"""Matches the end of a text whose last sentence is complete. Captions end sentences with emoji, too."""
+
+
+def whole_sentences(text: str, most: int | None = None) -> str:
+    """Return the complete sentences of an unfinished *text*: those that another one follows, at most *most* of them."""
+    ends = [match.start() for match in SENTENCE_END.finditer(text)][:most]
+    return text[: ends[-1]] if ends else ""
+
+
+def without_half_sentence(text: str) -> str:
+    """Return *text* without an incomplete last sentence; unchanged if that is its only one."""
+    if _ENDED.search(text):
+        return text
+    ends = [match.end() for match in _COMPLETE.finditer(text)]
+    return text[: ends[-1]] if ends else text
 
 
 def cut(text: str, fits: Callable[[str], bool]) -> str:

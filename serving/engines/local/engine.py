@@ -14,7 +14,7 @@ from serving.engines.base import (
     GenerationRequest,
     GenerationResult,
     description_decoding,
-    drop_cut_hashtag,
+    drop_cut_end,
 )
 from serving.engines.local.chunked_prefill import ChunkedPrefill
 from serving.engines.local.decoder import Decoder
@@ -305,10 +305,12 @@ class LocalEngine:
     def _result(self, started: _StartedRequest) -> GenerationResult:
         return GenerationResult(
             texts=tuple(
-                self._prompts.clean(drop_cut_hashtag(self._decoder.text(one), cut=one.cut), finished=True)
+                drop_cut_end(self._prompts.clean(self._decoder.text(one), finished=True), cut=one.cut)
                 for one in started.variants
             ),
-            description=self._prompts.clean_description(self._decoder.text(started.description)),
+            description=drop_cut_end(
+                self._prompts.clean_description(self._decoder.text(started.description)), cut=started.description.cut
+            ),
             tokens=sum(self._decoder.count_tokens(sequence) for sequence in started.sequences),
             confidences=tuple(sequence.confidence for sequence in started.variants),
             first_token=started.first_token,

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, drop_cut_hashtag, generate
+from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult, drop_cut_end, generate
 from serving.engines.local.engine import LocalEngine
 from serving.prompting.trained import TrainedTemplate
 from snap2caption.post import DESCRIBE_PROMPT, Request, Tone, build_prompt
@@ -122,8 +122,26 @@ def test_what_nobody_waits_for_is_not_written(local: LocalEngine) -> None:
 
 
 def test_a_hashtag_that_the_limit_may_have_cut_is_left_out() -> None:
-    assert drop_cut_hashtag("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
-    assert drop_cut_hashtag("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"
+    assert drop_cut_end("Sunset again.\n#sf #gold", cut=True) == "Sunset again.\n#sf"
+    assert drop_cut_end("Sunset again.\n#sf #gold", cut=False) == "Sunset again.\n#sf #gold"
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("Sunset again. We walked to the", "Sunset again."),
+        ("Sunset again!\nWe walked to", "Sunset again!"),
+        ("夕焼け。海まで歩い", "夕焼け。"),
+        ("Sunset again. We walked home.", "Sunset again. We walked home."),
+        ('Sunset again. "We walked."', 'Sunset again. "We walked."'),
+        ("Sunset again. We walked ✨", "Sunset again. We walked ✨"),
+        ("We walked to the", "We walked to the"),
+        ("", ""),
+    ],
+)
+def test_a_text_that_the_limit_cut_ends_at_a_whole_sentence(text: str, ends: str) -> None:
+    assert drop_cut_end(text, cut=True) == ends
+    assert drop_cut_end(text, cut=False) == text
 
 
 class _ShoutingTemplate(TrainedTemplate):
