@@ -44,12 +44,6 @@ def show(outcome: DemoOutcome) -> None:
         for notice in captioned.answer["notices"]:
             _line(f"Note: {notice}", style="yellow")
         _line(f"photo and caption side by side: {captioned.picture}")
-    if len(outcome.captioned) > 1:
-        _line(
-            "\nThe demo's model has only seen rendered scenes, so it describes a photograph as the most similar scene.",
-            style="yellow",
-        )
-        _line("docs/training.md says how to train a base that knows photographs.", style="yellow")
     if outcome.accuracy:
         _line(f"\nOf {outcome.accuracy.captions} held-out photos' captions (if dealt to other photos):")
         for kind in KINDS:

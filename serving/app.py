@@ -173,7 +173,9 @@ def build_app(
             return problem.response(health.condition())
 
     bodies: list[type[BaseModel]] = [CaptionRequest, Voice, *([SubmissionBody] if feedback_service else [])]
-    return complete_application(app, settings, bodies, lambda: _health(app).observe())
+    return complete_application(
+        app, settings, bodies, observe=lambda: _health(app).observe(), note=lambda: _health(app).limitations or ""
+    )
 
 
 def _health(app: FastAPI) -> Health:

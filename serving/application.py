@@ -43,6 +43,7 @@ def complete_application(
     settings: ServingSettings,
     bodies: Sequence[type[BaseModel]],
     observe: Callable[[], None] = lambda: None,
+    note: Callable[[], str] = lambda: "",
 ) -> FastAPI:
     """Add the metrics route and the API documentation to *app*, and return it.
 
@@ -51,6 +52,7 @@ def complete_application(
         settings: limits, keys and origins.
         bodies: models that the routes' request bodies refer to.
         observe: sets gauges before each scrape.
+        note: returns what the API documentation says above the operations; empty: nothing.
     """
 
     @app.get(METRICS, summary="Prometheus metrics", response_class=Response, responses=METRICS_ANSWERS)
@@ -58,7 +60,7 @@ def complete_application(
         observe()
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    document(app)
+    document(app, note)
     describe(
         app,
         bodies,

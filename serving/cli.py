@@ -141,6 +141,7 @@ def caption(
             decode(photos[0].read_bytes(), max_side=WORKING_SIDE),
             answer.caption,
             answer.hashtags[:MOST_HASHTAGS],
+            answer.notices,
             answer.model_version,
             picture,
         )

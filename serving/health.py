@@ -71,7 +71,13 @@ class Health:
         served = self._current()
         if served is None:
             raise no_model()
-        return Readiness(model_version=served.engine.version, **dict(self.condition()))
+        return Readiness(model_version=served.engine.version, limitations=self.limitations, **dict(self.condition()))
+
+    @property
+    def limitations(self) -> str | None:
+        """The limitations of the model in service, from its base's model card; None if it names none."""
+        served = self._current()
+        return (served.card.limitations or None) if served else None
 
     def condition(self) -> Condition:
         """Return the service's condition, ready or not."""

@@ -48,7 +48,9 @@ def find_notices(
     """
     # If only the hashtags are regenerated, options about the caption do not apply.
     about_model = () if options.regenerate is Part.HASHTAGS else _about_model(options, request, served)
+    limitations = served.card.limitations
     return [
+        *([limitations] if limitations else ()),
         *about_model,
         *_about_captions(options, variants, usable=usable),
         *violations,

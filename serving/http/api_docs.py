@@ -1,5 +1,7 @@
 """API documentation page: Swagger UI from bundled files, which loads no third-party scripts and works offline."""
 
+from collections.abc import Callable
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
@@ -25,11 +27,15 @@ _PAGE = """<!doctype html>
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>
-<div id="swagger-ui"></div>
+{note}<div id="swagger-ui"></div>
 <script src="docs/swagger-ui-bundle.js"></script>
 <script src="docs/start.js"></script>
 </body>
 </html>
+"""
+
+# The style sheet centers a wrapper like the page below it.
+_NOTE = """<div class="swagger-ui"><div class="wrapper" role="note"><p>{text}</p></div></div>
 """
 
 _SCRIPT = """SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', deepLinking: true, validatorUrl: null })
@@ -38,13 +44,18 @@ _SCRIPT = """SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', deepL
 _DAY = {"Cache-Control": "public, max-age=86400"}
 
 
-def document(app: FastAPI) -> None:
-    """Add the documentation page and its files to *app*, whose built-in FastAPI pages are disabled."""
+def document(app: FastAPI, note: Callable[[], str] = lambda: "") -> None:
+    """Add the documentation page and its files to *app*, whose built-in FastAPI pages are disabled.
+
+    *note* returns what the page says above the operations, as plain text; empty: nothing.
+    """
     folder = Path(str(files("fastapi_offline"))) / "static"
 
     @app.get(DOCS_PAGE, include_in_schema=False)
     def page() -> Response:
-        return HTMLResponse(_PAGE.format(title=app.title), headers={"Content-Security-Policy": _POLICY})
+        text = note()
+        content = _PAGE.format(title=app.title, note=_NOTE.format(text=escape(text)) if text else "")
+        return HTMLResponse(content, headers={"Content-Security-Policy": _POLICY})
 
     @app.get(START, include_in_schema=False)
     def start() -> Response:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -11,6 +11,7 @@ from serving.offline.emoji_font import can_draw_emoji, draw_emoji, emoji_width, 
 
 _SIDE, _TEXT, _MARGIN = 600, 620, 36
 _CAPTION_SIZE, _TAGS_SIZE, _FOOTER_SIZE = 30, 22, 15
+_MAX_NOTICE_LINES = 6
 _LEADING = 1.5
 """Line height, relative to the font size."""
 _SCALES = (1.0, 0.85, 0.7, 0.6, 0.5)
@@ -39,8 +40,10 @@ class _Paragraph:
         return self.leading * len(self.lines)
 
 
-def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer: str, out: Path) -> None:
-    """Save an image with *photo* to the left, and caption, hashtags and a small *footer* to the right.
+def draw_post(
+    photo: Image.Image, caption: str, hashtags: Sequence[str], notices: Sequence[str], footer: str, out: Path
+) -> None:
+    """Save an image with *photo* to the left, and caption, hashtags, small *notices* and a *footer* to the right.
 
     Pillow's own font has English letters only: accents and other scripts are left out of the image. Emoji are drawn
     if their font is installed (`serving.offline.emoji_font`).
@@ -49,17 +52,23 @@ def draw_post(photo: Image.Image, caption: str, hashtags: Sequence[str], footer:
     canvas.paste(ImageOps.pad(photo, (_SIDE, _SIDE), color=_PAPER), (0, 0))
     draw = ImageDraw.Draw(canvas)
     left, top = _SIDE + _MARGIN, _MARGIN
-    for paragraph in _fit(caption, hashtags, _SIDE - 3 * _MARGIN - _FOOTER_SIZE):
+    small_print = _lay_out("\n".join(map(_drawable, notices)), _FOOTER_SIZE, _FOOTER)
+    small_print = replace(small_print, lines=small_print.lines[:_MAX_NOTICE_LINES])
+    reserved = _FOOTER_SIZE + (small_print.height + _MARGIN // 2 if notices else 0)
+    for paragraph in _fit(caption, hashtags, _SIDE - 3 * _MARGIN - reserved):
         font = ImageFont.load_default(paragraph.size)
         for line in paragraph.lines:
             _draw_line(canvas, (left, top), line, paragraph, font)
             top += paragraph.leading
         top += _MARGIN
+    font = ImageFont.load_default(_FOOTER_SIZE)
+    for number, line in enumerate(small_print.lines):
+        _draw_line(canvas, (left, _SIDE - _MARGIN - reserved + number * small_print.leading), line, small_print, font)
     draw.text(
         (left, _SIDE - _MARGIN),
         _drawable(footer),
         fill=_FOOTER,
-        font=ImageFont.load_default(_FOOTER_SIZE),
+        font=font,
         anchor="ls",
     )
     out.parent.mkdir(parents=True, exist_ok=True)

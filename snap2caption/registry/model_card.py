@@ -21,6 +21,8 @@ class ModelCard:
     """Tags of the languages that it was trained in; empty: the card does not say."""
     instruction_tuned: bool = True
     """Whether it follows wishes in words that its training did not name."""
+    limitations: str = ""
+    """What creators have to know before they use its captions, in plain sentences; empty: the card says nothing."""
 
     def follows(self, wish: str, learned: str) -> bool:
         """Whether a model on this base follows *wish*.
@@ -34,8 +36,8 @@ NO_CARD = ModelCard()
 
 
 def read_card(base: str, models_dir: Path) -> ModelCard:
-    """Return the card of a base on disk: the metadata of its README.md, as on Hugging Face's hub, and
-    ``instruction_tuned``.
+    """Return the card of a base on disk: the metadata of its README.md, as on Hugging Face's hub, and our own keys
+    ``instruction_tuned`` and ``limitations``.
 
     A base whose card is missing or unreadable gets `NO_CARD`: a card is advice, and no reason to refuse service.
     """
@@ -48,7 +50,12 @@ def read_card(base: str, models_dir: Path) -> ModelCard:
         return NO_CARD
     if not isinstance(metadata, dict):
         return NO_CARD
-    return ModelCard(frozenset(_languages(metadata.get("language"))), metadata.get("instruction_tuned") is not False)
+    limitations = metadata.get("limitations")
+    return ModelCard(
+        languages=frozenset(_languages(metadata.get("language"))),
+        instruction_tuned=metadata.get("instruction_tuned") is not False,
+        limitations=" ".join(limitations.split()) if isinstance(limitations, str) else "",
+    )
 
 
 def _languages(found: Any) -> list[str]:

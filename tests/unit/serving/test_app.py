@@ -21,6 +21,7 @@ from serving.models.manager import ServedModel
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
+from snap2caption.registry.model_card import ModelCard
 from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import load
@@ -258,6 +259,18 @@ def test_unknown_routes_are_problems_too(client: TestClient) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     wrong = client.get("/generate-caption")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+
+
+def test_limits_of_the_model_are_told_wherever_it_is_seen(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
+    models = [served, replace(served, card=ModelCard(limitations="It knows <b>scenes</b> only."))]
+    with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: models[-1])) as client:
+        answer = client.post("/generate-caption", files={"image": photo}).json()
+        assert answer["notices"][0] == "It knows <b>scenes</b> only."
+        assert client.get("/readyz").json()["limitations"] == "It knows <b>scenes</b> only."
+        assert "<p>It knows &lt;b&gt;scenes&lt;/b&gt; only.</p>" in client.get("/docs").text
+        models.pop()
+        assert client.get("/readyz").json()["limitations"] is None
+        assert 'role="note"' not in client.get("/docs").text
 
 
 def test_health_readiness_metrics_and_docs(client: TestClient, photo: bytes) -> None:

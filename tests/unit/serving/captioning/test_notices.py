@@ -45,6 +45,13 @@ def test_what_was_done_as_asked_needs_no_notice(notices: Ask) -> None:
     assert notices(again, variant(), card=PRETRAINED) == []
 
 
+def test_every_answer_tells_what_the_base_is_limited_to(notices: Ask) -> None:
+    limited = ModelCard(limitations="It knows only scenes.")
+    hashtags = Options(regenerate=Part.HASHTAGS, earlier_caption="Fog.")
+    for options in (Options(), hashtags):
+        assert notices(options, variant(), card=limited) == ["It knows only scenes."]
+
+
 def test_what_the_model_never_learned_is_told(notices: Ask) -> None:
     asked = Options(language="de", voice=["Coffee first."], hint="the fog")
     assert notices(asked, variant(), card=PRETRAINED, prompts="length,tone") == [

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ PHOTO = Image.new("RGB", (640, 427), "teal")
 PAPER = (251, 250, 247)
 
 
-def drawn(folder: Path, caption: str, hashtags: list[str]) -> Image.Image:
+def drawn(folder: Path, caption: str, hashtags: list[str], notices: Sequence[str] = ()) -> Image.Image:
     path = folder / "new" / "post.png"
-    draw_post(PHOTO, caption, hashtags, "snap2caption/3", path)
+    draw_post(PHOTO, caption, hashtags, notices, "snap2caption/3", path)
     return Image.open(path).convert("RGB")
 
 
@@ -28,6 +29,20 @@ def test_the_photo_is_to_the_left_and_the_text_to_the_right(tmp_path: Path) -> N
     assert picture.getpixel((300, 300)) == (0, 128, 128)
     assert inked(picture, (636, 36, 900, 70))
     assert inked(picture, (636, 540, 900, 570))
+
+
+def test_notices_are_between_the_text_and_the_footer(tmp_path: Path) -> None:
+    notice = "This model knows only rendered scenes. " * 3
+    text = ("A caption that goes on and on. " * 70, ["#sf"])
+    above, place = (636, 465, 1184, 478), (636, 480, 1184, 536)
+    assert not inked(drawn(tmp_path, "Fog.", ["#sf"]), place)
+    for caption, hashtags in (("Fog.", ["#sf"]), text):
+        picture = drawn(tmp_path, caption, hashtags, [notice])
+        assert inked(picture, place)
+        assert not inked(picture, above)
+    unending = drawn(tmp_path, *text, [notice] * 9)
+    assert inked(unending, (636, 36, 1184, 300))
+    assert not inked(unending, (600, 536, 1220, 545))
 
 
 @pytest.mark.parametrize(

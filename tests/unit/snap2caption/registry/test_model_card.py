@@ -15,7 +15,22 @@ def card_of(models: Path) -> Path:
 
 
 def test_the_demo_base_says_what_it_was_trained_on() -> None:
-    assert read_card("demo-base", MODELS) == ModelCard(frozenset({"en"}), instruction_tuned=False)
+    card = read_card("demo-base", MODELS)
+    assert (card.languages, card.instruction_tuned) == ({"en"}, False)
+    assert "only rendered scenes" in card.limitations
+    assert "snap2caption serve --model " in card.limitations
+
+
+@pytest.mark.parametrize(
+    ("metadata", "limitations"),
+    [
+        ("limitations: >-\n  Only scenes.\n  No photographs.\n", "Only scenes. No photographs."),
+        ("limitations: [1]\n", ""),
+    ],
+)
+def test_limitations_are_one_line_of_text(tmp_path: Path, metadata: str, limitations: str) -> None:
+    card_of(tmp_path).write_text(f"---\n{metadata}---\n", encoding="utf-8")
+    assert read_card("base", tmp_path).limitations == limitations
 
 
 @pytest.mark.parametrize(
