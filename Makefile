@@ -38,7 +38,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-gateway image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-gateway image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -67,8 +67,8 @@ $(LABEL_STUDIO): locks/label-studio.txt locks/build.txt | $(INSTALLED)
 	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft $(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
 	@mv $(@D).draft/$(@F) $@ && rm -rf $(@D).draft
 
-demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too)
-	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)")
+demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too; MODEL=name, perhaps ENGINE=url: only that model and your photo)
+	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)") $(if $(MODEL),--model "$(MODEL)") $(if $(ENGINE),--engine "$(ENGINE)")
 
 demo-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the demo with Label Studio: corrections, annotations, retraining, the same photos before and after (ONCE=1)
 	@$(BIN)/snap2caption demo-feedback $(if $(ONCE),--once)
@@ -139,6 +139,9 @@ format: $(INSTALLED) ## rewrite code and Markdown in the project's style
 
 bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+real-photos: $(INSTALLED) ## caption nine sample photographs with MODEL=name (perhaps ENGINE=url) into build/real-photos.html
+	@$(BIN)/python -m benchmarks.real_photos --model "$(MODEL)" $(if $(ENGINE),--engine "$(ENGINE)")
 
 chaos: $(INSTALLED) ## SIGKILL the demo at many moments (ROUNDS=12) and see it complete each time
 	@CHAOS_ROUNDS=$(or $(ROUNDS),12) $(BIN)/python -m pytest tests/e2e/test_chaos.py -s

@@ -36,16 +36,37 @@ def demo(
         bool, typer.Option("--once", help="Stop when the photo is captioned; exit with the pipeline's status.")
     ] = False,
     photo: Annotated[Path | None, typer.Option(help="A photo of your own to caption, too.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Only serve this model, untrained, and caption the photo: no corpus, Airflow or training. "
+            "The name of a folder under models/, owner/name on the model hub, or its name at --engine."
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(metavar="URL", help="OpenAI-compatible server that runs the model.")
+    ] = None,
     pairs: Annotated[int, typer.Option(min=300, help="Size of the sample corpus.")] = 2400,
     state: Annotated[Path | None, typer.Option(help="Folder for everything; by default .snap2caption.")] = None,
 ) -> None:
     """Run the whole pipeline on this machine: corpus, Airflow, training, gate, service, a captioned photo."""
-    from demo.outcome import show
-    from demo.run import Demo
     from snap2caption.settings import Settings
 
+    if engine and not model:
+        raise typer.BadParameter("name the model that the server runs with --model", param_hint="--engine")
     _end_politely()
-    with Demo(state or Settings().state_dir, pairs, photo).run() as outcome:
+    folder = state or Settings().state_dir
+    if model:
+        from demo import by_name
+
+        with by_name.NamedModelDemo(folder, model, engine, photo).run() as named:
+            by_name.show(named)
+            _keep_running(once=once)
+        return
+    from demo.outcome import show
+    from demo.run import Demo
+
+    with Demo(folder, pairs, photo).run() as outcome:
         show(outcome)
         _keep_running(once=once)
 

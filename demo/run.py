@@ -1,9 +1,7 @@
 """Demo run: the whole pipeline on this machine, from a corpus to a captioned photo."""
 
-import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,17 +15,16 @@ from typing import TypeVar
 import httpx
 
 from demo.airflow import DONE, AirflowClient
+from demo.captioned import Captioned, caption_over_rest, check_photo, sample_photo
 from demo.display import Display, Stage
 from demo.measure import Accuracy, measure, read_scenes
 from demo.memory import PeakMemory
-from demo.outcome import Captioned, DemoOutcome
+from demo.outcome import DemoOutcome
 from demo.stack import Services, Stack
 from demo.stack.ports import Ports
 from demo.stack.service import Job, ProcessError, Running
 from demo.stack.services.files import files
 from snap2caption.errors import UserError
-from snap2caption.file_signatures import TAKEN
-from snap2caption.images import WORKING_SIDE, decode
 
 SERVICES, CORPUS, ETL, TRAINING, SERVING, CAPTION = "services", "corpus", "etl", "training", "serving", "caption"
 _DAGS = ("etl", "training", "rollback")
@@ -39,8 +36,6 @@ _SOON = 600.0
 until the service has loaded a model.
 """
 _NEEDED_BYTES = 2 * 2**30
-# A scene that is in no corpus: corpora number their scenes from their seed upward, and this seed is far beyond.
-_PHOTO_SEED = 7_000_000_007
 
 _Found = TypeVar("_Found")
 
@@ -59,10 +54,7 @@ class Demo:
 
     def __init__(self, state: Path, pairs: int, photo: Path | None = None, *, annotators: bool = False) -> None:
         if photo is not None:
-            if not photo.is_file():
-                raise UserError(f"There is no photo at {photo}; give the path of a {TAKEN} file.")
-            # Fail now rather than after some minutes.
-            decode(photo.read_bytes(), max_side=WORKING_SIDE)
+            check_photo(photo)
         self.state = state.resolve()
         self.pairs = pairs
         self.photo = photo
@@ -176,19 +168,10 @@ class Demo:
     def _caption(self, services: Services) -> list[Captioned]:
         with self.display.stage(CAPTION):
             folder = self.state / "demo"
-            photos = {folder / "captioned-photo.png": self._sample_photo(folder / "photo.jpg")}
+            photos = {folder / "captioned-photo.png": sample_photo(folder / "photo.jpg")}
             if self.photo:
                 photos[folder / "captioned-your-photo.png"] = self.photo
-            return [_caption_over_rest(photo, services, picture) for picture, photo in photos.items()]
-
-    def _sample_photo(self, path: Path) -> Path:
-        from demo.scenes.render import render
-        from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
-
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scene = Scene(City.SANFRANCISCO, Subject.GOLDEN_GATE, Time.SUNSET, Weather.CLEAR, Mood.ROMANTIC)
-        render(scene, _PHOTO_SEED).save(path, quality=92)
-        return path
+            return [caption_over_rest(photo, services.serving, picture) for picture, photo in photos.items()]
 
     def _measure(self, services: Services, judged: _Judged) -> Accuracy:
         where = {"run_uuid": judged.run_id, "path": "evaluation/candidate.json"}
@@ -205,16 +188,6 @@ def _check_space(state: Path) -> None:
             f"Only {free / 1e9:.1f} GB are free for {state}, and the demo needs {_NEEDED_BYTES / 1e9:.1f} GB; "
             "free some, or choose another place with --state."
         )
-
-
-def _caption_over_rest(photo: Path, services: Services, picture: Path) -> Captioned:
-    # With a tone, since a caption without one may have only a few words.
-    arguments = (f"--url={services.serving}", "--tone=playful", f"--picture={picture}", "--json", "--", str(photo))
-    command = (sys.executable, "-m", "snap2caption", "caption", *arguments)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise UserError(result.stderr.strip().removeprefix("error: ") or f"{photo} could not be captioned.")
-    return Captioned(photo, json.loads(result.stdout), picture)
 
 
 def served_version(services: Services) -> int | None:

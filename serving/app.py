@@ -16,7 +16,6 @@ from serving.captioning import server_sent_events as streaming
 from serving.captioning.captioner import Captioner, ContentRules
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import ANONYMOUS, creator_of
-from serving.engines.factory import make_loader
 from serving.feedback.routes import IntakeLimiter, build_router
 from serving.feedback.schemas import SubmissionBody
 from serving.feedback.service import FeedbackService, open_feedback_service
@@ -28,8 +27,9 @@ from serving.http.requests import BODY, read_request
 from serving.http.schemas import MAX_VOICE_IN_PROMPT, CaptionAnswer, CaptionRequest, Options, Voice
 from serving.middleware.rate_limit import charge
 from serving.middleware.tracing import trace
-from serving.models.manager import ModelManager, ServedModel
-from serving.models.trust import TrustPolicy
+from serving.models.factory import make_manager
+from serving.models.manager import ModelManager
+from serving.models.served_model import ServedModel
 from serving.observability.metrics import VOICE_READ_FAILURES
 from serving.paths import CAPTIONS, FEEDBACK
 from serving.scheduling.batcher import Batcher
@@ -41,7 +41,6 @@ from serving.voice.routes import VoiceService
 from serving.voice.routes import router as voice_routes
 from snap2caption.errors import UserError
 from snap2caption.hashtags.claims import load_claims
-from snap2caption.registry.client import Registry
 from snap2caption.settings import Settings
 from snap2caption.text.language import load_names
 
@@ -55,25 +54,25 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: None) -> FastAPI:
-    """Return the captioning application, which serves the registry's champion.
+    """Return the captioning application, which serves the registry's champion or the model that *settings* name.
 
     Args:
         settings: limits, intervals and paths.
         give_up: called when only a restart can help.
+
+    Raises:
+        UserError: the model that *settings* name can't be served, or a file of rules is unusable.
     """
     shared = Settings()
     # Loading these takes seconds. Do it now, so that the first caption (or the first non-English one) doesn't wait.
     load_names()
     load_claims()
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    models = ModelManager(
-        Registry(shared.mlflow_tracking_uri, shared.registered_model),
-        make_loader(settings),
-        settings.cache_dir,
-        poll_seconds=settings.poll_seconds,
-        trust=TrustPolicy.of(settings, shared.models_dir),
-        canary_share=settings.canary_share,
-    )
+    if settings.model and not settings.engine_url:
+        # Fail now, and not in the background, if there is no such model. A server may still be starting.
+        from serving.engines.local.loader import check_family
+
+        check_family(settings.model, shared.models_dir)
+    models = make_manager(settings, shared)
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
     return build_app(
         settings, models.current, models, tables, open_feedback_service(settings, shared.feedback_uri), give_up

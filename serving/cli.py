@@ -31,6 +31,22 @@ VARIABLES = (_KEY,)
 """Environment variables that are read without a settings class."""
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Use this model, untrained, instead of the registry's champion: the name of a folder under models/, "
+        "owner/name on the model hub, or its name at --engine."
+    ),
+]
+EngineUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="URL",
+        help="OpenAI-compatible server that runs the model: Ollama, llama.cpp, LM Studio, vLLM. "
+        "Set SNAP2CAPTION_SERVING_ENGINE_KEY if it requires a key.",
+    ),
+]
 RootPath = Annotated[str | None, typer.Option(help="Path prefix under which a proxy publishes the service.")]
 _Port = typer.Option(min=1, max=65535, help="Port to listen on.")
 
@@ -43,8 +59,17 @@ def register(app: typer.Typer) -> None:
     feedback.register(app)
 
 
-def serve(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8000, root_path: RootPath = None) -> None:
-    """Serve the registry's champion over HTTP until stopped. Other machines can connect only with an API key."""
+def serve(
+    model: Model = None,
+    engine: EngineUrl = None,
+    host: Host = "127.0.0.1",
+    port: Annotated[int, _Port] = 8000,
+    root_path: RootPath = None,
+) -> None:
+    """Serve captions over HTTP until stopped: the registry's champion, or any model by name.
+
+    Other machines can connect only with an API key.
+    """
 
     def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":
         from serving.app import create_app
@@ -52,7 +77,7 @@ def serve(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8000, root_pat
         _limit_mlflow_retries()
         return create_app(settings, give_up)
 
-    _serve(make, host, port, root_path)
+    _serve(make, host, port, root_path=root_path, model=model, engine_url=engine)
 
 
 def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010, root_path: RootPath = None) -> None:
@@ -63,22 +88,29 @@ def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010,
 
         return create_intake(settings)
 
-    _serve(make, host, port, root_path)
+    _serve(make, host, port, root_path=root_path)
 
 
 def _serve(
-    make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, root_path: str | None
+    make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, **given: str | None
 ) -> None:
-    """Serve the application that *make* returns: both services listen, log and stop in the same way."""
+    """Serve the application that *make* returns: both services listen, log and stop in the same way.
+
+    *given* are settings from the command line, which precede the environment's; None leaves one to it.
+    """
     from serving.listener import open_listener
 
-    settings = read_settings(ServingSettings, **({} if root_path is None else {"root_path": root_path}))
+    settings = _read_settings(**given)
     with open_listener(host, port, settings) as listener:
         from serving.observability.logs import log_as_json
         from serving.server import run
 
         log_as_json()
         run(lambda give_up: make(settings, give_up), listener, settings)
+
+
+def _read_settings(**given: str | None) -> ServingSettings:
+    return read_settings(ServingSettings, **{name: value for name, value in given.items() if value is not None})
 
 
 def caption(
@@ -96,8 +128,10 @@ def caption(
     seed: Annotated[int | None, typer.Option(min=0, help="Random seed; each seed gives another caption.")] = None,
     hint: Annotated[str | None, typer.Option(help="What to mention in the caption.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each hashtag was chosen.")] = False,
+    model: Model = None,
+    engine: EngineUrl = None,
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Ask this server; without it, the champion is loaded here.")
+        str | None, typer.Option(metavar="URL", help="Ask this service; without it, the model is loaded here.")
     ] = None,
     picture: Annotated[Path | None, typer.Option(help="Save photo and caption side by side to this PNG file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -123,22 +157,26 @@ def caption(
     except ValidationError as error:
         first = error.errors()[0]
         raise typer.BadParameter(first["msg"], param_hint=f"--{first['loc'][0]}") from error
-    if url:
-        from serving.client import Client, read_photo
+    if url and (model or engine):
+        raise typer.BadParameter("the service decides on its model; leave out --model and --engine", param_hint="--url")
+    from serving.client import Client, read_photo
 
+    content = [read_photo(photo) for photo in photos]
+    if url:
         with Client(url, os.environ.get(_KEY)) as client:
-            answer = client.caption(*map(read_photo, photos), options=options)
+            answer = client.caption(*content, options=options)
     else:
-        from serving.offline.caption import caption_once
+        from serving.offline.caption import open_captioner
 
         _limit_mlflow_retries()
-        answer = caption_once(photos, options)
+        with open_captioner(_read_settings(model=model, engine_url=engine)) as caption_post:
+            answer = caption_post(content, options)
     if picture:
         from serving.offline.picture import draw_post
         from snap2caption.images import WORKING_SIDE, decode
 
         draw_post(
-            decode(photos[0].read_bytes(), max_side=WORKING_SIDE),
+            decode(content[0], max_side=WORKING_SIDE),
             answer.caption,
             answer.hashtags[:MOST_HASHTAGS],
             answer.notices,

@@ -19,7 +19,8 @@ from serving.http.readiness_schemas import (
     Waiting,
     Worker,
 )
-from serving.models.manager import DependencyContact, ModelManager, ServedModel
+from serving.models.manager import DependencyContact, ModelManager
+from serving.models.served_model import ServedModel
 from serving.observability.metrics import HASHTAGS_KNOWN
 from serving.scheduling.batcher import Batcher
 from serving.settings import ServingSettings
@@ -70,7 +71,7 @@ class Health:
         self.check_liveness()
         served = self._current()
         if served is None:
-            raise no_model()
+            raise no_model(self._settings)
         return Readiness(model_version=served.engine.version, limitations=self.limitations, **dict(self.condition()))
 
     @property
@@ -87,7 +88,7 @@ class Health:
             degraded=[
                 *([Degraded.REGISTRY] if registry and not registry.reachable else ()),
                 *([Degraded.CHAMPION] if refused else ()),
-                *([Degraded.HASHTAGS] if hashtags and not (hashtags.reachable and hashtags.known) else ()),
+                *([Degraded.HASHTAGS] if hashtags and self._lacks_hashtags(hashtags) else ()),
             ],
             worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
             queue=Queue(
@@ -128,6 +129,12 @@ class Health:
             reachable=contact.reachable,
             last_contact_seconds=_seconds_since(contact),
         )
+
+    def _lacks_hashtags(self, hashtags: Hashtags) -> bool:
+        # A model that is served by its name needs no corpus.
+        served = self._current()
+        needed = hashtags.version is not None or (served is not None and served.version is not None)
+        return needed and not (hashtags.reachable and hashtags.known)
 
     def _feedback(self) -> Waiting | None:
         depth = self._feedback_service.waiting if self._feedback_service else None

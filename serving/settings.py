@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from serving.paths import FIRST_SEGMENTS
-from snap2caption.names import BaseName
+from snap2caption.names import BaseName, is_base_name
 from snap2caption.settings import Settings
 
 _Digest = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern="^[0-9a-fA-F]{64}$")]
@@ -101,6 +101,12 @@ class ServingSettings(BaseSettings):
     """Tokens in the KV cache, over all running sequences: half a megabyte per token with LLaVA 1.5 in 16 bits."""
     poll_seconds: float = Field(default=5.0, gt=0)
     """Interval between two checks of the registry for a new champion."""
+    model: str | None = Field(default=None, pattern=r"^[^\x00-\x20][^\x00-\x1f]{0,198}$")
+    """Name of a model to serve as its maker published it, without a registry or training: a folder of the models
+    folder, owner/name on the model hub or, with `engine_url`, its name on that server. None: the registry's
+    champion."""
+    switch_to_champion: bool = True
+    """Whether a service with `model` switches to the registry's champion once there is one on the same base."""
     engine_url: str | None = Field(default=None, pattern=r"^https?://")
     """URL of an OpenAI-compatible server, such as vLLM, that generates captions instead of a model in this process."""
     engine_key: SecretStr = SecretStr("")
@@ -205,6 +211,15 @@ class ServingSettings(BaseSettings):
     def requires_keys(self) -> bool:
         """Whether API keys exist, so that requests need one."""
         return _requires_keys(self.api_key_hashes, self.key_file)
+
+    @model_validator(mode="after")
+    def _check_model(self) -> Self:
+        if self.model and not self.engine_url and not is_base_name(self.model):
+            raise ValueError(
+                "MODEL should be the name of a folder in the models folder, or owner/name on the model hub; "
+                "any other name needs ENGINE_URL"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_signatures(self) -> Self:

@@ -27,7 +27,7 @@ from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from serving.engines.base import GenerationRequest
 from serving.engines.local.engine import LocalEngine
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.prompting.trained import TrainedTemplate
 from serving.scheduling.batcher import Batcher
 from serving.scheduling.ticket import BatchResult

@@ -24,7 +24,7 @@ from benchmarks.serving.models import MODELS, load_model
 from demo.stack.ports import HOST
 from serving.app import build_app
 from serving.engines.local.engine import LocalEngine
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable

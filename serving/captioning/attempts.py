@@ -26,7 +26,8 @@ def judge(results: Sequence[BatchResult], options: Options, request: Request) ->
     Only captions by untrained models are checked for compliance. Trained ones have learned to follow the request, or
     notices say that they have not.
     """
-    untrained = results[0].served.version is None
+    served = results[0].served
+    untrained = served.version is None and served.card.instruction_tuned
     return [
         JudgedDraft(draft, find_violations(draft.caption, options, request) if untrained else (), results)
         for draft in usable_drafts([result.generated for result in results], options)

@@ -31,7 +31,7 @@ from serving.engines.server_errors import EngineUnavailableError
 from serving.engines.token_budget import PromptTooLongError
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options, Part, Timing
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.observability.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
 from serving.scheduling.admission import AdmissionControl
 from serving.scheduling.batcher import Batcher
@@ -280,7 +280,7 @@ class Captioner:
             results = await _gather([self._run_task(task, key, creator, streamed) for task in tasks])
             if len({result.served.engine.version for result in results}) == 1:
                 return results
-        raise no_model()
+        raise no_model(self._settings)
 
     async def _run_task(
         self, task: GenerationRequest, key: str, creator: str, listener: Listener | None
@@ -310,7 +310,7 @@ class Captioner:
                 2,
             ) from None
         except NoModelError:
-            raise no_model() from None
+            raise no_model(self._settings) from None
         except WorkerEndedError:
             raise _worker_ended() from None
         except PromptTooLongError as error:
@@ -348,8 +348,11 @@ def _worker_ended() -> ProblemError:
     )
 
 
-def no_model() -> ProblemError:
+def no_model(settings: ServingSettings) -> ProblemError:
     """Return the error of a service that has no model yet."""
-    return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, "no_model", "No model is in service yet; promote one, then try again.", 10
+    detail = (
+        f"{settings.model} is not loaded yet; try again in some seconds, or see the service's log."
+        if settings.model
+        else "No model is in service yet; promote one, then try again."
     )
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "no_model", detail, 10)

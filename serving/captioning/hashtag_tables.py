@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 
-from serving.models.manager import DependencyContact, ServedModel
+from serving.models.manager import DependencyContact
+from serving.models.served_model import ServedModel
 from serving.observability.metrics import DATASETS_CONTACT
 from snap2caption.datasets.manifest import NAME
 from snap2caption.errors import UserError

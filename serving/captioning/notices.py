@@ -6,7 +6,7 @@ from enum import StrEnum
 from serving.captioning.post_processing import UNDESCRIBED
 from serving.captioning.profanity import has_word_list
 from serving.http.schemas import Options, Part, Variant
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from snap2caption.hashtags import extract, unique
 from snap2caption.hashtags.claims import ClaimKind, claims
 from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request

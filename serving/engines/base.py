@@ -129,6 +129,11 @@ def description_decoding(task: GenerationRequest) -> Decoding:
     return Decoding(task.max_new_tokens)
 
 
+def untrained_name(model: str) -> str:
+    """Return the version that answers show for the base *model* without an adapter."""
+    return f"{model} (untrained)"
+
+
 def drop_cut_end(text: str, *, cut: bool) -> str:
     """Return a clean reply. If the token limit *cut* it, drop what may be incomplete at its end.
 

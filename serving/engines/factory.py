@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-from serving.engines.base import Engine
+from serving.engines.base import Engine, untrained_name
 from serving.engines.chat_server import ChatServer
 from serving.engines.openai import RemoteEngine
 from serving.engines.server_models import ServerModel
@@ -29,6 +29,14 @@ class Loader(Protocol):
 
         Raises:
             UserError: the base is missing, the adapter is damaged, or the server refuses it.
+        """
+        ...
+
+    def load_untrained(self, model: str) -> Engine:
+        """Return an engine of the base *model* without an adapter. Its version is `untrained_name`.
+
+        Raises:
+            UserError: the model can't be found or loaded, or its server does not answer.
         """
         ...
 
@@ -78,9 +86,7 @@ class RemoteLoader:
             logger.info("%s is asked for %s", found.id, "JSON by a schema" if structured else "plain text")
             on_error.pop_all()
         prompts = InstructTemplate(structured=structured)
-        return self._make_engine(
-            server, found, f"{model} (untrained)", prompts, RESPONSE_FORMAT if structured else None
-        )
+        return self._make_engine(server, found, untrained_name(model), prompts, RESPONSE_FORMAT if structured else None)
 
     def _connect(self) -> ChatServer:
         return ChatServer(

@@ -1,9 +1,13 @@
-"""Model manager: follows the registry's champion, and swaps a new one in only after it was loaded and probed."""
+"""Model manager: follows the registry's champion, and swaps a new one in only after it was loaded and probed.
+
+Where a model is named, that one is served untrained, until a champion on the same base is promoted.
+"""
 
 import hashlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,38 +15,23 @@ from serving.engines.base import Engine
 from serving.engines.factory import Loader
 from serving.models.adapter_cache import AdapterCache
 from serving.models.probe import BrokenModelError, probe
-from serving.models.trust import DistrustedError, DistrustReason, TrustPolicy
-from serving.observability.metrics import CHAMPION_REFUSED, MODEL, REGISTRY_CONTACT, SWAPS, set_loaded_models
+from serving.models.rejections import Rejections
+from serving.models.served_model import ServedModel
+from serving.models.trust import DistrustReason, TrustPolicy
+from serving.models.untrained import UntrainedModel
+from serving.observability.metrics import MODEL, REGISTRY_CONTACT, SWAPS, set_loaded_models
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.client import CHALLENGER, CHAMPION, Registry
-from snap2caption.registry.model_card import NO_CARD, ModelCard, read_card
+from snap2caption.registry.model_card import read_card
 from snap2caption.registry.versions import ModelVersion, VersionError
 
 logger = logging.getLogger(__name__)
-
-_MAX_RETRY_SECONDS = 300.0
-"""The longest wait, in seconds, before a rejected champion is retried."""
 
 _RETIREMENT_SECONDS = 300.0
 """How long a replaced model stays open: longer than any caption takes."""
 
 _CLOSE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """A model in service, and the hashtag table of the dataset that it was trained on."""
-
-    engine: Engine
-    hashtags: HashtagTable
-    version: ModelVersion
-    card: ModelCard = NO_CARD
-    """The model card of its base."""
-
-    def follows(self, option: str) -> bool:
-        """Whether the model follows an option: it was instruction-tuned, or its training prompts contained it."""
-        return self.card.follows(option, self.version.prompts if self.version else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +43,8 @@ class DependencyContact:
     """When it last answered, by `time.monotonic`; None if it never did."""
 
 
-class _RejectedVersion:
-    """A rejected version and the backoff until its next try: a download may fail although the model is good."""
-
-    def __init__(
-        self, number: int, version: ModelVersion | None, reason: DistrustReason, attempts: int, wait: float
-    ) -> None:
-        self.number = number
-        self.version = version
-        self.reason = reason
-        self.attempts = attempts
-        self.wait = wait
-        self._until = time.monotonic() + wait
-
-    def holds(self, version: ModelVersion) -> bool:
-        """Whether it is too early to retry *version*. A version that was signed in the meantime is retried at once."""
-        signed = self.version is not None and version.signature != self.version.signature
-        return version == self.version and not signed and time.monotonic() < self._until
-
-
 class ModelManager:
-    """Keeps the registry's champion in service. A background thread polls the registry every *poll_seconds*."""
+    """Keeps a model in service. A background thread polls the registry every *poll_seconds*."""
 
     def __init__(
         self,
@@ -85,20 +55,37 @@ class ModelManager:
         poll_seconds: float,
         trust: TrustPolicy,
         canary_share: float = 0.0,
+        untrained: UntrainedModel | None = None,
+        switch_to_champion: bool = True,
     ) -> None:
+        """Name what is served.
+
+        Args:
+            registry: the registry of models.
+            loader: makes engines.
+            cache_dir: folder of the adapters in service.
+            poll_seconds: interval between two checks of the registry.
+            trust: the requirements for the registry's models.
+            canary_share: the share of all keys that the challenger answers.
+            untrained: a model by name. It is served while the registry has no champion on the same base.
+            switch_to_champion: whether that model makes way for such a champion.
+        """
         self._registry = registry
         self._loader = loader
         self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
         self._trust = trust
         self._canary_share = canary_share
+        self._untrained = untrained
+        self._follows_registry = untrained is None or switch_to_champion
         self._served: ServedModel | None = None
         self._previous: ServedModel | None = None
         self._challenger: ServedModel | None = None
         # Replaced engines, and when they were replaced. They may still have requests in flight.
         self._retired: list[tuple[float, Engine]] = []
         self._contact: DependencyContact | None = None
-        self._rejected: dict[str, _RejectedVersion] = {}
+        self._rejections = Rejections(poll_seconds)
+        self._warned = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="models", daemon=True)
 
@@ -118,14 +105,17 @@ class ModelManager:
 
     @property
     def contact(self) -> DependencyContact | None:
-        """The last contact with the registry; None before the first request."""
-        return self._contact
+        """The last contact with the registry; None before the first request.
+
+        It is also None as long as a model is served by name and there seems to be no registry.
+        """
+        missing = self._contact is not None and self._contact.at is None
+        return None if self._untrained and missing else self._contact
 
     @property
     def refused(self) -> tuple[int, DistrustReason] | None:
         """The version number of a rejected champion, and the reason; None if the champion is in service or absent."""
-        rejected = self._rejected.get(CHAMPION)
-        return (rejected.number, rejected.reason) if rejected else None
+        return self._rejections.of(CHAMPION)
 
     def choose(self, key: str) -> ServedModel | None:
         """Return the model for a request, or None. The canary share of all keys goes to the challenger.
@@ -137,15 +127,35 @@ class ModelManager:
 
     def _poll(self) -> None:
         while not self._stop.is_set():
-            for refresh in (self.refresh, self._refresh_challenger):
-                try:
-                    refresh()
-                except Exception as error:
-                    # Keep polling after any error: a service that stopped polling would look healthy but never update.
-                    logger.warning("%s", error, exc_info=None if isinstance(error, UserError) else error)
-                    if self._served is None:
-                        self._serve_last_good()
+            for refresh in (self.refresh, self._refresh_challenger) if self._follows_registry else ():
+                if not self._attempt(refresh) and self._served is None:
+                    self._serve_last_good()
+            if self._untrained and self._served is None and self._untrained.due:
+                self._attempt(self.serve_untrained)
             self._stop.wait(self._poll_seconds)
+
+    def _attempt(self, step: Callable[[], None]) -> bool:
+        """Run *step*, and return whether it succeeded."""
+        try:
+            step()
+        except Exception as error:
+            # Keep polling after any error: a service that stopped polling would look healthy but never update.
+            trace = None if isinstance(error, UserError) else error
+            # The same sentence at every poll says nothing new.
+            repeated = trace is None and str(error) == self._warned
+            logger.log(logging.DEBUG if repeated else logging.WARNING, "%s", error, exc_info=trace)
+            self._warned = str(error)
+            return False
+        return True
+
+    def serve_untrained(self) -> None:
+        """Put the model that was named into service, without asking the registry.
+
+        Raises:
+            UserError: it can't be loaded, or generates no caption.
+        """
+        if self._untrained:
+            self._swap_in(self._untrained.load(), "done")
 
     def refresh(self) -> None:
         """Put the registry's champion into service, if it is not yet. The old model answers until the swap.
@@ -159,7 +169,7 @@ class ModelManager:
         """
         champion = self._resolve(CHAMPION)
         if champion is None or (self._served and champion == self._served.version):
-            self._clear_rejection(CHAMPION)
+            self._rejections.clear(CHAMPION)
             return
         candidates = (self._previous, self._challenger)
         loaded = next((model for model in candidates if model and model.version == champion), None)
@@ -197,16 +207,15 @@ class ModelManager:
             version = self._registry.by_alias(alias)
         except VersionError as error:
             self._record_contact()
-            known = self._rejected.get(alias)
-            if known is None or known.number != error.number:
-                SWAPS.labels("refused").inc()
-            self._rejected[alias] = _RejectedVersion(error.number, None, DistrustReason.TAGS, 1, 0)
-            self._update_rejection_metric()
+            self._rejections.add_invalid(alias, error.number)
             raise
         except UserError:
             self._contact = DependencyContact(reachable=False, at=self._contact.at if self._contact else None)
             raise
         self._record_contact()
+        if version and self._untrained and version.base != self._untrained.base:
+            logger.debug("%s, on %s, is not served in place of %s", alias, version.base, self._untrained.base)
+            return None
         return version
 
     def _record_contact(self) -> None:
@@ -214,31 +223,15 @@ class ModelManager:
         REGISTRY_CONTACT.set_to_current_time()
 
     def _reject(self, alias: str, version: ModelVersion, error: Exception) -> BrokenModelError:
-        known = self._rejected.get(alias)
-        attempts = known.attempts + 1 if known and known.version == version else 1
-        wait = min(_MAX_RETRY_SECONDS, self._poll_seconds * 2**attempts)
-        reason = error.reason if isinstance(error, DistrustedError) else DistrustReason.BROKEN
-        self._rejected[alias] = _RejectedVersion(version.version, version, reason, attempts, wait)
-        SWAPS.labels("refused").inc()
-        self._update_rejection_metric()
+        wait = self._rejections.add(alias, version, error)
         kept = f"{self._served.engine.version} stays in service" if self._served else "no model is in service"
         return BrokenModelError(
             f"Version {version.version} was rejected ({error}); {kept}, and it is retried in {wait:.0f} s."
         )
 
-    def _clear_rejection(self, alias: str) -> None:
-        """Forget a rejection: *alias* names another version now, or the version passed after all."""
-        self._rejected.pop(alias, None)
-        self._update_rejection_metric()
-
-    def _update_rejection_metric(self) -> None:
-        for reason in DistrustReason:
-            CHAMPION_REFUSED.labels(reason).set(self.refused is not None and self.refused[1] is reason)
-
     def _fetch_and_load(self, alias: str, version: ModelVersion) -> ServedModel | None:
         """Download, load and probe the version that *alias* names; return None while its backoff lasts."""
-        rejected = self._rejected.get(alias)
-        if rejected and rejected.holds(version):
+        if self._rejections.hold(alias, version):
             return None
         try:
             adapter = self._cache.fetch(version)
@@ -250,7 +243,7 @@ class ModelManager:
                 raise
         except Exception as error:
             raise self._reject(alias, version, error) from error
-        self._clear_rejection(alias)
+        self._rejections.clear(alias)
         return served
 
     def _load(self, version: ModelVersion, adapter: Path) -> ServedModel:
@@ -265,9 +258,14 @@ class ModelManager:
         before, self._previous = self._previous, self._served
         # One assignment: a photo is captioned by the old model or the new one, never by a mix of both.
         self._served = served
-        self._clear_rejection(CHAMPION)
+        self._rejections.clear(CHAMPION)
         SWAPS.labels(outcome).inc()
-        MODEL.info({"version": served.engine.version, "dataset": served.version.dataset_version})
+        MODEL.info(
+            {
+                "version": served.engine.version,
+                "dataset": served.version.dataset_version if served.version else "",
+            }
+        )
         self._retire(before)
         self._update_model_metrics()
         logger.info("%s is in service", served.engine.version)
@@ -289,7 +287,7 @@ class ModelManager:
 
     def _serve_last_good(self) -> None:
         last = self._cache.last_good()
-        if last is None:
+        if last is None or (self._untrained and last[0].base != self._untrained.base):
             return
         try:
             served = self._load(*last)

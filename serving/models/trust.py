@@ -55,7 +55,8 @@ class TrustPolicy:
     @classmethod
     def of(cls, settings: ServingSettings, models_dir: Path) -> Self:
         """Return the policy of *settings*. A remote engine has its base loaded already, so its base is not checked."""
-        bases = None if settings.engine_url else frozenset(settings.bases)
+        named = {settings.model} if settings.model else set()
+        bases = None if settings.engine_url else frozenset({*settings.bases, *named})
         return cls(models_dir, bases, settings.signature_key_file, settings.require_signatures)
 
     def check(self, model: str, version: ModelVersion, adapter: Path) -> None:

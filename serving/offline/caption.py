@@ -1,58 +1,60 @@
-"""Offline captioning: loads the champion in this process and captions one post."""
+"""Offline captioning: loads the model in this process and captions posts."""
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from serving.captioning.captioner import Captioner, ContentRules
-from serving.client import read_photo
-from serving.engines.factory import make_loader
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
-from serving.models.manager import ModelManager
-from serving.models.trust import TrustPolicy
+from serving.models.factory import make_manager
 from serving.scheduling.batcher import Batcher
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
-from snap2caption.registry.client import Registry
-from snap2caption.settings import Settings, read_settings
+from snap2caption.settings import Settings
 
 
-def caption_once(photos: Sequence[Path], options: Options) -> CaptionAnswer:
-    """Load the champion, caption the photos of one post, and unload it.
+@contextmanager
+def open_captioner(settings: ServingSettings) -> Iterator[Callable[[Sequence[bytes], Options], CaptionAnswer]]:
+    """Load the model that *settings* name or else the champion, and unload it when the context ends.
+
+    The yielded function captions the encoded photos of one post. It raises `UserError` if one is not a photo, or the
+    request is refused.
 
     Raises:
-        UserError: there is no champion, a file is not a photo, or the request is refused.
+        UserError: there is no such model, or it can't be loaded.
     """
-    settings, shared = read_settings(ServingSettings), Settings()
+    shared = Settings()
     rules = ContentRules.read(settings)
-    content = [read_photo(photo) for photo in photos]
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    registry = Registry(shared.mlflow_tracking_uri, shared.registered_model)
-    models = ModelManager(
-        registry,
-        make_loader(settings),
-        settings.cache_dir,
-        poll_seconds=60,
-        trust=TrustPolicy.of(settings, shared.models_dir),
-    )
-    models.refresh()
-    if models.current() is None:
+    models = make_manager(settings, shared)
+    if settings.model:
+        models.serve_untrained()
+    else:
+        models.refresh()
+    served = models.current()
+    if served is None:
         raise UserError(
-            f"There is no champion in the registry at {registry.tracking_uri}; train and promote a model first."
+            f"There is no champion in the registry at {shared.mlflow_tracking_uri}; "
+            "train and promote a model, or name one with --model."
         )
     batcher = Batcher(
-        lambda _: models.current(),
-        max_batch=len(photos),
-        queue_size=len(photos),
+        lambda _: served,
+        max_batch=settings.max_batch,
+        queue_size=settings.capacity,
         deadline=settings.deadline_seconds,
     )
     captioner = Captioner(batcher, settings, rules)
+
+    def caption(photos: Sequence[bytes], options: Options) -> CaptionAnswer:
+        try:
+            return asyncio.run(captioner.caption(photos, options, uuid.uuid4().hex))
+        except ProblemError as problem:
+            raise UserError(str(problem)) from problem
+
     try:
-        return asyncio.run(captioner.caption(content, options, uuid.uuid4().hex))
-    except ProblemError as problem:
-        raise UserError(str(problem)) from problem
+        yield caption
     finally:
         captioner.close()
         batcher.close()
+        served.engine.close()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from serving.engines.base import Engine, Event, GenerationChunk, GenerationRequest, GenerationResult
 from serving.engines.token_budget import PromptTooLongError
-from serving.models.manager import ServedModel
 from serving.models.probe import probe
+from serving.models.served_model import ServedModel
 from serving.observability.metrics import BATCH_SIZE, MODEL_ERRORS, QUEUE_DEPTH
 from serving.scheduling.fair_queue import FairQueue
 from serving.scheduling.ticket import (

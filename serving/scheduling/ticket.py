@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from serving.engines.base import GenerationChunk, GenerationRequest, GenerationResult
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 
 Listener = Callable[[GenerationChunk], None]
 

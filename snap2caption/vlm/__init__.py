@@ -7,7 +7,7 @@ Models that are logged in MLflow import from here (`training.tracking.pyfunc`), 
 """
 
 from snap2caption.vlm.bases import find_revision, load_config, local_revision, resolve_base
-from snap2caption.vlm.loading import check_4bit, load, load_processor, quieten_peft, with_adapter
+from snap2caption.vlm.loading import check_4bit, load, load_processor, quieten_peft, splits_images, with_adapter
 from snap2caption.vlm.model import SEEING, TEXT_INPUTS, Decoding, Generated, VisionLanguageModel, image_features
 
 __all__ = [
@@ -25,5 +25,6 @@ __all__ = [
     "local_revision",
     "quieten_peft",
     "resolve_base",
+    "splits_images",
     "with_adapter",
 ]

@@ -125,6 +125,11 @@ def load_processor(
     return processor
 
 
+def splits_images(processor: Any) -> bool:
+    """Whether *processor* splits a large picture into tiles and can do without (`load`, ``split_images``)."""
+    return bool(getattr(processor.image_processor, "do_image_splitting", False))
+
+
 def check_4bit() -> None:
     """Check that 4-bit weights are available here.
 

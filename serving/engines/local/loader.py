@@ -6,17 +6,30 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest
+from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest, untrained_name
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.quantization import quantize
 from serving.engines.token_budget import PromptTooLongError
+from serving.prompting.instruct import InstructTemplate
+from serving.prompting.template import PromptTemplate
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.post import Request
 from snap2caption.registry.model_card import read_card
 from snap2caption.registry.versions import ModelVersion
-from snap2caption.vlm import Decoding, VisionLanguageModel, load, with_adapter
+from snap2caption.vlm import (
+    Decoding,
+    VisionLanguageModel,
+    load,
+    load_config,
+    load_processor,
+    splits_images,
+    with_adapter,
+)
+
+_FAMILIES = frozenset({"llava", "llava_next", "idefics3", "smolvlm"})
+"""The architectures, by transformers' names, whose texts are tested to be the same as transformers' own."""
 
 
 class LocalLoader:
@@ -35,21 +48,47 @@ class LocalLoader:
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         """Return an engine with the adapter. The base is loaded only if the last version had a different one."""
-        torch.set_num_threads(self._threads)  # of this thread, which also probes the model
-        base = self._base
-        if base is None or (base.base, base.revision) != (version.base, version.base_revision):
-            base = load(version.base, self._models_dir, revision=version.base_revision, dtype=self._dtype)
-            if self._quantized:
-                quantize(base.model)
-        vlm = with_adapter(base, adapter, self._models_dir)
+        base = self._load_base(version.base, version.base_revision)
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
-        # A small model that was not trained with voices is confused by one: it only gets the voice's tone.
-        limits = self._limits if learned else replace(self._limits, voice=0)
-        engine = LocalEngine(
-            vlm, name, TrainedTemplate(), max_batch=self._max_batch, threads=self._threads, limits=limits
+        engine = self._make_engine(
+            with_adapter(base, adapter, self._models_dir), name, TrainedTemplate(), voice=learned
         )
-        self._check_context(engine)
         self._base = base
+        return engine
+
+    def load_untrained(self, model: str) -> Engine:
+        """Return an engine of the base *model* without an adapter.
+
+        Raises:
+            UserError: it is neither on disk nor on the hub, or of an architecture that only runs on a server of its own.
+        """
+        check_family(model, self._models_dir)
+        base = vlm = self._load_base(model, None)
+        if splits_images(base.processor) and base.model.device.type == "cpu":
+            # SmolVLM sees a photo as 17 tiles. Reading them takes 41 s on two cores, against 1.3 s for one.
+            processor = load_processor(model, self._models_dir, revision=base.revision, split_images=False)
+            vlm = replace(base, processor=processor)
+        instructed = read_card(model, self._models_dir).instruction_tuned
+        prompts = InstructTemplate() if instructed else TrainedTemplate()
+        engine = self._make_engine(vlm, untrained_name(model), prompts, voice=instructed)
+        self._base = base
+        return engine
+
+    def _load_base(self, base: str, revision: str | None) -> VisionLanguageModel:
+        """Return the base: the last version's, if it is the same."""
+        torch.set_num_threads(self._threads)  # of this thread, which also probes the model
+        kept = self._base
+        if kept is None or kept.base != base or revision not in {None, kept.revision}:
+            kept = load(base, self._models_dir, revision=revision, dtype=self._dtype)
+            if self._quantized:
+                quantize(kept.model)
+        return kept
+
+    def _make_engine(self, vlm: VisionLanguageModel, name: str, prompts: PromptTemplate, *, voice: bool) -> Engine:
+        # A small model that was not trained with voices is confused by one: it only gets the voice's tone.
+        limits = self._limits if voice else replace(self._limits, voice=0)
+        engine = LocalEngine(vlm, name, prompts, max_batch=self._max_batch, threads=self._threads, limits=limits)
+        self._check_context(engine)
         return engine
 
     def _check_context(self, engine: LocalEngine) -> None:
@@ -65,6 +104,20 @@ class LocalLoader:
                 f"{engine.version}; lower SNAP2CAPTION_SERVING_MAX_NEW_TOKENS, "
                 "or raise SNAP2CAPTION_SERVING_CACHE_TOKENS."
             ) from error
+
+
+def check_family(model: str, models_dir: Path) -> None:
+    """Check that the base *model* exists and can run in this process.
+
+    Raises:
+        UserError: it is neither on disk nor on the hub, or of another architecture.
+    """
+    architecture = load_config(model, models_dir).model_type
+    if architecture not in _FAMILIES:
+        raise UserError(
+            f"{model} is a model of the kind {architecture}, which does not run in the service's own process; "
+            "run it on a server such as vLLM or Ollama, and give its address with --engine."
+        )
 
 
 def _dtype(precision: str) -> str:

@@ -13,7 +13,8 @@ from web_server import listening
 from serving.app import build_app
 from serving.engines.base import Event, GenerationRequest
 from serving.engines.local.engine import LocalEngine
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
+from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.versions import ModelVersion
@@ -45,7 +46,7 @@ class Watched(LocalEngine):
 
 @pytest.fixture(scope="module")
 def engine() -> Watched:
-    return Watched(load("demo-base", ROOT / "models"), "demo/1")
+    return Watched(load("demo-base", ROOT / "models"), "demo/1", TrainedTemplate())
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from serving.engines.base import GenerationChunk, GenerationRequest, GenerationR
 from serving.engines.factory import RemoteLoader
 from serving.engines.openai import RemoteEngine
 from serving.engines.server_errors import EngineUnavailableError
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request

@@ -7,7 +7,7 @@ from patience import LONGEST
 from PIL import Image
 
 from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Request, build_prompt
 from snap2caption.registry.versions import ModelVersion

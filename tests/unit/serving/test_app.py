@@ -17,7 +17,7 @@ from serving.engines.factory import RemoteLoader
 from serving.engines.local.engine import LocalEngine
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable

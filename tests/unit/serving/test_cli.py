@@ -11,7 +11,7 @@ import pytest
 from web_server import listening
 
 from serving.app import build_app
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit

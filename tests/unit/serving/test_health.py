@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import open_feedback_service
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.server import run
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError

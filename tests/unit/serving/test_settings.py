@@ -116,3 +116,25 @@ def test_variables_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SNAP2CAPTION_SERVING_BODY_BYTES_AT_ONCE", "1000000")
     with pytest.raises(UserError, match=r"^SNAP2CAPTION_SERVING_\* is wrong \(.*\); correct it\.$"):
         read_settings(ServingSettings)
+
+
+@pytest.mark.parametrize(
+    ("model", "engine", "accepted"),
+    [
+        ("HuggingFaceTB/SmolVLM-500M-Instruct", None, True),
+        ("demo-base", None, True),
+        ("../demo-base", None, False),
+        ("gemma3:4b", None, False),
+        ("gemma3:4b", "http://127.0.0.1:11434", True),
+        ("/models/llava.gguf", "http://127.0.0.1:8080", True),
+        ("two\nlines", "http://127.0.0.1:8080", False),
+        (" ", "http://127.0.0.1:8080", False),
+        ("x" * 300, "http://127.0.0.1:8080", False),
+    ],
+)
+def test_a_model_is_named_as_its_place_allows(model: str, engine: str | None, accepted: bool) -> None:
+    if accepted:
+        assert read_settings(ServingSettings, model=model, engine_url=engine).model == model
+        return
+    with pytest.raises(UserError, match="MODEL"):
+        read_settings(ServingSettings, model=model, engine_url=engine)

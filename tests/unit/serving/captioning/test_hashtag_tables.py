@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.captioning.hashtag_tables import HashtagTables
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable

@@ -6,7 +6,7 @@ import pytest
 from serving.captioning.notices import find_notices
 from serving.captioning.post_processing import UNDESCRIBED
 from serving.http.schemas import Options, Part, Variant
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from snap2caption.registry.model_card import NO_CARD, ModelCard
 
 Ask = Callable[..., list[str]]

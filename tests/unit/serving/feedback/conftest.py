@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import FeedbackService
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.store import ObjectStore, open_store

@@ -13,7 +13,8 @@ from starlette.testclient import TestClient
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import FeedbackService
-from serving.models.manager import ModelManager, ServedModel, _bucket
+from serving.models.manager import ModelManager, _bucket
+from serving.models.served_model import ServedModel
 from serving.models.trust import TrustPolicy
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore

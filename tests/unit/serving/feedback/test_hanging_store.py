@@ -15,7 +15,7 @@ from web_server import listening
 from serving.app import build_app
 from serving.feedback.routes import _STORE_THREADS
 from serving.feedback.service import open_feedback_service
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit

@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from serving.app import build_app
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:

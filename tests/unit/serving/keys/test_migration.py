@@ -18,7 +18,7 @@ from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.keys.migration import migrate
 from serving.keys.store import KeyStore
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
 from snap2caption.__main__ import build_app as build_commands

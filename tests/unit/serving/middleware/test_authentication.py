@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from serving.app import build_app
 from serving.feedback.service import FeedbackService, open_feedback_service
 from serving.feedback_app import build_intake
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 
 pytestmark = pytest.mark.unit

@@ -22,7 +22,7 @@ from serving.http.requests import decode_base64
 from serving.middleware import body_limits as bodies
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.body_limits import SMALL
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 
 if TYPE_CHECKING:

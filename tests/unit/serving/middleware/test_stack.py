@@ -26,7 +26,7 @@ from serving.app import build_app
 from serving.http.problems import ProblemError
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.body_limits import BodyLimit, MinimumRate
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.observability.logs import log_as_json
 from serving.settings import ServingSettings
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from serving.engines.local.loader import LocalLoader
-from serving.models.manager import ModelManager, ServedModel
+from serving.models.manager import ModelManager
+from serving.models.served_model import ServedModel
 from serving.models.trust import TrustPolicy
 from serving.settings import ServingSettings
 from snap2caption.registry.client import Registry

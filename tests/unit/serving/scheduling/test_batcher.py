@@ -7,7 +7,7 @@ from PIL import Image
 
 from serving.engines.base import GenerationRequest
 from serving.engines.token_budget import PromptTooLongError
-from serving.models.manager import ServedModel
+from serving.models.served_model import ServedModel
 from serving.observability.metrics import MODEL_ERRORS
 from serving.scheduling.batcher import Batcher
 from serving.scheduling.ticket import BatchResult, ExpiredError, NoModelError, QueueFullError
