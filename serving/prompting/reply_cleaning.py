@@ -139,6 +139,9 @@ class _Reader:
     def whole(self) -> str:
         """Return the complete reply in the post format."""
         caption, tags = split_hashtags("\n".join(self._caption))
+        if not _SAYS.search(caption):
+            # A lone brace or quotation mark is the rest of something that the model did not finish.
+            caption = ""
         return render(Post(caption, tuple(unique([*tags, *self._tags]))))
 
     def _read_growing(self, line: str) -> None:

@@ -205,6 +205,11 @@ def test_refusals_are_no_captions(reply: str) -> None:
     assert clean(reply, finished=True) == ""
 
 
+@pytest.mark.parametrize("reply", ["{", "[", '"', "**", "…", "-", "```", "{\n", "*#*", "“”"])
+def test_signs_without_words_are_no_captions(reply: str) -> None:
+    assert clean(reply, finished=True) == ""
+
+
 @pytest.mark.parametrize("caption", GOOD)
 def test_good_captions_stay_as_they_are(caption: str) -> None:
     assert clean(caption, finished=True) == parse(caption).caption
