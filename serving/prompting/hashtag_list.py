@@ -31,16 +31,19 @@ _IN_SENTENCE = re.compile(
 def read_hashtag_list(text: str) -> list[str]:
     """Return the hashtags of a list in normal form: ``#a #b``, ``a, b``, or one entry of a list with marks.
 
-    Entries without a sign are joined to one word each. Text that is no list of hashtags gives none.
+    The words of an entry without a sign are joined. A text without any sign that has a longer entry is no list.
     """
     tags: list[str] = []
+    signed = "#" in text or "＃" in text
     for entry in _BETWEEN.split(text):
         if "#" in entry or "＃" in entry:
             tags += extract(entry)
             continue
         words = _ITEM.sub("", entry).split()
-        if words and len(words) <= _MOST_WORDS and not _SENTENCE.search(entry.rstrip(". ")):
+        if len(words) <= _MOST_WORDS and not _SENTENCE.search(entry.rstrip(". ")):
             tags += unique([_NEVER.sub("", "".join(words))])
+        elif not signed:
+            return []
     return unique(tags)
 
 

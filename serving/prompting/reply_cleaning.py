@@ -105,9 +105,13 @@ class _Reader:
         self.state = _State.BEFORE
         self._caption: list[str] = []
         self._tags: list[str] = []
+        self._aside: list[str] = []
+        """Lines about the photo that are the caption unless one with a label or an introduction follows."""
         self._growing = ""
         """The beginning of the growing line, if it is part of the caption for sure."""
         self._introduced = False
+        self._labeled = False
+        """Whether the list of hashtags has a label, so that its entries need no signs."""
         self._listed = False
         """Whether the caption is the first one of a list."""
 
@@ -128,7 +132,7 @@ class _Reader:
 
     def so_far(self) -> str:
         """Return the beginning of the caption that no further text changes."""
-        lines = [*self._caption, self._growing] if self._growing else self._caption
+        lines = [*(self._caption or self._kept_aside()), self._growing] if self._growing else self._caption
         quoted = find_quotes(without_last_hashtags("\n".join(lines)))
         if quoted.kind is Quoted.OPEN or (
             quoted.kind is Quoted.WHOLE and self.state in (_State.BEFORE, _State.CAPTION)
@@ -138,7 +142,7 @@ class _Reader:
 
     def whole(self) -> str:
         """Return the complete reply in the post format."""
-        caption, tags = split_hashtags("\n".join(self._caption))
+        caption, tags = split_hashtags("\n".join(self._caption or dict.fromkeys(self._aside)))
         if not _SAYS.search(caption):
             # A lone brace or quotation mark is the rest of something that the model did not finish.
             caption = ""
@@ -169,6 +173,7 @@ class _Reader:
         return (
             not _SAYS.search(text)
             or any(pattern.fullmatch(text, partial=True) for pattern in (*_NOT_CAPTIONS, RULE))
+            or (self.state is _State.BEFORE and phrases.ABOUT_THE_PHOTO.fullmatch(text, partial=True))
             or any(pattern.match(text, partial=True) for pattern in (*_HEADINGS, *_HASHTAG_HEADINGS))
             or (self._is_item(text, grows=True))
             or (self._is_quoted() and find_quotes(text).kind is not Quoted.NOT)
@@ -194,10 +199,17 @@ class _Reader:
             return
         if phrases.OTHER_LABEL.match(text):
             return
+        if not self._introduced and phrases.ABOUT_THE_PHOTO.fullmatch(text):
+            self._aside.append(text)
+            return
+        self._caption = self._kept_aside()
         self._append(text)
         quoted = find_quotes(without_last_hashtags(text))
         is_complete = (self._introduced or self._listed) and quoted.kind is Quoted.WHOLE
         self.state = _State.AFTER if is_complete else _State.CAPTION
+
+    def _kept_aside(self) -> list[str]:
+        return [] if self._introduced else list(dict.fromkeys(self._aside))
 
     def _skip_beginnings(self, text: str, *, grows: bool) -> str:
         """Return what follows introductions and labels at the beginning of a line, perhaps nothing."""
@@ -244,7 +256,7 @@ class _Reader:
     def _read_after(self, line: str) -> None:
         if self.state is _State.HASHTAGS:
             if not self._read_hashtags(line):
-                found = read_hashtag_list(line)
+                found = read_hashtag_list(line) if self._labeled else []
                 self._tags += found
                 self.state = _State.HASHTAGS if found else _State.AFTER
         elif not self._tags and self._read_hashtags(line):
@@ -257,6 +269,7 @@ class _Reader:
             return True
         if label := phrases.HASHTAG_LABEL.match(line):
             self._tags += read_hashtag_list(line[label.end() :])
+            self._labeled = True
             return True
         return False
 

@@ -34,7 +34,7 @@ _INTERJECTION = _any("""
 _HERE = _any("""
     here's/here is/here are/here you go/below is/below are/i've written/i have written/i've created
     i have created/i came up with/i've come up with/i'd suggest/i would suggest/i suggest/how about/you could use
-    try this/a possible/a suitable/a good/a great/one possible/based on the \\w+/my suggestion
+    try this/i think a/a possible/a suitable/a good/a great/one possible/based on the \\w+/my suggestion
     hier ist/hier sind/hier kommt/hier wäre/hier mein/hier ein/hier eine/anbei/mein vorschlag/wie wäre es mit
     aquí tienes/aquí está/aquí están/aquí va/aquí hay/aquí te dejo/te dejo/te propongo
     voici/voilà/je vous propose/je te propose
@@ -83,7 +83,7 @@ _PROPOSED = _any("""
     sugerid[oa]/proposée?/propost[oa]/de instagram/para instagram/pour instagram/per instagram
 """)
 
-_MARKS = r"[\s*_#>\"“”„«»‹›「『'‘’`¡¿\p{Emoji_Presentation}\uFE0F\-–—•]{0,12}"
+_MARKS = r"[\s*_#>\"“”„«»‹›「『'‘’`¡¿\p{Extended_Pictographic}\uFE0F\-–—•]{0,12}"
 _COLON = r"\s{0,3}[:：]"
 _NUMBER = r"(?:#?\d{1,2}|[A-Ca-c]|one|two|three|eins|uno|una|un|une|um|uma)"
 _BRACKETS = r"(?:\s{0,3}[(\[（][^()\[\]（）\n]{0,60}[)\]）])"
@@ -98,7 +98,9 @@ _INTERJECTED = rf"{_INTERJECTION}\s{{0,3}}[!！,.，。、:–—-]{{1,3}}\s{{0,
 _HERE_WITH = rf"{_OPENING}{_HERE}(?!\s{{1,3}}to\b)(?=[^\n:：]{{0,160}}?%s)[^\n:：]{{1,200}}[:：]"
 
 INTRODUCTION = re.compile(
-    rf"{_MARKS}(?:{_INTERJECTED}{_HERE_WITH % f'(?:{_CAPTION}|{_NOUN})'}|{_HERE_WITH % _CAPTION})", re.IGNORECASE
+    rf"{_MARKS}(?:{_INTERJECTED}{_HERE_WITH % f'(?:{_CAPTION}|{_NOUN})'}|{_HERE_WITH % _CAPTION}"
+    rf"|(?:a|one|the)\s(?:\w{{1,20}}\s)?caption\b[^\n:：\"“]{{0,60}}?\b(?:would|could|might|may)\sbe\s{{0,2}}(?=[\"“'‘]))",
+    re.IGNORECASE,
 )
 """Matches an introduction up to its colon: ``Sure! Here's a caption for your photo:``. The caption may follow."""
 
@@ -107,10 +109,18 @@ _HERE_IS = _any("here's/here is/here are/here you go/below is/below are/以下�
 INTRODUCTORY_LINE = re.compile(
     rf"{_MARKS}(?:{_HERE_WITH % _NOUN}"
     rf"|(?:{_INTERJECTED})?{_OPENING}{_HERE_IS}"
-    rf"(?=[^\n]{{0,120}}{_CAPTION})[^\n:：]{{0,160}})[\s*_]{{0,6}}",
+    rf"(?=[^\n]{{0,120}}{_CAPTION})[^\n:：]{{0,160}}"
+    rf"|(?:{_INTERJECTED})?here (?:you go|it is|they are)\s?:)[\s*_]{{0,6}}",
     re.IGNORECASE,
 )
 """Matches a line that as a whole is an introduction, perhaps without a colon."""
+
+ABOUT_THE_PHOTO = re.compile(
+    rf"(?:(?:the|this) (?:image|photo|picture)\b[^\n]{{0,40}}?\b(?:shows?|showcases|depicts?|features?|captures?|displays?|is)\b"
+    rf"|(?:title|headline|titel|título|titre|titolo){_COLON})[^\n]{{0,2000}}",
+    re.IGNORECASE,
+)
+"""Matches a line that is the caption only if no other one follows: ``The image shows a cat.``, ``Title: Monday``"""
 
 INTERJECTION = re.compile(rf"{_MARKS}{_INTERJECTION}\s{{0,3}}[!！.。:,~]{{1,3}}\s{{0,3}}", re.IGNORECASE)
 """Matches "Sure!" in front of a label or an introduction."""

@@ -26,7 +26,14 @@ WRAPPED = (
     ("もちろんです！以下はキャプションです：\n黄金の時間。", "黄金の時間。"),
     ("물론입니다! 다음은 인스타그램 캡션입니다:\n황금빛 시간.", "황금빛 시간."),
     ("Elbette! İşte fotoğrafınız için bir başlık:\nAltın saat.", "Altın saat."),
+    ("Of course! Here you go:\n\nGolden hour.", "Golden hour."),
+    ('A good caption for this photo could be "Golden hour."', "Golden hour."),
+    ('I think a good caption would be: "Golden hour."', "Golden hour."),
+    ("The image shows a bridge.\n\nCaption: Golden hour.\n#sunset", "Golden hour.\n#sunset"),
+    ("The image shows a bridge.\n\n#bridge", "The image shows a bridge.\n#bridge"),
+    ("Title: The bridge\nCaption: Golden hour.", "Golden hour."),
     # Labels
+    ("📸 Caption: Golden hour.\n\n🏷️ Hashtags: #sunset", "Golden hour.\n#sunset"),
     ("Caption: Golden hour.", "Golden hour."),
     ("**Caption:** Golden hour.", "Golden hour."),
     ("**Caption**: Golden hour.", "Golden hour."),
@@ -72,6 +79,8 @@ WRAPPED = (
     ("Golden hour.\n\nThis caption captures the warm light of the scene.", "Golden hour."),
     ("Golden hour.\n\n(Note: I kept the caption short.)", "Golden hour."),
     ("Golden hour.\n\nWord count: 2", "Golden hour."),
+    ("Golden hour.\n\n#sunset\n\nThis caption is short, fitting your request.", "Golden hour.\n#sunset"),
+    ("Goldene Stunde.\n\n#sonne\n\nLass mich wissen, ob du Änderungen wünschst!", "Goldene Stunde.\n#sonne"),
     # Tokens
     ("<|im_start|>assistant\nGolden hour.<|im_end|>", "Golden hour."),
     ("Golden hour.<end_of_turn>\n<start_of_turn>user\nThanks", "Golden hour."),
@@ -180,6 +189,9 @@ GOOD = (
     "We made it to the top, and our legs will never forgive us.\n\nWorth it. ⛰️",
     "Golden hour | Brooklyn",
     "Small steps. Big views. 👣",
+    "This photo is the reason my phone is full.",
+    "The picture shows it all: no rain, no plans.",
+    "The best caption is no caption.",
 )  # fmt: skip
 
 EVERY_REPLY = (
