@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from creators import creator
 from demo_service import DemoService, demo_service
@@ -30,6 +32,13 @@ def train(installation: Settings) -> Train:
     """Train a tiny model with a seed, and return its run."""
     dataset = installation.state_dir / "dataset"
     write_dataset(dataset, {"train": 24, "validation": 6, "test": 6})
+    row = {
+        "tag": "photo",
+        "count": 3,
+        "cities": [{"city": "chicago", "count": 3}],
+        "with": [{"tag": "sky", "count": 1}],
+    }
+    pq.write_table(pa.Table.from_pylist([row]), dataset / "hashtags.parquet")
 
     def run(seed: int) -> str:
         content = recipe_content(dataset.as_uri()) | {"tracking": {"experiment_name": installation.registered_model}}

@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 
 GERMAN = "Die schönste Aussicht kommt nach dem Aufstieg.\n#berge"
 ENGLISH = "The best views come after the hardest climb.\n#mountains"
-UNTRAINED: Any = None
 
 
 @pytest.fixture
 def client(served: ServedModel, tmp_path: Path) -> Iterator[TestClient]:
-    untrained = replace(served, version=UNTRAINED, hashtags=HashtagTable.from_rows([]))
+    untrained = replace(served, version=None, hashtags=HashtagTable.from_rows([]))
     settings = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite")
     with TestClient(build_app(settings, lambda: untrained)) as client:
         yield client
