@@ -107,7 +107,7 @@ class ServingSettings(BaseSettings):
     champion."""
     switch_to_champion: bool = True
     """Whether a service with `model` switches to the registry's champion once there is one on the same base."""
-    engine_url: str | None = Field(default=None, pattern=r"^https?://")
+    engine_url: str | None = None
     """URL of an OpenAI-compatible server, such as vLLM, that generates captions instead of a model in this process."""
     engine_key: SecretStr = SecretStr("")
     """Bearer token for that server."""
@@ -184,6 +184,13 @@ class ServingSettings(BaseSettings):
     """How long a request waits for the store to check whether a feedback is the creator's; after that, 503."""
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
     """Bytes that may wait for the store; more are refused with 503. A creator may use as much as they leave free."""
+
+    @field_validator("engine_url")
+    @classmethod
+    def _check_engine_url(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("it should start with http:// or https://, such as http://127.0.0.1:11434")
+        return url
 
     @field_validator("root_path")
     @classmethod

@@ -31,7 +31,9 @@ def read_settings(kind: type[_Settings], **given: Any) -> _Settings:
         first = error.errors(include_input=False)[0]
         # The location is empty if two variables contradict each other.
         name = str(first["loc"][0]).upper() if first["loc"] else "*"
-        raise UserError(f"{prefix}{name} is wrong ({first['msg']}); correct it.") from None
+        raise UserError(
+            f"{prefix}{name} is wrong ({first['msg'].removeprefix('Value error, ')}); correct it."
+        ) from None
     except SettingsError as error:
         raise UserError(f"A variable {prefix}* is wrong ({error}); lists are written as JSON.") from None
 

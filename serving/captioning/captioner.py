@@ -204,10 +204,17 @@ class Captioner:
         if needs_retry(drafts, options):
             logger.info("request %s is generated again: no caption was safe to publish and as requested", request_id)
             corrected = replace(request, corrections=corrections(drafts, options))
-            # Its text is not streamed: what was streamed before is replaced at the end.
-            results = await generate(images, corrected, retry_decodings(options, most_tokens), None)
-            attempts.append(results)
-            drafts += await asyncio.to_thread(judge, results, options, request)
+            try:
+                # Its text is not streamed: what was streamed before is replaced at the end.
+                results = await generate(images, corrected, retry_decodings(options, most_tokens), None)
+            except ProblemError as problem:
+                if not drafts:
+                    raise
+                # A caption that does not comply is better than none.
+                logger.info("request %s keeps its first caption (%s)", request_id, problem)
+            else:
+                attempts.append(results)
+                drafts += await asyncio.to_thread(judge, results, options, request)
         queue_seconds = sum(max(result.queue_seconds for result in results) for results in attempts)
         generate_seconds = sum(max(result.generate_seconds for result in results) for results in attempts)
         ranking = time.monotonic()

@@ -39,7 +39,7 @@ def _violations(caption: str, options: Options, request: Request) -> Iterator[Vi
     if options.language and not may_be_in(caption, options.language):
         yield Violation(
             f"Write the whole caption in {request.language}.",
-            f"seems not to be in {request.language}, although the model was asked for it twice.",
+            f"seems not to be in {request.language}, although the model was asked for it.",
         )
     if request.length:
         words, most = len(find_words(caption)), request.length.words
@@ -56,7 +56,7 @@ def _violations(caption: str, options: Options, request: Request) -> Iterator[Vi
                 f"has {words} words, fewer than expected of a {request.length} one.",
             )
     if request.emoji in (Emoji.SOME, Emoji.MANY) and not find_emoji(caption):
-        yield Violation("Use emoji in the caption.", "has no emoji, although the model was asked for some twice.")
+        yield Violation("Use emoji in the caption.", "has no emoji, although the model was asked for some.")
     if any(_is_copy(caption, example) for example in request.voice):
         yield Violation(
             "Write a caption of your own; do not copy the captions that show the style.",

@@ -138,3 +138,8 @@ def test_a_model_is_named_as_its_place_allows(model: str, engine: str | None, ac
         return
     with pytest.raises(UserError, match="MODEL"):
         read_settings(ServingSettings, model=model, engine_url=engine)
+
+
+def test_an_engine_s_address_needs_its_scheme() -> None:
+    with pytest.raises(UserError, match=r"ENGINE_URL is wrong \(it should start with http:// or https://, such as"):
+        read_settings(ServingSettings, engine_url="localhost:11434")

@@ -9,6 +9,9 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.captioning.notices import Degradation
+from serving.engines.base import GenerationRequest
+from serving.engines.server_errors import EngineUnavailableError
+from serving.engines.token_budget import PromptTooLongError
 from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
@@ -54,8 +57,8 @@ def test_what_still_does_not_comply_is_in_the_notices(
     assert len(engine.requests) == 2
     assert engine.requests[1].corrections == ("Write the whole caption in German.", "Use emoji in the caption.")
     assert [notice for notice in answer["notices"] if notice.startswith("The caption ")] == [
-        "The caption seems not to be in German, although the model was asked for it twice.",
-        "The caption has no emoji, although the model was asked for some twice.",
+        "The caption seems not to be in German, although the model was asked for it.",
+        "The caption has no emoji, although the model was asked for some.",
     ]
 
 
@@ -80,6 +83,25 @@ def test_a_refusal_is_asked_for_once_more(client: TestClient, engine: "ScriptedE
     engine.texts = ["", GERMAN]
     answer = ask(client, photo, language="de")
     assert answer["caption"] == "Die schönste Aussicht kommt nach dem Aufstieg."
+    assert len(engine.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "failure", [PromptTooLongError("too long"), EngineUnavailableError("away")], ids=["too long", "away"]
+)
+def test_a_second_attempt_that_fails_costs_no_answer(
+    client: TestClient, engine: "ScriptedEngine", photo: bytes, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    engine.text = ENGLISH
+    write = engine.write
+
+    def fail(task: GenerationRequest) -> Any:
+        return [failure] if task.request.corrections else write(task)
+
+    monkeypatch.setattr(engine, "write", fail)
+    answer = ask(client, photo, language="de")
+    assert answer["caption"].startswith("The best views")
+    assert "The caption seems not to be in German, although the model was asked for it." in answer["notices"]
     assert len(engine.requests) == 2
 
 
