@@ -37,7 +37,7 @@ _BETWEEN_HASHTAGS = r"[\s\"'“”*_•·,;|.\-–]{0,8}"
 _HASHTAG_LINE = re.compile(rf"{_BETWEEN_HASHTAGS}(?:[#＃]+[^\s#＃]{{1,120}}{_BETWEEN_HASHTAGS})++")
 _FROM_HASHTAG = re.compile(r"\s*+[#＃].*\Z", re.DOTALL)
 _LAST_CHARACTER = re.compile(r"\X\Z")
-_SAYS = re.compile(r"[\p{L}\p{N}\p{Emoji_Presentation}]")
+_SAYS = re.compile(r"[\p{L}\p{N}\p{Extended_Pictographic}]")
 
 _NOT_CAPTIONS = (phrases.INTRODUCTORY_LINE, phrases.INTERJECTION, phrases.REMARK, phrases.REFUSAL, phrases.ALTERNATIVE)
 """Patterns for whole lines."""

@@ -110,7 +110,8 @@ INTRODUCTORY_LINE = re.compile(
     rf"{_MARKS}(?:{_HERE_WITH % _NOUN}"
     rf"|(?:{_INTERJECTED})?{_OPENING}{_HERE_IS}"
     rf"(?=[^\n]{{0,120}}{_CAPTION})[^\n:：]{{0,160}}"
-    rf"|(?:{_INTERJECTED})?here (?:you go|it is|they are)\s?:)[\s*_]{{0,6}}",
+    rf"|(?:{_INTERJECTED})?here (?:you go|it is|they are)\s?[:!.]|(?:ご?提案です)\s?[:：]"
+    rf"|(?:{_INTERJECTED})?{_HERE}\s?[:：]|{_INTERJECTED}{_HERE}[^\n:：]{{0,6}}[:：])[\s*_]{{0,6}}",
     re.IGNORECASE,
 )
 """Matches a line that as a whole is an introduction, perhaps without a colon."""
