@@ -177,7 +177,8 @@ class Captioner:
         self._admission.acquire(creator, len(photos))
         try:
             generate = partial(self._generate, options, key, creator)
-            return await self._make_post(photos, options, request_id, saved, generate, listener)
+            most_tokens = self._settings.max_new_tokens * self._batcher.token_factor(key)
+            return await self._make_post(photos, options, request_id, saved, most_tokens, generate, listener)
         finally:
             self._admission.release(creator, len(photos))
 
@@ -187,6 +188,7 @@ class Captioner:
         options: Options,
         request_id: str,
         saved: tuple[str, ...] | None,
+        most_tokens: int,
         generate: _Generate,
         listener: Listener | None,
     ) -> CaptionAnswer:
@@ -196,7 +198,6 @@ class Captioner:
         )
         decoded = time.monotonic()
         request = options.request(saved or ())
-        most_tokens = self._settings.max_new_tokens
         results = await generate(images, request, caption_decodings(options, most_tokens), listener)
         attempts = [results]
         # The first check of a language loads its detector, which takes half a second.

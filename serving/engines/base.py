@@ -71,6 +71,8 @@ class Engine(Protocol):
 
     version: str
     """The model's name and version, such as ``snap2caption/3``."""
+    token_factor: int
+    """How many times the token limit of a caption its model's replies may take."""
     reads_ahead: bool
     """Whether it can prefill more requests than it decodes at once, so that they can join without delay."""
 

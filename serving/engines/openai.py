@@ -77,6 +77,7 @@ class RemoteEngine:
             response_format: what the server has to keep captions to (a JSON schema), if it can.
         """
         self.version = version
+        self.token_factor = prompts.token_factor
         self.reads_ahead = False
         self._server = server
         self._model = model

@@ -50,6 +50,9 @@ completions), for templates with ``structured=True``.
 class InstructTemplate:
     """The template of a general instruct model, which was not trained for captions."""
 
+    token_factor = 2
+    """Introductions, labels and JSON take tokens, too, and languages other than English take more per word."""
+
     def __init__(self, *, structured: bool = False) -> None:
         """Make the template.
 

@@ -8,6 +8,9 @@ from snap2caption.post import Request
 class PromptTemplate(Protocol):
     """The prompts for one kind of model, and how its replies become posts. Templates are thread-safe."""
 
+    token_factor: int
+    """How many times the token limit of a caption a reply may take."""
+
     def caption(self, request: Request) -> str:
         """Return the prompt for a caption with hashtags, without the photo and the chat template."""
         ...

@@ -6,6 +6,8 @@ from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 class TrainedTemplate:
     """The template of a fine-tuned adapter, which has learned the post format (`snap2caption.post`)."""
 
+    token_factor = 1
+
     def caption(self, request: Request) -> str:
         """Return the training prompt."""
         return build_prompt(request)

@@ -79,6 +79,11 @@ class Batcher:
         if served := self._choose(key):
             served.engine.fit(task)
 
+    def token_factor(self, key: str = "") -> int:
+        """Return how many times the token limit of a caption the model that would answer now may take."""
+        served = self._choose(key)
+        return served.engine.token_factor if served else 1
+
     def submit(
         self, task: GenerationRequest, key: str = "", listener: Listener | None = None, creator: str = ""
     ) -> Ticket:

@@ -150,6 +150,7 @@ class LocalEngine:
         self.version = version
         self._vlm = vlm
         self._prompts = prompts
+        self.token_factor = prompts.token_factor
         self._decoder = Decoder(vlm, threads)
         self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch

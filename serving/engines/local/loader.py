@@ -94,7 +94,9 @@ class LocalLoader:
     def _check_context(self, engine: LocalEngine) -> None:
         """Check that a photo without options, with the most variants, fits into the model's context."""
         smallest = GenerationRequest(
-            Image.new("RGB", (300, 300)), Request(), (Decoding(self._max_new_tokens),) * MAX_VARIANTS
+            Image.new("RGB", (300, 300)),
+            Request(),
+            (Decoding(self._max_new_tokens * engine.token_factor),) * MAX_VARIANTS,
         )
         try:
             engine.fit(smallest)

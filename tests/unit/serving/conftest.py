@@ -18,6 +18,7 @@ class ScriptedEngine:
 
     def __init__(self, text: str = "Golden hour ✨\n#sf #sunset", version: str = "test/1") -> None:
         self.version = version
+        self.token_factor = 1
         self.reads_ahead = False
         self.text = text
         self.texts: list[str] = []
@@ -25,6 +26,7 @@ class ScriptedEngine:
         self.prompts: list[str] = []
         self.requests: list[Request] = []
         self.tasks: list[GenerationRequest] = []
+        self.limits: list[int] = []
         self.batches: list[int] = []
         self.dropped: list[GenerationRequest] = []
         self.closed = False
@@ -48,6 +50,7 @@ class ScriptedEngine:
         self.batches.append(len(tasks))
         self.prompts += [build_prompt(task.request) for task in tasks]
         self.requests += [task.request for task in tasks]
+        self.limits += [task.max_new_tokens for task in tasks]
         return [(task, what) for task in tasks for what in self.write(task)]
 
     def write(self, task: GenerationRequest) -> list[GenerationChunk | GenerationResult]:

@@ -136,3 +136,12 @@ def test_the_second_text_of_a_stream_replaces_the_first(
     assert ENGLISH.startswith(streamed)
     assert texts[-2] == {"variant": 0, "text": "Die schönste Aussicht kommt nach dem Aufstieg."}
     assert texts[-1]["caption"] == texts[-2]["text"]
+
+
+def test_a_wordy_model_gets_more_tokens(client: TestClient, engine: "ScriptedEngine", photo: bytes) -> None:
+    limits = []
+    for factor in (1, 2):
+        engine.token_factor, engine.limits = factor, []
+        ask(client, photo)
+        limits += engine.limits
+    assert limits == [96, 192]
