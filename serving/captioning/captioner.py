@@ -32,7 +32,7 @@ from serving.engines.token_budget import PromptTooLongError
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options, Part, Timing
 from serving.models.served_model import ServedModel
-from serving.observability.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS
+from serving.observability.metrics import DECODE_TOKENS, MODEL_SECONDS, STAGE, TOKEN_RATE, TOKENS, UNFAMILIAR
 from serving.scheduling.admission import AdmissionControl
 from serving.scheduling.batcher import Batcher
 from serving.scheduling.ticket import (
@@ -240,7 +240,11 @@ class Captioner:
         TOKENS.inc(tokens)
         DECODE_TOKENS.observe(tokens)
         TOKEN_RATE.observe(tokens / generate_seconds)
+        unfamiliar = sum((result.unfamiliarity or 0) > 1 for result in generated)
+        UNFAMILIAR.inc(unfamiliar)
         occurred = {
+            Degradation.UNFAMILIAR_PHOTO: unfamiliar and len(photos) == 1,
+            Degradation.UNFAMILIAR_PHOTOS: unfamiliar and len(photos) > 1,
             # For a model that was not trained with voices, another notice says that only the tone is followed.
             Degradation.VOICE_SHORTENED: any(result.voice_shortened for result in generated)
             and served.follows("voice"),

@@ -20,6 +20,10 @@ class Degradation(StrEnum):
         "Your captions are longer than the model can read, so only the first part of them was used, newest first."
     )
     VOICE_UNAVAILABLE = "Your saved captions can't be read now, so the caption does not follow your voice."
+    UNFAMILIAR_PHOTO = "This photo is unlike the pictures that the model was trained with, so the caption may be wrong."
+    UNFAMILIAR_PHOTOS = (
+        "Some of these photos are unlike the pictures that the model was trained with, so the caption may be wrong."
+    )
     NO_CORPUS = "No hashtags of a corpus are available, so all hashtags come from the model and the place."
 
 

@@ -58,6 +58,8 @@ class GenerationResult:
     """The mean token probability of each text, 0 to 1. Empty if the engine does not report it."""
     first_token: float = 0.0
     """Seconds from adding the request to its first token."""
+    unfamiliarity: float | None = None
+    """How unlike the model's training pictures the photo is; above 1, it is unfamiliar. None: not known."""
     voice_shortened: bool = False
     """Whether the model's limits cut off part of the requested voice."""
 

@@ -23,6 +23,9 @@ TOKEN_RATE = Histogram(
 )
 TOKENS = Counter("snap2caption_generated_tokens_total", "Generated tokens.")
 UNSAFE = Counter("snap2caption_unsafe_total", "Generated texts that were withheld, by kind.", ["kind"])
+UNFAMILIAR = Counter(
+    "snap2caption_unfamiliar_photos_total", "Photos unlike the pictures that the model was trained with."
+)
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by outcome.", ["outcome"])
 CHAMPION_REFUSED = Gauge(
     "snap2caption_champion_refused", "1 while the registry's champion is refused, by reason.", ["reason"]

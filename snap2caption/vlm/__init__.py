@@ -8,13 +8,23 @@ Models that are logged in MLflow import from here (`training.tracking.pyfunc`), 
 
 from snap2caption.vlm.bases import find_revision, load_config, local_revision, resolve_base
 from snap2caption.vlm.loading import check_4bit, load, load_processor, quieten_peft, splits_images, with_adapter
-from snap2caption.vlm.model import SEEING, TEXT_INPUTS, Decoding, Generated, VisionLanguageModel, image_features
+from snap2caption.vlm.model import (
+    SEEING,
+    TEXT_INPUTS,
+    Decoding,
+    Generated,
+    VisionFeatures,
+    VisionLanguageModel,
+    image_features,
+    vision_features,
+)
 
 __all__ = [
     "SEEING",
     "TEXT_INPUTS",
     "Decoding",
     "Generated",
+    "VisionFeatures",
     "VisionLanguageModel",
     "check_4bit",
     "find_revision",
@@ -26,5 +36,6 @@ __all__ = [
     "quieten_peft",
     "resolve_base",
     "splits_images",
+    "vision_features",
     "with_adapter",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from snap2caption.errors import UserError
 from snap2caption.names import is_base_name
+from snap2caption.vlm.out_of_distribution import REFERENCE
 
 
 def resolve_base(base: str, models_dir: Path) -> str:
@@ -72,7 +73,8 @@ def missing_base(base: str, models_dir: Path, error: OSError) -> UserError:
 def local_revision(folder: Path) -> str:
     """Return the revision of a base model on disk: the first 12 digits of the SHA-256 over its weight files."""
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
+    # Adapters do not depend on the reference, so a new one leaves the revision as it is.
+    for file in sorted(set(folder.glob("*.safetensors")) - {folder / REFERENCE}):
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()[:12]

@@ -173,11 +173,30 @@ class VisionLanguageModel:
         self.processor.save_pretrained(folder)
 
 
+@dataclass(frozen=True, slots=True)
+class VisionFeatures:
+    """Features of the pictures in a batch."""
+
+    tokens: "torch.Tensor"
+    """What the language model sees: (image tokens, width), picture after picture."""
+    patches: "torch.Tensor"
+    """The vision tower's last layer, without a class token: (pictures or tiles, patches, width)."""
+
+
 def image_features(model: Any, batch: "Mapping[str, torch.Tensor]") -> "torch.Tensor":
     """Return what the language model sees of the pictures in *batch*: (image tokens, width), picture after picture."""
+    return vision_features(model, batch).tokens
+
+
+def vision_features(model: Any, batch: "Mapping[str, torch.Tensor]") -> VisionFeatures:
+    """Return the features of the pictures in *batch*."""
     import torch
 
     pictures = {name: value.to(model.device) for name, value in batch.items() if name not in TEXT_INPUTS}
     pictures["pixel_values"] = pictures["pixel_values"].to(model.dtype)
-    features = model.get_image_features(**pictures, return_dict=True).pooler_output
-    return torch.cat([picture.flatten(0, -2) for picture in features])
+    encoded = model.get_image_features(**pictures, return_dict=True)
+    has_class_token = getattr(model.config, "vision_feature_select_strategy", None) == "default"
+    return VisionFeatures(
+        tokens=torch.cat([picture.flatten(0, -2) for picture in encoded.pooler_output]),
+        patches=encoded.last_hidden_state[:, 1:] if has_class_token else encoded.last_hidden_state,
+    )

@@ -24,6 +24,7 @@ class ChunkedPrefill:
         sequences: Sequence[Sequence[TokenSequence]],
         described: Sequence[int],
         chunk: int,
+        unfamiliarity: Sequence[float] = (),
     ) -> None:
         """Set up the prefill. No token is read yet.
 
@@ -35,7 +36,9 @@ class ChunkedPrefill:
             sequences: the texts to generate for each photo.
             described: the indices of the photos that need a description.
             chunk: the most tokens to read at once, over all inputs together.
+            unfamiliarity: each photo's out-of-distribution score; empty: the model has no reference.
         """
+        self.unfamiliarity = unfamiliarity
         self._model = model
         self._adapter = adapter
         self._inputs = inputs

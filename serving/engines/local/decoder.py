@@ -14,7 +14,8 @@ from serving.engines.local.prefill import PrefillInputs, prepare_inputs
 from serving.engines.local.sampling import sample
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 from snap2caption.text.incomplete_characters import complete
-from snap2caption.vlm import VisionLanguageModel, image_features
+from snap2caption.vlm import VisionLanguageModel, image_features, vision_features
+from snap2caption.vlm.out_of_distribution import FeatureReference
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,13 +30,18 @@ For so small a matrix product, waking another thread takes as long as its share 
 class Decoder:
     """The sequences that one model is decoding. One thread decodes; another may call `prefill` at the same time."""
 
-    def __init__(self, vlm: VisionLanguageModel, threads: int | None = None) -> None:
+    def __init__(
+        self, vlm: VisionLanguageModel, threads: int | None = None, reference: FeatureReference | None = None
+    ) -> None:
         """Wrap *vlm*; *threads* is the number of CPU threads it may use (default: torch's current number).
+
+        *reference* is the reference for out-of-distribution scores, if the model has one.
 
         Raises:
             UserError: the adapter is of a kind that can't be switched off for single rows of a batch.
         """
         self._vlm = vlm
+        self._reference = reference
         self._adapter = LoraSwitch(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
         self._threads = threads or torch.get_num_threads()
@@ -91,8 +97,8 @@ class Decoder:
         asked = {number: descriptions[number] for number in described}
         with self._processor_lock:
             inputs = prepare_inputs(self._vlm, images, prompts, asked)
-        features = self._encode_images(inputs, described)
-        return ChunkedPrefill(self._model, self._adapter, inputs, features, sequences, described, chunk)
+        features, unfamiliarity = self._encode_images(inputs, described)
+        return ChunkedPrefill(self._model, self._adapter, inputs, features, sequences, described, chunk, unfamiliarity)
 
     def use_prefill_threads(self, *, overlapped: bool = False) -> None:
         """Set the calling thread's number of CPU threads for prefill.
@@ -125,18 +131,22 @@ class Decoder:
         """Return the number of tokens so far, without special tokens such as the end of text."""
         return sum(token not in self._special_tokens for token in sequence.tokens)
 
-    def _encode_images(self, inputs: PrefillInputs, described: list[int]) -> torch.Tensor:
-        """Return the features of all images, followed by those of the images in *described*.
+    def _encode_images(self, inputs: PrefillInputs, described: list[int]) -> tuple[torch.Tensor, list[float]]:
+        """Return the features of all images, followed by those of the images in *described*, and all images' scores.
 
-        If the adapter changes the vision tower, the latter are computed without it.
+        If the adapter changes the vision tower, the features of *described* are computed without it. There are no
+        scores without a reference, nor for images that are split into tiles.
         """
-        features = image_features(self._model, inputs.vision_inputs).split(inputs.image_tokens)
+        encoded = vision_features(self._model, inputs.vision_inputs)
+        features = encoded.tokens.split(inputs.image_tokens)
+        whole = len(encoded.patches) == len(inputs.image_tokens)
+        scores = self._reference.scores(encoded.patches) if self._reference and whole else []
         if self._adapter.changes_vision and described:
             with self._adapter.applied_to(False):
                 base_features = image_features(self._model, inputs.vision_inputs).split(inputs.image_tokens)
         else:
             base_features = features
-        return torch.cat([*features, *(base_features[number] for number in described)])
+        return torch.cat([*features, *(base_features[number] for number in described)]), scores
 
     def _select_tokens(self, logits: torch.Tensor, sequences: Sequence[TokenSequence]) -> None:
         """Append the next token to each sequence: the most likely one or, with a temperature, a sampled one."""

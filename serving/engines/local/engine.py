@@ -25,6 +25,7 @@ from serving.prompting.template import PromptTemplate
 from serving.settings import TokenLimits
 from snap2caption.post import Request
 from snap2caption.vlm import VisionLanguageModel
+from snap2caption.vlm.out_of_distribution import FeatureReference
 
 _POLL_SECONDS = 0.05
 """How long a step waits for the prefill thread when there is nothing to decode."""
@@ -47,6 +48,8 @@ class _StartedRequest:
     variants: list[TokenSequence]
     description: TokenSequence
     added: float = field(default_factory=time.monotonic)
+    unfamiliarity: float | None = None
+    """The photo's out-of-distribution score, once it was encoded; None without a reference."""
     first_token: float = 0.0
     """Seconds from `added` to the first token; 0 before that."""
 
@@ -111,6 +114,8 @@ class _PendingPrefill:
             descriptions = [request.description_prompt for request in self.requests]
             sequences = [request.sequences for request in self.requests]
             self._prefill = self._decoder.prefill(images, prompts, descriptions, sequences, chunk=self._chunk)
+            for request, score in zip(self.requests, self._prefill.unfamiliarity, strict=False):
+                request.unfamiliarity = score
         prefilled: PrefilledSequences | None = self._prefill.step()
         if prefilled:
             PREFILL_TOKENS.observe(prefilled.tokens / len(self.requests))
@@ -133,6 +138,7 @@ class LocalEngine:
         max_batch: int | None = None,
         threads: int | None = None,
         limits: TokenLimits | None = None,
+        reference: FeatureReference | None = None,
     ) -> None:
         """Wrap a model.
 
@@ -143,6 +149,7 @@ class LocalEngine:
             max_batch: the most photos to decode at once (default: no limit). Further photos are prefilled and wait.
             threads: the number of CPU threads (default: torch's current number).
             limits: the limits on tokens in the engine.
+            reference: the features of the training pictures, which photos are compared with.
 
         Raises:
             UserError: the adapter is of a kind that can't be served.
@@ -151,7 +158,7 @@ class LocalEngine:
         self._vlm = vlm
         self._prompts = prompts
         self.token_factor = prompts.token_factor
-        self._decoder = Decoder(vlm, threads)
+        self._decoder = Decoder(vlm, threads, reference)
         self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch
         self._limits = limits or TokenLimits()
@@ -315,5 +322,6 @@ class LocalEngine:
             tokens=sum(self._decoder.count_tokens(sequence) for sequence in started.sequences),
             confidences=tuple(sequence.confidence for sequence in started.variants),
             first_token=started.first_token,
+            unfamiliarity=started.unfamiliarity,
             voice_shortened=started.voice != started.task.request.voice,
         )

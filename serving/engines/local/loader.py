@@ -8,6 +8,7 @@ from PIL import Image
 
 from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest, untrained_name
 from serving.engines.local.engine import LocalEngine
+from serving.engines.local.lora import changes_vision
 from serving.engines.local.quantization import quantize
 from serving.engines.token_budget import PromptTooLongError
 from serving.prompting.instruct import InstructTemplate
@@ -27,6 +28,7 @@ from snap2caption.vlm import (
     splits_images,
     with_adapter,
 )
+from snap2caption.vlm.out_of_distribution import FeatureReference, load_reference
 
 _FAMILIES = frozenset({"llava", "llava_next", "idefics3", "smolvlm"})
 """The architectures, by transformers' names, whose texts are tested to be the same as transformers' own."""
@@ -50,9 +52,11 @@ class LocalLoader:
         """Return an engine with the adapter. The base is loaded only if the last version had a different one."""
         base = self._load_base(version.base, version.base_revision)
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
-        engine = self._make_engine(
-            with_adapter(base, adapter, self._models_dir), name, TrainedTemplate(), voice=learned
-        )
+        vlm = with_adapter(base, adapter, self._models_dir)
+        reference = load_reference(adapter)
+        if reference is None and not changes_vision(vlm.model):
+            reference = load_reference(self._models_dir / version.base)
+        engine = self._make_engine(vlm, name, TrainedTemplate(), voice=learned, reference=reference)
         self._base = base
         return engine
 
@@ -70,7 +74,9 @@ class LocalLoader:
             vlm = replace(base, processor=processor)
         instructed = read_card(model, self._models_dir).instruction_tuned
         prompts = InstructTemplate() if instructed else TrainedTemplate()
-        engine = self._make_engine(vlm, untrained_name(model), prompts, voice=instructed)
+        engine = self._make_engine(
+            vlm, untrained_name(model), prompts, voice=instructed, reference=load_reference(self._models_dir / model)
+        )
         self._base = base
         return engine
 
@@ -84,10 +90,20 @@ class LocalLoader:
                 quantize(kept.model)
         return kept
 
-    def _make_engine(self, vlm: VisionLanguageModel, name: str, prompts: PromptTemplate, *, voice: bool) -> Engine:
+    def _make_engine(
+        self,
+        vlm: VisionLanguageModel,
+        name: str,
+        prompts: PromptTemplate,
+        *,
+        voice: bool,
+        reference: FeatureReference | None,
+    ) -> Engine:
         # A small model that was not trained with voices is confused by one: it only gets the voice's tone.
         limits = self._limits if voice else replace(self._limits, voice=0)
-        engine = LocalEngine(vlm, name, prompts, max_batch=self._max_batch, threads=self._threads, limits=limits)
+        engine = LocalEngine(
+            vlm, name, prompts, max_batch=self._max_batch, threads=self._threads, limits=limits, reference=reference
+        )
         self._check_context(engine)
         return engine
 

@@ -11,6 +11,13 @@ from snap2caption.errors import UserError
 from snap2caption.vlm import SEEING
 
 
+def changes_vision(model: nn.Module) -> bool:
+    """Return whether a LoRA adapter in *model* changes the image features."""
+    return any(
+        isinstance(module, LoraLayer) and any(part in name for part in SEEING) for name, module in model.named_modules()
+    )
+
+
 class LoraSwitch:
     """Switches a model's LoRA adapter on and off per batch row, by multiplying its output with 1 or 0."""
 
@@ -20,11 +27,11 @@ class LoraSwitch:
         Raises:
             UserError: the adapter is not plain LoRA of linear layers (for example DoRA, or LoRA of embeddings).
         """
-        self.changes_vision = False
+        self.changes_vision = changes_vision(model)
         """Whether the adapter changes the image features."""
         # Thread-local, because one thread may prefill while another decodes.
         self._local = threading.local()
-        for name, module in model.named_modules():
+        for module in model.modules():
             if not isinstance(module, LoraLayer):
                 continue
             if module.lora_embedding_B or module.lora_magnitude_vector:
@@ -32,7 +39,6 @@ class LoraSwitch:
                     "The adapter is not plain LoRA of linear layers, the only kind that can be served; "
                     "train it with another recipe."
                 )
-            self.changes_vision |= any(part in name for part in SEEING)
             for output in module.lora_B.values():
                 output.register_forward_hook(self._scale_output)
 

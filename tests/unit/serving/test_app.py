@@ -13,11 +13,14 @@ from patience import LONGEST, until
 from starlette.testclient import TestClient
 
 from serving.app import build_app
+from serving.captioning.notices import Degradation
+from serving.engines.base import GenerationResult
 from serving.engines.factory import RemoteLoader
 from serving.engines.local.engine import LocalEngine
 from serving.http.problems import ProblemError
 from serving.http.requests import decode_base64
 from serving.models.served_model import ServedModel
+from serving.observability.metrics import UNFAMILIAR
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
@@ -261,7 +264,31 @@ def test_unknown_routes_are_problems_too(client: TestClient) -> None:
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
 
 
-def test_limits_of_the_model_are_told_wherever_it_is_seen(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
+def test_a_photo_unlike_the_training_pictures_is_told(
+    client: TestClient, engine: "ScriptedEngine", photo: bytes
+) -> None:
+    scores = iter((None, 0.9, 1.1, 0.9, 1.1))
+    write = engine.write
+    engine.write = lambda task: [  # type: ignore[method-assign]
+        replace(part, unfamiliarity=next(scores)) if isinstance(part, GenerationResult) else part
+        for part in write(task)
+    ]
+
+    def ask(photos: int = 1) -> list[str]:
+        images = [("image", ("photo.jpg", photo)) for _ in range(photos)]
+        return [text for text in client.post("/generate-caption", files=images).json()["notices"] if "unlike" in text]
+
+    before = UNFAMILIAR._value.get()
+    assert [ask(), ask(), ask(), ask(photos=2)] == [
+        [],
+        [],
+        [Degradation.UNFAMILIAR_PHOTO],
+        [Degradation.UNFAMILIAR_PHOTOS],
+    ]
+    assert UNFAMILIAR._value.get() == before + 2
+
+
+def test_limits_of_the_model_are_told_everywhere(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     models = [served, replace(served, card=ModelCard(limitations="It knows <b>scenes</b> only."))]
     with TestClient(build_app(ServingSettings(cache_dir=tmp_path), lambda: models[-1])) as client:
         answer = client.post("/generate-caption", files={"image": photo}).json()

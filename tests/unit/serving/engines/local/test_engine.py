@@ -80,7 +80,7 @@ def test_a_photo_that_fails_in_the_reader_ends_the_step(
     engine = LocalEngine(vlm, "demo/1", TrainedTemplate(), threads=2)
     engine.add([task("skyblue", Decoding(200))])
     with monkeypatch.context() as broken:
-        broken.setattr("serving.engines.local.decoder.image_features", _fail)
+        broken.setattr("serving.engines.local.decoder.vision_features", _fail)
         engine.add([task("darkred")])
         with pytest.raises(MemoryError):
             write_on(engine)
