@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from corpus_hashtags import write_hashtags
 from creators import KEYS, creator
 from service_process import environment, server
 
@@ -81,7 +82,8 @@ def demo_service(folder: Path, *, feedback_uri: str | None = None, **settings: o
     cache = folder / "cache"
     cache.mkdir()
     nowhere = (folder / "nowhere").as_uri()
-    remember_adapter(cache, nowhere)
+    write_hashtags(folder / "data")
+    remember_adapter(cache, (folder / "data").as_uri())
     given = {
         "cache_dir": cache,
         "api_key_hashes": json.dumps([creator(key) for key in KEYS]),

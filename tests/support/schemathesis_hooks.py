@@ -38,6 +38,10 @@ def valid_data_are_accepted(
         problem = response.json()
         if problem["reason"] in _BEYOND_A_SCHEMA or _NO_LANGUAGE in problem["detail"]:
             return
+        # Its coverage phase puts all fields of a form together, and overlooks `oneOf`: image and request_id exclude each
+        # other.
+        if problem["reason"] == "no_subject" and {"image", "request_id"} <= set(case.body):
+            return
     positive_data_acceptance(context, response, case)
 
 

@@ -1,9 +1,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from corpus_hashtags import write_hashtags
 from creators import creator
 from demo_service import DemoService, demo_service
 from hostile_photos import MAX_PIXELS
@@ -32,13 +31,7 @@ def train(installation: Settings) -> Train:
     """Train a tiny model with a seed, and return its run."""
     dataset = installation.state_dir / "dataset"
     write_dataset(dataset, {"train": 24, "validation": 6, "test": 6})
-    row = {
-        "tag": "photo",
-        "count": 3,
-        "cities": [{"city": "chicago", "count": 3}],
-        "with": [{"tag": "sky", "count": 1}],
-    }
-    pq.write_table(pa.Table.from_pylist([row]), dataset / "hashtags.parquet")
+    write_hashtags(dataset)
 
     def run(seed: int) -> str:
         content = recipe_content(dataset.as_uri()) | {"tracking": {"experiment_name": installation.registered_model}}

@@ -4,13 +4,19 @@ It has no keys, so a wrong one is refused in the unit tests only (`tests/unit/se
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import patience
 import pytest
 from patience import until
 from photos import real_photos
 from PIL import Image
+from recording_proxy import RecordingProxy
+from service_process import server
 from transformers_server import MODEL, TransformersServer, transformers_server
 from web_server import listening
 
@@ -111,3 +117,83 @@ def test_the_service_streams_by_it(url: str) -> None:
         data = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line.startswith("data: ")]
     assert data[-1]["model_version"] == f"{MODEL} (untrained)"
     assert data[-1]["caption"]
+
+
+VOICE = ["Coffee first, city second.", "Fog, then ferry.", "Late light, long shadows."]
+
+OPTIONS: dict[str, tuple[dict[str, object], list[str]]] = {
+    "tone": ({"tone": "witty"}, ["- Tone: witty"]),
+    **{
+        language: ({"language": language}, [f"- Write the caption in {name}."])
+        for language, name in {
+            "de": "German", "es": "Spanish", "fr": "French", "ja": "Japanese", "pt-BR": "Brazilian Portuguese",
+        }.items()
+    },
+    "voice": ({"voice": VOICE}, ["Write in their style", *(f"> {caption}" for caption in VOICE)]),
+    "length": ({"length": "short"}, ["- Length: 3 to 12 words."]),
+    "no emoji": ({"emoji": "none"}, ["- Use no emoji."]),
+    "some emoji": ({"emoji": "some"}, ["- Use one to 3 emoji"]),
+    "many emoji": ({"emoji": "many"}, ["- Use more than 3 emoji"]),
+    "hint": ({"hint": "mention the fog"}, ["- Wish of the person who posts it: mention the fog"]),
+    "place": ({"location": "Pier 39"}, ["- Place: Pier 39."]),
+}  # fmt: skip
+"""What a request asks for, and the lines that the model gets for it."""
+
+
+@pytest.fixture(scope="module")
+def recorded(
+    transformers: TransformersServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[RecordingProxy, str]]:
+    """The service as `snap2caption serve` makes it, whose requests to the server are kept."""
+    folder = tmp_path_factory.mktemp("recorded")
+    proxy = RecordingProxy(transformers.url)
+    with listening(proxy.app) as address:
+        variables = {
+            "SNAP2CAPTION_STATE_DIR": str(folder / "state"),
+            "SNAP2CAPTION_SERVING_SWITCH_TO_CHAMPION": "false",
+            "SNAP2CAPTION_SERVING_MODEL": MODEL,
+            "SNAP2CAPTION_SERVING_ENGINE_URL": address,
+        }
+        with server(folder, os.environ | variables) as url:
+            yield proxy, url
+
+
+@pytest.mark.parametrize(("options", "lines"), OPTIONS.values(), ids=OPTIONS.keys())
+def test_each_option_reaches_the_model(
+    recorded: tuple[RecordingProxy, str], options: dict[str, object], lines: list[str]
+) -> None:
+    proxy, url = recorded
+    proxy.bodies.clear()
+    answer = patience.post(
+        f"{url}/v1/generate-caption", files={"image": real_photos()[0].read_bytes()}, data=options
+    ).json()
+    assert answer["model_version"] == f"{MODEL} (untrained)"
+    captions = [prompt for prompt in proxy.prompts if prompt.startswith("Write an Instagram caption")]
+    descriptions = [prompt for prompt in proxy.prompts if prompt.startswith("Describe this photo")]
+    assert captions
+    assert descriptions
+    for prompt in captions:
+        assert [line for line in lines if line not in prompt] == []
+    if "language" in options:
+        # Random weights write in no language, so the model is asked once more.
+        assert all(lines[0].removeprefix("- Write the caption ").rstrip(".") in prompt for prompt in descriptions)
+        assert any("This time:" in prompt for prompt in captions)
+    if options.get("language") == "ja":
+        # They may pass for a language of Latin letters by chance, but hardly for Japanese.
+        assert any("seems not to be in Japanese" in notice for notice in answer["notices"])
+
+
+def test_the_command_line_captions_by_a_server(transformers: TransformersServer, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    command = (sys.executable, "-m", "snap2caption", "caption", str(real_photos()[0]), "--json", "--tone=playful")
+    named = (f"--engine={transformers.url}", f"--model={MODEL}", f"--picture={picture}")
+    state = os.environ | {"SNAP2CAPTION_STATE_DIR": str(tmp_path)}
+    done = subprocess.run((*command, *named), env=state, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["model_version"] == f"{MODEL} (untrained)"
+    assert picture.stat().st_size > 1000
+    other = subprocess.run(
+        (*command, named[0], "--model=other"), env=state, capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 1
+    assert f"has no model other; it has {MODEL}" in " ".join(other.stderr.split())
