@@ -10,6 +10,7 @@ from serving.feedback import cli as feedback
 from serving.keys import cli as keys
 from serving.settings import ServingSettings
 from snap2caption.console import print_result
+from snap2caption.errors import validation_message
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
 from snap2caption.settings import read_settings
 from snap2caption.strict_json import to_document
@@ -156,7 +157,7 @@ def caption(
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise typer.BadParameter(first["msg"], param_hint=f"--{first['loc'][0]}") from error
+        raise typer.BadParameter(validation_message(first), param_hint=f"--{first['loc'][0]}") from error
     if url and (model or engine):
         raise typer.BadParameter("the service decides on its model; leave out --model and --engine", param_hint="--url")
     from serving.client import Client, read_photo

@@ -1,5 +1,10 @@
 """Errors that a user can act on."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 from snap2caption.redaction import redact
 
 
@@ -17,3 +22,8 @@ class UserError(Exception):
 
 class StoppedError(UserError):
     """The work was asked to stop. It can be resumed."""
+
+
+def validation_message(error: "ErrorDetails") -> str:
+    """Return what is wrong in one of pydantic's errors, without the prefix that it gives to a `ValueError`."""
+    return str(error["msg"]).removeprefix("Value error, ")

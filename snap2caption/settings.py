@@ -7,7 +7,7 @@ from platformdirs import user_data_path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from snap2caption.errors import UserError
+from snap2caption.errors import UserError, validation_message
 from snap2caption.shipped import shipped_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,9 +31,7 @@ def read_settings(kind: type[_Settings], **given: Any) -> _Settings:
         first = error.errors(include_input=False)[0]
         # The location is empty if two variables contradict each other.
         name = str(first["loc"][0]).upper() if first["loc"] else "*"
-        raise UserError(
-            f"{prefix}{name} is wrong ({first['msg'].removeprefix('Value error, ')}); correct it."
-        ) from None
+        raise UserError(f"{prefix}{name} is wrong ({validation_message(first)}); correct it.") from None
     except SettingsError as error:
         raise UserError(f"A variable {prefix}* is wrong ({error}); lists are written as JSON.") from None
 

@@ -17,6 +17,7 @@ from serving.http.openapi import form_schema
 from serving.http.parsing import parse_body
 from serving.http.problems import ProblemError
 from serving.http.schemas import MAX_PHOTOS, CaptionRequest, Options
+from snap2caption.errors import validation_message
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -171,4 +172,6 @@ class InvalidAsProblem:
             # A field name may be a single word of megabytes, which `shorten` alone would drop.
             name = ".".join(str(part)[: 2 * _MAX_NAME_LENGTH] for part in first["loc"])
             subject = shorten(name, _MAX_NAME_LENGTH, placeholder="…") or "The body"
-            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{subject}: {first['msg']}.") from error
+            raise ProblemError(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{subject}: {validation_message(first)}."
+            ) from error

@@ -174,8 +174,7 @@ def test_what_is_no_language_is_refused_by_name(client: TestClient, photo: bytes
     for given in ("banana", "xx", "Germany"):
         answer = client.post("/generate-caption", files={"image": photo}, data={"language": given})
         assert (answer.status_code, answer.json()["reason"]) == (422, "invalid")
-        assert "language" in answer.json()["detail"]
-        assert given in answer.json()["detail"]
+        assert answer.json()["detail"].startswith(f"language: '{given}' is not a language; use")
 
 
 def test_a_language_that_nothing_is_known_of_is_told(client: TestClient, photo: bytes) -> None:
