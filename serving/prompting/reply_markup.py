@@ -41,8 +41,10 @@ _INLINE = (
         ),
         "",
     ),
-    # Asterisks between Latin letters hide a swear word; those of a sentence's first word may describe an action.
+    # Asterisks between Latin letters hide a swear word.
     (re.compile(r"(?<![A-Za-z*])\*{2,3}(?!\*)|(?<!\*)\*{2,3}(?![A-Za-z*])"), ""),
+    # At the beginning of a line, one or two words may describe an action: *yawns*.
+    (re.compile(r"\A\*(?=[^\s*])((?:[^*\s]+\s+){2,60}[^*\s]+)\*(?=\s|\Z)"), r"\1"),
     (re.compile(r"(?<=[\p{L},;]\s)\*(?=[^\s*])([^*\n]{1,200})(?<=[^\s*])\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<!\w)__(?=[^\s_])([^_\n]{1,300})(?<=[^\s_])__(?!\w)"), r"\1"),
     (re.compile(r"~~(?=[^\s~])([^~\n]{1,300})~~"), r"\1"),

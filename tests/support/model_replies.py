@@ -96,7 +96,7 @@ REPLIES = (
     ModelReply(
         "Ministral, Italian",
         "Certo! Ecco una didascalia per la tua foto:\n\n*Roma non si spiega, si cammina.* 🏛️\n\n#Roma #Colosseo",
-        "*Roma non si spiega, si cammina.* 🏛️\n#roma #colosseo",
+        "Roma non si spiega, si cammina. 🏛️\n#roma #colosseo",
     ),
     ModelReply(
         "InternVL, Portuguese",
