@@ -14,7 +14,7 @@ STARTED = {
     "snap2caption/images/isolation.py": "arguments by place, all of them ours but the photo's name, which is one of them",
     "etl/aria2.py": "options of ours; URLs go by RPC",
     "plugins/operators/command.py": "operands behind `--` (tests/unit/plugins/operators/test_command_line.py)",
-    "demo/run.py": "the photo's path behind `--` (tests/unit/demo/test_run.py)",
+    "demo/captioned.py": "the photo's path behind `--` (tests/unit/demo/test_captioned.py)",
     "demo/stack/service.py": "commands of ours",
     "demo/stack/supervisor.py": "commands of ours, as it was given them",
     "benchmarks/training/workload.py": "commands of ours",

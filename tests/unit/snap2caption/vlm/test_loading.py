@@ -53,6 +53,8 @@ def test_no_call_runs_a_model_s_code_or_reads_a_pickle() -> None:
         ("AutoConfig", "from_pretrained"),
         ("PeftModel", "from_pretrained"),
         ("vlm.model", "load_adapter"),
+        # Has a model server load one, after `check_weights`.
+        ("engine", "load_adapter"),
     }
 
 
