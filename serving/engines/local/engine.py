@@ -30,6 +30,9 @@ from snap2caption.vlm.out_of_distribution import FeatureReference
 _POLL_SECONDS = 0.05
 """How long a step waits for the prefill thread when there is nothing to decode."""
 
+_AMPLE_CONTEXT = 2048
+"""The context, in tokens, from which replies may be longer than a caption. In a smaller one, the prompt needs the room."""
+
 _FIT_CACHE = 256
 """The number of fitted requests to cache: each request is fitted once before it is queued and once when it starts."""
 
@@ -157,7 +160,7 @@ class LocalEngine:
         self.version = version
         self._vlm = vlm
         self._prompts = prompts
-        self.token_factor = prompts.token_factor
+        self.token_factor = prompts.token_factor if vlm.context >= _AMPLE_CONTEXT else 1
         self._decoder = Decoder(vlm, threads, reference)
         self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch

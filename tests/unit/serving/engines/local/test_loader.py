@@ -60,3 +60,11 @@ def test_the_demo_base_by_name_gets_the_prompt_of_its_training() -> None:
     (result,) = generate(engine, [GenerationRequest(PHOTO, Request(), (Decoding(24),))])
     peer = load("demo-base", ROOT / "models").generate([PHOTO], [build_prompt(Request())], Decoding(24))[0].text
     assert result.texts[0] == drop_cut_end(peer, cut=True)
+
+
+def test_a_small_context_keeps_its_room_for_the_prompt(tmp_path: Path) -> None:
+    FAMILIES["tiny-smolvlm"].write(tmp_path)
+    engine = LocalLoader(ServingSettings(), tmp_path).load_untrained("tiny-smolvlm")
+    assert load("tiny-smolvlm", tmp_path).context == 512
+    assert engine.token_factor == 1
+    engine.fit(GenerationRequest(PHOTO, Request(tone=Tone.PLAYFUL), (Decoding(96),)))
