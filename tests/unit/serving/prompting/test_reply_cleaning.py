@@ -223,6 +223,10 @@ def test_refusals_are_no_captions(reply: str) -> None:
     assert clean(reply, finished=True) == ""
 
 
+def test_control_characters_are_dropped() -> None:
+    assert clean("Fog,\x15 then\x14 ferry.\x7f\x85\n#sf", finished=True) == "Fog, then ferry.\n#sf"
+
+
 @pytest.mark.parametrize("reply", ["{", "[", '"', "**", "…", "-", "```", "{\n", "*#*", "“”"])
 def test_signs_without_words_are_no_captions(reply: str) -> None:
     assert clean(reply, finished=True) == ""
