@@ -26,7 +26,7 @@ class Captioned:
 
 
 def check_photo(photo: Path) -> None:
-    """Fail now rather than after some minutes.
+    """Check the photo before anything is started.
 
     Raises:
         UserError: *photo* is not a photo that the service takes.

@@ -14,7 +14,7 @@ from pathlib import Path
 from serving.engines.base import Engine
 from serving.engines.factory import Loader
 from serving.models.adapter_cache import AdapterCache
-from serving.models.probe import BrokenModelError, probe
+from serving.models.probe import BrokenModelError, probed
 from serving.models.rejections import Rejections
 from serving.models.served_model import ServedModel
 from serving.models.trust import DistrustReason, TrustPolicy
@@ -248,8 +248,7 @@ class ModelManager:
 
     def _load(self, version: ModelVersion, adapter: Path) -> ServedModel:
         self._trust.check(self._registry.name, version, adapter)
-        engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
-        probe(engine)
+        engine = probed(self._loader.load(version, adapter, f"{self._registry.name}/{version.version}"))
         return ServedModel(
             engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._trust.models_dir)
         )

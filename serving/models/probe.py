@@ -12,6 +12,20 @@ class BrokenModelError(UserError):
     """The model can't be loaded, or it generates no caption."""
 
 
+def probed(engine: Engine) -> Engine:
+    """Return *engine* if it captions a test picture; otherwise close it.
+
+    Raises:
+        BrokenModelError: it generates no caption.
+    """
+    try:
+        probe(engine)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
 def probe(engine: Engine) -> None:
     """Check that *engine* captions a test picture.
 

@@ -56,5 +56,5 @@ def open_captioner(settings: ServingSettings) -> Iterator[Callable[[Sequence[byt
         yield caption
     finally:
         captioner.close()
+        # The engine stays open: closing it would unload its adapter from a server that others use as well.
         batcher.close()
-        served.engine.close()

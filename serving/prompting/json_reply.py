@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import regex as re
 
+from snap2caption.text.invisible_characters import UNSEEN
+
 _STRING = r'"((?:[^"\\]++|\\.)*+)("?)'
 
 START = re.compile(r'\s{0,20}(?:`{3,}\w{0,10}\s{0,20})?(?:\[\s{0,20})?\{\s{0,20}"')
@@ -47,4 +49,4 @@ def _unescape(text: str, *, complete: bool) -> str:
     if not complete:
         text = _UNFINISHED_ESCAPE.sub("", text, count=1)
     plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _SIGNS.get(found[2], found[2]), text)
-    return str(plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    return str(UNSEEN.sub("", plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")))

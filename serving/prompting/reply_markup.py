@@ -2,9 +2,6 @@
 
 import regex as re
 
-_CONTROL = re.compile(r"[^\P{Cc}\t\n\r]")
-"""Matches a control character, which byte-level tokenizers let a model write."""
-
 _REASONING = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)|◁think▷.*?(?:◁/think▷|\Z)", re.DOTALL)
 _LAST_REASONING = re.compile(r"\A.*(?:</(?:think|thinking|thought|reasoning)>|◁/think▷)", re.DOTALL)
 """Matches reasoning whose opening tag was part of the prompt."""
@@ -67,12 +64,11 @@ FENCE = re.compile(r"\s{0,6}(?:`{3,}|~{3,})\s{0,3}[\w+-]{0,20}\s{0,3}")
 
 
 def without_tokens(reply: str, *, finished: bool) -> str:
-    """Return *reply* without control characters, reasoning and special tokens. HTML's line breaks and blocks become lines.
+    """Return *reply* without reasoning and special tokens. HTML's line breaks and blocks become lines.
 
     Unless the reply is *finished*, what may be the beginning of a tag at its end is left out.
     """
-    text = _CONTROL.sub("", reply)
-    text = _LAST_REASONING.sub("", _REASONING.sub("", text)).lstrip()
+    text = _LAST_REASONING.sub("", _REASONING.sub("", reply)).lstrip()
     if not finished:
         text = _UNFINISHED_TAG.sub("", text)
     starts = _TURN_START.match(text)

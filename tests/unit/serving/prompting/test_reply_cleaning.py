@@ -223,8 +223,9 @@ def test_refusals_are_no_captions(reply: str) -> None:
     assert clean(reply, finished=True) == ""
 
 
-def test_control_characters_are_dropped() -> None:
-    assert clean("Fog,\x15 then\x14 ferry.\x7f\x85\n#sf", finished=True) == "Fog, then ferry.\n#sf"
+def test_invisible_characters_in_json_are_dropped() -> None:
+    reply = '{"caption": "Fog,\\u0015 then\\u200b ferry.", "hashtags": ["s\\u00adf"]}'
+    assert clean(reply, finished=True) == "Fog, then ferry.\n#sf"
 
 
 @pytest.mark.parametrize("reply", ["{", "[", '"', "**", "…", "-", "```", "{\n", "*#*", "“”"])

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.unit
         ("Warm ☀️", "Warm ☀️"),
         ("Two halves: \ud83d\ude1c", "Two halves: 😜"),
         ("Half: \ud83d", "Half:"),
+        ("Fog\x15, then\u200b fer\u00adry.\x00", "Fog, then ferry."),
     ],
 )
 def test_what_is_not_whole_is_left_out(text: str, shown: str) -> None:

@@ -1,0 +1,48 @@
+"""A model by name that can't be served yet."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from serving.models.probe import BrokenModelError
+from serving.models.untrained import UntrainedModel
+
+if TYPE_CHECKING:
+    from conftest import ScriptedEngine
+
+pytestmark = pytest.mark.unit
+
+
+class _OneEngine:
+    """A loader of one engine."""
+
+    def __init__(self, engine: "ScriptedEngine") -> None:
+        self._engine = engine
+
+    def load(self, *_: Any) -> Any:
+        raise AssertionError("no adapter is asked for")
+
+    def load_untrained(self, model: str) -> Any:
+        assert model == "some-model"
+        return self._engine
+
+
+def test_a_model_that_writes_nothing_is_closed_and_tried_later(engine: "ScriptedEngine", tmp_path: Path) -> None:
+    engine.text = ""
+    model = UntrainedModel("some-model", _OneEngine(engine), tmp_path)
+    assert model.due
+    with pytest.raises(BrokenModelError):
+        model.load()
+    assert engine.closed
+    assert not model.due
+    first = model._wait
+    with pytest.raises(BrokenModelError):
+        model.load()
+    assert model._wait == 2 * first
+
+
+def test_a_model_that_captions_has_no_version(engine: "ScriptedEngine", tmp_path: Path) -> None:
+    served = UntrainedModel("some-model", _OneEngine(engine), tmp_path).load()
+    assert (served.engine, served.version, len(served.hashtags)) == (engine, None, 0)
+    assert not engine.closed
