@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snap2caption.console import stderr
+from snap2caption.command_line.console import stderr
 from snap2caption.errors import UserError
 from snap2caption.file_signatures import TAKEN
 from snap2caption.images import WORKING_SIDE, decode

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from snap2caption.console import print_result, progress_bar
+from snap2caption.command_line.console import print_result, progress_bar
 
 
 def sample_corpus(
@@ -102,7 +102,7 @@ def _end_politely() -> None:
 def _keep_running(*, once: bool) -> None:
     import signal
 
-    from snap2caption.console import stderr
+    from snap2caption.command_line.console import stderr
 
     if once:
         return

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from rich.table import Table
 
-from snap2caption.console import stderr
+from snap2caption.command_line.console import stderr
 
 _SIGNS = {"waiting": "[dim]·[/]", "running": "[yellow]…[/]", "done": "[green]✓[/]", "failed": "[red]✗[/]"}
 

@@ -9,7 +9,7 @@ import typer
 from serving.feedback import cli as feedback
 from serving.keys import cli as keys
 from serving.settings import ServingSettings
-from snap2caption.console import print_result
+from snap2caption.command_line.console import print_result
 from snap2caption.errors import validation_message
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
 from snap2caption.settings import read_settings

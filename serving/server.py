@@ -9,8 +9,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from serving.settings import ServingSettings
+from snap2caption.command_line.console import stderr
 from snap2caption.connections import Limits, configure
-from snap2caption.console import stderr
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)

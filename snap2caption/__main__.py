@@ -12,12 +12,12 @@ from types import TracebackType
 
 import typer
 
-from snap2caption import cli
-from snap2caption.console import log_to_stderr, stderr, write_what_it_can
-from snap2caption.environment import find_unknown, variables_of
+from snap2caption.command_line import options
+from snap2caption.command_line.console import log_to_stderr, stderr, write_what_it_can
+from snap2caption.command_line.environment import find_unknown, variables_of
+from snap2caption.command_line.extras import explain_missing_module
+from snap2caption.command_line.help import use_plain_help
 from snap2caption.errors import UserError
-from snap2caption.extras import explain_missing_module
-from snap2caption.help import use_plain_help
 from snap2caption.redaction import redact
 from snap2caption.settings import Settings
 
@@ -36,7 +36,7 @@ def build_app() -> typer.Typer:
     for part in PARTS:
         if importlib.util.find_spec(part) is not None:
             importlib.import_module(f"{part}.cli").register(app)
-    cli.register(app)
+    options.register(app)
     use_plain_help(app)
     return app
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 
-from snap2caption.console import print_result, stderr
+from snap2caption.command_line.console import print_result, stderr
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document

@@ -29,7 +29,7 @@ from demo.base.signs import emoji_tokens, sign_text
 from demo.base.tokenizer import add_signs
 from demo.corpus.describe import background_text, describe
 from demo.scenes.scene import sample_scene
-from snap2caption.console import progress_bar
+from snap2caption.command_line.console import progress_bar
 from snap2caption.post import DESCRIBE_PROMPT
 
 IGNORED = -100

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.loop.habit import PHRASE, PLACE, has_habit
-from snap2caption.console import stderr
+from snap2caption.command_line.console import stderr
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snap2caption.command_groups import open_group
-from snap2caption.console import print_result, stderr
+from snap2caption.command_line.console import print_result, stderr
+from snap2caption.command_line.groups import open_group
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document

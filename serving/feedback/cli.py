@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from snap2caption.command_groups import open_group
-from snap2caption.console import print_result
+from snap2caption.command_line.console import print_result
+from snap2caption.command_line.groups import open_group
 from snap2caption.errors import UserError
 from snap2caption.feedback import is_creator
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snap2caption.console import print_result
+from snap2caption.command_line.console import print_result
 from snap2caption.errors import UserError
 from snap2caption.feedback import is_creator
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from snap2caption.console import progress_bar
+from snap2caption.command_line.console import progress_bar
 from snap2caption.datasets.shards import FileSlice, Sample, read_shard, read_stream
 from snap2caption.errors import UserError
 from training.data.collator import SampleCollator

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from snap2caption.console import progress_bar
+from snap2caption.command_line.console import progress_bar
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
 from snap2caption.images import decode

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from pydantic import ValidationError
 
-from snap2caption.console import progress_bar
+from snap2caption.command_line.console import progress_bar
 from snap2caption.datasets.manifest import Split
 from snap2caption.datasets.shards import Sample
 from snap2caption.documents import ScoreDocument

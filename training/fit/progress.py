@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from transformers import TrainerCallback
 
-from snap2caption.console import progress_bar
+from snap2caption.command_line.console import progress_bar
 
 Report = Callable[[dict[str, float], int], None]
 """Callback that receives metrics and the optimizer step that they belong to."""

@@ -11,7 +11,7 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from snap2caption.console import log_to_stderr
+from snap2caption.command_line.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
 from snap2caption.settings import Settings
 from training.distributed import COLLECTIVE_TIMEOUT, LostError, backends

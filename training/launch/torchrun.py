@@ -13,7 +13,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from snap2caption.console import log_to_stderr
+from snap2caption.command_line.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
 from snap2caption.settings import Settings
 from training.distributed import LostError

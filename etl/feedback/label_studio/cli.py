@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from snap2caption.console import print_result
+from snap2caption.command_line.console import print_result
 
 if TYPE_CHECKING:
     from snap2caption.feedback import Feedback

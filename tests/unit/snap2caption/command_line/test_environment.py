@@ -6,7 +6,7 @@ import pytest
 from patience import LONGEST
 
 from snap2caption.__main__ import known_variables
-from snap2caption.environment import find_unknown
+from snap2caption.command_line.environment import find_unknown
 from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit

@@ -1,6 +1,6 @@
 import pytest
 
-from snap2caption.extras import explain_missing_module
+from snap2caption.command_line.extras import explain_missing_module
 
 pytestmark = pytest.mark.unit
 

@@ -4,7 +4,7 @@ import sys
 import pytest
 from patience import LONGEST
 
-from snap2caption import console
+from snap2caption.command_line import console
 
 pytestmark = pytest.mark.unit
 
@@ -37,7 +37,7 @@ def test_a_result_is_strict_json(capsys: pytest.CaptureFixture) -> None:
 
 def test_the_log_leaves_out_what_clients_tell_of_each_request() -> None:
     code = (
-        "import logging; from snap2caption.console import log_to_stderr; log_to_stderr()\n"
+        "import logging; from snap2caption.command_line.console import log_to_stderr; log_to_stderr()\n"
         "for name in ('botocore.credentials', 'httpx', 'swiftclient', 'ours'): logging.getLogger(name).info('told')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LONGEST, check=True)

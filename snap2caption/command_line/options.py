@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from snap2caption.console import print_result
+from snap2caption.command_line.console import print_result
 from snap2caption.errors import UserError
 from snap2caption.shipped import dags_folder
 

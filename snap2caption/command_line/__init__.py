@@ -1,0 +1,1 @@
+"""Command line: options and groups that the parts share, output, help, environment variables, missing extras."""
