@@ -1,5 +1,6 @@
 """Settings of the test process itself, and the model and dataset that unit and integration tests share."""
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -22,6 +23,20 @@ os.environ["SNAP2CAPTION_SERVING_KEY_FILE"] = str(Path(tempfile.gettempdir(), f"
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+OURS = ("snap2caption", "etl", "training", "serving", "plugins", "demo")
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_logged() -> None:
+    """Undo what a library may have done to logging in an earlier test: a test that reads the log must not depend on it."""
+    logging.disable(logging.NOTSET)
+    root = logging.getLogger()
+    root.setLevel(min(root.level, logging.WARNING))
+    for name, logger in root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in OURS:
+            logger.disabled = False
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,8 @@ def url(installation: Settings, train: Callable[[int], str], tmp_path_factory: p
         "DEADLINE_SECONDS": str(DEADLINE),
         "FEEDBACK_KEEP_BYTES": str(KEPT_BYTES),
         "MAX_NEW_TOKENS": "48",
+        # All clients have one address. Beyond this many connections, idle ones are closed, perhaps under a request.
+        "CONNECTIONS_PER_PEER": "1000",
     }
     env = environment(
         installation,
