@@ -1,0 +1,3 @@
+export function CreateView() {
+  return <h1 className="text-2xl font-extrabold">Your photo, captioned</h1>;
+}

@@ -1,0 +1,23 @@
+import "./index.css";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { takeKeyFromAddress } from "./api/key";
+import { App } from "./app/App";
+import { reloadOnceIfOutdated } from "./app/outdated";
+import { applyTheme } from "./app/theme";
+
+reloadOnceIfOutdated();
+takeKeyFromAddress();
+applyTheme();
+
+const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+const root = document.getElementById("root");
+if (!root) throw new Error("index.html has no element #root");
+createRoot(root).render(
+  <StrictMode>
+    <QueryClientProvider client={queries}>
+      <App />
+    </QueryClientProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,26 @@
+import tailwindcss from "@tailwindcss/vite";
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const SERVICE = process.env.SNAP2CAPTION_URL ?? "http://127.0.0.1:8000";
+
+export default defineConfig({
+  // Relative addresses, so that the page also works below a path prefix.
+  base: "./",
+  plugins: [react(), tailwindcss()],
+  resolve: { alias: { "@": new URL("./src", import.meta.url).pathname } },
+  build: {
+    outDir: "../serving/page/dist",
+    emptyOutDir: true,
+    // The Content-Security-Policy allows neither data: URLs nor inline scripts.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: "licenses.md" },
+    target: "baseline-widely-available",
+  },
+  worker: { format: "es" },
+  server: {
+    proxy: { "^/(v1|generate-caption|feedback|healthz|readyz|docs|openapi.json)": SERVICE },
+  },
+  test: { include: ["src/**/*.test.{ts,tsx}"], environment: "node" },
+});
