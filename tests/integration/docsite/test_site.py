@@ -1,13 +1,13 @@
 """The website in a real browser: it needs no other host, draws its diagrams, and finds what it is asked for."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chromium import chromium
 from patience import LONGEST
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 from starlette.staticfiles import StaticFiles
 from web_server import listening
 
@@ -57,15 +57,11 @@ def page(address: str) -> Iterator[Page]:
             elsewhere.append(route.request.url)
             route.abort()
 
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "chromium is missing: `make test` installs it"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.geteuid() != 0)
+    with chromium() as browser:
         page = browser.new_page(base_url=address)
         page.route("**/*", guard)
         page.add_init_script(OPEN)
         yield page
-        browser.close()
     assert elsewhere == []
 
 

@@ -1,15 +1,14 @@
 """Pages in a real browser against a service without keys; its API documentation loads nothing from other hosts."""
 
-import os
 import queue
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import patience
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import chromium
+from playwright.sync_api import Browser, Page
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
@@ -94,15 +93,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "chromium is missing: `make test` installs it"
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=chromium,
-            # Chromium refuses to create its sandbox for root, as in a container.
-            chromium_sandbox=os.geteuid() != 0,
-            args=[f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"],
-        )
+    with chromium(f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1") as launched:
+        yield launched
 
 
 def new_page(browser: Browser) -> Page:

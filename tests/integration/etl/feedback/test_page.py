@@ -1,13 +1,13 @@
 """The annotator's page in a real browser."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from chromium import chromium
 from patience import LONGEST
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from demo.scenes.render import render
 from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
@@ -30,11 +30,7 @@ HOSTILE = "<img src=x onerror='window.harmed = true'><script>window.harmed = tru
 @pytest.fixture(scope="module")
 def page(annotation_server: "AnnotationServer") -> Iterator[Page]:
     """A browser in which an annotator has logged in."""
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "chromium is missing: `make test` installs it"
-    with sync_playwright() as playwright:
-        # As root, as in a container, Chromium refuses to build its sandbox.
-        browser = playwright.chromium.launch(executable_path=chromium, chromium_sandbox=os.geteuid() != 0)
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 760})
         page.set_default_timeout(1000 * LONGEST)
         page.goto(f"{annotation_server.access.url}/user/login/")
@@ -43,7 +39,6 @@ def page(annotation_server: "AnnotationServer") -> Iterator[Page]:
         page.click("button[type=submit]")
         page.wait_for_url("**/")
         yield page
-        browser.close()
 
 
 def test_the_photo_shows_and_the_caption_can_be_submitted(
