@@ -35,9 +35,16 @@ describe("problemOf", () => {
     expect(problem.isBusy).toBe(false);
   });
 
-  it("does not repeat a 503 that names no time", () => {
-    expect(
-      problemOf(new Response(null, { status: 503 }), { detail: "No model.", reason: "no_model" }).isBusy,
-    ).toBe(false);
+  it.each([
+    [429, "rate_limit", "1", true],
+    [503, "queue_full", "1", true],
+    [504, "deadline", "1", true],
+    [503, "queue_full", null, false],
+    [503, "no_model", "10", false],
+    [500, "internal", "1", false],
+  ])("tells whether to wait after %d %s with Retry-After %s: %s", (status, reason, after, isBusy) => {
+    const headers = after === null ? {} : { "Retry-After": after };
+    const problem = problemOf(new Response(null, { status, headers }), { detail: "Wait.", reason });
+    expect(problem.isBusy).toBe(isBusy);
   });
 });

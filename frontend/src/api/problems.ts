@@ -16,9 +16,9 @@ export class ServiceProblem extends Error {
     this.name = "ServiceProblem";
   }
 
-  /** The service is busy: the same request will be accepted later. */
+  /** The service is busy: the same request will be accepted later. A model does not come by waiting. */
   get isBusy(): boolean {
-    return (this.status === 429 || this.status === 503) && this.retryAfter !== null;
+    return [429, 503, 504].includes(this.status) && this.retryAfter !== null && this.reason !== "no_model";
   }
 }
 

@@ -1,0 +1,141 @@
+// The caption's state machine with its requests: streams, retries while the service is busy, and cancels.
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useEffectEvent, useMemo, useReducer, useRef } from "react";
+import { ServiceProblem } from "@/api/problems";
+import { streamCaption } from "@/api/stream";
+import type { CaptionOptions } from "@/options/types";
+import type { PreparedPhoto } from "@/photo/types";
+import { type CaptionRequest, captionForm, type Part } from "./form";
+import { type Post, selectedVariant } from "./post";
+import { type CaptionState, captionReducer, INITIAL, type Task } from "./reducer";
+import { nextAttempt } from "./retry";
+
+export interface CaptionActions {
+  /** Write a post. *keepForFeedback*: with the creator's consent only. */
+  start(photos: readonly PreparedPhoto[], options: CaptionOptions, keepForFeedback: boolean): void;
+  /** Write one part of the variant in view again. *hint*: what to change; may be empty. */
+  regenerate(part: Part, hint: string): void;
+  /** Repeat the request that failed, or that waits. */
+  retry(): void;
+  /** Stop, and go back to the last post, if there is one. */
+  cancel(): void;
+  select(variant: number): void;
+  editCaption(caption: string): void;
+  toggleHashtag(tag: string): void;
+  addHashtag(tag: string): void;
+  removeHashtag(tag: string): void;
+  editAltText(photo: number, text: string): void;
+  undo(): void;
+}
+
+interface Job {
+  task: Task;
+  request: CaptionRequest;
+  /** When its attempts began, in milliseconds. */
+  since: number;
+}
+
+/**
+ * The caption of the photos that the creator works on.
+ *
+ * @param onAnswer is called after each answer with the post as it is now and its photos. The post's id stays the same
+ *   when a part was written again.
+ */
+export function useCaption(
+  onAnswer: (post: Post, photos: readonly PreparedPhoto[]) => void = () => undefined,
+): { state: CaptionState; actions: CaptionActions } {
+  const [state, dispatch] = useReducer(captionReducer, INITIAL);
+  const queries = useQueryClient();
+  const latest = useRef(state);
+  const job = useRef<Job | null>(null);
+  const abort = useRef(new AbortController());
+  useEffect(() => {
+    latest.current = state;
+  });
+  useEffect(() => () => abort.current.abort(), []);
+
+  const tell = useEffectEvent(() => {
+    if (state.post && job.current) onAnswer(state.post, job.current.request.photos);
+  });
+  useEffect(() => {
+    if (state.answers > 0) tell();
+  }, [state.answers]);
+
+  const actions = useMemo<CaptionActions>(() => {
+    async function attempt({ task, request, since }: Job): Promise<void> {
+      abort.current.abort();
+      abort.current = new AbortController();
+      const { signal } = abort.current;
+      dispatch({ type: "start", task });
+      try {
+        for await (const event of streamCaption(captionForm(request), signal)) {
+          if (signal.aborted) return;
+          dispatch({ type: "event", event });
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof ServiceProblem)) throw error;
+        // The key was revoked or has expired: the page asks for another one.
+        if (error.status === 401) void queries.invalidateQueries({ queryKey: ["access"] });
+        const retryAt = nextAttempt(error, since, Date.now());
+        if (retryAt === null) dispatch({ type: "fail", problem: error });
+        else dispatch({ type: "busy", problem: error, retryAt });
+      }
+    }
+
+    function begin(task: Task, request: CaptionRequest): void {
+      job.current = { task, request, since: Date.now() };
+      void attempt(job.current);
+    }
+
+    return {
+      start(photos, options, keepForFeedback) {
+        const request: CaptionRequest = { photos, options, keepForFeedback };
+        // The likeliest caption is always the same: who asks a second time wants another one.
+        const repeated = latest.current.post !== null && job.current && isSame(job.current.request, request);
+        begin({ part: "post", variant: 0 }, repeated ? { ...request, seed: randomSeed() } : request);
+      },
+      regenerate(part, hint) {
+        const { post } = latest.current;
+        if (!post || !job.current) return;
+        const again = { part, variant: selectedVariant(post), hint };
+        begin({ part, variant: post.selected }, { ...job.current.request, seed: randomSeed(), again });
+      },
+      retry() {
+        if (!job.current) return;
+        if (latest.current.run.phase === "failed") job.current.since = Date.now();
+        void attempt(job.current);
+      },
+      cancel() {
+        abort.current.abort();
+        dispatch({ type: "cancel" });
+      },
+      select: (variant) => dispatch({ type: "select", variant }),
+      editCaption: (caption) => dispatch({ type: "editCaption", caption }),
+      toggleHashtag: (tag) => dispatch({ type: "toggleHashtag", tag }),
+      addHashtag: (tag) => dispatch({ type: "addHashtag", tag }),
+      removeHashtag: (tag) => dispatch({ type: "removeHashtag", tag }),
+      editAltText: (photo, text) => dispatch({ type: "editAltText", photo, text }),
+      undo: () => dispatch({ type: "undo" }),
+    };
+  }, [queries]);
+
+  const retryAt = state.run.phase === "waiting" ? state.run.retryAt : null;
+  useEffect(() => {
+    if (retryAt === null) return;
+    const timer = setTimeout(actions.retry, retryAt - Date.now());
+    return () => clearTimeout(timer);
+  }, [retryAt, actions]);
+
+  return { state, actions };
+}
+
+function isSame(one: CaptionRequest, other: CaptionRequest): boolean {
+  const ids = ({ photos }: CaptionRequest) => photos.map((photo) => photo.id).join();
+  return ids(one) === ids(other) && JSON.stringify(one.options) === JSON.stringify(other.options);
+}
+
+/** A number below 2³¹, the largest that the service takes. */
+function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 31);
+}
