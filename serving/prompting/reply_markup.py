@@ -2,27 +2,37 @@
 
 import regex as re
 
-_REASONING = re.compile(r"<(think|thinking|thought|reasoning)>.*?(?:</\1>|\Z)|◁think▷.*?(?:◁/think▷|\Z)", re.DOTALL)
-_LAST_REASONING = re.compile(r"\A.*(?:</(?:think|thinking|thought|reasoning)>|◁/think▷)", re.DOTALL)
+_REASONING = re.compile(
+    r"<(think|thinking|thought|reasoning|seed:think)>.*?(?:</\1>|\Z)|◁think▷.*?(?:◁/think▷|\Z)"
+    r"|\[THINK\].*?(?:\[/THINK\]|\Z)|<\|channel>.*?(?:<channel\|>|\Z)",
+    re.DOTALL,
+)
+"""Matches reasoning in the formats of Qwen, Kimi, Mistral and Gemma, among others."""
+
+_LAST_REASONING = re.compile(
+    r"\A.*(?:</(?:think|thinking|thought|reasoning|seed:think)>|◁/think▷|\[/THINK\]|<channel\|>)", re.DOTALL
+)
 """Matches reasoning whose opening tag was part of the prompt."""
 
 _TURN_START = re.compile(
-    r"(?:<\|im_start\|>|<start_of_turn>|<\|start_header_id\|>|<\|)(?:assistant|model)(?:<\|end_header_id\|>|\|>)?\s*"
+    r"(?:<\|im_start\|>|<start_of_turn>|<\|turn>|<\|start_header_id\|>|<\|)(?:assistant|model)(?:<\|end_header_id\|>|\|>)?\s*"
 )
 _END = re.compile(
     r"<\|(?:im_end|im_start|endoftext|end|end_of_text|eot_id|eom_id|user|system|start_header_id)\|>"
-    r"|</s>|<eos>|<end_of_turn>|<start_of_turn>|<end_of_utterance>|<｜[^<>\s]{1,40}｜>|\[/?INST\]"
+    r"|</s>|<eos>|<turn\|>|<\|turn>|<end_of_turn>|<start_of_turn>|<end_of_utterance>|<｜[^<>\s]{1,40}｜>|\[/?INST\]"
 )
 """Matches a token that ends the reply. What a model writes after it is an invented next turn."""
 
-_NEW_LINE = re.compile(r"<br\s?/?>|</?(?:p|div|li|ul|ol|h[1-6]|caption|post|answer|response|output)>", re.IGNORECASE)
+_NEW_LINE = re.compile(
+    r"(?:\\n)+(?![a-z])|<br\s?/?>|</?(?:p|div|li|ul|ol|h[1-6]|caption|post|answer|response|output)>", re.IGNORECASE
+)
 _HASHTAGS = re.compile(r"<(?:hashtags?|tags)>", re.IGNORECASE)
 _TAG = re.compile(
     r"<\|[^<>|\s]{1,40}\|>|</?(?:s|b|i|u|em|strong|span|code|bos|pad|unk|image|row_\d_col_\d|global-img"
     r"|fake_token_around_image|hashtags?|tags)>|<0x[0-9A-F]{2}>",
     re.IGNORECASE,
 )
-_UNFINISHED_TAG = re.compile(r"(?:<[^<>\s]{0,40}|\[/?[A-Z]{0,4}|◁[^▷\s]{0,8})\Z")
+_UNFINISHED_TAG = re.compile(r"(?:(?:\\n)*\\n?|<[^<>\s]{0,40}|\[/?[A-Z]{0,6}|◁[^▷\s]{0,8})\Z")
 
 _LINE_PREFIX = re.compile(r"\s{0,12}(?:(?:#{1,6}(?=\s)|>)\s{0,6})*")
 """Matches the marks of a heading or a quotation."""
@@ -43,8 +53,11 @@ _INLINE = (
     ),
     # Asterisks between Latin letters hide a swear word.
     (re.compile(r"(?<![A-Za-z*])\*{2,3}(?!\*)|(?<!\*)\*{2,3}(?![A-Za-z*])"), ""),
-    # At the beginning of a line, one or two words may describe an action: *yawns*.
-    (re.compile(r"\A\*(?=[^\s*])((?:[^*\s]+\s+){2,60}[^*\s]+)\*(?=\s|\Z)"), r"\1"),
+    # At the beginning of a line, one or two words in lowercase may describe an action: *yawns*, *happy dance*.
+    (
+        re.compile(r"\A\*(?=[^\s*])((?:\p{Lu}[^*\s]*\s+|(?:[^*\s]+\s+){2})(?:[^*\s]+\s+){0,58}[^*\s]+)\*(?=\s|\Z)"),
+        r"\1",
+    ),
     (re.compile(r"(?<=[\p{L},;]\s)\*(?=[^\s*])([^*\n]{1,200})(?<=[^\s*])\*(?![\w*])"), r"\1"),
     (re.compile(r"(?<!\w)__(?=[^\s_])([^_\n]{1,300})(?<=[^\s_])__(?!\w)"), r"\1"),
     (re.compile(r"~~(?=[^\s~])([^~\n]{1,300})~~"), r"\1"),

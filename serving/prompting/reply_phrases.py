@@ -1,4 +1,4 @@
-"""Phrases of instruct models around a caption, in many languages: introductions, labels, closing remarks, refusals.
+"""Phrases of instruct models around a caption, in many languages: introductions, labels, closing remarks.
 
 All patterns are for `regex`, whose partial matches tell whether a line that still grows may become one of them.
 They repeat characters within limits only, so that matching takes linear time.
@@ -6,32 +6,31 @@ They repeat characters within limits only, so that matching takes linear time.
 
 import regex as re
 
+from serving.prompting.phrase_patterns import any_of
+from serving.prompting.refusals import REFUSAL
 
-def _any(words: str) -> str:
-    """Return a pattern for the alternatives in *words*, separated by ``/`` or line breaks; a space is any white space.
-
-    An apostrophe is optional or of any kind.
-    """
-    alternatives = (word.strip() for word in re.split(r"[/\n]", words) if word.strip())
-    return "(?:" + "|".join(word.replace(" ", r"\s{1,3}").replace("'", "['’`]?") for word in alternatives) + ")"
-
-
-_INTERJECTION = _any("""
-    sure thing/sure/certainly/absolutely/of course/okay/ok/alright/great/gladly/definitely/got it/no problem/yes
-    with pleasure/happy to help/i'd be happy to help/i'd love to help/what a \\w+ (?:photo|image|picture|shot)
-    thank you for sharing/thanks for sharing
-    klar doch/klar/gerne/gern/natürlich/selbstverständlich/aber sicher/sicher/na klar/okay/alles klar
-    claro que sí/claro/por supuesto/desde luego/con gusto/con mucho gusto/seguro
-    bien sûr/avec plaisir/certainement/d'accord/volontiers/absolument
-    certo/certamente/ma certo/volentieri/con piacere/va bene
-    com certeza/claro que sim/com prazer/naturalmente
-    natuurlijk/zeker/uiteraard/graag/oczywiście/jasne/pewnie/jistě/samozřejmě/конечно/хорошо/звісно
-    självklart/visst/absolut/selvfølgelig/sikkert/tottakai/tietysti/elbette/tabii ki/tabii/tentu saja/tentu/baik
-    chắc chắn rồi/tất nhiên/dĩ nhiên/बिल्कुल/ज़रूर/بالتأكيد/بالطبع/طبعا
-    当然可以/当然/好的/没问题/當然/もちろんです/もちろん/はい/承知しました/물론입니다/물론이죠/물론/네
+_ASSENT = any_of("""
+    sure thing/sure/certainly/absolutely/of course/gladly/with pleasure/(?:i'm )?happy to help/i'd be happy to help
+    i'd love to help/aber gerne/gerne/gern/natürlich/selbstverständlich/klar doch/claro que sí/claro/por supuesto
+    con mucho gusto/con gusto/bien sûr/avec plaisir/certainement/volontiers/certo/certamente/ma certo/volentieri/con piacere
+    com certeza/claro que sim/com prazer/natuurlijk/uiteraard/graag/oczywiście/jasne/конечно/звісно/självklart/selvfølgelig
+    elbette/tabii ki/tentu saja/tentu/chắc chắn rồi/बिल्कुल/بالتأكيد/بالطبع/בטח/כמובן/בשמחה
+    当然可以/当然/好的/没问题/當然可以/當然/沒問題/もちろんです/承知しました/물론입니다/물론이죠/물론
 """)
+"""Words that models answer a request with, before they do what it asks for."""
 
-_HERE = _any("""
+_INTERJECTION = (
+    f"(?:{_ASSENT}|"
+    + any_of("""
+    okay/ok/alright/great/definitely/got it/no problem/yes/as requested/what a \\w+ (?:photo|image|picture|shot)
+    thank you for sharing/thanks for sharing/klar/aber sicher/sicher/na klar/alles klar/desde luego/seguro
+    d'accord/absolument/va bene/naturalmente/zeker/pewnie/jistě/samozřejmě/хорошо/visst/absolut/sikkert/tottakai/tietysti
+    tabii/baik/tất nhiên/dĩ nhiên/ज़रूर/طبعا/もちろん/はい/네
+""")
+    + ")"
+)
+
+_HERE = any_of("""
     here's/here is/here are/here you go/below is/below are/i've written/i have written/i've created
     i have created/i came up with/i've come up with/i'd suggest/i would suggest/i suggest/how about/you could use
     try this/i think a/a possible/a suitable/a good/a great/one possible/based on the \\w+/my suggestion
@@ -41,19 +40,20 @@ _HERE = _any("""
     ecco/ecco a te/eccoti/ti propongo
     aqui está/aqui estão/aqui vai/aqui vão/aqui tem/segue/seguem/eis
     hier is/hier zijn/hierbij/oto/proszę/tady je/zde je/zde jsou/вот/ось/här är/här kommer/her er/tässä on/tässä
-    işte/aşağıda/berikut adalah/berikut/đây là/dưới đây là/यह रहा/यह रही/यहाँ/إليك
-    以下是/这是/這是/为您/以下は/こちらが/こちらは/다음은/여기
+    işte/aşağıda/berikut adalah/berikut/đây là/dưới đây là/यह रहा/यह रही/यहाँ/إليك/הנה
+    以下是/以下为/这是/這是/为您/以下は/こちらが/こちらは/다음은/여기
 """)
 
-_CAPTION = _any("""
+_CAPTION = any_of("""
     captions?/bildunterschrift(?:en)?/bildbeschreibung(?:en)?/pies? de foto/une légende/des légendes/una leyenda
     didascali[ae]/uma legenda/sua legenda/bijschrift(?:en)?/onderschrift/podpis\\w?/popisek/подпис\\w{1,3}/підпис
-    bildtext(?:er)?/billedtekst/bildetekst/kuvateksti/altyazı/takarir/chú thích/कैप्शन/تعليق
+    bildtext(?:er)?/billedtekst/bildetekst/kuvateksti/altyazı/takarir/chú thích/कैप्शन/(?:ال)?تعليق/כיתוב
+    (?:instagram|insta) posts?
     文案/配文/キャプション/캡션
 """)
 """Words for a caption that hardly mean anything else."""
 
-_NOUN = _any("""
+_NOUN = any_of("""
     options?/ideas?/suggestions?/posts?/versions?/variants?/instagram/hashtags?/json/description
     beschriftung/text/vorschl\\w{2,5}/beitrag/unterschrift/ideen?/varianten?
     leyendas?/t[íi]tulos?/opciones/opción/texto/descripci\\w{1,5}/publicación/propuestas?/sugerencias?
@@ -65,25 +65,26 @@ _NOUN = _any("""
 """)
 """Words for a caption that a caption itself may contain."""
 
-_WEAK_LABEL = _any("""
+_WEAK_LABEL = any_of("""
     post/text/title/output/version/beschriftung/titel/unterschrift/beitrag
     título/texto/publicación/texte/titre/publication/testo/titolo/publicação
 """)
 """Words that are a label only behind an adjective, as in ``Instagram post:``."""
 
-_ADJECTIVE = _any("""
-    the/your/my/our/an?/final/instagram/insta/ig/photo/image/suggested/proposed/possible/generated/revised/updated
+_ADJECTIVE = any_of("""
+    the/your/my/our/an?/final/instagram/insta/ig/post/social media/photo/image/suggested/proposed/possible/generated/revised/updated
     short/medium/long/playful/inspirational/minimal/minimalist/professional/witty/funny/english/german/spanish/french
     die/der/das/deine?/ihre?/vorgeschlagene/mögliche
     el/la/tu/su/le/il/o/a/sugerida?/proposta/proposée?/votre/de instagram/para instagram/pour instagram/per instagram
 """)
 
-_PROPOSED = _any("""
+_PROPOSED = any_of("""
     final/instagram/insta/ig/suggested/proposed/generated/revised/updated/vorgeschlagener?/vorgeschlagenes
     sugerid[oa]/proposée?/propost[oa]/de instagram/para instagram/pour instagram/per instagram
 """)
 
 _MARKS = r"[\s*_#>\"“”„«»‹›「『'‘’`¡¿\p{Extended_Pictographic}\uFE0F\-–—•]{0,12}"
+_EMOJI = r"(?:[\p{Emoji_Presentation}\p{Emoji_Modifier}\u200D\uFE0F]{1,6}\s{0,3})?"
 _COLON = r"\s{0,3}[:：]"
 _NUMBER = r"(?:#?\d{1,2}|[A-Ca-c]|one|two|three|eins|uno|una|un|une|um|uma)"
 _BRACKETS = r"(?:\s{0,3}[(\[（][^()\[\]（）\n]{0,60}[)\]）])"
@@ -99,35 +100,42 @@ _HERE_WITH = rf"{_OPENING}{_HERE}(?!\s{{1,3}}to\b)(?=[^\n:：]{{0,160}}?%s)[^\n:
 
 INTRODUCTION = re.compile(
     rf"{_MARKS}(?:{_INTERJECTED}{_HERE_WITH % f'(?:{_CAPTION}|{_NOUN})'}|{_HERE_WITH % _CAPTION}"
-    rf"|(?:a|one|the)\s(?:\w{{1,20}}\s)?caption\b[^\n:：\"“]{{0,60}}?\b(?:would|could|might|may)\sbe\s{{0,2}}(?=[\"“'‘]))",
+    r"|(?:a|one|the)\s(?:\w{1,20}\s)?caption\b[^\n:：\"“]{0,60}?\b(?:would|could|might|may)\sbe"
+    r"(?:\s{0,2}[:：]|\s{0,2}(?=[\"“'‘])))",
     re.IGNORECASE,
 )
 """Matches an introduction up to its colon: ``Sure! Here's a caption for your photo:``. The caption may follow."""
 
-_HERE_IS = _any("here's/here is/here are/here you go/below is/below are/以下は/こちらが/다음은")
+_HERE_IS = any_of("here's/here is/here are/here you go/below is/below are/以下は/こちらが/다음은")
 
 INTRODUCTORY_LINE = re.compile(
     rf"{_MARKS}(?:{_HERE_WITH % _NOUN}"
     rf"|(?:{_INTERJECTED})?{_OPENING}{_HERE_IS}"
     rf"(?=[^\n]{{0,120}}{_CAPTION})[^\n:：]{{0,160}}"
     rf"|(?:{_INTERJECTED})?here (?:you go|it is|they are)\s?[:!.]|(?:ご?提案です)\s?[:：]"
-    rf"|(?:{_INTERJECTED})?{_HERE}\s?[:：]|{_INTERJECTED}{_HERE}[^\n:：]{{0,6}}[:：])[\s*_]{{0,6}}",
+    r"|[\p{Hangul}\s,!]{0,20}(?:캡션|문구)(?:입니다|이에요|예요)?\s?[:：]"
+    r"|[\p{Hiragana}\p{Katakana}\p{Han}ー、！]{0,20}キャプション(?:の例|案)?(?:です)?\s?[:：]"
+    rf"|(?:{_INTERJECTED})?{_HERE}(?:\s(?:an?\s\w{{1,20}}\s)?one)?\s?[:：]|{_INTERJECTED}{_HERE}[^\n:：]{{0,6}}[:：])[\s*_]{{0,6}}",
     re.IGNORECASE,
 )
 """Matches a line that as a whole is an introduction, perhaps without a colon."""
 
 ABOUT_THE_PHOTO = re.compile(
     rf"(?:(?:the|this) (?:image|photo|picture)\b[^\n]{{0,40}}?\b(?:shows?|showcases|depicts?|features?|captures?|displays?|is)\b"
-    rf"|(?:title|headline|titel|título|titre|titolo){_COLON})[^\n]{{0,2000}}",
+    rf"|(?:title|headline|titel|título|titre|titolo|заголовок|标题|標題|タイトル|제목){_COLON})[^\n]{{0,2000}}",
     re.IGNORECASE,
 )
 """Matches a line that is the caption only if no other one follows: ``The image shows a cat.``, ``Title: Monday``"""
 
-INTERJECTION = re.compile(rf"{_MARKS}{_INTERJECTION}\s{{0,3}}[!！.。:,~]{{1,3}}\s{{0,3}}", re.IGNORECASE)
-"""Matches "Sure!" in front of a label or an introduction."""
+INTERJECTION = re.compile(rf"{_MARKS}{_INTERJECTION}\s{{0,3}}[!！.。:,~]{{1,3}}\s{{0,3}}{_EMOJI}", re.IGNORECASE)
+"""Matches "Sure!" as a line of its own."""
+
+ASSENT = re.compile(rf"{_MARKS}{_ASSENT}\s{{0,3}}[!！]\s{{0,3}}{_EMOJI}", re.IGNORECASE)
+"""Matches "Sure!" in front of a caption."""
 
 LABEL = re.compile(
-    rf"(?:{_MARKS}{_INTERJECTED})?+{_MARKS}(?:(?:assistant(?=:)|(?:{_ADJECTIVE}[\s-]{{1,3}}){{0,4}}(?:{_CAPTION}|légende|leyenda|legenda))"
+    rf"(?:{_MARKS}{_INTERJECTED})?+{_MARKS}(?:(?:assistant(?=:)|(?:{_ADJECTIVE}[\s-]{{1,3}}){{0,4}}(?:{_CAPTION}|légende|leyenda|legenda)"
+    r"(?:\s{1,3}(?:instagram|insta(?!\w)|(?:for|für|para|pour|per)\s[^\n:：.!?]{1,40})(?=\s{0,3}[:：]))?)"
     rf"|(?:{_PROPOSED}[\s-]{{1,3}}){{1,2}}{_WEAK_LABEL})(?:\s{{1,3}}{_NUMBER})?{_BRACKETS}?"
     rf"(?:{_COLON}|\s{{1,3}}[–—-]\s{{1,3}}|(?=[\s*_]{{0,6}}$))",
     re.IGNORECASE,
@@ -138,21 +146,25 @@ OPTION = re.compile(
     rf"(?:{_MARKS}{_INTERJECTED})?+{_MARKS}(?:option|caption|version|variante?|choice|idea|idee|idée|suggestion|vorschlag|alternative|opción|"
     rf"opzione|opção|proposition|proposta|optie|opcja|вариант|alternativ|seçenek|pilihan|选项|選項|オプション|옵션)"
     rf"\s{{0,3}}{_NUMBER}\b{_BRACKETS}?"
-    rf"(?:\s{{0,3}}[–—-]\s{{0,3}}[^\n:：]{{1,40}}[:：]|{_COLON}|[.)]|\s{{1,3}}[–—-]|(?=[\s*_]{{0,6}}$))",
+    rf"(?:\s{{0,3}}[–—-]\s{{0,3}}[^\n:：]{{1,40}}[:：]|{_COLON}|[.)](?!\d)|\s{{1,3}}[–—-]|(?=[\s*_]{{0,6}}$))",
     re.IGNORECASE,
 )
 """Matches the heading of one of several captions: ``Option 1:``, ``Caption 2 (playful):``, ``Option 3 - Witty:``."""
 
 HASHTAG_LABEL = re.compile(
-    rf"{_MARKS}(?:(?:suggested|recommended|relevant|some|instagram|possible|vorgeschlagene|the)\s{{1,3}}){{0,3}}"
-    rf"(?:hash\s?tags?|tags|etiquetas|mots[- ]clics|mots[- ]dièse|хештеги|хэштеги|标签|話題標籤|標籤|ハッシュタグ|해시태그|"
-    rf"hasht?agi|hashtaggar|الهاشتاغات|हैशटैग){_BRACKETS}?(?:{_COLON}|\s{{1,3}}[–—-]\s|(?=[\s*_]{{0,6}}$))",
+    rf"(?:\d{{1,2}}[.)]\s{{1,3}})?{_MARKS}(?:(?:and|with|plus|here|are|here['’]s|a|few|some|the|your|my|suggested|recommended|relevant|"
+    r"popular|possible|related|more|instagram|und|hier|sind|ein|paar|passende|vorgeschlagene|los|algunos|y|les|quelques|et|gli|alcuni)"
+    r"\s{1,3}){0,6}(?:hash\s?tags?|tags|etiquetas|etiketler|mots[- ]cl(?:ics|[ée]s)|mots[- ]dièse|хештеги|хэштеги|标签|话题|話題標籤|標籤|"
+    r"ハッシュタグ|해시태그|hasht?agi|hashtaggar|الهاشتا[غج]ات|हैशटैग|האשטגים)"
+    r"(?:\s{1,3}(?:for|to|that|of|für|zu|para|pour|per)\s[^\n#＃:：.!?]{1,60})?(?:\s{1,3}(?:(?:could|might) be|include|are))?"
+    rf"{_BRACKETS}?(?:{_COLON}|\s{{1,3}}[–—-]\s|(?=[\s*_]{{0,6}}$)|(?=\s{{1,3}}[#＃]))",
     re.IGNORECASE,
 )
-"""Matches the label of a list of hashtags."""
+"""Matches the label of a list of hashtags: ``Hashtags:``, ``Here are some hashtags for your post:``."""
 
 INLINE_HASHTAG_LABEL = re.compile(
-    r"\s[*_(\[]{0,3}(?:suggested\s|recommended\s)?hash\s?tags?\s?[*_]{0,3}[:：]", re.IGNORECASE
+    r"(?:\s|(?<=[\p{Emoji_Presentation}\uFE0F.!?…]))[*_(\[]{0,3}(?:suggested\s|recommended\s)?hash\s?tags?\s?[*_]{0,3}[:：]",
+    re.IGNORECASE,
 )
 """Matches the label of a list of hashtags behind a caption."""
 
@@ -175,10 +187,14 @@ DESCRIPTION = re.compile(
 )
 """Matches what comes before a description: ``Here is the alt text:``, ``Alt text:``."""
 
+_DESCRIPTION = r"(?:(?:image |photo )?description|bildbeschreibung|beschreibung|descripci[óo]n|descrizione|descri[çc][ãa]o|描述|説明)"
+
 OTHER_LABEL = re.compile(
-    rf"{_MARKS}(?:alt[- ]?text|image description|photo description|word count|character count|explanation|rationale|"
+    rf"{_MARKS}(?:alt[- ]?text|{_DESCRIPTION}|word count|emojis?|character count|explanation|rationale|"
     rf"why (?:this|it) works|translation|english translation|erklärung|übersetzung|wortanzahl|explicación|traducción|"
-    rf"explication|traduction|spiegazione|traduzione|explicação|tradução){_BRACKETS}?{_COLON}",
+    rf"explication|traduction|spiegazione|traduzione|explicação|tradução){_BRACKETS}?{_COLON}"
+    r"|[\s*_]{0,6}tone[\s*_]{0,3}:[\s*_]{0,3}(?:playful|inspirational|minimal|professional|witty)\b"
+    r"|[\s*_]{0,6}length[\s*_]{0,3}:[\s*_]{0,3}(?:short|medium|long|\d{1,3} (?:words|characters))\b",
     re.IGNORECASE,
 )
 """Matches the label of something that is neither caption nor hashtags."""
@@ -187,7 +203,8 @@ NEXT_SPEAKER = re.compile(r"(?:user|human|assistant|system|question|instruction|
 """Matches the beginning of an invented next turn."""
 
 ALTERNATIVE = re.compile(
-    rf"{_MARKS}(?:or|alternatively|another option|another idea|oder|alternativ|ou|alternativement|o|oppure|"
+    rf"{_MARKS}(?:alternatively[^\n:：.!?]{{1,40}}(?=[:：])|or (?:maybe|how about|try)|or|alternatively|another option|another idea|"
+    r"oder|alternativ|ou|alternativement|o|oppure|"
     rf"alternativa|of|lub|или|または|或者|또는)[\s,:：.…*_-]{{0,6}}",
     re.IGNORECASE,
 )
@@ -226,64 +243,7 @@ REMARK = re.compile(
 """Matches a remark about the caption: ``Let me know if you'd like another one!``, ``Feel free to adjust it.``"""
 
 INLINE_REMARK = re.compile(
-    rf"(?<=[.!?…。！？\"”»)]\s|\p{{Emoji_Presentation}}\s|\uFE0F\s){REMARK.pattern}", re.IGNORECASE
-)
-"""Matches a remark behind a sentence."""
-
-_CANNOT = r"(?:can(?:['’]?t|not)|can not|am unable to|['’]m unable to|am not able to|['’]m not able to|won['’]t|will not be able to)"
-_DO = (
-    r"(?:assist|help (?:you|with|by|create|writ)|provide|creat|generat|write an?|produce|identif|comply|fulfil|process|view|"
-    r"recogni[sz]e|analy[sz]e|describe|do that|do this|engage in|continue with|discuss|respond to|make a caption|"
-    r"(?:see|access|open|look at) (?:the|this|that|your|any|an?) (?:image|photo|picture|attach|file))"
-)
-
-_REGRET = _any("""
-    es tut mir (?:sehr )?leid/tut mir leid/entschuldigung/entschuldige/verzeihung/lo siento/lo lamento/disculp[ae]
-    perd[óo]n/lamentablemente/je suis (?:vraiment )?d[ée]sol[ée]e?/d[ée]sol[ée]e?/malheureusement/mi dispiace/mi spiace
-    spiacente/purtroppo/desculp[ae]/sinto muito/lamento/infelizmente/het spijt me/sorry/helaas/przykro mi/przepraszam
-    niestety/извините/простите/к сожалению/мне жаль/вибачте/på grund/tyvärr/förlåt/beklager/desværre/valitettavasti
-    üzgünüm/maalesef/maaf/xin lỗi/(?:很|非常)?抱歉/对不起/對不起/不好意思/申し訳ありませんが/申し訳ございませんが/すみませんが
-    죄송하지만/죄송합니다만/미안하지만/عذر[اًا]{0,2}/آسف/أعتذر/क्षमा करें/माफ़ कीजिए
-""")
-
-_UNABLE = (
-    r"(?:(?:aber |doch |dass |leider |pero |mais |ma |mas |maar |ale |но |men |tetapi |tapi |但(?:是)?)?"
-    r"(?:(?:leider )?(?:ich )?(?:kann|darf|bin)\b[^\n]{0,120}?\b(?:nicht|keine?[nrms]?)\b|(?:yo )?no (?:puedo|me es posible)\b"
-    r"|je ne (?:peux|suis|pourrai)\b|non (?:posso|sono in grado|riesco)\b|(?:eu )?n[ãa]o (?:posso|consigo)\b"
-    r"|(?:ik )?kan\b[^\n]{0,120}?\b(?:niet|geen)\b|nie (?:mogę|jestem)\b|(?:я )?не (?:могу|можу)\b"
-    r"|(?:kan )?(?:jag|jeg)\b[^\n]{0,60}?\b(?:inte|ikke)\b|en voi\b|saya tidak (?:bisa|dapat)\b|(?:tôi )?không thể\b"
-    r"|我?(?:无法|無法|不能|没有办法)|[^\n]{0,60}?(?:できません|できかねます|いたしかねます|없습니다|어렵습니다)"
-    r"|[^\n]{0,80}?(?:amam|emem|amıyorum|emiyorum)\b|لا (?:أستطيع|يمكنني)|[^\n]{0,80}?नहीं))"
-)
-
-_VERB = _any("""
-    helfen/weiterhelfen/unterstützen/erstellen/beschreiben/identifizieren/erkennen/beantworten/verfassen/generieren
-    ayudar\\w{0,3}/asistir\\w{0,3}/proporcionar/crear/generar/identificar/describir/responder/cumplir/procesar/ver la imagen
-    aider/répondre/fournir/créer/générer/identifier/décrire/traiter/assister/accéder/voir l['’]image
-    aiutar\\w{0,3}/fornire/creare/generare/identificare/descrivere/rispondere/soddisfare/elaborare/assister\\w{0,3}
-    ajudar/ajudá-\\w{1,3}/fornecer/criar/gerar/descrever/atender/processar/helpen/maken/beschrijven/beantwoorden
-    pomóc/stworzyć/opisać/wygenerować/zidentyfikować/помочь/создать/описать/выполнить/ответить/допомогти
-    hjälpa/skapa/beskriva/hjelpe/hjælpe/lage/beskrive/auttaa/luoda/yardımcı/oluştur\\w{0,8}/tanımla\\w{0,8}
-    membantu/membuat/giúp/hỗ trợ/tạo/协助/帮助/提供/处理/识别/生成/描述/回答/满足/查看/協助/幫助
-    対応/お手伝い/お答え/作成/識別/提供/説明/도와/도움/제공/생성/작성/식별/답변/처리/설명
-    مساعد\\w{0,3}/إنشاء/وصف/मदद/सहायता/बना
-""")
-"""What a model says that it can't do. People can't do other things: stop looking, believe it, stay."""
-
-REFUSAL = re.compile(
-    r"[\s\"“*]{0,6}(?:"
-    rf"(?:(?:i['’]?m |i am |we['’]re )?(?:very |so |really )?(?:sorry|afraid)|i apologi[sz]e|apologies|my apologies|unfortunately|"
-    rf"regrettably)?[\s,.!]{{0,3}}(?:but |that )?(?:i |we ){_CANNOT} {_DO}"
-    rf"|i['’]m (?:unable|not able) to {_DO}"
-    rf"|as an? (?:ai|language model|large language model|artificial|text-based|responsible)\b"
-    rf"|i(?: do not|['’]?\s?don['’]?t)(?: actually| currently)? (?:see|have access to|have the ability to|feel comfortable)\b"
-    r"[^\n]{0,30}?(?:image|photo|picture|attach|file|view|see|writ|creat|describ|ident)"
-    r"|(?:there (?:is|was) )?no (?:image|photo|picture) (?:was |has been |is )?(?:attached|provided|included|visible)"
-    r"|(?:please|could you|can you) (?:upload|provide|share|attach|send) (?:the|an?|your) (?:image|photo|picture)"
-    r"|als (?:ki|ai|sprachmodell)\b|como (?:modelo de lenguaje|modelo de linguagem|una ia|uma ia|um modelo|ia)\b"
-    r"|en tant qu['’](?:ia|intelligence artificielle|assistant|mod[èe]le)|in quanto (?:ia|modello|intelligenza artificiale)\b"
-    rf"|(?=[^\n]{{0,160}}?{_VERB})(?:{_REGRET}[\s,，、،.。!！–—-]{{0,4}})?+{_UNABLE}"
-    r")[^\n]{0,2000}",
+    rf"(?<=[.!?…。！？\"”»)]\s|\p{{Emoji_Presentation}}\s|\uFE0F\s)(?:{REMARK.pattern}|{REFUSAL.pattern})",
     re.IGNORECASE,
 )
-"""Matches a refusal to write a caption."""
+"""Matches a remark or a refusal behind a sentence."""

@@ -1,4 +1,5 @@
 import random
+import re
 import time
 
 import pytest
@@ -35,7 +36,26 @@ WRAPPED = (
     ("The image shows a bridge.\n\nCaption: Golden hour.\n#sunset", "Golden hour.\n#sunset"),
     ("The image shows a bridge.\n\n#bridge", "The image shows a bridge.\n#bridge"),
     ("Title: The bridge\nCaption: Golden hour.", "Golden hour."),
+    ("The perfect caption for this photo would be: Golden hour. #sunset", "Golden hour.\n#sunset"),
+    ("As requested, here is the caption: Golden hour.", "Golden hour."),
+    ("Here is a possible Instagram post: Golden hour.", "Golden hour."),
+    ("Here's one:\nGolden hour.", "Golden hour."),
+    ("Absolutely! 😊\n\nGolden hour.", "Golden hour."),
+    ("Sure! Golden hour never gets old.", "Golden hour never gets old."),
+    ('Of course! 😊 "Golden hour." #sunset', "Golden hour.\n#sunset"),
+    ("¡Claro! Hora dorada ☕", "Hora dorada ☕"),
+    ("当然可以！黄金时刻", "黄金时刻"),
+    ("물론입니다! 사진에 어울리는 캡션입니다:\n\n황금빛 시간.", "황금빛 시간."),
+    ("はい、キャプションです：\n「黄金の時間。」", "黄金の時間。"),
+    ("בטח! הנה כיתוב לתמונה:\nשעת הזהב.\n#שקיעה", "שעת הזהב.\n#שקיעה"),
+    ("标题：晚霞\n文案：黄金时刻。\n话题：#晚霞", "黄金时刻。\n#晚霞"),
+    ("Description: a bridge\nCaption: Golden hour.", "Golden hour."),
     # Labels
+    ("Caption for Instagram: Golden hour.", "Golden hour."),
+    ("Post caption: Golden hour.", "Golden hour."),
+    ("Légende Instagram : L'heure dorée.\nMots-clés : #soleil", "L'heure dorée.\n#soleil"),
+    ("1. **Caption**: Golden hour.\n2. **Hashtags**: #sunset #paris", "Golden hour.\n#sunset #paris"),
+    ("Golden hour.\nTone: playful\nLength: 2 words\n#sunset", "Golden hour.\n#sunset"),
     ("📸 Caption: Golden hour.\n\n🏷️ Hashtags: #sunset", "Golden hour.\n#sunset"),
     ("Caption: Golden hour.", "Golden hour."),
     ("**Caption:** Golden hour.", "Golden hour."),
@@ -58,6 +78,8 @@ WRAPPED = (
     # Markdown
     ("**Golden** hour with a *very* good [dog](https://example.org/dog)", "Golden hour with a very good dog"),
     ("## Golden hour", "Golden hour"),
+    ("*Golden hour* in the city", "Golden hour in the city"),
+    ("Golden hour\\n\\n#sunset", "Golden hour\n#sunset"),
     ("> Golden hour", "Golden hour"),
     ("_Golden hour_", "Golden hour"),
     ("```\nGolden hour\n#sunset\n```", "Golden hour\n#sunset"),
@@ -76,7 +98,20 @@ WRAPPED = (
     ("Golden hour.\n\nHashtags: sunset, golden hour, Paris", "Golden hour.\n#sunset #goldenhour #paris"),
     ("Golden hour.\n\nHashtags:\n1. #sunset\n2. #paris", "Golden hour.\n#sunset #paris"),
     ("Golden hour. Hashtags: #sunset #paris", "Golden hour.\n#sunset #paris"),
+    *((f"Golden hour. ✨\n{line}", "Golden hour. ✨\n#sunset #cityparks") for line in (
+        "#sunset #CityParks ✨", "✨ #sunset 🌅 #CityParks 🌳", "#sunset, #CityParks", "#sunset / #CityParks", "#sunset & #CityParks",
+        "(#sunset #CityParks)", "[#sunset, #CityParks]", "#sunset #city parks", "1. #sunset\n2. #CityParks", "#sunset# #CityParks#",
+        "Hashtags #sunset #CityParks", "Here are some hashtags: #sunset #CityParks", "Hashtags for this post: #sunset #CityParks",
+        "And the hashtags: #sunset #CityParks", "Some relevant hashtags could be #sunset #CityParks.",
+    )),
+    *((f"Golden hour. ✨{end}", "Golden hour. ✨\n#sunset #paris") for end in (
+        " #sunset, #paris.", " (#sunset #paris)", " — #sunset #paris", " #sunset 🌅 #paris ❤️", "#sunset#paris#", "Hashtags: #sunset #paris",
+    )),
     # Remarks
+    ("Golden hour.\n\nOr maybe:\n\nSilver night.", "Golden hour."),
+    ("Golden hour.\n\nAlternatively, you could go with:\n\nSilver night.", "Golden hour."),
+    ("Golden hour. Let me know if you'd like another one! #sunset", "Golden hour.\n#sunset"),
+    ("Golden hour. I'm sorry, but I can't identify the person in the photo. #sunset", "Golden hour.\n#sunset"),
     ("Golden hour.\n\nFeel free to adjust it to your style!", "Golden hour."),
     ("Golden hour. Let me know if you'd like me to change anything!", "Golden hour."),
     ("Golden hour.\n\nThis caption captures the warm light of the scene.", "Golden hour."),
@@ -88,6 +123,8 @@ WRAPPED = (
     ("<|im_start|>assistant\nGolden hour.<|im_end|>", "Golden hour."),
     ("Golden hour.<end_of_turn>\n<start_of_turn>user\nThanks", "Golden hour."),
     ("The user wants a caption.</think>Golden hour.", "Golden hour."),
+    ("[THINK]The user wants a caption.[/THINK]Golden hour.", "Golden hour."),
+    ("<|channel>thought\nThe user wants a caption.\n<channel|>Golden hour.<turn|>", "Golden hour."),
     ("Golden hour.\nUSER: Another one", "Golden hour."),
     # JSON
     ('{"hashtags": ["sunset"], "caption": "Golden hour."}', "Golden hour.\n#sunset"),
@@ -103,6 +140,12 @@ REFUSALS = (
     "I’m unable to identify people in images.",
     "Sorry, I can't help with that request.",
     "I cannot create captions for this image.",
+    "I'm not able to see images, but if you describe it, I can write a caption.",
+    "I can't view or analyze images.",
+    "I cannot identify who this is.",
+    "I can't help with that.",
+    "Sorry, I can't do that.",
+    "Ich kann dieses Foto leider nicht beschreiben.",
     "As an AI language model, I don't have opinions.",
     "Unfortunately, I can't view the image.",
     "I don't see an image attached. Could you upload it?",
@@ -132,6 +175,21 @@ GOOD = (
     "Okay, one more photo and then we go. Maybe two.",
     "I can't believe this view is real.",
     "I can't help falling in love with this city.",
+    "I can't help it, I'm in love.",
+    "I can't help you, but coffee can.",
+    "I can't do this without coffee ☕",
+    "I won't do this again. Maybe.",
+    "I can't process how beautiful this is.",
+    "I can't describe how happy I am today!",
+    "I can't identify this bird, but it stole my fries.",
+    "I can't see the picture without smiling.",
+    "I can't write a caption that does this justice.",
+    "We can't generate this much joy alone.",
+    "Please send an image of your lunch.",
+    "Ich kann gar nicht beschreiben, wie schön es hier ist.",
+    "No puedo describir lo feliz que estoy.",
+    "Je ne peux pas décrire ce bonheur.",
+    "*happy dance* It's Friday!",
     "I cannot stop looking at this sky.",
     "I'm unable to adult today.",
     "Sorry not sorry for the sunset spam 🌅",
@@ -168,6 +226,13 @@ GOOD = (
     "Would you like some sun with that coffee?",
     "I hope this weekend never ends.",
     "If you like piña coladas, get in line.",
+    "Would you like another slice? Yes.",
+    "Want me to come back? Never.",
+    "Feel free to change my mind.",
+    "I hope this works out.",
+    "Length: 12 km. Views: unlimited.",
+    "Tone: sunburnt.",
+    "Version 2.0 of me, now with tan.",
     "Or so they say.",
     "*sips coffee* Monday, we meet again.",
     "Leider kann ich nicht ewig hier bleiben.",
@@ -266,7 +331,7 @@ def test_streamed_text_only_grows(reply: str) -> None:
 
 _PIECES = st.sampled_from(
     (
-        *(line for reply in EVERY_REPLY if "</think>" not in reply for line in reply.splitlines()),
+        *(line for reply in EVERY_REPLY if not re.search("</think>|<channel", reply) for line in reply.splitlines()),
         "\n", "\n\n", " ", "**", "*", "_", "`", "```", '"', "'", "“", "”", "#", "# ", "[", "](http://a.b)", "(", ")", "- ",
         "1. ", "2. ", "{", '"caption": "', "<", "|>", "</s>", "\\", "e\u0301", "👨\u200d👩\u200d👧", "🇩🇪", "\u0301", ":", "…",
     )
@@ -290,7 +355,7 @@ def test_any_text_is_cleaned_without_an_error(reply: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     ["[", "(", "*", "**a", "_", "`", "<", "<think>", "#", "# ", '"', "“", "\\", "{\"", "1. ", "- ", "Sure! ", "Here's a ", "I'm sorry, ",
-     "caption ", "#a ", "\n", "a\n", " ", "!", "Let me know if you ", "Hashtags: ", "~", "{\"caption\": \"", "\\u00"],
+     "caption ", "#a ", "😸 #a ", "#a b ", "\n", "a\n", " ", "!", "Let me know if you ", "Hashtags: ", "~", "{\"caption\": \"", "\\u00"],
 )  # fmt: skip
 def test_cleaning_takes_linear_time(piece: str) -> None:
     def seconds(size: int) -> float:
