@@ -1,7 +1,7 @@
 // HTTP client, typed by the service's OpenAPI document.
 import createClient, { type Middleware } from "openapi-fetch";
 import { currentKey } from "./key";
-import { unreachable } from "./problems";
+import { problemOf, unreachable } from "./problems";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -28,3 +28,16 @@ const authenticate: Middleware = {
 
 export const client = createClient<paths>({ baseUrl: SERVICE.href.replace(/\/$/, "") });
 client.use(authenticate);
+
+/**
+ * Return what the service answered to a *call* of the client.
+ *
+ * @throws ServiceProblem if it refused the request or could not be reached.
+ */
+export async function answerOf<T>(
+  call: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  const { data, error, response } = await call;
+  if (!response.ok) throw problemOf(response, error);
+  return data as T;
+}

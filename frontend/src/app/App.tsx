@@ -1,6 +1,7 @@
 import { History, Info, Mic, Sparkles } from "lucide-react";
 import { type ReactNode, useEffect, useRef } from "react";
 import { AboutView } from "@/about/AboutView";
+import { useFeedbackDelivery } from "@/feedback/delivery";
 import { SentView } from "@/feedback/SentView";
 import { HistoryView } from "@/history/HistoryView";
 import { Toaster } from "@/ui/toast";
@@ -25,6 +26,7 @@ const VIEWS: Record<Exclude<Route, "create">, ReactNode> = {
 
 export function App() {
   const route = useRoute();
+  useFeedbackDelivery();
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   // After a change of view, screen readers and the keyboard start at its beginning.

@@ -1,5 +1,6 @@
 // IndexedDB: what stays on this device.
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { Schemas } from "@/api/client";
 
 /** A post that was captioned here. */
 export interface HistoryEntry {
@@ -14,16 +15,27 @@ export interface HistoryEntry {
   modelVersion: string;
 }
 
+/** What the creator says about one caption, as POST /v1/feedback takes it. */
+export interface FeedbackBody {
+  request_id: string;
+  variant: number;
+  edited_caption?: string;
+  edited_hashtags?: string[];
+  rating?: number;
+  reason?: Schemas["Reason"];
+  flag?: boolean;
+}
+
 /** Feedback that was sent, or that waits to be sent. */
 export interface FeedbackItem {
   /** Also its Idempotency-Key, so that a repeated request is accepted once. */
   id: string;
   createdAt: number;
-  /** The body of POST /v1/feedback. */
-  body: Record<string, unknown>;
+  body: FeedbackBody;
   /** The caption that it is about, for the list of what was sent. */
   caption: string;
-  state: "waiting" | "sent" | "refused";
+  /** sending: a request was made, and whether the service received it is not known yet. */
+  state: "waiting" | "sending" | "sent" | "refused";
   /** The service's id once it was accepted, for its erasure. */
   serverId?: string;
   /** Why the service refused it. */

@@ -1,0 +1,14 @@
+// Consent to keep photos and captions for feedback: asked once, changeable at any time.
+import { createPreference, usePreference } from "@/storage/preferences";
+
+export const CONSENTS = ["unasked", "yes", "no"] as const;
+export type Consent = (typeof CONSENTS)[number];
+
+export const consentPreference = createPreference<Consent>("consent", "unasked", (value) =>
+  CONSENTS.includes(value as Consent),
+);
+
+/** The creator's consent and its setter. Only "yes" allows `keep_for_feedback`. */
+export function useConsent(): [Consent, (consent: Consent) => void] {
+  return usePreference(consentPreference);
+}

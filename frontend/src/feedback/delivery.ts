@@ -1,0 +1,38 @@
+// The page's queue of feedback, and its state for components.
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { useKey } from "@/api/key";
+import { toast } from "@/ui/toast";
+import { FeedbackQueue } from "./queue";
+import { readItems } from "./store";
+import { service } from "./transport";
+
+const ITEMS = ["feedback"];
+
+export const feedbackQueue = new FeedbackQueue(service, () => navigator.onLine, toast);
+
+/** Send what waits: now, whenever the creator is back online, and when they have another key. */
+export function useFeedbackDelivery(): void {
+  const key = useKey();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another key may be accepted where the last one was not.
+  useEffect(() => {
+    const deliver = () => void feedbackQueue.deliver();
+    deliver();
+    window.addEventListener("online", deliver);
+    return () => window.removeEventListener("online", deliver);
+  }, [key]);
+}
+
+/** Feedback that was sent from this device or waits here, the newest first. */
+export function useFeedbackItems() {
+  const queries = useQueryClient();
+  useEffect(
+    () => feedbackQueue.subscribe(() => void queries.invalidateQueries({ queryKey: ITEMS })),
+    [queries],
+  );
+  return useQuery({
+    queryKey: ITEMS,
+    queryFn: async () => (await readItems()).reverse(),
+    networkMode: "always",
+  });
+}
