@@ -31,6 +31,7 @@ from serving.models.factory import make_manager
 from serving.models.manager import ModelManager
 from serving.models.served_model import ServedModel
 from serving.observability.metrics import VOICE_READ_FAILURES
+from serving.page.files import DIST, NOT_BUILT
 from serving.paths import CAPTIONS, FEEDBACK
 from serving.scheduling.batcher import Batcher
 from serving.scheduling.thread_pools import PoolBusyError
@@ -72,6 +73,8 @@ def create_app(settings: ServingSettings, give_up: Callable[[], None] = lambda: 
         from serving.engines.local.loader import check_family
 
         check_family(settings.model, shared.models_dir)
+    if settings.page and not (DIST / "index.html").exists():
+        logger.warning(NOT_BUILT)
     models = make_manager(settings, shared)
     tables = HashtagTables(shared.datasets_uri, poll_seconds=settings.hashtags_poll_seconds)
     return build_app(
@@ -139,6 +142,7 @@ def build_app(
         lifespan=lifespan,
         photos=(*CAPTIONS, *FEEDBACK),
         counted=CAPTIONS,
+        page=DIST if settings.page else None,
     )
     stop_tracing = trace(app) if settings.traces else None
 

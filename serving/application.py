@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -22,6 +23,7 @@ def open_application(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     photos: Collection[str],
     counted: Collection[str] = (),
+    page: Path | None = None,
 ) -> FastAPI:
     """Return an application without routes, behind the middleware stack.
 
@@ -32,9 +34,10 @@ def open_application(
         lifespan: starts and stops what the routes need.
         photos: paths that accept photos.
         counted: paths whose requests are counted by status.
+        page: folder of the built web page; None: no page.
     """
     app = FastAPI(title=title, version="1", summary=summary, lifespan=lifespan, docs_url=None, redoc_url=None)
-    protect(app, settings, photos=photos, counted=counted)
+    protect(app, settings, photos=photos, counted=counted, page=page)
     return app
 
 

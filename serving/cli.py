@@ -49,6 +49,7 @@ EngineUrl = Annotated[
     ),
 ]
 RootPath = Annotated[str | None, typer.Option(help="Path prefix under which a proxy publishes the service.")]
+Page = Annotated[bool | None, typer.Option("--page/--no-page", help="Serve the web page for creators; on by default.")]
 _Port = typer.Option(min=1, max=65535, help="Port to listen on.")
 
 
@@ -66,6 +67,7 @@ def serve(
     host: Host = "127.0.0.1",
     port: Annotated[int, _Port] = 8000,
     root_path: RootPath = None,
+    page: Page = None,
 ) -> None:
     """Serve captions over HTTP until stopped: the registry's champion, or any model by name.
 
@@ -78,7 +80,7 @@ def serve(
         _limit_mlflow_retries()
         return create_app(settings, give_up)
 
-    _serve(make, host, port, root_path=root_path, model=model, engine_url=engine)
+    _serve(make, host, port, root_path=root_path, page=page, model=model, engine_url=engine)
 
 
 def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010, root_path: RootPath = None) -> None:
@@ -93,7 +95,7 @@ def serve_feedback(host: Host = "127.0.0.1", port: Annotated[int, _Port] = 8010,
 
 
 def _serve(
-    make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, **given: str | None
+    make: "Callable[[ServingSettings, Callable[[], None]], FastAPI]", host: str, port: int, **given: str | bool | None
 ) -> None:
     """Serve the application that *make* returns: both services listen, log and stop in the same way.
 
@@ -110,7 +112,7 @@ def _serve(
         run(lambda give_up: make(settings, give_up), listener, settings)
 
 
-def _read_settings(**given: str | None) -> ServingSettings:
+def _read_settings(**given: str | bool | None) -> ServingSettings:
     return read_settings(ServingSettings, **{name: value for name, value in given.items() if value is not None})
 
 

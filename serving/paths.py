@@ -14,10 +14,14 @@ DOCS_PAGE, START = "/docs", "/docs/start.js"
 SWAGGER = ("/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css")
 DOCS = frozenset({DOCS_PAGE, "/openapi.json", START, *SWAGGER})
 METRICS = "/metrics"
+PAGE, ASSETS = "/", "/assets/"
+PAGE_FOLDERS = (ASSETS, "/static/")
+"""The web page and the folders of its files. What is in `ASSETS` has a hash in its name."""
+
 OPEN = PROBES | DOCS | {METRICS}
 """Paths that need no API key and don't count against a rate limit. The metrics have a token of their own."""
 
-FIRST_SEGMENTS = frozenset(path.split("/")[1] for path in (*CAPTIONS, *FEEDBACK, *OPEN))
+FIRST_SEGMENTS = frozenset(path.split("/")[1] for path in (*CAPTIONS, *FEEDBACK, *OPEN, *PAGE_FOLDERS))
 """First segments of the service's paths."""
 
 

@@ -85,6 +85,8 @@ class ServingSettings(BaseSettings):
     address."""
     root_path: str = Field(default="", pattern=r"^((/[0-9A-Za-z._~-]+)+)?$")
     """Path prefix under which a proxy publishes the service, such as ``/captions``. The proxy may strip it or not."""
+    page: bool = True
+    """Serve the web page for creators at ``/``."""
     max_body_bytes: int = Field(default=20 * 1024 * 1024, ge=1024)
     """Largest body of a request with photos; other requests may have 64 KiB."""
     body_bytes_at_once: int = Field(default=256 * 1024 * 1024, ge=1024)

@@ -9,10 +9,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.http.problems import ProblemError, refuse
-from serving.paths import DOCS, route_path
+from serving.paths import DOCS, PAGE, route_path
 from serving.settings import as_origin
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:/?#@\s]+)(?::[0-9]{1,5})?")
+
+_LINKED = DOCS | {"", PAGE}
+"""Paths that pages of other origins may link to, with or without the slash after a path prefix."""
 
 _OURS = frozenset({"same-origin", "none"})
 """``Sec-Fetch-Site`` of requests from our own pages, and of URLs that the user entered."""
@@ -91,9 +94,9 @@ def _address(scope: Scope) -> str | None:
 def _is_cross_site(headers: Headers, scope: Scope) -> bool:
     """Return whether a browser that sends no ``Origin`` reports a cross-site request.
 
-    Links to the API documentation are harmless, so they don't count.
+    Links to the web page and to the API documentation are harmless, so they don't count.
     """
     if headers.get("sec-fetch-site", "none") in _OURS:
         return False
     follows_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
-    return not (follows_link and route_path(scope) in DOCS)
+    return not (follows_link and route_path(scope) in _LINKED)

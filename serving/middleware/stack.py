@@ -1,6 +1,7 @@
 """Middleware stack of both applications: request context, CORS, authentication, rate limits and body limits."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -17,10 +18,18 @@ from serving.middleware.in_flight import InFlightLimit
 from serving.middleware.rate_limit import RateLimit
 from serving.middleware.request_context import RequestContext
 from serving.middleware.root_path import PathPrefix
+from serving.page.files import WebPage
 from serving.settings import ServingSettings
 
 
-def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str], counted: Collection[str] = ()) -> None:
+def protect(
+    app: FastAPI,
+    settings: ServingSettings,
+    *,
+    photos: Collection[str],
+    counted: Collection[str] = (),
+    page: Path | None = None,
+) -> None:
     """Add the middleware stack to *app*, so that every refusal has a problem body.
 
     Args:
@@ -28,6 +37,7 @@ def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str],
         settings: limits, keys and origins.
         photos: paths that accept photos.
         counted: paths whose requests are counted by status.
+        page: folder of the built web page; None: no page.
     """
     # A request passes the middleware in reverse order: the last one added comes first.
     minimum_rate = MinimumRate(settings.read_seconds, settings.read_rate, settings.read_seconds_in_all)
@@ -53,6 +63,8 @@ def protect(app: FastAPI, settings: ServingSettings, *, photos: Collection[str],
         allow_headers=["Content-Type", "Content-Encoding", KEY_HEADER, "Idempotency-Key"],
         expose_headers=["X-Request-Id", "Retry-After", "RateLimit", "RateLimit-Policy", "Idempotency-Replayed"],
     )
+    if page:
+        app.add_middleware(WebPage, folder=page)
     if not settings.requires_keys:
         app.add_middleware(CrossSiteGuard, hosts=settings.allowed_hosts, origins=settings.cors_origins)
     app.add_middleware(InFlightLimit, limit=settings.connections - settings.connections // 10)

@@ -69,7 +69,7 @@ def test_without_keys_no_wildcard_lets_pages_in(name: str, value: str, monkeypat
 @pytest.mark.parametrize(
     "path",
     ["captions", "/captions/", "/", "//captions", "/a b", "/a?b", "/v1", "/docs/x", "/feedback", "/store_feedback",
-     "/generate-caption", "/generate_caption/x", "/healthz", "/readyz", "/metrics", "/openapi.json"],
+     "/generate-caption", "/generate_caption/x", "/healthz", "/readyz", "/metrics", "/openapi.json", "/assets/x", "/static"],
 )  # fmt: skip
 def test_a_prefix_is_a_path_unlike_the_services_own(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNAP2CAPTION_SERVING_ROOT_PATH", path)
@@ -94,6 +94,25 @@ def test_without_keys_only_this_machine_is_served(command: str, host: str) -> No
     result = CliRunner().invoke(build_app(), [command, "--host", host, "--port", "18099"])
     assert isinstance(result.exception, UserError)
     assert "API_KEY_HASHES" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("option", "page"), [((), True), (("--no-page",), False), (("--page",), True)], ids=["default", "no", "yes"]
+)
+def test_the_page_can_be_left_out(option: tuple[str, ...], page: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[ServingSettings] = []
+    monkeypatch.setattr("serving.server.run", lambda *given: served.append(given[-1]))
+    monkeypatch.setattr("serving.observability.logs.log_as_json", lambda: None)
+    result = CliRunner().invoke(build_app(), ["serve", "--port", str(free_port()), *option])
+    assert result.exit_code == 0, result.output
+    assert [settings.page for settings in served] == [page]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.mark.parametrize("command", SERVICES)

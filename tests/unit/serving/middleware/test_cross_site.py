@@ -115,9 +115,11 @@ def test_no_page_of_another_origin_is_answered(client: TestClient, headers: dict
     assert asked(client, headers | asks, "OPTIONS") == 403
 
 
-def test_a_link_leads_to_the_documentation_and_nowhere_else(client: TestClient) -> None:
+def test_a_link_leads_to_a_page_and_nowhere_else(client: TestClient) -> None:
     follows = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert asked(client, follows, "GET", "/docs") == 200
+    assert asked(client, follows, "GET", "/") in {200, 404}
+    assert asked(client, follows | {"Sec-Fetch-Dest": "iframe"}, "GET", "/") == 403
     assert asked(client, follows | {"Sec-Fetch-Dest": "iframe"}, "GET", "/docs") == 403
     assert asked(client, follows, "GET", "/metrics") == 403
 
