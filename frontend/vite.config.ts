@@ -1,13 +1,14 @@
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
+import { compress } from "./compress.ts";
 
 const SERVICE = process.env.SNAP2CAPTION_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   // Relative addresses, so that the page also works below a path prefix.
   base: "./",
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), compress()],
   resolve: { alias: { "@": new URL("./src", import.meta.url).pathname } },
   build: {
     outDir: "../serving/page/dist",
@@ -15,7 +16,7 @@ export default defineConfig({
     // The Content-Security-Policy allows neither data: URLs nor inline scripts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    license: { fileName: "licenses.md" },
+    license: { fileName: "static/licenses.md" },
     target: "baseline-widely-available",
   },
   worker: { format: "es" },

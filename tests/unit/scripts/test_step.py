@@ -55,6 +55,18 @@ def test_a_step_that_fails_shows_what_matters_and_names_the_log(tmp_path: Path) 
     )  # fmt: skip
 
 
+def test_a_step_that_can_be_done_without_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [STEP, tmp_path / "install.log", LABEL, "sh", "-c", "echo noise >&2; exit 7"],
+        env={**os.environ, "STEP_FAILURE": "The page could not be built."},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+    )
+    assert done.returncode == 7
+    assert done.stderr == f"{LABEL} ...\nwarning: The page could not be built.\n"
+
+
 def test_a_command_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = step(tmp_path / "install.log", "no-such-command")
     assert done.returncode == 127
