@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { Schemas } from "@/api/client";
+import { isTooLong } from "@/api/limits";
 import type { FeedbackItem } from "@/storage/database";
 import { Button } from "@/ui/Button";
 import { type Chip, Chips } from "@/ui/Chips";
@@ -8,7 +9,7 @@ import { ConsentDialog } from "./ConsentDialog";
 import { useConsent } from "./consent";
 import { feedbackQueue, useFeedbackItems } from "./delivery";
 import { Stars } from "./Stars";
-import { isSame, isTooLong, type Opinion, toSubmission, type Words } from "./submission";
+import { isSame, type Opinion, toSubmission, type Words } from "./submission";
 
 const REASONS: readonly Chip<Schemas["Reason"] | "">[] = [
   { value: "", label: "Not sure" },

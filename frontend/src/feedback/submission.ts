@@ -1,10 +1,7 @@
 // Feedback on one caption, as the service takes it.
 import type { Schemas } from "@/api/client";
+import { isTooLong, MAX_HASHTAGS } from "@/api/limits";
 import type { FeedbackBody } from "@/storage/database";
-
-/** Characters of a caption, hashtags of a post: more is refused. */
-export const MAX_CAPTION = 2200;
-export const MAX_HASHTAGS = 30;
 
 /** Caption and hashtags of one variant. */
 export interface Words {
@@ -46,11 +43,6 @@ function editOf(shown: Words, edited: Words): Pick<FeedbackBody, "edited_caption
     ...(caption && caption !== shown.caption.trim() && !isTooLong(caption) && { edited_caption: caption }),
     ...(hashtags.join(" ") !== shown.hashtags.join(" ") && { edited_hashtags: hashtags }),
   };
-}
-
-/** Returns whether the service would refuse *caption*. It counts code points of the normalized text. */
-export function isTooLong(caption: string): boolean {
-  return [...caption.trim().normalize("NFC")].length > MAX_CAPTION;
 }
 
 export function isSame(one: FeedbackBody, other: FeedbackBody): boolean {
