@@ -1,9 +1,11 @@
 """Service settings from environment variables (``SNAP2CAPTION_SERVING_*``)."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -190,9 +192,29 @@ class ServingSettings(BaseSettings):
     @field_validator("engine_url")
     @classmethod
     def _check_engine_url(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("it should start with http:// or https://, such as http://127.0.0.1:11434")
-        return url
+        if url is None:
+            return None
+        url = url.strip()
+        try:
+            parts = urlsplit(url)
+            valid = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+        except ValueError:
+            valid = False
+        if not valid or parts.scheme not in ("http", "https"):
+            raise ValueError("it should start with http:// or https:// and a host, such as http://127.0.0.1:11434")
+        if parts.query or parts.fragment:
+            raise ValueError("it should end with its path, such as /v1: leave out what follows")
+        path = parts.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions")
+        return parts._replace(path=path).geturl()
+
+    @field_validator("engine_key")
+    @classmethod
+    def _check_engine_key(cls, key: SecretStr) -> SecretStr:
+        # A key from a file has a line break at its end.
+        secret = key.get_secret_value().strip()
+        if not (secret.isascii() and secret.isprintable()):
+            raise ValueError("a key has only ASCII characters, without line breaks")
+        return SecretStr(secret)
 
     @field_validator("root_path")
     @classmethod

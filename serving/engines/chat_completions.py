@@ -64,11 +64,18 @@ class StreamedText:
         for choice in chunk.get("choices") or ():
             delta, logprobs = choice.get("delta") or {}, choice.get("logprobs")
             self.reasoned |= any(delta.get(name) for name in _REASONING)
-            if text := delta.get("content"):
+            text = delta.get("content")
+            if isinstance(text, list):
+                # Mistral sends parts: what the model thinks, and text.
+                self.reasoned |= any(part["type"] == "thinking" for part in text)
+                text = "".join(part["text"] for part in text if part["type"] == "text")
+            if text:
                 self.raw += text
                 self.chunks += 1
             if logprobs:
-                self.probabilities += [math.exp(token["logprob"]) for token in logprobs.get("content") or ()]
+                tokens = logprobs.get("content") or ()
+                # JSON has no infinity, so null is the logarithm of 0.
+                self.probabilities += [0.0 if (p := token["logprob"]) is None else math.exp(p) for token in tokens]
             self.cut |= choice.get("finish_reason") == "length"
         if usage := chunk.get("usage"):
             self.completion_tokens = usage.get("completion_tokens")

@@ -34,6 +34,9 @@ _NOT_THERE = (404, 405, 501)
 
 _VERSION = re.compile(r"/v\d\w*$")
 
+_ERROR_BODY = re.compile(r'\{\s*"error"\s*:')
+"""Matches an error that is sent in place of a stream, with status 200."""
+
 _OPTIONAL = (
     "ignore_eos",
     "logprobs",
@@ -202,7 +205,7 @@ class ChatServer:
             # The client's timeout applies between two chunks; this one limits the whole text.
             if cancellation.is_canceled() or time.monotonic() > deadline:
                 raise EngineUnavailableError(f"The model server took longer than {self._timeout:.0f} s; try again.")
-            field, _, data = line.partition(":")
+            field, _, data = ("error", "", line) if _ERROR_BODY.match(line) else line.partition(":")
             data = data.strip()
             if field not in ("data", "error") or not data or data == "[DONE]":
                 continue
@@ -248,6 +251,9 @@ def _lines(response: httpx.Response) -> Iterator[str]:
 
 
 def _refusal(response: httpx.Response) -> Refusal:
+    if response.has_redirect_location:
+        # It is not followed, because the key would be sent there.
+        return Refusal(response.status_code, f"redirect to {redact_url(response.headers['location'])}")
     return Refusal.read(response.status_code, response.content, response.headers.get("retry-after"))
 
 

@@ -109,6 +109,11 @@ class Refusal:
 
     def _sentence(self, told: str) -> str:
         operator = "whoever runs this service"
+        if self.status < 400:
+            return (
+                "The model server redirects to another address (see the log); "
+                f"{operator} must correct SNAP2CAPTION_SERVING_ENGINE_URL."
+            )
         if self.status in (401, 403):
             return (
                 f"The model server rejects the service's key (status {self.status}); "

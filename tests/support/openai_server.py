@@ -42,6 +42,8 @@ class Server(ThreadingHTTPServer):
         """The answer to /v1/models; None: the models."""
         self.capabilities: list[str] | None = None
         """What Ollama's /api/show says that a model can do; None: this is another server."""
+        self.redirect: str | None = None
+        """Where requests for the models are redirected to."""
         self.path = "/v1"
         """Where the API is."""
         self.logprobs = True
@@ -81,7 +83,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         more = {"max_model_len": self.server.max_model_len} if self.server.max_model_len else {}
         listing = {"object": "list", "data": [{"id": model, **more} for model in sorted(self.server.models)]}
-        if self.path != f"{self.server.path}/models":
+        if self.server.redirect:
+            self.answer(307)
+        elif self.path != f"{self.server.path}/models":
             self.answer(404)
         elif self.headers["authorization"] != f"Bearer {self.server.key}":
             self.answer(401)
@@ -131,6 +135,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        if self.server.redirect:
+            self.send_header("location", self.server.redirect)
         if status >= 400 and self.server.retry_after is not None:
             self.send_header("retry-after", str(self.server.retry_after))
         self.end_headers()

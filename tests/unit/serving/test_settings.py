@@ -159,6 +159,41 @@ def test_a_model_is_named_as_its_place_allows(model: str, engine: str | None, ac
         read_settings(ServingSettings, model=model, engine_url=engine)
 
 
-def test_an_engine_s_address_needs_its_scheme() -> None:
-    with pytest.raises(UserError, match=r"ENGINE_URL is wrong \(it should start with http:// or https://, such as"):
-        read_settings(ServingSettings, engine_url="localhost:11434")
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("localhost:11434", "it should start with http:// or https:// and a host, such as"),
+        ("ftp://localhost", "it should start with http"),
+        ("http://", "it should start with http"),
+        ("http://:11434", "it should start with http"),
+        ("http://[::1", "it should start with http"),
+        ("http://localhost:99999", "it should start with http"),
+        ("http://local host", "it should start with http"),
+        ("http://localhost/v1?key=s3cret", "it should end with its path"),
+    ],
+)
+def test_an_engine_s_address_is_checked(address: str, reason: str) -> None:
+    with pytest.raises(UserError, match=rf"ENGINE_URL is wrong \({reason}") as refused:
+        read_settings(ServingSettings, engine_url=address)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "used"),
+    [
+        (" HTTP://localhost:11434/\n", "http://localhost:11434"),
+        ("https://user:pass@[::1]:8000/v1/", "https://user:pass@[::1]:8000/v1"),
+        ("http://localhost:11434/v1/chat/completions", "http://localhost:11434/v1"),
+        ("http://localhost:11434/v1/models", "http://localhost:11434/v1"),
+    ],
+)
+def test_an_engine_s_address_may_be_that_of_an_endpoint(address: str, used: str) -> None:
+    assert read_settings(ServingSettings, engine_url=address).engine_url == used
+
+
+def test_an_engine_s_key_may_end_with_a_line_break() -> None:
+    assert read_settings(ServingSettings, engine_key="secret\n").engine_key.get_secret_value() == "secret"
+    for wrong in ("sécret", "sec\nret"):
+        with pytest.raises(UserError, match="ENGINE_KEY is wrong") as refused:
+            read_settings(ServingSettings, engine_key=wrong)
+        assert wrong not in str(refused.value)

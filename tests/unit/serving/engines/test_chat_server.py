@@ -108,6 +108,14 @@ def test_what_is_no_such_server_is_said(server: Server) -> None:
         client(server.url).find(MODEL)
 
 
+def test_a_redirect_is_told_and_not_followed(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    with openai_server("secret", MODEL) as other:
+        server.redirect = f"{other.url}/v1"
+        with pytest.raises(EngineUnavailableError, match=r"redirects to another address .*ENGINE_URL"):
+            client(server.url).find(MODEL)
+        assert f"redirect to {other.url}/v1" in caplog.text
+
+
 def test_a_wrong_key_is_refused_and_not_told(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.key = "another"
     with pytest.raises(EngineUnavailableError, match="must set SNAP2CAPTION_SERVING_ENGINE_KEY"):
@@ -215,6 +223,14 @@ def test_an_endless_line_is_given_up(server: Server) -> None:
     engine = load(server)
     server.failure, server.babbles = b"A" * 2**16, True
     with pytest.raises(EngineUnavailableError, match="does not answer correctly"):
+        caption(engine)
+    engine.close()
+
+
+def test_an_error_may_have_status_200(server: Server) -> None:
+    engine = load(server)
+    server.refusals = [(200, b'{"error": {"message": "Loading model", "code": 503}}')] * 2
+    with pytest.raises(EngineUnavailableError, match="still loading"):
         caption(engine)
     engine.close()
 
