@@ -1,0 +1,45 @@
+import { Copy as CopyIcon } from "lucide-react";
+import { Button } from "@/ui/Button";
+import { Counter } from "./Counter";
+import { GrowingTextArea } from "./GrowingTextArea";
+import { countCharacters, MOST_ALT_TEXT } from "./limits";
+
+interface AltTextsProps {
+  texts: readonly string[];
+  onEdit: (photo: number, text: string) => void;
+  onCopy: (text: string) => void;
+}
+
+/** What people who can't see the photos are told, one text for each photo. */
+export function AltTexts({ texts, onEdit, onCopy }: AltTextsProps) {
+  return (
+    <section aria-label="Alt text" className="flex flex-col gap-3">
+      <div>
+        <h3 className="text-lg font-bold">Alt text</h3>
+        <p className="text-sm text-muted">
+          For people who can’t see your photo. Instagram asks for it separately.
+        </p>
+      </div>
+      {texts.map((text, index) => {
+        const name = texts.length === 1 ? "Alt text" : `Alt text of photo ${index + 1}`;
+        return (
+          // biome-ignore lint/suspicious/noArrayIndexKey: an alt text belongs to the photo at its index.
+          <div key={index} className="flex flex-col gap-2">
+            <GrowingTextArea
+              label={name}
+              value={text}
+              onChange={(event) => onEdit(index, event.target.value)}
+            />
+            <div className="flex flex-wrap items-center justify-between gap-2">
+              <Button onClick={() => onCopy(text)}>
+                <CopyIcon aria-hidden className="size-5" />
+                Copy {name.toLowerCase()}
+              </Button>
+              <Counter value={countCharacters(text)} most={MOST_ALT_TEXT} label="characters" strict />
+            </div>
+          </div>
+        );
+      })}
+    </section>
+  );
+}

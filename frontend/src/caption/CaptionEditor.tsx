@@ -1,0 +1,57 @@
+import { Copy as CopyIcon, RefreshCw } from "lucide-react";
+import { Button } from "@/ui/Button";
+import { Message } from "@/ui/Message";
+import { Counter } from "./Counter";
+import { GrowingTextArea } from "./GrowingTextArea";
+import { countCharacters, MOST_CHARACTERS, SHOWN_CHARACTERS } from "./limits";
+import { type Draft, pasteText } from "./post";
+import { StreamedText } from "./Writing";
+
+interface CaptionEditorProps {
+  draft: Draft;
+  /** What has been written of another caption; null: none is being written. */
+  streamed: string | null;
+  onEdit: (caption: string) => void;
+  onCopy: () => void;
+  onRewrite: () => void;
+  disabled: boolean;
+}
+
+/** The caption of one variant, edited in place, with Instagram's limits. */
+export function CaptionEditor({ draft, streamed, onEdit, onCopy, onRewrite, disabled }: CaptionEditorProps) {
+  const total = countCharacters(pasteText(draft));
+  return (
+    <div className="flex flex-col gap-2">
+      {streamed === null ? (
+        <GrowingTextArea
+          label="Caption"
+          className="min-h-24"
+          value={draft.caption}
+          onChange={(event) => onEdit(event.target.value)}
+        />
+      ) : (
+        <StreamedText text={streamed} />
+      )}
+      <p className="flex flex-wrap justify-between gap-x-4">
+        <Counter value={countCharacters(draft.caption)} most={SHOWN_CHARACTERS} label="before “more”" />
+        <Counter value={total} most={MOST_CHARACTERS} label="with hashtags" strict />
+      </p>
+      {total > MOST_CHARACTERS && (
+        <Message kind="notice">
+          Instagram takes at most 2,200 characters: shorten the caption by{" "}
+          {(total - MOST_CHARACTERS).toLocaleString("en-US")}.
+        </Message>
+      )}
+      <div className="flex flex-wrap gap-2">
+        <Button className="px-4" onClick={onCopy}>
+          <CopyIcon aria-hidden className="size-5" />
+          Copy caption
+        </Button>
+        <Button kind="quiet" className="px-4" onClick={onRewrite} disabled={disabled}>
+          <RefreshCw aria-hidden className="size-5" />
+          Write another
+        </Button>
+      </div>
+    </div>
+  );
+}

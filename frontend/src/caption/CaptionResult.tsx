@@ -1,0 +1,57 @@
+// The result: the caption as it is written, then the post that the creator edits and copies.
+import { type ReactNode, useEffect, useRef } from "react";
+import type { PreparedPhoto } from "@/photo/types";
+import { PostEditor } from "./PostEditor";
+import type { CaptionState } from "./reducer";
+import { announcement } from "./sentences";
+import type { CaptionActions } from "./useCaption";
+import { useCopy } from "./useCopy";
+import { Writing } from "./Writing";
+
+interface CaptionResultProps {
+  state: CaptionState;
+  actions: CaptionActions;
+  photos: readonly PreparedPhoto[];
+  /** Shown below a complete post, such as a form for feedback. */
+  slotBelow?: ReactNode;
+}
+
+export function CaptionResult({ state, actions, photos, slotBelow }: CaptionResultProps) {
+  const { run, post } = state;
+  const { copy, dialog } = useCopy();
+  const section = useRef<HTMLElement>(null);
+  const writesPost = run.phase !== "idle" && run.phase !== "done" && run.task.part === "post";
+  useEffect(() => {
+    // On a phone, the result begins below the options. While it is short, its least height lets it reach the top.
+    if (writesPost) section.current?.scrollIntoView({ block: "start" });
+  }, [writesPost]);
+  return (
+    <section
+      ref={section}
+      aria-label="Result"
+      className={`@container scroll-mt-4 ${writesPost ? "min-h-dvh" : ""}`}
+    >
+      <p role="status" className="sr-only">
+        {announcement(state, photos.length)}
+      </p>
+      {writesPost ? (
+        <Writing run={run} photos={photos.length} actions={actions} copy={copy} />
+      ) : (
+        post && (
+          <>
+            <PostEditor
+              key={post.id}
+              state={state}
+              post={post}
+              actions={actions}
+              photos={photos}
+              copy={copy}
+            />
+            {slotBelow}
+          </>
+        )
+      )}
+      {dialog}
+    </section>
+  );
+}

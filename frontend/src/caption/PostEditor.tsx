@@ -1,0 +1,102 @@
+import { Undo2 } from "lucide-react";
+import { useState } from "react";
+import type { PreparedPhoto } from "@/photo/types";
+import { IconButton } from "@/ui/Button";
+import { Message } from "@/ui/Message";
+import { AltTexts } from "./AltTexts";
+import { CaptionEditor } from "./CaptionEditor";
+import { CopyBar } from "./CopyBar";
+import type { Part } from "./form";
+import { Hashtags } from "./Hashtags";
+import { Preview } from "./Preview";
+import { Progress } from "./Progress";
+import { chosenHashtags, type Post, pasteText, selectedVariant } from "./post";
+import { RegenerateDialog } from "./RegenerateDialog";
+import type { CaptionState } from "./reducer";
+import type { CaptionActions } from "./useCaption";
+import type { Copy } from "./useCopy";
+import { VariantSwiper } from "./VariantSwiper";
+
+interface PostEditorProps {
+  state: CaptionState;
+  post: Post;
+  actions: CaptionActions;
+  photos: readonly PreparedPhoto[];
+  copy: Copy;
+}
+
+/** A complete post: its variants, hashtags, alt texts and preview, all of which the creator can change. */
+export function PostEditor({ state, post, actions, photos, copy }: PostEditorProps) {
+  const [dialog, setDialog] = useState<Part | null>(null);
+  const { run } = state;
+  const { edited } = selectedVariant(post);
+  const task = run.phase === "idle" || run.phase === "done" ? null : run.task;
+  const text = pasteText(edited);
+  const streamedTo = run.phase === "streaming" && run.task.part === "caption" ? run.task.variant : null;
+  const progress = <Progress run={run} photos={photos.length} actions={actions} />;
+  return (
+    <div className="flex flex-col gap-6">
+      <div className="grid items-start gap-6 @3xl:grid-cols-[1fr_22rem]">
+        <div className="flex min-w-0 flex-col gap-6">
+          <section aria-label="Caption" className="flex flex-col gap-3">
+            <div className="flex items-center justify-between">
+              <h2 className="text-xl font-bold">Your caption</h2>
+              <IconButton label="Undo" onClick={actions.undo} disabled={state.past.length === 0}>
+                <Undo2 aria-hidden />
+              </IconButton>
+            </div>
+            <VariantSwiper count={post.variants.length} selected={post.selected} onSelect={actions.select}>
+              {(index) => {
+                const draft = post.variants[index]?.edited ?? edited;
+                return (
+                  <CaptionEditor
+                    draft={draft}
+                    streamed={index === streamedTo && run.phase === "streaming" ? (run.texts[0] ?? "") : null}
+                    onEdit={actions.editCaption}
+                    onCopy={() => void copy(draft.caption, "Caption copied")}
+                    onRewrite={() => setDialog("caption")}
+                    disabled={task !== null}
+                  />
+                );
+              }}
+            </VariantSwiper>
+            {task?.part === "caption" && progress}
+            {post.notices.map((notice) => (
+              <Message key={notice} kind="notice">
+                {notice}
+              </Message>
+            ))}
+          </section>
+          <Hashtags
+            // What is typed or explained belongs to one variant.
+            key={post.selected}
+            draft={edited}
+            actions={actions}
+            onCopy={() => void copy(chosenHashtags(edited).join(" "), "Hashtags copied")}
+            onRegenerate={() => setDialog("hashtags")}
+            disabled={task !== null}
+          />
+          {task?.part === "hashtags" && progress}
+          <AltTexts
+            texts={post.altTexts}
+            onEdit={actions.editAltText}
+            onCopy={(altText) => void copy(altText, "Alt text copied")}
+          />
+        </div>
+        <section aria-label="Preview" className="flex flex-col gap-3">
+          <h3 className="text-lg font-bold">On Instagram</h3>
+          <Preview photos={photos} altTexts={post.altTexts} text={text} />
+        </section>
+      </div>
+      <CopyBar text={text} photos={photos} copy={copy} />
+      <RegenerateDialog
+        part={dialog}
+        onClose={() => setDialog(null)}
+        onRegenerate={(part, hint) => {
+          setDialog(null);
+          actions.regenerate(part, hint);
+        }}
+      />
+    </div>
+  );
+}
