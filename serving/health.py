@@ -21,7 +21,7 @@ from serving.http.readiness_schemas import (
 )
 from serving.models.manager import DependencyContact, ModelManager
 from serving.models.served_model import ServedModel
-from serving.observability.metrics import HASHTAGS_KNOWN
+from serving.observability.metrics import CAPACITY, DEGRADED, HASHTAGS_KNOWN, IN_FLIGHT, READY
 from serving.scheduling.batcher import Batcher
 from serving.settings import ServingSettings
 
@@ -105,8 +105,20 @@ class Health:
 
     def observe(self) -> None:
         """Set the gauges that are computed at scrape time."""
-        hashtags = self._hashtags()
-        HASHTAGS_KNOWN.set(hashtags.known if hashtags else 0)
+        condition = self.condition()
+        READY.set(self._is_ready())
+        for what in Degraded:
+            DEGRADED.labels(what).set(what in condition.degraded)
+        IN_FLIGHT.set(condition.queue.inside)
+        CAPACITY.set(condition.queue.capacity)
+        HASHTAGS_KNOWN.set(condition.hashtags.known if condition.hashtags else 0)
+
+    def _is_ready(self) -> bool:
+        try:
+            self.readiness()
+        except ProblemError:
+            return False
+        return True
 
     def _registry(self) -> Following | None:
         contact = self._models.contact if self._models else None

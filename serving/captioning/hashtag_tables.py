@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
+from datetime import datetime
 
 from serving.models.manager import DependencyContact
 from serving.models.served_model import ServedModel
-from serving.observability.metrics import DATASETS_CONTACT
+from serving.observability.metrics import DATASET_PUBLISHED, DATASETS_CONTACT
 from snap2caption.datasets.manifest import NAME
 from snap2caption.errors import UserError
 from snap2caption.hashtags.table import HashtagTable
@@ -62,16 +63,18 @@ class HashtagTables:
         before = self._contact
         # The store counts as unreachable until the table was read.
         self._contact = DependencyContact(reachable=False, at=before.at if before else None)
-        version = self._newest()
-        if version is not None and version != self._version:
+        newest = self._newest()
+        if newest is not None and newest[1] != self._version:
+            published, version = newest
             # One assignment: a request sees the old table or the new one.
             self._table = HashtagTable.read(f"{self._datasets_uri.rstrip('/')}/{version}")
             self._version = version
+            DATASET_PUBLISHED.set(published.timestamp())
             logger.info("%d hashtags of dataset version %s are in use", len(self._table), version)
         self._contact = DependencyContact(reachable=True, at=time.monotonic())
         DATASETS_CONTACT.set_to_current_time()
 
-    def _newest(self) -> str | None:
+    def _newest(self) -> tuple[datetime, str] | None:
         # The manifest is written last, so its time is the version's time.
         versions = [
             (found.modified, version)
@@ -79,7 +82,7 @@ class HashtagTables:
             for version, _, name in [found.key.partition("/")]
             if name == NAME and is_file_name(version)
         ]
-        return max(versions)[1] if versions else None
+        return max(versions, default=None)
 
     def _poll(self) -> None:
         while not self._stop.is_set():

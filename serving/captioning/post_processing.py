@@ -9,7 +9,7 @@ from serving.captioning.profanity import find_unsafe
 from serving.captioning.trimming import trim
 from serving.engines.base import GenerationResult
 from serving.http.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
-from serving.observability.metrics import UNSAFE
+from serving.observability.metrics import CHECKED, UNSAFE
 from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import PostContext, rank
 from snap2caption.hashtags.table import HashtagTable
@@ -131,6 +131,7 @@ def _is_profane(tag: str, creator_text: str) -> bool:
 
 
 def _is_safe(text: str, kind: str, options: Options) -> bool:
+    CHECKED.labels(kind).inc()
     if find_unsafe(text, language=options.language, creator_text=options.location or ""):
         UNSAFE.labels(kind).inc()
         return False

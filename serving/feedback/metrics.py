@@ -13,6 +13,11 @@ DELIVERIES = Counter(
 )
 OUTBOX_DEPTH = Gauge("snap2caption_feedback_spool", "Entries that wait for the feedback store, by kind.", ["what"])
 OUTBOX_OLDEST = Gauge("snap2caption_feedback_spool_oldest_seconds", "How long the oldest of these entries has waited.")
+OUTBOX_BYTES = Gauge("snap2caption_feedback_spool_bytes", "Bytes that wait for the feedback store.")
+OUTBOX_LIMIT = Gauge(
+    "snap2caption_feedback_spool_limit_bytes",
+    "Bytes that may wait for the feedback store; further feedback is refused.",
+)
 KEEP_FAILURES = Counter(
     "snap2caption_feedback_keep_failures_total", "Requests that could not be kept for feedback because of disk errors."
 )
@@ -30,6 +35,16 @@ EDIT_DISTANCE = Histogram(
     ["model_version"],
     buckets=(0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1),
 )
+
+for _metric, _values in (
+    (FEEDBACK, ("accepted", "repeated")),
+    (REFUSALS, ("busy", "disk_failed", "disk_full", "spool_full")),
+    (ERASURES, ("feedback", "creator")),
+    (DELIVERIES, ("stored", "erased", "failed")),
+    (OUTBOX_DEPTH, ("feedback", "erasure")),
+):
+    for _value in _values:
+        _metric.labels(_value)
 
 _MAX_VERSIONS = 20
 """Model versions with labels of their own in one process; each has about a dozen time series."""

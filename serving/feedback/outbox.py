@@ -62,11 +62,12 @@ class UnsyncedCaption:
 
 @dataclass(frozen=True, slots=True)
 class OutboxDepth:
-    """Number of waiting entries, and how many seconds the oldest has waited."""
+    """Number of waiting entries, how many seconds the oldest has waited, and how many bytes they take."""
 
     feedback: int
     erasures: int
     oldest: float
+    size: int
 
 
 class Outbox:
@@ -247,14 +248,19 @@ class Outbox:
             return int(connection.execute(query, (creator, OutboxState.ERASING, creator)).fetchone()[0])
 
     def depth(self) -> OutboxDepth:
-        """Return how many entries wait, and for how long."""
-        query = "SELECT state, count(*), min(since) FROM feedback WHERE state IN (?, ?) GROUP BY state"
+        """Return how many entries wait, for how long, and their size."""
+        query = "SELECT state, count(*), min(since), sum(bytes) FROM feedback WHERE state IN (?, ?) GROUP BY state"
         with self._database.transaction() as connection:
             rows = connection.execute(query, (OutboxState.WAITING, OutboxState.ERASING)).fetchall()
-        counts = {state: count for state, count, _ in rows}
+        counts = {state: count for state, count, _, _ in rows}
         now = time.time()
-        oldest = now - min((since for _, _, since in rows), default=now)
-        return OutboxDepth(counts.get(OutboxState.WAITING, 0), counts.get(OutboxState.ERASING, 0), max(0.0, oldest))
+        oldest = now - min((since for _, _, since, _ in rows), default=now)
+        return OutboxDepth(
+            feedback=counts.get(OutboxState.WAITING, 0),
+            erasures=counts.get(OutboxState.ERASING, 0),
+            oldest=max(0.0, oldest),
+            size=sum(size for *_, size in rows),
+        )
 
     def expire(self) -> None:
         """Delete the ids of entries that were done, and marks of ratings that were given, more than 30 days ago."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from serving.feedback.database import Database, DiskError
-from serving.feedback.metrics import DELIVERIES, OUTBOX_DEPTH, OUTBOX_OLDEST
+from serving.feedback.metrics import DELIVERIES, OUTBOX_BYTES, OUTBOX_DEPTH, OUTBOX_OLDEST
 from serving.feedback.outbox import Outbox, OutboxDepth, OutboxEntry
 from serving.feedback.repository import deliver, erase, list_ids, record_departure
 from serving.feedback.request_cache import RequestCache
@@ -129,6 +129,7 @@ class OutboxWorker:
         OUTBOX_DEPTH.labels("feedback").set(depth.feedback)
         OUTBOX_DEPTH.labels("erasure").set(depth.erasures)
         OUTBOX_OLDEST.set(depth.oldest)
+        OUTBOX_BYTES.set(depth.size)
 
 
 def try_lock(lock: BinaryIO) -> bool:

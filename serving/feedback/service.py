@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from serving.feedback import repository
 from serving.feedback.database import Database, DiskError
-from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, observe
+from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, OUTBOX_LIMIT, observe
 from serving.feedback.outbox import KnownFeedback, Outbox, OutboxDepth, OutboxFullError, OutboxState
 from serving.feedback.outbox_worker import OutboxWorker
 from serving.feedback.photo import encode_photo
@@ -50,6 +50,7 @@ class FeedbackService:
         """
         self._database = Database(settings.feedback_dir / "feedback.sqlite")
         self._outbox = Outbox(self._database, max_bytes=settings.feedback_spool_bytes)
+        OUTBOX_LIMIT.set(settings.feedback_spool_bytes)
         self._request_cache = RequestCache(
             self._database, seconds=settings.feedback_keep_seconds, max_bytes=settings.feedback_keep_bytes
         )

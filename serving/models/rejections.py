@@ -30,6 +30,7 @@ class Rejections:
     def __init__(self, poll_seconds: float) -> None:
         self._poll_seconds = poll_seconds
         self._rejected: dict[str, _RejectedVersion] = {}
+        self._update_metric()
 
     def of(self, alias: str) -> tuple[int, DistrustReason] | None:
         """Return the number of the version that was rejected, and the reason."""

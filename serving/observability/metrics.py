@@ -1,15 +1,49 @@
-"""Prometheus metrics of the captioning service."""
+"""Prometheus metrics of the captioning service.
+
+Label values that are known exist from the start, at 0: Prometheus can't see the first increase of a new time series.
+"""
+
+import platform
+from importlib.metadata import version
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+
+STATUSES: Final = ("200", "400", "401", "408", "413", "415", "422", "429", "499", "500", "503", "504")
+"""HTTP statuses of caption requests."""
+
+REFUSAL_REASONS: Final = (
+    "away", "bad_base64", "bad_key", "bad_token", "body_too_large", "busy", "deadline", "disk_failed",
+    "disk_full", "engine_away", "erased", "foreign_host", "foreign_origin", "image_not_allowed",
+    "image_too_large", "image_too_many_parts", "image_too_narrow", "image_truncated",
+    "image_unreadable", "internal", "invalid", "key_reused", "malformed", "method_not_allowed",
+    "moderation", "no_image", "no_model", "no_room", "no_subject", "not_found", "preflight",
+    "prompt_too_long", "queue_full", "rate_limit", "slow_body", "spool_full", "store_away",
+    "too_complex", "too_many_at_once", "too_many_connections", "unknown_feedback",
+    "unknown_request", "unsupported_encoding", "unsupported_media_type", "worker_ended",
+    "worker_stuck", "wrong_keys",
+)  # fmt: skip
+"""Reasons of refusals (`serving.http.problems.ProblemError`)."""
+
+STAGES: Final = ("decode", "queue", "first_token", "generate", "hashtags", "total")
+"""Stages of a caption request, as in `serving.http.schemas.Timing`."""
+
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
+BUILD = Info("snap2caption_build", "Versions of the service and of Python.")
+READY = Gauge("snap2caption_ready", "1 while /readyz says that requests can be answered, else 0.")
+DEGRADED = Gauge(
+    "snap2caption_degraded", "1 for everything that does not work as it should although captions are written.", ["what"]
+)
 REQUESTS = Counter("snap2caption_requests_total", "Requests for captions, by HTTP status.", ["status"])
 REFUSALS = Counter("snap2caption_refusals_total", "Requests refused, by reason.", ["reason"])
 STAGE = Histogram("snap2caption_stage_seconds", "Time in each stage of a request.", ["stage"], buckets=_SECONDS)
 BATCH_SIZE = Histogram("snap2caption_batch_size", "Photos captioned at once.", buckets=(1, 2, 4, 8, 16, 32))
 QUEUE_DEPTH = Gauge("snap2caption_queue_depth", "Waiting requests.")
+IN_FLIGHT = Gauge("snap2caption_photos_in_flight", "Photos in the service: decoded, waiting, or being captioned.")
+CAPACITY = Gauge("snap2caption_photos_capacity", "Photos that may be in the service at once; further ones are refused.")
 PREFILL_TOKENS = Histogram(
     "snap2caption_prefill_tokens", "Prefill tokens per photo: image and prompts.", buckets=_TOKENS
 )
@@ -22,6 +56,9 @@ TOKEN_RATE = Histogram(
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000),
 )
 TOKENS = Counter("snap2caption_generated_tokens_total", "Generated tokens.")
+CHECKED = Counter(
+    "snap2caption_checked_total", "Generated texts that were checked for what must not be published, by kind.", ["kind"]
+)
 UNSAFE = Counter("snap2caption_unsafe_total", "Generated texts that were withheld, by kind.", ["kind"])
 UNFAMILIAR = Counter(
     "snap2caption_unfamiliar_photos_total", "Photos unlike the pictures that the model was trained with."
@@ -36,6 +73,10 @@ REGISTRY_CONTACT = Gauge(
 DATASETS_CONTACT = Gauge(
     "snap2caption_datasets_contact_timestamp_seconds",
     "When the newest dataset version's hashtags were last read, in seconds since the epoch; 0: not since the start.",
+)
+DATASET_PUBLISHED = Gauge(
+    "snap2caption_dataset_published_timestamp_seconds",
+    "When the dataset version of the hashtag table in use was published, in seconds since the epoch; 0: none is in use.",
 )
 HASHTAGS_KNOWN = Gauge(
     "snap2caption_hashtags_known",
@@ -58,6 +99,18 @@ MODEL_RATINGS = Histogram(
 MODEL_ROLE = Gauge("snap2caption_model_role", "1 for the role of each loaded model version.", ["model", "role"])
 BY_MODEL = (MODEL_SECONDS, MODEL_ERRORS, MODEL_RATINGS)
 
+BUILD.info({"version": version("snap2caption"), "python": platform.python_version()})
+for _metric, _values in (
+    (REQUESTS, STATUSES),
+    (REFUSALS, REFUSAL_REASONS),
+    (STAGE, STAGES),
+    (CHECKED, ("caption", "alt_text")),
+    (UNSAFE, ("caption", "alt_text")),
+    (SWAPS, ("done", "returned", "refused")),
+):
+    for _value in _values:
+        _metric.labels(_value)
+
 _loaded: frozenset[str] = frozenset()
 
 
@@ -73,6 +126,8 @@ def set_loaded_models(roles: dict[str, str]) -> None:
         known = {sample.labels["model"] for family in metric.collect() for sample in family.samples}
         for model in known - _loaded:
             metric.remove(model)
+        for model in roles:
+            metric.labels(model)
     MODEL_ROLE.clear()
     for model, role in roles.items():
         MODEL_ROLE.labels(model, role).set(1)

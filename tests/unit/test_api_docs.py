@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from serving.app import build_app
 from serving.http.schemas import CaptionAnswer, Options, Timing
+from serving.observability.metrics import REFUSAL_REASONS
 from serving.settings import ServingSettings
 from snap2caption.images import ImageError
 from snap2caption.settings import Settings
@@ -84,6 +85,10 @@ def test_every_option_and_part_of_the_answer_is_described() -> None:
         *Timing.model_fields,
     }
     assert [name for name in sorted(names) if f"`{name}`" not in API and f'"{name}"' not in API] == []
+
+
+def test_every_reason_is_counted_from_the_start() -> None:
+    assert sorted({*reasons()} - {*REFUSAL_REASONS}) == []
 
 
 def test_every_refusal_is_described() -> None:

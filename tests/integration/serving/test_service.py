@@ -200,7 +200,8 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     client = registry.client()
     client.set_model_version_tag(registry.name, str(other.version), "base_revision", "another")
     client.set_registered_model_alias(registry.name, CHAMPION, str(other.version))
-    until(lambda: 'snap2caption_model_swaps_total{outcome="refused"}' in patience.get(f"{url}/metrics").text)
+    until(lambda: patience.get(f"{url}/readyz").json()["champion_refused"] is not None)
+    assert 'snap2caption_model_swaps_total{outcome="refused"} 0.0' not in patience.get(f"{url}/metrics").text
     photo = real_photos()[0].read_bytes()
     answer = patience.post(f"{url}/generate-caption", files={"image": photo}).json()
     assert answer["model_version"] == f"{installation.registered_model}/{good.version}"

@@ -74,6 +74,28 @@ def test_without_a_model_it_lives_and_is_not_ready(tmp_path: Path) -> None:
     assert answer.json()["worker"]["alive"]
 
 
+def samples(client: TestClient) -> list[str]:
+    return client.get("/metrics").text.splitlines()
+
+
+def test_metrics_tell_whether_it_is_ready(
+    engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
+) -> None:
+    in_service: list[ServedModel] = []
+    app = build_app(settings(tmp_path), lambda: in_service[0] if in_service else None)
+    with TestClient(app) as client, ThreadPoolExecutor(1) as pool:
+        assert "snap2caption_ready 0.0" in samples(client)
+        in_service.append(served)
+        engine.go.clear()
+        waiting = pool.submit(client.post, "/generate-caption", files={"image": photo})
+        until(lambda: "snap2caption_photos_in_flight 1.0" in samples(client))
+        assert {"snap2caption_ready 1.0", "snap2caption_photos_capacity 72.0"} <= {*samples(client)}
+        assert 'snap2caption_degraded{what="registry"} 0.0' in samples(client)
+        engine.go.set()
+        assert waiting.result(LONGEST).status_code == 200
+        assert "snap2caption_photos_in_flight 0.0" in samples(client)
+
+
 def test_a_full_queue_is_told_and_no_reason_to_send_nobody(
     engine: "ScriptedEngine", served: ServedModel, tmp_path: Path, photo: bytes
 ) -> None:

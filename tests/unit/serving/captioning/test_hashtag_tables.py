@@ -75,6 +75,10 @@ def write_damaged(folder: Path) -> None:
     publish(folder)
 
 
+def sample(metrics: str, name: str) -> float:
+    return next(float(line.split()[1]) for line in metrics.splitlines() if line.startswith(f"{name} "))
+
+
 def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
     given = ServingSettings(cache_dir=tmp_path, voice_file=tmp_path / "voice.sqlite")
     store = tmp_path / "datasets"
@@ -91,7 +95,9 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         until(lambda: look()["hashtags"] is not None)
         assert look()["degraded"] == ["hashtags"]
         assert look()["hashtags"] == {"known": 0, "version": None, "reachable": False, "last_contact_seconds": None}
-        assert "\nsnap2caption_hashtags_known 0.0\n" in client.get("/metrics").text
+        metrics = client.get("/metrics").text
+        assert "\nsnap2caption_hashtags_known 0.0\n" in metrics
+        assert 'snap2caption_degraded{what="hashtags"} 1.0' in metrics
         answer = client.post("/generate-caption", files={"image": photo}).json()
         assert [notice for notice in answer["notices"] if "come from the model and the place" in notice]
         write_version(store / "b", "new")
@@ -101,6 +107,8 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         metrics = client.get("/metrics").text
         assert "\nsnap2caption_hashtags_known 1.0\n" in metrics
         assert "snap2caption_datasets_contact_timestamp_seconds 0.0" not in metrics
+        published = (store / "b" / "manifest.json").stat().st_mtime
+        assert sample(metrics, "snap2caption_dataset_published_timestamp_seconds") == pytest.approx(published, abs=1)
         answer = client.post("/generate-caption", files={"image": photo}).json()
         assert not [notice for notice in answer["notices"] if "come from the model and the place" in notice]
         # The last table stays in use while the next one can't be read.

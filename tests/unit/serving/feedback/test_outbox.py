@@ -188,8 +188,10 @@ def test_an_erasure_waits_since_it_was_asked_for(
     with database.transaction() as connection:
         connection.execute("UPDATE feedback SET since = since - 1000")
     assert outbox.depth().oldest >= 1000
+    assert outbox.depth().size == len(feedback.model_dump_json()) + len(b"photo")
     outbox.erase(feedback.id, ANA)
     assert outbox.depth().oldest < 1000
+    assert outbox.depth().size == 0
     with database.transaction() as connection:
         connection.execute("UPDATE feedback SET since = since - 1000")
     # A repeated request does not reset the waiting time.
