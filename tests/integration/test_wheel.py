@@ -1,8 +1,10 @@
 """The wheel, installed outside the checkout: it works there, and says what is missing."""
 
+import re
 import shutil
 from pathlib import Path
 
+import patience
 import pytest
 from demo_service import BASE, remember_adapter
 from installed import Installed, build_wheel
@@ -32,7 +34,7 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def caption(installed: Installed, adapters: Path, **settings: str) -> str:
-    """Serve, and return the post that the command line gets for a photo."""
+    """Serve, and return the post that the command line gets for a photo. The page and its script are there, too."""
     shutil.copytree(adapters, installed.state / "serving")
     port = Ports(installed.folder / "ports.json").get("serving")
     url = f"http://{HOST}:{port}"
@@ -46,6 +48,9 @@ def caption(installed: Installed, adapters: Path, **settings: str) -> str:
     with Stack(installed.folder) as stack:
         stack.start([service])
         done = installed.run("caption", str(real_photos()[0]), "--url", url)
+        page = patience.get(f"{url}/")
+        [script] = re.findall(r'src="\./(assets/[^"]+\.js)"', page.text)
+        assert patience.get(f"{url}/{script}").headers["content-encoding"] in {"br", "gzip"}
     assert done.returncode == 0, done.stderr
     return done.stdout
 

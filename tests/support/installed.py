@@ -20,14 +20,18 @@ from patience import LONGEST
 
 from snap2caption.settings import ROOT
 
+PAGE = "serving/page/dist"
+"""The built web page, which git does not know."""
+
 
 def build_wheel(folder: Path) -> Path:
-    """Return the wheel of the checkout, built from a copy of it, so that no build folder is left behind."""
+    """Return the wheel of the checkout with its web page, built from a copy, so that no build folder is left behind."""
+    assert (ROOT / PAGE / "index.html").exists(), "the web page is not built: run `make web`"
     copy = folder / "source"
     copy.mkdir()
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     archive = subprocess.run(
-        ["tar", "--create", "--files-from=-"], input=listed.encode(), cwd=ROOT, capture_output=True, check=True
+        ["tar", "--create", "--files-from=-"], input=f"{listed}{PAGE}\n".encode(), cwd=ROOT, capture_output=True, check=True
     )
     subprocess.run(["tar", "--extract"], input=archive.stdout, cwd=copy, check=True)
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
