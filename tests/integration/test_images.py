@@ -144,6 +144,7 @@ def start(world: World, tracking_uri: str) -> Running:
 def test_it_holds_nothing_that_it_has_no_use_for(image: str) -> None:
     code = f"import importlib.util as u; print([n for n in {FOREIGN[image]!r} if u.find_spec(n)])"
     assert inside(image, code) == "[]"
+    assert inside(image, "import shutil; print(shutil.which('node'))") == "None"
 
 
 @pytest.mark.parametrize("image", [TRAINING, SERVING])
@@ -174,6 +175,7 @@ def test_what_one_image_trained_the_other_serves_and_keeps(world: World, champio
         answer = running.caption()
         assert answer.status_code == httpx.codes.OK, answer.text
         assert answer.json()["model_version"] == f"{world.name}/1"
+        assert '<div id="root">' in patience.get(f"{running.url}/").text
         wait_for(lambda: running.health() == "healthy" or None, patience.LONGEST, running.health)
     finally:
         docker("rm", "--force", running.container)

@@ -65,6 +65,11 @@ def test_all_that_it_installs_has_a_hash_in_a_lock(part: str) -> None:
     assert {"--no-deps", "--no-build-isolation"} < set(ours)
 
 
+def test_the_page_is_built_from_its_locks_and_no_package_runs_code() -> None:
+    runs = [run for run in of(read("serving"), "RUN") if "scripts/npm" in run]
+    assert [run.split()[3:] for run in runs] == [["ci", "--ignore-scripts"], ["run", "build"]]
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_libraries_are_installed_before_our_code_is_copied(part: str) -> None:
     steps = [f"{word} {rest}" for word, rest in read(part)]
@@ -86,7 +91,12 @@ def test_what_is_copied_is_let_in_and_nothing_else_is() -> None:
     ]
     assert first == "*"
     let_in = {line.removeprefix("!") for line in rest if line.startswith("!")}
-    assert let_in == {source for part in PARTS for source in copied(read(part))}
+    sources = {source for part in PARTS for source in copied(read(part))}
+    covering = {path for source in sources for path in (source, *map(str, Path(source).parents)) if path in let_in}
+    assert let_in == covering
+    assert all(let_in & {source, *map(str, Path(source).parents)} for source in sources)
+    # What was built outside of the image is not what it holds.
+    assert {"frontend/node_modules", "serving/page/dist"} < set(rest)
 
 
 @pytest.mark.parametrize(
