@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from supply_chain import agreement, audit, images, licenses, lock
+from supply_chain import agreement, audit, images, licenses, lock, npm
 from supply_chain.requirements import LockError
 
 ROOT = Path(__file__).parents[1]
@@ -15,7 +15,12 @@ OSV = "https://api.osv.dev/v1/query"
 
 def check() -> int:
     """Say what disagrees, and which images are known by their tag alone."""
-    found = [*agreement.disagreements(ROOT), *images.disagreements(ROOT), *licenses.unknown_licenses(ROOT)]
+    found = [
+        *agreement.disagreements(ROOT),
+        *images.disagreements(ROOT),
+        *licenses.unknown_licenses(ROOT),
+        *npm.disagreements(ROOT),
+    ]
     for sentence in found:
         print(f"error: {sentence}", file=sys.stderr)
     if not found and (loose := images.unpinned(ROOT)):

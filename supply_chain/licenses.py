@@ -42,13 +42,18 @@ def unknown_licenses(root: Path) -> list[str]:
     return [sentence for name in names for sentence in _judge(name)]
 
 
+def is_permissive(stated: str) -> bool:
+    """Return whether all licenses of *stated*, an SPDX expression or what packages write instead, are permissive."""
+    words = [word.strip() for word in re.split(r"\b(?:AND|OR|WITH)\b|[|,]", stated)]
+    return PERMISSIVE.issuperset(words)
+
+
 def _judge(name: str) -> Iterable[str]:
     try:
         stated = _stated(metadata(name))
     except PackageNotFoundError:
         return
-    words = [word.strip() for word in re.split(r"\b(?:AND|OR|WITH)\b|[|,]", stated)]
-    if not PERMISSIVE.issuperset(words):
+    if not is_permissive(stated):
         yield (
             f"{name} has the license {stated or 'none'!r}; read it, then add it to supply_chain/licenses.py, "
             "or do without it."
