@@ -45,7 +45,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install web try-web label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training test-images clean
+.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training test-images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -76,6 +76,10 @@ BUILD_PAGE = $(STEP) "[2/2] the web page" $(NPM) run build -- --outDir ../build/
 $(NODE_MODULES): frontend/package-lock.json scripts/npm
 	@$(NPM_CI)
 	@touch $@
+
+schema: $(INSTALLED) $(NODE_MODULES) ## write the web page's types of the API again, after a change of the API
+	@$(BIN)/python -m docsite.openapi build/openapi.json
+	@$(NPM) run --silent schema -- ../build/openapi.json --output src/api/schema.d.ts
 
 $(PAGE): $(PAGE_SOURCES) scripts/npm | $(NODE_MODULES)
 	@$(BUILD_PAGE)

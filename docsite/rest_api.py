@@ -2,13 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from docsite.markdown import cell, table
-
-Schema = dict[str, Any]
+from docsite.openapi import Schema, as_json, describe
 
 LIMITS = (
     ("minimum", "maximum", ""),
@@ -29,22 +26,7 @@ A running service shows the same at `/docs`, where you can try it out.
 def rest_api_pages() -> dict[str, str]:
     """Return the page's Markdown and the OpenAPI description, by file name."""
     description = describe()
-    return {"rest.md": "\n".join(_page(description)), OPENAPI: json.dumps(description, indent=1, ensure_ascii=False)}
-
-
-def describe() -> Schema:
-    """Return the OpenAPI description of a service with keys and feedback. It starts nothing."""
-    from serving.app import build_app
-    from serving.feedback.service import open_feedback_service
-    from serving.settings import ServingSettings
-
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        settings = ServingSettings(
-            cache_dir=folder, voice_file=folder / "voice.sqlite", feedback_dir=folder, api_key_hashes=("0" * 64,)
-        )
-        feedback = open_feedback_service(settings, folder.as_uri())
-        return build_app(settings, lambda: None, feedback_service=feedback).openapi()
+    return {"rest.md": "\n".join(_page(description)), OPENAPI: as_json(description)}
 
 
 def _page(description: Schema) -> Iterator[str]:
