@@ -31,7 +31,11 @@ def build_wheel(folder: Path) -> Path:
     copy.mkdir()
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     archive = subprocess.run(
-        ["tar", "--create", "--files-from=-"], input=f"{listed}{PAGE}\n".encode(), cwd=ROOT, capture_output=True, check=True
+        ["tar", "--create", "--files-from=-"],
+        input=f"{listed}{PAGE}\n".encode(),
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     )
     subprocess.run(["tar", "--extract"], input=archive.stdout, cwd=copy, check=True)
     options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(folder)]
