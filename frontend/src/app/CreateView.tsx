@@ -1,3 +1,12 @@
+import { PhotoPicker } from "@/photo/PhotoPicker";
+import { usePhotos } from "@/photo/usePhotos";
+
 export function CreateView() {
-  return <h1 className="text-2xl font-extrabold">Your photo, captioned</h1>;
+  const photos = usePhotos();
+  return (
+    <>
+      <h1 className="text-2xl font-extrabold">Your photo, captioned</h1>
+      <PhotoPicker {...photos} />
+    </>
+  );
 }

@@ -1,0 +1,63 @@
+// Photos that are dropped or pasted anywhere on the page.
+import { type RefObject, useEffect, useState } from "react";
+
+/**
+ * Hand files to *add* that are dropped or pasted while *area* is visible.
+ *
+ * Returns whether files are being dragged over the page.
+ */
+export function useDropAndPaste(
+  area: RefObject<HTMLElement | null>,
+  add: (files: Iterable<File>) => void,
+): boolean {
+  const [dragging, setDragging] = useState(false);
+  useEffect(() => {
+    const isVisible = () => area.current?.checkVisibility() ?? false;
+
+    const onDrag = (event: DragEvent) => {
+      if (!hasFiles(event) || event.defaultPrevented) return;
+      // Without this, the browser leaves the page and opens the file.
+      event.preventDefault();
+      const accepts = isVisible();
+      if (event.dataTransfer) event.dataTransfer.dropEffect = accepts ? "copy" : "none";
+      setDragging(accepts);
+    };
+    const onDragLeave = (event: DragEvent) => {
+      // No element is entered instead: the files have left the window.
+      if (!event.relatedTarget) setDragging(false);
+    };
+    const onDrop = (event: DragEvent) => {
+      setDragging(false);
+      if (!hasFiles(event) || event.defaultPrevented) return;
+      event.preventDefault();
+      if (isVisible()) add(event.dataTransfer?.files ?? []);
+    };
+    const onPaste = (event: ClipboardEvent) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length === 0 || !isVisible() || isTextForField(event)) return;
+      event.preventDefault();
+      add(files);
+    };
+
+    const listeners = new AbortController();
+    const { signal } = listeners;
+    window.addEventListener("dragenter", onDrag, { signal });
+    window.addEventListener("dragover", onDrag, { signal });
+    window.addEventListener("dragleave", onDragLeave, { signal });
+    window.addEventListener("drop", onDrop, { signal });
+    window.addEventListener("paste", onPaste, { signal });
+    return () => listeners.abort();
+  }, [area, add]);
+  return dragging;
+}
+
+function hasFiles(event: DragEvent): boolean {
+  return event.dataTransfer?.types.includes("Files") ?? false;
+}
+
+/** Office programs copy text together with a picture of it. In a field, the text is what is meant. */
+function isTextForField(event: ClipboardEvent): boolean {
+  const isField =
+    event.target instanceof HTMLElement && event.target.matches("input, textarea, [contenteditable]");
+  return isField && (event.clipboardData?.types.includes("text/plain") ?? false);
+}
