@@ -39,7 +39,8 @@ def photo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@dataclass(slots=True)
+# Without slots: Playwright writes an attribute of its own to whatever listens.
+@dataclass
 class Watch:
     """What a page complained about, and which hosts it asked."""
 
