@@ -1,11 +1,11 @@
 // The result: the caption as it is written, then the post that the creator edits and copies.
 import { type ReactNode, useEffect, useRef } from "react";
 import type { PreparedPhoto } from "@/photo/types";
+import { useCopy } from "@/ui/useCopy";
 import { PostEditor } from "./PostEditor";
 import type { CaptionState } from "./reducer";
 import { announcement } from "./sentences";
 import type { CaptionActions } from "./useCaption";
-import { useCopy } from "./useCopy";
 import { Writing } from "./Writing";
 
 interface CaptionResultProps {

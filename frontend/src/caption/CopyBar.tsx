@@ -2,8 +2,8 @@ import { Copy as CopyIcon, Share } from "lucide-react";
 import type { PreparedPhoto } from "@/photo/types";
 import { Button } from "@/ui/Button";
 import { toast } from "@/ui/toast";
+import type { Copy } from "@/ui/useCopy";
 import { canShare, share } from "./share";
-import type { Copy } from "./useCopy";
 
 interface CopyBarProps {
   /** The text as it will be pasted. */

@@ -3,6 +3,7 @@ import { useState } from "react";
 import type { PreparedPhoto } from "@/photo/types";
 import { IconButton } from "@/ui/Button";
 import { Message } from "@/ui/Message";
+import type { Copy } from "@/ui/useCopy";
 import { AltTexts } from "./AltTexts";
 import { CaptionEditor } from "./CaptionEditor";
 import { CopyBar } from "./CopyBar";
@@ -14,7 +15,6 @@ import { chosenHashtags, type Post, pasteText, selectedVariant } from "./post";
 import { RegenerateDialog } from "./RegenerateDialog";
 import type { CaptionState } from "./reducer";
 import type { CaptionActions } from "./useCaption";
-import type { Copy } from "./useCopy";
 import { VariantSwiper } from "./VariantSwiper";
 
 interface PostEditorProps {

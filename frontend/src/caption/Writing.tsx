@@ -1,8 +1,8 @@
 import { Button } from "@/ui/Button";
+import type { Copy } from "@/ui/useCopy";
 import { Progress } from "./Progress";
 import type { Run } from "./reducer";
 import type { CaptionActions } from "./useCaption";
-import type { Copy } from "./useCopy";
 
 interface WritingProps {
   run: Run;

@@ -4,9 +4,8 @@ import { useDeferredValue, useEffect, useState } from "react";
 import type { HistoryEntry } from "@/storage/database";
 import { Button, IconButton } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
-import { copyText } from "@/ui/copy";
 import { TextField } from "@/ui/Field";
-import { toast } from "@/ui/toast";
+import { useCopy } from "@/ui/useCopy";
 import { ExportDialog } from "./ExportDialog";
 import { search } from "./search";
 import { clearHistory, MAX_ENTRIES, readHistory, removeFromHistory, subscribe } from "./store";
@@ -86,10 +85,7 @@ function describe(found: number, isSearching: boolean): string {
 function Entry({ entry }: { entry: HistoryEntry }) {
   const [picture] = entry.thumbnails;
   const post = [entry.caption, entry.hashtags.join(" ")].filter(Boolean).join("\n\n");
-  const copy = async () => {
-    if (await copyText(post)) toast("Caption and hashtags copied");
-    else toast("The browser doesn't allow copying here. Select the text instead.");
-  };
+  const { copy, dialog } = useCopy();
   return (
     <article className="flex items-start gap-3 rounded-3xl border border-line bg-raised p-3">
       {picture && <Thumbnail picture={picture} alt={entry.altTexts[0] ?? ""} />}
@@ -104,7 +100,10 @@ function Entry({ entry }: { entry: HistoryEntry }) {
           <time dateTime={new Date(entry.createdAt).toISOString()} className="me-auto text-sm text-muted">
             {new Date(entry.createdAt).toLocaleDateString(undefined, { dateStyle: "medium" })}
           </time>
-          <IconButton label="Copy caption and hashtags" onClick={() => void copy()}>
+          <IconButton
+            label="Copy caption and hashtags"
+            onClick={() => void copy(post, "Caption and hashtags copied")}
+          >
             <Copy aria-hidden />
           </IconButton>
           <IconButton label="Erase" onClick={() => void removeFromHistory(entry.id)}>
@@ -112,6 +111,7 @@ function Entry({ entry }: { entry: HistoryEntry }) {
           </IconButton>
         </div>
       </div>
+      {dialog}
     </article>
   );
 }

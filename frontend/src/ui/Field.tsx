@@ -1,4 +1,4 @@
-import { type InputHTMLAttributes, type TextareaHTMLAttributes, useId } from "react";
+import { type ComponentProps, useId } from "react";
 
 const LOOK = "w-full rounded-2xl border border-line bg-raised px-4 text-ink placeholder:text-muted";
 
@@ -9,12 +9,7 @@ interface Labeled {
 }
 
 /** A labeled line of text. */
-export function TextField({
-  label,
-  note,
-  className = "",
-  ...rest
-}: Labeled & InputHTMLAttributes<HTMLInputElement>) {
+export function TextField({ label, note, className = "", ...rest }: Labeled & ComponentProps<"input">) {
   const id = useId();
   const noteId = useId();
   return (
@@ -39,12 +34,7 @@ export function TextField({
 }
 
 /** A labeled text of several lines. */
-export function TextArea({
-  label,
-  note,
-  className = "",
-  ...rest
-}: Labeled & TextareaHTMLAttributes<HTMLTextAreaElement>) {
+export function TextArea({ label, note, className = "", ...rest }: Labeled & ComponentProps<"textarea">) {
   const id = useId();
   const noteId = useId();
   return (

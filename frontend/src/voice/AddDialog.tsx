@@ -42,7 +42,8 @@ function AddForm({ onAdd }: { onAdd: (caption: string) => void }) {
         }
         aria-invalid={isLong}
         required
-        autoFocus
+        // The attribute, which React doesn't set, is what tells the dialog where the focus goes when it opens.
+        ref={(field) => field?.setAttribute("autofocus", "")}
         value={caption}
         onChange={(event) => setCaption(event.target.value)}
       />

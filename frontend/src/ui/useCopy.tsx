@@ -1,7 +1,7 @@
 // Copying: by the clipboard, or by hand where the browser has none for this page (plain HTTP).
 import { type ReactNode, useState } from "react";
-import { Dialog } from "@/ui/Dialog";
-import { toast } from "@/ui/toast";
+import { Dialog } from "./Dialog";
+import { toast } from "./toast";
 
 /** Copy *text*, and say *confirmation*. False if the creator has to copy it by hand. */
 export type Copy = (text: string, confirmation: string) => Promise<boolean>;
