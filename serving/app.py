@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from serving.application import complete_application, open_application
 from serving.captioning import server_sent_events as streaming
-from serving.captioning.captioner import Captioner, ContentRules
+from serving.captioning.captioner import Captioner
+from serving.captioning.content_rules import ContentRules
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.creators import ANONYMOUS, creator_of
 from serving.feedback.routes import IntakeLimiter, build_router
@@ -192,7 +193,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     Send multipart/form-data with one or more `image` fields, or JSON with the photos in base64.
     """
     captioner: Captioner = request.app.state.captioner
-    captioner.check_room(creator_of(request))
+    captioner.load.check_room(creator_of(request))
     photos, options = await read_request(request)
     charge(request, len(photos) * options.variants)
     saved_captions = await _read_voice(request) if options.voice is None else ()

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from serving.captioning.captioner import Captioner, no_model
+from serving.captioning.captioner import Captioner
+from serving.captioning.generation import no_model
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
@@ -92,10 +93,10 @@ class Health:
             ],
             worker=Worker(alive=not self._batcher.ended, silent_seconds=round(silence, 3)),
             queue=Queue(
-                inside=self._captioner.in_flight,
+                inside=self._captioner.load.in_flight,
                 capacity=self._settings.capacity,
-                expected_wait_seconds=round(self._captioner.expected_wait, 3),
-                overloaded=self._captioner.full(),
+                expected_wait_seconds=round(self._captioner.load.expected_wait, 3),
+                overloaded=self._captioner.load.is_full(),
             ),
             registry=registry,
             champion_refused=refused,

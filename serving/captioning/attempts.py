@@ -20,6 +20,40 @@ class JudgedDraft:
     results: Sequence[BatchResult]
 
 
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """One or two attempts at a post."""
+
+    results: list[Sequence[BatchResult]]
+    """The results for the photos, for each attempt."""
+    drafts: list[JudgedDraft]
+    """The usable drafts of all attempts."""
+
+    @property
+    def tokens(self) -> int:
+        """The number of generated tokens."""
+        return sum(result.generated.tokens for results in self.results for result in results)
+
+    @property
+    def queue_seconds(self) -> float:
+        """How long the post was queued. The photos of a post wait at the same time."""
+        return sum(max(result.queue_seconds for result in results) for results in self.results)
+
+    @property
+    def generate_seconds(self) -> float:
+        """How long the post was generated."""
+        return sum(max(result.generate_seconds for result in results) for results in self.results)
+
+    @property
+    def first_token_seconds(self) -> float:
+        """Seconds to the first token of the first attempt."""
+        return min(result.generated.first_token for result in self.results[0])
+
+    def choose(self, options: Options) -> list[JudgedDraft]:
+        """Return the drafts to answer with, best first: at least one."""
+        return choose(self.drafts, options) or [fall_back(self.results[-1], options)]
+
+
 def judge(results: Sequence[BatchResult], options: Options, request: Request) -> list[JudgedDraft]:
     """Return the usable drafts in the *results* for the photos of one post, best first; perhaps none.
 

@@ -24,7 +24,6 @@ class Degradation(StrEnum):
     UNFAMILIAR_PHOTOS = (
         "Some of these photos are unlike the pictures that the model was trained with, so the caption may be wrong."
     )
-    NO_CORPUS = "No hashtags of a corpus are available, so all hashtags come from the model and the place."
 
 
 def find_notices(
@@ -35,6 +34,7 @@ def find_notices(
     alt_texts: Sequence[str],
     *,
     usable: bool,
+    has_corpus: bool = True,
     violations: Sequence[str] = (),
     degradations: Collection[Degradation] = (),
 ) -> list[str]:
@@ -47,6 +47,7 @@ def find_notices(
         variants: the variants of the answer.
         alt_texts: the alt texts of the photos.
         usable: whether the model generated a caption that is safe to publish.
+        has_corpus: whether hashtags of a corpus were available.
         violations: what the captions do not follow of the request, in sentences.
         degradations: what was unavailable or shortened.
     """
@@ -59,7 +60,7 @@ def find_notices(
         *_about_captions(options, variants, usable=usable),
         *violations,
         *_about_place(options, variants),
-        *_about_hashtags(options, variants[0]),
+        *_about_hashtags(options, variants[0], has_corpus=has_corpus),
         *_about_alt_texts(alt_texts),
         *map(str, degradations),
     ]
@@ -99,9 +100,15 @@ def _about_place(options: Options, variants: Sequence[Variant]) -> Iterator[str]
         yield f"A caption names another place than {options.location}; the hashtags are those of your location."
 
 
-def _about_hashtags(options: Options, first: Variant) -> Iterator[str]:
-    if options.regenerate is not Part.CAPTION and len(first.hashtags) < options.hashtags:
-        yield f"There are {len(first.hashtags)} of {options.hashtags} hashtags: no others suit the post."
+def _about_hashtags(options: Options, first: Variant, *, has_corpus: bool) -> Iterator[str]:
+    found, source = len(first.hashtags), "they come only from the model and the place"
+    if options.regenerate is Part.CAPTION:
+        pass
+    elif found < options.hashtags:
+        reason = "no others suit the post" if has_corpus else f"without a corpus, {source}"
+        yield f"There are {found} of {options.hashtags} hashtags: {reason}."
+    elif not has_corpus:
+        yield f"There is no corpus of hashtags, so {source}."
     if len(first.post) > MOST_CHARACTERS:
         yield f"The caption is longer than the {MOST_CHARACTERS:,} characters that Instagram allows; shorten it."
     elif not set(unique(first.hashtags[:MOST_HASHTAGS])) <= set(extract(first.post)):

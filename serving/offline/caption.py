@@ -5,7 +5,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from serving.captioning.captioner import Captioner, ContentRules
+from serving.captioning.captioner import Captioner
+from serving.captioning.content_rules import ContentRules
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
 from serving.models.factory import make_manager

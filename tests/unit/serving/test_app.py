@@ -191,7 +191,7 @@ def test_a_full_service_refuses_before_it_reads(
     engine.go.clear()
     with TestClient(build_app(settings, lambda: served)) as client, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.post, "/generate-caption", files={"image": photo}) for _ in range(2)]
-        until(client.app.state.captioner.full, lambda: [one.result().text for one in waiting if one.done()])
+        until(client.app.state.captioner.load.is_full, lambda: [one.result().text for one in waiting if one.done()])
         answer = client.post("/generate-caption", content=b"no photo", headers={"content-type": "text/plain"})
         assert (answer.status_code, answer.json()["reason"]) == (503, "queue_full")
         assert answer.headers["retry-after"]
@@ -216,7 +216,7 @@ def test_nobody_is_let_in_who_would_wait_too_long(
             assert (second.result(LONGEST).status_code, second.result().json()["reason"]) == (503, reason)
             assert second.result().headers["retry-after"] == "30"
         else:
-            until(lambda: client.app.state.captioner.in_flight == 2)
+            until(lambda: client.app.state.captioner.load.in_flight == 2)
         engine.go.set()
         assert first.result(LONGEST).status_code == 200
         assert bool(reason) or second.result(LONGEST).status_code == 200

@@ -99,7 +99,7 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         assert "\nsnap2caption_hashtags_known 0.0\n" in metrics
         assert 'snap2caption_degraded{what="hashtags"} 1.0' in metrics
         answer = client.post("/generate-caption", files={"image": photo}).json()
-        assert [notice for notice in answer["notices"] if "come from the model and the place" in notice]
+        assert [notice for notice in answer["notices"] if "come only from the model and the place" in notice]
         write_version(store / "b", "new")
         until(lambda: look()["hashtags"]["version"] == "b")
         assert look()["degraded"] == []
@@ -110,7 +110,7 @@ def test_a_table_that_can_not_be_had_is_told_until_it_can(served: ServedModel, t
         published = (store / "b" / "manifest.json").stat().st_mtime
         assert sample(metrics, "snap2caption_dataset_published_timestamp_seconds") == pytest.approx(published, abs=1)
         answer = client.post("/generate-caption", files={"image": photo}).json()
-        assert not [notice for notice in answer["notices"] if "come from the model and the place" in notice]
+        assert not [notice for notice in answer["notices"] if "come only from the model and the place" in notice]
         # The last table stays in use while the next one can't be read.
         write_damaged(store / "c")
         until(lambda: look()["degraded"] == ["hashtags"])

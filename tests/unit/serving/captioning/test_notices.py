@@ -31,9 +31,12 @@ def notices(served: ServedModel) -> Callable[..., list[str]]:
         card: ModelCard = NO_CARD,
         prompts: str = "",
         alt_text: str = "A bridge.",
+        has_corpus: bool = True,
     ) -> list[str]:
         model = replace(served, card=card, version=replace(served.version, prompts=prompts))
-        return find_notices(options, options.request(), model, variants, [alt_text], usable=usable)
+        return find_notices(
+            options, options.request(), model, variants, [alt_text], usable=usable, has_corpus=has_corpus
+        )
 
     return ask
 
@@ -78,6 +81,17 @@ def test_fewer_than_asked_for_is_told(notices: Ask) -> None:
     assert notices(Options(hashtags=10), variant(hashtags=4)) == [
         "There are 4 of 10 hashtags: no others suit the post."
     ]
+
+
+def test_without_a_corpus_one_notice_tells_about_hashtags(notices: Ask) -> None:
+    assert notices(Options(hashtags=10), variant(hashtags=4), has_corpus=False) == [
+        "There are 4 of 10 hashtags: without a corpus, they come only from the model and the place."
+    ]
+    assert notices(Options(hashtags=4), variant(hashtags=4), has_corpus=False) == [
+        "There is no corpus of hashtags, so they come only from the model and the place."
+    ]
+    kept = Options(regenerate=Part.CAPTION, earlier_caption="Fog.", hashtags=10)
+    assert notices(kept, variant(hashtags=4), has_corpus=False) == []
 
 
 def test_a_caption_that_the_model_did_not_write_is_told(notices: Ask) -> None:
