@@ -145,6 +145,8 @@ lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentat
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/*
+	@./scripts/install-system-packages $(LOG) "system packages for the checks" promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter
+	@./scripts/check-monitoring
 	@$(NPM) run --silent lint
 	@$(BIN)/python -m supply_chain check
 	@$(BIN)/python -m docsite --cached
