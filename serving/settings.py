@@ -105,7 +105,7 @@ class ServingSettings(BaseSettings):
     """Tokens in the KV cache, over all running sequences: half a megabyte per token with LLaVA 1.5 in 16 bits."""
     poll_seconds: float = Field(default=5.0, gt=0)
     """Interval between two checks of the registry for a new champion."""
-    model: str | None = Field(default=None, pattern=r"^[^\x00-\x20][^\x00-\x1f]{0,198}$")
+    model: str | None = None
     """Name of a model to serve as its maker published it, without a registry or training: a folder of the models
     folder, owner/name on the model hub or, with `engine_url`, its name on that server. None: the registry's
     champion."""
@@ -188,6 +188,17 @@ class ServingSettings(BaseSettings):
     """How long a request waits for the store to check whether a feedback is the creator's; after that, 503."""
     feedback_spool_bytes: int = Field(default=2**30, ge=2**20)
     """Bytes that may wait for the store; more are refused with 503. A creator may use as much as they leave free."""
+
+    @field_validator("model")
+    @classmethod
+    def _check_model_name(cls, model: str | None) -> str | None:
+        if model is None:
+            return None
+        # Shells complete the name of a folder with a slash.
+        model = model.strip().rstrip("/")
+        if not (model.isprintable() and 0 < len(model) < 200):
+            raise ValueError("a model's name should have 1 to 199 characters on one line")
+        return model
 
     @field_validator("engine_url")
     @classmethod

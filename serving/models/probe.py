@@ -7,6 +7,9 @@ from snap2caption.errors import UserError
 from snap2caption.post import Request, parse
 from snap2caption.vlm import Decoding
 
+_TOKENS = 48
+"""The most tokens of the test caption."""
+
 
 class BrokenModelError(UserError):
     """The model can't be loaded, or it generates no caption."""
@@ -34,6 +37,6 @@ def probe(engine: Engine) -> None:
     """
     picture = Image.new("RGB", (300, 300), "skyblue")
     ImageDraw.Draw(picture).rectangle((0, 200, 300, 300), fill="seagreen")
-    results = generate(engine, [GenerationRequest(picture, Request(), (Decoding(max_new_tokens=48),))])
+    results = generate(engine, [GenerationRequest(picture, Request(), (Decoding(_TOKENS * engine.token_factor),))])
     if not parse(results[0].texts[0]).caption:
         raise BrokenModelError("it generated no caption for a test picture")

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from serving.engines.factory import Loader
-from serving.models.probe import probed
+from serving.models.probe import BrokenModelError, probed
 from serving.models.served_model import ServedModel
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.registry.model_card import read_card
@@ -46,5 +46,8 @@ class UntrainedModel:
         """
         self._wait = min(_MAX_RETRY_SECONDS, max(_FIRST_RETRY_SECONDS, 2 * self._wait))
         self._retry_at = time.monotonic() + self._wait
-        engine = probed(self._loader.load_untrained(self.base))
+        try:
+            engine = probed(self._loader.load_untrained(self.base))
+        except BrokenModelError as error:
+            raise BrokenModelError(f"{self.base} can't be served: {error}; name another model.") from error
         return ServedModel(engine, HashtagTable.from_rows([]), None, read_card(self.base, self._models_dir))

@@ -22,7 +22,9 @@ HASHTAG_LINE = re.compile(
 )
 """Matches a line of hashtags, perhaps with emoji, numbers or commas between them."""
 
-_SPACED_LINE = re.compile(r"(?:[#＃][\p{L}\p{N}\p{M}_]{1,40}(?:\s[\p{L}\p{N}\p{M}_]{1,40}){0,2}[,;·|]?\s{0,3}){2,40}")
+_SPACED_LINE = re.compile(
+    rf"(?:[#＃][\p{{L}}\p{{N}}\p{{M}}_]{{1,40}}(?:\s[\p{{L}}\p{{N}}\p{{M}}_]{{1,40}}){{0,2}}{_BETWEEN_HASHTAGS}{{0,6}}){{2,40}}"
+)
 """Matches a line of hashtags of several words: ``#golden hour #city lights``."""
 
 _CLOSING_SIGN = re.compile(r"(?<=[#＃][\p{L}\p{N}\p{M}_]{1,40})[#＃](?=[\s#＃]|\Z)")

@@ -148,6 +148,7 @@ def test_variables_that_do_not_go_together_are_told(monkeypatch: pytest.MonkeyPa
         ("/models/llava.gguf", "http://127.0.0.1:8080", True),
         ("two\nlines", "http://127.0.0.1:8080", False),
         (" ", "http://127.0.0.1:8080", False),
+        ("", None, False),
         ("x" * 300, "http://127.0.0.1:8080", False),
     ],
 )
@@ -157,6 +158,12 @@ def test_a_model_is_named_as_its_place_allows(model: str, engine: str | None, ac
         return
     with pytest.raises(UserError, match="MODEL"):
         read_settings(ServingSettings, model=model, engine_url=engine)
+
+
+def test_a_model_s_name_may_end_as_shells_complete_a_folder() -> None:
+    assert read_settings(ServingSettings, model="HuggingFaceTB/SmolVLM-500M-Instruct/ ").model == (
+        "HuggingFaceTB/SmolVLM-500M-Instruct"
+    )
 
 
 @pytest.mark.parametrize(

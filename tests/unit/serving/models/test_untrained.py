@@ -32,7 +32,9 @@ def test_a_model_that_writes_nothing_is_closed_and_tried_later(engine: "Scripted
     engine.text = ""
     model = UntrainedModel("some-model", _OneEngine(engine), tmp_path)
     assert model.due
-    with pytest.raises(BrokenModelError):
+    with pytest.raises(
+        BrokenModelError, match=r"^some-model can't be served: it generated no caption .* another model\.$"
+    ):
         model.load()
     assert engine.closed
     assert not model.due
@@ -46,3 +48,9 @@ def test_a_model_that_captions_has_no_version(engine: "ScriptedEngine", tmp_path
     served = UntrainedModel("some-model", _OneEngine(engine), tmp_path).load()
     assert (served.engine, served.version, len(served.hashtags)) == (engine, None, 0)
     assert not engine.closed
+
+
+def test_the_test_caption_has_room_for_an_introduction(engine: "ScriptedEngine", tmp_path: Path) -> None:
+    engine.token_factor = 2
+    UntrainedModel("some-model", _OneEngine(engine), tmp_path).load()
+    assert engine.limits == [96]

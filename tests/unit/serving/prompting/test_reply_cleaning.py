@@ -102,7 +102,7 @@ WRAPPED = (
         "#sunset #CityParks ✨", "✨ #sunset 🌅 #CityParks 🌳", "#sunset, #CityParks", "#sunset / #CityParks", "#sunset & #CityParks",
         "(#sunset #CityParks)", "[#sunset, #CityParks]", "#sunset #city parks", "1. #sunset\n2. #CityParks", "#sunset# #CityParks#",
         "Hashtags #sunset #CityParks", "Here are some hashtags: #sunset #CityParks", "Hashtags for this post: #sunset #CityParks",
-        "And the hashtags: #sunset #CityParks", "Some relevant hashtags could be #sunset #CityParks.",
+        "#sunset #city parks ✨", "And the hashtags: #sunset #CityParks", "Some relevant hashtags could be #sunset #CityParks.",
     )),
     *((f"Golden hour. ✨{end}", "Golden hour. ✨\n#sunset #paris") for end in (
         " #sunset, #paris.", " (#sunset #paris)", " — #sunset #paris", " #sunset 🌅 #paris ❤️", "#sunset#paris#", "Hashtags: #sunset #paris",
