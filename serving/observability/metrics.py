@@ -19,7 +19,7 @@ REFUSAL_REASONS: Final = (
     "disk_full", "engine_away", "erased", "foreign_host", "foreign_origin", "image_not_allowed",
     "image_too_large", "image_too_many_parts", "image_too_narrow", "image_truncated",
     "image_unreadable", "internal", "invalid", "key_reused", "malformed", "method_not_allowed",
-    "moderation", "no_image", "no_model", "no_room", "no_subject", "not_found", "preflight",
+    "moderation", "no_image", "no_model", "no_room", "no_subject", "no_such_file", "not_found", "page_not_built", "preflight",
     "prompt_too_long", "queue_full", "rate_limit", "slow_body", "spool_full", "store_away",
     "too_complex", "too_many_at_once", "too_many_connections", "unknown_feedback",
     "unknown_request", "unsupported_encoding", "unsupported_media_type", "worker_ended",
