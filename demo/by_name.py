@@ -11,7 +11,15 @@ from pathlib import Path
 
 import httpx
 
-from demo.captioned import Captioned, caption_over_rest, check_photo, sample_photo, show_captioned, show_line
+from demo.captioned import (
+    Captioned,
+    caption_over_rest,
+    check_photo,
+    sample_photo,
+    show_captioned,
+    show_line,
+    show_service,
+)
 from demo.display import Display
 from demo.run import CAPTION, SERVING
 from demo.stack import Stack
@@ -98,7 +106,7 @@ def show(outcome: NamedModelOutcome) -> None:
     """Print the result, and the service's address."""
     show_captioned(outcome.captioned)
     show_line(f"\n{outcome.seconds:.0f} s in all.")
-    show_line(f"\nCaptions  {outcome.url}/docs  (model {outcome.captioned.answer['model_version']})")
+    show_service(outcome.url, f"model {outcome.captioned.answer['model_version']}")
 
 
 def _check_server(url: str) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from snap2caption.command_line.console import stderr
 from snap2caption.errors import UserError
 from snap2caption.file_signatures import TAKEN
@@ -69,6 +71,13 @@ def show_captioned(captioned: Captioned) -> None:
     for notice in captioned.answer["notices"]:
         show_line(f"Note: {notice}", style="yellow")
     show_line(f"photo and caption side by side: {captioned.picture}")
+
+
+def show_service(url: str, model: str) -> None:
+    """Print where the service at *url* is, and that it runs *model*. Its web page comes first, if it is built."""
+    show_line(f"API       {url}/docs  ({model})")
+    if httpx.get(f"{url}/", timeout=10.0).is_success:
+        show_line(f"\nOpen {url}/ to caption your own photos.", style="bold")
 
 
 def show_line(text: str, style: str | None = None) -> None:

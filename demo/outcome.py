@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from demo.captioned import Captioned, show_captioned, show_line
+from demo.captioned import Captioned, show_captioned, show_line, show_service
 from demo.measure import KINDS, Accuracy
 from demo.stack import Services
 
@@ -43,4 +43,4 @@ def show(outcome: DemoOutcome) -> None:
     show_line(f"MLflow    {services.mlflow}")
     console = services.console
     show_line(f"S3        {services.s3}  (files: {console.url}, {console.user} / {console.password})")
-    show_line(f"Captions  {services.serving}/docs  (model version {outcome.version})")
+    show_service(services.serving, f"model version {outcome.version}")

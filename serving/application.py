@@ -37,6 +37,7 @@ def open_application(
         page: folder of the built web page; None: no page.
     """
     app = FastAPI(title=title, version="1", summary=summary, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.has_page = page is not None and (page / "index.html").exists()
     protect(app, settings, photos=photos, counted=counted, page=page)
     return app
 

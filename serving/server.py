@@ -20,7 +20,11 @@ _SHUTDOWN_SECONDS = 10
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Uvicorn server that announces its address once it accepts requests."""
+    """Uvicorn server that announces its address, and its web page if it has one, once it accepts requests."""
+
+    def __init__(self, config: uvicorn.Config, *, has_page: bool) -> None:
+        super().__init__(config)
+        self._has_page = has_page
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and listen."""
@@ -29,7 +33,12 @@ class _AnnouncingServer(uvicorn.Server):
             logger.info("the service is up at %s", _address(listener))
             if stderr.is_terminal:
                 # In a terminal, a person would overlook it among the JSON log lines.
-                stderr.print(f"The service is up at {_address(listener)}; Ctrl-C stops it.", soft_wrap=True)
+                stderr.print(f"{self._announcement(_address(listener))}; Ctrl-C stops it.", soft_wrap=True)
+
+    def _announcement(self, address: str) -> str:
+        if self._has_page:
+            return f"Open {address}/ to caption photos (the API is described at {address}/docs)"
+        return f"The service is up at {address}"
 
 
 def _address(listener: socket.socket) -> str:
@@ -61,10 +70,9 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, 
         keep_alive_seconds=settings.keep_alive_seconds,
         write_seconds=settings.write_seconds,
     )
-    config = configure(
-        make(give_up), limits, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS
-    )
-    server = _AnnouncingServer(config)
+    app = make(give_up)
+    config = configure(app, limits, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
+    server = _AnnouncingServer(config, has_page=app.state.has_page)
     server.run(sockets=[listener])
     if gave_up.is_set():
         raise UserError("The model's worker has ended; see the log, then restart the service.")

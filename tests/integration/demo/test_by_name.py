@@ -23,6 +23,8 @@ def test_a_photo_is_captioned_by_a_named_model(tmp_path: Path) -> None:
     done = demo(f"--state={tmp_path}", "--model=demo-base", f"--photo={photo}")
     assert done.returncode == 0, done.stderr
     assert "(model demo-base (untrained))" in done.stderr
+    port = json.loads((tmp_path / "ports.json").read_text())["serving"]
+    assert f"Open http://127.0.0.1:{port}/ to caption your own photos." in done.stderr
     assert str(photo) in done.stderr
     with Image.open(tmp_path / "demo" / "captioned-by-name.png") as picture:
         assert picture.width > 600

@@ -10,7 +10,6 @@ import httpx
 import patience
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from patience import LONGEST, until
 from starlette.testclient import TestClient
 
@@ -187,11 +186,15 @@ def listening() -> Iterator[socket.socket]:
         yield listener
 
 
-def test_idle_connections_are_kept_for_as_long_as_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_connections_are_kept_for_as_long_as_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[int] = []
     monkeypatch.setattr(uvicorn.Server, "run", lambda server, **_: kept.append(server.config.timeout_keep_alive))
     with listening() as listener:
-        run(lambda _: FastAPI(), listener, ServingSettings(keep_alive_seconds=75))
+        run(
+            lambda _: build_app(settings(tmp_path), lambda: None),
+            listener,
+            ServingSettings(keep_alive_seconds=75),
+        )
     assert kept == [75]
 
 

@@ -1,17 +1,24 @@
 """The page's files: types, caching, compression and headers, and who may load them."""
 
 import gzip
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from creators import creator
 from fastapi import FastAPI
+from patience import LONGEST, until
+from rich.console import Console
 from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.page.files import HEADERS
+from serving.server import run
 from serving.settings import ServingSettings
+from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
 
@@ -176,6 +183,29 @@ def test_a_page_that_is_not_built_says_how_to_get_it(make_client: MakeClient, di
     # Once it is built, no restart is needed.
     (dist / "elsewhere.html").rename(dist / "index.html")
     assert client.get("/").text == "<p>page</p>"
+
+
+@pytest.mark.parametrize(("page", "told"), [(True, "Open {}/ to caption photos"), (False, "The service is up at {};")])
+@pytest.mark.usefixtures("dist")
+def test_the_terminal_is_told_what_to_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: bool, told: str
+) -> None:
+    terminal = StringIO()
+    monkeypatch.setattr("serving.server.stderr", Console(file=terminal, force_terminal=True, color_system=None))
+    give_up: list[Callable[[], None]] = []
+
+    def make(stop: Callable[[], None]) -> FastAPI:
+        give_up.append(stop)
+        return make_app(tmp_path, page=page)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(1) as pool:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        serving = pool.submit(run, make, listener, ServingSettings(cache_dir=tmp_path))
+        until(terminal.getvalue)
+        give_up[0]()
+        with pytest.raises(UserError):
+            serving.result(LONGEST)
+        assert told.format(address) in terminal.getvalue()
 
 
 def test_the_page_is_no_part_of_the_api(make_client: MakeClient) -> None:
