@@ -6,11 +6,11 @@ from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.staticfiles import NotModifiedResponse, PathLike, StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.http.problems import ProblemError, refuse
 from serving.paths import ASSETS, PAGE, PAGE_FOLDERS, route_path
@@ -34,14 +34,11 @@ HEIC photos, and ``blob:`` shows photos that never left the browser."""
 HEADERS = MappingProxyType(
     {
         "Content-Security-Policy": POLICY,
-        "Cross-Origin-Opener-Policy": "same-origin",
-        "Cross-Origin-Resource-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
     }
 )
-"""Security headers of every response here. Photos are taken by a file input, which needs no camera permission."""
+"""Security headers of the page's files, in addition to those of all responses (`serving.middleware.request_context`).
+Photos are taken by a file input, which needs no camera permission."""
 
 _YEAR = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
@@ -89,20 +86,12 @@ class WebPage:
         if not _is_ours(scope):
             await self.app(scope, receive, send)
             return
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
         try:
             response = await self._respond(scope)
         except ProblemError as problem:
-            await refuse(problem, scope, receive, send_with_headers)
+            await refuse(problem, scope, receive, send)
         else:
-            await response(scope, receive, send_with_headers)
+            await response(scope, receive, send)
 
     async def _respond(self, scope: Scope) -> Response:
         path = route_path(scope)
@@ -111,12 +100,15 @@ class WebPage:
             return RedirectResponse(f"{scope['root_path']}/", HTTPStatus.PERMANENT_REDIRECT)
         name = "index.html" if path == PAGE else self._files.get_path(scope)
         try:
-            return await self._files.get_response(name, scope)
+            response = await self._files.get_response(name, scope)
         except HTTPException as error:
             if path == PAGE:
                 raise ProblemError(HTTPStatus.NOT_FOUND, "page_not_built", NOT_BUILT) from error
             detail = "The page has no such file; reload the page, which may have been updated."
             raise ProblemError(HTTPStatus.NOT_FOUND, "no_such_file", detail) from error
+        # Also if nothing has changed (304): the browser then takes these for the file that it has.
+        response.headers.update(HEADERS)
+        return response
 
 
 def _is_ours(scope: Scope) -> bool:

@@ -54,7 +54,7 @@ def test_every_command_and_option_shown_exists() -> None:
             if words[:1] == ["…"]:
                 continue
             given = {word.partition("=")[0] for word in words if word.startswith("--") and word != "--"}
-            known = {"--help"}.union(*(param.opts for param in command.params))
+            known = {"--help"}.union(*((*param.opts, *param.secondary_opts) for param in command.params))
             is_group = hasattr(command, "commands")
             if given - known or (is_group and words and not words[0].startswith("--")):
                 wrong.append(f"{place}: {found[0]}")

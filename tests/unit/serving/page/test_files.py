@@ -23,6 +23,13 @@ from snap2caption.errors import UserError
 pytestmark = pytest.mark.unit
 
 SCRIPT, FONT, MANIFEST = "/assets/index-DiwrgTda.js", "/assets/figtree-Bq3xYz01.woff2", "/static/page.webmanifest"
+EVERYWHERE = {
+    **HEADERS,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
 YEAR = "public, max-age=31536000, immutable"
 
 MakeClient = Callable[..., TestClient]
@@ -76,12 +83,13 @@ def test_each_file_has_its_type_and_its_time_in_caches(
     answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
     assert answer.headers["cache-control"] == caching
-    assert {name: answer.headers[name] for name in HEADERS} == HEADERS
     head = client.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == answer.headers["content-length"]
     again = client.get(path, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.headers["cache-control"]) == (304, caching)
+    for response in (answer, head, again):
+        assert {name: response.headers[name] for name in EVERYWHERE} == EVERYWHERE
 
 
 @pytest.mark.parametrize(
