@@ -43,13 +43,13 @@ export function CaptionEditor({ draft, streamed, onEdit, onCopy, onRewrite, disa
         </Message>
       )}
       <div className="flex flex-wrap gap-2">
-        <Button className="px-4" onClick={onCopy}>
+        <Button onClick={onCopy}>
           <CopyIcon aria-hidden className="size-5" />
           Copy caption
         </Button>
-        <Button kind="quiet" className="px-4" onClick={onRewrite} disabled={disabled}>
+        <Button kind="quiet" onClick={onRewrite} disabled={disabled}>
           <RefreshCw aria-hidden className="size-5" />
-          Write another
+          Rewrite
         </Button>
       </div>
     </div>

@@ -56,13 +56,13 @@ export function Hashtags({ draft, actions, onCopy, onRegenerate, disabled }: Has
       )}
       <AddHashtag onAdd={actions.addHashtag} />
       <div className="flex flex-wrap gap-2">
-        <Button className="px-4" onClick={onCopy}>
+        <Button onClick={onCopy}>
           <CopyIcon aria-hidden className="size-5" />
           Copy hashtags
         </Button>
-        <Button kind="quiet" className="px-4" onClick={onRegenerate} disabled={disabled}>
+        <Button kind="quiet" onClick={onRegenerate} disabled={disabled}>
           <RefreshCw aria-hidden className="size-5" />
-          Choose others
+          Replace
         </Button>
       </div>
       <HashtagDialog

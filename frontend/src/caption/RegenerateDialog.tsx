@@ -7,9 +7,9 @@ import type { Part } from "./form";
 const MOST_HINT = 100;
 
 const TEXTS = {
-  caption: { title: "Write another caption", note: "Your hashtags stay as they are." },
+  caption: { title: "Rewrite the caption", note: "Your hashtags stay as they are." },
   hashtags: {
-    title: "Choose other hashtags",
+    title: "Replace the hashtags",
     note: "Your caption and the hashtags you added stay as they are.",
   },
 } as const;
