@@ -20,11 +20,20 @@ export function KeyGate({ children }: { children: ReactNode }) {
     },
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const [wasOpen, setWasOpen] = useState(false);
+  if (access.isSuccess && !wasOpen) setWasOpen(true);
   const problem = access.error;
-  if (problem instanceof ServiceProblem && (problem.status === 401 || problem.reason === "wrong_keys")) {
-    return <KeyForm refused={key !== null ? problem : null} />;
-  }
-  return children;
+  const refused =
+    problem instanceof ServiceProblem && (problem.status === 401 || problem.reason === "wrong_keys")
+      ? problem
+      : null;
+  return (
+    <>
+      {refused && <KeyForm refused={key !== null ? refused : null} />}
+      {/* If a key stops being valid, what the creator works on is still there after they enter another one. */}
+      {(refused === null || wasOpen) && <div hidden={refused !== null}>{children}</div>}
+    </>
+  );
 }
 
 function KeyForm({ refused }: { refused: ServiceProblem | null }) {

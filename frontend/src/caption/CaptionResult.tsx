@@ -19,39 +19,38 @@ interface CaptionResultProps {
 export function CaptionResult({ state, actions, photos, slotBelow }: CaptionResultProps) {
   const { run, post } = state;
   const { copy, dialog } = useCopy();
-  const section = useRef<HTMLElement>(null);
+  const result = useRef<HTMLDivElement>(null);
   const writesPost = run.phase !== "idle" && run.phase !== "done" && run.task.part === "post";
   useEffect(() => {
     // On a phone, the result begins below the options. While it is short, its least height lets it reach the top.
-    if (writesPost) section.current?.scrollIntoView({ block: "start" });
+    if (writesPost) result.current?.scrollIntoView({ block: "start" });
   }, [writesPost]);
   return (
-    <section
-      ref={section}
-      aria-label="Result"
-      className={`@container scroll-mt-4 ${writesPost ? "min-h-dvh" : ""}`}
-    >
+    <div ref={result} className="scroll-mt-4">
+      {/* It is there before there is a result: a live region that appears with its text is not always read. */}
       <p role="status" className="sr-only">
         {announcement(state, photos.length)}
       </p>
-      {writesPost ? (
-        <Writing run={run} photos={photos.length} actions={actions} copy={copy} />
-      ) : (
-        post && (
-          <>
-            <PostEditor
-              key={post.id}
-              state={state}
-              post={post}
-              actions={actions}
-              photos={photos}
-              copy={copy}
-            />
-            {slotBelow}
-          </>
-        )
+      {(writesPost || post) && (
+        <section aria-label="Result" className={`@container ${writesPost ? "min-h-dvh" : ""}`}>
+          {writesPost || !post ? (
+            <Writing run={run} photos={photos.length} actions={actions} copy={copy} />
+          ) : (
+            <>
+              <PostEditor
+                key={post.id}
+                state={state}
+                post={post}
+                actions={actions}
+                photos={photos}
+                copy={copy}
+              />
+              {slotBelow}
+            </>
+          )}
+        </section>
       )}
       {dialog}
-    </section>
+    </div>
   );
 }

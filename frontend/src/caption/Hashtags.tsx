@@ -22,12 +22,17 @@ interface HashtagsProps {
 export function Hashtags({ draft, actions, onCopy, onRegenerate, disabled }: HashtagsProps) {
   const [explained, setExplained] = useState<string | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);
+  const removed = useRef(false);
   const count = countHashtags(draft);
   const remove = (tag: string) => {
-    setExplained(null);
+    removed.current = true;
     actions.removeHashtag(tag);
-    // The button that had the focus is gone.
-    heading.current?.focus();
+  };
+  const close = () => {
+    setExplained(null);
+    // The button that opened the dialog is gone, so the focus can't go back there.
+    if (removed.current) heading.current?.focus();
+    removed.current = false;
   };
   return (
     <section aria-label="Hashtags" className="flex flex-col gap-3">
@@ -67,7 +72,7 @@ export function Hashtags({ draft, actions, onCopy, onRegenerate, disabled }: Has
       </div>
       <HashtagDialog
         hashtag={draft.hashtags.find(({ tag }) => tag === explained) ?? null}
-        onClose={() => setExplained(null)}
+        onClose={close}
         onRemove={remove}
       />
     </section>
