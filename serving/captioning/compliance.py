@@ -8,7 +8,7 @@ from rapidfuzz import fuzz
 from serving.captioning.language_detection import may_be_in
 from serving.http.schemas import Options, Part
 from serving.prompting.instruct import LEAST_WORDS
-from snap2caption.post import Emoji, Request
+from snap2caption.post import SOME_EMOJI, Emoji, Request
 from snap2caption.text.segmentation import find_emoji, find_words, fold
 
 _MOST_SIMILAR = 85
@@ -16,6 +16,10 @@ _MOST_SIMILAR = 85
 
 _MIN_COPIED_WORDS = 4
 """The fewest words of a caption that count as copied if they are part of another one."""
+
+
+_LEAST_EMOJI = {Emoji.SOME: 1, Emoji.MANY: (SOME_EMOJI + 1) // 2}
+"""The fewest emoji of a caption. As with words, half of what the model is asked for is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +49,26 @@ def _violations(caption: str, options: Options, request: Request) -> Iterator[Vi
         words, most = len(find_words(caption)), request.length.words
         # A caption of half the words is what people expect, too.
         least = (LEAST_WORDS[request.length] + 1) // 2
+        counted = "1 word" if words == 1 else f"{words} words"
         if words > most:
             yield Violation(
                 f"Write at most {most} words; your caption had {words}.",
-                f"has {words} words, more than the {most} of a {request.length} one.",
+                f"has {counted}, more than the {most} of a {request.length} one.",
             )
         elif words < least:
             yield Violation(
                 f"Write at least {LEAST_WORDS[request.length]} words; your caption had {words}.",
-                f"has {words} words, fewer than expected of a {request.length} one.",
+                f"has {counted}, fewer than expected of a {request.length} one.",
             )
-    if request.emoji in (Emoji.SOME, Emoji.MANY) and not find_emoji(caption):
-        yield Violation("Use emoji in the caption.", "has no emoji, although the model was asked for some.")
+    if request.emoji in _LEAST_EMOJI:
+        emoji = len(find_emoji(caption))
+        if not emoji:
+            yield Violation("Use emoji in the caption.", "has no emoji, although the model was asked for some.")
+        elif emoji < _LEAST_EMOJI[request.emoji]:
+            yield Violation(
+                f"Use more than {SOME_EMOJI} emoji in the caption.",
+                f"has {emoji} emoji, although the model was asked for many.",
+            )
     if any(_is_copy(caption, example) for example in request.voice):
         yield Violation(
             "Write a caption of your own; do not copy the captions that show the style.",

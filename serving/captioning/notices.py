@@ -88,8 +88,8 @@ def _about_captions(options: Options, variants: Sequence[Variant], *, usable: bo
         yield "The model wrote no caption that is safe to publish, so the photo is described in plain words."
     elif options.regenerate is not Part.HASHTAGS and len(variants) < options.variants:
         yield (
-            f"There are {len(variants)} of {options.variants} variants: "
-            "the others repeated these, or were not safe to publish."
+            f"The answer has {len(variants)} of {options.variants} variants: "
+            "the others repeat a caption, or are not safe to publish."
         )
 
 
@@ -106,7 +106,7 @@ def _about_hashtags(options: Options, first: Variant, *, has_corpus: bool) -> It
         pass
     elif found < options.hashtags:
         reason = "no others suit the post" if has_corpus else f"without a corpus, {source}"
-        yield f"There are {found} of {options.hashtags} hashtags: {reason}."
+        yield f"The post has {found} of {options.hashtags} hashtags: {reason}."
     elif not has_corpus:
         yield f"There is no corpus of hashtags, so {source}."
     if len(first.post) > MOST_CHARACTERS:

@@ -254,7 +254,7 @@ class CaptionAnswer(Variant):
     variants: list[Variant]
     notices: list[str] = Field(
         description="What could not be done as requested, one plain sentence each.",
-        examples=[["There are 2 of 3 variants: the others repeated these, or were not safe to publish."]],
+        examples=[["The answer has 2 of 3 variants: the others repeat a caption, or are not safe to publish."]],
     )
     request_id: str
     model_version: str = Field(examples=["snap2caption/3"])

@@ -343,7 +343,7 @@ export interface components {
              * Notices
              * @description What could not be done as requested, one plain sentence each.
              * @example [
-             *       "There are 2 of 3 variants: the others repeated these, or were not safe to publish."
+             *       "The answer has 2 of 3 variants: the others repeat a caption, or are not safe to publish."
              *     ]
              */
             notices: string[];

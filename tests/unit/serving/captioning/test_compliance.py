@@ -47,6 +47,7 @@ def test_length() -> None:
     assert notices("Only these five words here.", length="medium") == [
         "has 5 words, fewer than expected of a medium one."
     ]
+    assert notices("Fog.", length="short") == ["has 1 word, fewer than expected of a short one."]
     assert corrections("Fog.", length="short") == ["Write at least 3 words; your caption had 1."]
     assert corrections(" ".join(["word"] * 16), length="long") == []
 
@@ -54,7 +55,10 @@ def test_length() -> None:
 def test_emoji() -> None:
     for wanted in ("some", "many"):
         assert corrections("No picture here.", emoji=wanted) == ["Use emoji in the caption."]
-        assert corrections("A picture here 🌉", emoji=wanted) == []
+        assert corrections("Two pictures here 🌉🌁", emoji=wanted) == []
+    assert corrections("A picture here 🌉", emoji="some") == []
+    assert corrections("A picture here 🌉", emoji="many") == ["Use more than 3 emoji in the caption."]
+    assert notices("A picture here 🌉", emoji="many") == ["has 1 emoji, although the model was asked for many."]
     assert corrections("No picture here.", emoji="none") == []
 
 

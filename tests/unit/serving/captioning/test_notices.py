@@ -76,16 +76,16 @@ def test_a_language_without_a_list_of_profanity_is_told(notices: Ask) -> None:
 
 def test_fewer_than_asked_for_is_told(notices: Ask) -> None:
     assert notices(Options(variants=3), variant(), variant("Ferry.")) == [
-        "There are 2 of 3 variants: the others repeated these, or were not safe to publish."
+        "The answer has 2 of 3 variants: the others repeat a caption, or are not safe to publish."
     ]
     assert notices(Options(hashtags=10), variant(hashtags=4)) == [
-        "There are 4 of 10 hashtags: no others suit the post."
+        "The post has 4 of 10 hashtags: no others suit the post."
     ]
 
 
 def test_without_a_corpus_one_notice_tells_about_hashtags(notices: Ask) -> None:
     assert notices(Options(hashtags=10), variant(hashtags=4), has_corpus=False) == [
-        "There are 4 of 10 hashtags: without a corpus, they come only from the model and the place."
+        "The post has 4 of 10 hashtags: without a corpus, they come only from the model and the place."
     ]
     assert notices(Options(hashtags=4), variant(hashtags=4), has_corpus=False) == [
         "There is no corpus of hashtags, so they come only from the model and the place."
