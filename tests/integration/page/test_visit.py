@@ -1,0 +1,159 @@
+"""A visit of the page: what it loads, how it looks to assistive technology and on small screens, and the key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe import violations
+from conftest import visit
+from creators import KEYS
+from demo_service import DemoService, demo_service
+from playwright.sync_api import Browser, Page, expect
+
+from snap2caption.text.language import find_language
+
+pytestmark = pytest.mark.integration
+
+VIEWS = ("create", "voice", "history", "sent", "about")
+
+MOST_BYTES = 200_000
+"""Compressed bytes of a first visit, before anything that only some visitors need."""
+
+
+def open_view(page: Page, view: str) -> None:
+    page.goto("/" if view == "create" else f"/#/{view}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoService]:
+    """The service with keys."""
+    with demo_service(tmp_path_factory.mktemp("locked"), failed_keys_per_minute=3) as running:
+        yield running
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(browser: Browser, service: DemoService, view: str, scheme: str) -> None:
+    with visit(browser, service.url, color_scheme=scheme) as context:
+        page = context.new_page()
+        open_view(page, view)
+        assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_width_shows_all(browser: Browser, service: DemoService, view: str, width: int) -> None:
+    with visit(browser, service.url, viewport={"width": width, "height": 700}) as context:
+        page = context.new_page()
+        open_view(page, view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_first_visit_is_light(browser: Browser, service: DemoService) -> None:
+    with visit(browser, service.url) as context:
+        page = context.new_page()
+        network = context.new_cdp_session(page)
+        network.send("Network.enable")
+        sizes: list[float] = []
+        network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        page.goto("/", wait_until="networkidle")
+        expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+        assert 50_000 < sum(sizes) <= MOST_BYTES
+
+
+def test_languages_that_are_suggested_are_known_to_the_service(page: Page) -> None:
+    names = [option.get_attribute("value") or "" for option in page.locator("datalist option").all()]
+    assert len(names) > 30
+    assert [name for name in names if find_language(name) is None] == []
+
+
+def test_options_are_remembered(page: Page) -> None:
+    page.get_by_label("Witty").check()
+    page.get_by_text("More options").click()
+    page.get_by_label("Place").fill("Pier 39")
+    page.get_by_label("Short").check()
+    page.reload()
+    expect(page.get_by_label("Witty")).to_be_checked()
+    expect(page.get_by_text("Short · Pier 39 · 8 hashtags")).to_be_visible()
+
+
+def test_a_key_is_asked_for_and_a_wrong_one_explained(browser: Browser, locked: DemoService) -> None:
+    with visit(browser, locked.url) as context:
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_label("Your key").fill("wrong")
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("alert")).to_contain_text("doesn't know this key")
+        assert violations(page) == []
+        page.get_by_label("Your key").fill(KEYS[0])
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+        # It lasts as long as the session.
+        page.reload()
+        expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+        other = context.new_page()
+        other.goto("/")
+        expect(other.get_by_label("Your key")).to_be_visible()
+
+
+def test_a_key_is_remembered_if_its_owner_says_so(browser: Browser, locked: DemoService) -> None:
+    with visit(browser, locked.url) as context:
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_label("Your key").fill(KEYS[0])
+        page.get_by_label("Remember it on this device").check()
+        page.get_by_role("button", name="Continue").click()
+        expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+        other = context.new_page()
+        other.goto("/")
+        expect(other.get_by_role("button", name="Choose photos")).to_be_visible()
+
+
+def test_a_key_in_the_address_is_taken_and_never_sent_in_it(browser: Browser, locked: DemoService) -> None:
+    with visit(browser, locked.url) as context:
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"/#key={KEYS[1]}")
+        expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+        assert page.url == f"{locked.url}/"
+        assert page.evaluate("history.length") <= 2
+        assert [url for url in asked if KEYS[1] in url.partition("#")[0]] == []
+
+
+def test_another_site_can_neither_frame_nor_read_the_page(
+    browser: Browser, service: DemoService, tmp_path: Path
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_content(f'<iframe src="{service.url}/"></iframe>', wait_until="commit")
+    page.wait_for_event("console", lambda message: "frame" in message.text.lower() or "403" in message.text)
+    assert page.evaluate(f"fetch('{service.url}/readyz').then(() => 'read', () => 'refused')") == "refused"
+    context.close()
+
+
+def test_motion_is_reduced_where_asked(browser: Browser, service: DemoService) -> None:
+    with visit(browser, service.url, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto("/")
+        durations = page.evaluate(
+            "[...document.querySelectorAll('*')].map((element) => parseFloat(getComputedStyle(element).transitionDuration))"
+        )
+        assert max(durations) < 0.001
+
+
+def test_the_keyboard_reaches_everything(page: Page) -> None:
+    expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.textContent || document.activeElement.value"))
+    assert reached >= {"Skip to content", "Choose photos", "Voice", "History", "About"}
+
+
+def test_the_page_can_be_installed(page: Page, service: DemoService) -> None:
+    session = page.context.new_cdp_session(page)
+    manifest = session.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert session.send("Page.getInstallabilityErrors")["installabilityErrors"] == []
