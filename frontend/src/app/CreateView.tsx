@@ -1,12 +1,57 @@
+import { Sparkles } from "lucide-react";
+import { CaptionResult } from "@/caption/CaptionResult";
+import { chosenHashtags, type Draft, type Post, selectedVariant } from "@/caption/post";
+import { useCaption } from "@/caption/useCaption";
+import { useConsent } from "@/feedback/consent";
+import { FeedbackBar } from "@/feedback/FeedbackBar";
+import { OptionsPanel } from "@/options/OptionsPanel";
+import { optionsPreference } from "@/options/remembered";
 import { PhotoPicker } from "@/photo/PhotoPicker";
 import { usePhotos } from "@/photo/usePhotos";
+import { Button } from "@/ui/Button";
+import { rememberPost, useRememberedPost } from "./useRememberedPost";
 
+/** From photos to a post: photos and options on the one side, the result on the other. */
 export function CreateView() {
   const photos = usePhotos();
+  const [consent] = useConsent();
+  const { state, actions } = useCaption((post, captioned) => void rememberPost(post, captioned));
+  useRememberedPost(state.post);
+  const isWriting = state.run.phase === "waiting" || state.run.phase === "streaming";
+  const isReady = photos.photos.length > 0 && photos.preparing === 0;
   return (
-    <>
-      <h1 className="text-2xl font-extrabold">Your photo, captioned</h1>
-      <PhotoPicker {...photos} />
-    </>
+    <div className="grid gap-8 lg:grid-cols-2">
+      <div className="flex min-w-0 flex-col gap-6">
+        <h1 className="text-2xl font-extrabold">Your photo, captioned</h1>
+        <PhotoPicker {...photos} />
+        <Button
+          kind="primary"
+          className="min-h-14 text-lg"
+          disabled={!isReady || isWriting}
+          onClick={() => actions.start(photos.photos, optionsPreference.get(), consent === "yes")}
+        >
+          <Sparkles aria-hidden />
+          {state.post ? "Write another caption" : "Write my caption"}
+        </Button>
+        <OptionsPanel />
+      </div>
+      <CaptionResult
+        state={state}
+        actions={actions}
+        photos={photos.photos}
+        slotBelow={state.post && <Feedback post={state.post} />}
+      />
+    </div>
   );
+}
+
+function Feedback({ post }: { post: Post }) {
+  const { requestId, number, shown, edited } = selectedVariant(post);
+  return (
+    <FeedbackBar requestId={requestId} variant={number} shown={wordsOf(shown)} edited={wordsOf(edited)} />
+  );
+}
+
+function wordsOf(draft: Draft): { caption: string; hashtags: string[] } {
+  return { caption: draft.caption, hashtags: chosenHashtags(draft) };
 }
