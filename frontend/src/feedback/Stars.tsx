@@ -18,11 +18,12 @@ export function Stars({ value, onChange }: StarsProps) {
         {RATINGS.map((rating) => (
           <label
             key={rating}
-            className="flex size-11 items-center justify-center rounded-full text-accent-text transition hover:bg-accent-soft has-focus-visible:outline-3 has-focus-visible:outline-accent-text"
+            className="relative flex size-11 items-center justify-center rounded-full text-accent-text transition hover:bg-accent-soft"
           >
             <input
               type="radio"
-              className="sr-only"
+              // It covers its star, so that a finger that explores the screen finds it.
+              className="absolute inset-0 appearance-none rounded-full"
               name={name}
               value={rating}
               checked={rating === value}

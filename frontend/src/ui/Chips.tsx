@@ -24,11 +24,12 @@ export function Chips<T extends string>({ legend, chips, value, onChange }: Chip
         {chips.map((chip) => (
           <label
             key={chip.value}
-            className="flex min-h-11 flex-col justify-center rounded-2xl border border-line bg-raised px-4 py-1.5 transition hover:bg-sunken has-checked:border-accent-text has-checked:bg-accent-soft has-focus-visible:outline-3 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent-text"
+            className="relative flex min-h-11 flex-col justify-center rounded-2xl border border-line bg-raised px-4 py-1.5 transition hover:bg-sunken has-checked:border-accent-text has-checked:bg-accent-soft has-focus-visible:outline-3 has-focus-visible:outline-offset-2 has-focus-visible:outline-accent-text"
           >
             <input
               type="radio"
-              className="sr-only"
+              // It covers its chip, so that a finger that explores the screen finds it.
+              className="absolute inset-0 appearance-none rounded-2xl outline-none"
               name={name}
               value={chip.value}
               checked={chip.value === value}
