@@ -1,6 +1,6 @@
 import { ArrowLeft, ArrowRight, X } from "lucide-react";
 import { useLayoutEffect, useRef, useState } from "react";
-import { IconButton } from "@/ui/Button";
+import { Button, IconButton } from "@/ui/Button";
 import { PhotoStrip } from "./PhotoStrip";
 import type { PreparedPhoto } from "./types";
 
@@ -13,30 +13,28 @@ interface CarouselProps {
 /** The photos of a post, to swipe through, reorder and remove. */
 export function Carousel({ photos, move, remove }: CarouselProps) {
   const list = useRef<HTMLUListElement>(null);
-  const [shown, setShown] = useState(0);
+  const moved = useRef<string>(null);
+  const [scrolledTo, setScrolledTo] = useState(0);
   const [announcement, setAnnouncement] = useState("");
-  const justMoved = useRef<{ id: string; by: number } | null>(null);
+  const count = photos.length;
+  const shown = Math.min(scrolledTo, count - 1);
 
-  const show = (index: number) => {
-    list.current?.children[index]?.scrollIntoView({ inline: "center", block: "nearest" });
+  const show = (index: number, behavior: ScrollBehavior) => {
+    list.current?.children[index]?.scrollIntoView({ behavior, inline: "center", block: "nearest" });
   };
 
-  // The browser drops the focus and the scroll position of an element that is moved.
+  // The photo that was moved stays in view. At once: another press moves the photo that is shown.
   useLayoutEffect(() => {
-    const index = photos.findIndex((photo) => photo.id === justMoved.current?.id);
-    if (!justMoved.current || index < 0) return;
-    const { by } = justMoved.current;
-    justMoved.current = null;
+    const index = photos.findIndex((photo) => photo.id === moved.current);
+    if (index < 0) return;
+    moved.current = null;
+    show(index, "instant");
+    setScrolledTo(index);
     setAnnouncement(`Moved to place ${index + 1} of ${photos.length}.`);
-    const slide = list.current?.children[index];
-    slide?.scrollIntoView({ inline: "center", block: "nearest" });
-    // At an end, the button that was pressed is disabled.
-    const buttons = [by, -by].map((by) => slide?.querySelector<HTMLElement>(`[data-by="${by}"]:enabled`));
-    buttons.find(Boolean)?.focus({ preventScroll: true });
-  }, [photos]);
+  });
 
   const reorder = (id: string, by: number) => {
-    justMoved.current = { id, by };
+    moved.current = id;
     move(id, by);
   };
 
@@ -48,7 +46,7 @@ export function Carousel({ photos, move, remove }: CarouselProps) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: scrolled with the arrow keys.
         tabIndex={0}
         onScroll={({ currentTarget: { scrollLeft, clientWidth } }) =>
-          setShown(Math.round(scrollLeft / clientWidth))
+          setScrolledTo(Math.round(scrollLeft / clientWidth))
         }
         className="flex snap-x snap-mandatory overflow-x-auto rounded-3xl bg-sunken [scrollbar-width:none] motion-safe:scroll-smooth"
       >
@@ -56,13 +54,21 @@ export function Carousel({ photos, move, remove }: CarouselProps) {
           <li key={photo.id} className="relative w-full shrink-0 snap-center">
             <img
               src={photo.url}
-              alt={`${index + 1} of ${photos.length}: ${photo.name}`}
+              alt={`${index + 1} of ${count}: ${photo.name}`}
               width={photo.width}
               height={photo.height}
               // Dragged, it would be added once more.
               draggable={false}
               className="aspect-4/5 max-h-[60dvh] w-full object-contain"
             />
+            {count > 1 && (
+              <p
+                aria-hidden
+                className="absolute start-3 top-3 flex min-h-11 items-center rounded-full bg-raised px-4 font-semibold"
+              >
+                {index + 1} / {count}
+              </p>
+            )}
             <IconButton
               label={`Remove photo ${index + 1}`}
               onClick={() => remove(photo.id)}
@@ -70,43 +76,49 @@ export function Carousel({ photos, move, remove }: CarouselProps) {
             >
               <X aria-hidden />
             </IconButton>
-            {photos.length > 1 && (
-              <>
-                <p
-                  aria-hidden
-                  className="absolute start-3 top-3 flex min-h-11 items-center rounded-full bg-raised px-4 font-semibold"
-                >
-                  {index + 1} / {photos.length}
-                </p>
-                <IconButton
-                  label={`Move photo ${index + 1} left`}
-                  data-by={-1}
-                  disabled={index === 0}
-                  onClick={() => reorder(photo.id, -1)}
-                  className="absolute bottom-3 left-3 bg-raised"
-                >
-                  <ArrowLeft aria-hidden />
-                </IconButton>
-                <IconButton
-                  label={`Move photo ${index + 1} right`}
-                  data-by={1}
-                  disabled={index === photos.length - 1}
-                  onClick={() => reorder(photo.id, 1)}
-                  className="absolute right-3 bottom-3 bg-raised"
-                >
-                  <ArrowRight aria-hidden />
-                </IconButton>
-              </>
-            )}
           </li>
         ))}
       </ul>
-      {photos.length > 1 && (
-        <PhotoStrip photos={photos} shown={Math.min(shown, photos.length - 1)} show={show} move={move} />
+      {count > 1 && (
+        <>
+          <PhotoStrip photos={photos} shown={shown} show={(index) => show(index, "auto")} move={reorder} />
+          <div className="flex justify-between gap-2">
+            <MoveButton by={-1} photos={photos} index={shown} move={reorder} />
+            <MoveButton by={1} photos={photos} index={shown} move={reorder} />
+          </div>
+        </>
       )}
       <p role="status" className="sr-only">
         {announcement}
       </p>
     </div>
+  );
+}
+
+interface MoveButtonProps {
+  by: -1 | 1;
+  photos: readonly PreparedPhoto[];
+  index: number;
+  move: (id: string, by: number) => void;
+}
+
+/** A button that moves the photo at *index*. It keeps the focus at an end, so it is not disabled there. */
+function MoveButton({ by, photos, index, move }: MoveButtonProps) {
+  const photo = photos[index];
+  const atEnd = !photos[index + by];
+  return (
+    <Button
+      kind="quiet"
+      aria-disabled={atEnd}
+      onClick={() => photo && !atEnd && move(photo.id, by)}
+      className="aria-disabled:cursor-not-allowed aria-disabled:opacity-60"
+    >
+      {by < 0 && <ArrowLeft aria-hidden className="size-5" />}
+      <span>
+        Move {by < 0 ? "left" : "right"}
+        <span className="sr-only">: photo {index + 1}</span>
+      </span>
+      {by > 0 && <ArrowRight aria-hidden className="size-5" />}
+    </Button>
   );
 }
