@@ -43,10 +43,10 @@ Photos are taken by a file input, which needs no camera permission."""
 _YEAR = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
 
-_SUFFIXES = MappingProxyType({"br": ".br", "gzip": ".gz"})
+SUFFIXES = MappingProxyType({"br": ".br", "gzip": ".gz"})
 """Content codings in order of preference, and the suffix of a file that the build compressed with each."""
 
-_MEDIA_TYPES = MappingProxyType(
+MEDIA_TYPES = MappingProxyType(
     {
         ".css": "text/css",
         ".html": "text/html",
@@ -129,7 +129,7 @@ class _BuiltFiles(StaticFiles):
         accepted = _accepted_codings(request_headers.get("accept-encoding", ""))
         file = original = Path(full_path)
         headers = {"Cache-Control": _YEAR if route_path(scope).startswith(ASSETS) else _REVALIDATE}
-        for coding, suffix in _SUFFIXES.items():
+        for coding, suffix in SUFFIXES.items():
             compressed = original.with_name(original.name + suffix)
             if compressed.exists():
                 headers["Vary"] = "Accept-Encoding"
@@ -137,7 +137,7 @@ class _BuiltFiles(StaticFiles):
                     file, stat_result = compressed, compressed.stat()
                     headers["Content-Encoding"] = coding
                     break
-        media_type = _MEDIA_TYPES.get(original.suffix, "application/octet-stream")
+        media_type = MEDIA_TYPES.get(original.suffix, "application/octet-stream")
         response = FileResponse(file, status_code, headers, media_type, stat_result=stat_result)
         if self.is_not_modified(response.headers, request_headers):
             return NotModifiedResponse(response.headers)
