@@ -35,7 +35,7 @@ _END = re.compile(r"(?:[ \t·•|–—(\[]{0,4}+[#＃][^\s#＃\"”“»«]++)+
 
 _SEPARATE_END = re.compile(
     r"(?<=\A|[\n.!?…。！？\"”»)\p{Extended_Pictographic}\uFE0F][ \t]?)"
-    rf"[ \t·•|–—(\[]{{0,4}}[#＃][^\s#＃]{{1,120}}(?:{_BETWEEN_HASHTAGS}{{0,12}}[#＃]+[^\s#＃]{{1,120}}){{1,60}}{_BETWEEN_HASHTAGS}{{0,12}}\Z"
+    rf"[ \t·•|–—(\[]{{0,4}}[#＃][^\s#＃]{{1,120}}(?:{_BETWEEN_HASHTAGS}{{0,12}}[#＃]+[^\s#＃]{{1,120}}){{0,60}}{_BETWEEN_HASHTAGS}{{0,12}}\Z"
 )
 """Matches a run of hashtags behind the last sentence, perhaps with emoji or commas between them."""
 

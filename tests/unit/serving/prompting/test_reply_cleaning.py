@@ -107,6 +107,7 @@ WRAPPED = (
     *((f"Golden hour. ✨{end}", "Golden hour. ✨\n#sunset #paris") for end in (
         " #sunset, #paris.", " (#sunset #paris)", " — #sunset #paris", " #sunset 🌅 #paris ❤️", "#sunset#paris#", "Hashtags: #sunset #paris",
     )),
+    ("Golden hour. #sunset 🌅", "Golden hour.\n#sunset"),
     # Remarks
     ("Golden hour.\n\nOr maybe:\n\nSilver night.", "Golden hour."),
     ("Golden hour.\n\nAlternatively, you could go with:\n\nSilver night.", "Golden hour."),
