@@ -22,8 +22,10 @@ export function CaptionResult({ state, actions, photos, slotBelow }: CaptionResu
   const result = useRef<HTMLDivElement>(null);
   const writesPost = run.phase !== "idle" && run.phase !== "done" && run.task.part === "post";
   useEffect(() => {
-    // On a phone, the result begins below the options. While it is short, its least height lets it reach the top.
-    if (writesPost) result.current?.scrollIntoView({ block: "start" });
+    if (!writesPost || !result.current) return;
+    // On a phone, the result begins below the photo. While it is short, its least height lets it reach the top.
+    const { top } = result.current.getBoundingClientRect();
+    if (top < 0 || top > window.innerHeight / 2) result.current.scrollIntoView({ block: "start" });
   }, [writesPost]);
   return (
     <div ref={result} className="scroll-mt-4">

@@ -33,9 +33,9 @@ export function CopyBar({ text, photos, copy }: CopyBarProps) {
           Copy everything
         </Button>
         {shareable && (
-          <Button className="min-h-13" onClick={() => void shareAfterCopy()}>
+          <Button className="min-h-13" title="Share photo" onClick={() => void shareAfterCopy()}>
             <Share aria-hidden className="size-5" />
-            Share photo
+            <span className="max-sm:sr-only">Share photo</span>
           </Button>
         )}
       </div>

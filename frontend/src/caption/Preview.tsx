@@ -32,8 +32,7 @@ export function Preview({ photos, altTexts, text }: PreviewProps) {
         <Send />
         <Bookmark className="ml-auto" />
       </div>
-      {/* Another text is folded again. */}
-      <FoldedText key={text} text={text} />
+      <FoldedText text={text} />
     </figure>
   );
 }

@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { Button } from "@/ui/Button";
 import { Message } from "@/ui/Message";
 import type { Run } from "./reducer";
-import { canRepeat, failureSentence, progressSentence } from "./sentences";
+import { busySentence, canRepeat, failureSentence, progressSentence } from "./sentences";
 import type { CaptionActions } from "./useCaption";
 
 interface ProgressProps {
@@ -27,9 +27,9 @@ export function Progress({ run, photos, actions }: ProgressProps) {
     case "waiting":
       return (
         <div className="flex flex-col gap-3">
-          <Message kind="notice">{run.problem.detail}</Message>
-          <div className="flex flex-wrap items-center gap-2">
-            <Countdown until={run.retryAt} />
+          <Message kind="notice">{busySentence(run.problem)}</Message>
+          <Countdown until={run.retryAt} />
+          <div className="flex flex-wrap gap-2">
             <Button onClick={actions.retry}>Try now</Button>
             <Button kind="quiet" onClick={actions.cancel}>
               Stop
@@ -62,7 +62,7 @@ function Countdown({ until }: { until: number }) {
     return () => clearInterval(timer);
   }, []);
   return (
-    <p role="timer" className="grow tabular-nums text-muted">
+    <p role="timer" className="tabular-nums text-muted">
       Trying again in {Math.max(0, Math.ceil((until - now) / 1000))} s
     </p>
   );

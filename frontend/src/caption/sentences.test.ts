@@ -7,6 +7,7 @@ describe("failureSentence", () => {
     [new ServiceProblem(503, "no_model", "promote one", 10), /no model yet.*person who runs it/],
     [new ServiceProblem(504, "unknown", "Status 504."), /took too long.*Try again/],
     [new ServiceProblem(503, "queue_full", "Wait.", 5), /busy for some minutes/],
+    [new ServiceProblem(503, "engine_away", "Status 500; see its log."), /can’t be reached.*Try again/],
     [new ServiceProblem(429, "rate_limit", "Wait.", 400), /in 7 minutes/],
     [new ServiceProblem(422, "image_unreadable", "The photo can't be read; send another."), /send another/],
   ])("says what to do (%s)", (problem, sentence) => expect(failureSentence(problem)).toMatch(sentence));

@@ -15,6 +15,14 @@ export function progressSentence({ part }: Task, photos: number): string {
   }
 }
 
+/** Why the creator has to wait. */
+export function busySentence(problem: ServiceProblem): string {
+  // What the service says here is for the person who runs it.
+  return problem.reason === "engine_away"
+    ? "The model that writes the captions can’t be reached right now."
+    : problem.detail;
+}
+
 /** Why there is no caption, and what to do. */
 export function failureSentence(problem: ServiceProblem): string {
   if (problem.reason === "no_model") {
@@ -26,6 +34,7 @@ export function failureSentence(problem: ServiceProblem): string {
       ? `The service is busy. Try again in ${minutes} minutes.`
       : "The service has been busy for some minutes. Your photo and options are still here; try again later.";
   }
+  if (problem.reason === "engine_away") return `${busySentence(problem)} Try again in a moment.`;
   if (problem.status === 504) return "The service took too long to answer. Try again in a moment.";
   return problem.detail;
 }
