@@ -32,6 +32,8 @@ class Server(ThreadingHTTPServer):
         self.hung_up = threading.Event()
         self.status = 200
         self.words = WORDS
+        self.next_words: list[list[str]] = []
+        """The captions before `words`, in this order."""
         self.unknown: set[str] = set()
         """Parameters that are refused by name, as a server does that takes OpenAI's own alone."""
         self.refusals: list[tuple[int, bytes]] = []
@@ -193,7 +195,9 @@ class Handler(BaseHTTPRequestHandler):
             return self.server.words
         if self.server.structured and "response_format" in body:
             return ['{"caption": "', *self.server.words[:4], '", "hashtags": ["#sf"]}']
-        return ["A", " red", " bridge."] if "Describe" in prompt else self.server.words
+        if "Describe" in prompt:
+            return ["A", " red", " bridge."]
+        return self.server.next_words.pop(0) if self.server.next_words else self.server.words
 
     def log_message(self, *_: object) -> None:
         pass
