@@ -1,13 +1,17 @@
-"""Vulnerability audit of all locked packages, by pip-audit and an advisory database."""
+"""Vulnerability audit of all locked packages, by an advisory database: Python's through pip-audit, and npm's."""
 
 import json
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from supply_chain import lock
+import httpx
+
+from supply_chain import lock, npm
 from supply_chain.lock import LOCKS, TOOLS, TORCH_BUILDS
 from supply_chain.requirements import Pin, read
 
@@ -44,7 +48,8 @@ def audit(root: Path, pip_audit: Path, database: str) -> tuple[int, list[Finding
         pins = {pin.name: pin for name in names for pin in read(root / "locks" / name).values()}
         count += len(pins)
         findings += _ask(pins.values(), pip_audit, database)
-    return count, findings
+    packages = npm.locked(root)
+    return count + len(packages), findings + audit_npm(packages, database)
 
 
 def _ask(pins: Iterable[Pin], pip_audit: Path, database: str) -> list[Finding]:
@@ -76,3 +81,39 @@ def _ask(pins: Iterable[Pin], pip_audit: Path, database: str) -> list[Finding]:
         for each in answered.values()
         for found in each["vulns"]
     ]  # fmt: skip
+
+
+def audit_npm(packages: Iterable[tuple[str, str]], database: str) -> list[Finding]:
+    """Return the findings of the OSV *database* at that URL for npm packages, given as names and versions.
+
+    Source: OSV's API, `POST /v1/query`.
+
+    Raises:
+        AuditError: the result for a package is missing.
+    """
+    with httpx.Client(timeout=30) as client, ThreadPoolExecutor(8) as pool:
+
+        def ask(package: tuple[str, str]) -> list[Finding]:
+            name, version = package
+            query = {"package": {"name": name, "ecosystem": "npm"}, "version": version}
+            answer = client.post(database, json=query).raise_for_status().json()
+            return [Finding(name, version, each["id"], _fixed(each, name)) for each in answer.get("vulns", ())]
+
+        try:
+            return [finding for findings in pool.map(ask, sorted(packages)) for finding in findings]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise AuditError(
+                f"{database} could not be asked, so nothing is known of npm's packages: {error}"
+            ) from error
+
+
+def _fixed(vulnerability: dict[str, Any], name: str) -> tuple[str, ...]:
+    """Return the releases of the package *name* without the vulnerability."""
+    events = (
+        event
+        for affected in vulnerability.get("affected", ())
+        if affected["package"]["name"] == name
+        for versions in affected.get("ranges", ())
+        for event in versions["events"]
+    )
+    return tuple(event["fixed"] for event in events if "fixed" in event)

@@ -21,6 +21,16 @@ WEIGHED = {
 """Packages in the built page whose licenses are not in `licenses.PERMISSIVE`, and why they are accepted."""
 
 
+def locked(root: Path) -> set[tuple[str, str]]:
+    """Return the name and version of each npm package of the project at *root*.
+
+    Raises:
+        LockError: the lock can't be read.
+    """
+    packages = _read(root / FOLDER / "package-lock.json")["packages"]
+    return {(_name(path), entry["version"]) for path, entry in packages.items() if _name(path)}
+
+
 def disagreements(root: Path) -> list[str]:
     """Return a sentence for each npm package of the project at *root* that is not pinned, or has an unreviewed license.
 
@@ -44,6 +54,11 @@ def _read(path: Path) -> Any:
         raise LockError(f"{path} can't be read ({error}); {REMEDY}.") from error
 
 
+def _name(path: str) -> str:
+    """Return the package's name, of its *path* in the lock; empty: it is the page itself."""
+    return path.rpartition("node_modules/")[2]
+
+
 def _ranges(package: dict[str, Any]) -> Iterable[str]:
     for kind in ("dependencies", "devDependencies"):
         for name, version in package[kind].items():
@@ -52,8 +67,8 @@ def _ranges(package: dict[str, Any]) -> Iterable[str]:
 
 
 def _judge(path: str, entry: dict[str, Any]) -> Iterable[str]:
-    name = path.rpartition("node_modules/")[2]
-    # The first entry is the page itself. A bundled package is in its parent's archive, whose hash covers it.
+    name = _name(path)
+    # A bundled package is in its parent's archive, whose hash covers it.
     if not name or entry.get("inBundle"):
         return
     if not entry.get("integrity", "").startswith("sha512-"):
