@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe import violations
 from demo_service import DemoService
 from openai_server import Server, openai_server
 from playwright.sync_api import Browser, Locator, Page, Request, expect
@@ -336,6 +337,52 @@ def test_a_creator_can_try_sooner_or_stop(result: Result, engine: Server) -> Non
     result.write()
     result.press("Try now")
     expect(result.caption).to_have_value(CAPTION)
+
+
+COVERED = """() => {
+    const element = document.activeElement.closest('label') ?? document.activeElement
+    const box = element.getBoundingClientRect()
+    const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2)
+    return element.contains(top) ? '' : element.outerHTML
+}"""
+"""Returns the element in focus if something lies on it."""
+
+
+def test_a_keyboard_reaches_everything_and_nothing_covers_it(written: Result) -> None:
+    page = written.page
+    page.get_by_role("button", name="Write another caption").focus()
+    reached = []
+    while not reached or reached[-1] != "Copy everything":
+        page.keyboard.press("Tab")
+        assert page.evaluate(COVERED) == ""
+        reached.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.innerText"))
+    names = ["Caption", "Copy caption", "Rewrite", "#sf", "About #sf", "Add", "Copy hashtags", "Alt text"]
+    assert [name for name in reached if name in names] == names
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_state(written: Result, engine: Server, scheme: Any) -> None:
+    page = written.page
+    page.emulate_media(color_scheme=scheme)
+    # A chip that the bar at the bottom covers in part counts as too small a target, although it can be scrolled.
+    written.preview.scroll_into_view_if_needed()
+    assert violations(page) == []
+    written.region.get_by_role("button", name="About #sf").click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    engine.refusals, engine.retry_after = [(503, b"{}")] * 2, 30
+    written.write()
+    expect(written.region.get_by_role("timer")).to_be_visible()
+    assert violations(page) == []
+    engine.pause.clear()
+    written.press("Try now")
+    expect(written.region).to_contain_text("Golden hour over")
+    assert violations(page) == []
+    page.context.set_offline(True)
+    written.press("Stop")
+    written.write()
+    expect(written.region.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []
 
 
 @pytest.mark.parametrize(
