@@ -19,6 +19,7 @@ PACKAGES = (
     "demo",
     "docsite",
     "supply_chain",
+    "monitoring",
     "benchmarks",
 )
 

@@ -1,0 +1,1 @@
+"""Monitoring: configuration of Prometheus, Alertmanager and Grafana; dashboards as code."""
