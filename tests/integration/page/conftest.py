@@ -16,6 +16,7 @@ from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=1000 * patience.LONGEST)
     with chromium() as launched:
         yield launched
 
@@ -39,7 +40,6 @@ def photo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def page(browser: Browser, service: DemoService) -> Iterator[Page]:
     """The page on a new visitor's phone."""
-    expect.set_options(timeout=1000 * patience.LONGEST)
     with visit(browser, service.url) as context:
         opened = context.new_page()
         opened.goto("/")

@@ -2,9 +2,12 @@
 
 import base64
 import io
+import queue
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
+import patience
 import pytest
 from chromium import patient
 from demo_service import DemoService
@@ -13,6 +16,13 @@ from hostile_photos.making import chunk, png_header
 from photo_metadata import MARK, encode, exif, telling_photos
 from PIL import Image, ImageCms
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from web_server import listening
+
+from serving.page.files import DIST, WebPage
 
 pytestmark = pytest.mark.integration
 
@@ -250,6 +260,28 @@ def test_nothing_but_the_picture_is_uploaded(photos: Photos) -> None:
             prepared += 1
         photos.clear()
     assert prepared > 40
+
+
+def test_the_upload_holds_what_was_prepared(browser: Browser) -> None:
+    bodies: queue.Queue[bytes] = queue.Queue()
+
+    async def record(request: Request) -> Response:
+        bodies.put(await request.body())
+        return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    app = Starlette(routes=[Route("/v1/generate-caption", record, methods=["POST"])])
+    with listening(WebPage(app, DIST)) as url:
+        context = patient(browser.new_context())
+        page = context.new_page()
+        page.goto(url)
+        photos = Photos(page)
+        photos.choose(**{"Me at home.jpg": encode(scene(), exif=exif(6)), "b.heic": heif(scene(), "HEIC")})
+        page.get_by_role("button", name="Write my caption").click()
+        body = bodies.get(timeout=patience.LONGEST)
+        assert [file in body for file in photos.files()] == [True, True]
+        context.close()
+    assert MARK not in body
+    assert b"Me at home" not in body
 
 
 def test_photos_are_scaled_flattened_and_converted(photos: Photos) -> None:
