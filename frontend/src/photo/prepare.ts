@@ -5,7 +5,7 @@ import { kindOf, MEDIA_TYPES, type OtherKind, type PhotoKind } from "./kinds";
 import { UnusablePhoto } from "./problems";
 import { fitWithin, reducedWidth, type Size } from "./scale";
 
-/** Pixels of the longer side. The models look at far fewer; this is for the preview. */
+/** Pixels of the longer side: sharp in the preview, and more than most models look at. */
 const LONGER_SIDE = 1600;
 const QUALITY = 0.9;
 const MAX_BYTES = 100_000_000;
@@ -48,11 +48,10 @@ async function read(file: Blob): Promise<Uint8Array> {
 async function decode(file: Blob, kind: PhotoKind, size: Size | null): Promise<ImageBitmap> {
   const resizeWidth = size ? reducedWidth(size, LONGER_SIDE) : undefined;
   try {
-    // Some browsers go by the media type, which is the file's ending for what was dropped.
-    return await createImageBitmap(new Blob([file], { type: MEDIA_TYPES[kind] }), {
-      imageOrientation: "from-image",
-      ...(resizeWidth && { resizeWidth, resizeQuality: "high" }),
-    });
+    // Some browsers go by the media type, which is the file's ending for what was dropped. All turn photos upright
+    // unless told otherwise; `imageOrientation: "from-image"` says the same, but older ones refuse to know it.
+    const photo = new Blob([file], { type: MEDIA_TYPES[kind] });
+    return await createImageBitmap(photo, resizeWidth ? { resizeWidth, resizeQuality: "high" } : {});
   } catch {
     if (kind === "heic") return decodeHeic(await read(file));
     throw new UnusablePhoto(size && size.width * size.height > USUAL_PIXELS ? "too_large_here" : "damaged");
