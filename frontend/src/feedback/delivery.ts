@@ -11,6 +11,10 @@ const ITEMS = ["feedback"];
 
 export const feedbackQueue = new FeedbackQueue(service, () => navigator.onLine, toast);
 
+/** Tells the other tabs of changes. */
+const otherTabs = new BroadcastChannel("snap2caption.feedback");
+feedbackQueue.subscribe(() => otherTabs.postMessage("changed"));
+
 /** Send what waits: now, whenever the creator is back online, and when they have another key. */
 export function useFeedbackDelivery(): void {
   const key = useKey();
@@ -26,10 +30,15 @@ export function useFeedbackDelivery(): void {
 /** Feedback that was sent from this device or waits here, the newest first. */
 export function useFeedbackItems() {
   const queries = useQueryClient();
-  useEffect(
-    () => feedbackQueue.subscribe(() => void queries.invalidateQueries({ queryKey: ITEMS })),
-    [queries],
-  );
+  useEffect(() => {
+    const refresh = () => void queries.invalidateQueries({ queryKey: ITEMS });
+    otherTabs.addEventListener("message", refresh);
+    const unsubscribe = feedbackQueue.subscribe(refresh);
+    return () => {
+      unsubscribe();
+      otherTabs.removeEventListener("message", refresh);
+    };
+  }, [queries]);
   return useQuery({
     queryKey: ITEMS,
     queryFn: async () => (await readItems()).reverse(),
