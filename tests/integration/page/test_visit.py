@@ -31,15 +31,6 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoService]:
         yield running
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing(browser: Browser, service: DemoService, view: str, scheme: str) -> None:
-    with visit(browser, service.url, color_scheme=scheme) as context:
-        page = context.new_page()
-        open_view(page, view)
-        assert violations(page) == []
-
-
 @pytest.mark.parametrize("width", [320, 768, 1440])
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_width_shows_all(browser: Browser, service: DemoService, view: str, width: int) -> None:
