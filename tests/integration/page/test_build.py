@@ -1,7 +1,6 @@
 """Building the page: what a built page holds, and what is left after a build that fails or is killed."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -14,9 +13,6 @@ from serving.page.files import DIST, MEDIA_TYPES, SUFFIXES
 from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.integration
-
-BUDGET = 200_000
-"""Compressed bytes that a first visit may load."""
 
 BROKEN = 'import "./nowhere";\n'
 
@@ -84,21 +80,6 @@ def test_a_build_that_is_killed_leaves_the_old_page(checkout: Path) -> None:
     assert '<div id="root">' in shown(checkout)
     # Nothing has changed since.
     assert subprocess.run(["make", "--question", "web"], cwd=checkout, check=False).returncode == 0
-
-
-def test_a_first_visit_stays_small() -> None:
-    page = (DIST / "index.html").read_text()
-    named = [DIST / path for path in re.findall(r'(?:src|href)="\./([^"]+)"', page)]
-    sheets = "".join(file.read_text() for file in named if file.suffix == ".css")
-    # Browsers load the fonts whose characters are on the page; all of them count here.
-    fonts = [DIST / "assets" / name for name in re.findall(r"url\(\./([^)]+\.woff2)\)", sheets)]
-    assert fonts
-    assert all(file.exists() for file in named)
-    assert sum(smallest(file) for file in (DIST / "index.html", *named, *fonts)) < BUDGET
-
-
-def smallest(file: Path) -> int:
-    return min(path.stat().st_size for path in (file, *file.parent.glob(f"{file.name}.br")))
 
 
 def test_browsers_are_told_what_each_file_is() -> None:
