@@ -166,11 +166,12 @@ $(AUDIT): locks/audit.txt | $(INSTALLED)
 audit: $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV_URL; NOT AUDITED, Error 3, where it can't be asked)
 	@$(BIN)/python -m supply_chain audit
 
-sbom: $(AUDIT) ## what each image holds, with hashes, as CycloneDX in build/sbom/
+sbom: $(AUDIT) ## what each image and the web page hold, with hashes, as CycloneDX in build/sbom/
 	@mkdir -p build/sbom
 	@sbom() { name=$$1; shift; (cd locks && cat "$$@") | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom/$$name.cdx.json - && echo build/sbom/$$name.cdx.json; } \
 		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt
+	@$(NPM) sbom --sbom-format cyclonedx --omit dev --package-lock-only >build/sbom/page.cdx.json && echo build/sbom/page.cdx.json
 
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
 	@$(BIN)/python -m supply_chain pin-images
