@@ -14,6 +14,7 @@ interface CaptionEditorProps {
   onEdit: (caption: string) => void;
   onCopy: () => void;
   onRewrite: () => void;
+  /** Something is being written. */
   disabled: boolean;
 }
 
@@ -47,7 +48,8 @@ export function CaptionEditor({ draft, streamed, onEdit, onCopy, onRewrite, disa
           <CopyIcon aria-hidden className="size-5" />
           Copy caption
         </Button>
-        <Button kind="quiet" onClick={onRewrite} disabled={disabled}>
+        {/* It stays focusable: the focus comes back to it from its dialog. */}
+        <Button kind="quiet" aria-disabled={disabled} onClick={() => disabled || onRewrite()}>
           <RefreshCw aria-hidden className="size-5" />
           Rewrite
         </Button>

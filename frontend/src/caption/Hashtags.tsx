@@ -15,6 +15,7 @@ interface HashtagsProps {
   actions: Pick<CaptionActions, "toggleHashtag" | "addHashtag" | "removeHashtag">;
   onCopy: () => void;
   onRegenerate: () => void;
+  /** Something is being written. */
   disabled: boolean;
 }
 
@@ -65,7 +66,8 @@ export function Hashtags({ draft, actions, onCopy, onRegenerate, disabled }: Has
           <CopyIcon aria-hidden className="size-5" />
           Copy hashtags
         </Button>
-        <Button kind="quiet" onClick={onRegenerate} disabled={disabled}>
+        {/* It stays focusable: the focus comes back to it from its dialog. */}
+        <Button kind="quiet" aria-disabled={disabled} onClick={() => disabled || onRegenerate()}>
           <RefreshCw aria-hidden className="size-5" />
           Replace
         </Button>

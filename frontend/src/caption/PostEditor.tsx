@@ -16,6 +16,7 @@ import { RegenerateDialog } from "./RegenerateDialog";
 import type { CaptionState } from "./reducer";
 import type { CaptionActions } from "./useCaption";
 import { VariantSwiper } from "./VariantSwiper";
+import { StreamedText } from "./Writing";
 
 interface PostEditorProps {
   state: CaptionState;
@@ -60,6 +61,7 @@ export function PostEditor({ state, post, actions, photos, copy }: PostEditorPro
                 );
               }}
             </VariantSwiper>
+            {run.phase === "failed" && run.texts[0] && <StreamedText text={run.texts[0]} />}
             {task?.part === "caption" && progress}
             {post.notices.map((notice) => (
               <Message key={notice} kind="notice">

@@ -74,7 +74,10 @@ export function useCaption(
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof ServiceProblem)) throw error;
+        if (!(error instanceof ServiceProblem)) {
+          dispatch({ type: "fail", problem: unexpected() });
+          throw error;
+        }
         // The key was revoked or has expired: the page asks for another one.
         if (error.status === 401) void queries.invalidateQueries({ queryKey: ["access"] });
         const retryAt = nextAttempt(error, since, Date.now());
@@ -128,6 +131,11 @@ export function useCaption(
   }, [retryAt, actions]);
 
   return { state, actions };
+}
+
+/** An error of this page, or a stream that it can't read. */
+function unexpected(): ServiceProblem {
+  return new ServiceProblem(0, "unexpected", "Something went wrong here. Try again, or reload the page.");
 }
 
 function isSame(one: CaptionRequest, other: CaptionRequest): boolean {

@@ -15,7 +15,7 @@ export function Button({ kind = "secondary", className = "", type = "button", ..
   return (
     <button
       type={type}
-      className={`inline-flex min-h-11 items-center justify-center gap-2 rounded-full px-5 font-semibold transition disabled:cursor-not-allowed disabled:opacity-60 ${KINDS[kind]} ${className}`}
+      className={`inline-flex min-h-11 items-center justify-center gap-2 rounded-full px-5 font-semibold transition disabled:cursor-not-allowed disabled:opacity-60 aria-disabled:cursor-not-allowed aria-disabled:opacity-60 ${KINDS[kind]} ${className}`}
       {...rest}
     />
   );

@@ -145,6 +145,11 @@ def test_the_caption_streams_in_and_is_told_once(result: Result, engine: Server)
     assert result.chosen == TAGS[:5]
     # The third tap, after the photo and "Write my caption".
     assert result.copied("Copy everything", "Everything copied") == POST
+    # The likeliest caption would be the same again.
+    engine.words = ["Another caption.\n#sf"]
+    result.write()
+    expect(result.caption).to_have_value("Another caption.")
+    assert len({body.get("seed") for body in engine.asked}) > 1
 
 
 def test_a_caption_that_turns_out_unsafe_is_replaced(result: Result, engine: Server) -> None:
@@ -168,7 +173,7 @@ def test_a_stopped_caption_leaves_nothing(result: Result, engine: Server) -> Non
 def test_variants_are_swiped_or_chosen_by_keyboard(result: Result, engine: Server) -> None:
     engine.next_words = [["One fog.\n#fog"], ["Two ferries.\n#sea"], ["Three bridges.\n#sky"]]
     result.page.get_by_text("More options").click()
-    result.page.get_by_role("group", name="Captions to choose from").get_by_text("3", exact=True).click()
+    result.page.get_by_role("group", name="Captions to choose from").get_by_label("3").check()
     result.write()
     choice = result.region.get_by_role("group", name="3 captions to choose from")
     expect(choice).to_be_visible()
@@ -183,7 +188,7 @@ def test_variants_are_swiped_or_chosen_by_keyboard(result: Result, engine: Serve
     strip.evaluate("(strip) => strip.scrollTo({ left: 2 * strip.clientWidth })")
     expect(choice.get_by_role("radio", name="3")).to_be_checked()
     expect(result.caption).to_have_value(captions[2])
-    choice.get_by_text("2", exact=True).click()
+    choice.get_by_label("2").check()
     expect(result.caption).to_have_value("Mine.")
     expect(result.caption).to_be_in_viewport()
 
@@ -258,6 +263,7 @@ def test_each_part_is_written_again_alone(written: Result, engine: Server) -> No
     engine.words = ["New words.\n#never"]
     written.press("Rewrite")
     page.get_by_role("button", name="Rewrite the caption").click()
+    expect(written.region.locator("button", has_text="Rewrite")).to_be_focused()
     expect(written.caption).to_have_value("New words.")
     assert written.chosen == ["#pier", "#ferry", "#sea", "#water", "#mine"]
     assert any("My own words." in body["messages"][0]["content"][1]["text"] for body in engine.asked)
