@@ -3,7 +3,9 @@
 import base64
 import io
 import queue
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ import patience
 import pytest
 from chromium import patient
 from demo_service import DemoService
-from hostile_photos import UPRIGHT, heif
+from hostile_photos import UPRIGHT, corpus, heif
 from hostile_photos.making import chunk, png_header
 from photo_metadata import MARK, encode, exif, telling_photos
 from PIL import Image, ImageCms
@@ -115,6 +117,12 @@ class Photos:
 @pytest.fixture
 def photos(page: Page) -> Photos:
     return Photos(page)
+
+
+def batched(names: Iterable[str], size: int) -> Iterator[list[str]]:
+    remaining = iter(names)
+    while batch := list(islice(remaining, size)):
+        yield batch
 
 
 def scene(width: int = 120, height: int = 80) -> Image.Image:
@@ -248,12 +256,10 @@ def test_heic_is_decoded_upright_by_the_worker(photos: Photos) -> None:
 
 
 def test_nothing_but_the_picture_is_uploaded(photos: Photos) -> None:
-    telling = list(telling_photos(scene()))
-    assert all(MARK in photo or b"\x88\x25" in photo for _, photo in telling[:8])
+    telling = dict(telling_photos(scene()))
     prepared = 0
-    while telling:
-        batch, telling = telling[:10], telling[10:]
-        photos.choose(**dict(batch))
+    for names in batched(telling, 10):
+        photos.choose(**{name: telling[name] for name in names})
         for file in photos.files():
             assert MARK not in file
             assert not Image.open(io.BytesIO(file)).getexif()
@@ -334,6 +340,16 @@ def test_what_cannot_be_used_is_named(photos: Photos, tmp_path: Path) -> None:
     photos.page.locator("input[type=file][multiple]").set_input_files(large)
     photos.wait()
     expect(photos.page.get_by_role("alert")).to_contain_text("large.jpg It is larger than 100 MB.")
+
+
+def test_hostile_files_become_photos_or_problems(photos: Photos) -> None:
+    files = {f"{upload.kind}.jpg": upload.data for upload in corpus(1)}
+    for names in batched(files, 10):
+        photos.choose(**{name: files[name] for name in names})
+        told = photos.problems()
+        named = [name for name in names if any(problem.startswith(f"{name} ") for problem in told)]
+        assert sorted(photos.names + named) == sorted(names)
+        photos.clear()
 
 
 def test_a_decoder_that_cannot_be_loaded_is_named(photos: Photos) -> None:
