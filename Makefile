@@ -45,7 +45,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training test-images clean
+.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -144,7 +144,10 @@ lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentat
 	@$(BIN)/rumdl check --quiet . || { echo 'run make format' >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/shellcheck scripts/*
+	@$(BIN)/shellcheck scripts/* containers/bin/with-secrets containers/bin/seaweedfs
+	@$(BIN)/hadolint containers/Dockerfile tests/support/stand_ins/Dockerfile
+	@$(BIN)/yamllint --strict docker-compose.yml compose.gpu.yaml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --quiet docker-compose.yml compose.gpu.yaml
 	@./scripts/install-system-packages $(LOG) "system packages for the checks" promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter
 	@./scripts/check-monitoring
 	@$(NPM) run --silent lint
@@ -170,7 +173,8 @@ sbom: $(AUDIT) ## what each image and the web page hold, with hashes, as Cyclone
 	@mkdir -p build/sbom
 	@sbom() { name=$$1; shift; (cd locks && cat "$$@") | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom/$$name.cdx.json - && echo build/sbom/$$name.cdx.json; } \
-		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt
+		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt \
+		&& sbom pipelines-$(TORCH) torch-$(TORCH).txt pipelines.txt && sbom mlflow mlflow.txt && sbom label-studio build.txt label-studio.txt && sbom seaweedfs seaweedfs.txt
 	@$(NPM) sbom --sbom-format cyclonedx --omit dev --package-lock-only >build/sbom/page.cdx.json && echo build/sbom/page.cdx.json
 
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)
@@ -231,14 +235,45 @@ demo-base-reference: $(INSTALLED) ## make again what tells the demo base unfamil
 demo-base: $(INSTALLED) ## pretrain the demo base's weights again from nothing (about an hour on 2 cores)
 	@$(BIN)/python -m demo.base
 
-image-serving: ## build the serving container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
-	@docker build --file serving/Dockerfile --tag snap2caption-serving --build-arg BASE=$(BASE) --build-arg TORCH=$(TORCH) .
-
 image-gateway: ## build the serving container without torch, for a server elsewhere (ENGINE_URL), with Docker
-	@docker build --file serving/Dockerfile --tag snap2caption-gateway --build-arg TORCH=none --build-arg EXTRAS=gateway .
+	@DOCKER_BUILDKIT=1 docker build --file containers/Dockerfile --target serving --tag snap2caption-gateway --build-arg TORCH=none --build-arg EXTRAS=gateway .
+
+# The images of the stack that are ours. Only the layers whose files changed are built again.
+STACK := serving pipelines mlflow label-studio seaweedfs
+BUILD_IMAGES = BASE=$(BASE) TORCH=$(TORCH) ./scripts/build-images
+
+image-serving: ## build the serving container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
+	@$(BUILD_IMAGES) serving
+
+docker-build: image-serving ## the same as image-serving
 
 image-training: ## build the training container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
-	@docker build --file training/Dockerfile --tag snap2caption-training --build-arg BASE=$(BASE) --build-arg TORCH=$(TORCH) .
+	@$(BUILD_IMAGES) training
+
+docker-run: ## run the serving container alone on port 8000 (PORT) with MODEL=name (demo-base; perhaps ENGINE=url); Ctrl-C stops it
+	@./scripts/stack-secrets
+	@docker run --rm --init --name snap2caption --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+		--publish 127.0.0.1:$(or $(PORT),8000):8000 --volume snap2caption-alone:/var/lib/snap2caption \
+		--volume "$(CURDIR)/secrets/api_key_hashes:/run/secrets/api_key_hashes:ro" \
+		--env SNAP2CAPTION_SERVING_API_KEY_HASHES__FILE=/run/secrets/api_key_hashes \
+		snap2caption-serving serve --host 0.0.0.0 --model "$(or $(MODEL),demo-base)" $(if $(ENGINE),--engine "$(ENGINE)")
+
+up: ## the whole stack in containers: make secrets, build, start, wait until it is healthy (PROFILES="feedback proxy")
+	@$(BUILD_IMAGES) $(STACK) $(if $(filter training,$(PROFILES)),training)
+	@./scripts/stack-up $(PROFILES)
+
+down: ## stop the stack and keep its data; with VOLUMES=1, delete the data after a question
+	@VOLUMES=$(VOLUMES) ./scripts/stack-down
+
+backup: ## copy the stack's data into backups/TIME (or TO=folder); it is stopped meanwhile
+	@./scripts/stack-backup "$(or $(TO),backups/$(shell date -u +%Y-%m-%dT%H-%M-%SZ))"
+
+restore: ## replace the stack's data by FROM=folder, and start it
+	@[ -n "$(FROM)" ] || { echo "error: Name the backup: make restore FROM=backups/…" >&2; exit 2; }
+	@./scripts/stack-restore "$(FROM)"
+
+test-compose: $(INSTALLED) ## run the stack for real: up, caption, kill each service, down, backup, wipe, restore; needs Docker and the images
+	@TEST_COMPOSE= $(BIN)/python -m pytest tests/e2e/test_compose.py -s
 
 test-images: $(INSTALLED) ## run both containers that were built: one trains and promotes, the other serves; needs Docker
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py

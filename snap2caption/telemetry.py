@@ -2,7 +2,7 @@
 
 Each library reads its variable when it is imported or started, and some report from threads; MLflow's once crashed
 a training run. So importing this package sets the variables in every process: a command, a service, an Airflow
-task, a training process. Child processes inherit them. Makefile and Dockerfiles have the same lines for what they
+task, a training process. Child processes inherit them. Makefile and Dockerfile have the same lines for what they
 start without us; a test compares them.
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from supply_chain.lock import LOCKS, SERVERS, TOOLS, TORCH, TORCH_BUILDS, Lock
+from supply_chain.lock import LOCKS, SERVERS, STACK, TOOLS, TORCH, TORCH_BUILDS, Lock
 from supply_chain.requirements import SHA256, LockError, Pins, read
 
 PROJECT = canonicalize_name("snap2caption")
@@ -32,7 +32,7 @@ def _disagreements(root: Path) -> Iterable[str]:
     declared = {"": project["project"]["dependencies"], **project["project"]["optional-dependencies"]}
     extras = {name: [Requirement(text) for text in texts] for name, texts in declared.items()}
     constraints = read(root / "constraints.txt")
-    names = [*(lock.name for lock in LOCKS), *TORCH_BUILDS, *(f"{name}.txt" for name in TOOLS)]
+    names = [*(lock.name for lock in LOCKS), *TORCH_BUILDS, *(f"{name}.txt" for name in (*TOOLS, *STACK))]
     locks = {name: read(root / "locks" / name) for name in names}
     servers = {server.lock: read(root / "locks" / server.lock) for server in SERVERS}
 

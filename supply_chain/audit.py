@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 
 from supply_chain import lock, npm
-from supply_chain.lock import LOCKS, TOOLS, TORCH_BUILDS
+from supply_chain.lock import LOCKS, STACK, TOOLS, TORCH_BUILDS
 from supply_chain.requirements import Pin, read
 
 SERVERS = tuple(server.lock for server in lock.SERVERS)
-OURS = (*(lock.name for lock in LOCKS), *(f"{name}.txt" for name in TOOLS), *TORCH_BUILDS)
+OURS = (*(lock.name for lock in LOCKS), *(f"{name}.txt" for name in (*TOOLS, *STACK)), *TORCH_BUILDS)
 
 
 class AuditError(RuntimeError):

@@ -28,6 +28,10 @@ WEIGHED = {
     "skops": "BSD-3-Clause, by its repository; the package says 'OSI Approved'",
     "pycocoevalcap": "BSD-2-Clause, by its repository; the package says UNKNOWN",
     "sigstore-models": "MIT, by the license in the package; its metadata name none",
+    "label-studio-sdk": "Apache-2.0, by the license in the package; its metadata name none",
+    "psycopg2-binary": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
+    "text-unidecode": "Artistic License, as we choose; the other is the GPL",
+    "ujson": "BSD-3-Clause, and the license of TCL, which asks for the notice alone",
     "pi-heif": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
 }
 """Packages whose metadata are not sufficient, and why they are accepted."""

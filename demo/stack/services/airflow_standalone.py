@@ -13,7 +13,7 @@ from airflow.__main__ import main
 from airflow.cli.commands import standalone_command
 
 _WITH_LOG_SERVER = ("scheduler", "triggerer")
-_AUTH_MANAGER = "demo.stack.services.airflow_access.AccessManager"
+_AUTH_MANAGER = "plugins.access_manager.AccessManager"
 
 
 class _Part(standalone_command.SubCommand):
