@@ -82,7 +82,8 @@ def test_a_gateway_needs_no_torch(wheel: Path, adapters: Path, tmp_path: Path) -
     with openai_server("secret", BASE) as server:
         settings = {"SNAP2CAPTION_SERVING_ENGINE_URL": server.url, "SNAP2CAPTION_SERVING_ENGINE_KEY": "secret"}
         assert "Golden hour again." in caption(installed, adapters, **settings)
-    assert "its extra `serving`" in installed.run("serve").stderr
+    port = str(Ports(installed.folder / "ports.json").get("without-torch"))
+    assert "its extra `serving`" in installed.run("serve", "--port", port).stderr
 
 
 def test_without_extras_a_command_runs_or_names_its_extra(wheel: Path, tmp_path: Path) -> None:
