@@ -45,7 +45,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
+.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -128,7 +128,7 @@ $(VENV)/photographs: tests/photographs/wheels.txt | $(INSTALLED)
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
 test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(PAGE) lint ## every check and every test but the chaos runs
-	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light
+	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light /usr/bin/prometheus-node-exporter:prometheus-node-exporter
 	@$(NPM) run --silent test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
 
@@ -137,6 +137,10 @@ test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the 
 
 test-vllm: $(VENV)/vllm/.installed ## serve a tiny model by a real vLLM on this CPU (x86-64 Linux, 3.5 GB), with and without an adapter
 	@TEST_VLLM=$(abspath $(VENV))/vllm/bin $(BIN)/python -m pytest tests/integration/serving/test_vllm.py -s
+
+test-alerts: $(INSTALLED) ## fire the alerts for real: Prometheus, Alertmanager and the service, with a fault for each (minutes)
+	@./scripts/install-system-packages $(LOG) "system packages for the alerts" promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter prometheus-node-exporter:prometheus-node-exporter
+	@TEST_ALERTS= $(BIN)/python -m pytest tests/integration/monitoring -s
 
 lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentation, and that locks and pins agree
 	@$(BIN)/ruff check .

@@ -65,6 +65,10 @@ class Server(ThreadingHTTPServer):
         self.changed = threading.Condition()
         self.delay = 0.0
         """Seconds until it answers a request for text, as one that loads its model first."""
+        self.delays: dict[str, float] = {}
+        """The same for single models and adapters."""
+        self.failing: set[str] = set()
+        """Models and adapters that fail."""
         self.max_model_len: int | None = None
         """What /v1/models says that the base reads, as vLLM does; None: nothing, as others do."""
         self.reads: int | None = None
@@ -111,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200 if found else 404, json.dumps({"capabilities": self.server.capabilities}).encode())
         elif body["model"] not in self.server.models:
             self.refuse(404)
+        elif body["model"] in self.server.failing:
+            self.refuse(500)
         elif self.server.refusals:
             self.answer(*self.server.refusals.pop(0))
         elif unknown:
@@ -127,7 +133,7 @@ class Handler(BaseHTTPRequestHandler):
                 if self.server.mixes_up:
                     body["mixed"] = self.meet(not adapter)
                 else:
-                    self.server.closing.wait(self.server.delay)
+                    self.server.closing.wait(self.server.delays.get(body["model"], self.server.delay))
                 self.write(body)
 
     def refuse(self, status: int, reason: str = "") -> None:

@@ -35,7 +35,7 @@ def test_a_runbook_says_what_to_look_at_and_what_to_do(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ALERTS))
-def test_an_alert_says_how_urgent_it_is_and_where_its_runbook_is(name: str) -> None:
+def test_an_alert_says_its_urgency_and_its_runbook(name: str) -> None:
     alert = ALERTS[name]
     assert alert["labels"]["severity"] in {"page", "ticket", "none"}
     assert alert["labels"]["component"]
