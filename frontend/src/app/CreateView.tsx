@@ -2,7 +2,7 @@ import { Sparkles } from "lucide-react";
 import { CaptionResult } from "@/caption/CaptionResult";
 import { chosenHashtags, type Draft, type Post, selectedVariant } from "@/caption/post";
 import { useCaption } from "@/caption/useCaption";
-import { useConsent } from "@/feedback/consent";
+import { mayKeep } from "@/feedback/consent";
 import { FeedbackBar } from "@/feedback/FeedbackBar";
 import { OptionsPanel } from "@/options/OptionsPanel";
 import { optionsPreference } from "@/options/remembered";
@@ -14,8 +14,7 @@ import { rememberPost, useRememberedPost } from "./useRememberedPost";
 /** From photos to a post: photos and options on the one side, the result on the other. */
 export function CreateView() {
   const photos = usePhotos();
-  const [consent] = useConsent();
-  const { state, actions } = useCaption((post, captioned) => void rememberPost(post, captioned));
+  const { state, actions } = useCaption(mayKeep, (post, captioned) => void rememberPost(post, captioned));
   useRememberedPost(state.post);
   const isWriting = state.run.phase === "waiting" || state.run.phase === "streaming";
   const isReady = photos.photos.length > 0 && photos.preparing === 0;
@@ -28,7 +27,7 @@ export function CreateView() {
           kind="primary"
           className="min-h-14 text-lg"
           disabled={!isReady || isWriting}
-          onClick={() => actions.start(photos.photos, optionsPreference.get(), consent === "yes")}
+          onClick={() => actions.start(photos.photos, optionsPreference.get())}
         >
           <Sparkles aria-hidden />
           {state.post ? "Write another caption" : "Write my caption"}

@@ -11,8 +11,8 @@ import { type CaptionState, captionReducer, INITIAL, type Task } from "./reducer
 import { nextAttempt } from "./retry";
 
 export interface CaptionActions {
-  /** Write a post. *keepForFeedback*: with the creator's consent only. */
-  start(photos: readonly PreparedPhoto[], options: CaptionOptions, keepForFeedback: boolean): void;
+  /** Write a post. */
+  start(photos: readonly PreparedPhoto[], options: CaptionOptions): void;
   /** Write one part of the variant in view again. *hint*: what to change; may be empty. */
   regenerate(part: Part, hint: string): void;
   /** Repeat the request that failed, or that waits. */
@@ -28,9 +28,12 @@ export interface CaptionActions {
   undo(): void;
 }
 
+/** Whether the service may keep it is decided when it is sent: the creator may have changed their mind. */
+type Request = Omit<CaptionRequest, "keepForFeedback">;
+
 interface Job {
   task: Task;
-  request: CaptionRequest;
+  request: Request;
   /** When its attempts began, in milliseconds. */
   since: number;
 }
@@ -38,10 +41,13 @@ interface Job {
 /**
  * The caption of the photos that the creator works on.
  *
+ * @param mayKeep returns whether the creator agrees now that the service keeps photo and captions for feedback. It has
+ *   to be the same function each time.
  * @param onAnswer is called after each answer with the post as it is now and its photos. The post's id stays the same
  *   when a part was written again.
  */
 export function useCaption(
+  mayKeep: () => boolean,
   onAnswer: (post: Post, photos: readonly PreparedPhoto[]) => void = () => undefined,
 ): { state: CaptionState; actions: CaptionActions } {
   const [state, dispatch] = useReducer(captionReducer, INITIAL);
@@ -68,7 +74,8 @@ export function useCaption(
       const { signal } = abort.current;
       dispatch({ type: "start", task });
       try {
-        for await (const event of streamCaption(captionForm(request), signal)) {
+        const form = captionForm({ ...request, keepForFeedback: mayKeep() });
+        for await (const event of streamCaption(form, signal)) {
           if (signal.aborted) return;
           dispatch({ type: "event", event });
         }
@@ -86,14 +93,14 @@ export function useCaption(
       }
     }
 
-    function begin(task: Task, request: CaptionRequest): void {
+    function begin(task: Task, request: Request): void {
       job.current = { task, request, since: Date.now() };
       void attempt(job.current);
     }
 
     return {
-      start(photos, options, keepForFeedback) {
-        const request: CaptionRequest = { photos, options, keepForFeedback };
+      start(photos, options) {
+        const request: Request = { photos, options };
         // The likeliest caption is always the same: who asks a second time wants another one.
         const repeated = latest.current.post !== null && job.current && isSame(job.current.request, request);
         begin({ part: "post", variant: 0 }, repeated ? { ...request, seed: randomSeed() } : request);
@@ -121,7 +128,7 @@ export function useCaption(
       editAltText: (photo, text) => dispatch({ type: "editAltText", photo, text }),
       undo: () => dispatch({ type: "undo" }),
     };
-  }, [queries]);
+  }, [queries, mayKeep]);
 
   const retryAt = state.run.phase === "waiting" ? state.run.retryAt : null;
   useEffect(() => {
@@ -138,8 +145,8 @@ function unexpected(): ServiceProblem {
   return new ServiceProblem(0, "unexpected", "Something went wrong here. Try again, or reload the page.");
 }
 
-function isSame(one: CaptionRequest, other: CaptionRequest): boolean {
-  const ids = ({ photos }: CaptionRequest) => photos.map((photo) => photo.id).join();
+function isSame(one: Request, other: Request): boolean {
+  const ids = ({ photos }: Request) => photos.map((photo) => photo.id).join();
   return ids(one) === ids(other) && JSON.stringify(one.options) === JSON.stringify(other.options);
 }
 

@@ -8,7 +8,12 @@ export const consentPreference = createPreference<Consent>("consent", "unasked",
   CONSENTS.includes(value as Consent),
 );
 
-/** The creator's consent and its setter. Only "yes" allows `keep_for_feedback`. */
+/** Whether the creator agrees now. Only then may a caption be asked for with `keep_for_feedback`. */
+export function mayKeep(): boolean {
+  return consentPreference.get() === "yes";
+}
+
+/** The creator's consent and its setter. */
 export function useConsent(): [Consent, (consent: Consent) => void] {
   return usePreference(consentPreference);
 }

@@ -116,9 +116,21 @@ def test_consent_is_asked_for_and_honored(creator: Creator) -> None:
     assert creator.is_kept(creator.caption())
     expect(creator.page.get_by_label("5 stars")).to_be_visible()
     assert creator.posted == []
+
+    creator.go("about")
+    agreement = creator.page.get_by_role("group", name="May your first photo")
+    expect(agreement.get_by_label("Yes")).to_be_checked()
+    agreement.get_by_label("No").check()
+    creator.go("")
+    # What is written again is not kept either, although its first request was.
+    creator.page.get_by_role("button", name="Rewrite").click()
+    with creator.page.expect_response("**/v1/generate-caption") as response:
+        creator.page.get_by_role("dialog").get_by_role("button", name="Rewrite the caption").click()
+    expect(creator.page.get_by_role("textbox", name="Caption")).to_be_visible()
+    assert not creator.is_kept(response.value.headers["x-request-id"])
     creator.page.reload()
     creator.go("about")
-    expect(creator.page.get_by_role("group", name="May your first photo").get_by_label("Yes")).to_be_checked()
+    expect(agreement.get_by_label("No")).to_be_checked()
 
 
 def test_a_rating_with_an_edit_is_stored_and_erased(agreed: Creator) -> None:

@@ -142,7 +142,8 @@ def test_instagrams_export_is_read_in_the_browser(voice: Voice) -> None:
     expect(dialog.get_by_role("button", name="Add 0 captions")).to_be_disabled()
     dialog.get_by_label("Fog 🌉 über allem").check()
     dialog.get_by_label("Two views, one café ☕").check()
-    dialog.get_by_role("button", name="Add 2 captions").click()
+    with voice.page.expect_response(lambda response: response.request.method == "PUT"):
+        dialog.get_by_role("button", name="Add 2 captions").click()
     expect(voice.listed).to_have_count(2)
     patience.until(lambda: voice.saved == ["Two views, one café ☕", "Fog 🌉 über allem"])
     # Nothing else of the file was sent, nor to another address.
