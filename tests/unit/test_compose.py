@@ -25,6 +25,7 @@ NAMED = {
     *("postgres", "seaweedfs", "setup", "mlflow", "label-studio", "label-studio-webhook", "serving", "feedback"),
     *("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"),
     *("extract-data", "transform-data", "load-data", "training", "proxy"),
+    *("prometheus", "alertmanager", "grafana", "statsd-exporter", "blackbox-exporter", "node-exporter"),
 }
 
 
@@ -145,9 +146,30 @@ def test_it_gets_the_secrets_that_it_reads_and_no_others(name: str) -> None:
     read = {secret for text in texts for secret in re.findall(r"/run/secrets/([\w.]+)", text)}
     assert read <= given
     # The set-up reads more by name, and Airflow's common environment names the database's for all of it.
+    if name in {"prometheus", "alertmanager"}:
+        texts = [path.read_text() for path in (ROOT / "monitoring" / name).glob("*.yml")]
+        read |= {secret for text in texts for secret in re.findall(r"/run/secrets/([\w.]+)", text)}
     if name == "mlflow":
         read |= {f"mlflow_{account}_password" for account in ("admin", "trainer", "serving")}
     assert given == read or name == "setup"
+
+
+def test_what_is_watched_is_reached() -> None:
+    """A target of Prometheus, or of a probe, is on a network with whoever asks it."""
+    text = (ROOT / "monitoring" / "prometheus" / "prometheus.yml").read_text()
+    for job in yaml.safe_load(text)["scrape_configs"]:
+        asks = "blackbox-exporter" if job["job_name"] == "probe" else "prometheus"
+        for target in (target for config in job.get("static_configs", []) for target in config["targets"]):
+            host = re.sub(r"^\w+://", "", target).partition(":")[0]
+            assert host == "localhost" or SERVICES[asks]["networks"].keys() & SERVICES[host]["networks"].keys(), target
+
+
+@each_service
+def test_what_it_mounts_from_here_exists_and_is_read_only(name: str) -> None:
+    for mount in SERVICES[name].get("volumes", []):
+        if mount["type"] == "bind":
+            assert mount["read_only"]
+            assert Path(mount["source"]).exists()
 
 
 def test_each_secret_is_made(tmp_path: Path) -> None:
