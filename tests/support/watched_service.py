@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 from alerting import Monitoring, monitoring
 from corpus_hashtags import write_hashtags
+from exporter_stand_in import ExporterStandIn, exporter_stand_in
 from faulty_proxy import FaultyProxy
 from openai_server import Server, openai_server
 from patience import LONGEST
@@ -45,6 +46,8 @@ class World:
     """Between the service and MLflow."""
     proxy: TlsServer
     """Stands for the proxy: only its certificate is looked at."""
+    exporter: ExporterStandIn
+    """Stands for those of StatsD and of GPUs."""
     serving: Victim
     url: str
     client: httpx.Client
@@ -128,8 +131,11 @@ def watched_service(folder: Path) -> Iterator[World]:
         serving = stack.enter_context(running(service, folder))
         address = f"{HOST}:{port}"
         proxy = stack.enter_context(tls_server(folder))
+        exporter = stack.enter_context(exporter_stand_in())
         probes = {"mlflow": f"{mlflow_url}/health", "proxy": proxy.url}
-        watched = stack.enter_context(monitoring(folder, {"serving": address}, probes, TOKEN))
+        watched = stack.enter_context(
+            monitoring(folder, {"serving": address, "airflow": exporter.address}, probes, TOKEN)
+        )
         client = stack.enter_context(
             httpx.Client(base_url=f"http://{address}", timeout=LONGEST, limits=httpx.Limits(max_connections=100))
         )
@@ -140,6 +146,7 @@ def watched_service(folder: Path) -> Iterator[World]:
             server,
             registry,
             proxy,
+            exporter,
             serving,
             f"http://{address}",
             client,
