@@ -63,6 +63,11 @@ def test_gpus_are_added_by_a_file_of_their_own() -> None:
         resources = services[name]["deploy"]["resources"]
         assert resources["reservations"]["devices"][0]["capabilities"] == ["gpu"]
         assert resources["limits"] == SERVICES[name]["deploy"]["resources"]["limits"]
+    exporter = services["dcgm-exporter"]
+    assert exporter["image"] in {str(known) for known in listed(ROOT)}
+    assert exporter["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+    assert exporter["networks"].keys() == {"monitoring"}
+    assert "/etc/prometheus/targets/gpu.yml" in {volume["target"] for volume in services["prometheus"]["volumes"]}
     assert "capabilities: [gpu]" not in (ROOT / "docker-compose.yml").read_text()
 
 
