@@ -50,9 +50,12 @@ class Creator:
         """Ask for a caption, and return the request's id."""
         with self.page.expect_response("**/v1/generate-caption") as response:
             self.page.get_by_role("button", name=WRITE).click()
-        response.value.finished()
-        expect(self.page.get_by_role("textbox", name="Caption")).to_be_visible()
+        self.wait_until_written()
         return response.value.headers["x-request-id"]
+
+    def wait_until_written(self) -> None:
+        expect(self.page.get_by_role("button", name=WRITE)).to_be_enabled()
+        expect(self.page.get_by_role("textbox", name="Caption")).to_be_visible()
 
     def is_kept(self, request: str) -> bool:
         """Return whether the service keeps a request for feedback: whether it takes some on it. It forgets it then."""
@@ -127,7 +130,7 @@ def test_consent_is_asked_for_and_honored(creator: Creator) -> None:
     creator.page.get_by_role("button", name="Rewrite").click()
     with creator.page.expect_response("**/v1/generate-caption") as response:
         creator.page.get_by_role("dialog").get_by_role("button", name="Rewrite the caption").click()
-    response.value.finished()
+    creator.wait_until_written()
     assert not creator.is_kept(response.value.headers["x-request-id"])
     creator.page.reload()
     creator.go("about")
