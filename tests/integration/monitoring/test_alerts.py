@@ -6,6 +6,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -313,6 +314,8 @@ def test_a_certificate_that_ends_soon_is_told(world: World) -> None:
 @at_length
 def test_dags_that_fail_or_stop_are_told(world: World) -> None:
     world.exporter.samples |= ELSEWHERE
+    go_on(world)
+    until(lambda: not world.monitoring.fires("DagLate") and not world.monitoring.fires("SchedulerSilent"))
     failed = f"airflow_dagrun_failed_seconds_count{{{RUN}}}"
     world.exporter.samples[failed] += 1
     world.exporter.samples["airflow_dag_processing_import_errors"] = 2
@@ -322,10 +325,15 @@ def test_dags_that_fail_or_stop_are_told(world: World) -> None:
     world.monitoring.arrives("SchedulerSilent", severity="page")
     world.monitoring.arrives("DagLate")
     world.exporter.samples["airflow_dag_processing_import_errors"] = 0
-    world.exporter.samples[f"airflow_dagrun_success_seconds_count{{{RUN}}}"] += 1
-    world.exporter.samples["airflow_scheduler_heartbeat_total"] += 12
+    go_on(world)
     for name in ("DagFailed", "DagImportErrors", "SchedulerSilent", "DagLate"):
         world.monitoring.resolves(name)
+
+
+def go_on(world: World) -> None:
+    """Let the scheduler live, and a run succeed."""
+    world.exporter.samples[f"airflow_dagrun_success_seconds_count{{{RUN}}}"] += 1
+    world.exporter.samples["airflow_scheduler_heartbeat_total"] += 12
 
 
 @at_length
@@ -338,3 +346,34 @@ def test_gpus_that_fail_or_are_hot_are_told(world: World) -> None:
     world.exporter.samples |= ELSEWHERE
     world.monitoring.resolves("GpuFault")
     world.monitoring.resolves("GpuHot")
+
+
+@at_length
+def test_a_disk_that_fills_is_told(world: World, tmp_path: Path) -> None:
+    with small_disk(tmp_path) as disk:
+        place = {"mountpoint": str(disk)}
+        until(lambda: world.monitoring.query(f'node_filesystem_avail_bytes{{mountpoint="{disk}"}}'))
+        (disk / "most").write_bytes(bytes(13 * 2**20))
+        world.monitoring.arrives("DiskFillsSoon", **place)
+        (disk / "rest").write_bytes(bytes(2 * 2**20))
+        world.monitoring.arrives("DiskNearlyFull", **place)
+        for name in ("most", "rest"):
+            (disk / name).unlink()
+        world.monitoring.resolves("DiskNearlyFull", **place)
+        world.monitoring.resolves("DiskFillsSoon", **place)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """Mount a file system of its own: 20 MiB."""
+    image, disk = folder / "image", folder / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(20 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    if subprocess.run(["mount", "-o", "loop", image, disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
