@@ -38,7 +38,7 @@ pytestmark = [
 
 PROJECT = "snap2caption-test"
 PAIRS = 200
-STAND_INS = {"postgres": "postgres", "prometheus": "prometheus", "alertmanager": "alertmanager"}
+STAND_INS = {"postgres": "postgres", "prometheus": "prometheus"}
 """Targets of the stand-ins' Dockerfile, by the service whose image they stand for."""
 MONITORING = ("prometheus", "alertmanager", "grafana", "statsd-exporter", "blackbox-exporter", "node-exporter")
 LONG_RUNNING = (
@@ -58,13 +58,17 @@ class Stack:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env={**os.environ, "COMPOSE_PROJECT_NAME": PROJECT},
+            env={**os.environ, "COMPOSE_PROJECT_NAME": PROJECT, **self.key()},
             input=fed,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0 or not check, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done
+
+    def key(self) -> dict[str, str]:
+        file = self.folder / "secrets" / "api_key"
+        return {"SNAP2CAPTION_API_KEY": file.read_text().strip()} if file.exists() else {}
 
     def compose(self, *arguments: str) -> str:
         return self.run("docker", "compose", *arguments).stdout.strip()
