@@ -1,0 +1,1 @@
+"""The web page's speed next to a peer's."""
