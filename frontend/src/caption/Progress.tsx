@@ -18,7 +18,9 @@ export function Progress({ run, photos, actions }: ProgressProps) {
     case "streaming":
       return (
         <div className="flex items-center justify-between gap-3">
-          <p className="text-muted">{progressSentence(run.task, photos)}</p>
+          <p className="text-muted">
+            {run.texts.some(Boolean) ? "Writing…" : progressSentence(run.task, photos)}
+          </p>
           <Button kind="quiet" onClick={actions.cancel}>
             Stop
           </Button>

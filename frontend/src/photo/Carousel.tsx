@@ -48,7 +48,7 @@ export function Carousel({ photos, move, remove }: CarouselProps) {
         onScroll={({ currentTarget: { scrollLeft, clientWidth } }) =>
           setScrolledTo(Math.round(scrollLeft / clientWidth))
         }
-        className="flex snap-x snap-mandatory overflow-x-auto rounded-3xl bg-sunken [scrollbar-width:none] motion-safe:scroll-smooth"
+        className="flex items-center snap-x snap-mandatory overflow-x-auto rounded-3xl bg-sunken [scrollbar-width:none] motion-safe:scroll-smooth"
       >
         {photos.map((photo, index) => (
           <li key={photo.id} className="relative w-full shrink-0 snap-center">
@@ -59,7 +59,7 @@ export function Carousel({ photos, move, remove }: CarouselProps) {
               height={photo.height}
               // Dragged, it would be added once more.
               draggable={false}
-              className="aspect-4/5 max-h-[60dvh] w-full object-contain"
+              className="h-auto max-h-[60dvh] w-full object-contain"
             />
             {count > 1 && (
               <p
