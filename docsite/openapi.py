@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import snap2caption as snap2caption  # it switches the usage reporting of libraries off
+
 Schema = dict[str, Any]
 
 

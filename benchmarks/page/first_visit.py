@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+import snap2caption as snap2caption  # it switches the usage reporting of libraries off
+
 DOWNLOAD = 1_600_000 // 8
 """Bytes per second."""
 

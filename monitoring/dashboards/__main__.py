@@ -1,5 +1,6 @@
 """Command that writes the dashboards' JSON: ``python -m monitoring.dashboards``."""
 
+import snap2caption as snap2caption  # it switches the usage reporting of libraries off
 from monitoring.dashboards.pages import FOLDER, PAGES
 from monitoring.dashboards.panels import to_json
 
