@@ -2,13 +2,13 @@ import "./index.css";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
-import { takeKeyFromAddress } from "./api/key";
+import { takeKeysFromAddress } from "./api/key";
 import { App } from "./app/App";
 import { reloadOnceIfOutdated } from "./app/outdated";
 import { applyTheme } from "./app/theme";
 
 reloadOnceIfOutdated();
-takeKeyFromAddress();
+takeKeysFromAddress();
 applyTheme();
 
 const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });

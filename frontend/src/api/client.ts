@@ -9,10 +9,13 @@ export type Schemas = components["schemas"];
 /** The service's address: the page's own folder. */
 export const SERVICE = new URL(".", document.baseURI);
 
-/** Headers that every request has. */
+/** What a header can carry (RFC 9110, 5.5). `fetch` fails with anything else. */
+const CARRIED = /^[\x20-\x7e]+$/;
+
+/** Headers that every request has. A key that no header can carry is not sent, so the service asks for another one. */
 export function authorization(): Record<string, string> {
   const key = currentKey();
-  return key ? { "X-API-Key": key } : {};
+  return key && CARRIED.test(key) ? { "X-API-Key": key } : {};
 }
 
 const authenticate: Middleware = {

@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 
 const NAME = "snap2caption.key";
 const listeners = new Set<() => void>();
-let key = sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME);
+let key = stored();
 
 export function currentKey(): string | null {
   return key;
@@ -16,24 +16,55 @@ export function useKey(): string | null {
 /** Use *value* from now on. *remember* keeps it on this device after the tab is closed. */
 export function saveKey(value: string, remember: boolean): void {
   forgetKey();
-  (remember ? localStorage : sessionStorage).setItem(NAME, value);
+  whereAllowed(() => (remember ? localStorage : sessionStorage).setItem(NAME, value));
   key = value;
   notify();
 }
 
 export function forgetKey(): void {
-  sessionStorage.removeItem(NAME);
-  localStorage.removeItem(NAME);
+  whereAllowed(() => sessionStorage.removeItem(NAME));
+  whereAllowed(() => localStorage.removeItem(NAME));
   key = null;
   notify();
 }
 
-/** Take the key from an address that ends in `#key=…`, and remove it from there. Fragments are not sent to servers. */
-export function takeKeyFromAddress(): void {
+/**
+ * Take the key from an address that ends in `#key=…`, now and whenever one is opened in this tab, and remove it from
+ * there. Fragments are not sent to servers.
+ */
+export function takeKeysFromAddress(): void {
+  takeKey();
+  window.addEventListener("hashchange", takeKey);
+}
+
+function takeKey(): void {
   const found = /^#key=(.+)$/.exec(window.location.hash)?.[1];
   if (!found) return;
   window.history.replaceState(null, "", window.location.pathname + window.location.search);
-  saveKey(decodeURIComponent(found), false);
+  saveKey(decoded(found), false);
+}
+
+/** A `%` that encodes nothing stands for itself. */
+function decoded(fragment: string): string {
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    return fragment;
+  }
+}
+
+function stored(): string | null {
+  const find = (storage: () => Storage) => whereAllowed(() => storage().getItem(NAME)) ?? null;
+  return find(() => sessionStorage) ?? find(() => localStorage);
+}
+
+/** Where the browser refuses storage, a key lasts as long as the page. */
+function whereAllowed<T>(access: () => T): T | undefined {
+  try {
+    return access();
+  } catch {
+    return undefined;
+  }
 }
 
 function subscribe(listener: () => void): () => void {
