@@ -1,22 +1,22 @@
 import "./index.css";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { takeKeysFromAddress } from "./api/key";
 import { App } from "./app/App";
 import { reloadOnceIfOutdated } from "./app/outdated";
+import { createQueryClient } from "./app/queries";
 import { applyTheme } from "./app/theme";
 
 reloadOnceIfOutdated();
 takeKeysFromAddress();
 applyTheme();
 
-const queries = new QueryClient({ defaultOptions: { queries: { retry: false } } });
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no element #root");
 createRoot(root).render(
   <StrictMode>
-    <QueryClientProvider client={queries}>
+    <QueryClientProvider client={createQueryClient()}>
       <App />
     </QueryClientProvider>
   </StrictMode>,

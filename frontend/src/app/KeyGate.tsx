@@ -6,12 +6,13 @@ import { problemOf, ServiceProblem } from "@/api/problems";
 import { Button } from "@/ui/Button";
 import { TextField } from "@/ui/Field";
 import { Message } from "@/ui/Message";
+import { ACCESS } from "./queries";
 
 /** Shows *children*, or asks for a key if the service refuses to answer without a valid one. */
 export function KeyGate({ children }: { children: ReactNode }) {
   const key = useKey();
   const access = useQuery({
-    queryKey: ["access", key],
+    queryKey: [ACCESS, key],
     queryFn: async () => {
       const { response, error } = await client.GET("/v1/voice");
       // Every other problem is told by the view that meets it.
