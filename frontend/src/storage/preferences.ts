@@ -32,6 +32,17 @@ export function createPreference<T>(
     }
   }
 
+  function tell(): void {
+    for (const listener of listeners) listener();
+  }
+
+  // Another tab has changed it, or (without a key) cleared the storage.
+  globalThis.addEventListener?.("storage", ({ key }) => {
+    if (key !== null && key !== PREFIX + name) return;
+    current = read();
+    tell();
+  });
+
   return {
     get: () => current,
     set(value) {
@@ -41,7 +52,7 @@ export function createPreference<T>(
       } catch {
         // Storage is full or refused. The setting still holds for this visit.
       }
-      for (const listener of listeners) listener();
+      tell();
     },
     subscribe(listener) {
       listeners.add(listener);
