@@ -62,6 +62,11 @@ export function openDatabase(): Promise<Database> {
       database.createObjectStore("history", { keyPath: "id" }).createIndex("createdAt", "createdAt");
       database.createObjectStore("feedback", { keyPath: "id" }).createIndex("createdAt", "createdAt");
     },
+    // Another tab has a newer release, whose database has to wait until this connection is closed.
+    blocking(_current, _blocked, event) {
+      (event.target as IDBDatabase).close();
+      opened = undefined;
+    },
     terminated() {
       opened = undefined;
     },
