@@ -30,6 +30,11 @@ describe("tidy", () => {
     ]);
   });
 
+  it("drops what is too long for a caption", () => {
+    const found = ["a".repeat(2201), "b".repeat(2200)].map((text) => ({ text, postedAt: null }));
+    expect(tidy(found)).toEqual(found.slice(1));
+  });
+
   it("keeps the order of captions without a date", () => {
     const texts = ["b", "a", "c"].map((text) => ({ text, postedAt: null }));
     expect(tidy(texts)).toEqual(texts);

@@ -1,4 +1,5 @@
 // Captions from a file, before the creator picks some.
+import { isTooLong } from "@/api/limits";
 
 /** A caption that was found. */
 export interface FoundCaption {
@@ -29,5 +30,5 @@ export function tidy(captions: readonly FoundCaption[]): FoundCaption[] {
   return captions
     .map(({ text, postedAt }) => ({ text: proseOf(text), postedAt }))
     .sort((one, other) => (other.postedAt ?? 0) - (one.postedAt ?? 0))
-    .filter(({ text }) => text !== "" && !seen.has(text) && seen.add(text));
+    .filter(({ text }) => text !== "" && !isTooLong(text) && !seen.has(text) && seen.add(text));
 }

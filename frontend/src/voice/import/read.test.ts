@@ -59,6 +59,10 @@ describe("readCaptions", () => {
     expect(await texts(new File([content], "captions.txt"))).toEqual(["First,\nin two lines.", "Second."]);
   });
 
+  it("takes a text that begins like an archive for a text", async () => {
+    expect(await texts(new File(["PKL days.\n\nFog."], "captions.txt"))).toEqual(["PKL days.", "Fog."]);
+  });
+
   it("reads a text without blank lines line by line", async () => {
     expect(await texts(new File(["[First]\nSecond\n"], "captions.txt"))).toEqual(["[First]", "Second"]);
   });

@@ -26,7 +26,7 @@ export async function readCaptions(files: readonly File[]): Promise<FoundCaption
 }
 
 async function captionsOf(file: File): Promise<FoundCaption[]> {
-  if ((await file.slice(0, 2).text()) === "PK") return captionsInArchive(file);
+  if ((await file.slice(0, 3).text()) === "PK\x03") return captionsInArchive(file);
   if (file.size > MAX_BYTES) throw tooLarge(file.name);
   const text = await file.text();
   if (text.includes("\0")) {
