@@ -35,6 +35,9 @@ interface FeedbackBarProps {
   edited: Words;
 }
 
+/** Requests that were answered without consent, so the service didn't keep them. */
+const notKept = new Set<string>();
+
 /** Asks what the creator thinks of a caption, if they have agreed that it is kept for that. */
 export function FeedbackBar(props: FeedbackBarProps) {
   // Whoever agrees later does so for later captions: the service doesn't have this one.
@@ -43,7 +46,10 @@ export function FeedbackBar(props: FeedbackBarProps) {
 
 function Agreed(props: FeedbackBarProps) {
   const [consent] = useConsent();
-  const [isKept] = useState(consent === "yes");
+  const [isKept] = useState(() => {
+    if (consent !== "yes") notKept.add(props.requestId);
+    return !notKept.has(props.requestId);
+  });
   const [asking, setAsking] = useState(false);
   if (consent !== "yes") {
     return (

@@ -137,6 +137,22 @@ def test_consent_is_asked_for_and_honored(creator: Creator) -> None:
     expect(agreement.get_by_label("No")).to_be_checked()
 
 
+def test_only_variants_that_are_kept_can_be_rated(creator: Creator) -> None:
+    page = creator.page
+    creator.choose_photo()
+    page.get_by_text("More options").click()
+    page.get_by_role("group", name="Captions to choose from").get_by_label("2").check()
+    page.get_by_role("button", name=WRITE).click()
+    page.get_by_role("button", name="Rate your captions").click()
+    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
+    page.locator("button:not([inert] *)", has_text="Rewrite").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rewrite the caption").click()
+    expect(page.get_by_label("5 stars")).to_be_visible()
+    # The service doesn't have the other one: it was written before the creator agreed.
+    page.get_by_role("group", name="2 captions to choose from").get_by_label("2").check()
+    expect(page.get_by_text("You can rate captions from the next one on.")).to_be_visible()
+
+
 def test_a_rating_with_an_edit_is_stored_and_erased(agreed: Creator) -> None:
     page = agreed.page
     page.get_by_role("textbox", name="Caption").fill("Fog, then the bridge 🌉")
