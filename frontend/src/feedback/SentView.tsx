@@ -1,11 +1,12 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Star, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { FeedbackItem } from "@/storage/database";
 import { Button, IconButton } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Message } from "@/ui/Message";
 import { toast } from "@/ui/toast";
+import { useFocusAfterRemoval } from "@/ui/useFocusAfterRemoval";
 import { feedbackQueue, useFeedbackItems } from "./delivery";
 
 const STATES: Record<FeedbackItem["state"], string> = {
@@ -18,6 +19,8 @@ const STATES: Record<FeedbackItem["state"], string> = {
 /** What the creator has sent from this device, or will send. */
 export function SentView() {
   const items = useFeedbackItems();
+  const list = useRef<HTMLUListElement>(null);
+  useFocusAfterRemoval(list, items.data?.length ?? 0);
   const queries = useQueryClient();
   const [confirming, setConfirming] = useState(false);
   const erase = useMutation({
@@ -38,7 +41,7 @@ export function SentView() {
       </p>
       {erase.error && <Message kind="problem">{erase.error.message}</Message>}
       {items.data?.length === 0 && <p>Nothing yet. Rate a caption, and it appears here.</p>}
-      <ul className="flex flex-col gap-3">
+      <ul ref={list} tabIndex={-1} aria-label="Feedback" className="flex flex-col gap-3 outline-none">
         {items.data?.map((item) => (
           <li key={item.id}>
             <SentItem

@@ -1,11 +1,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Copy, Trash2 } from "lucide-react";
-import { useDeferredValue, useEffect, useState } from "react";
+import { useDeferredValue, useEffect, useRef, useState } from "react";
 import type { HistoryEntry } from "@/storage/database";
 import { Button, IconButton } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { TextField } from "@/ui/Field";
 import { useCopy } from "@/ui/useCopy";
+import { useFocusAfterRemoval } from "@/ui/useFocusAfterRemoval";
 import { ExportDialog } from "./ExportDialog";
 import { search } from "./search";
 import { clearHistory, MAX_ENTRIES, readHistory, removeFromHistory, subscribe } from "./store";
@@ -20,6 +21,8 @@ export function HistoryView() {
   const [query, setQuery] = useState("");
   const [dialog, setDialog] = useState<"export" | "erase" | null>(null);
   const close = () => setDialog(null);
+  const list = useRef<HTMLUListElement>(null);
+  useFocusAfterRemoval(list, entries.length);
   const found = search(entries, useDeferredValue(query));
   return (
     <div className="mx-auto flex max-w-2xl flex-col gap-4">
@@ -40,7 +43,7 @@ export function HistoryView() {
         {isPending ? "" : describe(found.length, query !== "")}
       </p>
       {!isPending && entries.length === 0 && <p>Nothing yet. Caption a photo, and it appears here.</p>}
-      <ul className="flex flex-col gap-3">
+      <ul ref={list} tabIndex={-1} aria-label="Posts" className="flex flex-col gap-3 outline-none">
         {found.map((entry) => (
           <li key={entry.id} className="[content-visibility:auto] [contain-intrinsic-size:auto_9rem]">
             <Entry entry={entry} />

@@ -1,10 +1,11 @@
 import { Plus, X } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { MAX_VOICE } from "@/api/limits";
 import { Button, IconButton } from "@/ui/Button";
 import { ConfirmDialog } from "@/ui/ConfirmDialog";
 import { Message } from "@/ui/Message";
 import { toast } from "@/ui/toast";
+import { useFocusAfterRemoval } from "@/ui/useFocusAfterRemoval";
 import { AddDialog } from "./AddDialog";
 import { ImportButton } from "./import/ImportButton";
 import { addCaptions, removeCaption } from "./list";
@@ -18,6 +19,8 @@ export function VoiceView() {
   const [dialog, setDialog] = useState<"add" | "erase" | null>(null);
   const close = () => setDialog(null);
   const saved = voice.data ?? [];
+  const list = useRef<HTMLUListElement>(null);
+  useFocusAfterRemoval(list, saved.length);
   const problem = change.error ?? erase.error ?? voice.error;
 
   const add = (captions: string[]) =>
@@ -50,7 +53,7 @@ export function VoiceView() {
         {voice.data &&
           (saved.length === 0 ? "You have saved no captions yet." : `${saved.length} of ${MAX_VOICE}`)}
       </p>
-      <ul className="flex flex-col gap-2">
+      <ul ref={list} tabIndex={-1} aria-label="Saved captions" className="flex flex-col gap-2 outline-none">
         {saved.map((caption) => (
           <li
             key={caption}

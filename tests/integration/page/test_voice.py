@@ -98,8 +98,10 @@ def test_captions_are_added_and_removed_by_hand(voice: Voice) -> None:
         voice.add(caption)
         expect(voice.listed.first).to_contain_text(caption)
     patience.until(lambda: voice.saved == ["Coffee first 🌉", "Fog, then ferry."])
-    voice.listed.nth(1).get_by_role("button", name="Remove").click()
+    voice.listed.nth(1).get_by_role("button", name="Remove").press("Enter")
     expect(voice.listed).to_have_count(1)
+    # The button that had the focus is gone.
+    expect(voice.page.get_by_role("list", name="Saved captions")).to_be_focused()
     patience.until(lambda: voice.saved == ["Coffee first 🌉"])
     voice.page.get_by_role("button", name="Remove all").click()
     voice.page.get_by_role("dialog").get_by_role("button", name="Remove all").click()
