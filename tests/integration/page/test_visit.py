@@ -131,6 +131,12 @@ def test_motion_is_reduced_where_asked(browser: Browser, service: DemoService) -
         assert max(durations) < 0.001
 
 
+def test_a_choice_is_seen_where_the_system_chooses_the_colors(page: Page) -> None:
+    page.emulate_media(forced_colors="active")
+    expect(page.locator("label", has=page.get_by_label("Your voice"))).to_have_css("outline-style", "solid")
+    expect(page.locator("label", has=page.get_by_label("Witty"))).to_have_css("outline-style", "none")
+
+
 def test_the_keyboard_reaches_everything(page: Page) -> None:
     expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
     reached = set()
