@@ -14,7 +14,7 @@ import { rememberPost, useRememberedPost } from "./useRememberedPost";
 /** From photos to a post: photos and options on the one side, the result on the other. */
 export function CreateView() {
   const photos = usePhotos();
-  const { state, actions } = useCaption(mayKeep, (post, captioned) => void rememberPost(post, captioned));
+  const { state, captioned, actions } = useCaption(mayKeep, (post, of) => void rememberPost(post, of));
   useRememberedPost(state.post);
   const isWriting = state.run.phase === "waiting" || state.run.phase === "streaming";
   const isReady = photos.photos.length > 0 && photos.preparing === 0;
@@ -26,8 +26,9 @@ export function CreateView() {
         <Button
           kind="primary"
           className="min-h-14 text-lg"
-          disabled={!isReady || isWriting}
-          onClick={() => actions.start(photos.photos, optionsPreference.get())}
+          // It stays focusable: the focus is on it while the caption is written.
+          aria-disabled={!isReady || isWriting}
+          onClick={() => isReady && !isWriting && actions.start(photos.photos, optionsPreference.get())}
         >
           <Sparkles aria-hidden />
           {state.post ? "Write another caption" : "Write my caption"}
@@ -38,6 +39,7 @@ export function CreateView() {
         state={state}
         actions={actions}
         photos={photos.photos}
+        captioned={captioned}
         slotBelow={state.post && <Feedback post={state.post} />}
       />
     </div>

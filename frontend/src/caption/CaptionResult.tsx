@@ -12,11 +12,13 @@ interface CaptionResultProps {
   state: CaptionState;
   actions: CaptionActions;
   photos: readonly PreparedPhoto[];
+  /** The photos that the post was written from. */
+  captioned: readonly PreparedPhoto[];
   /** Shown below a complete post, such as a form for feedback. */
   slotBelow?: ReactNode;
 }
 
-export function CaptionResult({ state, actions, photos, slotBelow }: CaptionResultProps) {
+export function CaptionResult({ state, actions, photos, captioned, slotBelow }: CaptionResultProps) {
   const { run, post } = state;
   const { copy, dialog } = useCopy();
   const result = useRef<HTMLDivElement>(null);
@@ -45,6 +47,7 @@ export function CaptionResult({ state, actions, photos, slotBelow }: CaptionResu
                 post={post}
                 actions={actions}
                 photos={photos}
+                captioned={captioned}
                 copy={copy}
               />
               {slotBelow}

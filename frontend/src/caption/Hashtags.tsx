@@ -5,7 +5,7 @@ import { TextField } from "@/ui/Field";
 import { Message } from "@/ui/Message";
 import { Counter } from "./Counter";
 import { HashtagDialog } from "./HashtagDialog";
-import { normalizeHashtag } from "./hashtags";
+import { parseHashtags } from "./hashtags";
 import { MOST_HASHTAGS, MOST_HASHTAGS_BEFORE } from "./limits";
 import { countHashtags, type Draft, type Hashtag } from "./post";
 import type { CaptionActions } from "./useCaption";
@@ -114,10 +114,10 @@ function AddHashtag({ onAdd }: { onAdd: (tag: string) => void }) {
   const [invalid, setInvalid] = useState(false);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const tag = normalizeHashtag(text);
-    setInvalid(tag === null);
-    if (tag === null) return;
-    onAdd(tag);
+    const tags = parseHashtags(text);
+    setInvalid(tags === null);
+    if (tags === null) return;
+    for (const tag of tags) onAdd(tag);
     setText("");
   };
   return (

@@ -11,7 +11,7 @@ import type { Part } from "./form";
 import { Hashtags } from "./Hashtags";
 import { Preview } from "./Preview";
 import { Progress } from "./Progress";
-import { chosenHashtags, type Post, pasteText, selectedVariant } from "./post";
+import { altTextsOf, chosenHashtags, type Post, pasteText, selectedVariant } from "./post";
 import { RegenerateDialog } from "./RegenerateDialog";
 import type { CaptionState } from "./reducer";
 import type { CaptionActions } from "./useCaption";
@@ -23,16 +23,19 @@ interface PostEditorProps {
   post: Post;
   actions: CaptionActions;
   photos: readonly PreparedPhoto[];
+  /** The photos that the post was written from. */
+  captioned: readonly PreparedPhoto[];
   copy: Copy;
 }
 
 /** A complete post: its variants, hashtags, alt texts and preview, all of which the creator can change. */
-export function PostEditor({ state, post, actions, photos, copy }: PostEditorProps) {
+export function PostEditor({ state, post, actions, photos, captioned, copy }: PostEditorProps) {
   const [dialog, setDialog] = useState<Part | null>(null);
   const { run } = state;
   const { edited } = selectedVariant(post);
   const task = run.phase === "idle" || run.phase === "done" ? null : run.task;
   const text = pasteText(edited);
+  const altTexts = altTextsOf(post, idsOf(captioned), idsOf(photos.length > 0 ? photos : captioned));
   const streamedTo = run.phase === "streaming" && run.task.part === "caption" ? run.task.variant : null;
   const progress = <Progress run={run} photos={photos.length} actions={actions} />;
   return (
@@ -80,14 +83,14 @@ export function PostEditor({ state, post, actions, photos, copy }: PostEditorPro
           />
           {task?.part === "hashtags" && progress}
           <AltTexts
-            texts={post.altTexts}
+            texts={altTexts}
             onEdit={actions.editAltText}
             onCopy={(altText) => void copy(altText, "Alt text copied")}
           />
         </div>
         <section aria-label="Preview" className="flex flex-col gap-3">
           <h3 className="text-lg font-bold">On Instagram</h3>
-          <Preview photos={photos} altTexts={post.altTexts} text={text} />
+          <Preview photos={photos} altTexts={altTexts.map((alt) => alt?.text ?? "")} text={text} />
         </section>
       </div>
       <CopyBar text={text} photos={photos} copy={copy} />
@@ -101,4 +104,8 @@ export function PostEditor({ state, post, actions, photos, copy }: PostEditorPro
       />
     </div>
   );
+}
+
+function idsOf(photos: readonly PreparedPhoto[]): string[] {
+  return photos.map(({ id }) => id);
 }

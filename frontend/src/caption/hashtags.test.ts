@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { findHashtags, normalizeHashtag, splitHashtags } from "./hashtags";
+import { findHashtags, normalizeHashtag, parseHashtags, splitHashtags } from "./hashtags";
 
 describe("normalizeHashtag", () => {
   it.each([
@@ -13,6 +13,17 @@ describe("normalizeHashtag", () => {
   it.each(["", "#", "#1", "fog!", "🌊", "a".repeat(101)])("rejects %s", (text) =>
     expect(normalizeHashtag(text)).toBeNull(),
   );
+});
+
+describe("parseHashtags", () => {
+  it.each([
+    ["Karl the Fog", ["#karlthefog"]],
+    ["#sf #Sunset#bay", ["#sf", "#sunset", "#bay"]],
+    ["fog, ferry; #sea,", ["#fog", "#ferry", "#sea"]],
+    ["##sf ＃夏", ["#sf", "#夏"]],
+  ])("reads %s", (text, tags) => expect(parseHashtags(text)).toEqual(tags));
+
+  it.each(["", "# ,", "#sf #1"])("rejects %s", (text) => expect(parseHashtags(text)).toBeNull());
 });
 
 describe("findHashtags", () => {

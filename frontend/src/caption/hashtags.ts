@@ -12,6 +12,13 @@ export function normalizeHashtag(text: string): string | null {
   return valid ? `#${tag}` : null;
 }
 
+/** Return the hashtags that a creator typed or pasted, such as `#sf, #bay`; null if a part can't be one. */
+export function parseHashtags(text: string): string[] | null {
+  const parts = text.split(/[,;]|(?=[#＃])/u).filter((part) => /[^\s#＃]/u.test(part));
+  const tags = parts.map(normalizeHashtag).filter((tag) => tag !== null);
+  return parts.length > 0 && tags.length === parts.length ? tags : null;
+}
+
 /** Return the hashtags in *text*, each once, normalized. */
 export function findHashtags(text: string): string[] {
   const tags = (text.match(IN_TEXT) ?? []).map(normalizeHashtag);

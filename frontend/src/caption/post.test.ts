@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { chosenHashtags, countHashtags, type Draft, draftOf, pasteText } from "./post";
+import { altTextsOf, chosenHashtags, countHashtags, type Draft, draftOf, pasteText } from "./post";
 
 const draft: Draft = {
   caption: " Fog over the #Bay ",
@@ -32,4 +32,20 @@ describe("a draft", () => {
       { tag: "#sea", chosen: true, explanation: null },
     ]);
   });
+});
+
+it("alt texts follow their photos", () => {
+  const post = {
+    id: "r1",
+    variants: [],
+    selected: 0,
+    altTexts: ["A bridge.", "A boat."],
+    notices: [],
+    modelVersion: "demo/1",
+  };
+  expect(altTextsOf(post, ["p1", "p2"], ["p2", "p3", "p1"])).toEqual([
+    { photo: 1, text: "A boat." },
+    null,
+    { photo: 0, text: "A bridge." },
+  ]);
 });

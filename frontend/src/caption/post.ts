@@ -35,7 +35,7 @@ export interface Post {
   variants: readonly PostVariant[];
   /** Index of the variant in view. */
   selected: number;
-  /** One for each photo, as the creator left them. */
+  /** One for each captioned photo, as the creator left them. */
   altTexts: readonly string[];
   notices: readonly string[];
   modelVersion: string;
@@ -76,6 +76,30 @@ export function selectedVariant(post: Post): PostVariant {
   const variant = post.variants[post.selected] ?? post.variants[0];
   if (!variant) throw new Error("a post has at least one variant");
   return variant;
+}
+
+export interface AltText {
+  /** Index of the captioned photo. */
+  photo: number;
+  text: string;
+}
+
+/**
+ * The alt text of each photo in *shown*; null: it has none.
+ *
+ * @param captioned ids of the photos as they were captioned. Since then, the creator may have moved, removed or added
+ *   some.
+ */
+export function altTextsOf(
+  post: Post,
+  captioned: readonly string[],
+  shown: readonly string[],
+): (AltText | null)[] {
+  return shown.map((id) => {
+    const photo = captioned.indexOf(id);
+    const text = post.altTexts[photo];
+    return text === undefined ? null : { photo, text };
+  });
 }
 
 /** The hashtags that go below the caption, without those that it has already. */

@@ -1,6 +1,6 @@
 // The caption's state machine with its requests: streams, retries while the service is busy, and cancels.
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useEffectEvent, useMemo, useReducer, useRef } from "react";
+import { useEffect, useEffectEvent, useMemo, useReducer, useRef, useState } from "react";
 import { ServiceProblem } from "@/api/problems";
 import { streamCaption } from "@/api/stream";
 import type { CaptionOptions } from "@/options/types";
@@ -49,19 +49,21 @@ interface Job {
 export function useCaption(
   mayKeep: () => boolean,
   onAnswer: (post: Post, photos: readonly PreparedPhoto[]) => void = () => undefined,
-): { state: CaptionState; actions: CaptionActions } {
+): { state: CaptionState; captioned: readonly PreparedPhoto[]; actions: CaptionActions } {
   const [state, dispatch] = useReducer(captionReducer, INITIAL);
+  // What the post was written from. A later request may have been stopped, or have failed.
+  const [source, setSource] = useState<Request | null>(null);
   const queries = useQueryClient();
-  const latest = useRef(state);
+  const latest = useRef({ state, source });
   const job = useRef<Job | null>(null);
   const abort = useRef(new AbortController());
   useEffect(() => {
-    latest.current = state;
+    latest.current = { state, source };
   });
   useEffect(() => () => abort.current.abort(), []);
 
   const tell = useEffectEvent(() => {
-    if (state.post && job.current) onAnswer(state.post, job.current.request.photos);
+    if (state.post && source) onAnswer(state.post, source.photos);
   });
   useEffect(() => {
     if (state.answers > 0) tell();
@@ -78,6 +80,7 @@ export function useCaption(
         for await (const event of streamCaption(form, signal)) {
           if (signal.aborted) return;
           dispatch({ type: "event", event });
+          if (event.type === "answer" && task.part === "post") setSource(request);
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -102,18 +105,19 @@ export function useCaption(
       start(photos, options) {
         const request: Request = { photos, options };
         // The likeliest caption is always the same: who asks a second time wants another one.
-        const repeated = latest.current.post !== null && job.current && isSame(job.current.request, request);
+        const repeated = latest.current.source !== null && isSame(latest.current.source, request);
         begin({ part: "post", variant: 0 }, repeated ? { ...request, seed: randomSeed() } : request);
       },
       regenerate(part, hint) {
-        const { post } = latest.current;
-        if (!post || !job.current) return;
+        const { state, source } = latest.current;
+        if (!state.post || !source) return;
+        const { post } = state;
         const again = { part, variant: selectedVariant(post), hint };
-        begin({ part, variant: post.selected }, { ...job.current.request, seed: randomSeed(), again });
+        begin({ part, variant: post.selected }, { ...source, seed: randomSeed(), again });
       },
       retry() {
         if (!job.current) return;
-        if (latest.current.run.phase === "failed") job.current.since = Date.now();
+        if (latest.current.state.run.phase === "failed") job.current.since = Date.now();
         void attempt(job.current);
       },
       cancel() {
@@ -137,8 +141,10 @@ export function useCaption(
     return () => clearTimeout(timer);
   }, [retryAt, actions]);
 
-  return { state, actions };
+  return { state, captioned: source?.photos ?? NONE, actions };
 }
+
+const NONE: readonly PreparedPhoto[] = [];
 
 /** An error of this page, or a stream that it can't read. */
 function unexpected(): ServiceProblem {

@@ -1,5 +1,5 @@
 import { X } from "lucide-react";
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useEffect, useEffectEvent, useId, useRef } from "react";
 import { IconButton } from "./Button";
 
 interface DialogProps {
@@ -18,6 +18,14 @@ export function Dialog({ title, open, onClose, children }: DialogProps) {
     if (!dialog) return;
     if (open && !dialog.open) dialog.showModal();
     if (!open && dialog.open) dialog.close();
+  }, [open]);
+  // A dialog in a view that the back button hides would still block the page.
+  const leave = useEffectEvent(onClose);
+  useEffect(() => {
+    if (!open) return;
+    const listener = () => leave();
+    window.addEventListener("hashchange", listener);
+    return () => window.removeEventListener("hashchange", listener);
   }, [open]);
   return (
     <dialog

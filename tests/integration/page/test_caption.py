@@ -15,6 +15,7 @@ import pytest
 from axe import violations
 from demo_service import DemoService
 from openai_server import Server, openai_server
+from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Request, expect
 from service_process import environment, server
 
@@ -316,6 +317,61 @@ def test_several_photos_have_an_alt_text_each(page: Page, photo_file: Path) -> N
     second.fill("The same bridge.")
     assert result.copied("Copy alt text of photo 2", "Alt text copied") == "The same bridge."
     expect(result.preview.get_by_role("img")).to_have_count(2)
+    # They belong to their photos, wherever these go.
+    page.get_by_role("button", name="Move right").click()
+    expect(result.preview.get_by_role("img").first).to_have_accessible_name("The same bridge.")
+    expect(result.region.get_by_role("textbox", name="Alt text of photo 1")).to_have_value("The same bridge.")
+    page.get_by_role("button", name="Remove photo 2").click()
+    expect(result.region.get_by_role("textbox", name="Alt text")).to_have_value("The same bridge.")
+
+
+def test_a_part_is_written_again_for_the_photo_of_the_post(written: Result, engine: Server, tmp_path: Path) -> None:
+    page = written.page
+    other = tmp_path / "other.png"
+    Image.new("RGB", (640, 480), "teal").save(other)
+    page.get_by_role("button", name="Remove photo 1").click()
+    page.locator("input[type=file][multiple]").set_input_files(other)
+    engine.pause.clear()
+    written.write()
+    expect(written.region).to_contain_text("Golden hour over")
+    written.press("Stop")
+    engine.pause.set()
+    engine.words = ["New words.\n#never"]
+    written.press("Rewrite")
+    page.get_by_role("button", name="Rewrite the caption").click()
+    expect(written.caption).to_have_value("New words.")
+    pictures = [body["messages"][0]["content"][0]["image_url"]["url"] for body in engine.asked]
+    assert pictures[-1] == pictures[0]
+    assert len(set(pictures)) == 2
+
+
+def test_the_back_button_closes_a_dialog(page: Page, photo_file: Path) -> None:
+    page.goto("/#/voice")
+    page.goto("/#/")
+    result = Result(page, photo_file)
+    result.write()
+    result.press("Rewrite")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.go_back()
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    # It would block the page.
+    page.get_by_role("link", name="Create").click()
+    expect(result.caption).to_be_visible()
+
+
+def test_the_focus_stays_while_a_caption_is_written(result: Result) -> None:
+    write = result.page.get_by_role("button", name="Write my caption")
+    expect(write).to_be_enabled()
+    write.press("Enter")
+    expect(result.caption).to_have_value(CAPTION)
+    expect(result.page.get_by_role("button", name="Write another caption")).to_be_focused()
+
+
+def test_several_hashtags_are_pasted_at_once(written: Result) -> None:
+    own = written.region.get_by_label("Add your own")
+    own.fill("#pier, #ferry")
+    own.press("Enter")
+    assert written.chosen == [*TAGS[:5], "#pier", "#ferry"]
 
 
 def test_a_caption_from_right_to_left_runs_that_way(result: Result, engine: Server) -> None:
