@@ -12,8 +12,17 @@ const ITEMS = ["feedback"];
 export const feedbackQueue = new FeedbackQueue(service, () => navigator.onLine, toast);
 
 /** Tells the other tabs of changes. */
-const otherTabs = new BroadcastChannel("snap2caption.feedback");
-feedbackQueue.subscribe(() => otherTabs.postMessage("changed"));
+const otherTabs = openChannel();
+feedbackQueue.subscribe(() => otherTabs?.postMessage("changed"));
+
+/** Some browsers that refuse storage refuse channels too: tabs then have nothing in common. */
+function openChannel(): BroadcastChannel | null {
+  try {
+    return new BroadcastChannel("snap2caption.feedback");
+  } catch {
+    return null;
+  }
+}
 
 /** Send what waits: now, whenever the creator is back online, and when they have another key. */
 export function useFeedbackDelivery(): void {
@@ -32,11 +41,11 @@ export function useFeedbackItems() {
   const queries = useQueryClient();
   useEffect(() => {
     const refresh = () => void queries.invalidateQueries({ queryKey: ITEMS });
-    otherTabs.addEventListener("message", refresh);
+    otherTabs?.addEventListener("message", refresh);
     const unsubscribe = feedbackQueue.subscribe(refresh);
     return () => {
       unsubscribe();
-      otherTabs.removeEventListener("message", refresh);
+      otherTabs?.removeEventListener("message", refresh);
     };
   }, [queries]);
   return useQuery({

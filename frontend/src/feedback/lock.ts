@@ -8,8 +8,23 @@ let last: Promise<unknown> = Promise.resolve();
  * Pages without HTTPS lack Web Locks. There, tasks of one tab take turns, and Idempotency-Key keeps what two tabs
  * send from being accepted twice.
  */
-export function exclusively<T>(task: () => Promise<T>): Promise<T> {
-  if (globalThis.navigator?.locks) return navigator.locks.request(NAME, task) as Promise<T>;
+export async function exclusively<T>(task: () => Promise<T>): Promise<T> {
+  const locks = globalThis.navigator?.locks;
+  if (!locks) return inTurn(task);
+  let isGranted = false;
+  try {
+    return await locks.request(NAME, () => {
+      isGranted = true;
+      return task();
+    });
+  } catch (error) {
+    // A browser that refuses storage refuses locks too.
+    if (isGranted) throw error;
+    return inTurn(task);
+  }
+}
+
+function inTurn<T>(task: () => Promise<T>): Promise<T> {
   const turn = last.then(task, task);
   last = turn.catch(() => undefined);
   return turn;
