@@ -1,7 +1,7 @@
 // A text area that is as high as its text. A hidden copy of the text gives the grid its height, without a script.
 import type { TextareaHTMLAttributes } from "react";
 
-const LOOK = "col-start-1 row-start-1 w-full px-4 py-3 leading-relaxed whitespace-pre-wrap wrap-break-word";
+const LOOK = "col-start-1 row-start-1 w-full px-4 py-3 leading-relaxed whitespace-pre-wrap wrap-anywhere";
 
 interface GrowingTextAreaProps extends TextareaHTMLAttributes<HTMLTextAreaElement> {
   label: string;

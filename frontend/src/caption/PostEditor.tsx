@@ -88,7 +88,7 @@ export function PostEditor({ state, post, actions, photos, captioned, copy }: Po
             onCopy={(altText) => void copy(altText, "Alt text copied")}
           />
         </div>
-        <section aria-label="Preview" className="flex flex-col gap-3">
+        <section aria-label="Preview" className="flex min-w-0 flex-col gap-3">
           <h3 className="text-lg font-bold">On Instagram</h3>
           <Preview photos={photos} altTexts={altTexts.map((alt) => alt?.text ?? "")} text={text} />
         </section>

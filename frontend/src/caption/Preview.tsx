@@ -81,7 +81,7 @@ function FoldedText({ text }: { text: string }) {
   const [open, setOpen] = useState(false);
   const shown = open ? text : fold(text);
   return (
-    <p dir="auto" className="px-3 pb-4 whitespace-pre-wrap wrap-break-word">
+    <p dir="auto" className="px-3 pb-4 whitespace-pre-wrap wrap-anywhere">
       {/* <bdi>: the name doesn't decide in which direction the caption runs. */}
       <bdi className="font-semibold">your_name</bdi>{" "}
       {splitHashtags(shown).map((part, index) =>

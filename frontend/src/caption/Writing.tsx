@@ -37,7 +37,7 @@ export function StreamedText({ text }: { text: string }) {
   return (
     <p
       dir="auto"
-      className="min-h-24 rounded-2xl border border-line bg-raised px-4 py-3 leading-relaxed whitespace-pre-wrap wrap-break-word"
+      className="min-h-24 rounded-2xl border border-line bg-raised px-4 py-3 leading-relaxed whitespace-pre-wrap wrap-anywhere"
     >
       {text}
     </p>

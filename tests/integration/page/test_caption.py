@@ -212,6 +212,10 @@ def test_edits_are_counted_previewed_and_undone(written: Result) -> None:
     preview.get_by_role("button", name="more").click()
     expect(preview).to_contain_text("#fog")
     expect(preview.get_by_text("#fog")).not_to_have_css("color", preview.evaluate("(it) => getComputedStyle(it).color"))
+    # A word that is wider than the screen, such as an address.
+    written.caption.fill("W" * 120)
+    expect(preview).to_contain_text("W" * 120)
+    assert written.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     written.caption.fill("🌊" * 2200)
     expect(region).to_contain_text(f"shorten the caption by {len(POST) - len(CAPTION)}")
     region.get_by_role("button", name="Undo").click()
