@@ -5,7 +5,7 @@ import { compress } from "./compress.ts";
 import { appendLicenses } from "./licenses.ts";
 
 const LICENSES = "static/licenses.md";
-const SERVICE = process.env.SNAP2CAPTION_URL ?? "http://127.0.0.1:8000";
+const SERVICE = process.env.SERVICE_URL ?? "http://127.0.0.1:8000";
 
 export default defineConfig({
   // Relative addresses, so that the page also works below a path prefix.

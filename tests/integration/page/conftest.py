@@ -14,7 +14,7 @@ from demo.scenes.render import render
 from demo.scenes.scene import City, Mood, Scene, Subject, Time, Weather
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=1000 * patience.LONGEST)
     with chromium() as launched:
