@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_OPTIONS, isCaptionOptions, optionFields, summaryOf } from "./remembered";
+import { DEFAULT_OPTIONS, isCaptionOptions, summaryOf } from "./remembered";
 
 describe("isCaptionOptions", () => {
   it("accepts what was stored", () => {
@@ -18,15 +18,6 @@ describe("isCaptionOptions", () => {
   ])("rejects %j", (stored) => {
     expect(isCaptionOptions(stored)).toBe(false);
   });
-});
-
-it("sends only what is set", () => {
-  expect(optionFields({ ...DEFAULT_OPTIONS, tone: "witty", location: "  ", hint: " the fog " })).toEqual([
-    ["tone", "witty"],
-    ["hint", "the fog"],
-    ["hashtags", "8"],
-    ["variants", "1"],
-  ]);
 });
 
 it("sums up what is set", () => {

@@ -45,13 +45,6 @@ function isBetween(value: unknown, least: number, most: number): boolean {
   return Number.isInteger(value) && (value as number) >= least && (value as number) <= most;
 }
 
-/** The form fields of the options that are set. */
-export function optionFields(options: CaptionOptions): [string, string][] {
-  return Object.entries(options)
-    .map(([name, value]): [string, string] => [name, String(value).trim()])
-    .filter(([, value]) => value !== "");
-}
-
 /** What is set apart from the tone, in a few words, for the closed panel. */
 export function summaryOf(options: CaptionOptions): string {
   const chosen = [

@@ -206,6 +206,7 @@ def test_a_broken_champion_is_refused_and_the_old_one_stays(
     answer = patience.post(f"{url}/generate-caption", files={"image": photo}).json()
     assert answer["model_version"] == f"{installation.registered_model}/{good.version}"
     client.set_registered_model_alias(registry.name, CHAMPION, str(good.version))
+    until(lambda: patience.get(f"{url}/readyz").json()["champion_refused"] is None)
 
 
 @pytest.mark.parametrize(
