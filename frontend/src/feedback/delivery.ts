@@ -3,13 +3,15 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { useKey } from "@/api/key";
 import { toast } from "@/ui/toast";
+import { mayKeep, useConsent } from "./consent";
 import { FeedbackQueue } from "./queue";
 import { readItems } from "./store";
 import { service } from "./transport";
 
 const ITEMS = ["feedback"];
 
-export const feedbackQueue = new FeedbackQueue(service, () => navigator.onLine, toast);
+/** Feedback that waits is kept back while the creator has withdrawn their consent. */
+export const feedbackQueue = new FeedbackQueue(service, () => navigator.onLine && mayKeep(), toast);
 
 /** Tells the other tabs of changes. */
 const otherTabs = openChannel();
@@ -24,16 +26,17 @@ function openChannel(): BroadcastChannel | null {
   }
 }
 
-/** Send what waits: now, whenever the creator is back online, and when they have another key. */
+/** Send what waits: now, when the creator is back online, and when they have another key or agree again. */
 export function useFeedbackDelivery(): void {
   const key = useKey();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another key may be accepted where the last one was not.
+  const [consent] = useConsent();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another key or answer may let pass what waits.
   useEffect(() => {
     const deliver = () => void feedbackQueue.deliver();
     deliver();
     window.addEventListener("online", deliver);
     return () => window.removeEventListener("online", deliver);
-  }, [key]);
+  }, [key, consent]);
 }
 
 /** Feedback that was sent from this device or waits here, the newest first. */

@@ -17,12 +17,12 @@ export class FeedbackQueue {
 
   /**
    * @param transport the service.
-   * @param isOnline whether an attempt makes sense.
+   * @param maySend whether an attempt makes sense now.
    * @param onRefused called once for each item that the service will never accept.
    */
   constructor(
     private readonly transport: Transport,
-    private readonly isOnline: () => boolean,
+    private readonly maySend: () => boolean,
     private readonly onRefused: (why: string) => void,
   ) {}
 
@@ -84,7 +84,7 @@ export class FeedbackQueue {
   private async sendAll(): Promise<number | null> {
     const items = (await readItems()).filter((item) => item.state === "waiting" || item.state === "sending");
     for (const item of items) {
-      if (!this.isOnline()) return null;
+      if (!this.maySend()) return null;
       const busyFor = (this.busyUntil - Date.now()) / 1000;
       if (busyFor > 0) return busyFor;
       await this.save({ ...item, state: "sending" });

@@ -191,6 +191,23 @@ def test_offline_feedback_is_sent_once_the_creator_is_back(agreed: Creator) -> N
     assert len(agreed.posted) == len(set(agreed.posted)) == 2
 
 
+def test_feedback_waits_while_consent_is_withdrawn(agreed: Creator) -> None:
+    agreed.context.set_offline(True)
+    agreed.rate(5)
+    expect(agreed.page.get_by_text(SAVED)).to_be_visible()
+    agreed.answer("No")
+    agreed.context.set_offline(False)
+    agreed.page.goto("/#/sent")
+    agreed.page.reload()
+    expect(agreed.page.get_by_role("article")).to_be_visible()
+    agreed.page.wait_for_load_state("networkidle")
+    assert agreed.posted == []
+    agreed.answer("Yes")
+    agreed.go("sent")
+    expect(agreed.page.get_by_role("article").get_by_text("Sent", exact=True)).to_be_visible()
+    assert len(agreed.posted) == 1
+
+
 def test_two_tabs_send_what_waits_from_the_last_visit_once(agreed: Creator) -> None:
     agreed.context.set_offline(True)
     agreed.rate(5)

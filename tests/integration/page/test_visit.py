@@ -1,12 +1,15 @@
 """A visit of the page: what it loads, how it looks to assistive technology and on small screens, and the key."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from axe import violations
+from chromium import patient
 from creators import KEYS
 from demo_service import DemoService, demo_service
-from page_visit import visit
+from page_visit import PHONE, visit
 from playwright.sync_api import Browser, Page, expect
 
 from snap2caption.text.language import find_language
@@ -153,3 +156,29 @@ def test_the_page_can_be_installed(page: Page) -> None:
     errors = session.send("Page.getInstallabilityErrors")["installabilityErrors"]
     # Each test has a private window, in which nothing can be installed.
     assert [error["errorId"] for error in errors if error["errorId"] != "in-incognito"] == []
+
+
+def test_a_fault_of_the_page_does_not_leave_it_blank(browser: Browser, service: DemoService, photo_file: Path) -> None:
+    with patient(browser.new_context(base_url=service.url, viewport=PHONE)) as context:
+        page = context.new_page()
+        # No service answers so.
+        answer = {
+            "caption": "x",
+            "hashtags": [],
+            "variants": [],
+            "alt_texts": [],
+            "notices": [],
+            "request_id": "0" * 32,
+        }
+        page.route(
+            "**/v1/generate-caption",
+            lambda route: route.fulfill(
+                content_type="text/event-stream", body=f"event: answer\ndata: {json.dumps(answer)}\n\n"
+            ),
+        )
+        page.goto("/")
+        page.locator("input[type=file][multiple]").set_input_files(photo_file)
+        page.get_by_role("button", name="Write my caption").click()
+        expect(page.get_by_role("heading", name="The page has failed")).to_be_visible()
+        page.get_by_role("button", name="Load again").click()
+        expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
