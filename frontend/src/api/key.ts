@@ -1,8 +1,9 @@
 // API key of the creator: kept for the session, or on this device if they say so.
 import { useSyncExternalStore } from "react";
+import { Listeners } from "@/storage/listeners";
 
 const NAME = "snap2caption.key";
-const listeners = new Set<() => void>();
+const listeners = new Listeners();
 let key = stored();
 
 export function currentKey(): string | null {
@@ -10,7 +11,7 @@ export function currentKey(): string | null {
 }
 
 export function useKey(): string | null {
-  return useSyncExternalStore(subscribe, currentKey);
+  return useSyncExternalStore(listeners.subscribe, currentKey);
 }
 
 /** Use *value* from now on. *remember* keeps it on this device after the tab is closed. */
@@ -18,14 +19,14 @@ export function saveKey(value: string, remember: boolean): void {
   forgetKey();
   whereAllowed(() => (remember ? localStorage : sessionStorage).setItem(NAME, value));
   key = value;
-  notify();
+  listeners.notify();
 }
 
 export function forgetKey(): void {
   whereAllowed(() => sessionStorage.removeItem(NAME));
   whereAllowed(() => localStorage.removeItem(NAME));
   key = null;
-  notify();
+  listeners.notify();
 }
 
 /**
@@ -65,13 +66,4 @@ function whereAllowed<T>(access: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-function notify(): void {
-  for (const listener of listeners) listener();
 }

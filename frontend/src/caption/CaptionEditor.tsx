@@ -1,9 +1,8 @@
-import { Copy as CopyIcon, RefreshCw } from "lucide-react";
-import { Button } from "@/ui/Button";
 import { Message } from "@/ui/Message";
 import { Counter } from "./Counter";
 import { GrowingTextArea } from "./GrowingTextArea";
 import { countCharacters, MOST_CHARACTERS, SHOWN_CHARACTERS } from "./limits";
+import { PartActions } from "./PartActions";
 import { type Draft, pasteText } from "./post";
 import { StreamedText } from "./Writing";
 
@@ -43,17 +42,13 @@ export function CaptionEditor({ draft, streamed, onEdit, onCopy, onRewrite, disa
           {(total - MOST_CHARACTERS).toLocaleString("en-US")}.
         </Message>
       )}
-      <div className="flex flex-wrap gap-2">
-        <Button onClick={onCopy}>
-          <CopyIcon aria-hidden className="size-5" />
-          Copy caption
-        </Button>
-        {/* It stays focusable: the focus comes back to it from its dialog. */}
-        <Button kind="quiet" aria-disabled={disabled} onClick={() => disabled || onRewrite()}>
-          <RefreshCw aria-hidden className="size-5" />
-          Rewrite
-        </Button>
-      </div>
+      <PartActions
+        onCopy={onCopy}
+        copyLabel="Copy caption"
+        onRegenerate={onRewrite}
+        regenerateLabel="Rewrite"
+        disabled={disabled}
+      />
     </div>
   );
 }

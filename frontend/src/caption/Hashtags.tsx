@@ -1,4 +1,4 @@
-import { Check, Copy as CopyIcon, Info, Plus, RefreshCw } from "lucide-react";
+import { Check, Info, Plus } from "lucide-react";
 import { type FormEvent, useRef, useState } from "react";
 import { Button, IconButton } from "@/ui/Button";
 import { TextField } from "@/ui/Field";
@@ -7,6 +7,7 @@ import { Counter } from "./Counter";
 import { HashtagDialog } from "./HashtagDialog";
 import { parseHashtags } from "./hashtags";
 import { MOST_HASHTAGS, MOST_HASHTAGS_BEFORE } from "./limits";
+import { PartActions } from "./PartActions";
 import { countHashtags, type Draft, type Hashtag } from "./post";
 import type { CaptionActions } from "./useCaption";
 
@@ -61,17 +62,13 @@ export function Hashtags({ draft, actions, onCopy, onRegenerate, disabled }: Has
         </Message>
       )}
       <AddHashtag onAdd={actions.addHashtag} />
-      <div className="flex flex-wrap gap-2">
-        <Button onClick={onCopy}>
-          <CopyIcon aria-hidden className="size-5" />
-          Copy hashtags
-        </Button>
-        {/* It stays focusable: the focus comes back to it from its dialog. */}
-        <Button kind="quiet" aria-disabled={disabled} onClick={() => disabled || onRegenerate()}>
-          <RefreshCw aria-hidden className="size-5" />
-          Replace
-        </Button>
-      </div>
+      <PartActions
+        onCopy={onCopy}
+        copyLabel="Copy hashtags"
+        onRegenerate={onRegenerate}
+        regenerateLabel="Replace"
+        disabled={disabled}
+      />
       <HashtagDialog
         hashtag={draft.hashtags.find(({ tag }) => tag === explained) ?? null}
         onClose={close}

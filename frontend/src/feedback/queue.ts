@@ -1,6 +1,7 @@
 // Queue of feedback: saved on the device first, then sent in order, each exactly once.
 import { ServiceProblem } from "@/api/problems";
 import type { FeedbackBody, FeedbackItem } from "@/storage/database";
+import { Listeners } from "@/storage/listeners";
 import { exclusively } from "./lock";
 import { type Outcome, outcomeOf } from "./outcome";
 import { readItems, removeItem, removeItems, saveItem } from "./store";
@@ -10,7 +11,9 @@ const NOT_YOURS =
   "The service knows no such feedback of yours. If you sent it with another key, use that key; otherwise remove it from this list.";
 
 export class FeedbackQueue {
-  private readonly listeners = new Set<() => void>();
+  private readonly listeners = new Listeners();
+  /** Call a listener after each change. */
+  readonly subscribe = this.listeners.subscribe;
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** Milliseconds since 1970: when a busy service wants to be asked again. */
   private busyUntil = 0;
@@ -25,12 +28,6 @@ export class FeedbackQueue {
     private readonly maySend: () => boolean,
     private readonly onRefused: (why: string) => void,
   ) {}
-
-  /** Call *listener* after each change. */
-  subscribe(listener: () => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
 
   /** Save feedback on the caption *caption*, and begin to send it. */
   async add(body: FeedbackBody, caption: string): Promise<void> {
@@ -60,7 +57,7 @@ export class FeedbackQueue {
       const serverId = item.state === "sending" ? await this.findServerId(item) : item.serverId;
       const isErased = serverId ? await this.eraseInService(item, serverId) : true;
       await removeItem(id);
-      this.notify();
+      this.listeners.notify();
       return isErased;
     });
   }
@@ -75,7 +72,7 @@ export class FeedbackQueue {
     return exclusively(async () => {
       const isErased = await this.transport.eraseAll();
       await removeItems();
-      this.notify();
+      this.listeners.notify();
       return isErased;
     });
   }
@@ -109,7 +106,7 @@ export class FeedbackQueue {
         break;
       case "erased":
         await removeItem(item.id);
-        this.notify();
+        this.listeners.notify();
         break;
       case "refused":
         await this.save({ ...item, state: "refused", problem: outcome.why });
@@ -140,11 +137,7 @@ export class FeedbackQueue {
 
   private async save(item: FeedbackItem): Promise<void> {
     await saveItem(item);
-    this.notify();
-  }
-
-  private notify(): void {
-    for (const listener of this.listeners) listener();
+    this.listeners.notify();
   }
 }
 

@@ -1,5 +1,6 @@
 // History on this device, in IndexedDB.
 import { type HistoryEntry, openDatabase } from "@/storage/database";
+import { Listeners } from "@/storage/listeners";
 import { toast } from "@/ui/toast";
 
 /** Entries that are kept; beyond that, the oldest are dropped. */
@@ -8,14 +9,11 @@ export const MAX_ENTRIES = 500;
 const NOT_KEPT =
   "This browser keeps no history: it is private, or its storage is full. Everything else works.";
 
-const listeners = new Set<() => void>();
+const listeners = new Listeners();
 let isWarned = false;
 
-/** Call *listener* after each change. */
-export function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
+/** Call a listener after each change. */
+export const { subscribe } = listeners;
 
 /** All entries, the newest first. */
 export async function readHistory(): Promise<HistoryEntry[]> {
@@ -66,7 +64,7 @@ async function change(access: () => Promise<void>): Promise<void> {
   } catch (error) {
     warnOnce(error);
   }
-  for (const listener of listeners) listener();
+  listeners.notify();
 }
 
 function warnOnce(error: unknown): void {

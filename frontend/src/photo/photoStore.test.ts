@@ -74,14 +74,5 @@ describe("PhotoStore", () => {
     store.remove(idOf(store, "b"));
     expect(names(store)).toEqual(["a", "c"]);
     expect(revoke).toHaveBeenCalledTimes(1);
-    store.clear();
-    expect(revoke).toHaveBeenCalledTimes(3);
-  });
-
-  it("drops what was being prepared when it is cleared", async () => {
-    const added = store.add([file("d"), file("menu.pdf")]);
-    store.clear();
-    await added;
-    expect(store.get()).toEqual({ photos: [], preparing: 0, problems: [] });
   });
 });

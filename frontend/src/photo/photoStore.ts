@@ -1,4 +1,5 @@
 // The photos of the post being made: their order, and what became of each file that was added.
+import { Listeners } from "@/storage/listeners";
 import type { EncodedPhoto } from "./encode";
 import { detailOf, UnusablePhoto } from "./problems";
 import type { PreparedPhoto } from "./types";
@@ -24,21 +25,13 @@ export interface PhotosState {
 /** Names shown of files that didn't fit in. */
 const NAMES_SHOWN = 3;
 
-const EMPTY: PhotosState = { photos: [], preparing: 0, problems: [] };
-
 export class PhotoStore {
-  #state = EMPTY;
-  #listeners = new Set<() => void>();
-  /** Another one after `clear`, so that what was still being prepared is dropped. */
-  #post = {};
+  #state: PhotosState = { photos: [], preparing: 0, problems: [] };
+  #listeners = new Listeners();
+  readonly subscribe = this.#listeners.subscribe;
 
   /** @param prepare makes a file a photo, or throws UnusablePhoto. */
   constructor(readonly prepare: (file: File) => Promise<EncodedPhoto>) {}
-
-  readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  };
 
   readonly get = (): PhotosState => this.#state;
 
@@ -58,12 +51,10 @@ export class PhotoStore {
   };
 
   async #addOne(file: File): Promise<void> {
-    const post = this.#post;
     let photo: EncodedPhoto;
     try {
       photo = await this.prepare(file);
     } catch (error) {
-      if (post !== this.#post) return;
       const detail = detailOf(error instanceof UnusablePhoto ? error.reason : "failed");
       this.#set({
         preparing: this.#state.preparing - 1,
@@ -71,7 +62,6 @@ export class PhotoStore {
       });
       return;
     }
-    if (post !== this.#post) return;
     const prepared = {
       ...photo,
       id: newId(),
@@ -97,19 +87,13 @@ export class PhotoStore {
     this.#set({ photos });
   };
 
-  readonly clear = (): void => {
-    for (const photo of this.#state.photos) URL.revokeObjectURL(photo.url);
-    this.#post = {};
-    this.#set(EMPTY);
-  };
-
   readonly dismissProblem = (id: string): void => {
     this.#set({ problems: this.#state.problems.filter((problem) => problem.id !== id) });
   };
 
   #set(changed: Partial<PhotosState>): void {
     this.#state = { ...this.#state, ...changed };
-    for (const listener of this.#listeners) listener();
+    this.#listeners.notify();
   }
 }
 

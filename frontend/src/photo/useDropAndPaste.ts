@@ -15,10 +15,10 @@ export function useDropAndPaste(
     const isVisible = () => area.current?.checkVisibility() ?? false;
 
     const onDrag = (event: DragEvent) => {
-      if (!hasFiles(event) || event.defaultPrevented) return;
-      // Without this, the browser leaves the page and opens the file.
+      if (event.defaultPrevented || isForField(event)) return;
+      // Without this, the browser leaves the page and opens the file or the link.
       event.preventDefault();
-      const accepts = isVisible();
+      const accepts = hasFiles(event) && isVisible();
       if (event.dataTransfer) event.dataTransfer.dropEffect = accepts ? "copy" : "none";
       setDragging(accepts);
     };
@@ -28,7 +28,7 @@ export function useDropAndPaste(
     };
     const onDrop = (event: DragEvent) => {
       setDragging(false);
-      if (!hasFiles(event) || event.defaultPrevented) return;
+      if (event.defaultPrevented || isForField(event)) return;
       event.preventDefault();
       if (isVisible()) add(event.dataTransfer?.files ?? []);
     };
@@ -55,9 +55,16 @@ function hasFiles(event: DragEvent): boolean {
   return event.dataTransfer?.types.includes("Files") ?? false;
 }
 
+/** A drag of text that a field takes. */
+function isForField(event: DragEvent): boolean {
+  return isField(event.target) && !hasFiles(event);
+}
+
 /** Office programs copy text together with a picture of it. In a field, the text is what is meant. */
 function isTextForField(event: ClipboardEvent): boolean {
-  const isField =
-    event.target instanceof HTMLElement && event.target.matches("input, textarea, [contenteditable]");
-  return isField && (event.clipboardData?.types.includes("text/plain") ?? false);
+  return isField(event.target) && (event.clipboardData?.types.includes("text/plain") ?? false);
+}
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches("input, textarea, [contenteditable]");
 }

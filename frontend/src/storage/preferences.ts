@@ -1,5 +1,6 @@
 // Preferences: small settings that stay on this device (localStorage).
 import { useSyncExternalStore } from "react";
+import { Listeners } from "./listeners";
 
 export interface Preference<T> {
   get(): T;
@@ -20,7 +21,7 @@ export function createPreference<T>(
   initial: T,
   isValid: (value: unknown) => boolean,
 ): Preference<T> {
-  const listeners = new Set<() => void>();
+  const listeners = new Listeners();
   let current = read();
 
   function read(): T {
@@ -32,15 +33,11 @@ export function createPreference<T>(
     }
   }
 
-  function tell(): void {
-    for (const listener of listeners) listener();
-  }
-
   // Another tab has changed it, or (without a key) cleared the storage.
   globalThis.addEventListener?.("storage", ({ key }) => {
     if (key !== null && key !== PREFIX + name) return;
     current = read();
-    tell();
+    listeners.notify();
   });
 
   return {
@@ -52,12 +49,9 @@ export function createPreference<T>(
       } catch {
         // Storage is full or refused. The setting still holds for this visit.
       }
-      tell();
+      listeners.notify();
     },
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    subscribe: listeners.subscribe,
   };
 }
 

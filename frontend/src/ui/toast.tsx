@@ -1,10 +1,11 @@
 // Toasts: short confirmations, such as "Caption copied", in a live region.
 import { useSyncExternalStore } from "react";
+import { Listeners } from "@/storage/listeners";
 
 const SHOWN_FOR = 4000;
 let message = "";
 let timer: ReturnType<typeof setTimeout> | undefined;
-const listeners = new Set<() => void>();
+const listeners = new Listeners();
 
 /** Show *text* for four seconds. */
 export function toast(text: string): void {
@@ -15,16 +16,11 @@ export function toast(text: string): void {
 
 function show(text: string): void {
   message = text;
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  listeners.notify();
 }
 
 export function Toaster() {
-  const text = useSyncExternalStore(subscribe, () => message);
+  const text = useSyncExternalStore(listeners.subscribe, () => message);
   return (
     <div
       role="status"

@@ -65,6 +65,14 @@ WHITE = Image.new("RGB", (64, 64), "white")
 CLEAR = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
 
 
+DROP_LINK = """(element) => {
+    const data = new DataTransfer()
+    data.setData('text/uri-list', 'https://example.com/')
+    return !element.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: data }))
+}"""
+"""Drops a link. Returns whether the page took it; otherwise the browser follows it."""
+
+
 class Photos:
     """The photos of a page, as a creator handles them."""
 
@@ -175,6 +183,13 @@ def test_files_dropped_in_another_view_are_left_alone(photos: Photos) -> None:
     assert not photos.transfer("paste", "one.jpg", encode(scene()))
     photos.page.goto("#/")
     expect(photos.page.get_by_role("button", name="Choose photos")).to_be_visible()
+
+
+def test_a_dropped_link_is_not_followed(photos: Photos) -> None:
+    photos.page.evaluate(ADD_FIELD)
+    assert photos.page.locator("body").evaluate(DROP_LINK)
+    assert not photos.page.locator("textarea:last-of-type").evaluate(DROP_LINK), "a field takes its text"
+    assert photos.names == []
 
 
 def test_touch_screens_offer_the_camera(page: Page, browser: Browser, service: DemoService) -> None:

@@ -124,6 +124,29 @@ def test_another_site_can_neither_frame_nor_read_the_page(browser: Browser, serv
     context.close()
 
 
+BACKGROUND = "getComputedStyle(document.documentElement).backgroundColor"
+
+
+def test_the_first_frame_has_the_systems_theme(browser: Browser, service: DemoService) -> None:
+    seen = []
+    for scheme in ("light", "dark"):
+        # Without scripts, there is nothing but the first frame.
+        with visit(browser, service.url, color_scheme=scheme, java_script_enabled=False) as context:
+            page = context.new_page()
+            page.goto("/")
+            seen.append(page.locator("html").evaluate("(html) => getComputedStyle(html).backgroundColor"))
+    assert seen == ["rgb(251, 248, 245)", "rgb(21, 18, 16)"]
+
+
+def test_a_chosen_theme_outlives_the_visit(page: Page) -> None:
+    page.goto("/#/about")
+    page.get_by_label("Dark").check()
+    assert page.evaluate(BACKGROUND) == "rgb(21, 18, 16)"
+    page.reload()
+    expect(page.get_by_label("Dark")).to_be_checked()
+    assert page.evaluate(BACKGROUND) == "rgb(21, 18, 16)"
+
+
 def test_motion_is_reduced_where_asked(browser: Browser, service: DemoService) -> None:
     with visit(browser, service.url, reduced_motion="reduce") as context:
         page = context.new_page()
