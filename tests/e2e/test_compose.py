@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import httpx
 import patience
 import pytest
 import yaml
+from server_thread import answering
 
 from demo.airflow import AirflowClient
 from demo.stack.ports import Ports
@@ -188,10 +188,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Iterator[s
     subprocess.run([*command, f"--pairs={PAIRS}", "--seed=0"], check=True)
     network = f"{PROJECT}_orchestration"
     gateway = stack.run("docker", "network", "inspect", network, "--format", "{{(index .IPAM.Config 0).Gateway}}")
-    server = ThreadingHTTPServer((gateway.stdout.strip(), 0), partial(SimpleHTTPRequestHandler, directory=folder))
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{gateway.stdout.strip()}:{server.server_port}/corpus.zip"
-    server.shutdown()
+    host, handler = gateway.stdout.strip(), partial(SimpleHTTPRequestHandler, directory=folder)
+    with answering(ThreadingHTTPServer((host, 0), handler)) as server:
+        yield f"http://{host}:{server.server_port}/corpus.zip"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ left out, and waits are shortened (`shorten`, `RANGES`).
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 import httpx
 import yaml
 from patience import until
+from server_thread import answering
 from victims import Victim, running
 
 from demo.stack.ports import HOST, Ports
@@ -155,10 +155,7 @@ def monitoring(folder: Path, targets: Mapping[str, str], probes: Mapping[str, st
         token: what Prometheus sends for the metrics.
     """
     with ExitStack() as stack:
-        receiver = Receiver()
-        threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        stack.callback(receiver.server_close)
-        stack.callback(receiver.shutdown)
+        receiver = stack.enter_context(answering(Receiver()))
         ports = Ports(folder / "monitoring.ports.json")
         at = {name: f"{HOST}:{ports.get(name)}" for name in ("prometheus", "alertmanager", "blackbox", "node")}
         (folder / "token").write_text(token)

@@ -1,9 +1,10 @@
 """A stand-in for exporters that can't be had here (StatsD's, NVIDIA's): it serves the samples that a test sets."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from server_thread import answering
 
 
 class ExporterStandIn(ThreadingHTTPServer):
@@ -36,12 +37,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def exporter_stand_in() -> Iterator[ExporterStandIn]:
-    server = ExporterStandIn()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with answering(ExporterStandIn()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

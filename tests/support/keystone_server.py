@@ -5,7 +5,6 @@ the Swift beside it has issued over its own v1 login, and accepts.
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import patience
+from server_thread import answering
 
 REGION = "CHI@UC"
 PASSWORD = {
@@ -68,15 +68,9 @@ def keystone(swift: dict[str, str]) -> Iterator[Keystone]:
     """Serve a Keystone in front of a Swift; its ``url`` is what goes into OS_AUTH_URL."""
     found = Keystone(swift)
     handler = type("Handler", (_Handler,), {"keystone": found})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         found.url = f"http://127.0.0.1:{server.server_port}/v3"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+        yield found
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from patience import LONGEST
 from PIL import Image
+from server_thread import answering
 
 WORDS = ["Golden", " hour", " again", ".\n", "#sf", " #sunset"]
 
@@ -211,13 +212,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def openai_server(key: str, base: str) -> Iterator[Server]:
-    server = Server(key, base)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.closing.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(Server(key, base)) as server:
+        try:
+            yield server
+        finally:
+            server.closing.set()

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from server_thread import answering
 
 
 class TlsServer(ThreadingHTTPServer):
@@ -62,12 +62,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def tls_server(folder: Path) -> Iterator[TlsServer]:
-    server = TlsServer(folder)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with answering(TlsServer(folder)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

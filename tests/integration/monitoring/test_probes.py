@@ -1,6 +1,5 @@
 """The blackbox exporter's probes, of the real servers: each succeeds while the server is well, and only then."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +9,7 @@ import httpx
 import postgres_server
 import pytest
 from alerting import MONITORING
+from server_thread import answering
 from tls_server import tls_server
 from victims import running
 
@@ -46,7 +46,7 @@ def succeeds(exporter: str, module: str, target: str) -> bool:
 
 
 @contextmanager
-def answering(body: str) -> Iterator[str]:
+def health_server(body: str) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
@@ -57,10 +57,8 @@ def answering(body: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+    with answering(ThreadingHTTPServer((HOST, 0), Handler)) as server:
         yield f"http://{HOST}:{server.server_port}/api/v2/monitor/health"
-        server.shutdown()
 
 
 def test_mlflow(exporter: str, tracking_uri: str) -> None:
@@ -83,11 +81,11 @@ def test_postgresql(exporter: str, tmp_path: Path) -> None:
 
 def test_airflow_is_unwell_if_any_part_is(exporter: str) -> None:
     with ExitStack() as stack:
-        assert succeeds(exporter, "airflow", stack.enter_context(answering(AIRFLOW % "healthy")))
-        assert not succeeds(exporter, "airflow", stack.enter_context(answering(AIRFLOW % "unhealthy")))
+        assert succeeds(exporter, "airflow", stack.enter_context(health_server(AIRFLOW % "healthy")))
+        assert not succeeds(exporter, "airflow", stack.enter_context(health_server(AIRFLOW % "unhealthy")))
 
 
 def test_the_proxy_needs_tls(exporter: str, tmp_path: Path) -> None:
-    with tls_server(tmp_path) as proxy, answering("") as plain:
+    with tls_server(tmp_path) as proxy, health_server("") as plain:
         assert succeeds(exporter, "https", proxy.url)
         assert not succeeds(exporter, "https", plain)

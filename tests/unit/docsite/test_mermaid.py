@@ -3,12 +3,12 @@
 import functools
 import io
 import tarfile
-import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from server_thread import answering
 
 from docsite import mermaid
 from snap2caption.errors import UserError
@@ -20,12 +20,10 @@ pytestmark = pytest.mark.unit
 def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Serve a folder as npm's registry, and fetch into a place of the test's own; yields the place of the package."""
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
         monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}/")
         monkeypatch.setattr(mermaid, "FILE", tmp_path / "fetched" / "mermaid.tiny.js")
         yield tmp_path / f"@mermaid-js/tiny/-/tiny-{mermaid.VERSION}.tgz"
-        server.shutdown()
 
 
 def test_another_package_is_refused(mirror: Path) -> None:

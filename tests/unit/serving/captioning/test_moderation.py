@@ -1,11 +1,11 @@
 import io
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from PIL import Image
+from server_thread import answering
 
 from serving.captioning.moderation import ModerationUnavailableError, load_moderator
 from snap2caption.errors import UserError
@@ -31,10 +31,8 @@ class Judge(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Judge) as server:
-        threading.Thread(target=server.serve_forever).start()
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Judge)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def test_a_service_is_asked(url: str) -> None:

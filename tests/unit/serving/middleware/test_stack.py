@@ -7,7 +7,6 @@ import http.server
 import io
 import json
 import logging
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from creators import TOKEN, creator, metrics_headers
 from fastapi import FastAPI, Request
 from patience import LONGEST
 from pydantic import BaseModel
+from server_thread import answering
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
@@ -346,14 +346,12 @@ def test_traces_are_sent_where_they_are_wanted(
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
-        threading.Thread(target=collector.serve_forever, daemon=True).start()
+    with answering(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)) as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
         with TestClient(service(served, tmp_path, traces=True)) as client:
             client.get("/healthz")
             client.post("/generate-caption?k=secret", files={"image": photo}, headers={"X-API-Key": "secret"})
-        collector.shutdown()
     ((path, body),) = received
     assert path == "/v1/traces"
     assert b"snap2caption-serving" in body
