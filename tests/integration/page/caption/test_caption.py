@@ -1,36 +1,14 @@
-"""The caption in the page: written, edited, copied and shared, and what the page says when it can't be written.
+"""The caption in the page: written, edited, copied and shared."""
 
-The service is the real one. Its model is on a server that writes what a test tells it, when it tells it.
-"""
-
-import os
-import re
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from axe import violations
-from demo_service import DemoService
-from openai_server import Server, openai_server
+from caption_page import BEGINNING, CAPTION, POST, TAGS, Result
+from openai_server import Server
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Request, expect
-from service_process import environment, server
-
-from snap2caption.settings import Settings
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.integration
-
-MODEL = "gemma3:4b"
-
-TAGS = ["#sf", "#sunset", "#bay", "#bridge", "#fog", "#travel", "#sky"]
-BEGINNING = "Golden hour over the bay.\nAnd "
-"""What the service shows before the rest has come: a first line may yet turn out to be an introduction."""
-GOLDEN = [BEGINNING, "nobody in a hurry.", "\n" + " ".join(TAGS)]
-CAPTION = "Golden hour over the bay.\nAnd nobody in a hurry."
-POST = f"{CAPTION}\n\n#sf #sunset #bay #bridge #fog"
 
 SHARING = """() => {
     window.shared = []
@@ -40,98 +18,6 @@ SHARING = """() => {
     }
 }"""
 """Headless Chromium has no share sheet: this one keeps what it is given, and what the clipboard has by then."""
-
-
-@contextmanager
-def scripted_service(folder: Path, engine: Server) -> Iterator[DemoService]:
-    installation = Settings(
-        state_dir=folder / "state", models_dir=folder / "models", mlflow_tracking_uri="http://127.0.0.1:9"
-    )
-    settings = {"MODEL": MODEL, "ENGINE_URL": engine.url, "ENGINE_KEY": engine.key}
-    variables = {f"SNAP2CAPTION_SERVING_{name}": value for name, value in settings.items()}
-    with server(folder, environment(installation, **variables)) as url:
-        yield DemoService(url, folder)
-
-
-@pytest.fixture(scope="module")
-def model_server() -> Iterator[Server]:
-    with openai_server("secret", MODEL) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def service(model_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoService]:
-    with scripted_service(tmp_path_factory.mktemp("scripted"), model_server) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def engine(model_server: Server) -> Iterator[Server]:
-    """The server with the model, which writes `GOLDEN` unless it is told something else."""
-    model_server.words, model_server.next_words, model_server.refusals = GOLDEN, [], []
-    model_server.retry_after = None
-    model_server.asked.clear()
-    yield model_server
-    model_server.pause.set()
-
-
-class Result:
-    """A page with a photo, and the result of it, as a creator handles them."""
-
-    def __init__(self, page: Page, *photos: Path) -> None:
-        self.page = page
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        page.locator("input[type=file][multiple]").set_input_files(photos)
-
-    def write(self) -> None:
-        self.page.get_by_role("button", name=re.compile("^Write .* caption$")).click()
-
-    @property
-    def region(self) -> Locator:
-        return self.page.get_by_role("region", name="Result")
-
-    @property
-    def told(self) -> Locator:
-        """What screen readers are told."""
-        return self.page.locator("div:has(> [aria-label=Result]) > [role=status]")
-
-    @property
-    def caption(self) -> Locator:
-        return self.region.locator("textarea[aria-label=Caption]:not([inert] *)")
-
-    @property
-    def preview(self) -> Locator:
-        return self.page.get_by_role("figure", name="Preview")
-
-    @property
-    def chosen(self) -> list[str]:
-        """The hashtags that go into the post."""
-        return self.region.get_by_role("button", pressed=True).all_inner_texts()
-
-    def press(self, name: str) -> None:
-        self.region.locator("button:not([inert] *)", has_text=re.compile(rf"^\s*{re.escape(name)}\s*$")).click()
-
-    def clipboard(self) -> str:
-        text: str = self.page.evaluate("navigator.clipboard.readText()")
-        return text
-
-    def copied(self, name: str, confirmation: str) -> str:
-        """What the button *name* copies."""
-        self.press(name)
-        expect(self.page.get_by_text(confirmation, exact=True)).to_be_visible()
-        return self.clipboard()
-
-
-@pytest.fixture
-def result(page: Page, photo_file: Path) -> Result:
-    return Result(page, photo_file)
-
-
-@pytest.fixture
-def written(result: Result) -> Result:
-    result.write()
-    expect(result.caption).to_have_value(CAPTION)
-    return result
 
 
 def test_the_caption_streams_in_and_is_told_once(result: Result, engine: Server) -> None:
@@ -386,25 +272,6 @@ def test_a_caption_from_right_to_left_runs_that_way(result: Result, engine: Serv
     expect(result.region.get_by_role("button", name="#غروب", exact=True)).to_be_visible()
 
 
-def test_a_busy_service_is_asked_again_by_itself(result: Result, engine: Server) -> None:
-    engine.refusals, engine.retry_after = [(503, b"{}")] * 2, 1
-    result.write()
-    expect(result.region.get_by_role("timer")).to_have_text(re.compile(r"Trying again in [01] s"))
-    expect(result.caption).to_have_value(CAPTION)
-
-
-def test_a_creator_can_try_sooner_or_stop(result: Result, engine: Server) -> None:
-    engine.refusals, engine.retry_after = [(503, b"{}")] * 2, 30
-    result.write()
-    expect(result.region.get_by_role("timer")).to_have_text(re.compile(r"Trying again in [12]?\d s"))
-    result.press("Stop")
-    expect(result.region).to_have_count(0)
-    engine.refusals = [(503, b"{}")] * 2
-    result.write()
-    result.press("Try now")
-    expect(result.caption).to_have_value(CAPTION)
-
-
 COVERED = """() => {
     const element = document.activeElement.closest('label') ?? document.activeElement
     const box = element.getBoundingClientRect()
@@ -424,78 +291,3 @@ def test_a_keyboard_reaches_everything_and_nothing_covers_it(written: Result) ->
         reached.append(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.innerText"))
     names = ["Caption", "Copy caption", "Rewrite", "#sf", "About #sf", "Add", "Copy hashtags", "Alt text"]
     assert [name for name in reached if name in names] == names
-
-
-def test_axe_finds_nothing_while_a_creator_waits(result: Result, engine: Server) -> None:
-    page = result.page
-    # Colors on their way from light to dark have less contrast.
-    page.emulate_media(reduced_motion="reduce")
-    engine.refusals, engine.retry_after = [(503, b"{}")] * 2, 30
-    result.write()
-    expect(result.region.get_by_role("timer")).to_be_visible()
-    assert violations(page) == []
-    engine.pause.clear()
-    result.press("Try now")
-    expect(result.region).to_contain_text("Golden hour over")
-    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    assert violations(page) == []
-
-
-@pytest.mark.parametrize(
-    ("status", "reason", "sentence"),
-    [(503, "no_model", "has no model yet"), (504, "unknown", "took too long to answer. Try again")],
-)
-def test_a_failure_says_what_to_do(result: Result, status: int, reason: str, sentence: str) -> None:
-    problem: dict[str, Any] = {"status": status, "json": {"detail": "An operator reads this.", "reason": reason}}
-    result.page.route("**/v1/generate-caption", lambda route: route.fulfill(**problem), times=1)
-    result.write()
-    expect(result.region.get_by_role("alert")).to_contain_text(sentence)
-    result.press("Try again")
-    expect(result.caption).to_have_value(CAPTION)
-
-
-def test_offline_the_photo_stays_and_is_sent_later(result: Result) -> None:
-    result.page.context.set_offline(True)
-    result.write()
-    expect(result.region.get_by_role("alert")).to_contain_text("You are offline")
-    result.page.context.set_offline(False)
-    result.press("Try again")
-    expect(result.caption).to_have_value(CAPTION)
-
-
-def test_a_key_that_is_revoked_is_asked_for_again(written: Result) -> None:
-    page = written.page
-    refusal = {"status": 401, "json": {"detail": "The key is not valid.", "reason": "bad_key"}}
-
-    def refuse(route: Any, request: Request) -> None:
-        if request.headers.get("x-api-key") == "another":
-            route.continue_()
-        else:
-            route.fulfill(**refusal)
-
-    page.route("**/v1/*", refuse)
-    written.press("Rewrite")
-    page.get_by_role("button", name="Rewrite the caption").click()
-    page.get_by_label("Your key").fill("another")
-    expect(written.region).to_have_count(0)
-    page.get_by_role("button", name="Continue").click()
-    # What the creator worked on is still there.
-    expect(written.caption).to_have_value(CAPTION)
-
-
-def test_a_service_that_is_killed_leaves_the_text_so_far(
-    browser: Browser, engine: Server, photo_file: Path, tmp_path: Path
-) -> None:
-    with scripted_service(tmp_path, engine) as doomed:
-        page = browser.new_page(base_url=doomed.url)
-        page.goto("/")
-        result = Result(page, photo_file)
-        engine.pause.clear()
-        result.write()
-        expect(result.region).to_contain_text("Golden hour over")
-        os.kill(doomed.pid, signal.SIGKILL)
-        expect(result.region.get_by_role("alert")).to_contain_text("The connection broke")
-        assert result.copied("Copy what has arrived", "Text copied").startswith("Golden hour over")
-        result.press("Try again")
-        expect(result.region.get_by_role("alert")).to_contain_text("The service doesn't answer")
-        page.close()
