@@ -112,7 +112,7 @@ class Stack:
             "runs": self.postgres("mlflow", "SELECT run_uuid FROM runs ORDER BY 1"),
             "versions": self.postgres("mlflow", "SELECT name, version, run_id FROM model_versions ORDER BY 1, 2"),
             "aliases": self.postgres("mlflow", "SELECT * FROM registered_model_aliases ORDER BY 1, 2"),
-            "dag runs": self.postgres("airflow", "SELECT dag_id, run_id, state FROM dag_run ORDER BY 1, 2"),
+            "dag runs": self.postgres("airflow", "SELECT dag_id, run_id FROM dag_run ORDER BY 1, 2"),
             "annotators": self.postgres("label_studio", "SELECT email FROM htx_user ORDER BY 1"),
         }
         listing = (
