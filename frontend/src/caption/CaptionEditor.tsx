@@ -38,8 +38,7 @@ export function CaptionEditor({ draft, streamed, onEdit, onCopy, onRewrite, disa
       </p>
       {total > MOST_CHARACTERS && (
         <Message kind="notice">
-          Instagram takes at most 2,200 characters: shorten the caption by{" "}
-          {(total - MOST_CHARACTERS).toLocaleString("en-US")}.
+          Instagram takes at most 2,200 characters with hashtags: shorten the caption.
         </Message>
       )}
       <PartActions
