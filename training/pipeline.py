@@ -180,7 +180,7 @@ def _update_judging(log: RunLog, recipe: Recipe) -> None:
 def _train_together(job: _TrainingJob, work_dir: Path, run_id: str, ranks: Ranks, cut: int) -> None:
     """Train in all processes; then evaluate and log in the main process while the others wait."""
     recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
-    log = RunLog(MlflowClient(uri), run_id)
+    log = RunLog(MlflowClient(uri, uri), run_id)
     copies = recipe.launcher.checkpoints
     store = open_store(f"{copies.rstrip('/')}/{run_id}") if copies else None
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -264,7 +264,9 @@ class Registry:
         """Download the version's adapter into *folder* and return the adapter's folder."""
         import mlflow
 
+        # Both, because MLflow looks up a `models:/` URI in the registry that its own variables name, whatever is passed.
         mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.tracking_uri)
         folder.mkdir(parents=True, exist_ok=True)
         root = self._ask(
             lambda _: mlflow.artifacts.download_artifacts(

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import random
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -145,6 +146,28 @@ def test_a_model_is_registered_promoted_rolled_back_and_loaded(installation, run
     model = mlflow.pyfunc.load_model(f"models:/{installation.registered_model}@champion")
     (post,) = model.predict(pd.DataFrame({"image": [photo()]}), params={"max_new_tokens": 8})
     assert set(post) == {"caption", "hashtags", "alt_text"}
+
+
+DOWNLOAD = """import sys
+from pathlib import Path
+from snap2caption.registry.client import CHAMPION, Registry
+registry = Registry(sys.argv[1], sys.argv[2])
+print(registry.download_adapter(registry.by_alias(CHAMPION), Path(sys.argv[3])))
+"""
+
+
+def test_mlflows_own_variables_name_no_other_registry(installation, runs, adapter, tmp_path):
+    promote(runs[0], installation, force=True)
+    elsewhere = dict.fromkeys(("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"), "http://127.0.0.1:9")
+    given = (installation.mlflow_tracking_uri, installation.registered_model, str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", DOWNLOAD, *given],
+        env={**os.environ, **elsewhere, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert digest_of(Path(done.stdout.strip())) == digest_of(adapter)
 
 
 def test_of_promotions_at_once_exactly_one_is_decided(installation, runs):
