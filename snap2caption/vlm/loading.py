@@ -54,7 +54,7 @@ def load(
         models_dir: folder of base models on disk.
         adapter: folder of a PEFT adapter. The processor saved with it is used.
         revision: the base's revision that the adapter was trained on. Another one is refused.
-        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        dtype: ``float32``, ``float64``, ``bfloat16`` or ``float16``.
         load_in_4bit: keep the language model's weights in 4 bits, and compute in *dtype*.
         split_images: False keeps the processor from splitting pictures into tiles, which some families do by
             default.

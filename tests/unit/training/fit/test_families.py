@@ -158,8 +158,10 @@ def test_it_learns_saves_and_writes(family, vlm, families_dir, family_recipe, da
 
     photos = [Image.open(io.BytesIO(sample.photo())) for sample in samples]
     prompts = ["Describe this.", "Write an Instagram caption and hashtags for this photo, please.", "Write.", "Again."]
-    together = reloaded.generate(photos, prompts, Decoding(max_new_tokens=12))
-    alone = [reloaded.generate([photo], [prompt], Decoding(max_new_tokens=12))[0] for photo, prompt in zip(photos, prompts, strict=True)]  # fmt: skip
+    # In float32, two tokens of a model this small can be nearer than what the shape of a batch changes in rounding.
+    exact = load(family.name, families_dir, adapter=adapter, dtype="float64")
+    together = exact.generate(photos, prompts, Decoding(max_new_tokens=12))
+    alone = [exact.generate([photo], [prompt], Decoding(max_new_tokens=12))[0] for photo, prompt in zip(photos, prompts, strict=True)]  # fmt: skip
     assert together == alone
 
 
