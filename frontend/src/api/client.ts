@@ -2,6 +2,7 @@
 import createClient, { type Middleware } from "openapi-fetch";
 import { currentKey } from "./key";
 import { problemOf, unreachable } from "./problems";
+import { noteRefusedKey } from "./refusedKey";
 import type { components, paths } from "./schema";
 
 export type Schemas = components["schemas"];
@@ -22,6 +23,9 @@ const authenticate: Middleware = {
   onRequest({ request }) {
     for (const [name, value] of Object.entries(authorization())) request.headers.set(name, value);
     return request;
+  },
+  onResponse({ response }) {
+    noteRefusedKey(response);
   },
   onError({ error }) {
     if (error instanceof DOMException && error.name === "AbortError") return error;

@@ -2,6 +2,7 @@
 import { authorization, SERVICE } from "./client";
 import { readEvents, type StreamEvent } from "./events";
 import { problemOf, unreachable } from "./problems";
+import { noteRefusedKey } from "./refusedKey";
 
 /**
  * Ask for a caption, and yield its text as it is written, then the answer.
@@ -20,6 +21,7 @@ export async function* streamCaption(form: FormData, signal: AbortSignal): Async
   }).catch((error: unknown) => {
     throw signal.aborted ? error : unreachable();
   });
+  noteRefusedKey(response);
   const isStream = response.headers.get("Content-Type")?.startsWith("text/event-stream");
   // A proxy or a hotel's login page may answer in the service's place, also with 200.
   if (!response.ok || !isStream || !response.body) {

@@ -70,7 +70,7 @@ function Tabs({ route }: { route: Route }) {
   return (
     <nav
       aria-label="Views"
-      className="fixed inset-x-0 bottom-0 z-10 border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:static md:border-0 md:pb-0"
+      className="inset-x-0 bottom-0 z-10 border-line bg-surface max-md:border-t max-md:pb-[env(safe-area-inset-bottom)] max-md:tall:fixed"
     >
       <ul className="flex justify-around md:gap-2">
         {TABS.map((tab) => (

@@ -1,11 +1,8 @@
 import { QueryObserver } from "@tanstack/react-query";
 import { expect, it, vi } from "vitest";
 import { ServiceProblem } from "@/api/problems";
+import { noteRefusedKey } from "@/api/refusedKey";
 import { ACCESS, createQueryClient } from "./queries";
-
-const refusal = (status: number) => async () => {
-  throw new ServiceProblem(status, "reason", "A sentence.");
-};
 
 it.each([
   [401, 2],
@@ -20,9 +17,14 @@ it.each([
   }).subscribe(() => undefined);
   await vi.waitFor(() => expect(queries.getQueryData([ACCESS])).toBe(true));
   // From here on, access is refused too, which must not make it ask again.
-  check.mockImplementation(refusal(401));
-  await queries.fetchQuery({ queryKey: ["voice"], queryFn: refusal(status) }).catch(() => undefined);
+  check.mockImplementation(async () => {
+    noteRefusedKey(new Response(null, { status: 401 }));
+    throw new ServiceProblem(401, "bad_key", "A sentence.");
+  });
+  noteRefusedKey(new Response(null, { status }));
   await vi.waitFor(() => expect(check).toHaveBeenCalledTimes(checks));
+  await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
+  noteRefusedKey(new Response(null, { status }));
   await vi.waitFor(() => expect(queries.isFetching()).toBe(0));
   expect(check).toHaveBeenCalledTimes(checks);
   stop();

@@ -27,7 +27,7 @@ export function CopyBar({ text, photos, copy }: CopyBarProps) {
           paste it there.
         </p>
       )}
-      <div className="sticky bottom-[calc(3.5rem+env(safe-area-inset-bottom))] z-[5] -mx-4 flex gap-2 bg-surface px-4 py-3 md:bottom-0">
+      <div className="bottom-[calc(3.5rem+env(safe-area-inset-bottom))] z-[5] -mx-4 flex gap-2 bg-surface px-4 py-3 tall:sticky md:bottom-0">
         <Button kind="primary" className="min-h-13 grow" onClick={() => void copy(text, "Everything copied")}>
           <CopyIcon aria-hidden className="size-5" />
           Copy everything

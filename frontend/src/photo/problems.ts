@@ -15,6 +15,8 @@ const DETAILS = {
   unreadable: "Your device doesn't let this page read it. Save it on the device first, then add it again.",
   decoder_missing:
     "The decoder for HEIC couldn't be loaded. Check your connection, then add the photo again.",
+  worker_missing:
+    "The page couldn't load what it prepares photos with. Check your connection, reload the page, then add the photo again.",
   failed: "Your browser couldn't prepare it. Close other tabs and add it again, or save it as JPEG first.",
 } as const;
 

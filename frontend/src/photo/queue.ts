@@ -33,16 +33,16 @@ async function prepareNow(file: File): Promise<EncodedPhoto> {
   worker ??= new Worker(new URL("./prepare.worker.ts", import.meta.url), { type: "module" });
   const answer = await askWorker(worker, file);
   if ("photo" in answer) return answer.photo;
-  // What is left of its memory is uncertain.
-  if (answer.reason === "failed") endWorker();
+  // What is left of its memory is uncertain, or there is none.
+  if (answer.reason === "failed" || answer.reason === "worker_missing") endWorker();
   throw new UnusablePhoto(answer.reason);
 }
 
 function askWorker(asked: Worker, file: File): Promise<Answer> {
   return new Promise((resolve) => {
     asked.onmessage = ({ data }: MessageEvent<Answer>) => resolve(data);
-    // The script can't be loaded, or memory is exhausted.
-    asked.onerror = () => resolve({ reason: "failed" });
+    // Only an error while it runs, such as exhausted memory, comes with details (HTML Living Standard, 10.2.4).
+    asked.onerror = (event) => resolve({ reason: event instanceof ErrorEvent ? "failed" : "worker_missing" });
     asked.postMessage(file);
   });
 }

@@ -244,6 +244,23 @@ def test_a_busy_service_is_asked_again_when_it_says(agreed: Creator) -> None:
     agreed.page.unroute("**/v1/feedback")
 
 
+def test_a_refused_key_is_asked_for_again(agreed: Creator) -> None:
+    def refuse(route: Route, request: Request) -> None:
+        if request.headers.get("x-api-key") == "another":
+            route.continue_()
+        else:
+            route.fulfill(status=401, json={"detail": "The key is not valid.", "reason": "bad_key"})
+
+    agreed.page.route("**/v1/*", refuse)
+    agreed.rate(4)
+    agreed.page.get_by_label("Your key").fill("another")
+    agreed.page.get_by_role("button", name="Continue").click()
+    expect(agreed.page.get_by_text(SENT)).to_be_visible()
+    patience.until(lambda: len(agreed.stored) == 1)
+    assert len(set(agreed.posted)) == 1
+    agreed.page.unroute("**/v1/*")
+
+
 def test_a_caption_that_is_no_longer_kept_is_explained(agreed: Creator) -> None:
     agreed.erase_all()
     agreed.rate(4)

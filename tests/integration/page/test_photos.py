@@ -367,6 +367,15 @@ def test_hostile_files_become_photos_or_problems(photos: Photos) -> None:
         photos.clear()
 
 
+def test_a_worker_that_cannot_be_loaded_is_named(photos: Photos) -> None:
+    photos.page.route("**/prepare.worker-*.js", lambda route: route.fulfill(status=404))
+    photos.choose(**{"photo.jpg": encode(scene(), "JPEG")})
+    expect(photos.page.get_by_role("alert")).to_contain_text("reload the page, then add the photo again")
+    photos.page.unroute_all()
+    photos.choose(**{"photo.jpg": encode(scene(), "JPEG")})
+    assert photos.names == ["photo.jpg"]
+
+
 def test_a_decoder_that_cannot_be_loaded_is_named(photos: Photos) -> None:
     photos.page.route("**/libheif-*.wasm", lambda route: route.abort())
     photos.choose(**{"IMG_1.HEIC": heif(scene(), "HEIC")})

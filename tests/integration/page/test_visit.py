@@ -21,6 +21,11 @@ VIEWS = ("create", "voice", "history", "sent", "about")
 MOST_BYTES = 200_000
 """Compressed bytes of a first visit, before anything that only some visitors need."""
 
+BARS = """() => [...document.querySelectorAll('body *')]
+    .filter((one) => ['fixed', 'sticky'].includes(getComputedStyle(one).position) && one.clientHeight > 1)
+    .map((one) => one.tagName)"""
+"""Elements that stay in view while the page is scrolled."""
+
 
 def open_view(page: Page, view: str) -> None:
     page.goto("/" if view == "create" else f"/#/{view}")
@@ -41,6 +46,16 @@ def test_every_width_shows_all(browser: Browser, service: DemoService, view: str
         page = context.new_page()
         open_view(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_short_window_is_left_to_the_content(browser: Browser, service: DemoService) -> None:
+    # A desktop of 1280x1024 zoomed to 400 % (WCAG 1.4.10).
+    with visit(browser, service.url, viewport={"width": 320, "height": 256}) as context:
+        page = context.new_page()
+        open_view(page, "create")
+        assert page.evaluate(BARS) == []
+        page.set_viewport_size({"width": 320, "height": 700})
+        assert page.evaluate(BARS) == ["NAV"]
 
 
 def test_a_first_visit_is_light(browser: Browser, service: DemoService) -> None:
