@@ -15,9 +15,6 @@ from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-_SHUTDOWN_SECONDS = 10
-"""Seconds that requests in flight get at shutdown."""
-
 
 class _AnnouncingServer(uvicorn.Server):
     """Uvicorn server that announces its address, and its web page if it has one, once it accepts requests."""
@@ -71,7 +68,9 @@ def run(make: Callable[[Callable[[], None]], FastAPI], listener: socket.socket, 
         write_seconds=settings.write_seconds,
     )
     app = make(give_up)
-    config = configure(app, limits, log_config=None, access_log=False, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
+    config = configure(
+        app, limits, log_config=None, access_log=False, timeout_graceful_shutdown=settings.shutdown_seconds
+    )
     server = _AnnouncingServer(config, has_page=app.state.has_page)
     server.run(sockets=[listener])
     if gave_up.is_set():

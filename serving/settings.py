@@ -66,6 +66,9 @@ class ServingSettings(BaseSettings):
     stuck_seconds: float = Field(default=120.0, gt=0)
     """If the model takes longer than this for one token or for the prefill of a batch, it counts as stuck and /healthz
     fails. Set it above the time that the slowest batch takes."""
+    shutdown_seconds: int = Field(default=10, ge=1)
+    """How long requests in progress may take after SIGTERM. Set it above the time of the slowest caption, and let the
+    supervisor wait longer than this."""
     read_seconds: float = Field(default=30.0, gt=0)
     """How long a client may take to send its photo, plus one second for each `read_rate` bytes. Also the longest pause
     in an upload."""
