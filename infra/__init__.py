@@ -1,0 +1,1 @@
+"""Infrastructure as code: Helm chart, Argo CD, Ray on Kubernetes, and their validation."""

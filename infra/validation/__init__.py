@@ -1,0 +1,1 @@
+"""Validation of the Kubernetes manifests, without a cluster: rendering, schemas, types of custom resources."""

@@ -1,0 +1,215 @@
+"""Invariants of the rendered chart: images, security, probes, limits, selectors, draining, secrets, settings."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.validation.render import ENVIRONMENTS, INFRA, Manifest, pods, read, render
+from serving.settings import ServingSettings
+from snap2caption.settings import ROOT, Settings
+
+pytestmark = pytest.mark.unit
+
+NAMES = [*ENVIRONMENTS, "vllm"]
+Rendered = dict[str, list[Manifest]]
+
+
+def each_pod(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    for pod in pods(manifests):
+        yield pod["metadata"]["name"], pod["spec"]
+
+
+def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] in kinds]
+
+
+def named(manifests: list[Manifest], name: str, *kinds: str) -> Manifest:
+    (found,) = [manifest for manifest in of_kind(manifests, *kinds) if manifest["metadata"]["name"] == name]
+    return found
+
+
+def service(manifests: list[Manifest]) -> Manifest:
+    return named(manifests, "serving", "Rollout", "Deployment")
+
+
+def test_there_is_a_pod_of_each_part(rendered: Rendered) -> None:
+    for name in ENVIRONMENTS:
+        assert {pod for pod, _ in each_pod(rendered[name])} == {"serving", "label-studio-webhook", "task"}
+    assert "vllm" in {pod for pod, _ in each_pod(rendered["vllm"])}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "ray"])
+def test_pods_meet_the_restricted_security_standard(rendered: Rendered, name: str) -> None:
+    manifests = read(INFRA / "ray") if name == "ray" else rendered[name]
+    for pod, spec in each_pod(manifests):
+        assert spec["automountServiceAccountToken"] is False, pod
+        assert spec["serviceAccountName"] == "snap2caption", pod
+        security = spec["securityContext"]
+        assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 10001), pod
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, pod
+        for volume in spec["volumes"]:
+            (kind,) = volume.keys() - {"name"}
+            assert kind in {"emptyDir", "persistentVolumeClaim", "projected", "secret"}, pod
+            assert kind != "emptyDir" or "sizeLimit" in volume["emptyDir"], pod
+        for container in spec["containers"]:
+            rights = container["securityContext"]
+            assert rights == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+                "runAsNonRoot": True,
+            }, pod
+            for bound in ("requests", "limits"):
+                assert {"cpu", "memory"} <= container["resources"][bound].keys(), pod
+
+
+@pytest.mark.parametrize("name", [*NAMES, "ray"])
+def test_images_have_versions(rendered: Rendered, name: str) -> None:
+    manifests = read(INFRA / "ray") if name == "ray" else rendered[name]
+    images = {container["image"] for _, spec in each_pod(manifests) for container in spec["containers"]}
+    images |= {cluster["spec"]["imageName"] for cluster in of_kind(manifests, "Cluster")}
+    for image in images:
+        assert re.search(r":v?[0-9]+\.[0-9]+[^:]*$", image), image
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_services_and_budgets_select_the_pods_of_one_workload(rendered: Rendered, name: str) -> None:
+    workloads = of_kind(rendered[name], "Deployment", "Rollout")
+
+    def selected(selector: dict[str, str]) -> list[Manifest]:
+        labels = [workload["spec"]["template"]["metadata"]["labels"] for workload in workloads]
+        return [w for w, label in zip(workloads, labels, strict=True) if selector.items() <= label.items()]
+
+    for workload in workloads:
+        assert selected(workload["spec"]["selector"]["matchLabels"]) == [workload]
+    for each in of_kind(rendered[name], "Service"):
+        (workload,) = selected(each["spec"]["selector"])
+        ports = {p["name"]: p["containerPort"] for p in workload["spec"]["template"]["spec"]["containers"][0]["ports"]}
+        assert [ports[port["targetPort"]] for port in each["spec"]["ports"]] == [each["spec"]["ports"][0]["port"]]
+    budgets = of_kind(rendered[name], "PodDisruptionBudget")
+    assert {b["metadata"]["name"] for b in budgets} == {"serving", "label-studio-webhook"}
+    for budget in budgets:
+        assert len(selected(budget["spec"]["selector"]["matchLabels"])) == 1
+    monitor = named(rendered[name], "serving", "ServiceMonitor")["spec"]
+    metadata = named(rendered[name], "serving", "Service")["metadata"]
+    assert monitor["selector"]["matchLabels"].items() <= metadata["labels"].items()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_probes_are_those_of_the_docs(rendered: Rendered, name: str) -> None:
+    docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(startupProbe:.*?)```", docs, re.DOTALL)
+    documented = yaml.safe_load(block.replace("port: 8000", "port: http"))
+    (container,) = service(rendered[name])["spec"]["template"]["spec"]["containers"]
+    assert {probe: container[probe] for probe in documented} == documented
+    webhook = named(rendered[name], "label-studio-webhook", "Deployment")
+    assert documented.keys() <= webhook["spec"]["template"]["spec"]["containers"][0].keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pod_that_ends_answers_its_slowest_caption(rendered: Rendered, name: str) -> None:
+    spec = service(rendered[name])["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    settings = {entry["name"]: entry["value"] for entry in container["env"]}
+
+    def of(setting: str) -> int:
+        return int(settings[f"SNAP2CAPTION_SERVING_{setting}_SECONDS"])
+
+    slowest = of("DEADLINE") + of("ENGINE")
+    pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    # Readiness fails twice before the last proxy stops sending requests.
+    assert pause >= container["readinessProbe"]["periodSeconds"] * container["readinessProbe"]["failureThreshold"]
+    assert of("SHUTDOWN") > slowest
+    assert spec["terminationGracePeriodSeconds"] > pause + of("SHUTDOWN")
+
+
+def test_a_drain_that_would_drop_captions_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render("production", "--set=serving.drain.requestSeconds=39")
+    assert "a pod that ends would drop its slowest caption" in refused.value.stderr
+
+
+def test_replicas_are_left_to_the_autoscaler(rendered: Rendered) -> None:
+    scalers = {"staging": [], "canary": ["HorizontalPodAutoscaler"], "production": ["ScaledObject"]}
+    for name, kinds in scalers.items():
+        found = of_kind(rendered[name], "HorizontalPodAutoscaler", "ScaledObject")
+        assert [scaler["kind"] for scaler in found] == kinds
+        workload = service(rendered[name])
+        assert ("replicas" in workload["spec"]) == (not kinds)
+        for scaler in found:
+            target = scaler["spec"]["scaleTargetRef"]
+            assert (target["apiVersion"], target["kind"]) == (workload["apiVersion"], workload["kind"])
+            assert target["name"] == workload["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pods_read_only_secrets_that_they_are_given(rendered: Rendered, name: str) -> None:
+    keys = {
+        secret["spec"]["target"]["name"]: {entry["secretKey"] for entry in secret["spec"]["data"]}
+        for secret in of_kind(rendered[name], "ExternalSecret")
+    }
+    for pod, spec in each_pod(rendered[name]):
+        (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "secrets"]
+        sources = [source["secret"]["name"] for source in volume.get("projected", {}).get("sources", [])]
+        mounted = set().union(*(keys[source] for source in sources or [volume["secret"]["secretName"]]))
+        env = spec["containers"][0]["env"]
+        files = {entry["value"] for entry in env if entry["name"].endswith("__FILE")}
+        command = " ".join(spec["containers"][0].get("command", []))
+        files |= set(re.findall(r"/run/secrets/[a-z_]+", command))
+        assert files == {f"/run/secrets/{key}" for key in mounted}, pod
+
+
+def test_secrets_are_those_of_compose(rendered: Rendered, tmp_path: Any) -> None:
+    subprocess.run([ROOT / "scripts" / "stack-secrets", tmp_path / "secrets"], cwd=tmp_path, check=True)
+    known = {path.name for path in (tmp_path / "secrets").iterdir()}
+    remote = {
+        entry["remoteRef"]["key"].rpartition("/")[2]
+        for secret in of_kind(rendered["vllm"], "ExternalSecret")
+        for entry in secret["spec"]["data"]
+    }
+    # The roles' passwords are part of their URLs there.
+    assert {key for key in remote - known if not key.endswith("_database_password")} == {"vllm_key"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_variables_are_settings(rendered: Rendered, name: str) -> None:
+    settings = {f"SNAP2CAPTION_{field.upper()}" for field in Settings.model_fields}
+    settings |= {f"SNAP2CAPTION_SERVING_{field.upper()}" for field in ServingSettings.model_fields}
+    docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    settings |= {*re.findall(r"SNAP2CAPTION_(?:LABEL_STUDIO|AIRFLOW)_[A-Z_]+", docs)}
+    settings |= {"SNAP2CAPTION_AIRFLOW_PASSWORD", "SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_SECRET"}
+    for pod, spec in each_pod(rendered[name]):
+        used = {entry["name"].removesuffix("__FILE") for entry in spec["containers"][0]["env"]}
+        assert {variable for variable in used if variable.startswith("SNAP2CAPTION_")} <= settings, pod
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "images.serving.tag=latest",
+        "images.serving.digest=sha256:1234",
+        "serving.replcas=2",
+        "serving.canaryShare=2",
+        "gateway.host=captions",
+        "tasks.pods.default.memory=lots",
+        "vllm.image=docker.io/vllm/vllm-openai",
+        "monitoring.enabled=false",
+    ],
+)
+def test_the_schema_refuses(wrong: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render("production", f"--set-string={wrong}" if "tag" in wrong else f"--set={wrong}")
+    assert "values don't meet the specifications of the schema" in refused.value.stderr
+
+
+def test_each_rule_and_dashboard_is_the_one_of_monitoring(rendered: Rendered) -> None:
+    for rule in of_kind(rendered["production"], "PrometheusRule"):
+        path = ROOT / "monitoring" / "prometheus" / "rules" / f"{rule['metadata']['name']}.yml"
+        assert rule["spec"] == yaml.safe_load(path.read_text(encoding="utf-8"))
+    dashboards = named(rendered["production"], "dashboards", "ConfigMap")["data"]
+    folder = ROOT / "monitoring" / "grafana" / "dashboards"
+    assert dashboards.keys() == {path.name for path in folder.glob("*.json")}

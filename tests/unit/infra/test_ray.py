@@ -1,0 +1,46 @@
+"""The training on several nodes: what KubeRay's job says, and that the command in it is one of ours."""
+
+import re
+import shlex
+
+import pytest
+
+from infra.validation.render import INFRA, read
+from snap2caption.settings import ROOT
+from training.recipes.loading import load_recipe
+from training.recipes.lookup import locate_recipe
+
+pytestmark = pytest.mark.unit
+
+(JOB,) = read(INFRA / "ray")
+CLUSTER = JOB["spec"]["rayClusterSpec"]
+(WORKERS,) = CLUSTER["workerGroupSpecs"]
+
+
+def test_its_ray_is_ours() -> None:
+    pinned = re.findall(r"^ray==(.*)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [CLUSTER["rayVersion"]] == pinned
+
+
+def test_each_process_has_a_worker_with_its_resources() -> None:
+    words = shlex.split(JOB["spec"]["entrypoint"])
+    assert words[:5] == ["with-secrets", "python3", "-m", "snap2caption", "train"]
+    overrides = [word for word in words[7:] if not word.startswith("data.uri=")]
+    recipe = load_recipe(locate_recipe(words[6], ROOT / "configs"), ["data.uri=s3://datasets/versions/1", *overrides])
+    launcher = recipe.launcher
+    assert (launcher.kind, launcher.address) == ("ray", "auto")
+    assert WORKERS["replicas"] == WORKERS["minReplicas"] == WORKERS["maxReplicas"] == launcher.processes
+    (container,) = WORKERS["template"]["spec"]["containers"]
+    limits = container["resources"]["limits"]
+    assert int(limits["nvidia.com/gpu"]) == launcher.resources["GPU"]
+    assert int(limits["cpu"]) >= launcher.resources["CPU"]
+    assert CLUSTER["headGroupSpec"]["rayStartParams"]["num-gpus"] == "0"
+    assert launcher.checkpoints
+    recipe.share_of_batch(launcher.processes or 0)
+
+
+def test_it_goes_on_after_a_loss_and_leaves_nothing_behind() -> None:
+    spec = JOB["spec"]
+    assert spec["backoffLimit"] > 0
+    assert spec["shutdownAfterJobFinishes"] is True
+    assert spec["activeDeadlineSeconds"] == 3 * 24 * 3600
