@@ -34,7 +34,7 @@ def main() -> int:
     revision = "--set=vllm.enabled=true", "--set=vllm.revision=0123456789abcdef"
     found |= {"vllm": render("production", *revision)}
     found |= {name: read(INFRA / name) for name in ("argocd", "ray")}
-    errors = [error for name, manifests in found.items() for error in _errors(name, manifests)]
+    errors = [error for name, manifests in found.items() for error in errors_of(name, manifests)]
     print("\n".join(errors), end="\n" if errors else "", file=sys.stderr)
     custom_resources.write(
         (name, manifest)
@@ -54,7 +54,7 @@ def _is_core(manifest: Manifest) -> bool:
     return not custom_resources.is_custom(manifest)
 
 
-def _errors(name: str, manifests: list[Manifest]) -> list[str]:
+def errors_of(name: str, manifests: list[Manifest]) -> list[str]:
     """Return what Kubernetes' schemas refuse in its own kinds, and in the pods of others."""
     errors = []
     for manifest in [*filter(_is_core, manifests), *pods(manifests)]:

@@ -47,8 +47,11 @@ def is_custom(manifest: dict[str, Any]) -> bool:
     return group == "argoproj.io" or group in _PACKAGES or manifest["kind"] in UNTYPED
 
 
-def write(named: Iterable[tuple[str, dict[str, Any]]]) -> None:
-    """Write *named* custom resources to where ``npm run check`` compiles them. The name says where each is from."""
+def write(named: Iterable[tuple[str, dict[str, Any]]], folder: Path = FOLDER / ".check") -> None:
+    """Write *named* custom resources to a *folder* in which the compiler finds the types. A name says where it is from.
+
+    ``npm run check`` compiles the default one.
+    """
     imports, literals = set(), []
     for index, (name, manifest) in enumerate(named):
         kind = manifest["kind"]
@@ -58,7 +61,6 @@ def write(named: Iterable[tuple[str, dict[str, Any]]]) -> None:
         package = _ARGO[kind] if group == "argoproj.io" else _PACKAGES[group]
         imports.add(f'import type {{ I{kind} }} from "@kubernetes-models/{package}/{group}/{version}/{kind}";')
         literals.append(f"// {name}\nexport const r{index}: I{kind} = {json.dumps(manifest, indent=1)};")
-    folder = FOLDER / ".check"
     folder.mkdir(exist_ok=True)
     (folder / "tsconfig.json").write_text(json.dumps(_CONFIGURATION), encoding="utf-8")
     (folder / "resources.ts").write_text("\n".join([*sorted(imports), *literals]), encoding="utf-8")

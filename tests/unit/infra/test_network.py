@@ -78,7 +78,7 @@ def test_the_documented_arrows_and_no_others_pass(rendered: Rendered, name: str)
 @pytest.mark.parametrize("name", [*ENVIRONMENTS, "vllm"])
 def test_each_workload_has_a_policy_of_its_own(rendered: Rendered, name: str) -> None:
     selectors = [p["spec"]["podSelector"].get("matchLabels", {}) for p in policies(rendered[name])]
-    workloads = [m for m in rendered[name] if m["kind"] in ("Deployment", "Rollout")]
+    workloads = [m for m in rendered[name] if m["kind"] in ("Deployment", "Job", "Rollout")]
     for workload in workloads:
         labels = workload["spec"]["template"]["metadata"]["labels"]
         assert len([s for s in selectors if s and s.items() <= labels.items()]) == 1, workload["metadata"]["name"]
