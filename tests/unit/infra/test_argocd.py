@@ -89,7 +89,6 @@ def test_airflow_finds_what_our_chart_makes_for_it(rendered: dict[str, list[Mani
     assert ("ConfigMap", yaml.safe_load(values["extraEnvFrom"])[0]["configMapRef"]["name"]) in made
     # Argo CD would wait for hooks before it starts what they wait for.
     assert values["migrateDatabaseJob"]["useHelmHooks"] is False
-    assert values["createUserJob"]["useHelmHooks"] is False
 
 
 def test_secrets_of_other_charts_have_the_keys_they_name(rendered: dict[str, list[Manifest]]) -> None:
