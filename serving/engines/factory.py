@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol
 
 from serving.engines.base import Engine, untrained_name
@@ -44,7 +45,8 @@ class Loader(Protocol):
 class RemoteLoader:
     """Makes engines of an OpenAI-compatible server: with its own models, or with adapters that it loads (vLLM).
 
-    Each version gets its own name there. Under a name that is already known, the server may keep the old adapter.
+    Each version that a process loads gets a name of its own there: a known name is refused, be it that of a process
+    that was killed, and another replica may unload its own.
     """
 
     def __init__(self, settings: ServingSettings) -> None:
@@ -58,7 +60,7 @@ class RemoteLoader:
             base = server.find(version.base)
             engine = self._make_engine(server, base, name, prompts := TrainedTemplate())
             on_error.callback(engine.close)
-            adapter_name = name.replace("/", "-")
+            adapter_name = f"{name.replace('/', '-')}-{token_hex(4)}"
             engine.load_adapter(adapter_name, adapter)
             if mixes_up_adapters(server, base.id, adapter_name, prompts):
                 logger.warning(

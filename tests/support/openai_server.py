@@ -106,8 +106,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.server.status != 200 or self.headers["authorization"] != f"Bearer {self.server.key}":
             self.refuse(self.server.status if self.server.status != 200 else 401)
         elif path == "/load_lora_adapter":
+            known = body["lora_name"] in self.server.models
             self.server.models.add(body["lora_name"])
-            self.refuse(200)
+            self.refuse(400 if known else 200, "The lora adapter has already been loaded." if known else "")
         elif path == "/unload_lora_adapter":
             self.server.models.discard(body["lora_name"])
             self.refuse(200)

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,13 +46,18 @@ def load(server: Server, tmp_path: Path, **more: object) -> Engine:
     return engine
 
 
+def loaded(server: Server) -> list[str]:
+    """Return the names of version 3's adapters on the server."""
+    return [name for name in server.models if re.fullmatch("snap2caption-3-[0-9a-f]{8}", name)]
+
+
 def task(*, stream: bool = False) -> GenerationRequest:
     return GenerationRequest(Image.new("RGB", (32, 32), "teal"), Request(), (Decoding(16), Decoding(16, 0.8)), stream)
 
 
 def test_a_server_writes_by_adapter_and_describes_by_base(server: Server, tmp_path: Path) -> None:
     engine = load(server, tmp_path)
-    assert server.models == {"base", "snap2caption-3"}
+    assert {"base", *loaded(server)} == server.models
     for written in generate(engine, [task(), task()]):
         assert written.texts == ("Golden hour again.\n#sf #sunset",) * 2
         assert written.description == "A red bridge."
@@ -60,6 +66,16 @@ def test_a_server_writes_by_adapter_and_describes_by_base(server: Server, tmp_pa
         assert written.first_token > 0
     engine.close()
     assert server.models == {"base"}
+
+
+def test_replicas_have_adapters_of_their_own(server: Server, tmp_path: Path) -> None:
+    killed, ended, alive = (load(server, tmp_path) for _ in range(3))
+    assert len(loaded(server)) == 3
+    ended.close()
+    assert generate(alive, [task()])[0].texts
+    alive.close()
+    assert len(loaded(server)) == 1
+    killed.close()
 
 
 def test_no_server_is_given_weights_that_it_would_unpickle(server: Server, tmp_path: Path, weights: Path) -> None:
