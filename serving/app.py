@@ -38,6 +38,9 @@ from serving.scheduling.batcher import Batcher
 from serving.scheduling.thread_pools import PoolBusyError
 from serving.scheduling.ticket import Listener
 from serving.settings import ServingSettings
+from serving.state.monitor import open_monitor
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
 from serving.voice.routes import VoiceService
 from serving.voice.routes import router as voice_routes
@@ -103,8 +106,9 @@ def build_app(
 
     *models*, *tables* and *feedback_service* are started and stopped together with the application.
     """
-    rules, voices = ContentRules.read(settings), VoiceStore(settings.voice_file)
-    followers = [follower for follower in (models, tables, feedback_service) if follower is not None]
+    rules, voices = ContentRules.read(settings), VoiceStore(open_database(settings, Section.VOICES))
+    database = open_monitor(settings)
+    followers = [follower for follower in (models, tables, feedback_service, database) if follower is not None]
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -118,7 +122,9 @@ def build_app(
         )
         table = (tables.current,) if tables else ()
         app.state.captioner = Captioner(batcher, settings, rules, *table)
-        app.state.health = Health(settings, current, batcher, app.state.captioner, models, tables, feedback_service)
+        app.state.health = Health(
+            settings, current, batcher, app.state.captioner, models, tables, feedback_service, database
+        )
         app.state.voices = VoiceService(voices, settings.voice_seconds)
         app.state.feedback = (
             IntakeLimiter(feedback_service, settings.feedback_store_seconds) if feedback_service else None
@@ -195,7 +201,7 @@ async def generate_caption(request: Request) -> Response | CaptionAnswer:
     captioner: Captioner = request.app.state.captioner
     captioner.load.check_room(creator_of(request))
     photos, options = await read_request(request)
-    charge(request, len(photos) * options.variants)
+    await charge(request, len(photos) * options.variants)
     saved_captions = await _read_voice(request) if options.voice is None else ()
     generate = partial(_caption_and_keep, request, photos, options, saved_captions)
     answer: Coroutine[None, None, Response | CaptionAnswer] = (

@@ -17,6 +17,7 @@ from serving.http.readiness_schemas import (
     Queue,
     Readiness,
     Refused,
+    SharedDatabase,
     Waiting,
     Worker,
 )
@@ -25,6 +26,7 @@ from serving.models.served_model import ServedModel
 from serving.observability.metrics import CAPACITY, DEGRADED, HASHTAGS_KNOWN, IN_FLIGHT, READY
 from serving.scheduling.batcher import Batcher
 from serving.settings import ServingSettings
+from serving.state.monitor import StateMonitor
 
 
 class Health:
@@ -39,6 +41,7 @@ class Health:
         models: ModelManager | None,
         tables: HashtagTables | None,
         feedback_service: FeedbackService | None,
+        database: StateMonitor | None = None,
     ) -> None:
         self._settings = settings
         self._current = current
@@ -47,6 +50,7 @@ class Health:
         self._models = models
         self._tables = tables
         self._feedback_service = feedback_service
+        self._database = database
 
     def check_liveness(self) -> None:
         """Fail if only a restart can help. A missing model, a full queue or an unreachable server doesn't count.
@@ -70,6 +74,9 @@ class Health:
             ProblemError: requests can't be answered.
         """
         self.check_liveness()
+        if self._database and not self._database.reachable:
+            detail = "The database that replicas share can't be reached; see the log."
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail)
         served = self._current()
         if served is None:
             raise no_model(self._settings)
@@ -98,6 +105,7 @@ class Health:
                 expected_wait_seconds=round(self._captioner.load.expected_wait, 3),
                 overloaded=self._captioner.load.is_full(),
             ),
+            database=self._shared_database(),
             registry=registry,
             champion_refused=refused,
             hashtags=hashtags,
@@ -120,6 +128,14 @@ class Health:
         except ProblemError:
             return False
         return True
+
+    def _shared_database(self) -> SharedDatabase | None:
+        monitor = self._database
+        return (
+            SharedDatabase(reachable=monitor.reachable, last_contact_seconds=round(monitor.silence, 3))
+            if monitor
+            else None
+        )
 
     def _registry(self) -> Following | None:
         contact = self._models.contact if self._models else None

@@ -149,6 +149,10 @@ class ServingSettings(BaseSettings):
     moderation: str = ""
     """Check of photos before they are captioned: ``package.module:function`` or a URL
     (`serving.captioning.moderation`). Empty: no check."""
+    database_url: SecretStr | None = None
+    """PostgreSQL database (``postgresql://user:password@host/name``) that replicas share: voices, kept requests,
+    feedback that waits, API keys and rate limits. Requests then always need an API key. None: each machine has SQLite
+    files of its own."""
     voice_file: Path = Field(default_factory=lambda: Settings().state_dir / "serving" / "voice.sqlite")
     """File of creators' saved captions. Services on one machine may share it."""
     voice_seconds: float = Field(default=2.0, gt=0)
@@ -221,6 +225,22 @@ class ServingSettings(BaseSettings):
         path = parts.path.rstrip("/").removesuffix("/models").removesuffix("/chat/completions")
         return parts._replace(path=path).geturl()
 
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        # A URL from a file has a line break at its end.
+        secret = url.get_secret_value().strip()
+        try:
+            parts = urlsplit(secret)
+            valid = parts.scheme in ("postgresql", "postgres") and parts.port != 0 and len(parts.path) > 1
+        except ValueError:
+            valid = False
+        if not valid:
+            raise ValueError("it should be like postgresql://user:password@host:5432/name")
+        return SecretStr(secret)
+
     @field_validator("engine_key")
     @classmethod
     def _check_engine_key(cls, key: SecretStr) -> SecretStr:
@@ -248,14 +268,20 @@ class ServingSettings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "*" in origins and not _requires_keys(info.data.get("api_key_hashes"), info.data.get("key_file")):
+        given = (info.data.get(name) for name in ("api_key_hashes", "database_url", "key_file"))
+        if "*" in origins and not _requires_keys(*given):
             raise ValueError("without keys, * would let every web page use the service: name each origin")
         return origins
 
     @property
     def requires_keys(self) -> bool:
-        """Whether API keys exist, so that requests need one."""
-        return _requires_keys(self.api_key_hashes, self.key_file)
+        """Whether API keys exist, so that requests need one. Replicas that share a database always do."""
+        return _requires_keys(self.api_key_hashes, self.database_url, self.key_file)
+
+    @property
+    def has_key_store(self) -> bool:
+        """Whether there is a key store to read. A file appears with its first key."""
+        return _requires_keys((), self.database_url, self.key_file)
 
     @model_validator(mode="after")
     def _check_model(self) -> Self:
@@ -285,5 +311,5 @@ class ServingSettings(BaseSettings):
         return self.queue_size + self.max_batch
 
 
-def _requires_keys(hashes: Collection[str] | None, file: Path | None) -> bool:
-    return bool(hashes) or (file is not None and file.exists())
+def _requires_keys(hashes: Collection[str] | None, database_url: SecretStr | None, file: Path | None) -> bool:
+    return bool(hashes) or database_url is not None or (file is not None and file.exists())

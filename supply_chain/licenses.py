@@ -29,6 +29,8 @@ WEIGHED = {
     "pycocoevalcap": "BSD-2-Clause, by its repository; the package says UNKNOWN",
     "sigstore-models": "MIT, by the license in the package; its metadata name none",
     "label-studio-sdk": "Apache-2.0, by the license in the package; its metadata name none",
+    "psycopg": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
+    "psycopg-binary": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
     "psycopg2-binary": "LGPL-3.0, a library of its own that is loaded as it came and can be replaced",
     "text-unidecode": "Artistic License, as we choose; the other is the GPL",
     "ujson": "BSD-3-Clause, and the license of TCL, which asks for the notice alone",

@@ -1,17 +1,25 @@
 """Transactional outbox: feedback and erasures are on the disk before they are accepted, and reach the store later."""
 
+import json
 import time
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, or_, select, update
+
 from serving.creators import ANONYMOUS
-from serving.feedback.database import Database
+from serving.state.database import Database
+from serving.state.tables import cached_requests, departures, outbox, ratings, unsynced_captions
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, owner_of
 
 _RETENTION_SECONDS = 30 * 24 * 3600.0
 """How long the id of a finished entry is kept, to recognize a repeated submission. Later, the store recognizes it."""
+
+
+_LEASE_SECONDS = 60.0
+"""How long an entry is one worker's. If its machine is lost, another worker delivers the entry after that."""
 
 
 class OutboxState(StrEnum):
@@ -75,11 +83,14 @@ class Outbox:
 
     A creator may use as much as they leave free: half of the outbox if they are alone, a third next to one equally
     large other. Without API keys there are no creators to separate, and all of it may be used.
+
+    Replicas share the queue. *worker* is the name under which this one claims entries: the same after a restart.
     """
 
-    def __init__(self, database: Database, *, max_bytes: int) -> None:
+    def __init__(self, database: Database, *, max_bytes: int, worker: str = "") -> None:
         self._database = database
         self._max_bytes = max_bytes
+        self._worker = worker
 
     def add(self, feedback: Feedback, photo: bytes, submission: str) -> KnownFeedback | None:
         """Queue a feedback for the store.
@@ -89,37 +100,33 @@ class Outbox:
 
         Raises:
             OutboxFullError: too many bytes are waiting.
-            DiskError: the disk is full or fails.
+            StateError: the disk is full, or the database fails.
         """
         record, words = feedback.model_dump_json(), feedback.own_words
         size = len(record) + len(photo)
+        values = {"id": feedback.id, "creator": feedback.creator, "request": feedback.request_id, "record": record}
+        new = self._database.insert(outbox).values(
+            **values, submission=submission, state=OutboxState.WAITING, since=time.time(), bytes=size, photo=photo
+        )
         with self._database.transaction() as connection:
-            if known := _known(connection.execute(_FIND, (feedback.id,)).fetchone()):
+            if known := _find(connection, feedback.id):
                 return known
-            waiting = Counter(dict(connection.execute(_WAITING_BYTES).fetchall()))
-            needed = size if feedback.creator == ANONYMOUS else 2 * size + waiting[feedback.creator]
-            if waiting.total() + needed > self._max_bytes:
-                raise OutboxFullError("Too much feedback is waiting for the store; send it again later.")
-            connection.execute(
-                "INSERT INTO feedback (id, creator, submission, state, since, bytes, request, record, photo) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    feedback.id,
-                    feedback.creator,
-                    submission,
-                    OutboxState.WAITING,
-                    time.time(),
-                    size,
-                    feedback.request_id,
-                    record,
-                    photo,
-                ),
-            )
+            self._check_room(connection, feedback.creator, size)
+            added = new.on_conflict_do_nothing(index_elements=["id"]).returning(outbox.c.number)
+            if connection.execute(added).first() is None:
+                # Another replica added the same feedback just now.
+                return _find(connection, feedback.id)
             if words is not None and words.caption:
-                connection.execute(
-                    "INSERT INTO unlearnt VALUES (?, ?, ?)", (feedback.id, feedback.creator, words.caption)
-                )
+                caption = {"id": feedback.id, "creator": feedback.creator, "caption": words.caption}
+                connection.execute(insert(unsynced_captions).values(caption))
         return None
+
+    def _check_room(self, connection: Connection, creator: str, size: int) -> None:
+        sizes = select(outbox.c.creator, func.sum(outbox.c.bytes)).where(outbox.c.bytes > 0)
+        waiting = Counter({owner: int(total) for owner, total in connection.execute(sizes.group_by(outbox.c.creator))})
+        needed = size if creator == ANONYMOUS else 2 * size + waiting[creator]
+        if waiting.total() + needed > self._max_bytes:
+            raise OutboxFullError("Too much feedback is waiting for the store; send it again later.")
 
     def is_first_rating(self, creator: str, request: str, variant: int) -> bool:
         """Record that a creator rated a caption of a request, and return whether it is their first rating of it.
@@ -127,50 +134,59 @@ class Outbox:
         The record is a digest, which identifies nobody.
         """
         mark = owner_of(f"{request} {variant}", creator)
-        with self._database.transaction() as connection:
-            return connection.execute("INSERT OR IGNORE INTO rated VALUES (?, ?)", (mark, time.time())).rowcount == 1
+        new = self._database.insert(ratings).values(mark=mark, since=time.time())
+        new = new.on_conflict_do_nothing(index_elements=["mark"])
+        with self._database.single_statement() as connection:
+            return connection.execute(new.returning(ratings.c.mark)).first() is not None
 
     def unsynced_captions(self) -> list[UnsyncedCaption]:
         """Return the captions that are still to be added to their creators' voices, in order."""
-        with self._database.transaction() as connection:
-            rows = connection.execute("SELECT id, creator, caption FROM unlearnt ORDER BY rowid").fetchall()
-        return [UnsyncedCaption(*row) for row in rows]
+        captions = unsynced_captions
+        query = select(captions.c.id, captions.c.creator, captions.c.caption).join(outbox, outbox.c.id == captions.c.id)
+        with self._database.single_statement() as connection:
+            return [UnsyncedCaption(*row) for row in connection.execute(query.order_by(outbox.c.number))]
 
     def mark_synced(self, identifier: str) -> None:
         """Record that the caption of a feedback was added to its creator's voice."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
+        with self._database.single_statement() as connection:
+            connection.execute(delete(unsynced_captions).where(unsynced_captions.c.id == identifier))
 
     def find(self, identifier: str) -> KnownFeedback | None:
         """Return what is known about a feedback, or None if it was not submitted here."""
-        with self._database.transaction() as connection:
-            return _known(connection.execute(_FIND, (identifier,)).fetchone())
+        with self._database.single_statement() as connection:
+            return _find(connection, identifier)
 
     def erase(self, identifier: str, creator: str) -> None:
         """Drop a feedback from the outbox and queue the erasure of its copies in the store.
 
         The caller has checked that the feedback is the creator's.
         """
+        values = {"id": identifier, "creator": creator, "submission": "", **_erasing()}
+        new = self._database.insert(outbox).values(values)
+        new = new.on_conflict_do_update(index_elements=["id"], set_=_erasing(), where=_present())
         with self._database.transaction() as connection:
-            connection.execute(_ERASE, {"id": identifier, "creator": creator, "now": time.time()})
-            connection.execute("DELETE FROM unlearnt WHERE id = ?", (identifier,))
+            connection.execute(new)
+            connection.execute(delete(unsynced_captions).where(unsynced_captions.c.id == identifier))
 
     def erase_creator(self, creator: str) -> None:
         """Drop all of a creator's feedback from the outbox, and queue the erasure of what the store has so far."""
-        now = time.time()
+        asked = time.time()
+        departure = self._database.insert(departures).values(creator=creator, asked=asked)
         with self._database.transaction() as connection:
-            connection.execute(_ERASE_ALL, {"creator": creator, "now": now})
-            connection.execute("DELETE FROM unlearnt WHERE creator = ?", (creator,))
-            connection.execute("INSERT OR REPLACE INTO leaving VALUES (?, ?)", (creator, now))
+            connection.execute(update(outbox).where(outbox.c.creator == creator, _present()).values(_erasing()))
+            connection.execute(delete(unsynced_captions).where(unsynced_captions.c.creator == creator))
+            connection.execute(departure.on_conflict_do_update(index_elements=["creator"], set_={"asked": asked}))
 
     def has(self, creator: str) -> bool:
         """Return whether the outbox has any entry of the creator."""
-        query = (
-            "SELECT EXISTS (SELECT 1 FROM feedback WHERE creator = :creator) "
-            "OR EXISTS (SELECT 1 FROM leaving WHERE creator = :creator)"
+        query = select(
+            or_(
+                exists().where(outbox.c.creator == creator),
+                exists().where(departures.c.creator == creator),
+            )
         )
-        with self._database.transaction() as connection:
-            return bool(connection.execute(query, {"creator": creator}).fetchone()[0])
+        with self._database.single_statement() as connection:
+            return bool(connection.execute(query).scalar())
 
     def move(self, before: str, now: str) -> None:
         """Change a creator's id in all tables of the database, including that of kept requests.
@@ -180,78 +196,101 @@ class Outbox:
             now: the new id.
         """
         with self._database.transaction() as connection:
-            for table in ("kept", "feedback", "unlearnt"):
-                connection.execute(f"UPDATE {table} SET creator = ? WHERE creator = ?", (now, before))  # noqa: S608
-            connection.execute(
-                "UPDATE feedback SET record = json_set(record, '$.creator', :now) "
-                "WHERE record IS NOT NULL AND json_extract(record, '$.creator') = :before",
-                {"now": now, "before": before},
+            waiting = select(outbox.c.id, outbox.c.record).where(
+                outbox.c.creator == before, outbox.c.record.is_not(None)
             )
-            connection.execute(
-                "INSERT INTO leaving SELECT :now, asked FROM leaving WHERE creator = :before "
-                "ON CONFLICT (creator) DO UPDATE SET asked = max(asked, excluded.asked)",
-                {"now": now, "before": before},
-            )
-            connection.execute("DELETE FROM leaving WHERE creator = ?", (before,))
+            for identifier, record in connection.execute(waiting).all():
+                moved = json.dumps(json.loads(record) | {"creator": now}, ensure_ascii=False, separators=(",", ":"))
+                connection.execute(update(outbox).where(outbox.c.id == identifier).values(record=moved))
+            for table in (cached_requests, outbox, unsynced_captions):
+                connection.execute(update(table).where(table.c.creator == before).values(creator=now))
+            asked = connection.execute(select(departures.c.asked).where(departures.c.creator == before)).scalar()
+            if asked is not None:
+                new = self._database.insert(departures).values(creator=now, asked=asked)
+                later = {"asked": new.excluded.asked}
+                connection.execute(
+                    new.on_conflict_do_update(
+                        index_elements=["creator"], set_=later, where=departures.c.asked < new.excluded.asked
+                    )
+                )
+                connection.execute(delete(departures).where(departures.c.creator == before))
             # An erased feedback has only the digest that proves whose it was.
-            erased = connection.execute(
-                "SELECT id, creator FROM feedback WHERE state = ?", (OutboxState.ERASED,)
-            ).fetchall()
-            for identifier, owner in erased:
+            erased = select(outbox.c.id, outbox.c.creator).where(outbox.c.state == OutboxState.ERASED)
+            for identifier, owner in connection.execute(erased).all():
                 if owner == owner_of(identifier, before):
-                    values = (owner_of(identifier, now), identifier)
-                    connection.execute("UPDATE feedback SET creator = ? WHERE id = ?", values)
+                    mine = {"creator": owner_of(identifier, now)}
+                    connection.execute(update(outbox).where(outbox.c.id == identifier).values(mine))
 
     def departures(self) -> list[tuple[str, float]]:
         """Return the creators whose feedback in the store is still to be listed for erasure.
 
         Each comes with the time of the request, in seconds since the epoch.
         """
-        with self._database.transaction() as connection:
-            return connection.execute("SELECT creator, asked FROM leaving ORDER BY asked").fetchall()
+        query = select(departures.c.creator, departures.c.asked).order_by(departures.c.asked)
+        with self._database.single_statement() as connection:
+            return [(creator, asked) for creator, asked in connection.execute(query)]
 
     def finish_departure(self, creator: str, asked: float) -> None:
         """Remove a departure: every feedback that the store had at time *asked* now has an erasure of its own."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM leaving WHERE creator = ? AND asked = ?", (creator, asked))
+        this = delete(departures).where(departures.c.creator == creator, departures.c.asked == asked)
+        with self._database.single_statement() as connection:
+            connection.execute(this)
 
-    def next_entries(self, limit: int) -> list[OutboxEntry]:
-        """Return the next operations to do in the store, in order, at most *limit*."""
+    def claim(self, limit: int) -> list[OutboxEntry]:
+        """Claim the next operations to do in the store, in order, at most *limit*, and return them.
+
+        No other worker gets them until they are done, released, or a minute has passed.
+        """
+        now = time.time()
+        due = or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < now)
+        query = select(outbox.c.number, outbox.c.id, outbox.c.creator, outbox.c.state, outbox.c.record, outbox.c.photo)
+        query = query.where(_waits(), due).order_by(outbox.c.number).limit(limit).with_for_update(skip_locked=True)
+        lease = {"claimed_by": self._worker, "claimed_until": now + _LEASE_SECONDS}
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT id, creator, state, record, photo FROM feedback WHERE state IN (?, ?) ORDER BY number LIMIT ?",
-                (OutboxState.WAITING, OutboxState.ERASING, limit),
-            ).fetchall()
+            rows = connection.execute(query).all()
+            if rows:
+                numbers = [row.number for row in rows]
+                connection.execute(update(outbox).where(outbox.c.number.in_(numbers)).values(lease))
         return [
-            OutboxEntry(identifier, creator, Feedback.model_validate_json(record), photo)
-            if state == OutboxState.WAITING
-            else OutboxEntry(identifier, creator, None, b"")
-            for identifier, creator, state, record, photo in rows
+            OutboxEntry(row.id, row.creator, Feedback.model_validate_json(row.record), row.photo)
+            if row.state == OutboxState.WAITING
+            else OutboxEntry(row.id, row.creator, None, b"")
+            for row in rows
         ]
+
+    def release(self) -> None:
+        """Give back what this worker has claimed: after a failure, or because an earlier process was killed."""
+        with self._database.single_statement() as connection:
+            connection.execute(update(outbox).where(outbox.c.claimed_by == self._worker).values(_FREE))
 
     def mark_done(self, entry: OutboxEntry) -> None:
         """Record that *entry* is done. A feedback whose erasure was requested meanwhile stays queued for it."""
-        values = {"id": entry.id, "owner": owner_of(entry.id, entry.creator), "now": time.time()}
+        done: dict[str, object] = {"since": time.time()} | _FREE
+        if entry.feedback is None:
+            before, owner = OutboxState.ERASING, owner_of(entry.id, entry.creator)
+            done |= {"state": OutboxState.ERASED, "creator": owner, "submission": "", "request": None}
+        else:
+            before = OutboxState.WAITING
+            done |= {"state": OutboxState.STORED, "bytes": 0, "record": None, "photo": None}
+        this = update(outbox).where(outbox.c.id == entry.id)
         with self._database.transaction() as connection:
-            connection.execute(_ERASED if entry.feedback is None else _STORED, values)
+            if not connection.execute(this.where(outbox.c.state == before).values(done)).rowcount:
+                connection.execute(this.where(outbox.c.claimed_by == self._worker).values(_FREE))
 
     def pending_erasures(self, creator: str, identifier: str | None = None) -> int:
         """Return how many erasures of the creator's feedback, or of one feedback, are not done yet."""
+        mine = (outbox.c.creator == creator, outbox.c.state == OutboxState.ERASING)
         with self._database.transaction() as connection:
             if identifier is not None:
-                query = "SELECT count(*) FROM feedback WHERE creator = ? AND state = ? AND id = ?"
-                return int(connection.execute(query, (creator, OutboxState.ERASING, identifier)).fetchone()[0])
-            query = (
-                "SELECT (SELECT count(*) FROM feedback WHERE creator = ? AND state = ?) "
-                "+ (SELECT count(*) FROM leaving WHERE creator = ?)"
-            )
-            return int(connection.execute(query, (creator, OutboxState.ERASING, creator)).fetchone()[0])
+                return _count(connection, select(func.count()).where(*mine, outbox.c.id == identifier))
+            leaving = select(func.count()).where(departures.c.creator == creator)
+            return _count(connection, select(func.count()).where(*mine)) + _count(connection, leaving)
 
     def depth(self) -> OutboxDepth:
         """Return how many entries wait, for how long, and their size."""
-        query = "SELECT state, count(*), min(since), sum(bytes) FROM feedback WHERE state IN (?, ?) GROUP BY state"
-        with self._database.transaction() as connection:
-            rows = connection.execute(query, (OutboxState.WAITING, OutboxState.ERASING)).fetchall()
+        query = select(outbox.c.state, func.count(), func.min(outbox.c.since), func.sum(outbox.c.bytes))
+        with self._database.single_statement() as connection:
+            rows = connection.execute(query.where(_waits()).group_by(outbox.c.state)).all()
         counts = {state: count for state, count, _, _ in rows}
         now = time.time()
         oldest = now - min((since for _, _, since, _ in rows), default=now)
@@ -259,39 +298,40 @@ class Outbox:
             feedback=counts.get(OutboxState.WAITING, 0),
             erasures=counts.get(OutboxState.ERASING, 0),
             oldest=max(0.0, oldest),
-            size=sum(size for *_, size in rows),
+            size=sum(int(size) for *_, size in rows),
         )
 
     def expire(self) -> None:
         """Delete the ids of entries that were done, and marks of ratings that were given, more than 30 days ago."""
+        before = time.time() - _RETENTION_SECONDS
+        done = outbox.c.state.in_((OutboxState.STORED, OutboxState.ERASED))
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM rated WHERE since < ?", (time.time() - _RETENTION_SECONDS,))
-            connection.execute(
-                "DELETE FROM feedback WHERE state IN (?, ?) AND since < ?",
-                (OutboxState.STORED, OutboxState.ERASED, time.time() - _RETENTION_SECONDS),
-            )
+            connection.execute(delete(ratings).where(ratings.c.since < before))
+            connection.execute(delete(outbox).where(done, outbox.c.since < before))
 
 
-_WAITING_BYTES = "SELECT creator, sum(bytes) FROM feedback WHERE bytes > 0 GROUP BY creator"
-_FIND = "SELECT creator, submission, request, state FROM feedback WHERE id = ?"
-_STORED = """
-UPDATE feedback SET state = 'stored', since = :now, bytes = 0, record = NULL, photo = NULL
-WHERE id = :id AND state = 'waiting'
-"""
-_ERASED = """
-UPDATE feedback SET state = 'erased', since = :now, creator = :owner, submission = '', request = NULL
-WHERE id = :id AND state = 'erasing'
-"""
-_ERASE = """
-INSERT INTO feedback (id, creator, submission, state, since, bytes) VALUES (:id, :creator, '', 'erasing', :now, 0)
-ON CONFLICT (id) DO UPDATE SET state = 'erasing', since = :now, bytes = 0, record = NULL, photo = NULL
-WHERE state NOT IN ('erasing', 'erased')
-"""
-_ERASE_ALL = """
-UPDATE feedback SET state = 'erasing', since = :now, bytes = 0, record = NULL, photo = NULL
-WHERE creator = :creator AND state NOT IN ('erasing', 'erased')
-"""
+_FREE: dict[str, object] = {"claimed_by": None, "claimed_until": None}
 
 
-def _known(row: tuple[str, str, str | None, str] | None) -> KnownFeedback | None:
-    return None if row is None else KnownFeedback(row[0], row[1], row[2], OutboxState(row[3]))
+def _waits() -> ColumnElement[bool]:
+    return outbox.c.state.in_((OutboxState.WAITING, OutboxState.ERASING))
+
+
+def _present() -> ColumnElement[bool]:
+    """Match feedback whose erasure was not requested yet."""
+    return outbox.c.state.not_in((OutboxState.ERASING, OutboxState.ERASED))
+
+
+def _erasing() -> dict[str, object]:
+    """Return the values of a feedback from the request of its erasure on."""
+    return {"state": OutboxState.ERASING, "since": time.time(), "bytes": 0, "record": None, "photo": None}
+
+
+def _find(connection: Connection, identifier: str) -> KnownFeedback | None:
+    query = select(outbox.c.creator, outbox.c.submission, outbox.c.request, outbox.c.state)
+    row = connection.execute(query.where(outbox.c.id == identifier)).first()
+    return None if row is None else KnownFeedback(row.creator, row.submission, row.request, OutboxState(row.state))
+
+
+def _count(connection: Connection, query: Select[int]) -> int:
+    return int(connection.execute(query).scalar_one())

@@ -1,25 +1,23 @@
 """Outbox worker: a thread that delivers the outbox to the store, in one process per machine at a time."""
 
-import fcntl
 import logging
 import math
 import threading
 import time
-from pathlib import Path
-from typing import BinaryIO
 
-from serving.feedback.database import Database, DiskError
+from serving.feedback.delivery_lock import DeliveryLock
 from serving.feedback.metrics import DELIVERIES, OUTBOX_BYTES, OUTBOX_DEPTH, OUTBOX_OLDEST
 from serving.feedback.outbox import Outbox, OutboxDepth, OutboxEntry
 from serving.feedback.repository import deliver, erase, list_ids, record_departure
 from serving.feedback.request_cache import RequestCache
 from serving.feedback.voice_sync import VoiceSync
+from serving.state.database import Database, StateError
 from snap2caption.store import ObjectStore, StoreError
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 8
-"""Entries loaded from the disk at a time: a photo has a few hundred kilobytes."""
+"""Entries claimed and loaded at a time: a photo has a few hundred kilobytes."""
 
 _MAX_BACKOFF = 30.0
 _POLL_SECONDS = 1.0
@@ -39,7 +37,7 @@ class OutboxWorker:
         request_cache: RequestCache,
         voice_sync: VoiceSync,
         store: ObjectStore,
-        lock: Path,
+        lock: DeliveryLock,
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -72,36 +70,38 @@ class OutboxWorker:
             self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
-        with self._lock.open("wb") as lock:
-            wait = _POLL_SECONDS
-            while not self._stopped.is_set():
-                self._wake.wait(wait)
-                self._wake.clear()
-                try:
-                    self._measure()
-                    if try_lock(lock):
-                        self._voice_sync.catch_up()
-                        self._tidy()
-                        self._deliver_all()
-                    wait = _POLL_SECONDS
-                except (StoreError, DiskError) as error:
-                    DELIVERIES.labels("failed").inc()
-                    wait = min(2 * wait, _MAX_BACKOFF)
-                    logger.warning("feedback is waiting for the store (%s); retrying in %.0f s", error, wait)
-                except Exception:
-                    # For example a record that a newer version of the service wrote. If the thread ended here, all
-                    # feedback would wait, and nobody would notice.
-                    DELIVERIES.labels("failed").inc()
-                    wait = min(2 * wait, _MAX_BACKOFF)
-                    logger.exception("feedback can't be delivered to the store; retrying in %.0f s", wait)
+        wait = _POLL_SECONDS
+        while not self._stopped.is_set():
+            self._wake.wait(wait)
+            self._wake.clear()
+            try:
+                self._measure()
+                if self._lock.take():
+                    self._voice_sync.catch_up()
+                    self._tidy()
+                    self._deliver_all()
+                wait = _POLL_SECONDS
+            except (StoreError, StateError) as error:
+                DELIVERIES.labels("failed").inc()
+                wait = min(2 * wait, _MAX_BACKOFF)
+                logger.warning("feedback is waiting for the store (%s); retrying in %.0f s", error, wait)
+            except Exception:
+                # For example a record that a newer version of the service wrote. If the thread ended here, all
+                # feedback would wait, and nobody would notice.
+                DELIVERIES.labels("failed").inc()
+                wait = min(2 * wait, _MAX_BACKOFF)
+                logger.exception("feedback can't be delivered to the store; retrying in %.0f s", wait)
+        self._lock.close()
 
     def _deliver_all(self) -> None:
+        # After a failure, and after a kill, this worker still has its last claims.
+        self._outbox.release()
         for creator, asked in self._outbox.departures():
             record_departure(self._store, creator, asked)
             for identifier in list_ids(self._store, creator, asked):
                 self._outbox.erase(identifier, creator)
             self._outbox.finish_departure(creator, asked)
-        while not self._stopped.is_set() and (entries := self._outbox.next_entries(_BATCH)):
+        while not self._stopped.is_set() and (entries := self._outbox.claim(_BATCH)):
             for entry in entries:
                 self._process(entry)
             if any(entry.feedback is None for entry in entries):
@@ -130,12 +130,3 @@ class OutboxWorker:
         OUTBOX_DEPTH.labels("erasure").set(depth.erasures)
         OUTBOX_OLDEST.set(depth.oldest)
         OUTBOX_BYTES.set(depth.size)
-
-
-def try_lock(lock: BinaryIO) -> bool:
-    """Lock the open file, and return whether this process holds the lock. If it is killed, the system releases it."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

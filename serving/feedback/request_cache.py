@@ -4,8 +4,10 @@ import time
 from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection, Select, delete, func, insert, select
 
-from serving.feedback.database import Database
+from serving.state.database import Database
+from serving.state.tables import cached_requests as requests
 from snap2caption.feedback import Words
 from snap2caption.post import Tone
 
@@ -40,7 +42,7 @@ class RequestCache:
         """Keep a request, unless it is larger than the cache or would displace requests of creators who use less.
 
         Raises:
-            DiskError: the disk is full or fails.
+            StateError: the disk is full, or the database fails.
         """
         text = content.model_dump_json()
         size = len(photo) + len(text)
@@ -48,47 +50,55 @@ class RequestCache:
             return
         now = time.time()
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM kept WHERE until <= ?", (now,))
-            held = Counter(dict(connection.execute("SELECT creator, sum(bytes) FROM kept GROUP BY creator").fetchall()))
+            _delete(connection, select(requests.c.request).where(requests.c.until <= now))
+            sizes = select(requests.c.creator, func.sum(requests.c.bytes)).group_by(requests.c.creator)
+            held = Counter({owner: int(total) for owner, total in connection.execute(sizes)})
             held[creator] += size
             while held.total() > self._max_bytes:
                 # If several creators use equally much, the one who adds a request gives way.
                 largest = max(held, key=lambda other: (held[other], other == creator))
-                query = "SELECT rowid, bytes FROM kept WHERE creator = ? ORDER BY until, rowid LIMIT 1"
-                oldest = connection.execute(query, (largest,)).fetchone()
+                by_age = select(requests.c.request, requests.c.bytes).order_by(requests.c.until, requests.c.request)
+                oldest = connection.execute(by_age.where(requests.c.creator == largest).limit(1)).first()
                 if oldest is None:
                     return
-                connection.execute("DELETE FROM kept WHERE rowid = ?", (oldest[0],))
-                held[largest] -= oldest[1]
-            connection.execute(
-                "INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?)",
-                (request, creator, now + self._seconds, size, text, photo),
-            )
+                connection.execute(delete(requests).where(requests.c.request == oldest.request))
+                held[largest] -= oldest.bytes
+            values = {"request": request, "creator": creator, "until": now + self._seconds, "bytes": size}
+            connection.execute(insert(requests).values(**values, content=text, photo=photo))
 
     def find(self, request: str, creator: str) -> tuple[CachedRequest, bytes] | None:
         """Return the creator's own request with its photo (JPEG), or None if it is not kept."""
-        query = "SELECT content, photo FROM kept WHERE request = ? AND creator = ? AND until > ?"
-        with self._database.transaction() as connection:
-            found = connection.execute(query, (request, creator, time.time())).fetchone()
-        return None if found is None else (CachedRequest.model_validate_json(found[0]), found[1])
+        query = select(requests.c.content, requests.c.photo).where(
+            requests.c.request == request, requests.c.creator == creator, requests.c.until > time.time()
+        )
+        with self._database.single_statement() as connection:
+            found = connection.execute(query).first()
+        return None if found is None else (CachedRequest.model_validate_json(found.content), found.photo)
 
     def has(self, creator: str) -> bool:
         """Return whether any request of the creator is kept."""
-        with self._database.transaction() as connection:
-            found = connection.execute("SELECT 1 FROM kept WHERE creator = ? LIMIT 1", (creator,)).fetchone()
-        return found is not None
+        query = select(requests.c.request).where(requests.c.creator == creator).limit(1)
+        with self._database.single_statement() as connection:
+            return connection.execute(query).first() is not None
 
     def forget(self, creator: str) -> None:
         """Delete all kept requests of the creator."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM kept WHERE creator = ?", (creator,))
+        with self._database.single_statement() as connection:
+            connection.execute(delete(requests).where(requests.c.creator == creator))
 
     def forget_request(self, creator: str, request: str) -> None:
         """Delete one kept request of the creator."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM kept WHERE creator = ? AND request = ?", (creator, request))
+        with self._database.single_statement() as connection:
+            connection.execute(delete(requests).where(requests.c.creator == creator, requests.c.request == request))
 
     def expire(self) -> None:
         """Delete the requests whose time is over."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM kept WHERE until <= ?", (time.time(),))
+            _delete(connection, select(requests.c.request).where(requests.c.until <= time.time()))
+
+
+def _delete(connection: Connection, which: Select[tuple[str]]) -> None:
+    """Delete the requests that *which* selects, but for those that a replica deletes at the same time."""
+    found = connection.execute(which.with_for_update(skip_locked=True)).scalars().all()
+    if found:
+        connection.execute(delete(requests).where(requests.c.request.in_(found)))

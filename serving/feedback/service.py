@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from serving.feedback import repository
-from serving.feedback.database import Database, DiskError
+from serving.feedback.delivery_lock import DeliveryLock
 from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, OUTBOX_LIMIT, observe
 from serving.feedback.outbox import KnownFeedback, Outbox, OutboxDepth, OutboxFullError, OutboxState
 from serving.feedback.outbox_worker import OutboxWorker
@@ -17,10 +17,12 @@ from serving.feedback.photo import encode_photo
 from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.feedback.schemas import Submission
 from serving.feedback.voice_sync import VoiceSync, VoiceWriter
-from serving.http.problems import ProblemError
+from serving.http.problems import ProblemError, state_away
 from serving.settings import ServingSettings
+from serving.state.database import StateError
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
-from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words, owner_of
 from snap2caption.images import ImageError
 from snap2caption.store import ObjectStore, StoreError, StoreTimeouts, open_store
@@ -48,8 +50,9 @@ class FeedbackService:
             voices: the creators' saved captions.
             lookup: the same store with short timeouts, for calls that a request waits for.
         """
-        self._database = Database(settings.feedback_dir / "feedback.sqlite")
-        self._outbox = Outbox(self._database, max_bytes=settings.feedback_spool_bytes)
+        self._database = open_database(settings, Section.FEEDBACK)
+        self._delivery = DeliveryLock(settings.feedback_dir)
+        self._outbox = Outbox(self._database, max_bytes=settings.feedback_spool_bytes, worker=self._delivery.worker)
         OUTBOX_LIMIT.set(settings.feedback_spool_bytes)
         self._request_cache = RequestCache(
             self._database, seconds=settings.feedback_keep_seconds, max_bytes=settings.feedback_keep_bytes
@@ -64,7 +67,7 @@ class FeedbackService:
             self._request_cache,
             self._voice_sync,
             store,
-            settings.feedback_dir / "delivery.lock",
+            self._delivery,
         )
 
     def start(self) -> None:
@@ -89,7 +92,7 @@ class FeedbackService:
         """
         try:
             self._request_cache.keep(request_id, creator, content, encode_photo(photo, self._max_pixels))
-        except DiskError:
+        except StateError:
             KEEP_FAILURES.inc()
 
     def accept(self, creator: str, submission: Submission, image: bytes | None, key: str | None) -> FeedbackReceipt:
@@ -242,7 +245,9 @@ def open_feedback_service(settings: ServingSettings, feedback_uri: str) -> Feedb
         UserError: the URI is invalid, or a file can't be used.
     """
     lookup = open_store(feedback_uri, StoreTimeouts(seconds=settings.feedback_store_seconds, attempts=1))
-    return FeedbackService(settings, open_store(feedback_uri), VoiceStore(settings.voice_file), lookup)
+    return FeedbackService(
+        settings, open_store(feedback_uri), VoiceStore(open_database(settings, Section.VOICES)), lookup
+    )
 
 
 def store_unavailable() -> ProblemError:
@@ -258,13 +263,12 @@ def _disk_problems() -> Iterator[None]:
         yield
     except OutboxFullError as error:
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "spool_full", str(error), 60) from error
-    except DiskError as error:
+    except StateError as error:
+        if error.away:
+            raise state_away(error) from error
         if error.full:
             detail = "The service's disk is full; send it again later."
             raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, "disk_full", detail, 60) from error
-        raise _disk_failed() from error
-    except UserError as error:
-        # From the file of voices.
         raise _disk_failed() from error
 
 

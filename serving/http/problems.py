@@ -73,6 +73,13 @@ def internal_error(request_id: str) -> ProblemError:
     return ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
 
 
+def state_away(error: UserError) -> ProblemError:
+    """Return the answer to a request that needs the service's database while that can't be used, and log why."""
+    logger.error("%s", error)
+    detail = "The service's database is temporarily unavailable; send it again later."
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10)
+
+
 async def refuse(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
     """Send *problem* from middleware, which the exception handlers don't cover, and count it."""
     REFUSALS.labels(problem.reason).inc()

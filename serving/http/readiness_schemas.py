@@ -34,6 +34,13 @@ class Following(BaseModel):
     )
 
 
+class SharedDatabase(BaseModel):
+    """The database that replicas share. While it is unreachable, no request that needs a key can be answered."""
+
+    reachable: bool = Field(description="Whether it answered when it was last asked, which is every second.")
+    last_contact_seconds: float = Field(description="Seconds since it answered last.")
+
+
 class Refused(BaseModel):
     """The registry's champion, if it was not put into service. Another model stays there; the champion is retried."""
 
@@ -88,6 +95,7 @@ class Condition(BaseModel):
 
     worker: Worker
     queue: Queue
+    database: SharedDatabase | None = Field(description="null: the state is in files on this machine.")
     registry: Following | None = Field(description="null: no registry is used.")
     champion_refused: Refused | None = Field(
         description="null: the registry's champion is in service, or there is none."

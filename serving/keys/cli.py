@@ -56,7 +56,7 @@ def list_(
 
     if creator is not None:
         _check_creator(creator)
-    exists = read_settings(ServingSettings).key_file.exists()
+    exists = read_settings(ServingSettings).has_key_store
     keys = [_document(key) for key in _open_store().keys(creator)] if exists else []
     rows = ["  ".join(str(value or "-") for value in key.values()) for key in keys]
     print_result("\n".join(["  ".join(keys[0]), *rows]) if keys else "There are no keys.", keys, as_json=as_json)
@@ -104,15 +104,17 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 def _open_store(*, create: bool = False) -> "KeyStore":
-    """Open the key store. It is created only with the first key: once it exists, services require keys."""
+    """Open the key store. A file is created only with the first key: once it exists, services require keys."""
     from serving.keys.store import KeyStore
     from serving.settings import ServingSettings
+    from serving.state.opening import open_database
+    from serving.state.tables import Section
     from snap2caption.settings import read_settings
 
-    path = read_settings(ServingSettings).key_file
-    if not create and not path.exists():
-        raise UserError(f"There are no keys in {path}; create one with `snap2caption key new`.")
-    return KeyStore(path)
+    settings = read_settings(ServingSettings)
+    if not create and not settings.has_key_store:
+        raise UserError(f"There are no keys in {settings.key_file}; create one with `snap2caption key new`.")
+    return KeyStore(open_database(settings, Section.KEYS))
 
 
 def _check_creator(creator: str) -> str:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from serving.feedback import repository
-from serving.feedback.database import Database
+from serving.feedback.delivery_lock import DeliveryLock
 from serving.feedback.outbox import Outbox
-from serving.feedback.outbox_worker import try_lock
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
 from snap2caption.errors import UserError
 from snap2caption.store import open_store
@@ -30,20 +31,21 @@ def migrate(settings: ServingSettings, feedback_uri: str) -> MigrationResult:
         UserError: there are no keys, a running service delivers feedback from here, or a file or the store can't be
             used.
     """
-    if not settings.api_key_hashes and not settings.key_file.exists():
+    if not settings.api_key_hashes and not settings.has_key_store:
         raise UserError("There are no keys; set SNAP2CAPTION_SERVING_API_KEY_HASHES to the service's value.")
-    keys = KeyStore(settings.key_file)
+    keys = KeyStore(open_database(settings, Section.KEYS))
     for digest in settings.api_key_hashes:
         keys.adopt(digest)
     former = keys.former()
-    database = Database(settings.feedback_dir / "feedback.sqlite")
+    database = open_database(settings, Section.FEEDBACK)
     try:
-        with (settings.feedback_dir / "delivery.lock").open("wb") as lock:
-            if not try_lock(lock):
+        with DeliveryLock(settings.feedback_dir) as lock:
+            if not lock.take():
                 raise UserError(
                     "A running service delivers feedback from here; stop it, run this again, then start the service."
                 )
-            voices, outbox = VoiceStore(settings.voice_file), Outbox(database, max_bytes=settings.feedback_spool_bytes)
+            voices = VoiceStore(open_database(settings, Section.VOICES))
+            outbox = Outbox(database, max_bytes=settings.feedback_spool_bytes)
             for before, now in former.items():
                 voices.move(before, now)
                 outbox.move(before, now)

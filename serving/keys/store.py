@@ -1,32 +1,21 @@
-"""Key store: digests of API keys with their creators, in one SQLite file that services read while operators write."""
+"""Key store: digests of API keys with their creators, which services read while operators write."""
 
 import hashlib
-import os
 import secrets
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from serving.private_files import make_private
+from sqlalchemy import insert, or_, select, update
+
+from serving.state.database import Database
+from serving.state.tables import former_creators, keys
 from snap2caption.errors import UserError
 
 PREFIX = "s2c_"
 """Prefix of keys, so that secret scanners recognize them."""
 
 _BYTES = 32
-_BUSY_SECONDS = 5.0
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS keys (
-    id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, creator TEXT NOT NULL, name TEXT NOT NULL,
-    created REAL NOT NULL, expires REAL, revoked REAL
-);
-CREATE TABLE IF NOT EXISTS former (id TEXT PRIMARY KEY, creator TEXT NOT NULL);
-"""
 
 
 class KeyState(StrEnum):
@@ -67,22 +56,10 @@ def new_creator() -> str:
 
 
 class KeyStore:
-    """The keys in the SQLite file at *path*, which only its owner may read."""
+    """The keys in *database*, which services read while operators write."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # SQLite gives its write-ahead log the permissions of the database file.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            make_private(path)
-        except OSError as error:
-            raise UserError(
-                f"The key file {path} can't be used ({error.strerror}); check the file's permissions."
-            ) from error
-        with self._open() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_TABLES)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, creator: str, name: str = "", seconds: float | None = None) -> tuple[str, StoredKey]:
         """Create a key.
@@ -97,22 +74,30 @@ class KeyStore:
         """
         secret, now = PREFIX + secrets.token_urlsafe(_BYTES), time.time()
         key = StoredKey(secrets.token_hex(6), creator, name, now, None if seconds is None else now + seconds)
-        with self._open() as connection:
-            self._insert(connection, key, digest_of(secret.encode()))
+        with self._database.single_statement() as connection:
+            connection.execute(insert(keys).values(asdict(key) | {"digest": digest_of(secret.encode())}))
         return secret, key
 
     def adopt(self, digest: str) -> None:
         """Add a key whose digest was its creator's id so far, with a new creator id. A known key stays as it is."""
         key = StoredKey(secrets.token_hex(6), new_creator(), "from API_KEY_HASHES", time.time())
-        with self._open() as connection:
-            if connection.execute("SELECT 1 FROM keys WHERE digest = ?", (digest,)).fetchone() is None:
-                self._insert(connection, key, digest)
-                connection.execute("INSERT INTO former VALUES (?, ?)", (digest, key.creator))
+        new = self._database.insert(keys).values(asdict(key) | {"digest": digest})
+        new = new.on_conflict_do_nothing(index_elements=["digest"])
+        with self._database.transaction() as connection:
+            if connection.execute(new.returning(keys.c.id)).first() is not None:
+                connection.execute(insert(former_creators).values(id=digest, creator=key.creator))
 
     def former(self) -> dict[str, str]:
         """Return the old ids of adopted creators, with their new ids."""
-        with self._open() as connection:
-            return dict(connection.execute("SELECT id, creator FROM former ORDER BY rowid"))
+        query = select(former_creators.c.id, former_creators.c.creator).order_by(former_creators.c.id)
+        with self._database.single_statement() as connection:
+            return {row.id: row.creator for row in connection.execute(query)}
+
+    def look_up(self, digest: str) -> tuple[str, StoredKey] | None:
+        """Return the key with a digest, after the digest as it is stored; None if there is none."""
+        with self._database.single_statement() as connection:
+            row = connection.execute(select(keys.c.digest, *_COLUMNS).where(keys.c.digest == digest)).first()
+        return None if row is None else (row.digest, StoredKey(*row[1:]))
 
     def find(self, identifier: str) -> StoredKey:
         """Return a key's metadata by its id.
@@ -120,19 +105,19 @@ class KeyStore:
         Raises:
             UserError: there is no such key.
         """
-        with self._open() as connection:
-            query = f"SELECT {_COLUMNS} FROM keys WHERE id = ?"  # noqa: S608 - a constant
-            row = connection.execute(query, (identifier,)).fetchone()
+        with self._database.single_statement() as connection:
+            row = connection.execute(select(*_COLUMNS).where(keys.c.id == identifier)).first()
         if row is None:
             raise UserError(f"There is no key {identifier}; `snap2caption key list` shows all keys.")
         return StoredKey(*row)
 
     def keys(self, creator: str | None = None) -> list[StoredKey]:
         """Return the metadata of all keys, or of those of a creator, the oldest first."""
-        wanted = "creator = coalesce(?, creator)"
-        query = f"SELECT {_COLUMNS} FROM keys WHERE {wanted} ORDER BY created, rowid"  # noqa: S608 - constants
-        with self._open() as connection:
-            return [StoredKey(*row) for row in connection.execute(query, (creator,))]
+        query = select(*_COLUMNS).order_by(keys.c.created, keys.c.id)
+        if creator is not None:
+            query = query.where(keys.c.creator == creator)
+        with self._database.single_statement() as connection:
+            return [StoredKey(*row) for row in connection.execute(query)]
 
     def revoke(self, identifier: str, after: float = 0.0) -> StoredKey:
         """Revoke a key now, or *after* so many seconds. An earlier revocation takes precedence.
@@ -141,28 +126,15 @@ class KeyStore:
             UserError: there is no such key.
         """
         self.find(identifier)
-        with self._open() as connection:
-            connection.execute(
-                "UPDATE keys SET revoked = min(coalesce(revoked, :when), :when) WHERE id = :id",
-                {"id": identifier, "when": time.time() + after},
-            )
+        when = time.time() + after
+        later = or_(keys.c.revoked.is_(None), keys.c.revoked > when)
+        with self._database.single_statement() as connection:
+            connection.execute(update(keys).where(keys.c.id == identifier, later).values(revoked=when))
         return self.find(identifier)
 
-    def _insert(self, connection: sqlite3.Connection, key: StoredKey, digest: str) -> None:
-        connection.execute(
-            "INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key.id, digest, key.creator, key.name, key.created, key.expires, key.revoked),
-        )
-
-    @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(sqlite3.connect(self._path, timeout=_BUSY_SECONDS)) as connection, connection:
-                yield connection
-        except sqlite3.Error as error:
-            raise UserError(
-                f"The key file {self._path} can't be used ({error}); check the file and its permissions."
-            ) from error
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
 
 
-_COLUMNS = "id, creator, name, created, expires, revoked"
+_COLUMNS = (keys.c.id, keys.c.creator, keys.c.name, keys.c.created, keys.c.expires, keys.c.revoked)

@@ -2,7 +2,7 @@
 
 import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -28,11 +28,11 @@ class KeyAuthentication:
     locked out for a while.
     """
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, metrics_token_hash: str | None, failed_per_minute: int) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, lockout: Lockout, metrics_token_hash: str | None) -> None:
         self.app = app
         self._keyring = keyring
         self._token = metrics_token_hash
-        self._lockout = Lockout(failed_per_minute)
+        self._lockout = lockout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -40,22 +40,22 @@ class KeyAuthentication:
             await self.app(scope, receive, send)
             return
         try:
-            scope.setdefault("state", {})["creator"] = self._creator(scope)
+            scope.setdefault("state", {})["creator"] = await self._creator(scope)
         except ProblemError as problem:
             await refuse(problem, scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _creator(self, scope: Scope) -> str:
+    async def _creator(self, scope: Scope) -> str:
         # The path as the server decoded it and the router compares it: no other spelling of an open path is open.
         path = route_path(scope)
         if path == METRICS:
-            self._check_metrics_token(scope)
+            await self._check_metrics_token(scope)
         if path in OPEN or not self._keyring.requires_key:
             return ANONYMOUS
         sent = Headers(scope=scope).getlist(KEY_HEADER)
         digest = digest_of(sent[0].encode("latin-1") if len(sent) == 1 else b"")
-        creator = self._authenticate(self._keyring.creator, digest, scope, sent=bool(sent))
+        creator = await self._authenticate(self._keyring.creator, digest, scope, sent=bool(sent))
         if creator is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
@@ -65,13 +65,13 @@ class KeyAuthentication:
             )
         return creator
 
-    def _check_metrics_token(self, scope: Scope) -> None:
+    async def _check_metrics_token(self, scope: Scope) -> None:
         if not self._keyring.requires_key and not self._token:
             return
         sent = Headers(scope=scope).get("authorization", "")
         scheme, _, token = sent.partition(" ")
         digest = digest_of(token.encode("latin-1") if scheme.lower() == "bearer" else b"")
-        if self._authenticate(self._match_metrics_token, digest, scope, sent=bool(sent)) is None:
+        if await self._authenticate(self._match_metrics_token, digest, scope, sent=bool(sent)) is None:
             raise ProblemError(
                 HTTPStatus.UNAUTHORIZED,
                 "bad_token",
@@ -80,11 +80,11 @@ class KeyAuthentication:
                 headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
             )
 
-    def _match_metrics_token(self, digest: str) -> str | None:
+    async def _match_metrics_token(self, digest: str) -> str | None:
         return digest if hmac.compare_digest(digest, self._token or "") else None
 
-    def _authenticate(
-        self, look_up: Callable[[str], str | None], digest: str, scope: Scope, *, sent: bool
+    async def _authenticate(
+        self, look_up: Callable[[str], Awaitable[str | None]], digest: str, scope: Scope, *, sent: bool
     ) -> str | None:
         """Return what *look_up* finds for a credential's digest. A wrong one that was *sent* counts against the peer.
 
@@ -92,16 +92,16 @@ class KeyAuthentication:
             ProblemError: the peer is locked out, or the lookup fails.
         """
         peer = peer_of(scope)
-        if sent:
-            self._lockout.check(peer, digest)
         try:
-            found = look_up(digest)
+            if sent:
+                await self._lockout.check(peer, digest)
+            found = await look_up(digest)
+            if found is None and sent:
+                await self._lockout.failed(peer)
         except UserError as error:
             logger.error("%s", error)  # noqa: TRY400 - the message says it all
             detail = "API keys can't be checked at the moment; try again later."
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail, 10) from error
         if found is not None:
             self._lockout.passed(peer, digest)
-        elif sent:
-            self._lockout.failed(peer)
         return found

@@ -6,11 +6,10 @@ from collections import OrderedDict
 from http import HTTPStatus
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
 from serving.http.problems import ProblemError
+from serving.middleware.limiter import Limiter
 from snap2caption.connections import network_of
 
 _MAX_KNOWN = 10_000
@@ -24,26 +23,26 @@ class Lockout:
     A key that was valid from the same peer before still works: colleagues behind one address don't lock each other out.
     """
 
-    def __init__(self, per_minute: int) -> None:
-        self._rate = RateLimitItemPerMinute(per_minute)
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+    def __init__(self, limiter: Limiter, per_minute: int) -> None:
+        self._rate = RateLimitItemPerMinute(per_minute, namespace="wrong keys")
+        self._limiter = limiter
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def check(self, peer: str, digest: str) -> None:
+    async def check(self, peer: str, digest: str) -> None:
         """Check that *peer* may try the key with this *digest*.
 
         Raises:
             ProblemError: the peer has sent too many wrong keys, and this key was not valid from there before.
         """
-        if self._limiter.test(self._rate, peer) or (peer, digest) in self._known:
+        if (peer, digest) in self._known or await self._limiter.test(self._rate, peer):
             return
-        wait = max(1, math.ceil(self._limiter.get_window_stats(self._rate, peer).reset_time - time.time()))
+        wait = max(1, math.ceil((await self._limiter.stats(self._rate, peer)).reset_time - time.time()))
         detail = f"Too many wrong keys came from your address; check the key and try again in {wait} s."
         raise ProblemError(HTTPStatus.TOO_MANY_REQUESTS, "wrong_keys", detail, wait)
 
-    def failed(self, peer: str) -> None:
+    async def failed(self, peer: str) -> None:
         """Count a wrong key from *peer*."""
-        self._limiter.hit(self._rate, peer)
+        await self._limiter.hit(self._rate, peer)
 
     def passed(self, peer: str, digest: str) -> None:
         """Remember that *peer* sent a valid key: others behind the same address can't lock it out from now on."""

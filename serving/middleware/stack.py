@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from serving.http.openapi import KEY_HEADER
 from serving.http.problems import add_handlers
-from serving.keys.keyring import Keyring
+from serving.keys.keyring import open_keyring
 from serving.middleware.authentication import KeyAuthentication
 from serving.middleware.body_budget import BodyBudget
 from serving.middleware.body_limits import BodyLimit, MinimumRate
@@ -15,6 +15,8 @@ from serving.middleware.cors import ProblemCORS
 from serving.middleware.cross_site import CrossSiteGuard
 from serving.middleware.head import HeadAsGet
 from serving.middleware.in_flight import InFlightLimit
+from serving.middleware.limiter import open_limiter
+from serving.middleware.lockout import Lockout
 from serving.middleware.rate_limit import RateLimit
 from serving.middleware.request_context import RequestContext
 from serving.middleware.root_path import PathPrefix
@@ -49,12 +51,18 @@ def protect(
         minimum_rate=minimum_rate,
         budget=BodyBudget(settings.body_bytes_at_once, share),
     )
-    app.add_middleware(RateLimit, per_minute=settings.requests_per_minute, max_in_flight=settings.requests_at_once)
+    limiter = open_limiter(settings)
+    app.add_middleware(
+        RateLimit,
+        limiter=limiter,
+        per_minute=settings.requests_per_minute,
+        max_in_flight=settings.requests_at_once,
+    )
     app.add_middleware(
         KeyAuthentication,
-        keyring=Keyring(settings.api_key_hashes, settings.key_file),
+        keyring=open_keyring(settings),
         metrics_token_hash=settings.metrics_token_hash,
-        failed_per_minute=settings.failed_keys_per_minute,
+        lockout=Lockout(limiter, settings.failed_keys_per_minute),
     )
     app.add_middleware(
         ProblemCORS,

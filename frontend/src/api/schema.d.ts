@@ -526,6 +526,8 @@ export interface components {
             degraded: components["schemas"]["Degraded"][];
             worker: components["schemas"]["Worker"];
             queue: components["schemas"]["Queue"];
+            /** @description null: the state is in files on this machine. */
+            database: components["schemas"]["SharedDatabase"] | null;
             /** @description null: no registry is used. */
             registry: components["schemas"]["Following"] | null;
             /** @description null: the registry's champion is in service, or there is none. */
@@ -554,6 +556,22 @@ export interface components {
             version: number;
             /** @description tags: its registry entry doesn't describe a valid model; base: its base model is not allowed; digest: its adapter is not the one that was promoted; signature: the required key has not signed this version; broken: it can't be fetched or loaded, or writes no caption. The log says more. */
             reason: components["schemas"]["DistrustReason"];
+        };
+        /**
+         * SharedDatabase
+         * @description The database that replicas share. While it is unreachable, no request that needs a key can be answered.
+         */
+        SharedDatabase: {
+            /**
+             * Reachable
+             * @description Whether it answered when it was last asked, which is every second.
+             */
+            reachable: boolean;
+            /**
+             * Last Contact Seconds
+             * @description Seconds since it answered last.
+             */
+            last_contact_seconds: number;
         };
         /**
          * Timing

@@ -1,10 +1,13 @@
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import postgres_server
 import pytest
+from databases import closed_afterwards, new_database
 from patience import LONGEST
 from PIL import Image
+from pydantic import SecretStr
 
 from serving.engines.base import Event, GenerationChunk, GenerationRequest, GenerationResult
 from serving.models.served_model import ServedModel
@@ -85,3 +88,20 @@ def photo() -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(stream, "JPEG")
     return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URI of a real PostgreSQL."""
+    with postgres_server.run(tmp_path_factory.mktemp("postgresql")) as uri:
+        yield uri
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[SecretStr | None]:
+    """The database of the state: SQLite's files, or PostgreSQL where the test asks for it by a parameter."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield None
+        return
+    with new_database(request.getfixturevalue("postgresql")) as url, closed_afterwards(monkeypatch):
+        yield SecretStr(url)

@@ -1,7 +1,9 @@
 import base64
 import json
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -325,9 +327,8 @@ def test_without_a_model_requests_are_refused(tmp_path: Path, photo: bytes) -> N
 
 
 def test_a_voice_that_can_not_be_read_is_told(client: TestClient, photo: bytes, tmp_path: Path) -> None:
-    (tmp_path / "voice.sqlite").write_bytes(b"no database" * 100)
-    for leftover in tmp_path.glob("voice.sqlite-*"):
-        leftover.unlink()
+    with closing(sqlite3.connect(tmp_path / "voice.sqlite")) as connection:
+        connection.execute("DROP TABLE captions")
     answer = client.post("/generate-caption", files={"image": photo})
     assert answer.status_code == 200
     assert [notice for notice in answer.json()["notices"] if "saved captions can't be read" in notice]

@@ -3,21 +3,25 @@ from pathlib import Path
 
 import pytest
 from creators import KEYS, TOKEN, creator
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.feedback.service import FeedbackService
 from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
 from snap2caption.store import ObjectStore, open_store
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ServingSettings:
+def settings(tmp_path: Path, database_url: SecretStr | None) -> ServingSettings:
     return ServingSettings(
         cache_dir=tmp_path / "cache",
         feedback_dir=tmp_path / "feedback",
+        database_url=database_url,
         voice_file=tmp_path / "voice.sqlite",
         max_pixels=1_000_000,
         max_body_bytes=1_000_000,
@@ -33,7 +37,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 @pytest.fixture
 def voices(settings: ServingSettings) -> VoiceStore:
-    return VoiceStore(settings.voice_file)
+    return VoiceStore(open_database(settings, Section.VOICES))
 
 
 @pytest.fixture

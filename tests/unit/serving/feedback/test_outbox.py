@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 from creators import creator, photo_of
+from databases import BOTH
 from patience import LONGEST, until
+from sqlalchemy import text
 
 from serving.creators import ANONYMOUS
-from serving.feedback.database import Database, DiskError
-from serving.feedback.outbox import Outbox
+from serving.feedback.outbox import Outbox, OutboxEntry
 from serving.feedback.repository import erase, record_departure
 from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
+from serving.state.database import Database, StateError
+from serving.state.opening import open_database
+from serving.state.sqlite import SQLiteDatabase
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
 from snap2caption.feedback import (
     Departure,
@@ -35,6 +40,8 @@ from snap2caption.store.documents import put_document
 
 pytestmark = pytest.mark.unit
 
+on_both = pytest.mark.parametrize("database_url", BOTH, indirect=True)
+
 ANA, BEN = creator("ana"), creator("ben")
 SAID = Submission(rating=2, caption="seen", edited_caption="mine")
 
@@ -49,6 +56,12 @@ def away(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     return open_store("s3://bucket/feedback")
 
 
+@pytest.fixture
+def database(settings: ServingSettings) -> Database:
+    return open_database(settings, Section.FEEDBACK)
+
+
+@on_both
 def test_what_came_while_the_store_was_away_keeps_its_order(
     settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
@@ -70,6 +83,7 @@ def test_what_came_while_the_store_was_away_keeps_its_order(
     assert [info.key for info in store.list("erased/")] == [f"erased/{ids[1]}.json"]
 
 
+@on_both
 def test_all_that_a_creator_sent_is_erased_later(
     settings: ServingSettings, away: ObjectStore, store: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
@@ -92,6 +106,7 @@ def test_all_that_a_creator_sent_is_erased_later(
     assert {info.key.split("/")[0] for info in store.list()} == {"erased", "left"}
 
 
+@on_both
 def test_what_waited_elsewhere_when_all_was_erased_is_dropped(
     settings: ServingSettings, store: ObjectStore, away: ObjectStore, voices: VoiceStore, tmp_path: Path
 ) -> None:
@@ -150,7 +165,7 @@ def test_what_a_kill_left_in_the_log_goes_with_the_next_start(
     feedback_service, log = FeedbackService(settings, store, voices), file.with_name("feedback.sqlite-wal")
     feedback_service.accept(ANA, SAID, photo_of("red"), "one")
     # As after a kill before the log was truncated: this second connection keeps SQLite from doing so.
-    other = Database(file)
+    other = SQLiteDatabase(file, Section.FEEDBACK)
     Outbox(other, max_bytes=10**6).erase_creator(ANA)
     assert ANA.encode() in log.read_bytes()
     feedback_service.start()
@@ -164,40 +179,71 @@ def test_a_record_of_a_newer_version_is_not_lost(
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
     feedback_service.accept(ANA, SAID, photo_of("red"), "one")
-    database = Database(settings.feedback_dir / "feedback.sqlite")
-    rename = "UPDATE feedback SET record = replace(record, ?, ?)"
+    database = open_database(settings, Section.FEEDBACK)
+    rename = text("UPDATE feedback SET record = replace(record, :before, :after)")
     with database.transaction() as connection:
-        connection.execute(rename, ("rating", "of_a_newer_version"))
+        connection.execute(rename, {"before": "rating", "after": "of_a_newer_version"})
     feedback_service.start()
     until(lambda: "feedback can't be delivered to the store" in caplog.text)
     assert not list(store.list())
     with database.transaction() as connection:
-        connection.execute(rename, ("of_a_newer_version", "rating"))
+        connection.execute(rename, {"before": "of_a_newer_version", "after": "rating"})
     until(lambda: len(list(store.list("records/"))) == 1)
     feedback_service.close()
     database.close()
 
 
+@on_both
 def test_an_erasure_waits_since_it_was_asked_for(
-    tmp_path: Path,
+    database: Database,
 ) -> None:
-    database = Database(tmp_path / "feedback.sqlite")
     outbox = Outbox(database, max_bytes=10**6)
     feedback = Feedback(id="1" * 32, creator=ANA, received=datetime.now(UTC), photo="f" * 64)
     outbox.add(feedback, b"photo", "digest")
     with database.transaction() as connection:
-        connection.execute("UPDATE feedback SET since = since - 1000")
+        connection.execute(text("UPDATE feedback SET since = since - 1000"))
     assert outbox.depth().oldest >= 1000
     assert outbox.depth().size == len(feedback.model_dump_json()) + len(b"photo")
     outbox.erase(feedback.id, ANA)
     assert outbox.depth().oldest < 1000
     assert outbox.depth().size == 0
     with database.transaction() as connection:
-        connection.execute("UPDATE feedback SET since = since - 1000")
+        connection.execute(text("UPDATE feedback SET since = since - 1000"))
     # A repeated request does not reset the waiting time.
     outbox.erase(feedback.id, ANA)
     outbox.erase_creator(ANA)
     assert outbox.depth().oldest >= 1000
+    database.close()
+
+
+@on_both
+def test_an_entry_is_one_workers_at_a_time(database: Database, settings: ServingSettings) -> None:
+    here, there = (Outbox(database, max_bytes=10**6, worker=name) for name in ("here", "there"))
+    ids = [f"{number:032}" for number in range(12)]
+    for identifier in ids:
+        here.add(Feedback(id=identifier, creator=ANA, received=datetime.now(UTC), photo="f" * 64), b"photo", "digest")
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda turn: (here, there)[turn % 2].claim(2), range(8)))
+    assert sorted(entry.id for claimed in claims for entry in claimed) == ids
+    assert here.claim(99) == there.claim(99) == []
+    # What one gives back, or has not delivered within its time, the other gets.
+    here.release()
+    freed = there.claim(99)
+    assert freed
+    assert here.claim(99) == []
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE feedback SET claimed_until = claimed_until - 1000"))
+    assert [entry.id for entry in here.claim(99)] == ids
+    # Its erasure, requested during its delivery, is the next operation on it, and not before that ends.
+    here.erase(ids[0], ANA)
+    assert there.claim(99) == []
+    here.mark_done(
+        OutboxEntry(ids[0], ANA, Feedback(id=ids[0], creator=ANA, received=datetime.now(UTC), photo="f" * 64), b"")
+    )
+    (erasure,) = there.claim(99)
+    assert (erasure.id, erasure.feedback) == (ids[0], None)
+    there.mark_done(erasure)
+    assert there.depth().erasures == 0
     database.close()
 
 
@@ -217,6 +263,7 @@ def test_what_a_kill_left_of_an_erased_feedback_goes_too(store: ObjectStore, tmp
         assert not draft.exists()
 
 
+@on_both
 def test_a_full_outbox_refuses_and_keeps_what_it_has(
     settings: ServingSettings, away: ObjectStore, voices: VoiceStore
 ) -> None:
@@ -231,6 +278,7 @@ def test_a_full_outbox_refuses_and_keeps_what_it_has(
     feedback_service.close()
 
 
+@on_both
 def test_a_creator_leaves_as_much_room_as_they_take(
     settings: ServingSettings, away: ObjectStore, voices: VoiceStore
 ) -> None:
@@ -244,7 +292,10 @@ def test_a_creator_leaves_as_much_room_as_they_take(
         with pytest.raises(ProblemError, match="Too much feedback"):
             take_all(who)
     with feedback_service._database.transaction() as connection:
-        held = dict(connection.execute("SELECT creator, sum(bytes) FROM feedback GROUP BY creator").fetchall())
+        held = {
+            row.creator: int(row.sum)
+            for row in connection.execute(text("SELECT creator, sum(bytes) AS sum FROM feedback GROUP BY creator"))
+        }
     assert 18_000 < held[ANA] <= 20_000
     assert 8_000 < held[BEN] <= (40_000 - held[ANA]) / 2
     # Without API keys there is only one creator, so nothing is reserved for others.
@@ -252,8 +303,8 @@ def test_a_creator_leaves_as_much_room_as_they_take(
     feedback_service.close()
 
 
-def test_nobody_displaces_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
-    database = Database(tmp_path / "feedback.sqlite")
+@on_both
+def test_nobody_displaces_requests_of_whoever_has_fewer(database: Database) -> None:
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     cache = RequestCache(database, seconds=60, max_bytes=10_000)
     cache.keep("b", BEN, content, b"x" * 1000)
@@ -275,14 +326,14 @@ def test_nobody_displaces_requests_of_whoever_has_fewer(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> None:
-    database = Database(tmp_path / "feedback.sqlite")
+    database = SQLiteDatabase(tmp_path / "feedback.sqlite", Section.FEEDBACK)
     cache = RequestCache(database, seconds=60, max_bytes=10**9)
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     with database.transaction() as connection:
         # SQLite then reports the same error as on a full disk.
-        connection.execute("PRAGMA max_page_count = 30")
+        connection.execute(text("PRAGMA max_page_count = 50"))
     cache.keep("1", ANA, content, b"x" * 1000)
-    with pytest.raises(DiskError) as error:
+    with pytest.raises(StateError) as error:
         cache.keep("2", ANA, content, b"x" * 10**6)
     assert error.value.full
     assert cache.find("1", ANA) is not None
@@ -291,7 +342,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(tmp_path: Path) -> 
 
 
 def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
-    database = Database(tmp_path / "feedback.sqlite")
+    database = SQLiteDatabase(tmp_path / "feedback.sqlite", Section.FEEDBACK)
     content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
     cache = RequestCache(database, seconds=60, max_bytes=2500)
     for request in ("1", "2", "3"):
@@ -305,7 +356,7 @@ def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     assert brief.find("5", ANA) is None
     brief.expire()
     with database.transaction() as connection:
-        assert connection.execute("SELECT count(*) FROM kept WHERE request = '5'").fetchone() == (0,)
+        assert connection.execute(text("SELECT count(*) FROM kept WHERE request = '5'")).scalar() == 0
     # Displaced content is nowhere on the disk once the log is tidied, which happens every minute.
     cache.keep("6", ANA, content, b"z" * 1000)
     cache.keep("7", ANA, content, b"z" * 1000)
@@ -316,6 +367,7 @@ def test_memory_is_bounded_by_bytes_and_by_time(tmp_path: Path) -> None:
     database.close()
 
 
+@on_both
 def test_many_at_once_from_one_key_stay_correct(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
@@ -350,7 +402,9 @@ class DyingLater(Dying):
 
 
 def _take(settings: ServingSettings, store: ObjectStore, kind: type[Dying]) -> None:
-    FeedbackService(settings, store, kind(settings.voice_file)).accept(ANA, SAID, photo_of("red"), "once")
+    FeedbackService(settings, store, kind(open_database(settings, Section.VOICES))).accept(
+        ANA, SAID, photo_of("red"), "once"
+    )
 
 
 @pytest.mark.parametrize("kind", [Dying, DyingLater])
@@ -378,17 +432,21 @@ def test_a_voice_that_a_kill_cut_off_is_learned_once(
     assert (voices.captions(ANA), voices.captions(BEN)) == ([], ["mine"])
 
 
-def test_voices_whose_file_fails_come_when_it_works_again(
+@on_both
+def test_voices_whose_table_fails_come_when_it_works_again(
     settings: ServingSettings, store: ObjectStore, voices: VoiceStore
 ) -> None:
     feedback_service = FeedbackService(settings, store, voices)
-    kept = settings.voice_file.read_bytes()
-    settings.voice_file.write_bytes(b"no database" * 500)
+    database = open_database(settings, Section.VOICES)
+    with database.transaction() as connection:
+        connection.execute(text("ALTER TABLE captions RENAME TO away"))
     first = feedback_service.accept(ANA, SAID, photo_of("red"), None)
     feedback_service.accept(ANA, SAID.model_copy(update={"edited_caption": "mine too"}), photo_of("red"), None)
     with pytest.raises(ProblemError, match="disk has an error"):
         feedback_service.erase(ANA, first.id)
-    settings.voice_file.write_bytes(kept)
+    with database.transaction() as connection:
+        connection.execute(text("ALTER TABLE away RENAME TO captions"))
     feedback_service.start()
     until(lambda: voices.captions(ANA) == ["mine too"])
     feedback_service.close()
+    database.close()

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from serving.keys.store import KeyStore
+from serving.state.sqlite import SQLiteDatabase
+from serving.state.tables import Section
 
 
 @pytest.fixture
@@ -12,4 +14,4 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keys(path: Path) -> KeyStore:
-    return KeyStore(path)
+    return KeyStore(SQLiteDatabase(path, Section.KEYS))

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from serving.keys.key_file import KeyFile
 from serving.keys.keyring import Keyring
 from serving.keys.store import digest_of
 from snap2caption.__main__ import build_app
@@ -64,10 +66,10 @@ def test_a_creator_outlives_their_keys(run: Any, path: Path) -> None:
     third = run("rotate", first["id"])
     assert first["creator"] == second["creator"] == third["creator"]
     assert re.fullmatch("[0-9a-f]{64}", first["creator"])
-    ring = Keyring((), path)
+    ring = Keyring((), KeyFile(path))
     for made in (first, second, third):
         assert made["creator"] != digest_of(made["key"].encode())
-        assert ring.creator(digest_of(made["key"].encode())) == first["creator"]
+        assert asyncio.run(ring.creator(digest_of(made["key"].encode()))) == first["creator"]
     run("rotate", third["id"], "--overlap-hours", "0")
     run("revoke", second["id"])
     assert [one["state"] for one in run("list", "--creator", first["creator"])] == [
@@ -76,8 +78,8 @@ def test_a_creator_outlives_their_keys(run: Any, path: Path) -> None:
         "revoked",
         "valid",
     ]
-    assert ring.creator(digest_of(third["key"].encode())) is None
-    assert ring.creator(digest_of(first["key"].encode())) == first["creator"]
+    assert asyncio.run(ring.creator(digest_of(third["key"].encode()))) is None
+    assert asyncio.run(ring.creator(digest_of(first["key"].encode()))) == first["creator"]
     # An unknown id is refused, because it would create a creator by mistake.
     with pytest.raises(UserError, match="There is no creator"):
         run("new", "--creator", ANA)

@@ -1,3 +1,4 @@
+import asyncio
 import hmac
 import sqlite3
 from contextlib import closing
@@ -5,20 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from serving.keys import keyring
+from serving.keys import key_file, keyring
+from serving.keys.key_file import KeyFile
 from serving.keys.keyring import Keyring
 from serving.keys.store import KeyStore, digest_of
+from serving.state.sqlite import SQLiteDatabase
+from serving.state.tables import Section
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
 
 
 def creator(ring: Keyring, key: str) -> str | None:
-    return ring.creator(digest_of(key.encode()))
+    return asyncio.run(ring.creator(digest_of(key.encode())))
 
 
 def test_a_key_is_known_as_long_as_it_is_good(keys: KeyStore, path: Path) -> None:
-    ring = Keyring((), path)
+    ring = Keyring((), KeyFile(path))
     secret, key = keys.add("c" * 64)
     assert creator(ring, secret) == "c" * 64
     late, _ = keys.add("c" * 64, seconds=-1)
@@ -33,7 +37,7 @@ def test_a_key_is_known_as_long_as_it_is_good(keys: KeyStore, path: Path) -> Non
 
 
 def test_all_keys_of_a_creator_are_theirs(keys: KeyStore, path: Path) -> None:
-    ring = Keyring((), path)
+    ring = Keyring((), KeyFile(path))
     secrets = [keys.add("c" * 64)[0] for _ in range(3)]
     assert {creator(ring, secret) for secret in secrets} == {"c" * 64}
     assert len({*secrets}) == 3
@@ -43,7 +47,7 @@ def test_all_keys_of_a_creator_are_theirs(keys: KeyStore, path: Path) -> None:
 
 def test_what_is_revoked_is_so_whatever_the_environment_says(keys: KeyStore, path: Path) -> None:
     digest = digest_of(b"mine")
-    ring = Keyring([digest, digest_of(b"other")], path)
+    ring = Keyring([digest, digest_of(b"other")], KeyFile(path))
     assert (creator(ring, "mine"), creator(ring, "other")) == (digest, digest_of(b"other"))
     keys.adopt(digest)
     assert creator(ring, "mine") == keys.former()[digest] != digest
@@ -52,10 +56,10 @@ def test_what_is_revoked_is_so_whatever_the_environment_says(keys: KeyStore, pat
 
 
 def test_the_first_key_closes_an_open_service_for_good(path: Path) -> None:
-    ring = Keyring((), path)
+    ring = Keyring((), KeyFile(path))
     assert not ring.requires_key
     assert creator(ring, "") is None
-    secret, _ = KeyStore(path).add("c" * 64)
+    secret, _ = KeyStore(SQLiteDatabase(path, Section.KEYS)).add("c" * 64)
     assert ring.requires_key
     assert creator(ring, secret) == "c" * 64
     path.unlink()
@@ -64,7 +68,7 @@ def test_the_first_key_closes_an_open_service_for_good(path: Path) -> None:
     # The file that replaces it counts; the keys of the deleted one don't.
     path.with_name("keys.sqlite-wal").unlink(missing_ok=True)
     path.with_name("keys.sqlite-shm").unlink(missing_ok=True)
-    other, _ = KeyStore(path).add("d" * 64)
+    other, _ = KeyStore(SQLiteDatabase(path, Section.KEYS)).add("d" * 64)
     assert (creator(ring, other), creator(ring, secret)) == ("d" * 64, None)
 
 
@@ -72,7 +76,7 @@ def test_a_file_that_can_not_be_read_lets_nobody_in(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(UserError, match="can't be read"):
-        creator(Keyring((), path), "any")
+        creator(Keyring((), KeyFile(path)), "any")
 
 
 def test_one_digest_is_compared_however_many_keys_there_are(
@@ -88,10 +92,10 @@ def test_one_digest_is_compared_however_many_keys_there_are(
 
     secret = [keys.add(f"{number:064x}")[0] for number in range(50)][7]
     monkeypatch.setattr(keyring, "hmac", Watched)
-    assert creator(Keyring([digest_of(b"x")], path), secret) == f"{7:064x}"
+    assert creator(Keyring([digest_of(b"x")], KeyFile(path)), secret) == f"{7:064x}"
     digest = digest_of(secret.encode())
     assert compared == [(digest, digest)]
     with closing(sqlite3.connect(path)) as connection:
-        (step,) = connection.execute(f"EXPLAIN QUERY PLAN {keyring._FIND}", ("",)).fetchall()
+        (step,) = connection.execute(f"EXPLAIN QUERY PLAN {key_file._FIND}", ("",)).fetchall()
     assert "USING INDEX" in step[3]
     assert "(digest=?)" in step[3]

@@ -13,13 +13,15 @@ from typer.testing import CliRunner
 
 from serving.app import build_app
 from serving.feedback import repository
-from serving.feedback.outbox_worker import try_lock
+from serving.feedback.delivery_lock import DeliveryLock
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.keys.migration import migrate
 from serving.keys.store import KeyStore
 from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
 from snap2caption.__main__ import build_app as build_commands
 from snap2caption.errors import UserError
@@ -54,7 +56,7 @@ def before(settings: ServingSettings, uri: str) -> dict[str, str]:
     stored. By what it is, its id.
     """
     store, ids = open_store(uri), {}
-    feedback_service = FeedbackService(settings, store, VoiceStore(settings.voice_file))
+    feedback_service = FeedbackService(settings, store, VoiceStore(open_database(settings, Section.VOICES)))
     feedback_service.start()
     for name, who in (("stored", ANA), ("erased", ANA), ("theirs", BEN)):
         said = Submission(rating=5, caption=f"Words of {name}")
@@ -63,7 +65,7 @@ def before(settings: ServingSettings, uri: str) -> dict[str, str]:
     feedback_service.erase(ANA, ids["erased"])
     until(lambda: feedback_service.is_erased(ANA))
     feedback_service.close()
-    waiting = FeedbackService(settings, store, VoiceStore(settings.voice_file))
+    waiting = FeedbackService(settings, store, VoiceStore(open_database(settings, Section.VOICES)))
     ids["waits"] = waiting.accept(ANA, Submission(rating=5, caption="Words of waits"), photo_of("blue"), None).id
     waiting._database.close()
     return ids
@@ -84,10 +86,10 @@ def check_moved(
     """The old keys still work, all is there, nothing names a key any more, and all can be erased by either creator
     alone.
     """
-    former = KeyStore(settings.key_file).former()
+    former = KeyStore(open_database(settings, Section.KEYS)).former()
     store = open_store(uri)
     keyless = settings.model_copy(update={"api_key_hashes": ()})
-    feedback_service = FeedbackService(keyless, store, VoiceStore(settings.voice_file))
+    feedback_service = FeedbackService(keyless, store, VoiceStore(open_database(settings, Section.VOICES)))
     with TestClient(build_app(keyless, lambda: served, feedback_service=feedback_service)) as client:
         until(lambda: len(records(store)) == 3)
         found = records(store)
@@ -172,13 +174,13 @@ def test_what_all_was_to_be_erased_of_is_not_brought_back(
     repository.record_departure(store, ANA, 4e9)
     migrate(settings, uri)
     assert {one.id for one in records(store).values()} == {before["theirs"]}
-    now = KeyStore(settings.key_file).former()[ANA]
+    now = KeyStore(open_database(settings, Section.KEYS)).former()[ANA]
     assert repository.is_known(store, now)
 
 
 def test_it_does_not_move_what_a_service_delivers(settings: ServingSettings, uri: str, before: dict[str, str]) -> None:
-    with (settings.feedback_dir / "delivery.lock").open("wb") as lock:
-        assert try_lock(lock)
+    with DeliveryLock(settings.feedback_dir) as lock:
+        assert lock.take()
         with pytest.raises(UserError, match="stop it"):
             migrate(settings, uri)
 
@@ -199,11 +201,11 @@ def test_an_operator_erases_by_the_creators_id(
         return json.loads(result.stdout)
 
     assert run("key", "migrate") == {"creators": 2, "feedback": 2}
-    ana = KeyStore(settings.key_file).former()[ANA]
+    ana = KeyStore(open_database(settings, Section.KEYS)).former()[ANA]
     for _ in range(2):
         assert run("feedback", "erase", "--creator", ana) == {"creator": ana, "erased": True}
         assert [*records(open_store(uri))] == [before["theirs"]]
-    assert VoiceStore(settings.voice_file).captions(ana) == []
+    assert VoiceStore(open_database(settings, Section.VOICES)).captions(ana) == []
     for nobody in (hashlib.sha256(b"nobody").hexdigest(), "../x"):
         with pytest.raises(UserError, match="they have sent nothing yet"):
             run("feedback", "erase", "--creator", nobody)

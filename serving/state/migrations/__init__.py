@@ -1,0 +1,1 @@
+"""Migrations of the state (Alembic), a branch for each section."""

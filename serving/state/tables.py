@@ -1,0 +1,139 @@
+"""Schema of the state, for SQLAlchemy. `serving.state.migrations` creates it and changes it."""
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+
+class Section(StrEnum):
+    """Part of the state with migrations of its own. SQLite has a file for each; in PostgreSQL they are together."""
+
+    FEEDBACK = "feedback"
+    VOICES = "voices"
+    KEYS = "keys"
+    RATES = "rates"
+
+
+SCHEMAS = {section: MetaData() for section in Section}
+
+cached_requests = Table(
+    "kept",
+    SCHEMAS[Section.FEEDBACK],
+    Column("request", Text, primary_key=True),
+    Column("creator", Text, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("photo", LargeBinary, nullable=False),
+    Index("kept_creator", "creator", "bytes"),
+)
+
+outbox = Table(
+    "feedback",
+    SCHEMAS[Section.FEEDBACK],
+    # SQLite counts up only in a column of this very type.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("creator", Text, nullable=False),
+    Column("submission", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("request", Text),
+    Column("record", Text),
+    Column("photo", LargeBinary),
+    Column("claimed_by", Text),
+    Column("claimed_until", Double),
+    sqlite_autoincrement=True,
+)
+Index("feedback_waiting", outbox.c.state, outbox.c.number)
+Index("feedback_creator", outbox.c.creator)
+Index(
+    "feedback_claimed",
+    outbox.c.claimed_by,
+    sqlite_where=outbox.c.claimed_by.is_not(None),
+    postgresql_where=outbox.c.claimed_by.is_not(None),
+)
+Index("feedback_since", outbox.c.state, outbox.c.since)
+Index(
+    "feedback_waiting_bytes",
+    outbox.c.creator,
+    outbox.c.bytes,
+    sqlite_where=outbox.c.bytes > 0,
+    postgresql_where=outbox.c.bytes > 0,
+)
+
+departures = Table(
+    "leaving",
+    SCHEMAS[Section.FEEDBACK],
+    Column("creator", Text, primary_key=True),
+    Column("asked", Double, nullable=False),
+)
+
+ratings = Table(
+    "rated",
+    SCHEMAS[Section.FEEDBACK],
+    Column("mark", Text, primary_key=True),
+    Column("since", Double, nullable=False),
+)
+
+unsynced_captions = Table(
+    "unlearnt",
+    SCHEMAS[Section.FEEDBACK],
+    Column("id", Text, primary_key=True),
+    Column("creator", Text, nullable=False),
+    Column("caption", Text, nullable=False),
+)
+
+captions = Table(
+    "captions",
+    SCHEMAS[Section.VOICES],
+    Column("creator", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("caption", Text, nullable=False),
+    Column("added", Double, nullable=False),
+    PrimaryKeyConstraint("creator", "id"),
+)
+
+keys = Table(
+    "keys",
+    SCHEMAS[Section.KEYS],
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("creator", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("expires", Double),
+    Column("revoked", Double),
+)
+
+former_creators = Table(
+    "former",
+    SCHEMAS[Section.KEYS],
+    Column("id", Text, primary_key=True),
+    Column("creator", Text, nullable=False),
+)
+
+rates = Table(
+    "rates",
+    SCHEMAS[Section.RATES],
+    Column("key", Text, nullable=False),
+    Column("window", BigInteger, nullable=False),
+    Column("hits", BigInteger, nullable=False),
+    Column("expires", Double, nullable=False),
+    PrimaryKeyConstraint("key", "window"),
+    # A crash of the server empties it, which gives creators one more minute's worth.
+    prefixes=["UNLOGGED"],
+)
+Index("rates_expires", rates.c.expires)
