@@ -9,6 +9,7 @@ import typer
 from serving.feedback import cli as feedback
 from serving.keys import cli as keys
 from serving.settings import ServingSettings
+from serving.transfer import cli as transfer
 from snap2caption.command_line.console import print_result
 from snap2caption.errors import validation_message
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
@@ -59,6 +60,7 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
     keys.register(app)
     feedback.register(app)
+    transfer.register(app)
 
 
 def serve(

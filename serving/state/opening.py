@@ -1,5 +1,7 @@
 """Choice of the database of each part of the state, by the service's settings."""
 
+from pathlib import Path
+
 from sqlalchemy import make_url
 
 from serving.settings import ServingSettings
@@ -9,7 +11,13 @@ from serving.state.sqlite import SQLiteDatabase
 from serving.state.tables import Section
 from serving.state.threads import THREADS
 
-_CONNECTIONS = {Section.FEEDBACK: 9, Section.VOICES: 4, Section.KEYS: THREADS, Section.RATES: THREADS}
+_CONNECTIONS = {
+    Section.FEEDBACK: 9,
+    Section.VOICES: 4,
+    Section.KEYS: THREADS,
+    Section.RATES: THREADS,
+    Section.TRANSFERS: 1,
+}
 """Connections to PostgreSQL for each section: as many as there are threads for its work. What waits in one section
 keeps no connection from another.
 """
@@ -24,9 +32,13 @@ def open_database(settings: ServingSettings, section: Section) -> Database:
     if settings.database_url is not None:
         url = make_url(settings.database_url.get_secret_value())
         return PostgreSQLDatabase(url, _CONNECTIONS[section])
-    files = {
-        Section.FEEDBACK: settings.feedback_dir / "feedback.sqlite",
-        Section.VOICES: settings.voice_file,
+    return SQLiteDatabase(sqlite_files(settings)[section], section)
+
+
+def sqlite_files(settings: ServingSettings) -> dict[Section, Path]:
+    """Return the files of the sections that have one without a shared database."""
+    return {
         Section.KEYS: settings.key_file,
+        Section.VOICES: settings.voice_file,
+        Section.FEEDBACK: settings.feedback_dir / "feedback.sqlite",
     }
-    return SQLiteDatabase(files[section], section)

@@ -23,6 +23,7 @@ class Section(StrEnum):
     VOICES = "voices"
     KEYS = "keys"
     RATES = "rates"
+    TRANSFERS = "transfers"
 
 
 SCHEMAS = {section: MetaData() for section in Section}
@@ -137,3 +138,10 @@ rates = Table(
     prefixes=["UNLOGGED"],
 )
 Index("rates_expires", rates.c.expires)
+
+transfers = Table(
+    "transfers",
+    SCHEMAS[Section.TRANSFERS],
+    Column("source", Text, primary_key=True),
+    Column("finished", Double, nullable=False),
+)

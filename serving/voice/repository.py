@@ -83,6 +83,8 @@ class VoiceStore:
     def _insert(self, connection: Connection, creator: str, identifier: str, caption: str) -> None:
         # Later than the creator's other captions, even if another replica's clock is ahead.
         newest = connection.execute(select(func.max(captions.c.added)).where(captions.c.creator == creator)).scalar()
+        # The one character that PostgreSQL's texts can't have. Nobody sees it.
+        caption = caption.replace("\0", "")
         added = max(time.time(), (newest or 0.0) + _NEXT)
         statement = self._database.insert(captions).values(creator=creator, id=identifier, caption=caption, added=added)
         new = {"caption": statement.excluded.caption, "added": statement.excluded.added}

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from serving.settings import ServingSettings
-from serving.state.opening import open_database
+from serving.state.opening import open_database, sqlite_files
 from serving.state.sqlite import SQLiteDatabase
 from serving.state.tables import SCHEMAS, Section
 from serving.voice.repository import VoiceStore
@@ -35,7 +35,7 @@ def test_the_migrations_make_what_the_queries_expect(database_url: SecretStr | N
         key_file=tmp_path / "keys.sqlite",
     )
     for section in Section:
-        if section is Section.RATES and database_url is None:
+        if database_url is None and section not in sqlite_files(settings):
             continue
         database = open_database(settings, section)
         with database.transaction() as connection:
