@@ -152,6 +152,23 @@ def test_replicas_are_left_to_the_autoscaler(rendered: Rendered) -> None:
             assert target["name"] == workload["metadata"]["name"]
 
 
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_replicas_share_a_database_with_room_for_each(rendered: Rendered, name: str) -> None:
+    (container,) = service(rendered[name])["spec"]["template"]["spec"]["containers"]
+    shared = {"name": "SNAP2CAPTION_SERVING_DATABASE_URL__FILE", "value": "/run/secrets/snap2caption_database_url"}
+    assert shared in container["env"]
+    spec = service(rendered[name])["spec"]
+    scalers = [s["spec"] for s in of_kind(rendered[name], "HorizontalPodAutoscaler", "ScaledObject")]
+    most = max([scaler.get("maxReplicas", scaler.get("maxReplicaCount")) for scaler in scalers] or [spec["replicas"]])
+    docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (each,) = re.findall(r"A replica opens up to ([0-9]+) connections", docs)
+    cluster = named(rendered[name], "postgres", "Cluster")["spec"]
+    assert int(cluster["postgresql"]["parameters"]["max_connections"]) > (most + 1) * int(each)
+    assert {database["metadata"]["name"] for database in of_kind(rendered[name], "Database")} >= {
+        "postgres-snap2caption"
+    }
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_pods_read_only_secrets_that_they_are_given(rendered: Rendered, name: str) -> None:
     keys = {
@@ -180,8 +197,7 @@ def test_secrets_are_those_of_compose(rendered: Rendered, tmp_path: Any) -> None
         for secret in of_kind(rendered["vllm"], "ExternalSecret")
         for entry in secret["spec"]["data"]
     }
-    # The roles' passwords are part of their URLs there.
-    assert {key for key in remote - known if not key.endswith("_database_password")} == {"vllm_key"}
+    assert remote - known == {"snap2caption_database_password", "snap2caption_database_url", "vllm_key"}
 
 
 @pytest.mark.parametrize("name", NAMES)
