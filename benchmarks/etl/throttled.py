@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _STEPS = 20
-"""Pieces that a second's worth is sent in."""
+"""Number of pieces per second of traffic."""
 
 
 class _ThrottledServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128  # with the default of 5, some of 16 connections at once come a second late
+    request_queue_size = 128  # With the default of 5, some of 16 simultaneous connections are accepted a second late.
 
 
 @contextmanager
@@ -36,14 +36,14 @@ def serve(content: bytes, rate: int) -> Iterator[str]:
             try:
                 self._send(content[first:end])
             except OSError:
-                self.close_connection = True  # it has enough, and asks for the rest elsewhere
+                self.close_connection = True  # The client closed the connection: another one fetches the rest.
 
         def _send(self, data: bytes) -> None:
             step = rate // _STEPS
             began = time.perf_counter()
             for start in range(0, len(data), step):
                 self.wfile.write(data[start : start + step])
-                # By the clock, so that a late piece is made up for: every connection has the same rate.
+                # Deadlines are absolute, so that a late piece does not lower the rate of its connection.
                 time.sleep(max(0.0, began + (start + step) / rate - time.perf_counter()))
 
         def log_message(self, *_: object) -> None:

@@ -26,12 +26,12 @@ from demo.stack.stack import Stack
 PEERS = {"endpoint": "FastAPI and generate in the endpoint", "litserve": "LitServe with batches"}
 
 REGULAR = 300 / 3600
-"""Requests a second that the service is meant for; it is also asked 20 times as often."""
+"""Requests per second that the service is designed for. It is also measured at 20 times this rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many photos a server is sent by how many clients, and how many at each rate (a second)."""
+    """Load on a server: number of photos and of clients, and the number of photos at each rate (per second)."""
 
     photos: int
     clients: int
@@ -106,7 +106,7 @@ def _rows(model: str, load: Load, ours: Result, theirs: Result, name: str) -> li
         )
     ]  # fmt: skip
     pairs = [("full load", ours.closed, theirs.closed)]
-    pairs += [(f"{rate * 3600:.0f} an hour", ours.opened[rate], theirs.opened[rate]) for rate in load.rates]
+    pairs += [(f"{rate * 3600:.0f} per hour", ours.opened[rate], theirs.opened[rate]) for rate in load.rates]
     for what, mine, other in pairs:
         for share in (0.5, 0.9, 0.99):
             times = mine.quantile(share), other.quantile(share)

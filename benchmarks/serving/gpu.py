@@ -62,11 +62,11 @@ class GpuMeasurement:
     """Seconds to an answer: caption and description."""
     p90: float
     captions: float
-    """Answers a second."""
+    """Responses per second."""
     tokens: float
-    """Tokens a second, of captions and descriptions."""
+    """Tokens per second, of captions and descriptions."""
     limit: float | None
-    """Tokens a second that the memory's bandwidth allows with so many rows; None where that is not known."""
+    """Tokens per second that the memory bandwidth allows with so many rows; None if the bandwidth is unknown."""
 
 
 def main() -> None:

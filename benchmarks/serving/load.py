@@ -33,7 +33,7 @@ _Form = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LoadMeasurement:
-    """Latencies in seconds, in order, and photos a second from the first request to the last answer."""
+    """Latencies in seconds, in order, and photos per second from the first request to the last answer."""
 
     latencies: tuple[float, ...]
     rate: float
@@ -64,12 +64,12 @@ def closed(url: str, photos: Sequence[bytes], clients: int) -> LoadMeasurement:
 
 
 def opened(url: str, photos: Sequence[bytes], rate: float, seed: int = 0) -> LoadMeasurement:
-    """Send *photos* at random moments, *rate* a second."""
+    """Send *photos* at random moments, *rate* per second."""
     return asyncio.run(_opened(url, photos, rate, seed))
 
 
 def overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int = 0) -> list[RequestOutcome]:
-    """Send *photos*, over and over, at random moments, *rate* a second, for so long; refusals are what is expected."""
+    """Send *photos* repeatedly at random moments, *rate* per second, for *seconds*. Refusals are expected."""
     return asyncio.run(_overload(url, photos, rate, seconds, seed))
 
 

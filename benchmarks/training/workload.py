@@ -45,7 +45,7 @@ class TrainingMeasurement(BaseModel):
 
     @property
     def rate(self) -> float:
-        """Samples a second over everything, from the loaded model to the saved adapter."""
+        """Samples per second, from the loaded model to the saved adapter."""
         return self.samples / self.seconds
 
 

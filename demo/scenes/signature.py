@@ -18,7 +18,7 @@ def draw_signature(canvas: Canvas, city: City, shore: float, side: int, rng: ran
 
 
 def wheels(pen: Pen, places: tuple[float, ...], radius: float) -> None:
-    """Draw road wheels whose tyres touch the ground at the given x."""
+    """Draw road wheels whose tires touch the ground at the given x."""
     for x in places:
         pen.oval(x, radius, radius, radius, BLACK)
         pen.oval(x, radius, radius * 0.45, radius * 0.45, (170, 170, 176))
