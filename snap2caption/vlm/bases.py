@@ -8,6 +8,9 @@ from snap2caption.errors import UserError
 from snap2caption.names import is_base_name
 from snap2caption.vlm.out_of_distribution import REFERENCE
 
+_HUB_TIMEOUT = 10.0
+"""Seconds that the model hub has to answer."""
+
 
 def resolve_base(base: str, models_dir: Path) -> str:
     """Return the place that the base model *base* is loaded from: its folder under *models_dir*, or else its name on
@@ -35,9 +38,32 @@ def load_config(base: str, models_dir: Path, revision: str | None = None) -> Any
 
     where = resolve_base(base, models_dir)
     try:
-        return AutoConfig.from_pretrained(where, revision=revision if where == base else None, trust_remote_code=False)
+        return AutoConfig.from_pretrained(where, trust_remote_code=False, **hub_options(where == base, revision))
     except OSError as error:
         raise missing_base(base, models_dir, error) from error
+
+
+def hub_options(is_remote: bool, revision: str | None) -> dict[str, Any]:
+    """Return options of ``from_pretrained``: *revision* for a base on the hub, and what is in the hub's cache alone if
+    the hub can't be reached.
+
+    Without the check, each of a model's files would be asked for over half a minute.
+    """
+    return {"revision": revision, "local_files_only": not is_hub_reachable()} if is_remote else {}
+
+
+def is_hub_reachable() -> bool:
+    """Return whether the model hub answers (``HF_ENDPOINT``) and may be asked (``HF_HUB_OFFLINE``)."""
+    import httpx
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        httpx.head(constants.ENDPOINT, timeout=_HUB_TIMEOUT)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def find_revision(base: str, models_dir: Path, wanted: str | None = None) -> str:
@@ -66,7 +92,11 @@ def another_revision(base: str, found: str, wanted: str | None) -> UserError:
 
 def missing_base(base: str, models_dir: Path, error: OSError) -> UserError:
     """Return the error that *base* can't be loaded; *error* says why."""
+    from huggingface_hub import constants
+
     reason = str(error).splitlines()[0]
+    if resolve_base(base, models_dir) == base and not is_hub_reachable():
+        reason = f"{constants.ENDPOINT} can't be reached, and what was downloaded before lacks it"
     return UserError(f"The base model {base} is neither in {models_dir} nor on the model hub ({reason}).")
 
 

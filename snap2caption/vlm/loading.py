@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import check_weights
-from snap2caption.vlm.bases import another_revision, local_revision, missing_base, resolve_base
+from snap2caption.vlm.bases import another_revision, hub_options, local_revision, missing_base, resolve_base
 from snap2caption.vlm.model import SEEING, VisionLanguageModel
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def load(
         raise another_revision(base, found, revision)
     if not sys.stderr.isatty():
         disable_progress_bar()
-    options: dict[str, Any] = {"revision": None if local else found}
+    options = hub_options(not local, found)
     processor = load_processor(base, models_dir, revision=found, adapter=adapter, split_images=split_images)
     if load_in_4bit:
         options["quantization_config"] = _four_bits(getattr(torch, dtype))
@@ -108,7 +108,7 @@ def load_processor(
         where = str(adapter)
     try:
         processor = AutoProcessor.from_pretrained(
-            where, revision=revision if where == base else None, trust_remote_code=False
+            where, trust_remote_code=False, **hub_options(where == base, revision)
         )
     except OSError as error:
         raise missing_base(base, models_dir, error) from error

@@ -1,5 +1,7 @@
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 from tiny import BASE
 
@@ -25,6 +27,20 @@ def test_a_base_that_is_nowhere_is_one_sentence(models_dir):
     for ask in (load, find_revision):
         with pytest.raises(UserError, match=r"is neither in .* nor on the model hub"):
             ask("no-such-base", models_dir)
+
+
+def test_a_hub_that_is_away_is_asked_once(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def away(url: str, **_: object) -> httpx.Response:
+        asked.append(url)
+        raise httpx.ConnectError("away")
+
+    monkeypatch.setattr(httpx, "head", away)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waited {seconds} s"))
+    with pytest.raises(UserError, match=r"https://huggingface.co can't be reached, and .* lacks it"):
+        load("owner/no-such-base", models_dir)
+    assert set(asked) == {"https://huggingface.co"}
 
 
 def test_a_folder_that_is_pinned_is_the_pinned_one(models_dir: Path) -> None:
