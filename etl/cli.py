@@ -45,7 +45,17 @@ SETTINGS = (Aria2Settings, LabelStudioSettings, AirflowSettings)
 
 def register(app: typer.Typer) -> None:
     """Add the commands to *app*."""
-    for command in (extract, transform, transform_plan, transform_slice, transform_merge, load, inspect, export):
+    for command in (
+        extract,
+        import_corpus,
+        transform,
+        transform_plan,
+        transform_slice,
+        transform_merge,
+        load,
+        inspect,
+        export,
+    ):
         app.command()(command)
     label_studio.register(app)
     feedback.register(app)
@@ -81,6 +91,49 @@ def extract(
 
         path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
+
+
+def import_corpus(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder or zip with photos and captions.")],
+    out: Annotated[Path, typer.Option(metavar="ZIP", help="The corpus zip to write.")],
+    reader: Annotated[
+        str | None,
+        typer.Option(help="Layout: instagram, imagefolder, webdataset or sidecars; by default it is detected."),
+    ] = None,
+    caption_column: Annotated[
+        str | None,
+        typer.Option(help="Column or JSON key of the caption; by default caption, text, description, title."),
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(help="Column or JSON key of the group, such as a city, that scores are broken down by."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a corpus zip from your own photos with captions; prints its path."""
+    from etl import import_corpus as stage
+    from etl.readers.base import ReaderOptions
+
+    with progress_bar() as bar:
+        task = bar.add_task("reading", total=None)
+        imported = stage.import_corpus(
+            source,
+            out,
+            reader=reader,
+            options=ReaderOptions(caption_column, group_column),
+            on_progress=lambda done: bar.advance(task, done),
+        )
+    skipped = "".join(f", {count} {reason}" for reason, count in imported.skipped.items())
+    stderr.print(f"Read as {imported.reader}: {imported.posts} posts{skipped}.", highlight=False)
+    stderr.print(f"Next: snap2caption transform {imported.path} --out datasets --cities all", highlight=False)
+    document = {
+        "path": str(imported.path),
+        "reader": imported.reader,
+        "posts": imported.posts,
+        "groups": imported.groups,
+        "skipped": imported.skipped,
+    }
+    print_result(str(imported.path), document, as_json=as_json)
 
 
 def transform(

@@ -9,8 +9,6 @@ from pydantic import BaseModel
 def to_document(model: BaseModel) -> dict[str, Any]:
     """Return *model* as strict JSON data.
 
-    A NaN or an infinity becomes a string or null, as its class says (``ser_json_inf_nan``).
-
     A NaN or an infinity becomes a string or null, as the class specifies (``ser_json_inf_nan``).
     ``model_dump(mode="json")`` would leave a float, which `json.dumps` writes as NaN.
     """

@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-from demo.corpus.members import caption_member, image_member, write_member
 from demo.corpus.pairs import ScenePair, make_pair
 from demo.corpus.traps import COUNT, TRAPPED_CITIES, make_traps
+from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
 from snap2caption.errors import UserError
 
 _CHUNK = 32

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from demo.corpus.captions import write_caption
-from demo.corpus.members import CorpusMember, caption_member, image_member
 from demo.corpus.pairs import ScenePair, encode, identifier, pair_of
 from demo.scenes.scene import City, sample_scene
+from snap2caption.datasets.corpus_members import CorpusMember, caption_member, image_member
 
 
 class Trap(StrEnum):

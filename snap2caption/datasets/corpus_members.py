@@ -1,4 +1,4 @@
-"""Archive members: their names, and a reproducible way to write them."""
+"""Members of a corpus zip, in the layout of InstaCities1M: their names, and a reproducible way to write them."""
 
 import stat
 import zipfile
@@ -15,9 +15,9 @@ class CorpusMember(NamedTuple):
     symlink: bool = False
 
 
-def image_member(folder: str, identifier: str, data: bytes) -> CorpusMember:
-    """Return the member of a picture."""
-    return CorpusMember(f"{ROOT}/img_resized_1M/cities_instagram/{folder}/{identifier}.jpg", data)
+def image_member(folder: str, identifier: str, data: bytes, suffix: str = "jpg") -> CorpusMember:
+    """Return the member of a picture, whose format is *suffix*."""
+    return CorpusMember(f"{ROOT}/img_resized_1M/cities_instagram/{folder}/{identifier}.{suffix}", data)
 
 
 def caption_member(folder: str, identifier: str, data: bytes) -> CorpusMember:
@@ -30,5 +30,5 @@ def write_member(archive: zipfile.ZipFile, member: CorpusMember) -> None:
     info = zipfile.ZipInfo(member.name)  # its date is the format's first day, whatever today is
     info.create_system = 3  # Unix, whatever machine this is: the mode below is Unix's
     info.external_attr = ((stat.S_IFLNK if member.symlink else stat.S_IFREG) | 0o644) << 16
-    info.compress_type = zipfile.ZIP_STORED if member.name.endswith(".jpg") else zipfile.ZIP_DEFLATED
+    info.compress_type = zipfile.ZIP_DEFLATED if member.name.endswith(".txt") else zipfile.ZIP_STORED
     archive.writestr(info, member.data)

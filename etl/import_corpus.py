@@ -1,0 +1,150 @@
+"""Corpus import: posts from any layout that a reader knows, as a corpus zip that the transform takes."""
+
+import hashlib
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from etl.readers.base import Reader, ReaderOptions, SkippedPost, SkipReason, SourcePost
+from etl.readers.file_tree import FileTree, open_tree
+from etl.readers.imagefolder import ImagefolderReader
+from etl.readers.instagram import InstagramReader
+from etl.readers.photos import format_of
+from etl.readers.sidecars import SidecarReader
+from etl.readers.webdataset import WebDatasetReader
+from etl.transform.archive.cities import ALL
+from etl.transform.archive.members import MAX_CAPTION_BYTES, normalize_city
+from etl.transform.atomic_files import atomic_write
+from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
+from snap2caption.errors import UserError
+
+READERS: tuple[Reader, ...] = (InstagramReader(), ImagefolderReader(), WebDatasetReader(), SidecarReader())
+"""In the order in which they are tried: the most specific layout first."""
+
+NO_GROUP = "posts"
+"""Folder of posts without a group."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedCorpus:
+    """What was imported: numbers of posts by group, and of skipped ones by reason."""
+
+    path: Path
+    reader: str
+    groups: dict[str, int]
+    skipped: dict[str, int]
+
+    @property
+    def posts(self) -> int:
+        """Number of posts."""
+        return sum(self.groups.values())
+
+
+def import_corpus(
+    source: Path,
+    out: Path,
+    *,
+    reader: str | None = None,
+    options: ReaderOptions | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> ImportedCorpus:
+    """Write the posts of *source* to the zip *out*, which appears whole or not at all.
+
+    Photos and captions are copied as they are; the transform cleans and checks them. The same source gives the same
+    bytes. Memory holds about 1 kB per post, for the zip's directory.
+
+    Args:
+        source: a folder or a zip.
+        out: the zip to write.
+        reader: name of the layout's reader. None: it is detected.
+        options: names of the columns for caption and group. None: the usual ones.
+        on_progress: called with the number of posts and skipped posts since its last call.
+
+    Raises:
+        UserError: *source* does not exist, has no layout that a reader knows, or has no posts, or *out* can't be
+            written.
+    """
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give the name of the zip file to write.")
+    with open_tree(source) as tree:
+        chosen = _choose(tree, reader)
+        report = on_progress or (lambda _: None)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(out) as part:
+                imported = _write(
+                    part, out, chosen.name, _counted(chosen.read(tree, options or ReaderOptions()), report)
+                )
+                if not imported.groups:
+                    raise _nothing_found(source, imported)
+        except OSError as error:
+            raise UserError(
+                f"The corpus can't be written to {out} ({error.strerror or error}); free some space or choose another place."
+            ) from error
+    return imported
+
+
+def _choose(tree: FileTree, name: str | None) -> Reader:
+    if name is not None:
+        found = next((reader for reader in READERS if reader.name == name), None)
+        if found is None:
+            raise UserError(f"There is no reader {name}; choose among {', '.join(reader.name for reader in READERS)}.")
+        return found
+    found = next((reader for reader in READERS if reader.detect(tree)), None)
+    if found is None:
+        raise UserError(
+            f"{tree.path} has no layout that is known: it needs photos with .txt or .json files of the same names, a "
+            "metadata.jsonl, metadata.csv or metadata.parquet, WebDataset shards (.tar), or an Instagram export in JSON."
+        )
+    return found
+
+
+def _counted(
+    posts: Iterable[SourcePost | SkippedPost], report: Callable[[int], None]
+) -> Iterator[SourcePost | SkippedPost]:
+    for post in posts:
+        yield post
+        report(1)
+
+
+def _write(part: Path, out: Path, reader: str, posts: Iterable[SourcePost | SkippedPost]) -> ImportedCorpus:
+    groups, skipped = Counter[str](), Counter[str]()
+    with zipfile.ZipFile(part, "w") as archive:
+        for post in posts:
+            caption = b"" if isinstance(post, SkippedPost) else post.caption.encode("utf-8", "surrogatepass")
+            if isinstance(post, SkippedPost):
+                skipped[post.reason] += 1
+            elif len(caption) > MAX_CAPTION_BYTES:
+                skipped[SkipReason.OVERSIZED] += 1
+            else:
+                group, identifier = _group_of(post), _identifier(post.name)
+                photo = image_member(group, identifier, post.photo, format_of(post.photo) or "jpg")
+                if photo.name in archive.NameToInfo:
+                    skipped[SkipReason.DUPLICATE] += 1
+                    continue
+                write_member(archive, photo)
+                write_member(archive, caption_member(group, identifier, caption))
+                groups[group] += 1
+    return ImportedCorpus(out, reader, dict(sorted(groups.items())), dict(sorted(skipped.items())))
+
+
+def _group_of(post: SourcePost) -> str:
+    group = normalize_city(post.group or "")[:100] or NO_GROUP
+    return f"{group}groups" if group == ALL else group
+
+
+def _identifier(name: str) -> str:
+    """Return an id that no other *name* has and that says where the post comes from."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    stem = _UNSAFE.sub("-", name.rsplit("/", 1)[-1].split(".")[0])[:80].strip("-")
+    return f"{stem}-{digest}" if stem else digest
+
+
+def _nothing_found(source: Path, imported: ImportedCorpus) -> UserError:
+    why = ", ".join(f"{reason} {count}" for reason, count in imported.skipped.items()) or "nothing in it"
+    return UserError(f"No post in {source} can be used, read as {imported.reader} ({why}).")
