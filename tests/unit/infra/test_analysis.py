@@ -113,6 +113,6 @@ def test_a_rollout_is_judged_after_each_step(rendered: Rendered) -> None:
         for step in steps[1::2]:
             assert {t["templateName"] for t in step["analysis"]["templates"]} == templates(rendered[name]).keys()
             assert step["analysis"]["args"] == [{"name": "hash", "valueFrom": {"podTemplateHashValue": "Latest"}}]
-        (monitor,) = [m for m in rendered[name] if m["kind"] == "ServiceMonitor"]
-        assert monitor["spec"]["podTargetLabels"] == ["rollouts-pod-template-hash"]
+        monitors = {m["metadata"]["name"]: m["spec"] for m in rendered[name] if m["kind"] == "ServiceMonitor"}
+        assert monitors["serving"]["podTargetLabels"] == ["rollouts-pod-template-hash"]
     assert not templates(rendered["staging"])

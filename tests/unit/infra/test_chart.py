@@ -43,6 +43,7 @@ def test_there_is_a_pod_of_each_part(rendered: Rendered) -> None:
             "label-studio-webhook",
             "mlflow-accounts",
             "smoke",
+            "statsd-exporter",
             "task",
         }
     assert "vllm" in {pod for pod, _ in each_pod(rendered["vllm"])}
@@ -59,7 +60,7 @@ def test_pods_meet_the_restricted_security_standard(rendered: Rendered, name: st
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}, pod
         for volume in spec.get("volumes", []):
             (kind,) = volume.keys() - {"name"}
-            assert kind in {"emptyDir", "persistentVolumeClaim", "projected", "secret"}, pod
+            assert kind in {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}, pod
             assert kind != "emptyDir" or "sizeLimit" in volume["emptyDir"], pod
         for container in spec["containers"]:
             rights = container["securityContext"]
@@ -95,7 +96,8 @@ def test_services_and_budgets_select_the_pods_of_one_workload(rendered: Rendered
     for each in of_kind(rendered[name], "Service"):
         (workload,) = selected(each["spec"]["selector"])
         ports = {p["name"]: p["containerPort"] for p in workload["spec"]["template"]["spec"]["containers"][0]["ports"]}
-        assert [ports[port["targetPort"]] for port in each["spec"]["ports"]] == [each["spec"]["ports"][0]["port"]]
+        assert {port["name"]: port["port"] for port in each["spec"]["ports"]} == ports
+        assert all(port["targetPort"] == port["name"] for port in each["spec"]["ports"])
     budgets = of_kind(rendered[name], "PodDisruptionBudget")
     assert {b["metadata"]["name"] for b in budgets} == {"serving", "label-studio-webhook"}
     for budget in budgets:
@@ -177,7 +179,7 @@ def test_pods_read_only_secrets_that_they_are_given(rendered: Rendered, name: st
     }
     for pod, spec in each_pod(rendered[name]):
         # The program of MLflow's accounts knows its files by itself.
-        if pod in ("mlflow-accounts", "smoke"):
+        if pod in ("mlflow-accounts", "smoke", "statsd-exporter"):
             continue
         (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "secrets"]
         sources = [source["secret"]["name"] for source in volume.get("projected", {}).get("sources", [])]
@@ -229,6 +231,22 @@ def test_the_schema_refuses(wrong: str) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         render("production", f"--set-string={wrong}" if "tag" in wrong else f"--set={wrong}")
     assert "values don't meet the specifications of the schema" in refused.value.stderr
+
+
+def test_jobs_have_the_names_that_rules_know(rendered: Rendered) -> None:
+    rules = " ".join(str(rule["spec"]) for rule in of_kind(rendered["production"], "PrometheusRule"))
+    jobs = set()
+    for monitor in of_kind(rendered["production"], "ServiceMonitor"):
+        (relabeling,) = monitor["spec"]["endpoints"][0]["relabelings"]
+        assert relabeling["targetLabel"] == "job"
+        jobs.add(relabeling["replacement"])
+    assert set(re.findall(r'job="(\w+)"', rules)) <= jobs
+
+
+def test_images_of_others_are_those_of_compose(rendered: Rendered) -> None:
+    exporter = named(rendered["production"], "statsd-exporter", "Deployment")
+    image = exporter["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image.removeprefix("docker.io/") in (ROOT / "images.txt").read_text(encoding="utf-8").splitlines()
 
 
 def test_each_rule_and_dashboard_is_the_one_of_monitoring(rendered: Rendered) -> None:
