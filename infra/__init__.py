@@ -1,1 +1,1 @@
-"""Infrastructure as code: Helm chart, Argo CD, Ray on Kubernetes, and their validation."""
+"""Infrastructure as code: Terraform, Ansible, Helm chart, Argo CD, Ray on Kubernetes, and their validation."""
