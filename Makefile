@@ -53,7 +53,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training docker-build docker-run up down backup restore test-images test-compose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -197,7 +197,7 @@ lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentat
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/* containers/bin/with-secrets containers/bin/seaweedfs
 	@$(BIN)/hadolint containers/Dockerfile tests/support/stand_ins/Dockerfile
-	@$(BIN)/yamllint --strict docker-compose.yml compose.gpu.yaml
+	@$(BIN)/yamllint --strict docker-compose.yml compose.gpu.yaml .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --quiet docker-compose.yml compose.gpu.yaml
 	@./scripts/install-system-packages $(LOG) "system packages for the checks" $(PACKAGES_lint)
 	@./scripts/check-monitoring
@@ -345,6 +345,25 @@ cluster: ## make a Kubernetes cluster of those machines by Kubespray, in its con
 
 cluster-addons: $(INSTALLED) ## install Argo CD in that cluster, which installs the rest (docs/kubernetes.md)
 	@$(PLAYBOOK) addons.yml
+
+wheel: $(PAGE) | $(INSTALLED) ## build the wheel, with the web page, into dist/
+	@mkdir -p dist && $(BIN)/python -m pip wheel $(PIP_OPTIONS) --no-deps --no-build-isolation --wheel-dir dist .
+
+release-notes: $(INSTALLED) ## check that tag, version and changelog agree (VERSION=v1.2.3), and write dist/NOTES.md
+	@mkdir -p dist && VERSION="$(VERSION)" $(BIN)/python -m supply_chain release-notes >dist/NOTES.draft && mv dist/NOTES.draft dist/NOTES.md
+
+release-sign: ## sign the wheel and the bills of materials by the workflow's identity, with cosign
+	@cp build/sbom/*.json dist/
+	@for file in dist/*.whl dist/*.json; do cosign sign-blob --yes --bundle "$$file.sigstore.json" "$$file"; done
+
+release-image: ## build, push and sign IMAGE=serving as VERSION=v1.2.3 in REGISTRY=ghcr.io/owner/name
+	@BASE=$(BASE) VERSION="$(VERSION)" REGISTRY="$(REGISTRY)" ./scripts/release-image "$(IMAGE)"
+
+release-chart: ## package, push and sign the Helm chart as VERSION=v1.2.3 in REGISTRY=ghcr.io/owner/name
+	@VERSION="$(VERSION)" REGISTRY="$(REGISTRY)" ./scripts/release-chart
+
+release-publish: ## make the release VERSION=v1.2.3 of what is in dist/, with GitHub's command line
+	@gh release create "$(VERSION)" --verify-tag --title "$(VERSION)" --notes-file dist/NOTES.md dist/*.whl dist/*.json
 
 clean: ## remove the demo's state, the built web page and every cache; keep .venv and frontend/node_modules
 	@rm -rf .snap2caption build dist serving/page/dist .cache .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info

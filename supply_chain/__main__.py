@@ -1,4 +1,7 @@
-"""The command line of the supply chain: ``python -m supply_chain lock | check | pin-images | audit``."""
+"""The command line of the supply chain: ``python -m supply_chain lock | check | pin-images | audit | release-notes``.
+
+``release-notes`` is about the tag in the variable ``VERSION``.
+"""
 
 import os
 import sys
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from supply_chain import agreement, audit, images, licenses, lock, npm
+from supply_chain import agreement, audit, images, licenses, lock, npm, release
 from supply_chain.requirements import LockError
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +64,19 @@ def make_locks() -> int:
     return 0
 
 
-COMMANDS = {"audit": audit_locks, "check": check, "lock": make_locks, "pin-images": pin_images}
+def release_notes() -> int:
+    """Say the notes of the release whose tag is in ``VERSION``."""
+    print(release.notes(ROOT, os.environ.get("VERSION", "")), end="")
+    return 0
+
+
+COMMANDS = {
+    "audit": audit_locks,
+    "check": check,
+    "lock": make_locks,
+    "pin-images": pin_images,
+    "release-notes": release_notes,
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -72,7 +87,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return command()
-    except (LockError, images.ImageReferenceError) as error:
+    except (LockError, images.ImageReferenceError, release.ReleaseError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
