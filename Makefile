@@ -53,7 +53,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -262,6 +262,10 @@ chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many
 
 chaos-serving: $(INSTALLED) ## SIGKILL the service, its registry and its store under load (ROUNDS=10): whole answers or none, and all well again
 	@CHAOS_SERVING_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/serving/test_chaos.py -s
+
+chaos-replicas: $(INSTALLED) ## SIGKILL one of three replicas behind nginx, on one PostgreSQL, while feedback comes in (ROUNDS=30): none lost, none twice
+	@./scripts/install-system-packages $(LOG) "system packages for the replicas" pg_ctlcluster:postgresql /usr/sbin/nginx:nginx-light
+	@CHAOS_REPLICAS_ROUNDS=$(or $(ROUNDS),30) $(BIN)/python -m pytest tests/integration/serving/test_replicas.py -s
 
 flood: $(INSTALLED) ## send the intake of feedback 1,000 a second from one key for SECONDS=10: refused at once, others get through, memory flat
 	@FLOOD_SECONDS=$(or $(SECONDS),10) $(BIN)/python -m pytest tests/integration/serving/feedback/test_flood.py -s

@@ -3,12 +3,41 @@
 import time
 
 from limits.storage import SlidingWindowCounterSupport, Storage
-from sqlalchemy import ColumnElement, delete, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Double, bindparam, delete, func, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.dml import ReturningInsert
 
 from serving.state.database import Database, StateError
 from serving.state.tables import rates
 
 _TIDY_SECONDS = 60.0
+
+_PARAMETERS = {name: bindparam(name, type_=rates.c[name].type) for name in ("key", "window", "hits", "expires")}
+
+
+def _hits(before: int) -> ColumnElement[int]:
+    """Return how often the key was hit in the window that is so many *before* the current one, as an expression."""
+    table = rates.alias()
+    window = table.c.window == _PARAMETERS["window"] - before
+    return func.coalesce(select(table.c.hits).where(table.c.key == _PARAMETERS["key"], window).scalar_subquery(), 0)
+
+
+def _count() -> ReturningInsert[tuple[int]]:
+    """Return the statement that counts hits if there is ``room`` beside those of the sliding window."""
+    previous = _hits(1) * bindparam("weight", type_=Double)
+    room = bindparam("room", type_=BigInteger)
+    first = select(*_PARAMETERS.values()).where(func.floor(previous) <= room)
+    counted = postgresql.insert(rates).from_select(list(_PARAMETERS), first)
+    more = counted.on_conflict_do_update(
+        index_elements=["key", "window"],
+        set_={"hits": rates.c.hits + counted.excluded.hits},
+        where=func.floor(previous + rates.c.hits) <= room,
+    )
+    return more.returning(rates.c.hits)
+
+
+# Built once: to build them takes longer than to run them.
+_COUNT, _READ = _count(), select(_hits(1), _hits(0))
 
 
 class DatabaseRates(Storage, SlidingWindowCounterSupport):
@@ -28,19 +57,10 @@ class DatabaseRates(Storage, SlidingWindowCounterSupport):
         """
         now = time.time()
         window, weight = int(now / expiry), 1 - (now / expiry) % 1
-        room = limit - amount
-        before = func.floor(_hits(key, window - 1) * weight)
         values = {"key": key, "window": window, "hits": amount, "expires": (window + 2) * expiry}
-        columns = [rates.c[name] for name in values]
-        new = select(*(literal(value, column.type) for value, column in zip(values.values(), columns, strict=True)))
-        counted = self._database.insert(rates).from_select(columns, new.where(before <= room))
-        counted = counted.on_conflict_do_update(
-            index_elements=["key", "window"],
-            set_={"hits": rates.c.hits + amount},
-            where=func.floor(_hits(key, window - 1) * weight + rates.c.hits) <= room,
-        )
         with self._database.single_statement() as connection:
-            admitted = connection.execute(counted.returning(rates.c.hits)).first() is not None
+            counted = connection.execute(_COUNT, values | {"weight": weight, "room": limit - amount})
+            admitted = counted.first() is not None
         self._tidy(now)
         return admitted
 
@@ -48,9 +68,8 @@ class DatabaseRates(Storage, SlidingWindowCounterSupport):
         """Return the hits of the previous window and its remaining seconds, then the same of the current one."""
         now = time.time()
         window, rest = int(now / expiry), (1 - (now / expiry) % 1) * expiry
-        query = select(_hits(key, window - 1), _hits(key, window))
         with self._database.single_statement() as connection:
-            previous, current = connection.execute(query).one()
+            previous, current = connection.execute(_READ, {"key": key, "window": window}).one()
         return int(previous), rest if previous else 0.0, int(current), rest + expiry
 
     def clear_sliding_window(self, key: str, expiry: int) -> None:  # noqa: ARG002 - all windows are cleared
@@ -97,10 +116,3 @@ class DatabaseRates(Storage, SlidingWindowCounterSupport):
             self._tidied = time.monotonic()
             with self._database.single_statement() as connection:
                 connection.execute(delete(rates).where(rates.c.expires < now))
-
-
-def _hits(key: str, window: int) -> ColumnElement[int]:
-    """Return how often *key* was hit in a window, as an expression."""
-    table = rates.alias()
-    counted = select(table.c.hits).where(table.c.key == key, table.c.window == window)
-    return func.coalesce(counted.scalar_subquery(), 0)

@@ -12,18 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
-from patience import LONGEST, until
 
 from demo.stack import Stack
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Job
+from tests.support.patience import LONGEST, until
 
 USER = "snap2caption"
 
 
 @contextmanager
-def run(state: Path) -> Iterator[str]:
-    """Start a server and yield its database's URI, as SQLAlchemy takes it; logs and ports lie under *state*."""
+def run(state: Path, *, durable: bool = False) -> Iterator[str]:
+    """Start a server and yield its database's URI, as SQLAlchemy takes it; logs and ports lie under *state*.
+
+    Only a *durable* one waits for the disk, which tests of its clients need not.
+    """
     (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
     as_somebody = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
     port = Ports(state / "ports.json").get("postgresql")
@@ -34,7 +37,9 @@ def run(state: Path) -> Iterator[str]:
         data = f"{folder}/data"
         initdb = (f"{programs}/initdb", "-D", data, "-A", "trust", "-N", "-U", USER)
         subprocess.run([*as_somebody, *initdb], check=True, capture_output=True, cwd="/")
-        options = (f"listen_addresses={HOST}", f"port={port}", f"unix_socket_directories={folder}", "fsync=off")
+        options = (f"listen_addresses={HOST}", f"port={port}", f"unix_socket_directories={folder}")
+        if not durable:
+            options = (*options, "fsync=off")
         settings = (part for option in options for part in ("-c", option))
         command = (*as_somebody, f"{programs}/postgres", "-D", data, *settings)
         with Stack(state) as stack:
