@@ -199,7 +199,13 @@ def test_secrets_are_those_of_compose(rendered: Rendered, tmp_path: Any) -> None
         for secret in of_kind(rendered["vllm"], "ExternalSecret")
         for entry in secret["spec"]["data"]
     }
-    assert remote - known == {"snap2caption_database_password", "snap2caption_database_url", "vllm_key"}
+    assert remote - known == {
+        "backup_s3_key",
+        "backup_s3_secret",
+        "snap2caption_database_password",
+        "snap2caption_database_url",
+        "vllm_key",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -225,6 +231,7 @@ def test_variables_are_settings(rendered: Rendered, name: str) -> None:
         "tasks.pods.default.memory=lots",
         "vllm.image=docker.io/vllm/vllm-openai",
         "monitoring.enabled=false",
+        "postgres.backup.endpoint=http://seaweedfs-s3:8333",
     ],
 )
 def test_the_schema_refuses(wrong: str) -> None:
