@@ -345,10 +345,11 @@ PLAYBOOK = cd infra/ansible && $(abspath $(BIN))/ansible-playbook
 machines: $(INSTALLED) ## set up the machines of infra/ansible/inventory/hosts.yml: volume, mounts, Docker, GPU (docs/chameleon.md)
 	@$(PLAYBOOK) site.yml
 
+# The key has a name that SSH looks for, so that the way through the first node uses it as well.
 cluster: ## make a Kubernetes cluster of those machines by Kubespray, in its container (SSH_KEY=~/.ssh/id_ed25519)
 	@docker run --rm --interactive --volume "$(CURDIR)/infra/ansible/inventory:/inventory" \
-		--volume "$(or $(SSH_KEY),$(HOME)/.ssh/id_ed25519):/root/.ssh/id:ro" --volume "$(HOME)/.ssh/known_hosts:/root/.ssh/known_hosts:ro" \
-		$(KUBESPRAY) ansible-playbook --inventory /inventory/hosts.yml --private-key /root/.ssh/id --become cluster.yml
+		--volume "$(or $(SSH_KEY),$(HOME)/.ssh/id_ed25519):/root/.ssh/id_ed25519:ro" --volume "$(HOME)/.ssh/known_hosts:/root/.ssh/known_hosts:ro" \
+		$(KUBESPRAY) ansible-playbook --inventory /inventory/hosts.yml --become cluster.yml
 
 cluster-addons: $(INSTALLED) ## install Argo CD in that cluster, which installs the rest (docs/kubernetes.md)
 	@$(PLAYBOOK) addons.yml
