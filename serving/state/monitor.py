@@ -11,7 +11,9 @@ from serving.state.tables import Section
 
 logger = logging.getLogger(__name__)
 
-_SECONDS = 1.0
+_INTERVAL = 1.0
+_SILENCE = 10.0
+"""Seconds without an answer after which a check that still waits counts as failed."""
 
 
 class StateMonitor:
@@ -21,9 +23,13 @@ class StateMonitor:
         self._database = database
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="state-monitor", daemon=True)
-        self._contact = time.monotonic()
-        self.reachable = True
-        """Whether the last check succeeded. It has been opened, so at first it is."""
+        # It has been opened, so it was there.
+        self._contact, self._answered = time.monotonic(), True
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last check succeeded, and the present one does not wait for long."""
+        return self._answered and self.silence < _SILENCE
 
     @property
     def silence(self) -> float:
@@ -40,17 +46,17 @@ class StateMonitor:
         self._database.close()
 
     def _run(self) -> None:
-        while not self._stopped.wait(_SECONDS):
+        while not self._stopped.wait(_INTERVAL):
             try:
                 self._database.check()
             except StateError as error:
-                if self.reachable:
+                if self._answered:
                     logger.error("%s", error)  # noqa: TRY400 - the message says it all
-                self.reachable = False
+                self._answered = False
             else:
-                if not self.reachable:
+                if not self._answered:
                     logger.info("the database can be used again")
-                self.reachable, self._contact = True, time.monotonic()
+                self._answered, self._contact = True, time.monotonic()
 
 
 def open_monitor(settings: ServingSettings) -> StateMonitor | None:

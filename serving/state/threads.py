@@ -10,6 +10,9 @@ THREADS = 4
 _WAITING = 512
 """How many calls may wait for the threads: more than a service has requests."""
 
+SECONDS = 10.0
+"""How long a call may take, as long as a connection may be silent. A server that hangs must not hold requests."""
+
 _Result = TypeVar("_Result")
 
 
@@ -23,10 +26,10 @@ class StateThreads:
         """Return the result of ``work(*arguments)``.
 
         Raises:
-            StateError: too many calls wait.
+            StateError: too many calls wait, or this one takes too long.
         """
         try:
-            return await self._pool.run(work, *arguments)
+            return await self._pool.run(work, *arguments, seconds=SECONDS)
         except PoolBusyError:
-            message = "Too many requests wait for the database; check how fast it answers, or add a replica."
+            message = "The database is too slow, or too many requests wait for it; check how fast it answers."
             raise StateError(message, away=True) from None

@@ -5,6 +5,7 @@ It runs as Debian's package installed it, but never as root, which it refuses.
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -43,7 +44,10 @@ def run(state: Path, *, durable: bool = False) -> Iterator[str]:
         settings = (part for option in options for part in ("-c", option))
         command = (*as_somebody, f"{programs}/postgres", "-D", data, *settings)
         with Stack(state) as stack:
-            server = stack.run(Job(name="postgresql", command=command, environment=os.environ))
+            # SIGINT: it does not wait for its clients to leave.
+            server = stack.run(
+                Job(name="postgresql", command=command, environment=os.environ, stop_signal=signal.SIGINT)
+            )
             where = f"{USER}@{HOST}:{port}/postgres"
             until(lambda: server.status() is not None or answers(f"postgresql://{where}"), server.tail)
             assert server.status() is None, server.tail()

@@ -2,27 +2,52 @@ import asyncio
 import hmac
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from databases import BOTH
+from pydantic import SecretStr
 
 from serving.keys import key_file, keyring
 from serving.keys.key_file import KeyFile
-from serving.keys.keyring import Keyring
+from serving.keys.keyring import Keyring, KeySource
+from serving.keys.shared_keys import SharedKeys
 from serving.keys.store import KeyStore, digest_of
+from serving.settings import ServingSettings
+from serving.state.opening import open_database
 from serving.state.sqlite import SQLiteDatabase
 from serving.state.tables import Section
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
 
+on_both = pytest.mark.parametrize("database_url", BOTH, indirect=True)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Keys that an operator changes, and how a service reads them."""
+
+    keys: KeyStore
+    source: KeySource
+
+
+@pytest.fixture
+def shared(path: Path, database_url: SecretStr | None) -> Shared:
+    settings = ServingSettings(key_file=path, database_url=database_url)
+    keys = KeyStore(open_database(settings, Section.KEYS))
+    return Shared(keys, SharedKeys(keys) if database_url else KeyFile(path))
+
 
 def creator(ring: Keyring, key: str) -> str | None:
     return asyncio.run(ring.creator(digest_of(key.encode())))
 
 
-def test_a_key_is_known_as_long_as_it_is_good(keys: KeyStore, path: Path) -> None:
-    ring = Keyring((), KeyFile(path))
+@on_both
+def test_a_key_is_known_as_long_as_it_is_good(shared: Shared) -> None:
+    keys = shared.keys
+    ring = Keyring((), shared.source)
     secret, key = keys.add("c" * 64)
     assert creator(ring, secret) == "c" * 64
     late, _ = keys.add("c" * 64, seconds=-1)
@@ -36,8 +61,10 @@ def test_a_key_is_known_as_long_as_it_is_good(keys: KeyStore, path: Path) -> Non
     assert creator(ring, secret) is None
 
 
-def test_all_keys_of_a_creator_are_theirs(keys: KeyStore, path: Path) -> None:
-    ring = Keyring((), KeyFile(path))
+@on_both
+def test_all_keys_of_a_creator_are_theirs(shared: Shared) -> None:
+    keys = shared.keys
+    ring = Keyring((), shared.source)
     secrets = [keys.add("c" * 64)[0] for _ in range(3)]
     assert {creator(ring, secret) for secret in secrets} == {"c" * 64}
     assert len({*secrets}) == 3
@@ -45,9 +72,11 @@ def test_all_keys_of_a_creator_are_theirs(keys: KeyStore, path: Path) -> None:
         assert creator(ring, wrong) is None
 
 
-def test_what_is_revoked_is_so_whatever_the_environment_says(keys: KeyStore, path: Path) -> None:
+@on_both
+def test_what_is_revoked_is_so_whatever_the_environment_says(shared: Shared) -> None:
+    keys = shared.keys
     digest = digest_of(b"mine")
-    ring = Keyring([digest, digest_of(b"other")], KeyFile(path))
+    ring = Keyring([digest, digest_of(b"other")], shared.source)
     assert (creator(ring, "mine"), creator(ring, "other")) == (digest, digest_of(b"other"))
     keys.adopt(digest)
     assert creator(ring, "mine") == keys.former()[digest] != digest
