@@ -1,8 +1,10 @@
 """What Terraform would make at Chameleon, as far as its files tell: nothing here can reach a provider."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,11 +117,34 @@ def test_the_example_sets_what_has_no_default() -> None:
 
 
 @pytest.mark.skipif(shutil.which("terraform") is None, reason="needs Terraform, which no package registry has")
-def test_the_inventory(tmp_path: Path) -> None:
-    shutil.copytree(FOLDER / "modules" / "inventory", tmp_path / "inventory")
-    for command in (["init", "-backend=false"], ["test"]):
-        done = subprocess.run(
-            ["terraform", *command, "-no-color"], cwd=tmp_path / "inventory", capture_output=True, text=True
-        )
+def test_the_inventory_is_what_ansible_understands(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER / "modules" / "inventory", tmp_path / "module")
+    shutil.copytree(FOLDER.parent / "ansible" / "inventory" / "group_vars", tmp_path / "group_vars")
+    (example,) = plain(hcl2.loads((tmp_path / "module" / "tests" / "inventory.tftest.hcl").read_text()))["variables"]
+    (tmp_path / "module" / "terraform.tfvars.json").write_text(json.dumps(example))
+
+    def said(*command: str | Path) -> str:
+        done = subprocess.run(command, cwd=tmp_path / "module", capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed, 0 failed" in done.stdout
+        return done.stdout
+
+    said("terraform", "init", "-backend=false")
+    assert "5 passed, 0 failed" in said("terraform", "test", "-no-color")
+    said("terraform", "apply", "-auto-approve")
+    (tmp_path / "hosts.yml").write_text(said("terraform", "output", "-raw", "yaml"))
+    inventory = json.loads(
+        said(Path(sys.executable).with_name("ansible-inventory"), "--inventory", tmp_path / "hosts.yml", "--list")
+    )
+    nodes = ["s2c-node1", "s2c-node2", "s2c-node3"]
+    assert (
+        inventory["etcd"]["hosts"]
+        == inventory["kube_node"]["hosts"]
+        == inventory["kube_control_plane"]["hosts"]
+        == nodes
+    )
+    first, gpu = (inventory["_meta"]["hostvars"][name] for name in ("s2c-node1", "s2c-gpu1"))
+    # Each got its group's variables.
+    assert first["kube_version"]
+    assert first["volume_path"] == "/mnt/state"
+    assert (first["base_firewall"], gpu["base_firewall"]) == (False, True)
+    assert "rclone_mounts" in gpu
