@@ -159,7 +159,7 @@ test: lint test-page test-python ## every check and every test but the chaos run
 test-page: $(NODE_MODULES) ## the web page's own tests
 	@$(NPM) run --silent test
 
-test-environments: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(PAGE) ## install what the tests need
+test-environments: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(CUSTOM_RESOURCES) $(PAGE) ## install what the tests need
 
 test-python: test-environments ## the tests in Python, or some of them (TESTS="tests/unit tests/e2e")
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" $(PACKAGES_test)
