@@ -264,7 +264,7 @@ chaos-label-studio: $(INSTALLED) $(LABEL_STUDIO) ## SIGKILL Label Studio at many
 chaos-serving: $(INSTALLED) ## SIGKILL the service, its registry and its store under load (ROUNDS=10): whole answers or none, and all well again
 	@CHAOS_SERVING_ROUNDS=$(or $(ROUNDS),10) $(BIN)/python -m pytest tests/integration/serving/test_chaos.py -s
 
-chaos-replicas: $(INSTALLED) ## SIGKILL one of three replicas behind nginx, on one PostgreSQL, while feedback comes in (ROUNDS=30): none lost, none twice
+chaos-replicas: $(INSTALLED) ## SIGKILL one of three replicas behind nginx, and their PostgreSQL, while feedback comes in (ROUNDS=30): none lost, none twice
 	@./scripts/install-system-packages $(LOG) "system packages for the replicas" pg_ctlcluster:postgresql /usr/sbin/nginx:nginx-light
 	@CHAOS_REPLICAS_ROUNDS=$(or $(ROUNDS),30) $(BIN)/python -m pytest tests/integration/serving/test_replicas.py -s
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import postgres_server
+import psycopg
 from creators import KEYS, creator
 from databases import new_database
 from openai_server import openai_server
+from patience import until
 from pydantic import SecretStr
 from victims import Victim, running
 
@@ -25,6 +28,8 @@ from serving.state.tables import Section
 
 NUMBER = 3
 MODEL = "photographer"
+
+_OF_REPLICAS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid != pg_backend_pid() LIMIT 1"
 
 _NGINX = """
 {user}daemon off;
@@ -59,6 +64,8 @@ class Replicas:
     victims: list[Victim]
     feedback: Path
     keys: KeyStore
+    database: str
+    """The database's URL."""
 
     @property
     def urls(self) -> list[str]:
@@ -69,6 +76,22 @@ class Replicas:
         """Make a key of a new creator, and return it with its id."""
         secret, key = self.keys.add(new_creator())
         return secret, key.id
+
+    def crash_database(self) -> None:
+        """Kill one of the database's processes. Its server then ends the others, and recovers."""
+        with psycopg.connect(self.database) as connection:
+            (pid,) = connection.execute(_OF_REPLICAS).fetchone() or (0,)
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+
+        def answers() -> bool:
+            try:
+                psycopg.connect(self.database).close()
+            except psycopg.OperationalError:
+                return False
+            return True
+
+        until(answers)
 
 
 @contextmanager
@@ -101,7 +124,7 @@ def replicas(folder: Path) -> Iterator[Replicas]:
         for victim in victims:
             victim.wait()
         proxy = stack.enter_context(running(_nginx(folder, ports, services), folder))
-        yield Replicas(proxy.service.ready_url.removesuffix("/readyz"), victims, folder / "feedback", keys)
+        yield Replicas(proxy.service.ready_url.removesuffix("/readyz"), victims, folder / "feedback", keys, url)
 
 
 def _replica(number: int, folder: Path, ports: Ports, environment: dict[str, str], engine: str) -> Service:

@@ -19,7 +19,7 @@ from snap2caption.store import open_store
 pytestmark = pytest.mark.integration
 
 ROUNDS = int(os.environ.get("CHAOS_REPLICAS_ROUNDS", "2"))
-"""Kills, of one replica after another."""
+"""Kills, of one replica after another, and each other time of the database, too."""
 
 SENT_A_ROUND = 8
 
@@ -132,6 +132,8 @@ def test_a_killed_replica_loses_nothing_that_was_accepted(fleet: Replicas) -> No
             sent = {number: pool.submit(send, client, fleet.url, key, number) for number in numbers}
             time.sleep(generator.uniform(0, 0.4))
             victim.kill()
+            if turn % 2:
+                fleet.crash_database()
             accepted |= {future.result(): f"mine {number}" for number, future in sent.items()}
         # The others accepted the rest. What the victim had claimed is delivered once it is back.
         victim.start()
