@@ -53,14 +53,15 @@ class RateLimit:
                 MutableHeaders(scope=message).update(await self._fields(creator))
             await send(message)
 
-        try:
-            await self._hit(creator, 1)
-        except ProblemError as problem:
-            await refuse(problem, scope, receive, send_with_limits)
-            return
-        scope["state"]["charge"] = partial(self._charge, creator)
+        # Counted before anything is awaited, so that requests that arrive together can't pass the check together.
         self._in_flight[creator] += 1
         try:
+            try:
+                await self._hit(creator, 1)
+            except ProblemError as problem:
+                await refuse(problem, scope, receive, send_with_limits)
+                return
+            scope["state"]["charge"] = partial(self._charge, creator)
             await self.app(scope, receive, send_with_limits)
         finally:
             self._in_flight[creator] -= 1
