@@ -7,9 +7,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from databases import BOTH
 from pydantic import SecretStr
+from setuptools import find_packages
 from sqlalchemy import text
 
 from serving.settings import ServingSettings
+from serving.state import migrations
 from serving.state.opening import open_database, sqlite_files
 from serving.state.sqlite import SQLiteDatabase
 from serving.state.tables import SCHEMAS, Section
@@ -71,3 +73,11 @@ def test_a_schema_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(UserError, match="install that version"):
         SQLiteDatabase(path, Section.VOICES)
+
+
+def test_a_wheel_has_all_migrations() -> None:
+    root = Path(migrations.__file__).parents[3]
+    folders = {path.parent for path in Path(migrations.__file__).parent.rglob("*_[0-9].py")}
+    packages = find_packages(str(root), include=["serving.state*"])
+    assert len(folders) == len(Section)
+    assert {str(folder.relative_to(root)).replace("/", ".") for folder in folders} <= {*packages}

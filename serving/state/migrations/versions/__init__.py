@@ -1,0 +1,1 @@
+"""Migrations, a folder for each section."""
