@@ -6,7 +6,7 @@ made from digests and dates of our own: nothing that a client sends becomes part
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
@@ -102,11 +102,7 @@ class Feedback(BaseModel):
     @property
     def verdict(self) -> Verdict | None:
         """The creator's judgment, or None if they gave none."""
-        if self.is_edited:
-            return Verdict.EDITED
-        if self.rating is None:
-            return Verdict.REJECTED if self.flagged or self.reason else None
-        return Verdict.ACCEPTED if self.rating >= ACCEPTED else Verdict.REJECTED
+        return verdict_of(edited=self.is_edited, rating=self.rating, rejected=self.flagged or self.reason is not None)
 
     @property
     def edit_distance(self) -> float | None:
@@ -190,23 +186,19 @@ class Pointer(BaseModel):
     received: datetime
 
 
-def rated_once(feedback: Iterable[Feedback]) -> list[Feedback]:
-    """Return the feedback with one rating per creator and caption, the latest.
+def verdict_of(*, edited: bool, rating: int | None, rejected: bool) -> Verdict | None:
+    """Return a creator's judgment of a caption, or None if they gave none.
 
-    Earlier feedback keeps its other content.
+    Args:
+        edited: they changed it.
+        rating: their rating, from 1 to 5.
+        rejected: they flagged it, or gave a reason why it was not good enough.
     """
-    found = list(feedback)
-    latest: dict[tuple[str, str, int], Feedback] = {}
-    for one in sorted(found, key=lambda one: (one.received, one.id)):
-        if one.rating is not None and one.request_id is not None:
-            latest[one.creator, one.request_id, one.variant] = one
-    standing = {one.id for one in latest.values()}
-    return [
-        one
-        if one.rating is None or one.request_id is None or one.id in standing
-        else one.model_copy(update={"rating": None})
-        for one in found
-    ]
+    if edited:
+        return Verdict.EDITED
+    if rating is None:
+        return Verdict.REJECTED if rejected else None
+    return Verdict.ACCEPTED if rating >= ACCEPTED else Verdict.REJECTED
 
 
 def distance(one: Words, other: Words) -> float:

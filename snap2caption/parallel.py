@@ -1,7 +1,8 @@
 """Parallel map over a thread pool."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -17,6 +18,26 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item], threads: i
         try:
             for done in as_completed([pool.submit(work, item) for item in items]):
                 yield done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def map_ahead(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield the results of *work* for each item, in the items' order, with at most twice as many of them in memory
+    as there are *threads*, however slow the consumer is.
+
+    The first error is raised after the running items have finished; items that have not started are canceled.
+    """
+    ahead: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                ahead.append(pool.submit(work, item))
+                if len(ahead) == 2 * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from etl.feedback import ledger
+from etl.feedback.annotated import AnnotatedFeedback, JudgedFeedback, list_annotated, read_judged
+from etl.feedback.judgment import AnnotationRejection, Correction
 from etl.feedback.ledger import NEWEST, FeedbackVersion
 from etl.feedback.protect import HeldOutPhotos, read_held_out
 from etl.feedback.records import erased, read_photo
 from etl.feedback.retraining import correction_keys, new_since
-from etl.feedback.validate import Correction, validate
 from etl.feedback.versions import versions_uri, work_folder
 from etl.load import load
 from etl.transform import transform
@@ -43,9 +44,10 @@ from snap2caption.datasets.manifest import (
 from snap2caption.datasets.shards import read_shard
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
+from snap2caption.parallel import map_ahead
 from snap2caption.post import render
 from snap2caption.store import ObjectStore, open_store
-from snap2caption.store.documents import put_document
+from snap2caption.store.documents import READERS, put_document
 
 ELSEWHERE = "elsewhere"
 """City of a photo whose creator named no city of the corpus."""
@@ -72,7 +74,8 @@ def build(
 ) -> BuiltVersion:
     """Make a version of all corrections so far, and load it to ``<datasets_uri>/feedback/<version>``.
 
-    A version is named after its content: without new corrections it is the existing one. Splits never change
+    All corrections are read, in parallel. A version is named after its content: without new corrections it is the
+    existing one. Splits never change
     once drawn. If killed at any point and run again, the result is the same. Its working files are removed at
     the end, or by the next run: feedback can be erased, so no copy may remain.
 
@@ -125,11 +128,12 @@ class _Builder:
 
     def make(self, source: str) -> Path:
         """Return the folder of the complete version."""
-        validated = validate(self.store)
-        self.dropped.update({str(reason): count for reason, count in validated.refused.items()})
+        annotated, missing = list_annotated(self.store)
+        if missing:
+            self.dropped[AnnotationRejection.ERASED.value] = missing
         earlier = _earlier_splits(self.store, self.work)
         archive = self.work / "corrections.zip"
-        packed = self._pack(archive, validated.corrections, earlier)
+        packed = self._pack(archive, annotated, earlier)
         if not packed:
             why = ", ".join(f"{reason} {count}" for reason, count in sorted(self.dropped.items())) or "there is none"
             raise UserError(f"No completed annotation can be used ({why}); annotate some tasks, then build again.")
@@ -148,21 +152,26 @@ class _Builder:
         return self._finish(made, packed)
 
     def _pack(
-        self, archive: Path, corrections: Iterable[Correction], earlier: dict[str, Split]
-    ) -> dict[str, Correction]:
+        self, archive: Path, annotated: Iterable[AnnotatedFeedback], earlier: dict[str, Split]
+    ) -> dict[str, SampleOrigin]:
         """Write the corrections in the corpus's layout, and note in *earlier* which must go to a held-out split.
 
+        A few photos are in memory at a time.
+
         Returns:
-            The packed corrections by feedback id.
+            The origins of the packed corrections by feedback id.
         """
         packed = {}
         with zipfile.ZipFile(archive, "w") as target:
-            for correction in corrections:
-                feedback = correction.feedback
-                photo = read_photo(self.store, feedback)
+            for judged, photo in map_ahead(self._read, annotated, READERS):
+                correction = judged.judgment if judged else AnnotationRejection.ERASED
+                if isinstance(correction, AnnotationRejection):
+                    self.dropped[correction.value] += 1
+                    continue
                 if photo is None:
                     self.dropped[str(RejectionReason.MISSING_IMAGE)] += 1
                     continue
+                feedback = correction.feedback
                 if self._leaks(feedback.id, photo, earlier):
                     self.dropped["held_out_photo"] += 1
                     continue
@@ -172,8 +181,15 @@ class _Builder:
                     (f"img_resized_1M/cities_instagram/{city}/{feedback.id}.jpg", photo),
                 ):
                     target.writestr(zipfile.ZipInfo(name, _EPOCH), data)
-                packed[feedback.id] = correction
+                packed[feedback.id] = _origin(correction)
         return packed
+
+    def _read(self, annotated: AnnotatedFeedback) -> tuple[JudgedFeedback | None, bytes | None]:
+        """Return a feedback's content, and its photo if it is usable."""
+        judged = read_judged(self.store, annotated)
+        if judged is None or not isinstance(judged.judgment, Correction):
+            return judged, None
+        return judged, read_photo(self.store, judged.judgment.feedback)
 
     def _leaks(self, identifier: str, photo: bytes, earlier: dict[str, Split]) -> bool:
         """Give a copy of a held-out photo the same split; return whether an earlier version put it into a less
@@ -195,7 +211,7 @@ class _Builder:
         wanted = normalize_city(location or "")
         return wanted if wanted in self.corpus.manifest.splits["train"].cities else ELSEWHERE
 
-    def _finish(self, made: Path, packed: Mapping[str, Correction]) -> Path:
+    def _finish(self, made: Path, packed: Mapping[str, SampleOrigin]) -> Path:
         """Return the folder of the version with its lineage, named after its content."""
         plain = Manifest.read(made)
         kept = [
@@ -208,7 +224,7 @@ class _Builder:
         settings = {name: value for name, value in plain.settings.items() if name != "previous"}
         origin = FeedbackOrigin(
             corpus=self.corpus.manifest.version,
-            samples={identifier: _origin(packed[identifier]) for identifier in sorted(kept)},
+            samples={identifier: packed[identifier] for identifier in sorted(kept)},
         )
         draft = plain.model_copy(
             update={

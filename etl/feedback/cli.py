@@ -96,12 +96,12 @@ def push(as_json: AsJson = False) -> None:
     from etl.feedback.label_studio.project import open_project
     from etl.feedback.label_studio.settings import LabelStudioSettings
     from etl.feedback.label_studio.tasks import push as step
-    from etl.feedback.sample import open_feedback
+    from etl.feedback.sample import open_records
     from snap2caption.settings import read_settings
 
     settings, store = read_settings(LabelStudioSettings), _store()
     with open_project(settings) as project:
-        pushed = step(project, store, open_feedback(store), settings.photos_uri or store.uri)
+        pushed = step(project, store, open_records(store), settings.photos_uri or store.uri)
         document = {"project": project.url, "created": pushed.created, "present": pushed.present}
     print_result(f"{pushed.created} created, {pushed.present} there before", document, as_json=as_json)
 
@@ -115,11 +115,11 @@ def validate(as_json: AsJson = False) -> None:
 
     store = _store()
     found = step(store)
-    new = new_since(store, {(one.feedback.id, one.annotations[0].id) for one in found.corrections})
+    new = new_since(store, found.usable)
     gone = erased_since(store)
-    document = {"usable": len(found.corrections), "new": new, "erased": gone, "refused": found.refused}
+    document = {"usable": len(found.usable), "new": new, "erased": gone, "refused": found.refused}
     why = "".join(f", {reason} {count}" for reason, count in found.refused.items())
-    print_result(f"usable {len(found.corrections)}, new {new}, erased {gone}{why}", document, as_json=as_json)
+    print_result(f"usable {len(found.usable)}, new {new}, erased {gone}{why}", document, as_json=as_json)
 
 
 def build(

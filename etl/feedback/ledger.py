@@ -14,7 +14,7 @@ from snap2caption.feedback import RecordKey
 from snap2caption.names import Digest
 from snap2caption.names import Version as VersionName
 from snap2caption.store import ObjectStore
-from snap2caption.store.documents import read_object
+from snap2caption.store.documents import read_object, read_objects
 
 BATCHES, SAMPLES, RETRAININGS, NEWEST = "batches/", "samples/", "retrainings/", "newest-version.json"
 
@@ -69,7 +69,7 @@ def entry(store: ObjectStore, key: str, kind: type[Entry]) -> Entry | None:
 
 def entries(store: ObjectStore, prefix: str, kind: type[Entry]) -> Iterator[tuple[str, Entry]]:
     """Yield the entries under *prefix* with their names, in name order."""
-    for found in store.list(prefix):
-        known = entry(store, found.key, kind)
-        if known is not None:
-            yield found.key.removeprefix(prefix).removesuffix(".json"), known
+    keys = [found.key for found in store.list(prefix)]
+    for key, data in zip(keys, read_objects(store, keys), strict=True):
+        if data is not None:
+            yield key.removeprefix(prefix).removesuffix(".json"), kind.model_validate_json(data)

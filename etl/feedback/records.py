@@ -8,25 +8,21 @@ from pydantic import BaseModel, ValidationError
 
 from snap2caption.feedback import Annotation, Feedback, is_record_key, photo_key
 from snap2caption.names import is_feedback_id
-from snap2caption.parallel import in_threads
 from snap2caption.store import ObjectStore
-from snap2caption.store.documents import read_object
-
-_THREADS = 16
-"""Small objects are limited by latency, not by bandwidth."""
+from snap2caption.store.documents import read_object, read_objects
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def erased(store: ObjectStore) -> set[str]:
     """Return the ids of erased feedback."""
-    return {name for found in store.list("erased/") if is_feedback_id(name := _name(found.key))}
+    return {name for found in store.list("erased/") if is_feedback_id(name := id_of(found.key))}
 
 
 def record_keys(store: ObjectStore) -> dict[str, str]:
     """Return the keys of the existing records that were not erased, by feedback id."""
     gone = erased(store)
-    keys = {_name(found.key): found.key for found in store.list("records/") if is_record_key(found.key)}
+    keys = {id_of(found.key): found.key for found in store.list("records/") if is_record_key(found.key)}
     return {identifier: keys[identifier] for identifier in sorted(keys.keys() - gone)}
 
 
@@ -58,17 +54,19 @@ def read_photo(store: ObjectStore, feedback: Feedback) -> bytes | None:
 
 
 def _read_all(store: ObjectStore, keys: Iterable[str], kind: type[Model]) -> Iterator[Model]:
-    for data in in_threads(lambda key: read_object(store, key), keys, _THREADS):
-        if data is not None and (found := _parse(data, kind)) is not None:
+    for data in read_objects(store, keys):
+        if data is not None and (found := parse(data, kind)) is not None:
             yield found
 
 
-def _parse(data: bytes, kind: type[Model]) -> Model | None:
+def parse(data: bytes, kind: type[Model]) -> Model | None:
+    """Return the document in *data*, or None if it is invalid."""
     try:
         return kind.model_validate(json.loads(data))
     except (ValidationError, ValueError):
         return None
 
 
-def _name(key: str) -> str:
+def id_of(key: str) -> str:
+    """Return the id of the feedback from the key of its record or of its erasure."""
     return key.rpartition("/")[2].removesuffix(".json")

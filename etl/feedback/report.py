@@ -3,12 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from heapq import nlargest
 from pathlib import Path
 from statistics import fmean
 
-from etl.feedback.records import annotation_keys, read_annotations, read_records, record_keys
-from snap2caption.feedback import Annotation, Feedback, Verdict, distance, rated_once
+from etl.feedback.annotated import list_annotated
+from etl.feedback.record_facts import RecordFacts, rated_once, read_record_facts
+from etl.feedback.records import erased, read_records
+from etl.feedback.validate import CompletedAnnotation, read_judgments
+from snap2caption.feedback import Verdict
 from snap2caption.registry.client import ChampionState
 from snap2caption.registry.verdict import GateVerdict as GateVerdict
 from snap2caption.store import ObjectStore
@@ -51,21 +54,23 @@ class _Annotator:
 def write_report(store: ObjectStore, retraining: RetrainingSummary, out: Path) -> None:
     """Write the page about all feedback in *store* to *out*. Creators' text is escaped and shown verbatim.
 
+    Of most feedback, only the facts in the index are read.
+
     Raises:
         StoreError: the store is unavailable or refuses.
         OSError: the page can't be written.
     """
     from jinja2 import Environment, PackageLoader
 
-    keys = record_keys(store)
-    feedback = rated_once(read_records(store, keys.values()))
-    there = annotation_keys(store)
-    annotations = read_annotations(
-        store, [key for identifier in keys.keys() & there.keys() for key in there[identifier]]
-    )
-    distances = [one.edit_distance for one in feedback if one.edit_distance is not None]
-    agreements = list(_agreements(annotations))
-    edited = sorted((one for one in feedback if one.is_edited), key=lambda one: one.received, reverse=True)
+    facts = dict(read_record_facts(store, erased(store)))
+    feedback = rated_once(facts)
+    annotated, _ = list_annotated(store)
+    judgments = [judgment for _, judgment in read_judgments(store, annotated)]
+    annotations = [one for judgment in judgments for one in judgment.annotations]
+    distances = [one.distance for one in feedback if one.distance is not None]
+    agreements = [similarity for judgment in judgments for similarity in judgment.similarities]
+    edited = nlargest(_EXAMPLES, (key for key, one in facts.items() if one.edited), lambda key: facts[key].received)
+    examples = sorted(read_records(store, edited), key=lambda one: one.received, reverse=True)
     template = Environment(autoescape=True, loader=PackageLoader(__package__, ".")).get_template("report.html.j2")
     page = template.render(
         total=len(feedback),
@@ -81,12 +86,12 @@ def write_report(store: ObjectStore, retraining: RetrainingSummary, out: Path) -
         agreement=_mean(agreements),
         agreements=len(agreements),
         retraining=retraining,
-        examples=edited[:_EXAMPLES],
+        examples=[one for one in examples if one.is_edited],
     )
     out.write_text(page, encoding="utf-8")
 
 
-def _days(feedback: Iterable[Feedback]) -> Sequence[tuple[str, Mapping[str, int], int]]:
+def _days(feedback: Iterable[RecordFacts]) -> Sequence[tuple[str, Mapping[str, int], int]]:
     """Return the days with their feedback, by the creators' verdict on the caption and in total."""
     days: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for one in feedback:
@@ -99,47 +104,36 @@ def _histogram(distances: Sequence[float]) -> list[tuple[str, int]]:
     return [(f"{bin_ / _BINS:.1f}–{(bin_ + 1) / _BINS:.1f}", counts[bin_]) for bin_ in range(_BINS)]
 
 
-def _groups(feedback: Iterable[Feedback]) -> list[_Group]:
-    groups: defaultdict[tuple[str, str], list[Feedback]] = defaultdict(list)
+def _groups(feedback: Iterable[RecordFacts]) -> list[_Group]:
+    groups: defaultdict[tuple[str, str], list[RecordFacts]] = defaultdict(list)
     for one in feedback:
-        groups[one.model_version or "", one.tone.value if one.tone else ""].append(one)
+        groups[one.version, one.tone.value if one.tone else ""].append(one)
     return [
         _Group(
             version,
             tone,
             len(members),
             _mean([float(one.verdict is Verdict.ACCEPTED) for one in members if one.verdict]),
-            _mean([one.edit_distance for one in members if one.edit_distance is not None]),
+            _mean([one.distance for one in members if one.distance is not None]),
             _mean([one.rating for one in members if one.rating is not None]),
         )
         for (version, tone), members in sorted(groups.items())
     ]
 
 
-def _annotators(annotations: Iterable[Annotation]) -> list[_Annotator]:
-    theirs: defaultdict[str, list[Annotation]] = defaultdict(list)
+def _annotators(annotations: Iterable[CompletedAnnotation]) -> list[_Annotator]:
+    theirs: defaultdict[str, list[CompletedAnnotation]] = defaultdict(list)
     for one in annotations:
         theirs[one.annotator].append(one)
     return [
         _Annotator(
             name,
             len(done),
-            len({one.completed.date() for one in done}),
-            sum(one.unusable is not None for one in done),
+            len({one.day for one in done}),
+            sum(not one.usable for one in done),
         )
         for name, done in sorted(theirs.items(), key=lambda item: int(item[0]))
     ]
-
-
-def _agreements(annotations: Iterable[Annotation]) -> Iterable[float]:
-    """Yield the similarity (0 to 1) of the captions of any two annotators of the same feedback."""
-    of: defaultdict[str, dict[str, Annotation]] = defaultdict(dict)
-    for one in sorted(annotations, key=lambda one: (one.completed, one.id)):
-        if one.unusable is None:
-            of[one.feedback][one.annotator] = one
-    for newest in of.values():
-        for one, other in combinations(newest.values(), 2):
-            yield 1 - distance(one.words, other.words)
 
 
 def _mean(values: Sequence[float]) -> float | None:

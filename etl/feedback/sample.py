@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from etl.feedback.kinds import ReviewReason, Shares, choose
 from etl.feedback.ledger import BATCHES, SAMPLES, FeedbackBatch, ReviewCandidate, ReviewSample, entries
-from etl.feedback.records import annotation_keys, erased, read_records
+from etl.feedback.records import annotation_keys, erased, id_of, read_records
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
@@ -38,7 +38,7 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
     duplicates = 0
     # Ordered by their records, which begin with the day.
     for name, batch in sorted(batches.items(), key=lambda item: item[1].records):
-        keys = {_id(key): key for key in batch.records if key not in seen}
+        keys = {id_of(key): key for key in batch.records if key not in seen}
         feedback = read_records(store, (key for identifier, key in keys.items() if identifier not in gone))
         found = [
             ReviewCandidate(record=keys[one.id], kind=kind, twin=_twin(one))
@@ -59,17 +59,13 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
     return SampleResult(chosen=dict(kinds), duplicates=duplicates)
 
 
-def open_feedback(store: ObjectStore) -> list[Feedback]:
-    """Return the chosen feedback that was neither annotated nor erased, by id: annotators should find a task
+def open_records(store: ObjectStore) -> list[str]:
+    """Return the keys of the chosen feedback that was neither annotated nor erased: annotators should find a task
     for each.
     """
     keys = {chosen.record for _, one in entries(store, SAMPLES, ReviewSample) for chosen in one.chosen}
     done = erased(store) | annotation_keys(store).keys()
-    return read_records(store, sorted(key for key in keys if _id(key) not in done))
-
-
-def _id(record: str) -> str:
-    return record.rpartition("/")[2].removesuffix(".json")
+    return sorted(key for key in keys if id_of(key) not in done)
 
 
 def _twin(feedback: Feedback) -> str:

@@ -1,124 +1,104 @@
-"""Annotation validation: which annotations count, and whose words are used.
-
-Only completed annotations count: an edit that nobody reviewed could teach every creator what one of them wrote.
-Where the annotator and the creator differ, the annotator wins: they saw the photo, what was shown and the
-creator's edit. The creator's own style goes into their voice at once, without training. Of several annotators
-who agree, the words nearest to the others' are used. Where they disagree, the creator's edit decides between
-them; without an edit nothing is used.
-"""
+"""Validation of all annotated feedback: how much is usable, and why the rest is not. Only what changed is read."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from enum import StrEnum
+from datetime import date
 from itertools import combinations
-from statistics import fmean
 
-from etl.feedback.records import annotation_keys, read_annotations, read_records, record_keys
-from etl.transform.cleaning.caption import clean
-from snap2caption.feedback import Annotation, Feedback, Words
-from snap2caption.post import Post, render
+from etl.feedback.annotated import AnnotatedFeedback, JudgedFeedback, list_annotated, read_annotated
+from etl.feedback.fact_index import FactIndex, Row, Source
+from etl.feedback.judgment import AnnotationRejection, Correction
+from etl.feedback.retraining import CorrectionKeys
+from snap2caption.feedback import Annotation, distance
 from snap2caption.store import ObjectStore
-from snap2caption.text.segmentation import fold_words
-
-AGREEMENT = 0.5
-"""Average similarity (0 to 1) from which annotators agree: roughly, half of the words in the same order."""
-
-
-class AnnotationRejection(StrEnum):
-    """Reason why nothing is learned from an annotated feedback."""
-
-    ERASED = "erased"
-    """Erased, or its record is missing or invalid."""
-    MALFORMED = "malformed_annotation"
-    UNUSABLE = "unusable"
-    NO_CAPTION = "no_caption"
-    DISPUTED = "disputed"
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
-    """A feedback with the words to learn: those of its first annotation. Holds the newest annotation per annotator."""
+class CompletedAnnotation:
+    """What the report counts about an annotation."""
 
-    feedback: Feedback
-    annotations: tuple[Annotation, ...]
-    agreement: float | None
-    """Similarity of the annotators' words from 0 to 1; None for a single annotator."""
+    annotator: str
+    day: date
+    usable: bool
 
-    @property
-    def post(self) -> Post:
-        """The words, cleaned like the corpus's."""
-        return _post(self.annotations[0].words)
+
+@dataclass(frozen=True, slots=True)
+class JudgmentFacts:
+    """The judgment of an annotated feedback, without its words."""
+
+    refused: AnnotationRejection | None
+    used: int | None
+    """Number of the annotation whose words are used."""
+    annotations: tuple[CompletedAnnotation, ...]
+    similarities: tuple[float, ...]
+    """Similarity (0 to 1) of the captions of each two annotators who could use the photo."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """Usable corrections by feedback id, and the number of unusable annotated feedback by reason."""
+    """Usable corrections, and the number of unusable annotated feedback by reason."""
 
-    corrections: tuple[Correction, ...]
+    usable: CorrectionKeys
     refused: dict[AnnotationRejection, int]
 
 
+def judgment_index(store: ObjectStore) -> FactIndex[JudgmentFacts]:
+    """Return the index of the judgments."""
+    return FactIndex(store, "judgments", JudgmentFacts)
+
+
 def validate(store: ObjectStore) -> ValidationResult:
-    """Validate every annotated feedback in the store."""
-    keys, records = annotation_keys(store), record_keys(store)
-    there = {identifier: keys[identifier] for identifier in sorted(keys.keys() & records.keys())}
-    feedback = {one.id: one for one in read_records(store, (records[identifier] for identifier in there))}
-    annotations: dict[str, list[Annotation]] = {identifier: [] for identifier in feedback}
-    for annotation in read_annotations(store, (key for identifier in feedback for key in there[identifier])):
-        if annotation.feedback in annotations:
-            annotations[annotation.feedback].append(annotation)
-    judged = [judge(feedback[identifier], annotations[identifier]) for identifier in sorted(feedback)]
-    refused = Counter(one for one in judged if isinstance(one, AnnotationRejection))
-    refused[AnnotationRejection.ERASED] += len(keys) - len(feedback)
-    return ValidationResult(
-        tuple(one for one in judged if isinstance(one, Correction)),
-        {reason: count for reason, count in sorted(refused.items()) if count},
+    """Validate every annotated feedback in the store.
+
+    Raises:
+        StoreError: the store is unavailable or refuses.
+    """
+    annotated, missing = list_annotated(store)
+    usable, refused = set(), Counter({AnnotationRejection.ERASED: missing})
+    for identifier, facts in read_judgments(store, annotated):
+        if facts.used is not None:
+            usable.add((identifier, facts.used))
+        if facts.refused is not None:
+            refused[facts.refused] += 1
+    return ValidationResult(usable, {reason: count for reason, count in sorted(refused.items()) if count})
+
+
+def read_judgments(store: ObjectStore, annotated: Sequence[AnnotatedFeedback]) -> Iterator[tuple[str, JudgmentFacts]]:
+    """Yield the judgment of each feedback by its id. Only feedback that changed since the last call is read.
+
+    Raises:
+        StoreError: the store is unavailable or refuses.
+    """
+    by_id = {one.id: one for one in annotated}
+
+    def derive(missing: Sequence[Source]) -> Iterator[Row[JudgmentFacts] | None]:
+        found = read_annotated(store, (by_id[source.key] for source in missing))
+        for source, judged in zip(missing, found, strict=True):
+            yield None if judged is None else Row(*source, _facts_of(judged))
+
+    for identifier, facts in judgment_index(store).facts((one.source for one in annotated), derive):
+        if facts is not None:
+            yield identifier, facts
+
+
+def _facts_of(judged: JudgedFeedback) -> JudgmentFacts:
+    judgment = judged.judgment
+    return JudgmentFacts(
+        refused=None if isinstance(judgment, Correction) else judgment,
+        used=judgment.annotations[0].id if isinstance(judgment, Correction) else None,
+        annotations=tuple(
+            CompletedAnnotation(one.annotator, one.completed.date(), one.unusable is None) for one in judged.annotations
+        ),
+        similarities=tuple(_similarities(judged.annotations)),
     )
 
 
-def judge(feedback: Feedback, annotations: Sequence[Annotation]) -> Correction | AnnotationRejection:
-    """Return the correction to learn from a feedback, or why there is none.
-
-    Args:
-        feedback: the creator's feedback.
-        annotations: its annotations, in any order; the newest per annotator counts.
-    """
-    newest = {one.annotator: one for one in sorted(annotations, key=lambda one: (one.completed, one.id))}
-    latest = sorted(newest.values(), key=lambda one: one.id)
-    if not latest:
-        return AnnotationRejection.MALFORMED
-    # Where some annotators can use the photo and others can't, caution wins.
-    if 2 * sum(one.unusable is not None for one in latest) >= len(latest):
-        return AnnotationRejection.UNUSABLE
-    usable = [one for one in latest if one.unusable is None]
-    captioned = [one for one in usable if _post(one.words).caption]
-    if not captioned:
-        return AnnotationRejection.NO_CAPTION
-    if len(captioned) == 1:
-        return Correction(feedback, tuple(captioned), None)
-    similarity = {
-        frozenset((one.id, other.id)): _likeness(one.words, other.words) for one, other in combinations(captioned, 2)
+def _similarities(annotations: Sequence[Annotation]) -> Iterator[float]:
+    newest = {
+        one.annotator: one
+        for one in sorted(annotations, key=lambda one: (one.completed, one.id))
+        if one.unusable is None
     }
-    agreement = fmean(similarity.values())
-    if agreement >= AGREEMENT:
-        closeness = {
-            one.id: sum(similarity[frozenset((one.id, other.id))] for other in captioned if other is not one)
-            for one in captioned
-        }
-    elif feedback.edited is not None:
-        closeness = {one.id: _likeness(one.words, feedback.edited) for one in captioned}
-    else:
-        return AnnotationRejection.DISPUTED
-    return Correction(feedback, tuple(sorted(captioned, key=lambda one: (-closeness[one.id], one.id))), agreement)
-
-
-def _post(words: Words) -> Post:
-    caption, tags = clean(render(Post(words.caption, words.hashtags)))
-    return Post(caption, tuple(tags))
-
-
-def _likeness(one: Words, other: Words) -> float:
-    first, second = (fold_words(render(_post(words))) for words in (one, other))
-    return SequenceMatcher(None, first, second, autojunk=False).ratio()
+    for one, other in combinations(newest.values(), 2):
+        yield 1 - distance(one.words, other.words)

@@ -2,7 +2,7 @@
 
 Their photos and texts are deleted, from the store and from the shards that this machine downloaded. The
 manifest and the splits remain, which refer to feedback by its id alone: later versions build on the splits, and
-a model can be traced to what it learned from.
+a model can be traced to what it learned from. The indexes of the feedback store forget erased feedback, too.
 """
 
 import hashlib
@@ -10,7 +10,9 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from etl.feedback.record_facts import record_index
 from etl.feedback.records import erased
+from etl.feedback.validate import judgment_index
 from etl.feedback.versions import versions_uri, work_folder
 from snap2caption.datasets.manifest import NAME
 from snap2caption.datasets.version import DatasetVersion
@@ -39,7 +41,11 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
         StoreError: a store refused or is unavailable.
         UserError: a manifest is broken; all other versions were processed.
     """
-    gone, versions = erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri))
+    feedback, versions = open_store(feedback_uri), open_store(versions_uri(datasets_uri))
+    gone = erased(feedback)
+    if gone:
+        record_index(feedback).forget(gone)
+        judgment_index(feedback).forget(gone)
     withdrawn, broken = [], []
     # Hold the lock, so that no version is built from data that is being deleted here.
     with work_folder(state):

@@ -25,13 +25,17 @@ class StoreError(UserError):
     """The store refused, is unavailable, or does not hold the requested object."""
 
 
+class MissingError(StoreError):
+    """The store does not hold the requested object, or its bucket or container."""
+
+
 class SourceError(StoreError):
     """The source of an upload can't be read, or its digest is not the expected one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object's key, size and time of storage.
+    """An object's key, size, time of storage, and entity tag.
 
     The key is relative to the store's prefix, the size is in bytes, and the time is in UTC, by the store's clock.
     """
@@ -39,6 +43,8 @@ class ObjectInfo:
     key: str
     size: int
     modified: datetime
+    tag: str
+    """Changes with the object's content: the ETag of the listing, or of a file its inode, time and size."""
 
 
 class ObjectStore(Protocol):
@@ -60,7 +66,11 @@ class ObjectStore(Protocol):
         ...
 
     def get(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Open the object for one sequential read. A lost connection is reopened at the same position."""
+        """Open the object for one sequential read. A lost connection is reopened at the same position.
+
+        Raises:
+            MissingError: there is no such object.
+        """
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

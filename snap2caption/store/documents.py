@@ -1,10 +1,15 @@
 """Small objects in a store: raw bytes, and Pydantic models as JSON."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 
 from pydantic import BaseModel
 
-from snap2caption.store.base import ObjectStore, StoreError
+from snap2caption.parallel import map_ahead
+from snap2caption.store.base import MissingError, ObjectStore
+
+READERS = 16
+"""Number of small objects that are read at a time: they are limited by latency, not by bandwidth."""
 
 
 def read_object(store: ObjectStore, key: str) -> bytes | None:
@@ -16,10 +21,17 @@ def read_object(store: ObjectStore, key: str) -> bytes | None:
     try:
         with store.get(key) as stream:
             return stream.read()
-    except StoreError:
-        if store.exists(key):
-            raise
+    except MissingError:
         return None
+
+
+def read_objects(store: ObjectStore, keys: Iterable[str]) -> Iterator[bytes | None]:
+    """Yield the objects under *keys* in order, read in parallel; None for one that does not exist.
+
+    Raises:
+        StoreError: the store is unavailable or refuses.
+    """
+    return map_ahead(lambda key: read_object(store, key), keys, READERS)
 
 
 def put_document(store: ObjectStore, key: str, document: BaseModel) -> None:

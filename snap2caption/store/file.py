@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from snap2caption.store.base import ObjectInfo, StoreError, check_key
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, check_key
 from snap2caption.store.upload_parts import blocks, check
 
 _PREFIX = ".put-"
 _MOST_MISSED = 1000
+_MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 
 
 class FileStore:
@@ -79,7 +80,8 @@ class FileStore:
         try:
             stream = self._find(key).open("rb")
         except OSError as error:
-            raise StoreError(f"{self.uri} has no {key} ({error.strerror}); check the URI.") from error
+            kind = MissingError if error.errno in _MISSING else StoreError
+            raise kind(f"{self.uri} has no {key} ({error.strerror}); check the URI.") from error
         with stream:
             yield stream
 
@@ -98,7 +100,9 @@ class FileStore:
                     continue
                 except OSError as error:
                     raise StoreError(f"{key} in {self.uri} can't be read ({error.strerror}); remove it.") from error
-                yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+                # A put makes a new file, so its inode changes even if the clock's step is too coarse for its time to.
+                tag = f"{found.st_ino}-{found.st_mtime_ns}-{found.st_size}"
+                yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC), tag)
 
     def exists(self, key: str, sha256: str | None = None) -> bool:
         """Whether the file exists with that digest."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import ObjectInfo, StoreError
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError
 from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
@@ -168,13 +168,12 @@ class S3Store(RemoteStore):
             try:
                 with self._explained(prefix):
                     page = self._ask("list_objects_v2", Prefix=self.prefix + prefix, **more)
-            except StoreError as error:
-                # A missing bucket counts as empty.
-                if _is_missing(error):
-                    return
-                raise
+            except MissingError:
+                return  # a missing bucket counts as empty
             for found in page.get("Contents", ()):
-                yield ObjectInfo(found["Key"].removeprefix(self.prefix), found["Size"], found["LastModified"])
+                yield ObjectInfo(
+                    found["Key"].removeprefix(self.prefix), found["Size"], found["LastModified"], found["ETag"]
+                )
             if not page["IsTruncated"]:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -184,10 +183,8 @@ class S3Store(RemoteStore):
         try:
             with self._explained(key):
                 head = self._ask("head_object", key)
-        except StoreError as error:
-            if _is_missing(error):
-                return False
-            raise
+        except MissingError:
+            return False
         known = head["Metadata"]
         # The ETag of an object encrypted with a customer's key is not an MD5.
         unchanged = head.get("ServerSideEncryption", "AES256") != "AES256" or head["ETag"].strip('"') == known.get(
@@ -214,7 +211,7 @@ class S3Store(RemoteStore):
         except ClientError as error:
             code = _code(error)
             if code in _MISSING:
-                raise StoreError(f"{self.uri} has no {key or 'objects'}; check the URI.") from error
+                raise MissingError(f"{self.uri} has no {key or 'objects'}; check the URI.") from error
             message = error.response.get("Error", {}).get("Message") or code
             if _passing(error) is not None:
                 raise StoreError(f"{self.uri} failed on {key} again and again ({message}); try again later.") from error
@@ -248,10 +245,6 @@ def _etag(pieces: list[UploadPart]) -> str:
         return pieces[0].md5.hex()
     joined = hashlib.md5(b"".join(piece.md5 for piece in pieces), usedforsecurity=False)
     return f"{joined.hexdigest()}-{len(pieces)}"
-
-
-def _is_missing(error: StoreError) -> bool:
-    return error.__cause__ is not None and _code(error.__cause__) in _MISSING
 
 
 def _code(error: BaseException) -> str:

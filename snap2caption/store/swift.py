@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import ObjectInfo, StoreError, StoreTimeouts
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, StoreTimeouts
 from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
@@ -150,7 +150,7 @@ class SwiftStore(RemoteStore):
         for item in self._list(self.container, self.prefix + prefix):
             # Without a zone, in UTC.
             modified = datetime.fromisoformat(item["last_modified"]).replace(tzinfo=UTC)
-            yield ObjectInfo(item["name"].removeprefix(self.prefix), item["bytes"], modified)
+            yield ObjectInfo(item["name"].removeprefix(self.prefix), item["bytes"], modified, item["hash"])
 
     def _list(self, container: str, prefix: str) -> Iterator[dict[str, Any]]:
         from swiftclient import get_container
@@ -223,7 +223,7 @@ class SwiftStore(RemoteStore):
         except (ClientException, KeystoneError) as error:
             status = getattr(error, "http_status", None)
             if status == 404 and isinstance(error, ClientException):
-                raise StoreError(f"{self.uri} has no {key or 'objects'}; check the URI.") from error
+                raise MissingError(f"{self.uri} has no {key or 'objects'}; check the URI.") from error
             if status in {401, 403}:
                 raise StoreError(
                     f"{self.uri} refused the credentials; check clouds.yaml, or the OS_* or ST_* variables."

@@ -7,7 +7,6 @@ import typer
 from snap2caption.command_line.console import print_result
 
 if TYPE_CHECKING:
-    from snap2caption.feedback import Feedback
     from snap2caption.store import ObjectStore
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -42,9 +41,10 @@ def label_studio_push(
 
     settings, uri = read_settings(LabelStudioSettings), Settings().feedback_uri
     store = open_store(uri)
-    feedbacks = [_read(store, key) for key in records]
+    for key in records:
+        _check(store, key)
     with open_project(settings) as project:
-        pushed = push(project, store, feedbacks, settings.photos_uri or uri)
+        pushed = push(project, store, records, settings.photos_uri or uri)
         document = {"project": project.url, "created": pushed.created, "present": pushed.present}
     print_result(f"{pushed.created} created, {pushed.present} there before", document, as_json=as_json)
 
@@ -104,8 +104,8 @@ def label_studio_webhook(
     uvicorn.Server(configure(app, limits, host=host, port=port, log_level="warning")).run()
 
 
-def _read(store: "ObjectStore", key: str) -> "Feedback":
-    """Return the feedback whose record is under *key*.
+def _check(store: "ObjectStore", key: str) -> None:
+    """Make sure that a feedback's record is under *key*.
 
     Raises:
         StoreError: there is none.
@@ -118,6 +118,6 @@ def _read(store: "ObjectStore", key: str) -> "Feedback":
 
     with store.get(key) as stream:
         try:
-            return Feedback.model_validate_json(stream.read())
+            Feedback.model_validate_json(stream.read())
         except ValidationError as error:
             raise UserError(f"{key} is not a record of feedback; give keys as `records/<day>/<id>.json`.") from error

@@ -1,6 +1,5 @@
 """Label Studio tasks: one per feedback that annotators should see, and none for erased feedback."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +10,12 @@ import httpx
 
 from etl.feedback.label_studio.photos import address, keep_storage
 from etl.feedback.label_studio.project import PREFILLED, AnnotationProject
-from etl.feedback.records import annotation_keys, erased
+from etl.feedback.label_studio.task_index import read_tasks, task_meta
+from etl.feedback.records import annotation_keys, erased, id_of, read_records
 from snap2caption.feedback import Feedback, Words, photo_key
-from snap2caption.names import is_feedback_id
 from snap2caption.store import ObjectStore
 
-_BATCH, _PAGE = 100, 500
-_META = "feedback"
+_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,43 +26,39 @@ class PushResult:
     present: int
 
 
-@dataclass(frozen=True, slots=True)
-class _PushedTask:
-    id: int
-    annotations: int
+def push(project: AnnotationProject, store: ObjectStore, records: Iterable[str], photos_uri: str) -> PushResult:
+    """Create a task for each feedback that has none and was not erased. Only their records are read.
 
-
-def push(project: AnnotationProject, store: ObjectStore, feedbacks: Iterable[Feedback], photos_uri: str) -> PushResult:
-    """Create a task for each feedback that has none and was not erased.
-
-    Label Studio accepts several tasks for the same feedback, so its tasks are listed before and after. The last
+    Label Studio accepts several tasks for the same feedback, so it is asked for new tasks before and after. The last
     creator sees both and removes one: concurrent pushes, and a push that was killed or whose response was lost,
     leave one task each.
 
     Args:
         project: the project to push to.
         store: the feedback store.
-        feedbacks: any number of them; repetitions are allowed.
+        records: keys of any number of records; repetitions are allowed, and invalid records are skipped.
         photos_uri: where Label Studio reads the objects in *store*.
 
     Raises:
         UserError: Label Studio or the store is unavailable or refuses.
     """
     gone = erased(store)
-    wanted = {feedback.id: feedback for feedback in feedbacks if feedback.id not in gone}
+    wanted = {identifier: key for key in records if (identifier := id_of(key)) not in gone}
     if not wanted:
         return PushResult(0, 0)
     keep_storage(project, photos_uri)
-    there = _list(project)
-    missing = [feedback for key, feedback in wanted.items() if key not in there]
-    rest = iter(missing)
+    there = read_tasks(project, store)
+    missing = [key for identifier, key in wanted.items() if identifier not in there]
+    rest, created = iter(missing), 0
     while batch := list(islice(rest, _BATCH)):
-        tasks = [task(feedback, photos_uri) for feedback in batch]
-        # Label Studio imports tasks and their predictions in one transaction.
-        project.client.projects.import_tasks(id=project.id, request=tasks)
+        tasks = [task(feedback, photos_uri) for feedback in read_records(store, batch)]
+        if tasks:
+            # Label Studio imports tasks and their predictions in one transaction.
+            project.client.projects.import_tasks(id=project.id, request=tasks)
+            created += len(tasks)
     if missing:
-        _remove_duplicates(project)
-    return PushResult(len(missing), len(wanted) - len(missing))
+        _remove_duplicates(project, store)
+    return PushResult(created, len(wanted) - len(missing))
 
 
 def erase(project: AnnotationProject, store: ObjectStore) -> int:
@@ -79,12 +73,14 @@ def erase(project: AnnotationProject, store: ObjectStore) -> int:
         The number of deleted tasks.
     """
     gone = erased(store)
-    tasks = [task for key, found in _list(project).items() if key in gone for task in found]
+    tasks = [number for key, found in read_tasks(project, store).items() if key in gone for number in found]
     if tasks:
         # Exports first: after an interruption, the remaining tasks show the next run what is left.
         _delete_exports(project)
-    for found in tasks:
-        _delete(project, found)
+    for number in tasks:
+        _delete(project, number)
+    if tasks:
+        read_tasks(project, store)  # the index forgets them, too
     for feedback, keys in annotation_keys(store).items():
         for key in keys if feedback in gone else ():
             store.delete(key)
@@ -106,15 +102,9 @@ def task(feedback: Feedback, photos_uri: str) -> dict[str, Any]:
             "note": note(feedback),
             "model_version": feedback.model_version or "",
         },
-        "meta": {_META: feedback.id},
+        "meta": task_meta(feedback.id),
         "predictions": predictions,
     }
-
-
-def feedback_of(meta: Any) -> str:
-    """Return the id of the feedback in a task's *meta*; empty for a task that somebody else created."""
-    named = str(meta.get(_META, "")) if isinstance(meta, dict) else ""
-    return named if is_feedback_id(named) else ""
 
 
 def note(feedback: Feedback) -> str:
@@ -152,22 +142,20 @@ def _hashtags(words: Words) -> str:
     return " ".join(f"#{tag}" for tag in words.hashtags)
 
 
-def _list(project: AnnotationProject) -> dict[str, list[_PushedTask]]:
-    """Return the tasks by feedback id, the oldest first."""
-    found: dict[str, list[_PushedTask]] = defaultdict(list)
-    for task in project.client.tasks.list(project=project.id, fields="task_only", page_size=_PAGE, resolve_uri=False):
-        if key := feedback_of(task.meta):
-            found[key].append(_PushedTask(task.id, task.total_annotations or 0))
-    return {key: sorted(tasks, key=lambda task: task.id) for key, tasks in found.items()}
-
-
-def _remove_duplicates(project: AnnotationProject) -> None:
-    for tasks in _list(project).values():
+def _remove_duplicates(project: AnnotationProject, store: ObjectStore) -> None:
+    for tasks in read_tasks(project, store).values():
+        if len(tasks) == 1:
+            continue
+        annotated = {number for number in tasks if _is_annotated(project, number)}
         # A task with annotations is always kept.
-        kept = next((task for task in tasks if task.annotations), tasks[0])
-        for duplicate in tasks:
-            if duplicate is not kept and not duplicate.annotations:
-                _delete(project, duplicate)
+        for duplicate in {*tasks} - annotated - ({tasks[0]} if not annotated else set()):
+            _delete(project, duplicate)
+
+
+def _is_annotated(project: AnnotationProject, number: int) -> bool:
+    with _ignore_missing():
+        return bool(project.client.tasks.get(str(number)).total_annotations)
+    return False
 
 
 def _delete_exports(project: AnnotationProject) -> None:
@@ -179,9 +167,9 @@ def _delete_exports(project: AnnotationProject) -> None:
                 exports.delete(project.id, number)
 
 
-def _delete(project: AnnotationProject, task: _PushedTask) -> None:
+def _delete(project: AnnotationProject, number: int) -> None:
     with _ignore_missing():
-        project.client.tasks.delete(str(task.id))
+        project.client.tasks.delete(str(number))
 
 
 @contextmanager

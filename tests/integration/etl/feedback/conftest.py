@@ -19,7 +19,7 @@ from demo.stack.services.label_studio import LabelStudioAccess, label_studio
 from demo.stack.stack import Stack
 from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
-from snap2caption.feedback import Erasure, Feedback, Words, erasure_key, photo_key
+from snap2caption.feedback import Erasure, Feedback, Words, erasure_key, photo_key, record_key
 from snap2caption.store import ObjectStore, open_store
 
 
@@ -73,7 +73,7 @@ class Feedbacks:
     store: ObjectStore
 
     def add(self, number: int, picture: Image.Image | None = None, **others: object) -> Feedback:
-        """Store a photo, and return a feedback on it."""
+        """Store a feedback with its photo."""
         photo = io.BytesIO()
         (picture or Image.new("RGB", (300, 300), (number % 256, 90, 160))).save(photo, "JPEG")
         digest = hashlib.sha256(photo.getvalue()).hexdigest()
@@ -87,7 +87,10 @@ class Feedbacks:
             "rating": 2,
             "model_version": "models:/snap2caption/3",
         }
-        return Feedback.model_validate(given | others)
+        feedback = Feedback.model_validate(given | others)
+        content = feedback.model_dump_json().encode()
+        self.store.put(record_key(feedback), content, sha256=hashlib.sha256(content).hexdigest())
+        return feedback
 
     def erase(self, identifier: str) -> None:
         """Write the record that the feedback was erased."""

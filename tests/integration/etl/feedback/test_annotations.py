@@ -5,7 +5,7 @@ import pytest
 from etl.feedback.label_studio.annotations import CURSOR, PullResult, pull
 from etl.feedback.label_studio.project import AnnotationProject
 from etl.feedback.label_studio.tasks import PushResult, erase, push
-from snap2caption.feedback import Annotation, Unusable, Words
+from snap2caption.feedback import Annotation, Unusable, Words, record_key
 from snap2caption.post import Tone
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def result(**fields: Any) -> list[dict[str, Any]]:
 @pytest.fixture
 def pushed(project: AnnotationProject, feedbacks: "Feedbacks") -> dict[str, int]:
     """Three tasks, by the feedback that they are for."""
-    push(project, feedbacks.store, [feedbacks.add(number) for number in (1, 2, 3)], feedbacks.uri)
+    push(project, feedbacks.store, [record_key(feedbacks.add(number)) for number in (1, 2, 3)], feedbacks.uri)
     found = project.client.tasks.list(project=project.id, fields="task_only")
     return {task.meta["feedback"]: task.id for task in found}
 
@@ -105,7 +105,7 @@ def test_tasks_that_somebody_else_made_stop_nothing(
             id=task.id, result=result(caption=["Right"], tone=[] if task.id in pushed.values() else ["witty"])
         )
     assert pull(project, feedbacks.store).refused == {"malformed": len(pushed)}
-    assert push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri) == PushResult(0, 1)
+    assert push(project, feedbacks.store, [record_key(feedbacks.add(1))], feedbacks.uri) == PushResult(0, 1)
     feedbacks.erase(next(iter(pushed)))
     assert erase(project, feedbacks.store) == 1
 

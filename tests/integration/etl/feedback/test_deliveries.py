@@ -32,13 +32,11 @@ from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
 from etl.feedback.ledger import NEWEST, FeedbackVersion, entry
 from etl.feedback.retraining import new_since, note_retraining
-from etl.feedback.sample import open_feedback, sample
+from etl.feedback.sample import open_records, sample
 from etl.feedback.validate import validate
 from etl.transform import transform
 from snap2caption.datasets.version import DatasetVersion
-from snap2caption.feedback import record_key
 from snap2caption.store import ObjectStore, open_store
-from snap2caption.store.documents import put_document
 
 if TYPE_CHECKING:
     from conftest import Feedbacks
@@ -85,10 +83,9 @@ class Installation:
         """Do what the DAG does."""
         collect(self.store)
         sample(self.store, Shares(random=1.0), 0)
-        push(self.project, self.store, open_feedback(self.store), self.photos_uri)
+        push(self.project, self.store, open_records(self.store), self.photos_uri)
         pull(self.project, self.store)
-        usable = validate(self.store).corrections
-        if not new_since(self.store, {(one.feedback.id, one.annotations[0].id) for one in usable}):
+        if not new_since(self.store, validate(self.store).usable):
             return
         datasets = (self.folder / "datasets").as_uri()
         built = build(self.store.uri, datasets, str(self.corpus), self.folder / "state", seed=0, workers=1)
@@ -127,8 +124,7 @@ def test_missed_and_repeated_deliveries_have_the_same_effect(
 ) -> None:
     corpus = transform(write_corpus(tmp_path / "corpus.zip", 40, 0), tmp_path / "corpus", workers=1)
     for number in NUMBERS:
-        given = feedbacks.add(number, picture=Image.open(io.BytesIO(draw(number))))
-        put_document(feedbacks.store, record_key(given), given)
+        feedbacks.add(number, picture=Image.open(io.BytesIO(draw(number))))
     recorder = Recorder()
     with (
         listening(recorder.app) as recorded,

@@ -36,7 +36,7 @@ from etl.feedback.label_studio.project import open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import erase, push
 from etl.feedback.report import RetrainingSummary, write_report
-from etl.feedback.sample import open_feedback, sample
+from etl.feedback.sample import open_records, sample
 from etl.feedback.withdraw import withdraw
 from etl.transform import transform
 from snap2caption.datasets.version import DatasetVersion
@@ -133,7 +133,7 @@ class Installation:
         collect(self.store)
         sample(self.store, Shares(random=1.0), 0)
         with open_project(self.project) as project:
-            push(project, self.store, open_feedback(self.store), self.store.uri)
+            push(project, self.store, open_records(self.store), self.store.uri)
 
     def annotate(self, said: list[Said]) -> None:
         """Have two people complete each task and a third begin, and an operator export the project in both ways."""

@@ -15,7 +15,7 @@ from etl.feedback.label_studio.annotations import pull
 from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import push
-from snap2caption.feedback import Annotation, Words
+from snap2caption.feedback import Annotation, Words, record_key
 from snap2caption.post import Tone
 from snap2caption.settings import ROOT
 
@@ -48,7 +48,7 @@ def test_the_photo_shows_and_the_caption_can_be_submitted(
     shown = Words(caption="Golden hour at the bay", hashtags=("goldengate", "sanfrancisco"))
     given = feedbacks.add(1, picture=render(scene, 7), shown=shown, location="San Francisco", reason="too_short")
     with open_project(configured(project="Snap2Caption feedback")) as project:
-        push(project, feedbacks.store, [given], feedbacks.uri)
+        push(project, feedbacks.store, [record_key(given)], feedbacks.uri)
 
         page.goto(f"{project.url}/data?labeling=1")
         photo = page.locator("img[alt=image]")
@@ -82,7 +82,7 @@ def test_what_creators_write_is_text_and_nothing_else(
     page: Page, project: AnnotationProject, feedbacks: "Feedbacks"
 ) -> None:
     words = Words(caption=HOSTILE, hashtags=())
-    push(project, feedbacks.store, [feedbacks.add(1, shown=words, location=HOSTILE)], feedbacks.uri)
+    push(project, feedbacks.store, [record_key(feedbacks.add(1, shown=words, location=HOSTILE))], feedbacks.uri)
     for view in ("?labeling=1", ""):
         page.goto(f"{project.url}/data{view}")
         page.get_by_text("window.harmed").first.wait_for()

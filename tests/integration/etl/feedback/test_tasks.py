@@ -17,6 +17,7 @@ from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import PushResult, erase, push
 from snap2caption.errors import UserError
+from snap2caption.feedback import Feedback, record_key
 
 if TYPE_CHECKING:
     from conftest import AnnotationServer, Feedbacks
@@ -39,6 +40,10 @@ def token(server: "AnnotationServer") -> dict[str, str]:
     return {"Authorization": f"Token {server.access.token}"}
 
 
+def keys_of(given: list[Feedback]) -> list[str]:
+    return [record_key(feedback) for feedback in given]
+
+
 def of(project: AnnotationProject, server: "AnnotationServer") -> list[str]:
     return [task["meta"]["feedback"] for task in tasks(project, server)]
 
@@ -47,8 +52,8 @@ def test_each_feedback_has_one_task_with_photo_and_words(
     project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in range(1, 4)]
-    assert push(project, feedbacks.store, given, feedbacks.uri) == PushResult(3, 0)
-    assert push(project, feedbacks.store, given * 2, feedbacks.uri) == PushResult(0, 3)
+    assert push(project, feedbacks.store, keys_of(given), feedbacks.uri) == PushResult(3, 0)
+    assert push(project, feedbacks.store, keys_of(given) * 2, feedbacks.uri) == PushResult(0, 3)
     found = tasks(project, annotation_server)
     assert [task["meta"]["feedback"] for task in found] == [feedback.id for feedback in given]
     (prediction,) = found[0]["predictions"]
@@ -71,7 +76,7 @@ def test_two_pushes_at_once_leave_a_task_each(
 
     def work(_: int) -> None:
         barrier.wait()
-        push(project, feedbacks.store, given, feedbacks.uri)
+        push(project, feedbacks.store, keys_of(given), feedbacks.uri)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))
@@ -82,12 +87,12 @@ def test_what_was_erased_goes_with_its_annotations(
     project: AnnotationProject, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     given = [feedbacks.add(number) for number in (1, 2)]
-    push(project, feedbacks.store, given, feedbacks.uri)
+    push(project, feedbacks.store, keys_of(given), feedbacks.uri)
     feedbacks.store.put(f"annotations/{given[0].id}/7.json", b"{}", sha256=hashlib.sha256(b"{}").hexdigest())
     feedbacks.erase(given[0].id)
     assert erase(project, feedbacks.store) == 1
     assert erase(project, feedbacks.store) == 0
-    assert push(project, feedbacks.store, given, feedbacks.uri) == PushResult(0, 1)
+    assert push(project, feedbacks.store, keys_of(given), feedbacks.uri) == PushResult(0, 1)
     assert of(project, annotation_server) == [given[1].id]
     assert list(feedbacks.store.list("annotations/")) == []
 
@@ -96,15 +101,15 @@ def test_photos_that_label_studio_can_not_read_are_a_sentence(
     project: AnnotationProject, feedbacks: "Feedbacks"
 ) -> None:
     with pytest.raises(UserError, match="SNAP2CAPTION_LABEL_STUDIO_PHOTOS_URI"):
-        push(project, feedbacks.store, [feedbacks.add(1)], "swift://container/feedback")
+        push(project, feedbacks.store, [record_key(feedbacks.add(1))], "swift://container/feedback")
 
 
 def test_photos_in_a_folder_are_handed_out_by_label_studio(
     project: AnnotationProject, annotation_server: "AnnotationServer", feedbacks_in: Callable[[Path], "Feedbacks"]
 ) -> None:
     feedbacks = feedbacks_in(annotation_server.files)
-    push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
-    push(project, feedbacks.store, [feedbacks.add(2)], feedbacks.uri)
+    push(project, feedbacks.store, [record_key(feedbacks.add(1))], feedbacks.uri)
+    push(project, feedbacks.store, [record_key(feedbacks.add(2))], feedbacks.uri)
     found = tasks(project, annotation_server)
     photos = [f"{annotation_server.access.url}{task['data']['photo']}" for task in found]
     for photo in photos:
@@ -129,7 +134,7 @@ def test_a_folder_that_label_studio_may_not_read_is_a_sentence(
     for folder in (tmp_path, annotation_server.files / "below"):
         feedbacks = feedbacks_in(folder)
         with pytest.raises(UserError, match=f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT={folder}, or"):
-            push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
+            push(project, feedbacks.store, [record_key(feedbacks.add(1))], feedbacks.uri)
 
 
 def test_a_push_whose_server_is_killed_is_completed_by_the_next(
@@ -141,7 +146,7 @@ def test_a_push_whose_server_is_killed_is_completed_by_the_next(
 
     def try_to_push(count: int) -> None:
         with suppress(UserError), open_project(settings) as project:
-            push(project, feedbacks.store, given[:count], feedbacks.uri)
+            push(project, feedbacks.store, keys_of(given[:count]), feedbacks.uri)
 
     for number in range(ROUNDS):
         with open_project(settings):
@@ -152,7 +157,7 @@ def test_a_push_whose_server_is_killed_is_completed_by_the_next(
         worker.join()
         annotation_server.start()
     with open_project(settings) as project:
-        push(project, feedbacks.store, given, feedbacks.uri)
+        push(project, feedbacks.store, keys_of(given), feedbacks.uri)
         found = tasks(project, annotation_server)
     assert [task["meta"]["feedback"] for task in found] == [feedback.id for feedback in given]
     assert all(len(task["predictions"]) == 1 for task in found)
@@ -162,6 +167,6 @@ def test_two_annotators_see_each_task_where_that_is_wanted(
     configured: Configured, feedbacks: "Feedbacks", annotation_server: "AnnotationServer"
 ) -> None:
     with open_project(configured(annotators=2)) as project:
-        push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
+        push(project, feedbacks.store, [record_key(feedbacks.add(1))], feedbacks.uri)
         (task,) = tasks(project, annotation_server)
     assert task["overlap"] == 2

@@ -24,6 +24,7 @@ from etl.feedback.label_studio.signature import GOOD_SECONDS, HEADER, SKEW_SECON
 from etl.feedback.label_studio.tasks import push
 from etl.feedback.label_studio.webhook import create_app
 from snap2caption.errors import UserError
+from snap2caption.feedback import record_key
 
 if TYPE_CHECKING:
     from conftest import Feedbacks
@@ -64,7 +65,7 @@ def test_what_an_annotator_completes_becomes_an_event(
     configured: Callable[..., LabelStudioSettings], feedbacks: "Feedbacks", receiver: Receiver
 ) -> None:
     with open_project(configured(webhook_url=receiver.url, webhook_secret=SECRET)) as project:
-        push(project, feedbacks.store, [feedbacks.add(1)], feedbacks.uri)
+        push(project, feedbacks.store, [record_key(feedbacks.add(1))], feedbacks.uri)
         (task,) = project.client.tasks.list(project=project.id, fields="task_only")
         assert receiver.events == 0
         # What Label Studio holds and sends is no secret.

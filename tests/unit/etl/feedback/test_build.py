@@ -7,9 +7,9 @@ from feedbacks import Box, draw, identifier
 from PIL import Image
 
 from demo.corpus.archive import write_corpus
+from etl.feedback.annotated import list_annotated, read_judged
 from etl.feedback.build import BuiltVersion
 from etl.feedback.retraining import note_retraining
-from etl.feedback.validate import validate
 from etl.transform import transform
 from etl.transform.cleaning.picture import hash_picture
 from etl.verify import verify
@@ -65,14 +65,14 @@ def test_a_version_tells_where_each_sample_came_from(
         agreement=1.0,
     )
     assert (built.new, sum(built.samples.values())) == (12, 12)
-    (words,) = [one.post for one in validate(box.store).corrections if one.feedback.id == identifier(3)]
+    (third,) = [one for one in list_annotated(box.store)[0] if one.id == identifier(3)]
     stored = {
         sample.id: sample.post
         for summary in manifest.splits.values()
         for shard in summary.shards
         for sample in read_shard(dataset.fetch(shard, tmp_path / "read"))
     }
-    assert stored[identifier(3)] == words
+    assert stored[identifier(3)] == read_judged(box.store, third).judgment.post
     # Nothing of what creators sent stays with the worker.
     left = [path for path in state.rglob("*") if path.is_file() and path.suffix not in {".hashes", ""}]
     assert left == []

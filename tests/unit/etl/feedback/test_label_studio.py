@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from etl.feedback.label_studio.annotations import AnnotationError, read
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
-from etl.feedback.label_studio.tasks import feedback_of, note, task
+from etl.feedback.label_studio.task_index import feedback_of
+from etl.feedback.label_studio.tasks import note, task
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, Words
 from snap2caption.settings import read_settings

@@ -7,7 +7,8 @@ from feedbacks import Box, identifier
 from etl.feedback.collect import collect
 from etl.feedback.kinds import ReviewReason, Shares, choose
 from etl.feedback.ledger import SAMPLES, ReviewSample, entries
-from etl.feedback.sample import SampleResult, open_feedback, sample
+from etl.feedback.records import id_of
+from etl.feedback.sample import SampleResult, open_records, sample
 from snap2caption.feedback import Words
 
 pytestmark = pytest.mark.unit
@@ -18,7 +19,7 @@ EDIT = Words(caption="Mine.")
 
 def numbers(box: Box) -> list[int]:
     ids = {identifier(number): number for number in range(200)}
-    return sorted(ids[one.id] for one in open_feedback(box.store))
+    return sorted(ids[id_of(key)] for key in open_records(box.store))
 
 
 def test_what_was_collected_is_not_collected_again(box: Box) -> None:

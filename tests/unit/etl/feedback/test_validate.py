@@ -1,15 +1,25 @@
 import pytest
 from feedbacks import Box, identifier
 
-from etl.feedback.validate import AnnotationRejection, Correction, validate
+from etl.feedback.annotated import list_annotated, read_annotated
+from etl.feedback.judgment import AnnotationRejection, Correction
+from etl.feedback.validate import validate
 from snap2caption.feedback import Words, annotation_key
 
 pytestmark = pytest.mark.unit
 
 
 def only(box: Box) -> Correction:
-    (correction,) = validate(box.store).corrections
+    (correction,) = corrections(box)
     return correction
+
+
+def corrections(box: Box) -> list[Correction]:
+    """Return what is learned from the box."""
+    judgments = [one.judgment for one in read_annotated(box.store, list_annotated(box.store)[0]) if one]
+    found = [one for one in judgments if isinstance(one, Correction)]
+    assert validate(box.store).usable == {(one.feedback.id, one.annotations[0].id) for one in found}
+    return found
 
 
 def test_the_annotators_words_win_over_the_creators(box: Box) -> None:
@@ -22,7 +32,7 @@ def test_the_annotators_words_win_over_the_creators(box: Box) -> None:
 
 def test_an_edit_without_an_annotation_teaches_nothing(box: Box) -> None:
     box.send(1, edited=Words(caption="The creator's."))
-    assert validate(box.store).corrections == ()
+    assert corrections(box) == []
 
 
 def test_a_corrected_annotation_takes_the_place_of_the_first(box: Box) -> None:
@@ -51,7 +61,7 @@ def test_disagreement_is_decided_by_the_creators_edit(box: Box) -> None:
         box.annotate(number, annotator=1, **tags)
         box.annotate(number, annotator=2, words=Words(caption="One rainy evening downtown", hashtags=()))
     found = validate(box.store)
-    assert [one.post.caption for one in found.corrections] == ["One rainy evening downtown"]
+    assert [one.post.caption for one in corrections(box)] == ["One rainy evening downtown"]
     assert found.refused == {AnnotationRejection.DISPUTED: 1}
 
 
@@ -70,7 +80,7 @@ def test_what_cannot_be_used_is_counted(
     for fields in annotations:
         box.annotate(1, **fields)
     found = validate(box.store)
-    assert (found.corrections, found.refused) == ((), {reason: 1})
+    assert (found.usable, found.refused) == (set(), {reason: 1})
 
 
 def test_one_unusable_of_three_is_outvoted(box: Box) -> None:
@@ -92,5 +102,5 @@ def test_erased_feedback_and_what_is_no_annotation_are_left_out(box: Box) -> Non
     # Under the key of another feedback: it does not count for either.
     box.put(annotation_key(identifier(2), 31), box.annotate(3).model_dump_json().encode())
     found = validate(box.store)
-    assert [one.feedback.id for one in found.corrections] == [identifier(3)]
+    assert [one.feedback.id for one in corrections(box)] == [identifier(3)]
     assert found.refused == {AnnotationRejection.ERASED: 1, AnnotationRejection.MALFORMED: 1}

@@ -10,6 +10,7 @@ from patience import until
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from etl.feedback.record_facts import rated_once, read_record_facts
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import FeedbackService
@@ -18,7 +19,6 @@ from serving.models.served_model import ServedModel
 from serving.models.trust import TrustPolicy
 from serving.settings import ServingSettings
 from serving.voice.repository import VoiceStore
-from snap2caption.feedback import Feedback, rated_once
 from snap2caption.registry.client import Registry
 from snap2caption.store import ObjectStore
 
@@ -140,12 +140,8 @@ def test_a_creator_rates_a_caption_once(
     }
     assert new == {CHALLENGER: (2, 5), CHAMPION: (1, 3)}
     until(lambda: len(list(store.list("records/"))) == 22)
-    stored = []
-    for info in list(store.list("records/")):
-        with store.get(info.key) as stream:
-            stored.append(Feedback.model_validate_json(stream.read()))
     # Of the stored ratings, the latest counts.
-    assert sorted(one.rating for one in rated_once(stored) if one.rating) == [3, 4, 5]
+    assert sorted(one.rating for one in rated_once(dict(read_record_facts(store, ()))) if one.rating) == [3, 4, 5]
 
 
 def test_a_late_rating_brings_no_series_back(client: TestClient, models: TwoModels, bold: str) -> None:
