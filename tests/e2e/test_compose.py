@@ -224,7 +224,7 @@ def test_nobody_gets_in_without_a_login(stack: Stack) -> None:
     assert httpx.get(f"{stack.url('AIRFLOW')}/api/v2/dags").status_code == 401
     assert httpx.get(f"{stack.url('LABEL_STUDIO')}/api/projects").status_code == 401
     assert httpx.get(f"{stack.url('SERVING')}/metrics").status_code == 401
-    photo = {"file": (ROOT / "sample.jpg").read_bytes()}
+    photo = {"image": (ROOT / "sample.jpg").read_bytes()}
     assert httpx.post(f"{stack.url('SERVING')}/v1/generate-caption", files=photo).status_code == 401
 
 
@@ -257,15 +257,11 @@ def test_a_corpus_becomes_a_model_in_service(stack: Stack, airflow: AirflowClien
 
 def test_feedback_reaches_the_store_and_label_studio(stack: Stack, airflow: AirflowClient) -> None:
     key = {"X-API-Key": stack.secret("api_key")}
-    photo = {"file": ("photo.jpg", (ROOT / "sample.jpg").read_bytes(), "image/jpeg")}
+    photo = {"image": ("photo.jpg", (ROOT / "sample.jpg").read_bytes(), "image/jpeg")}
     url = stack.url("SERVING")
     agreed = patience.post(f"{url}/v1/generate-caption", files=photo, data={"keep_for_feedback": "true"}, headers=key)
-    sent = {
-        "request_id": agreed.json()["request_id"],
-        "rating": 1,
-        "caption": "My own words",
-        "share_for_training": True,
-    }
+    assert agreed.is_success, agreed.text
+    sent = {"request_id": agreed.json()["request_id"], "rating": 1, "edited_caption": "My own words"}
     answer = patience.post(f"{url}/v1/feedback", json=sent, headers=key)
     assert answer.is_success, answer.text
     patience.until(lambda: "records/" in stack.contents()["objects"])
