@@ -1,10 +1,13 @@
 """Corpus import: posts from any layout that a reader knows, as a corpus zip that the transform takes."""
 
+import fcntl
 import hashlib
+import os
 import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from etl.readers.sidecars import SidecarReader
 from etl.readers.webdataset import WebDatasetReader
 from etl.transform.archive.cities import ALL
 from etl.transform.archive.members import MAX_CAPTION_BYTES, normalize_city
-from etl.transform.atomic_files import atomic_write
+from etl.transform.atomic_files import sync
 from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
 from snap2caption.errors import UserError
 
@@ -76,9 +79,9 @@ def import_corpus(
         report = on_progress or (lambda _: None)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(out) as part:
+            with _drafting(out) as draft:
                 imported = _write(
-                    part, out, chosen.name, _counted(chosen.read(tree, options or ReaderOptions()), report)
+                    draft, out, chosen.name, _counted(chosen.read(tree, options or ReaderOptions()), report)
                 )
                 if not imported.groups:
                     raise _nothing_found(source, imported)
@@ -87,6 +90,23 @@ def import_corpus(
                 f"The corpus can't be written to {out} ({error.strerror or error}); free some space or choose another place."
             ) from error
     return imported
+
+
+@contextmanager
+def _drafting(out: Path) -> Iterator[Path]:
+    """Yield the path to write to, then rename it to *out*. What a killed import left there is overwritten."""
+    folder = os.open(out.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # imports into one folder take turns
+        draft = out.with_name(f".{out.name}.draft")
+        try:
+            yield draft
+            sync(draft)
+            draft.replace(out)
+        finally:
+            draft.unlink(missing_ok=True)
+    finally:
+        os.close(folder)
 
 
 def _choose(tree: FileTree, name: str | None) -> Reader:
@@ -112,9 +132,9 @@ def _counted(
         report(1)
 
 
-def _write(part: Path, out: Path, reader: str, posts: Iterable[SourcePost | SkippedPost]) -> ImportedCorpus:
+def _write(draft: Path, out: Path, reader: str, posts: Iterable[SourcePost | SkippedPost]) -> ImportedCorpus:
     groups, skipped = Counter[str](), Counter[str]()
-    with zipfile.ZipFile(part, "w") as archive:
+    with zipfile.ZipFile(draft, "w") as archive:
         for post in posts:
             caption = b"" if isinstance(post, SkippedPost) else post.caption.encode("utf-8", "surrogatepass")
             if isinstance(post, SkippedPost):

@@ -1,6 +1,7 @@
 """Read-only file tree over a folder or a zip."""
 
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class FileTree(Protocol):
 
 
 class FolderTree:
-    """Files in a folder. Links are not followed: what they point to may lie outside."""
+    """Regular files in a folder. Links are not followed, as they may lead out of it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,10 +59,9 @@ class FolderTree:
         # Names also come from tables and JSON in the source, which may be anyone's.
         if not _is_inside(name) or not (file := self.path / name).resolve().is_relative_to(self.path.resolve()):
             raise FileNotFoundError(name)
-        try:
-            return file.open("rb")
-        except (IsADirectoryError, NotADirectoryError) as error:
-            raise FileNotFoundError(name) from error
+        if not file.is_file():
+            raise FileNotFoundError(name)
+        return file.open("rb")
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a file's bytes."""
@@ -76,7 +76,7 @@ class FolderTree:
             yield from (
                 (inside / name).as_posix()
                 for name in files
-                if not name.startswith(".") and not (Path(folder) / name).is_symlink()
+                if not name.startswith(".") and stat.S_ISREG((Path(folder) / name).lstat().st_mode)
             )
 
 

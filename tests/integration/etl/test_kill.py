@@ -12,6 +12,7 @@ from contents import files_in
 from patience import LONGEST, until
 
 from demo.corpus.archive import write_corpus
+from etl.import_corpus import import_corpus
 from etl.transform import merge, plan, transform
 
 pytestmark = pytest.mark.integration
@@ -28,6 +29,30 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     process.wait()
     _, alive = psutil.wait_procs(children, timeout=LONGEST)
     assert not alive
+
+
+def test_a_killed_import_gives_the_same_corpus_when_run_again(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for number in range(300):
+        (tmp_path / "mine" / f"{number}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(20_000))
+        (tmp_path / "mine" / f"{number}.txt").write_text(f"Day {number}.")
+    expected = import_corpus(tmp_path / "mine", tmp_path / "whole.zip").path.read_bytes()
+    out, draft = tmp_path / "out" / "corpus.zip", tmp_path / "out" / ".corpus.zip.draft"
+    command = [sys.executable, "-m", "snap2caption", "import-corpus", str(tmp_path / "mine"), f"--out={out}"]
+
+    def kill_in_the_middle() -> bool:
+        out.unlink(missing_ok=True)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: draft.exists() or process.poll() is not None)
+        process.kill()
+        process.wait()
+        return draft.exists()
+
+    until(kill_in_the_middle)
+    assert [path.name for path in out.parent.iterdir()] == [draft.name]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    assert out.read_bytes() == expected
 
 
 def test_two_at_once_make_one_version(tmp_path: Path) -> None:

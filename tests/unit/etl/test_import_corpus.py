@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -83,6 +84,9 @@ def test_sidecars(pack: Callable[[Path], Path], tmp_path: Path) -> None:
             ".hidden/d.txt": "Nobody sees it.",
         },
     )
+    if pack is as_it_is:
+        # A reader that opened it would wait forever.
+        os.mkfifo(folder / "pipe.jpg")
     imported = import_corpus(pack(folder), tmp_path / "corpus.zip", options=ReaderOptions(group="city"))
     assert imported.reader == "sidecars"
     assert imported.groups == {"köln": 1, "paris": 2}
