@@ -1,6 +1,6 @@
 """The stack in containers, really run: from an empty machine to a caption, through kills, a wipe and a restore.
 
-`make test-compose` runs it, against a Docker that has the images (`make up` builds ours). Where no registry can be
+`make test-compose` runs it, against a Docker that has the images (`make up PROFILES=training` builds ours). Where no registry can be
 reached, stand-ins are built under the tags of other people's images (tests/support/stand_ins). Each test goes on from
 the one before it.
 """
@@ -23,6 +23,7 @@ import httpx
 import patience
 import pytest
 import yaml
+from chromium import chromium, patient
 from server_thread import answering
 
 from demo.airflow import AirflowClient
@@ -72,6 +73,10 @@ class Stack:
 
     def compose(self, *arguments: str) -> str:
         return self.run("docker", "compose", *arguments).stdout.strip()
+
+    def stage(self, service: str, argument: str) -> str:
+        """Run a stage of the ETL by hand, and return what it prints."""
+        return self.compose("run", "--rm", "-T", service, argument).splitlines()[-1]
 
     def url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}"
@@ -255,6 +260,37 @@ def test_a_corpus_becomes_a_model_in_service(stack: Stack, airflow: AirflowClien
     assert "#" in done.stdout
 
 
+def test_the_page_captions_a_photo(stack: Stack) -> None:
+    with chromium() as browser, patient(browser.new_context()) as context:
+        page = context.new_page()
+        page.goto(f"{stack.url('SERVING')}/#key={stack.secret('api_key')}")
+        page.locator("input[type=file][multiple]").set_input_files(ROOT / "sample.jpg")
+        page.get_by_role("button", name="Write my caption").click()
+        page.get_by_role("button", name="Copy everything").wait_for()
+
+
+def test_each_stage_runs_by_hand(stack: Stack, corpus: str) -> None:
+    path = stack.stage("extract-data", corpus)
+    version = stack.stage("transform-data", path)
+    uri = stack.stage("load-data", version)
+    assert uri == f"s3://datasets/{version.rpartition('/')[2]}"
+    plan = stack.compose("run", "--rm", "-T", "training", "train", "--config", "demo", f"data.uri={uri}", "--dry-run")
+    assert uri in plan
+
+
+def test_feedback_is_taken_without_a_model(stack: Stack) -> None:
+    stack.compose("--profile=feedback", "up", "--detach", "--wait", "feedback")
+    photo = {"image": ("photo.jpg", (ROOT / "sample.jpg").read_bytes(), "image/jpeg")}
+    words = {"caption": "Fog, then the bridge.", "rating": "5"}
+    key = {"X-API-Key": stack.secret("api_key")}
+    answer = patience.post(f"{stack.url('FEEDBACK')}/v1/feedback", files=photo, data=words, headers=key)
+    assert answer.status_code == 202, answer.text
+    patience.until(lambda: stack.contents()["objects"].count("feedback records/") == 1)
+    patience.delete(f"{stack.url('FEEDBACK')}/v1/feedback/{answer.json()['id']}", headers=key).raise_for_status()
+    patience.until(lambda: "feedback records/" not in stack.contents()["objects"])
+    stack.compose("--profile=feedback", "rm", "--stop", "--force", "feedback")
+
+
 def test_feedback_reaches_the_store_and_label_studio(stack: Stack, airflow: AirflowClient) -> None:
     key = {"X-API-Key": stack.secret("api_key")}
     photo = {"image": ("photo.jpg", (ROOT / "sample.jpg").read_bytes(), "image/jpeg")}
@@ -264,7 +300,7 @@ def test_feedback_reaches_the_store_and_label_studio(stack: Stack, airflow: Airf
     sent = {"request_id": agreed.json()["request_id"], "rating": 1, "edited_caption": "My own words"}
     answer = patience.post(f"{url}/v1/feedback", json=sent, headers=key)
     assert answer.is_success, answer.text
-    patience.until(lambda: "records/" in stack.contents()["objects"])
+    patience.until(lambda: stack.contents()["objects"].count("feedback records/") == 1)
     run = airflow.trigger("feedback", {})
     for _ in airflow.watch("feedback", run, patience.LONGEST):
         pass
