@@ -1,8 +1,8 @@
 """The stack in containers, really run: from an empty machine to a caption, through kills, a wipe and a restore.
 
-`make test-compose` runs it, against a Docker that has the images (`make up PROFILES=training` builds ours). Where no registry can be
-reached, stand-ins are built under the tags of other people's images (tests/support/stand_ins). Each test goes on from
-the one before it.
+`make test-compose` runs it, against a Docker that has the images (`make up PROFILES=training` builds ours). Where no
+registry can be reached, stand-ins are built under the tags of other people's images (tests/support/stand_ins). Each
+test goes on from the one before it.
 """
 
 import hashlib
