@@ -241,11 +241,21 @@ def _print_version(folder: Path, *, as_json: bool) -> None:
 
 def load(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="The version's folder.")],
-    uri: Annotated[str, typer.Argument(metavar="DEST_URI", help="Destination: file://, s3:// or swift://.")],
+    uri: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DEST_URI",
+            help="Destination: file://, s3:// or swift://; by default SNAP2CAPTION_DATASETS_URI.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Upload a dataset version; prints its URI."""
     from etl import load as stage
+    from snap2caption.settings import Settings
+
+    uri = uri or Settings().datasets_uri
 
     with progress_bar() as bar:
         task = bar.add_task("uploading", total=None)

@@ -273,7 +273,7 @@ def test_each_stage_runs_by_hand(stack: Stack, corpus: str) -> None:
     path = stack.stage("extract-data", corpus)
     version = stack.stage("transform-data", path)
     uri = stack.stage("load-data", version)
-    assert uri == f"s3://datasets/{version.rpartition('/')[2]}"
+    assert uri == f"s3://datasets/versions/{version.rpartition('/')[2]}"
     plan = stack.compose("run", "--rm", "-T", "training", "train", "--config", "demo", f"data.uri={uri}", "--dry-run")
     assert uri in plan
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -157,6 +158,14 @@ def test_it_gets_the_secrets_that_it_reads_and_no_others(name: str) -> None:
     if name == "mlflow":
         read |= {f"mlflow_{account}_password" for account in ("admin", "trainer", "serving")}
     assert given == read or name == "setup"
+
+
+def test_label_studio_takes_the_webhooks_address() -> None:
+    """It refuses one whose host has no dot, such as the bare name of a service."""
+    host = urlsplit(SERVICES["airflow-scheduler"]["environment"]["SNAP2CAPTION_LABEL_STUDIO_WEBHOOK_URL"]).hostname
+    assert host
+    assert "." in host
+    assert host in SERVICES["label-studio-webhook"]["networks"]["annotation"]["aliases"]
 
 
 def test_what_is_watched_is_reached() -> None:
