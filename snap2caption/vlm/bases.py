@@ -1,6 +1,8 @@
 """Base models by name: where one lies, its configuration and its revision. Nothing here loads weights."""
 
+import functools
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,15 @@ def hub_options(is_remote: bool, revision: str | None) -> dict[str, Any]:
 
 
 def is_hub_reachable() -> bool:
-    """Return whether the model hub answers (``HF_ENDPOINT``) and may be asked (``HF_HUB_OFFLINE``)."""
+    """Return whether the model hub answers (``HF_ENDPOINT``) and may be asked (``HF_HUB_OFFLINE``).
+
+    It is asked at most once per minute: loading a base needs to know several times.
+    """
+    return _ask_hub(int(time.monotonic() // 60))
+
+
+@functools.lru_cache(maxsize=1)
+def _ask_hub(_minute: int) -> bool:
     import httpx
     from huggingface_hub import constants
 
