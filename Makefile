@@ -62,7 +62,7 @@ install: $(INSTALLED) try-web ## create .venv with everything, the web page, and
 
 $(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt docsite/mermaid.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	@echo "Installing into $(VENV): about 3.8 GB, some minutes the first time" >&2
+	@echo "Installing into $(VENV): about 4.2 GB, some minutes the first time" >&2
 	@./scripts/install-system-packages $(LOG) "[1/5] system packages" $(PACKAGES_install)
 	@$(call has_pip,$(BIN)) || $(STEP) "[2/5] virtual environment" $(PYTHON) -m venv $(VENV)
 	@$(STEP) "[3/5] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
