@@ -1,5 +1,6 @@
 """Read-only file tree over a folder or a zip."""
 
+import errno
 import os
 import stat
 import zipfile
@@ -56,12 +57,20 @@ class FolderTree:
 
     def open(self, name: str) -> BinaryIO:
         """Open a file."""
-        # Names also come from tables and JSON in the source, which may be anyone's.
-        if not _is_inside(name) or not (file := self.path / name).resolve().is_relative_to(self.path.resolve()):
-            raise FileNotFoundError(name)
-        if not file.is_file():
-            raise FileNotFoundError(name)
-        return file.open("rb")
+        file = self.path / name
+        try:
+            # Names also come from tables and JSON in the source, which may be anyone's.
+            if not _is_inside(name) or not file.resolve().is_relative_to(self.path.resolve()) or not file.is_file():
+                raise FileNotFoundError(name)
+            return file.open("rb")
+        except FileNotFoundError:
+            raise
+        except ValueError as error:  # no file system has such a name
+            raise FileNotFoundError(name) from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise FileNotFoundError(name) from error
+            raise UserError(f"{file} can't be read ({error.strerror}); check its permissions and the disk.") from error
 
     def read(self, name: str, limit: int) -> bytes:
         """Return a file's bytes."""

@@ -110,6 +110,17 @@ def parquet(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 @each_container
+@pytest.mark.parametrize("name", ["\ud83d.jpg", "x" * 5000 + ".jpg", "a\0.jpg", ".", "d"])
+def test_a_name_that_no_file_can_have_is_a_missing_photo(
+    pack: Callable[[Path], Path], name: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "set", {"a.jpg": photo("red"), "d/b.jpg": photo("red")})
+    jsonl(folder / "metadata.jsonl", [{"file_name": name, "text": "Odd."}, {"file_name": "a.jpg", "text": FOG}])
+    imported = import_corpus(pack(folder), tmp_path / "corpus.zip")
+    assert (imported.posts, imported.skipped) == (1, {"missing_image": 1})
+
+
+@each_container
 @pytest.mark.parametrize("write_table", [jsonl, csv_table, parquet])
 def test_imagefolder(
     pack: Callable[[Path], Path], write_table: Callable[[Path, list[dict[str, str]]], None], tmp_path: Path
