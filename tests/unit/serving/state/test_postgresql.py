@@ -66,9 +66,7 @@ def test_while_it_is_away_all_is_refused_and_nothing_is_lost(
         until(lambda: len([*store.glob("records/**/*.json")]) == 2)
 
 
-def test_wrong_keys_count_over_all_replicas(
-    database_url: SecretStr, served: ServedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_keys_count_over_all_replicas(database_url: SecretStr, served: ServedModel, tmp_path: Path) -> None:
     def replica(name: str) -> TestClient:
         folder = tmp_path / name
         settings = ServingSettings(cache_dir=folder, database_url=database_url, failed_keys_per_minute=10)
