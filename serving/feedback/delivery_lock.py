@@ -51,7 +51,11 @@ def _worker(folder: Path) -> str:
     """Return the folder's name for claims, which the first process makes up."""
     path, draft = folder / "worker", folder / f".worker-{uuid.uuid4().hex}"
     if not path.exists():
-        draft.write_text(uuid.uuid4().hex)
+        with draft.open("w") as stream:
+            stream.write(uuid.uuid4().hex)
+            stream.flush()
+            # A power cut must not leave an empty name, which machines would share.
+            os.fsync(stream.fileno())
         try:
             os.link(draft, path)
         except FileExistsError:
