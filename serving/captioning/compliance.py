@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from serving.captioning.language_detection import may_be_in
 from serving.http.schemas import Options, Part
 from serving.prompting.instruct import LEAST_WORDS
 from snap2caption.post import SOME_EMOJI, Emoji, Request
+from snap2caption.text.language_detection import may_be_in
 from snap2caption.text.segmentation import find_emoji, find_words, fold
 
 _MOST_SIMILAR = 85

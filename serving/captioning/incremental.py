@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from serving.captioning.profanity import find_unsafe, safe_prefix
 from serving.captioning.trimming import trim
 from serving.engines.base import GenerationChunk
 from serving.http.schemas import Options, Variant
+from snap2caption.text.profanity import find_unsafe, safe_prefix
 from snap2caption.text.truncation import whole_sentences
 
 

@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterator, Sequence
 from enum import StrEnum
 
 from serving.captioning.post_processing import UNDESCRIBED
-from serving.captioning.profanity import has_word_list
 from serving.http.schemas import Options, Part, Variant
 from serving.models.served_model import ServedModel
 from snap2caption.hashtags import extract, unique
 from snap2caption.hashtags.claims import ClaimKind, claims
 from snap2caption.post import MOST_CHARACTERS, MOST_HASHTAGS, Request
 from snap2caption.text.language import english_name, primary
+from snap2caption.text.profanity import has_word_list
 
 
 class Degradation(StrEnum):

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from serving.captioning.profanity import find_unsafe
 from serving.captioning.trimming import trim
 from serving.engines.base import GenerationResult
 from serving.http.schemas import MOST_ALT_TEXT, Explanation, Options, Part, Variant
@@ -14,6 +13,7 @@ from snap2caption.hashtags import unique
 from snap2caption.hashtags.ranking import PostContext, rank
 from snap2caption.hashtags.table import HashtagTable
 from snap2caption.post import Post, parse
+from snap2caption.text.profanity import find_unsafe
 from snap2caption.text.segmentation import fold, fold_words
 from snap2caption.text.truncation import cut, whole_sentences
 

@@ -1,22 +1,13 @@
 """Recipe overrides: ``dotted.key=value``, the value in YAML."""
 
 from collections.abc import Iterator, Sequence
-from reprlib import Repr
 from typing import Any
 
 import yaml
 
+from snap2caption import strict_yaml
 from snap2caption.errors import UserError
-from training.recipes import strict_yaml
-
-_SHORT = Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-_SHORT.maxlevel = 2
-
-
-def shorten(value: object) -> str:
-    """Return *value* as it was written, shortened for use in a message."""
-    return _SHORT.repr(value)
+from snap2caption.settings_sections import shorten
 
 
 def apply_overrides(content: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -3,11 +3,12 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from snap2caption.datasets.manifest import Split
 from snap2caption.errors import UserError
 from snap2caption.names import BaseName, FileName
+from snap2caption.settings_sections import SettingsSection
 
 
 def _regex(pattern: str) -> str:
@@ -28,11 +29,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 
-class RecipeSection(BaseModel):
-    """Base class of recipe sections: immutable, without unknown settings or type conversion."""
-
-    # Strict: a quoted number is a string, and 2.0 is not an integer.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+class RecipeSection(SettingsSection):
+    """Base class of recipe sections."""
 
 
 class LoraSettings(RecipeSection):
@@ -174,7 +172,7 @@ class LauncherSettings(RecipeSection):
     nodes: Positive = 1
     rendezvous: Annotated[str, AfterValidator(_host_and_port)] | None = None
     address: str | None = None
-    resources: dict[str, Annotated[float, Field(gt=0)]] = {}
+    resources: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     checkpoints: str | None = None
 
     @model_validator(mode="after")

@@ -4,10 +4,10 @@ import pytest
 
 from serving.captioning.incremental import IncrementalCaptions
 from serving.captioning.post_processing import fallback_draft, usable_drafts
-from serving.captioning.profanity import safe_prefix
 from serving.engines.base import GenerationChunk, GenerationResult
 from serving.http.schemas import Options, Variant
 from snap2caption.post import Emoji, Length
+from snap2caption.text.profanity import safe_prefix
 
 pytestmark = pytest.mark.unit
 

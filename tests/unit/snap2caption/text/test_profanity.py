@@ -1,6 +1,6 @@
 import pytest
 
-from serving.captioning.profanity import _IN_NAMES, _LISTS, _filter, find_unsafe, has_word_list
+from snap2caption.text.profanity import _IN_NAMES, _LISTS, _filter, find_unsafe, has_word_list
 
 pytestmark = pytest.mark.unit
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serving.captioning.language_detection import may_be_in
+from snap2caption.text.language_detection import may_be_in
 
 CAPTIONS = {
     "en": (

@@ -1,5 +1,6 @@
 """Language detection: whether a caption may be in the requested language, by py3langid (BSD license)."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -31,18 +32,38 @@ def may_be_in(text: str, language: str) -> bool:
 
     It is if the text is too short to tell, or if the detector does not know the language.
     """
+    found = relative_probability(text, [language])
+    return found is None or found >= _LEAST_RATIO
+
+
+def relative_probability(text: str, languages: Sequence[str]) -> float | None:
+    """Return the probability of the likeliest of *languages*, relative to that of the likeliest language of all: 0
+    to 1.
+
+    None: the text is too short to tell, or the detector knows none of the languages.
+    """
     if len(find_words(text)) < _LEAST_WORDS:
-        return True
+        return None
     for emoji in reversed(find_emoji(text)):
         text = text[: emoji.start()] + text[emoji.end() :]
-    tag = primary(language)
-    accepted = next((related for related in _RELATED if tag in related), frozenset({tag}))
     detector = _load_detector()
-    if accepted.isdisjoint(detector.labels):
-        return True
+    accepted = _with_related(tuple(languages)) & _known()
+    if not accepted:
+        return None
     ranked = detector.rank(text)
-    likely = max(probability for name, probability in ranked if name in accepted)
-    return bool(likely >= _LEAST_RATIO * ranked[0][1])
+    likely = next(probability for name, probability in ranked if name in accepted)
+    return float(likely / ranked[0][1])
+
+
+@cache
+def _with_related(languages: tuple[str, ...]) -> frozenset[str]:
+    tags = frozenset(map(primary, languages))
+    return tags.union(*(related for related in _RELATED if not related.isdisjoint(tags)))
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(map(str, _load_detector().labels))
 
 
 @cache
