@@ -21,6 +21,7 @@ from benchmarks.table import TableRow, compare
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from demo.stack.stack import Stack
+from serving.feedback.claims import Claims
 from serving.feedback.outbox import Outbox
 from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.keys.store import KeyStore, digest_of, new_creator
@@ -72,7 +73,7 @@ def _operations(settings: ServingSettings) -> Iterator[dict[str, Callable[[], ob
         rates = DatabaseRates(_open(stack, settings, Section.RATES)) if shared else MemoryStorage()
         limiter, rate = SlidingWindowCounterRateLimiter(rates), RateLimitItemPerHour(10**9)
         cache = RequestCache(feedback, seconds=3600, max_bytes=10**10)
-        outbox = Outbox(feedback, max_bytes=10**10, worker="bench")
+        outbox, claims = Outbox(feedback, max_bytes=10**10), Claims(feedback, "bench")
         content = CachedRequest(variants=(Words(caption="hi"),), model_version="m/1")
         cache.keep("known", creator, content, _PHOTO)
 
@@ -81,8 +82,8 @@ def _operations(settings: ServingSettings) -> Iterator[dict[str, Callable[[], ob
             outbox.add(said, _PHOTO, "digest")
 
         def deliver() -> None:
-            (entry,) = outbox.claim(1)
-            outbox.mark_done(entry)
+            (entry,) = claims.feedback(1)
+            claims.mark_stored([entry.id])
 
         yield {
             "look up a key": partial(store.look_up, digest),

@@ -1,25 +1,21 @@
 """Transactional outbox: feedback and erasures are on the disk before they are accepted, and reach the store later."""
 
-import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, or_, select, update
 
 from serving.creators import ANONYMOUS
 from serving.state.database import Database
-from serving.state.tables import cached_requests, departures, outbox, ratings, unsynced_captions
+from serving.state.tables import departures, outbox, ratings, unsynced_captions
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, owner_of
 
 _RETENTION_SECONDS = 30 * 24 * 3600.0
 """How long the id of a finished entry is kept, to recognize a repeated submission. Later, the store recognizes it."""
-
-
-_LEASE_SECONDS = 60.0
-"""How long an entry is one worker's. If its machine is lost, another worker delivers the entry after that."""
 
 
 class OutboxState(StrEnum):
@@ -49,48 +45,26 @@ class KnownFeedback:
 
 
 @dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """One operation to do in the store: put a feedback with its photo, or erase one."""
-
-    id: str
-    creator: str
-    feedback: Feedback | None
-    """The feedback to put; None: erase the feedback with this id."""
-    photo: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class UnsyncedCaption:
-    """A creator's own caption that may not be in their voice yet, and the id of the feedback that it came with."""
-
-    id: str
-    creator: str
-    caption: str
-
-
-@dataclass(frozen=True, slots=True)
 class OutboxDepth:
     """Number of waiting entries, how many seconds the oldest has waited, and how many bytes they take."""
 
     feedback: int
     erasures: int
+    """Creators who left count as one each until their feedback in the store is listed."""
     oldest: float
     size: int
 
 
 class Outbox:
-    """Queue of feedback and erasures that wait for the store, in order of arrival, with at most *max_bytes*.
+    """Feedback and erasures that wait for the store, with at most *max_bytes*. `serving.feedback.claims` hands them out.
 
     A creator may use as much as they leave free: half of the outbox if they are alone, a third next to one equally
     large other. Without API keys there are no creators to separate, and all of it may be used.
-
-    Replicas share the queue. *worker* is the name under which this one claims entries: the same after a restart.
     """
 
-    def __init__(self, database: Database, *, max_bytes: int, worker: str = "") -> None:
+    def __init__(self, database: Database, *, max_bytes: int) -> None:
         self._database = database
         self._max_bytes = max_bytes
-        self._worker = worker
 
     def add(self, feedback: Feedback, photo: bytes, submission: str) -> KnownFeedback | None:
         """Queue a feedback for the store.
@@ -139,18 +113,6 @@ class Outbox:
         with self._database.single_statement() as connection:
             return connection.execute(new.returning(ratings.c.mark)).first() is not None
 
-    def unsynced_captions(self) -> list[UnsyncedCaption]:
-        """Return the captions that are still to be added to their creators' voices, in order."""
-        captions = unsynced_captions
-        query = select(captions.c.id, captions.c.creator, captions.c.caption).join(outbox, outbox.c.id == captions.c.id)
-        with self._database.single_statement() as connection:
-            return [UnsyncedCaption(*row) for row in connection.execute(query.order_by(outbox.c.number))]
-
-    def mark_synced(self, identifier: str) -> None:
-        """Record that the caption of a feedback was added to its creator's voice."""
-        with self._database.single_statement() as connection:
-            connection.execute(delete(unsynced_captions).where(unsynced_captions.c.id == identifier))
-
     def find(self, identifier: str) -> KnownFeedback | None:
         """Return what is known about a feedback, or None if it was not submitted here."""
         with self._database.single_statement() as connection:
@@ -161,19 +123,18 @@ class Outbox:
 
         The caller has checked that the feedback is the creator's.
         """
-        values = {"id": identifier, "creator": creator, "submission": "", **_erasing()}
-        new = self._database.insert(outbox).values(values)
-        new = new.on_conflict_do_update(index_elements=["id"], set_=_erasing(), where=_present())
         with self._database.transaction() as connection:
-            connection.execute(new)
+            queue_erasures(self._database, connection, creator, [identifier], time.time())
             connection.execute(delete(unsynced_captions).where(unsynced_captions.c.id == identifier))
 
     def erase_creator(self, creator: str) -> None:
         """Drop all of a creator's feedback from the outbox, and queue the erasure of what the store has so far."""
         asked = time.time()
         departure = self._database.insert(departures).values(creator=creator, asked=asked)
+        theirs = (outbox.c.creator == creator, _present())
         with self._database.transaction() as connection:
-            connection.execute(update(outbox).where(outbox.c.creator == creator, _present()).values(_erasing()))
+            lock_rows(connection, *theirs)
+            connection.execute(update(outbox).where(*theirs).values(_erasing(asked)))
             connection.execute(delete(unsynced_captions).where(unsynced_captions.c.creator == creator))
             connection.execute(departure.on_conflict_do_update(index_elements=["creator"], set_={"asked": asked}))
 
@@ -188,115 +149,30 @@ class Outbox:
         with self._database.single_statement() as connection:
             return bool(connection.execute(query).scalar())
 
-    def move(self, before: str, now: str) -> None:
-        """Change a creator's id in all tables of the database, including that of kept requests.
-
-        Args:
-            before: the old id.
-            now: the new id.
-        """
-        with self._database.transaction() as connection:
-            waiting = select(outbox.c.id, outbox.c.record).where(
-                outbox.c.creator == before, outbox.c.record.is_not(None)
-            )
-            for identifier, record in connection.execute(waiting).all():
-                moved = json.dumps(json.loads(record) | {"creator": now}, ensure_ascii=False, separators=(",", ":"))
-                connection.execute(update(outbox).where(outbox.c.id == identifier).values(record=moved))
-            for table in (cached_requests, outbox, unsynced_captions):
-                connection.execute(update(table).where(table.c.creator == before).values(creator=now))
-            asked = connection.execute(select(departures.c.asked).where(departures.c.creator == before)).scalar()
-            if asked is not None:
-                new = self._database.insert(departures).values(creator=now, asked=asked)
-                later = {"asked": new.excluded.asked}
-                connection.execute(
-                    new.on_conflict_do_update(
-                        index_elements=["creator"], set_=later, where=departures.c.asked < new.excluded.asked
-                    )
-                )
-                connection.execute(delete(departures).where(departures.c.creator == before))
-            # An erased feedback has only the digest that proves whose it was.
-            erased = select(outbox.c.id, outbox.c.creator).where(outbox.c.state == OutboxState.ERASED)
-            for identifier, owner in connection.execute(erased).all():
-                if owner == owner_of(identifier, before):
-                    mine = {"creator": owner_of(identifier, now)}
-                    connection.execute(update(outbox).where(outbox.c.id == identifier).values(mine))
-
-    def departures(self) -> list[tuple[str, float]]:
-        """Return the creators whose feedback in the store is still to be listed for erasure.
-
-        Each comes with the time of the request, in seconds since the epoch.
-        """
-        query = select(departures.c.creator, departures.c.asked).order_by(departures.c.asked)
-        with self._database.single_statement() as connection:
-            return [(creator, asked) for creator, asked in connection.execute(query)]
-
-    def finish_departure(self, creator: str, asked: float) -> None:
-        """Remove a departure: every feedback that the store had at time *asked* now has an erasure of its own."""
-        this = delete(departures).where(departures.c.creator == creator, departures.c.asked == asked)
-        with self._database.single_statement() as connection:
-            connection.execute(this)
-
-    def claim(self, limit: int) -> list[OutboxEntry]:
-        """Claim the next operations to do in the store, in order, at most *limit*, and return them.
-
-        No other worker gets them until they are done, released, or a minute has passed.
-        """
-        now = time.time()
-        due = or_(outbox.c.claimed_until.is_(None), outbox.c.claimed_until < now)
-        query = select(outbox.c.number, outbox.c.id, outbox.c.creator, outbox.c.state, outbox.c.record, outbox.c.photo)
-        query = query.where(_waits(), due).order_by(outbox.c.number).limit(limit).with_for_update(skip_locked=True)
-        lease = {"claimed_by": self._worker, "claimed_until": now + _LEASE_SECONDS}
-        with self._database.transaction() as connection:
-            rows = connection.execute(query).all()
-            if rows:
-                numbers = [row.number for row in rows]
-                connection.execute(update(outbox).where(outbox.c.number.in_(numbers)).values(lease))
-        return [
-            OutboxEntry(row.id, row.creator, Feedback.model_validate_json(row.record), row.photo)
-            if row.state == OutboxState.WAITING
-            else OutboxEntry(row.id, row.creator, None, b"")
-            for row in rows
-        ]
-
-    def release(self) -> None:
-        """Give back what this worker has claimed: after a failure, or because an earlier process was killed."""
-        with self._database.single_statement() as connection:
-            connection.execute(update(outbox).where(outbox.c.claimed_by == self._worker).values(_FREE))
-
-    def mark_done(self, entry: OutboxEntry) -> None:
-        """Record that *entry* is done. A feedback whose erasure was requested meanwhile stays queued for it."""
-        done: dict[str, object] = {"since": time.time()} | _FREE
-        if entry.feedback is None:
-            before, owner = OutboxState.ERASING, owner_of(entry.id, entry.creator)
-            done |= {"state": OutboxState.ERASED, "creator": owner, "submission": "", "request": None}
+    def is_erasing(self, creator: str, identifier: str | None = None) -> bool:
+        """Return whether an erasure of the creator's feedback, or of one feedback, is not done yet."""
+        mine = exists().where(outbox.c.creator == creator, outbox.c.state == OutboxState.ERASING)
+        if identifier is not None:
+            query = select(mine.where(outbox.c.id == identifier))
         else:
-            before = OutboxState.WAITING
-            done |= {"state": OutboxState.STORED, "bytes": 0, "record": None, "photo": None}
-        this = update(outbox).where(outbox.c.id == entry.id)
-        with self._database.transaction() as connection:
-            if not connection.execute(this.where(outbox.c.state == before).values(done)).rowcount:
-                connection.execute(this.where(outbox.c.claimed_by == self._worker).values(_FREE))
-
-    def pending_erasures(self, creator: str, identifier: str | None = None) -> int:
-        """Return how many erasures of the creator's feedback, or of one feedback, are not done yet."""
-        mine = (outbox.c.creator == creator, outbox.c.state == OutboxState.ERASING)
-        with self._database.transaction() as connection:
-            if identifier is not None:
-                return _count(connection, select(func.count()).where(*mine, outbox.c.id == identifier))
-            leaving = select(func.count()).where(departures.c.creator == creator)
-            return _count(connection, select(func.count()).where(*mine)) + _count(connection, leaving)
+            query = select(or_(mine, exists().where(departures.c.creator == creator)))
+        with self._database.single_statement() as connection:
+            return bool(connection.execute(query).scalar())
 
     def depth(self) -> OutboxDepth:
         """Return how many entries wait, for how long, and their size."""
-        query = select(outbox.c.state, func.count(), func.min(outbox.c.since), func.sum(outbox.c.bytes))
-        with self._database.single_statement() as connection:
-            rows = connection.execute(query.where(_waits()).group_by(outbox.c.state)).all()
+        waiting = outbox.c.state.in_((OutboxState.WAITING, OutboxState.ERASING))
+        entries = select(outbox.c.state, func.count(), func.min(outbox.c.since), func.sum(outbox.c.bytes))
+        leaving = select(func.count(), func.min(departures.c.asked))
+        with self._database.transaction() as connection:
+            rows = connection.execute(entries.where(waiting).group_by(outbox.c.state)).all()
+            creators, first = connection.execute(leaving).one()
         counts = {state: count for state, count, _, _ in rows}
         now = time.time()
-        oldest = now - min((since for _, _, since, _ in rows), default=now)
+        oldest = now - min([since for _, _, since, _ in rows] + ([first] if creators else []), default=now)
         return OutboxDepth(
             feedback=counts.get(OutboxState.WAITING, 0),
-            erasures=counts.get(OutboxState.ERASING, 0),
+            erasures=counts.get(OutboxState.ERASING, 0) + creators,
             oldest=max(0.0, oldest),
             size=sum(int(size) for *_, size in rows),
         )
@@ -310,11 +186,29 @@ class Outbox:
             connection.execute(delete(outbox).where(done, outbox.c.since < before))
 
 
-_FREE: dict[str, object] = {"claimed_by": None, "claimed_until": None}
+def queue_erasures(
+    database: Database, connection: Connection, creator: str, identifiers: Sequence[str], asked: float
+) -> None:
+    """Queue the erasure of a creator's feedback in the store, in the transaction of *connection*.
+
+    Feedback that is being erased already is left as it is.
+
+    Args:
+        database: what *connection* is to.
+        connection: the caller's transaction.
+        creator: whose feedback it is.
+        identifiers: its ids.
+        asked: when the erasure was requested, in seconds since the epoch.
+    """
+    lock_rows(connection, outbox.c.id.in_(identifiers))
+    queued = {"creator": creator, "submission": "", **_erasing(asked)}
+    new = database.insert(outbox).values([{"id": identifier, **queued} for identifier in identifiers])
+    connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=_erasing(asked), where=_present()))
 
 
-def _waits() -> ColumnElement[bool]:
-    return outbox.c.state.in_((OutboxState.WAITING, OutboxState.ERASING))
+def lock_rows(connection: Connection, *which: ColumnElement[bool]) -> None:
+    """Lock the outbox's rows that match *which*, in one order for all: transactions must not wait for each other."""
+    connection.execute(select(outbox.c.number).where(*which).order_by(outbox.c.number).with_for_update())
 
 
 def _present() -> ColumnElement[bool]:
@@ -322,16 +216,12 @@ def _present() -> ColumnElement[bool]:
     return outbox.c.state.not_in((OutboxState.ERASING, OutboxState.ERASED))
 
 
-def _erasing() -> dict[str, object]:
+def _erasing(asked: float) -> dict[str, object]:
     """Return the values of a feedback from the request of its erasure on."""
-    return {"state": OutboxState.ERASING, "since": time.time(), "bytes": 0, "record": None, "photo": None}
+    return {"state": OutboxState.ERASING, "since": asked, "bytes": 0, "record": None, "photo": None}
 
 
 def _find(connection: Connection, identifier: str) -> KnownFeedback | None:
     query = select(outbox.c.creator, outbox.c.submission, outbox.c.request, outbox.c.state)
     row = connection.execute(query.where(outbox.c.id == identifier)).first()
     return None if row is None else KnownFeedback(row.creator, row.submission, row.request, OutboxState(row.state))
-
-
-def _count(connection: Connection, query: Select[int]) -> int:
-    return int(connection.execute(query).scalar_one())

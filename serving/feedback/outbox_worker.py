@@ -1,34 +1,29 @@
-"""Outbox worker: a thread that delivers the outbox to the store, in one process per machine at a time."""
+"""Outbox worker: threads that empty the outbox into the store, in one process per machine at a time."""
 
-import logging
-import math
 import threading
 import time
 
+from serving.feedback.claims import Claims
+from serving.feedback.delivery_lane import DeliveryLane
 from serving.feedback.delivery_lock import DeliveryLock
-from serving.feedback.metrics import DELIVERIES, OUTBOX_BYTES, OUTBOX_DEPTH, OUTBOX_OLDEST
-from serving.feedback.outbox import Outbox, OutboxDepth, OutboxEntry
-from serving.feedback.repository import deliver, erase, list_ids, record_departure
+from serving.feedback.erasure_lane import ErasureLane
+from serving.feedback.lane import Lane
+from serving.feedback.outbox import Outbox, OutboxDepth
+from serving.feedback.photo_locks import PhotoLocks
 from serving.feedback.request_cache import RequestCache
+from serving.feedback.upkeep_lane import UpkeepLane
 from serving.feedback.voice_sync import VoiceSync
-from serving.state.database import Database, StateError
-from snap2caption.store import ObjectStore, StoreError
+from serving.state.database import Database
+from snap2caption.store import ObjectStore
 
-logger = logging.getLogger(__name__)
-
-_BATCH = 8
-"""Entries claimed and loaded at a time: a photo has a few hundred kilobytes."""
-
-_MAX_BACKOFF = 30.0
-_POLL_SECONDS = 1.0
-"""Interval of checks without a wake-up: another process may have accepted feedback, or stopped delivering."""
-
-_TIDY_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
 
 
 class OutboxWorker:
-    """Delivers the entries of *outbox* to *store*, syncs voices, and deletes what has expired."""
+    """Delivers and erases what waits in *database*, syncs voices, and deletes what has expired.
+
+    Each of three lanes has its own thread, and uses one connection to the database at a time.
+    """
 
     def __init__(
         self,
@@ -39,94 +34,55 @@ class OutboxWorker:
         store: ObjectStore,
         lock: DeliveryLock,
     ) -> None:
-        self._database = database
-        self._outbox = outbox
-        self._request_cache = request_cache
-        self._voice_sync = voice_sync
-        self._store = store
         self._lock = lock
-        self._wake = threading.Event()
-        self._stopped = threading.Event()
-        # A daemon thread: a store that hangs must not block the shutdown. What waits is on the disk.
-        self._thread = threading.Thread(target=self._run, name="feedback", daemon=True)
-        self._tidied = -math.inf
-        self.depth: OutboxDepth | None = None
+        self._leads = False
+        self._running = 0
+        self._counting = threading.Lock()
+        self._claims, photos = Claims(database, lock.worker), PhotoLocks()
+        self._delivery = DeliveryLane(self._claims, store, photos, self._ended)
+        self._erasure = ErasureLane(database, self._claims, store, photos, self._ended)
+        self._upkeep = UpkeepLane(database, outbox, request_cache, voice_sync, self._lead, self._ended)
+
+    @property
+    def depth(self) -> OutboxDepth | None:
         """Depth of the outbox at the last check; None before the first one."""
+        return self._upkeep.depth
 
     def start(self) -> None:
-        """Start the thread. It also delivers what a killed process left behind."""
-        self._thread.start()
-        self._wake.set()
+        """Start the threads. They also deliver what a killed process left behind."""
+        self._start(self._upkeep)
 
     def wake(self) -> None:
-        """Wake the thread, because there is a new entry."""
-        self._wake.set()
+        """Wake the threads, because there is a new entry."""
+        self._delivery.wake()
+        self._erasure.wake()
 
     def close(self) -> None:
-        """Stop after the current entry, and wait for it for at most 5 seconds."""
-        self._stopped.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(_CLOSE_SECONDS)
+        """Stop after the current entries, and wait for them for at most 5 seconds."""
+        lanes = (self._upkeep, self._delivery, self._erasure)
+        for lane in lanes:
+            lane.stop()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for lane in lanes:
+            lane.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
-        wait = _POLL_SECONDS
-        while not self._stopped.is_set():
-            self._wake.wait(wait)
-            self._wake.clear()
-            try:
-                self._measure()
-                if self._lock.take():
-                    self._voice_sync.catch_up()
-                    self._tidy()
-                    self._deliver_all()
-                wait = _POLL_SECONDS
-            except (StoreError, StateError) as error:
-                DELIVERIES.labels("failed").inc()
-                wait = min(2 * wait, _MAX_BACKOFF)
-                logger.warning("feedback is waiting for the store (%s); retrying in %.0f s", error, wait)
-            except Exception:
-                # For example a record that a newer version of the service wrote. If the thread ended here, all
-                # feedback would wait, and nobody would notice.
-                DELIVERIES.labels("failed").inc()
-                wait = min(2 * wait, _MAX_BACKOFF)
-                logger.exception("feedback can't be delivered to the store; retrying in %.0f s", wait)
-        self._lock.close()
+    def _lead(self) -> bool:
+        """Return whether this process delivers for its machine: whether it has the lock, which it takes if it is free."""
+        if not self._leads and self._lock.take():
+            # The process that had it before may have been killed.
+            self._claims.release_all()
+            self._leads = True
+            self._start(self._delivery)
+            self._start(self._erasure)
+        return self._leads
 
-    def _deliver_all(self) -> None:
-        # After a failure, and after a kill, this worker still has its last claims.
-        self._outbox.release()
-        for creator, asked in self._outbox.departures():
-            record_departure(self._store, creator, asked)
-            for identifier in list_ids(self._store, creator, asked):
-                self._outbox.erase(identifier, creator)
-            self._outbox.finish_departure(creator, asked)
-        while not self._stopped.is_set() and (entries := self._outbox.claim(_BATCH)):
-            for entry in entries:
-                self._process(entry)
-            if any(entry.feedback is None for entry in entries):
-                self._database.scrub()
-            self._measure()
+    def _start(self, lane: Lane) -> None:
+        with self._counting:
+            self._running += 1
+        lane.start()
 
-    def _process(self, entry: OutboxEntry) -> None:
-        if entry.feedback is None:
-            erase(self._store, entry.creator, entry.id)
-        else:
-            deliver(self._store, entry.feedback, entry.photo)
-        self._outbox.mark_done(entry)
-        DELIVERIES.labels("erased" if entry.feedback is None else "stored").inc()
-
-    def _tidy(self) -> None:
-        if time.monotonic() - self._tidied < _TIDY_SECONDS:
-            return
-        self._tidied = time.monotonic()
-        self._outbox.expire()
-        self._request_cache.expire()
-        self._database.tidy()
-
-    def _measure(self) -> None:
-        self.depth = depth = self._outbox.depth()
-        OUTBOX_DEPTH.labels("feedback").set(depth.feedback)
-        OUTBOX_DEPTH.labels("erasure").set(depth.erasures)
-        OUTBOX_OLDEST.set(depth.oldest)
-        OUTBOX_BYTES.set(depth.size)
+    def _ended(self) -> None:
+        with self._counting:
+            self._running -= 1
+            if not self._running:
+                self._lock.close()

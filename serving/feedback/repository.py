@@ -1,81 +1,32 @@
-"""Feedback repository in the object store: every operation may be interrupted anywhere and repeated."""
+"""Feedback repository in the object store: whose feedback there is, and who had theirs erased."""
 
-import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 
+from pydantic import ValidationError
+
+from serving.feedback.daemon_threads import Mapper, serially
+from serving.feedback.photo_locks import PhotoLocks
+from serving.feedback.store_erasure import ErasureRequest, erase, read_pointer
 from snap2caption.feedback import (
     ERASURES,
     Departure,
     Erasure,
     Feedback,
-    Pointer,
-    annotations_prefix,
     departure_key,
     erasure_key,
     owner_of,
-    photo_key,
     pointer_key,
     pointers_prefix,
-    record_key,
-    use_key,
-    uses_prefix,
 )
 from snap2caption.names import is_feedback_id
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document, read_object
 
-
-def deliver(store: ObjectStore, feedback: Feedback, photo: bytes) -> None:
-    """Put a feedback with its photo, unless it was erased or another machine has put the same submission.
-
-    The pointer is put first, so that an erasure finds everything. The record is put last, so that every record has its
-    photo.
-
-    Raises:
-        StoreError: the store is unreachable or refuses.
-    """
-    if _is_erased(store, feedback):
-        return
-    pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
-    existing = _pointer(store, feedback.creator, feedback.id)
-    if existing is not None and existing.record != pointer.record:
-        return
-    put_document(store, pointer_key(feedback.creator, feedback.id), pointer)
-    store.put(use_key(feedback.photo, feedback.id), b"", sha256=hashlib.sha256().hexdigest())
-    if not store.exists(photo_key(feedback.photo), feedback.photo):
-        store.put(photo_key(feedback.photo), photo, sha256=feedback.photo)
-    put_document(store, pointer.record, feedback)
-    if _is_erased(store, feedback):
-        # The erasure was requested on another machine in the meantime.
-        erase(store, feedback.creator, feedback.id)
-
-
-def erase(store: ObjectStore, creator: str, identifier: str) -> None:
-    """Delete every copy of a creator's feedback, and leave an erasure record. Repeating it changes nothing.
-
-    The erasure record is put first: from then on, nothing puts, samples or trains on the feedback. The pointer is
-    deleted last.
-
-    Raises:
-        StoreError: the store is unreachable or refuses.
-    """
-    if not store.exists(erasure_key(identifier)):
-        erasure = Erasure(id=identifier, erased=datetime.now(UTC), owner=owner_of(identifier, creator))
-        put_document(store, erasure_key(identifier), erasure)
-    pointer = _pointer(store, creator, identifier)
-    if pointer is not None:
-        _erase_content(store, pointer, identifier)
-    # This also removes what a killed process may have left of a pointer that was never completed.
-    store.delete(pointer_key(creator, identifier))
-
-
-def _erase_content(store: ObjectStore, pointer: Pointer, identifier: str) -> None:
-    store.delete(pointer.record)
-    for annotation in list(store.list(annotations_prefix(identifier))):
-        store.delete(annotation.key)
-    store.delete(use_key(pointer.photo, identifier))
-    _drop_photo(store, pointer.photo)
+_PAGE = 1000
+"""Pointers that are read at a time."""
 
 
 def move(store: ObjectStore, former: Mapping[str, str]) -> int:
@@ -96,10 +47,10 @@ def move(store: ObjectStore, former: Mapping[str, str]) -> int:
     """
     moved = 0
     for before, now in former.items():
-        departed = _departure(store, before)
+        departed = departed_at(store, before)
         if departed is not None:
             record_departure(store, now, departed.timestamp())
-        for identifier in _ids(store, before):
+        for identifier in list(_ids(store, before)):
             _move(store, identifier, before, now)
             moved += 1
     for found in list(store.list(ERASURES)):
@@ -112,7 +63,7 @@ def move(store: ObjectStore, former: Mapping[str, str]) -> int:
 
 
 def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
-    pointer = _pointer(store, before, identifier)
+    pointer = read_pointer(store, before, identifier)
     if pointer is None:
         return
     put_document(store, pointer_key(now, identifier), pointer)
@@ -121,8 +72,10 @@ def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
     if record is not None and record.creator == before:
         record = record.model_copy(update={"creator": now})
         put_document(store, pointer.record, record)
-    if store.exists(erasure_key(identifier)) or (record is not None and _is_erased(store, record)):
-        erase(store, now, identifier)
+    departed = departed_at(store, now)
+    left = record is not None and departed is not None and record.received <= departed
+    if left or store.exists(erasure_key(identifier)):
+        erase(store, [ErasureRequest(identifier, now, time.time())], PhotoLocks())
     store.delete(pointer_key(before, identifier))
 
 
@@ -146,7 +99,7 @@ def record_departure(store: ObjectStore, creator: str, asked: float) -> None:
     Raises:
         StoreError: the store is unreachable or refuses.
     """
-    departed, previous = datetime.fromtimestamp(asked, UTC), _departure(store, creator)
+    departed, previous = datetime.fromtimestamp(asked, UTC), departed_at(store, creator)
     if previous is None or previous < departed:
         put_document(store, departure_key(creator), Departure(asked=departed))
 
@@ -160,48 +113,38 @@ def is_known(store: ObjectStore, creator: str) -> bool:
     return any(True for _ in store.list(pointers_prefix(creator))) or store.exists(departure_key(creator))
 
 
-def list_ids(store: ObjectStore, creator: str, before: float) -> list[str]:
-    """Return the ids of a creator's feedback that was received until *before* (seconds since the epoch).
+def list_ids(store: ObjectStore, creator: str, before: float, each: Mapper = serially) -> Iterator[list[str]]:
+    """Yield the ids of a creator's feedback that was received until *before* (seconds since the epoch), some at a time.
 
     Raises:
         StoreError: the store is unreachable or refuses.
     """
-    pointers = {identifier: _pointer(store, creator, identifier) for identifier in _ids(store, creator)}
-    return [
-        identifier for identifier, pointer in pointers.items() if pointer and pointer.received.timestamp() <= before
-    ]
+    ids = _ids(store, creator)
+    while some := list(islice(ids, _PAGE)):
+        due = each(lambda identifier: _is_due(store, creator, identifier, before), some)
+        yield [identifier for identifier, is_due in zip(some, due, strict=True) if is_due]
 
 
-def _ids(store: ObjectStore, creator: str) -> list[str]:
-    keys = [found.key for found in store.list(pointers_prefix(creator))]
-    ids = (key.removeprefix(pointers_prefix(creator)).removesuffix(".json") for key in keys)
-    return [identifier for identifier in ids if is_feedback_id(identifier)]
-
-
-def _is_erased(store: ObjectStore, feedback: Feedback) -> bool:
-    """Return whether the creator had this feedback, or all of theirs, erased."""
-    if store.exists(erasure_key(feedback.id)):
+def _is_due(store: ObjectStore, creator: str, identifier: str, before: float) -> bool:
+    try:
+        pointer = read_pointer(store, creator, identifier)
+    except ValidationError:
+        # A newer version may have written it. Its erasure waits for one, and that of the others does not.
         return True
-    departed = _departure(store, feedback.creator)
-    return departed is not None and feedback.received <= departed
+    return pointer is not None and pointer.received.timestamp() <= before
 
 
-def _departure(store: ObjectStore, creator: str) -> datetime | None:
+def departed_at(store: ObjectStore, creator: str) -> datetime | None:
+    """Return until when all of a creator's feedback is erased; None if they never asked for that.
+
+    Raises:
+        StoreError: the store is unreachable or refuses.
+    """
     found = read_object(store, departure_key(creator))
     return None if found is None else Departure.model_validate_json(found).asked
 
 
-def _drop_photo(store: ObjectStore, photo: str) -> None:
-    """Delete the photo unless another feedback refers to it."""
-    if any(True for _ in store.list(uses_prefix(photo))):
-        return
-    content = read_object(store, photo_key(photo))
-    store.delete(photo_key(photo))
-    # Another machine may have added a use just now, when the photo still existed. Put the photo back.
-    if content is not None and any(True for _ in store.list(uses_prefix(photo))):
-        store.put(photo_key(photo), content, sha256=photo)
-
-
-def _pointer(store: ObjectStore, creator: str, identifier: str) -> Pointer | None:
-    found = read_object(store, pointer_key(creator, identifier))
-    return None if found is None else Pointer.model_validate_json(found)
+def _ids(store: ObjectStore, creator: str) -> Iterator[str]:
+    prefix = pointers_prefix(creator)
+    ids = (found.key.removeprefix(prefix).removesuffix(".json") for found in store.list(prefix))
+    return (identifier for identifier in ids if is_feedback_id(identifier))

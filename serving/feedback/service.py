@@ -51,15 +51,14 @@ class FeedbackService:
             lookup: the same store with short timeouts, for calls that a request waits for.
         """
         self._database = open_database(settings, Section.FEEDBACK)
-        self._delivery = DeliveryLock(settings.feedback_dir)
-        self._outbox = Outbox(self._database, max_bytes=settings.feedback_spool_bytes, worker=self._delivery.worker)
+        self._outbox = Outbox(self._database, max_bytes=settings.feedback_spool_bytes)
         OUTBOX_LIMIT.set(settings.feedback_spool_bytes)
         self._request_cache = RequestCache(
             self._database, seconds=settings.feedback_keep_seconds, max_bytes=settings.feedback_keep_bytes
         )
         self._lookup = lookup or store
         self._voices = voices
-        self._voice_sync = VoiceSync(self._outbox, voices)
+        self._voice_sync = VoiceSync(self._database, voices)
         self._max_pixels = settings.max_pixels
         self._worker = OutboxWorker(
             self._database,
@@ -67,7 +66,7 @@ class FeedbackService:
             self._request_cache,
             self._voice_sync,
             store,
-            self._delivery,
+            DeliveryLock(settings.feedback_dir),
         )
 
     def start(self) -> None:
@@ -172,7 +171,7 @@ class FeedbackService:
     def is_erased(self, creator: str, identifier: str | None = None) -> bool:
         """Return whether the requested erasures, of one feedback or of all of the creator's, are done in the store."""
         with _disk_problems():
-            return not self._outbox.pending_erasures(creator, identifier)
+            return not self._outbox.is_erasing(creator, identifier)
 
     def _is_counted(self, feedback: Feedback) -> bool:
         """Return whether the metrics count a feedback.

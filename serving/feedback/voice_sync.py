@@ -4,7 +4,11 @@ import logging
 import threading
 from typing import Protocol
 
-from serving.feedback.outbox import Outbox, OutboxState, UnsyncedCaption
+from sqlalchemy import delete, select
+
+from serving.feedback.outbox import OutboxState
+from serving.state.database import Database
+from serving.state.tables import outbox, unsynced_captions
 from snap2caption.errors import UserError
 
 logger = logging.getLogger(__name__)
@@ -31,30 +35,37 @@ class VoiceWriter(Protocol):
 
 
 class VoiceSync:
-    """Copies captions from *outbox*, where they were stored in one transaction with their feedback, to *voices*."""
+    """Copies captions from *database*, where they were stored in one transaction with their feedback, to *voices*."""
 
-    def __init__(self, outbox: Outbox, voices: VoiceWriter) -> None:
-        self._outbox = outbox
+    def __init__(self, database: Database, voices: VoiceWriter) -> None:
+        self._database = database
         self._voices = voices
         self._lock = threading.Lock()
 
     def catch_up(self) -> None:
-        """Add all unsynced captions to the voices. A caption that was added but not marked is replaced by itself.
+        """Add all unsynced captions to the voices, in order. One that was added but not marked is replaced by itself.
 
         If a file fails, that is logged and retried at the next call: the feedback itself is safe on the disk, so the
         client need not send it again.
         """
+        captions = unsynced_captions.c
+        query = select(captions.id, captions.creator, captions.caption).join(outbox, outbox.c.id == captions.id)
         with self._lock:
             try:
-                for caption in self._outbox.unsynced_captions():
-                    self._sync(caption)
+                with self._database.single_statement() as connection:
+                    unsynced = connection.execute(query.order_by(outbox.c.number)).all()
+                for identifier, creator, caption in unsynced:
+                    self._sync(identifier, creator, caption)
             except UserError as error:
                 logger.warning("a caption is not in its creator's voice yet (%s); this is retried", error)
 
-    def _sync(self, unsynced: UnsyncedCaption) -> None:
-        self._voices.add(unsynced.creator, unsynced.caption, unsynced.id)
+    def _sync(self, identifier: str, creator: str, caption: str) -> None:
+        self._voices.add(creator, caption, identifier)
         # The feedback may have been erased in the meantime. Then the caption must not stay.
-        known = self._outbox.find(unsynced.id)
-        if known is not None and known.state in {OutboxState.ERASING, OutboxState.ERASED}:
-            self._voices.remove(unsynced.creator, unsynced.id)
-        self._outbox.mark_synced(unsynced.id)
+        state = select(outbox.c.state).where(outbox.c.id == identifier)
+        with self._database.single_statement() as connection:
+            found = connection.execute(state).scalar()
+        if found in {OutboxState.ERASING, OutboxState.ERASED}:
+            self._voices.remove(creator, identifier)
+        with self._database.single_statement() as connection:
+            connection.execute(delete(unsynced_captions).where(unsynced_captions.c.id == identifier))

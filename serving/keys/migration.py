@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from serving.feedback import repository
+from serving.feedback.creator_move import move_creator
 from serving.feedback.delivery_lock import DeliveryLock
-from serving.feedback.outbox import Outbox
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
 from serving.state.opening import open_database
@@ -45,10 +45,9 @@ def migrate(settings: ServingSettings, feedback_uri: str) -> MigrationResult:
                     "A running service delivers feedback from here; stop it, run this again, then start the service."
                 )
             voices = VoiceStore(open_database(settings, Section.VOICES))
-            outbox = Outbox(database, max_bytes=settings.feedback_spool_bytes)
             for before, now in former.items():
                 voices.move(before, now)
-                outbox.move(before, now)
+                move_creator(database, before, now)
             database.scrub()
             return MigrationResult(len(former), repository.move(open_store(feedback_uri), former))
     finally:

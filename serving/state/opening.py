@@ -12,7 +12,7 @@ from serving.state.tables import Section
 from serving.state.threads import THREADS
 
 _CONNECTIONS = {
-    Section.FEEDBACK: 9,
+    Section.FEEDBACK: 11,
     Section.VOICES: 4,
     Section.KEYS: THREADS,
     Section.RATES: THREADS,

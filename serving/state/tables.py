@@ -59,14 +59,14 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 Index("feedback_waiting", outbox.c.state, outbox.c.number)
-Index("feedback_creator", outbox.c.creator)
+Index("feedback_creator", outbox.c.creator, outbox.c.state)
 Index(
     "feedback_claimed",
     outbox.c.claimed_by,
     sqlite_where=outbox.c.claimed_by.is_not(None),
     postgresql_where=outbox.c.claimed_by.is_not(None),
 )
-Index("feedback_since", outbox.c.state, outbox.c.since)
+Index("feedback_since", outbox.c.state, outbox.c.since, outbox.c.bytes)
 Index(
     "feedback_waiting_bytes",
     outbox.c.creator,
@@ -80,6 +80,8 @@ departures = Table(
     SCHEMAS[Section.FEEDBACK],
     Column("creator", Text, primary_key=True),
     Column("asked", Double, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_until", Double),
 )
 
 ratings = Table(

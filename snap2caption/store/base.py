@@ -1,7 +1,7 @@
 """Object store interface."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +87,13 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object. A missing object is not an error."""
+        ...
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove the objects, in as few requests as the store allows. Missing objects are no error.
+
+        If this is interrupted, some of them are left, in no order.
+        """
         ...
 
 

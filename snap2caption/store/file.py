@@ -5,7 +5,7 @@ import fcntl
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,17 +120,31 @@ class FileStore:
 
         Empty folders are removed because their names may reveal what was in them.
         """
-        path = self._place(key)
+        self.delete_all([key])
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove the files as `delete` does, and look for temporary files once per folder."""
+        folders = set()
+        for key in keys:
+            path = self._place(key)
+            with self._removing(key):
+                path.unlink(missing_ok=True)
+            folders.add(path.parent)
+        for folder in folders:
+            with self._removing(folder.relative_to(self.root).as_posix()):
+                _remove_leftovers(folder)
+            with suppress(OSError):  # not empty, or gone
+                for empty in (folder, *folder.parents):
+                    if empty == self.root:
+                        break
+                    empty.rmdir()
+
+    @contextmanager
+    def _removing(self, key: str) -> Iterator[None]:
         try:
-            path.unlink(missing_ok=True)
-            _remove_leftovers(path.parent)
+            yield
         except OSError as error:
             raise StoreError(f"{key} can't be removed from {self.uri} ({error.strerror}); check its rights.") from error
-        with suppress(OSError):  # not empty, or gone
-            for folder in path.parents:
-                if folder == self.root:
-                    break
-                folder.rmdir()
 
 
 def _remove_leftovers(folder: Path) -> None:

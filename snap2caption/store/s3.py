@@ -7,9 +7,10 @@ import hashlib
 import io
 import mimetypes
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -23,6 +24,10 @@ from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
 _SHA256, _ETAG = "sha256", "etag"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _THERE_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+_NO_BATCHES = {400, 405, 501}
+"""Statuses of servers that can't delete several objects by one request, or not by one as boto3 makes it."""
+
+_BATCH = 1000
 _PASSING_CODES = {"BadDigest", "RequestTimeout", "SlowDown"}
 _PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 
@@ -48,6 +53,8 @@ class S3Store(RemoteStore):
             connect_timeout=min(10.0, self._timeouts.seconds),
             read_timeout=self._timeouts.seconds,
             max_pool_connections=32,
+            # Its own would be put together anew for each request, which takes a seventh of a small request's time.
+            user_agent="snap2caption",
         )
         return boto3.session.Session().client("s3", config=config)
 
@@ -132,9 +139,14 @@ class S3Store(RemoteStore):
         def attempt() -> Any:
             if piece is None:
                 return call(**arguments)
+            checksum = b64encode(piece.md5).decode()
+            if isinstance(source, bytes):
+                # In one go. Of a stream, 16 KiB go at a time, and only once the server has said that it may come.
+                body = source[piece.start : piece.start + piece.size]
+                return call(**arguments, Body=body, ContentMD5=checksum)
             with open_piece(source, piece) as stream:
-                body = ReadFileChunk(stream, piece.size, piece.start + piece.size)
-                return call(**arguments, Body=body, ContentMD5=b64encode(piece.md5).decode())
+                chunk = ReadFileChunk(stream, piece.size, piece.start + piece.size)
+                return call(**arguments, Body=chunk, ContentMD5=checksum)
 
         return persistently(attempt, _passing, self._timeouts.attempts)
 
@@ -196,6 +208,29 @@ class S3Store(RemoteStore):
         """Delete the object."""
         with self._explained(key):
             self._ask("delete_object", key)
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Delete up to 1,000 objects a request. What the server did not delete so is deleted one by one."""
+        names = iter(keys)
+        while batch := (*islice(names, _BATCH),):
+            for key in self._delete_batch(batch):
+                self.delete(key)
+
+    def _delete_batch(self, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """Delete objects by one request, and return the keys of those that the server did not delete."""
+        by_name = {self._name(key): key for key in keys}
+        objects = [{"Key": name} for name in by_name]
+        try:
+            with self._explained(keys[0]):
+                answer = self._ask("delete_objects", Delete={"Objects": objects, "Quiet": True})
+        except MissingError:
+            return ()  # a missing bucket counts as empty
+        except StoreError as error:
+            response = getattr(error.__cause__, "response", None) or {}
+            if response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _NO_BATCHES:
+                return keys
+            raise
+        return tuple(by_name[fault["Key"]] for fault in answer.get("Errors", ()) if fault["Key"] in by_name)
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:

@@ -5,7 +5,7 @@ import io
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,6 +185,11 @@ class SwiftStore(RemoteStore):
             if head is not None:
                 query = "multipart-manifest=delete" if "x-static-large-object" in head else None
                 self._ask_unless_missing(delete_object, self.container, name, query_string=query)
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Delete the objects, several at a time: Swift's bulk requests are optional, and don't know segments."""
+        for _ in in_threads(self.delete, keys, AT_ONCE):
+            pass
 
     def _head(self, container: str, name: str) -> dict[str, str] | None:
         from swiftclient import head_object

@@ -70,6 +70,9 @@ def blocks(source: Path | bytes) -> Iterator[memoryview]:
     Raises:
         SourceError: *source* can't be read.
     """
+    if isinstance(source, bytes):
+        yield from (memoryview(source)[start : start + _BLOCK] for start in range(0, len(source), _BLOCK))
+        return
     buffer = memoryview(bytearray(_BLOCK))
     with _readable(source), _open(source) as stream:
         while count := stream.readinto(buffer):

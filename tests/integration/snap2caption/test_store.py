@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 import swiftclient
+from faulty_proxy import Fault, FaultyProxy
 
 from snap2caption.store import ObjectStore, SourceError, StoreError, open_store
 from snap2caption.store.s3 import S3Store
@@ -45,6 +46,33 @@ def test_nothing_is_put_too(store: ObjectStore) -> None:
     assert store.exists("empty", digest(b""))
     with store.get("empty") as stream:
         assert stream.read() == b""
+
+
+def test_many_objects_are_deleted_at_once(store: ObjectStore) -> None:
+    store.delete_all(["nothing/was/put/here/yet"])
+    keys = [f"many/{number:02d} é&<.bin" for number in range(12)]
+    for key in [*keys, "many/kept"]:
+        store.put(key, b"1", sha256=digest(b"1"))
+    store.delete_all([*keys, "many/never put"])
+    assert [found.key for found in store.list()] == ["many/kept"]
+    store.delete_all([])
+
+
+@pytest.mark.parametrize("answer", ["501 Not Implemented", "400 Bad Request"])
+def test_a_server_without_batch_deletes_is_asked_one_by_one(
+    answer: str, s3_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    port = int(s3_environment["AWS_ENDPOINT_URL"].rpartition(":")[2])
+    refusal = Fault(when=lambda method, path: method == "POST" and "delete" in path, times=9, answer=answer)
+    with FaultyProxy(port=port, faults=[refusal]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{proxy.address}")
+        store = open_store(f"s3://bucket-{abs(hash(tmp_path)) % 10**8}/some/prefix")
+        for key in ("a", "b", "c"):
+            store.put(key, b"1", sha256=digest(b"1"))
+        store.delete_all(["a", "b"])
+        assert [found.key for found in store.list()] == ["c"]
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ from serving.app import build_app
 from serving.feedback.service import FeedbackService
 from serving.models.served_model import ServedModel
 from serving.settings import ServingSettings
+from serving.state.database import Database
 from serving.state.opening import open_database
 from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
-from snap2caption.store import ObjectStore, open_store
+from snap2caption.store import ObjectStore, open_store, retry
 
 
 @pytest.fixture
@@ -47,3 +48,20 @@ def client(
     app = build_app(settings, lambda: served, feedback_service=FeedbackService(settings, store, voices))
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """A store where nobody listens."""
+    monkeypatch.setattr(retry, "FIRST_WAIT", 0.001)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    return open_store("s3://bucket/feedback")
+
+
+@pytest.fixture
+def database(settings: ServingSettings) -> Iterator[Database]:
+    opened = open_database(settings, Section.FEEDBACK)
+    yield opened
+    opened.close()

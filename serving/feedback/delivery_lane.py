@@ -1,0 +1,117 @@
+"""Delivery lane: puts feedback into the store, several at a time."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
+
+from serving.feedback.claims import ClaimedFeedback, Claims
+from serving.feedback.lane import Lane
+from serving.feedback.metrics import DELIVERIES
+from serving.feedback.photo_locks import PhotoLocks
+from serving.feedback.postponed import PostponedEntries
+from serving.feedback.store_delivery import deliver
+from serving.state.database import StateError
+from snap2caption.feedback import Feedback
+from snap2caption.store import ObjectStore, SourceError, StoreError
+
+logger = logging.getLogger(__name__)
+
+_THREADS = 16
+"""Feedback that is put at a time. A delivery is some eight requests, one after the other."""
+
+_CLAIMED = 8
+"""Feedback that is claimed at a time. A photo has a few hundred kilobytes, and up to 24 are in memory."""
+
+
+class DeliveryLane(Lane):
+    """Delivers the feedback that *claims* hands out to *store*.
+
+    There is one entry for a feedback, and it is claimed until it is done. So nothing happens to a feedback in another
+    order than it was requested, although deliveries overlap.
+    """
+
+    def __init__(self, claims: Claims, store: ObjectStore, photos: PhotoLocks, ended: Callable[[], None]) -> None:
+        super().__init__("feedback-delivery", ended, _THREADS)
+        self._claims = claims
+        self._store = store
+        self._photos = photos
+        self._postponed = PostponedEntries()
+        self._unreleased: list[str] = []
+
+    def work(self) -> None:
+        """Deliver until nothing waits.
+
+        Raises:
+            StoreError: the store is unreachable or refuses.
+            StateError: the database fails.
+        """
+        self._release([])
+        running: dict[Future[None], str] = {}
+        try:
+            self._deliver_all(running)
+        finally:
+            for future in running:
+                future.cancel()
+            wait(running)
+            self._release(list(running.values()))
+
+    def _deliver_all(self, running: dict[Future[None], str]) -> None:
+        failure: StoreError | None = None
+        while True:
+            if self.stopped or failure:
+                for future in running:
+                    future.cancel()
+            elif len(running) <= _THREADS:
+                for one in self._claims.feedback(_CLAIMED, [*self._postponed.now(), *running.values()]):
+                    running[self.threads.submit(partial(self._deliver, one))] = one.id
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            stored: list[str] = []
+            returned: list[str] = []
+            for future in done:
+                identifier = running[future]
+                error = None if future.cancelled() else future.exception()
+                (returned if error or future.cancelled() else stored).append(identifier)
+                if isinstance(error, StoreError) and not isinstance(error, SourceError):
+                    failure = error
+                if error:
+                    self._postpone(identifier, error)
+            if stored:
+                self._claims.mark_stored(stored)
+                self._postponed.forget(stored)
+                DELIVERIES.labels("stored").inc(len(stored))
+            if returned:
+                self._claims.release(returned)
+            for future in done:
+                del running[future]
+        if failure:
+            raise failure
+
+    def _deliver(self, claimed: ClaimedFeedback) -> None:
+        deliver(self._store, Feedback.model_validate_json(claimed.record), claimed.photo, self._photos)
+
+    def _postpone(self, identifier: str, error: BaseException) -> None:
+        seconds = self._postponed.add(identifier)
+        if not isinstance(error, StoreError) or isinstance(error, SourceError):
+            # For example a record that a newer version of the service wrote: another replica may know it.
+            DELIVERIES.labels("failed").inc()
+            logger.error(
+                "feedback can't be delivered to the store (id %s); retrying in %.0f s",
+                identifier,
+                seconds,
+                exc_info=error,
+            )
+
+    def _release(self, identifiers: Sequence[str]) -> None:
+        """Give entries back, now or once the database works again."""
+        self._unreleased += identifiers
+        if not self._unreleased:
+            return
+        try:
+            self._claims.release(self._unreleased)
+        except StateError as error:
+            logger.warning("claims can't be released now (%s)", error)
+        else:
+            self._unreleased.clear()
