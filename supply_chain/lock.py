@@ -41,11 +41,18 @@ class Lock:
 
     extra: str
     base: str | None = None
+    built: tuple[str, ...] = ()
+    """Packages that have no wheel. They are built with the setuptools of ``build.txt``."""
 
     @property
     def name(self) -> str:
         """The file name in the folder of locks."""
         return f"{self.extra}.txt"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options of uv and pip."""
+        return tuple(f"--no-binary={name}" for name in self.built)
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ LOCKS = (
     Lock("qlora", base="training"),
     Lock("ray", base="training"),
     Lock("wandb", base="training"),
+    Lock("croissant", base="dev", built=("jsonpath-rw",)),
 )
 
 TORCH_BUILDS = ("torch-cpu.txt", "torch-cuda.txt")
@@ -123,7 +131,7 @@ STACK = {"mlflow": ("boto3", "flask-wtf", "mlflow", "psycopg2-binary"), "seaweed
 """Locks of the stack's servers that run in images of ours, under our constraints."""
 IMAGE_LOCKS = (
     TORCH_BUILDS[0],
-    *(lock.name for lock in LOCKS if lock.extra != "dev"),
+    *(lock.name for lock in LOCKS if lock.extra not in {"dev", "croissant"}),
     *(f"{name}.txt" for name in STACK),
 )
 """Locks that an image may install."""
@@ -141,7 +149,8 @@ def make(root: Path) -> None:
     header = HEADER.format(source="pyproject.toml and constraints.txt")
     with ThreadPoolExecutor() as pool:
         answers = pool.map(
-            lambda lock: _resolve(root, "constraints.txt", "pyproject.toml", "--extra", lock.extra), LOCKS
+            lambda lock: _resolve(root, "constraints.txt", "pyproject.toml", "--extra", lock.extra, *lock.options),
+            LOCKS,
         )
         resolved = {lock.extra: pins for lock, pins in zip(LOCKS, answers, strict=True)}
     torch = resolved["dev"][TORCH]
@@ -152,7 +161,8 @@ def make(root: Path) -> None:
     )
     for lock in LOCKS:
         left = {torch.name, *gpu} | ({*resolved[lock.base]} if lock.base else set())
-        write(locks / lock.name, [pin for name, pin in resolved[lock.extra].items() if name not in left], header)
+        pins = [pin for name, pin in resolved[lock.extra].items() if name not in left]
+        write(locks / lock.name, pins, header, *lock.options)
     for name, packages in (TOOLS | STACK).items():
         write(locks / f"{name}.txt", _resolve(root, "constraints.txt", "-", text="\n".join(packages)).values(), header)
     for server in SERVERS:

@@ -26,7 +26,7 @@ from etl.transform.archive.members import normalize_city
 from etl.transform.cleaning.picture import hash_picture
 from etl.transform.columns import assigned
 from etl.transform.rejection_reasons import RejectionReason
-from etl.transform.stages.merge import file_of, hash_of
+from etl.transform.stages.merge import describe, file_of, hash_of
 from etl.transform.working_tables import write_table
 from etl.transform.writing.card import CARD, DataCard
 from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS
@@ -234,12 +234,14 @@ class _Builder:
                 "card": None,
             }
         )
-        content = draft.model_dump(mode="json", exclude={"version", "source", "created", "withdrawn"})
+        content = draft.model_dump(
+            mode="json", exclude={"version", "source", "created", "withdrawn", "records", "croissant"}
+        )
         manifest = draft.model_copy(update={"version": hash_of(content)[:16]})
         folder = self.work / manifest.version
         made.rename(folder)
         DataCard.of_shards(folder / shard.name for shard in manifest.splits["train"].shards).write(folder, manifest)
-        manifest = manifest.model_copy(update={"card": file_of(folder, CARD)})
+        manifest = describe(manifest.model_copy(update={"card": file_of(folder, CARD)}), folder)
         (folder / NAME).write_bytes(manifest.dump())
         return folder
 

@@ -23,6 +23,9 @@ from snap2caption.redaction import redact_url
 NAME = "manifest.json"
 """The manifest's file name. The manifest is published last, so if it exists, the version is complete."""
 
+PRUNING = "pruning"
+"""The name of the object that marks a version that is being removed from its store. It is removed last."""
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -127,6 +130,10 @@ class Manifest(StrictDocument):
     hashtags: File
     assignments: File | None = None
     card: File | None = None
+    records: dict[Split, File] | None = None
+    """The table of each split's samples (`snap2caption.datasets.records`). None in versions made before there were any."""
+    croissant: File | None = None
+    """The version's description for other tools (`snap2caption.datasets.croissant`)."""
     metadata: PhotoMetadata | None = None
     feedback: FeedbackOrigin | None = None
     created: datetime | None = None
@@ -166,7 +173,8 @@ class Manifest(StrictDocument):
             for split in self.splits.values()
             for shard in split.shards
         ]
-        return shards + [file for file in (self.hashtags, self.assignments, self.card) if file is not None]
+        others = (self.hashtags, self.assignments, self.card, *(self.records or {}).values(), self.croissant)
+        return shards + [file for file in others if file is not None]
 
     def find(self, file: File, folder: Path) -> Path:
         """Return the path of a file of the version in its *folder*.

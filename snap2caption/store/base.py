@@ -73,6 +73,15 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """Return *size* bytes of the object from byte *start*, in one request.
+
+        Raises:
+            MissingError: there is no such object.
+            StoreError: the object ends before these bytes do.
+        """
+        ...
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose keys start with *prefix*, in the order of their keys."""
         ...
@@ -106,6 +115,11 @@ def check_key(key: str) -> str:
     if key.startswith("/") or {".", ".."} & set(key.split("/")) or re.search(r"[\x00-\x1f\x7f]", key):
         raise StoreError(f"{key!r} is not the key of an object; give names with a slash between two.")
     return key
+
+
+def short_read(uri: str, key: str) -> StoreError:
+    """Return the error for an object that ends before the bytes that were asked for."""
+    return StoreError(f"{key} in {uri} is shorter than it was; see whether it was replaced or damaged.")
 
 
 def write_uri(scheme: str, container: str, prefix: str) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from snap2caption.store.base import MissingError, ObjectInfo, StoreError, check_key
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, check_key, short_read
 from snap2caption.store.upload_parts import blocks, check
 
 _PREFIX = ".put-"
@@ -84,6 +84,19 @@ class FileStore:
             raise kind(f"{self.uri} has no {key} ({error.strerror}); check the URI.") from error
         with stream:
             yield stream
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """Read the range from the file."""
+        with self.get(key) as stream:
+            try:
+                found = os.pread(stream.fileno(), size, start)
+            except OSError as error:
+                raise StoreError(
+                    f"{key} in {self.uri} can't be read ({error.strerror}); check the disk, then try again."
+                ) from error
+        if len(found) < size:
+            raise short_read(self.uri, key)
+        return found
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folder that *prefix* is in."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import MissingError, ObjectInfo, StoreError
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, short_read
 from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
@@ -23,6 +23,7 @@ from snap2caption.store.upload_parts import AT_ONCE, UploadPart, cut, open_piece
 
 _SHA256, _ETAG = "sha256", "etag"
 _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
+_BEYOND = {"416", "InvalidRange"}
 _THERE_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _NO_BATCHES = {400, 405, 501}
 """Statuses of servers that can't delete several objects by one request, or not by one as boto3 makes it."""
@@ -172,6 +173,29 @@ class S3Store(RemoteStore):
         )
         with io.BufferedReader(raw, 1 << 20) as stream:
             yield stream
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """Ask for the range."""
+        if not size:
+            return b""
+
+        def attempt() -> bytes:
+            body = self._client.get_object(
+                Bucket=self.container, Key=self._name(key), Range=f"bytes={start}-{start + size - 1}"
+            )["Body"]
+            with body:
+                return cast("bytes", body.read())
+
+        with self._explained(key):
+            try:
+                found = persistently(attempt, _passing, self._timeouts.attempts)
+            except Exception as error:
+                if _code(error) in _BEYOND:
+                    raise short_read(self.uri, key) from error
+                raise
+        if len(found) != size:
+            raise short_read(self.uri, key)
+        return found
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""

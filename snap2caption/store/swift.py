@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import MissingError, ObjectInfo, StoreError, StoreTimeouts
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, StoreTimeouts, short_read
 from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
@@ -144,6 +144,24 @@ class SwiftStore(RemoteStore):
             size = int(head["content-length"])
             raw = ResumingDownload(body, size, open_at, _passing, lambda: self._explained(key), self._timeouts.attempts)
             yield stack.enter_context(io.BufferedReader(raw, 1 << 20))
+
+    def read(self, key: str, start: int, size: int) -> bytes:
+        """Ask for the range."""
+        from swiftclient import ClientException, get_object
+
+        if not size:
+            return b""
+        headers = {"Range": f"bytes={start}-{start + size - 1}"}
+        with self._explained(key):
+            try:
+                _, found = self._ask(get_object, self.container, self._name(key), headers=headers)
+            except ClientException as error:
+                if error.http_status == 416:
+                    raise short_read(self.uri, key) from error
+                raise
+        if len(found) != size:
+            raise short_read(self.uri, key)
+        return cast("bytes", found)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""

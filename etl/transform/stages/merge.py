@@ -24,8 +24,10 @@ from etl.transform.working_tables import BATCH, batches, open_database, view, wr
 from etl.transform.workspace import TransformPlan, Workspace
 from etl.transform.writing.card import CARD, DataCard
 from etl.transform.writing.duplicate_examples import find_duplicate_examples
+from etl.transform.writing.records import record_batch
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD, write_shard
 from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
+from snap2caption.datasets.croissant import CROISSANT, croissant
 from snap2caption.datasets.manifest import (
     NAME,
     SPLITS,
@@ -37,6 +39,7 @@ from snap2caption.datasets.manifest import (
     Split,
     SplitSummary,
 )
+from snap2caption.datasets.records import record_schema, records_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +95,7 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
     with ThreadPoolExecutor(1) as background:
         # This process would be idle while the others write shards.
         tables = background.submit(_write_tables, work, plan)
-        shards = _write_shards(work, plan, pool)
+        shards = {split: _write_shards(work, plan, pool, split) for split in SPLITS}
         card, metadata = tables.result()
     summaries = {split: _summarize(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
@@ -115,9 +118,16 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
         metadata=metadata,
     )
     card.write(work.draft, manifest)
-    manifest = manifest.model_copy(update={"card": file_of(work.draft, CARD)})
+    records = {split: file_of(work.draft, records_name(split)) for split in SPLITS}
+    manifest = describe(manifest.model_copy(update={"card": file_of(work.draft, CARD), "records": records}), work.draft)
     (work.draft / NAME).write_bytes(manifest.dump())
     return manifest
+
+
+def describe(manifest: Manifest, folder: Path) -> Manifest:
+    """Write the Croissant description of the version in *folder*; return its manifest with that file."""
+    (folder / CROISSANT).write_bytes(croissant(manifest))
+    return manifest.model_copy(update={"croissant": file_of(folder, CROISSANT)})
 
 
 def hash_of(document: Any) -> str:
@@ -181,21 +191,23 @@ def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, Photo
     return card, PhotoMetadata(photos=photos, located=located)
 
 
-def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool) -> dict[Split, list[Shard]]:
-    """Write the shards of each split."""
+def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool, split: Split) -> list[Shard]:
+    """Write the shards of a split, and the table of its records."""
     import pyarrow.parquet as pq
 
     keep = plan.settings.keep_metadata
-    tasks = [
-        (split, (plan.corpus, work.posts(split), number, work.draft / f"{split}-{number:06d}.tar", keep))
-        for split in SPLITS
-        for number in range(pq.read_metadata(work.posts(split)).num_row_groups)
-    ]
-    shards: dict[Split, list[Shard]] = {split: [] for split in SPLITS}
-    finished = pool.run(write_shard, (task for _, task in tasks))
-    for (split, _), shard in zip(tasks, finished, strict=True):
-        shards[split].append(shard)
-        sync(work.draft / shard.name)  # while the next ones are written
+    posts = work.posts(split)
+    count = pq.read_metadata(posts).num_row_groups
+    tasks = ((plan.corpus, posts, number, work.draft / f"{split}-{number:06d}.tar", keep) for number in range(count))
+    shards: list[Shard] = []
+
+    def written() -> Iterator["pa.RecordBatch"]:
+        for number, (shard, photos) in enumerate(pool.run(write_shard, tasks)):
+            shards.append(shard)
+            sync(work.draft / shard.name)  # while the next ones are written
+            yield record_batch(posts, number, shard, photos)
+
+    write_table(work.draft / records_name(split), record_schema(), written())
     return shards
 
 

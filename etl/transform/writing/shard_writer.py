@@ -3,16 +3,18 @@
 import hashlib
 import json
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.atomic_files import atomic_write
 from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
 from snap2caption.datasets.manifest import Shard
+from snap2caption.datasets.records import PhotoPlace
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
@@ -24,7 +26,14 @@ _BLOCK = 1 << 20
 """Bytes of a shard that are written at a time."""
 
 
-def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool) -> Shard:
+class WrittenShard(NamedTuple):
+    """A shard with the place of each of its photos."""
+
+    shard: Shard
+    photos: list[PhotoPlace]
+
+
+def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool) -> WrittenShard:
     """Write row group *number* of the table *posts* as the shard *path*: ``<key>.jpg`` and ``<key>.json`` per
     sample.
 
@@ -40,8 +49,9 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadat
     as_is = [keep_metadata or had == MetadataKind.NONE for had in group["image_metadata"].to_pylist()]
     rows = group.select(["id", "city", "caption", "hashtags", "group"]).to_pylist()
     digest, size = hashlib.sha256(), 0
+    photos: list[PhotoPlace] = []
     with corpus.open("rb") as archive, atomic_write(path, synced=False) as part, part.open("wb", buffering=0) as shard:
-        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is)):
+        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is, photos)):
             digest.update(block)
             size += shard.write(block)
         end = bytes(2 * tarfile.BLOCKSIZE)
@@ -49,7 +59,13 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadat
         digest.update(end)
         size += shard.write(end)
     cities = dict(sorted(Counter(row["city"] for row in rows).items()))
-    return Shard(name=path.name, sha256=digest.hexdigest(), samples=len(rows), bytes=size, cities=cities)
+    written = Shard(name=path.name, sha256=digest.hexdigest(), samples=len(rows), bytes=size, cities=cities)
+    return WrittenShard(written, photos)
+
+
+def member_name(number: int, kind: str) -> str:
+    """Return the name in its shard of sample *number* of a split; *kind* is jpg or json."""
+    return f"{number:09d}.{kind}"
 
 
 def _parts(
@@ -58,6 +74,7 @@ def _parts(
     rows: Sequence[dict[str, Any]],
     places: Iterable[ArchiveMember],
     as_is: Iterable[bool],
+    photos: list[PhotoPlace],
 ) -> Iterator[bytes]:
     """Yield the parts of the tar in order.
 
@@ -67,15 +84,20 @@ def _parts(
         rows: the posts.
         places: location of each post's photo.
         as_is: whether each photo is kept unchanged.
+        photos: gets the place of each photo.
     """
+    at = 0
     for number, (row, place, whole) in enumerate(zip(rows, places, as_is, strict=True), first):
         photo, post = place.read(archive), _ENCODER.encode(row).encode()
         if not whole:
             photo = drop_metadata(photo).photo
+        photos.append(PhotoPlace(at + tarfile.BLOCKSIZE, len(photo), zlib.crc32(photo)))
         for kind, data in (("jpg", photo), ("json", post)):
-            yield _header(f"{number:09d}.{kind}", len(data))
+            padding = -len(data) % tarfile.BLOCKSIZE
+            yield _header(member_name(number, kind), len(data))
             yield data
-            yield bytes(-len(data) % tarfile.BLOCKSIZE)
+            yield bytes(padding)
+            at += tarfile.BLOCKSIZE + len(data) + padding
 
 
 def _blocks(parts: Iterable[bytes]) -> Iterator[bytes]:

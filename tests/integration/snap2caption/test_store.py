@@ -41,6 +41,19 @@ def test_what_was_put_is_got(store: ObjectStore) -> None:
         assert stream.read() == data
 
 
+def test_a_range_is_read(store: ObjectStore, large: Path) -> None:
+    data = large.read_bytes()
+    store.put("large.tar", large, sha256=digest(data))
+    # Across the border of two pieces, the beginning, the end, and nothing.
+    for start, size in ((5 * 1024 * 1024 - 10, 20), (0, 1), (len(data) - 7, 7), (3, 0)):
+        assert store.read("large.tar", start, size) == data[start : start + size]
+    for start, size in ((len(data) - 7, 8), (len(data) + 5, 1)):
+        with pytest.raises(StoreError, match="shorter than it was"):
+            store.read("large.tar", start, size)
+    with pytest.raises(StoreError, match="check the URI"):
+        store.read("missing", 0, 1)
+
+
 def test_nothing_is_put_too(store: ObjectStore) -> None:
     store.put("empty", b"", sha256=digest(b""))
     assert store.exists("empty", digest(b""))

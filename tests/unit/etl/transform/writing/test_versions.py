@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import write_dataset
 
+from etl.transform.stages.merge import describe
 from etl.transform.writing.versions import VersionSlot
 from snap2caption.datasets.manifest import NAME, Manifest
 
@@ -31,7 +32,7 @@ class Versions:
         draft = self.folder / f".draft-{self._drafts}"
         manifest = write_dataset(draft, {"train": [3, 3], "validation": 3, "test": 3})
         source = manifest.source.model_copy(update={"urls": (fetched_from,)})
-        manifest = manifest.model_copy(update={"source": source})
+        manifest = describe(manifest.model_copy(update={"source": source}), draft)
         (draft / NAME).write_bytes(manifest.dump())
         with self.slot(name).locked():
             return self.slot(name).publish(draft, manifest)
