@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.catalog import cli as catalog
 from etl.feedback import cli as feedback
 from etl.feedback.label_studio import cli as label_studio
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
@@ -57,6 +58,7 @@ def register(app: typer.Typer) -> None:
         export,
     ):
         app.command()(command)
+    catalog.register(app)
     label_studio.register(app)
     feedback.register(app)
 

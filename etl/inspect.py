@@ -1,25 +1,17 @@
 """Inspection of a dataset version in its store: contents, source and example samples."""
 
-import io
 import itertools
-import json
-import re
-import shutil
 from datetime import datetime
-from typing import Any
 
 from pydantic import JsonValue
-from rich.console import Console
 from rich.table import Table
 
+from etl.text_tables import cell, new_table, render
 from etl.verify import IntegrityIssue
 from snap2caption.datasets.manifest import CorpusSource, Split
 from snap2caption.datasets.shards import read_stream
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.documents import FrozenModel
-
-# Control characters except the line feed, and characters that change a text's direction.
-_COMMANDS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class SplitContent(FrozenModel):
@@ -106,19 +98,15 @@ def _first(dataset: DatasetVersion, count: int) -> tuple[Example, ...]:
 
 def draw(inspection: Inspection) -> str:
     """Return the inspection as text tables, as wide as the terminal."""
-    page = io.StringIO()
-    width = max(80, shutil.get_terminal_size((120, 24)).columns)
-    console = Console(file=page, width=width, markup=False, highlight=False, emoji=False)
-    for table in _tables(inspection):
-        console.print(table)
+    last = []
     if inspection.faults is not None:
         count = len(inspection.faults)
-        console.print("No fault was found." if not count else f"{count} fault{'s' if count > 1 else ''} found.")
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+        last.append("No fault was found." if not count else f"{count} fault{'s' if count > 1 else ''} found.")
+    return render([*_tables(inspection), *last])
 
 
 def _tables(inspection: Inspection) -> list[Table]:
-    about = _table("Version", "", "")
+    about = new_table("Version", "", "")
     for name, value in (
         ("version", inspection.version),
         ("at", inspection.uri),
@@ -129,41 +117,21 @@ def _tables(inspection: Inspection) -> list[Table]:
         *((name, value) for name, value in inspection.settings.items() if name != "previous"),
         *((name, f"{size:,} bytes") for name, size in inspection.files.items()),
     ):
-        about.add_row(name, _cell(value))
+        about.add_row(name, cell(value))
     about.show_header = False
     cities = sorted({city for split in inspection.splits.values() for city in split.cities})
-    splits = _table("Splits", "split", "samples", *cities, "shards", "bytes", numbers_from=1)
+    splits = new_table("Splits", "split", "samples", *cities, "shards", "bytes", numbers_from=1)
     for name, split in inspection.splits.items():
         counts = (split.samples, *(split.cities.get(city, 0) for city in cities), split.shards, split.bytes)
         splits.add_row(name, *(f"{count:,}" for count in counts))
-    dropped = _table("Dropped", "reason", "samples", numbers_from=1)
+    dropped = new_table("Dropped", "reason", "samples", numbers_from=1)
     for reason, count in sorted(inspection.dropped.items(), key=lambda item: (-item[1], item[0])):
         dropped.add_row(reason, f"{count:,}")
-    samples = _table("Samples", "id", "city", "caption", "hashtags")
+    samples = new_table("Samples", "id", "city", "caption", "hashtags")
     for sample in inspection.samples:
         tags = " ".join(f"#{tag}" for tag in sample.hashtags)
-        samples.add_row(_cell(sample.id), _cell(sample.city), _cell(sample.caption), _cell(tags))
-    faults = _table("Faults", "file", "fault")
+        samples.add_row(cell(sample.id), cell(sample.city), cell(sample.caption), cell(tags))
+    faults = new_table("Faults", "file", "fault")
     for fault in inspection.faults or ():
-        faults.add_row(_cell(fault.file), _cell(fault.fault))
+        faults.add_row(cell(fault.file), cell(fault.fault))
     return [table for table in (about, splits, dropped, samples, faults) if table.row_count]
-
-
-def _table(title: str, *columns: str, numbers_from: int | None = None) -> Table:
-    table = Table(title=title, title_justify="left")
-    for position, name in enumerate(columns):
-        is_number = numbers_from is not None and position >= numbers_from
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    return table
-
-
-def _cell(value: Any) -> str:
-    """Return *value* as text without characters that a terminal would interpret."""
-    text = "-" if value is None or value == "" else value if isinstance(value, str) else _plain(value)
-    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return ", ".join(map(str, value)) if isinstance(value, list) else json.dumps(value, ensure_ascii=False)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from snap2caption.datasets.manifest import NAME, File, Manifest
+from snap2caption.datasets.manifest import NAME, PRUNING, File, Manifest
 from snap2caption.errors import UserError
 from snap2caption.parallel import in_threads
 from snap2caption.store import ObjectStore, SourceError, open_store
@@ -34,6 +34,7 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
     manifest = Manifest.read(dataset)
     where = f"{uri.rstrip('/')}/{manifest.version}"
     store = open_store(where)
+    _check_not_being_removed(store)
     files = manifest.files()
     report = on_progress or (lambda _done, _total: None)
     for done, _ in enumerate(
@@ -44,8 +45,17 @@ def load(dataset: Path, uri: str, *, on_progress: Callable[[int, int], None] | N
     digest = hashlib.sha256(content).hexdigest()
     if not store.exists(NAME, digest):
         store.put(NAME, content, sha256=digest)
+    _check_not_being_removed(store)
     report(len(files) + 1, len(files) + 1)
     return where
+
+
+def _check_not_being_removed(store: ObjectStore) -> None:
+    if store.exists(PRUNING):
+        raise UserError(
+            f"{store.uri} is being removed by `snap2caption datasets prune`; let it finish, or run it again, then load "
+            "again."
+        )
 
 
 def _upload(store: ObjectStore, file: File, path: Path) -> None:

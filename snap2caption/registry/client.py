@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snap2caption.errors import UserError
 from snap2caption.registry.champion_log import ChampionLog, Decision, create_model
+from snap2caption.registry.lineage import find_lineage
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.registry.version_tags import set_version_tag
 from snap2caption.registry.versions import ADAPTER_DIGEST, SIGNATURE, ModelVersion, read_version
@@ -154,6 +155,15 @@ class Registry:
             for found in self._ask(self._search)
             if found.tags.get("feedback_version")
         ]
+
+    def lineage(self) -> dict[str, tuple[str, ...]]:
+        """Return each dataset version that a model learned from, with the names of these models and runs.
+
+        Raises:
+            UserError: a version of the registered model does not tell what it learned from.
+        """
+        found: dict[str, tuple[str, ...]] = self._ask(partial(find_lineage, model=self.name))
+        return found
 
     def _search(self, client: "MlflowClient") -> list[Any]:
         """Return all versions, page by page."""
