@@ -161,8 +161,8 @@ def make(root: Path) -> None:
     )
     for lock in LOCKS:
         left = {torch.name, *gpu} | ({*resolved[lock.base]} if lock.base else set())
-        pins = [pin for name, pin in resolved[lock.extra].items() if name not in left]
-        write(locks / lock.name, pins, header, *lock.options)
+        own = [pin for name, pin in resolved[lock.extra].items() if name not in left]
+        write(locks / lock.name, own, header, *lock.options)
     for name, packages in (TOOLS | STACK).items():
         write(locks / f"{name}.txt", _resolve(root, "constraints.txt", "-", text="\n".join(packages)).values(), header)
     for server in SERVERS:
