@@ -53,7 +53,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -340,7 +340,10 @@ restore: ## replace the stack's data by FROM=folder, and start it
 	@./scripts/stack-restore "$(FROM)"
 
 test-compose: $(INSTALLED) ## run the stack for real: up, caption, kill each service, down, backup, wipe, restore; needs Docker and the images
-	@TEST_COMPOSE= $(BIN)/python -m pytest tests/e2e/test_compose.py -s
+	@TEST_COMPOSE= $(BIN)/python -m pytest tests/e2e/test_compose.py -s --exitfirst
+
+test-upgrade: $(INSTALLED) ## fill the stack of an earlier release (FROM=commit or tag), and go on with this one; needs Docker
+	@UPGRADE_FROM=$(or $(FROM),b7bf77d) $(BIN)/python -m pytest tests/e2e/test_upgrade.py -s
 
 test-images: $(INSTALLED) ## run both containers that were built: one trains and promotes, the other serves; needs Docker
 	@TEST_IMAGES= $(BIN)/python -m pytest tests/integration/test_images.py

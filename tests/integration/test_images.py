@@ -5,7 +5,10 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,7 @@ from tiny import recipe_content, write_dataset
 
 from demo.run import wait_for
 from demo.stack.ports import HOST, Ports
+from snap2caption.settings import ROOT
 
 pytestmark = [
     pytest.mark.integration,
@@ -49,6 +53,14 @@ def docker(*arguments: str) -> str:
 def inside(image: str, code: str) -> str:
     """What the image's Python says to *code*, under the rights that it is run with."""
     return docker("run", "--rm", *HARDENED, "--entrypoint", "python3", image, "-c", code)
+
+
+def answers(url: str) -> bool:
+    """Whether *url* answers with success."""
+    try:
+        return httpx.get(url, timeout=patience.LONGEST).is_success
+    except httpx.TransportError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -113,10 +125,7 @@ class Running:
     def is_ready(self) -> bool:
         state = docker("inspect", "--format", "{{.State.Status}}", self.container)
         assert state == "running", docker("logs", self.container)
-        try:
-            return httpx.get(f"{self.url}/readyz", timeout=patience.LONGEST).is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/readyz")
 
     def caption(self) -> httpx.Response:
         photo = real_photos()[0].read_bytes()
@@ -187,3 +196,25 @@ def test_what_one_image_trained_the_other_serves_and_keeps(world: World, champio
     finally:
         docker("rm", "--force", running.container)
     assert champion
+
+
+def test_the_service_runs_alone_as_documented(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    port = Ports(tmp_path / "ports.json").get("service")
+    url = f"http://{HOST}:{port}"
+    # Like Ctrl-C, the signal shall reach the container's client as well.
+    running = subprocess.Popen(["make", "docker-run", f"PORT={port}"], cwd=tmp_path, start_new_session=True)
+    try:
+        wait_for(lambda: running.poll() is None and answers(f"{url}/readyz"), patience.LONGEST)
+        key = (tmp_path / "secrets" / "api_key").read_text().strip()
+        photo = {"image": (ROOT / "sample.jpg").read_bytes()}
+        assert httpx.post(f"{url}/v1/generate-caption", files=photo).status_code == httpx.codes.UNAUTHORIZED
+        command = [sys.executable, ROOT / "demo_request.py", ROOT / "sample.jpg", url]
+        environment = {**os.environ, "SNAP2CAPTION_API_KEY": key}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert "#" in done.stdout
+    finally:
+        os.killpg(running.pid, signal.SIGINT)
+        running.wait(patience.LONGEST)
+    assert docker("ps", "--all", "--quiet", "--filter", "name=^snap2caption$") == ""

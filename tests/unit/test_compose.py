@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from compose_stack import LONG_RUNNING, ON_REQUEST, UNAVAILABLE
 
 from snap2caption.settings import ROOT
 from supply_chain.images import OURS, listed
@@ -106,6 +107,10 @@ def test_it_restarts_and_tells_its_health_unless_it_ends(name: str) -> None:
         return
     assert service["restart"] == "unless-stopped"
     assert service["healthcheck"]["test"][0] == "CMD"
+
+
+def test_all_health_checks_are_tested_but_the_unavailable() -> None:
+    assert SERVICES.keys() - ONE_SHOTS == {*LONG_RUNNING, *ON_REQUEST, *UNAVAILABLE}
 
 
 @each_service
