@@ -79,7 +79,7 @@ def serve(
     def make(settings: ServingSettings, give_up: "Callable[[], None]") -> "FastAPI":
         from serving.app import create_app
 
-        _limit_mlflow_retries()
+        _set_up_mlflow_client()
         return create_app(settings, give_up)
 
     _serve(make, host, port, root_path=root_path, page=page, model=model, engine_url=engine)
@@ -173,7 +173,7 @@ def caption(
     else:
         from serving.offline.caption import open_captioner
 
-        _limit_mlflow_retries()
+        _set_up_mlflow_client()
         with open_captioner(_read_settings(model=model, engine_url=engine)) as caption_post:
             answer = caption_post(content, options)
     if picture:
@@ -202,10 +202,11 @@ def _as_text(answer: "CaptionAnswer") -> str:
     return "\n\n".join(filter(None, (answer.post, "\n".join(notes))))
 
 
-def _limit_mlflow_retries() -> None:
-    """Make MLflow's client fail within seconds when the registry is down.
+def _set_up_mlflow_client() -> None:
+    """Make MLflow's client fail within seconds when the registry is down, and draw nothing into the log.
 
-    By default it retries for minutes; the service polls the registry anyway.
+    By default it retries for minutes, though the service polls the registry anyway, and draws bars of its progress.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

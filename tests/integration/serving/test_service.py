@@ -1,4 +1,5 @@
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -264,6 +265,17 @@ def test_an_adapter_that_was_changed_in_the_store_is_refused(
     until(lambda: patience.get(f"{url}/readyz").json()["champion_refused"] == expected)
     assert patience.get(f"{url}/readyz").json()["model_version"] == before
     client.set_registered_model_alias(registry.name, CHAMPION, before.rpartition("/")[2])
+
+
+def test_each_line_of_the_log_is_json(url: str, server_folder: Path) -> None:
+    request = patience.get(f"{url}/healthz").headers["x-request-id"]
+
+    def told() -> list[dict[str, object]]:
+        whole, _, _ = (server_folder / "logs" / "serving.log").read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
+
+    # By now, adapters were downloaded from the registry.
+    until(lambda: request in {line.get("request_id") for line in told()})
 
 
 def test_a_busy_port_is_one_sentence(url: str, installation: Settings) -> None:
