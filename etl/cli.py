@@ -17,6 +17,7 @@ from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.extract import Progress
+    from etl.transform.curation.settings import CurationSettings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
@@ -34,6 +35,12 @@ KeepMetadata = Annotated[
     typer.Option(
         "--keep-metadata",
         help="Keep EXIF (with the location), XMP and comments in photos; by default they are dropped.",
+    ),
+]
+Curation = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="YAML", help="Content filters, such as configs/curation/instagram.yaml; by default none are applied."
     ),
 ]
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
@@ -145,6 +152,7 @@ def transform(
     seed: Seed = 0,
     previous: Previous = None,
     keep_metadata: KeepMetadata = False,
+    curation: Curation = None,
     source_url: SourceUrl = None,
     workers: Workers = None,
     as_json: AsJson = False,
@@ -161,6 +169,7 @@ def transform(
             seed=seed,
             previous=previous,
             keep_metadata=keep_metadata,
+            curation=_curation(curation),
             source_urls=source_url or (),
             workers=workers,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -175,6 +184,7 @@ def transform_plan(
     seed: Seed = 0,
     previous: Previous = None,
     keep_metadata: KeepMetadata = False,
+    curation: Curation = None,
     slice_pairs: Annotated[
         int, typer.Option(min=1, help="Pairs per slice; the version does not depend on it.")
     ] = 25_000,
@@ -193,6 +203,7 @@ def transform_plan(
         seed=seed,
         previous=previous,
         keep_metadata=keep_metadata,
+        curation=_curation(curation),
         slice_pairs=slice_pairs,
     )
     document = {"work": str(plan.work), "slices": plan.slices, "pairs": plan.pairs}
@@ -224,6 +235,12 @@ def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers =
     from etl import transform as stage
 
     _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
+
+
+def _curation(path: Path | None) -> "CurationSettings | None":
+    from etl.transform.curation.settings import load_curation
+
+    return None if path is None else load_curation(path)
 
 
 def _split(cities: str | None) -> list[str] | None:

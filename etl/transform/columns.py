@@ -41,7 +41,7 @@ def checked() -> "pa.Schema":
     """Schema of a checked slice: one row per pair.
 
     A row has the location of the pair's photo, and either the fields of `CheckedSample` or the reason why the
-    pair can't be used.
+    pair can't be used, with the caption and what curation measured so far.
     """
     import pyarrow as pa
 
@@ -57,6 +57,8 @@ def checked() -> "pa.Schema":
             ("image_digest", digest),
             ("image_hash", pa.binary(HASH_BYTES)),
             ("caption_digest", digest),
+            ("template_digest", digest),
+            ("measures", pa.map_(pa.string(), pa.float64())),
             ("reason", pa.string()),
         ]
     )
@@ -78,6 +80,13 @@ def samples() -> "pa.Schema":
             ("earlier", pa.int8()),
         ]
     )
+
+
+def curated() -> "pa.Schema":
+    """Schema of the pairs that curation rejects by comparing them with others: id and reason."""
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.string()), ("reason", pa.string())])
 
 
 def assigned() -> "pa.Schema":

@@ -12,6 +12,8 @@ from etl.transform.archive.cities import choose_cities
 from etl.transform.archive.members import missing_corpus_error, no_usable_samples_error
 from etl.transform.atomic_files import atomic_write, digest_of
 from etl.transform.cleaning.picture import HASH_SIZE
+from etl.transform.curation.settings import CurationSettings
+from etl.transform.curation.steps import Curator
 from etl.transform.splitting.grouping import MAX_DISTANCE
 from etl.transform.stages.check_slice import load, write_slice
 from etl.transform.stages.merge import hash_of, write_version
@@ -55,6 +57,7 @@ def transform(
     seed: int = 0,
     previous: Path | None = None,
     keep_metadata: bool = False,
+    curation: CurationSettings | None = None,
     source_urls: Sequence[str] = (),
     workers: int | None = None,
     on_progress: OnProgress | None = None,
@@ -69,7 +72,7 @@ def transform(
     Args:
         corpus: the zip.
         out: where the version's folder and the work in progress go.
-        cities, seed, previous, keep_metadata: as for `plan`.
+        cities, seed, previous, keep_metadata, curation: as for `plan`.
         source_urls: where the zip came from, for the record.
         workers: number of processes; by default one per processor.
         on_progress: called with the pairs done and their total.
@@ -82,7 +85,9 @@ def transform(
     """
     with start_workers(workers) as pool:
         pool.start(load)
-        planned = plan(corpus, out, cities=cities, seed=seed, previous=previous, keep_metadata=keep_metadata)
+        planned = plan(
+            corpus, out, cities=cities, seed=seed, previous=previous, keep_metadata=keep_metadata, curation=curation
+        )
         if planned.version is not None:
             return planned.version
         count = _PairCounter(on_progress, planned.pairs)
@@ -99,6 +104,7 @@ def plan(
     seed: int = 0,
     previous: Path | None = None,
     keep_metadata: bool = False,
+    curation: CurationSettings | None = None,
     slice_pairs: int = SLICE_PAIRS,
 ) -> PlannedTransform:
     """Find the pairs in the corpus zip, and divide them into slices.
@@ -113,13 +119,17 @@ def plan(
         previous: manifest (or folder) of an earlier version, whose split assignments are kept.
         keep_metadata: keep EXIF and all other metadata in photos. By default it is dropped
             (`etl.transform.cleaning.metadata`).
+        curation: steps that reject samples by their content. None: no step runs.
         slice_pairs: pairs per slice. The version does not depend on it.
 
     Raises:
         UserError: there is no zip, a city is not in it, the cities have nothing usable, the earlier version
-            does not exist, or there are too many slices.
+            does not exist, there are too many slices, or a step of the curation needs a package that is not
+            installed.
     """
     corpus, out = corpus.absolute(), out.absolute()
+    if curation is not None:
+        Curator(curation)  # fail now rather than in every slice
     try:
         corpus.stat()  # fail before anything is created in *out*
     except OSError as error:
@@ -139,9 +149,10 @@ def plan(
             samples_per_shard=SAMPLES_PER_SHARD,
             keep_metadata=keep_metadata,
             code=CODE_VERSION,
+            curation=curation,
         )
         digest = digesting.result()
-        slot = VersionSlot(out, hash_of([digest, settings.model_dump(mode="json")]))
+        slot = VersionSlot(out, hash_of([digest, settings.document()]))
         work = Workspace(slot.work(slice_pairs))
         with slot.locked():
             if (known := slot.existing()) is not None:
@@ -256,8 +267,16 @@ def _check_slice(pool: WorkerPool, work: Path, number: int, count: _PairCounter)
             if path.exists():
                 count.add(pairs)
             else:
-                keep = found.settings.keep_metadata
-                write_slice(pool, found.corpus, files.pairs, number, path, count.add, keep_metadata=keep)
+                write_slice(
+                    pool,
+                    found.corpus,
+                    files.pairs,
+                    number,
+                    path,
+                    count.add,
+                    keep_metadata=found.settings.keep_metadata,
+                    curation=found.settings.curation,
+                )
 
 
 def _merge(pool: WorkerPool, work: Path, source_urls: Sequence[str]) -> Path:

@@ -23,3 +23,18 @@ class RejectionReason(StrEnum):
     """The archive's directory places it outside the area that holds members."""
     OVERLAPPING = "overlapping"
     """It shares bytes with another member, as in a zip bomb that needs no recursion."""
+
+    # Of the curation (`etl.transform.curation`), which is off by default.
+    CAPTION_LENGTH = "caption_length"
+    HASHTAG_SHARE = "hashtag_share"
+    REPETITION = "repetition"
+    CONTACTS = "contacts"
+    LANGUAGE = "language"
+    PROFANITY = "profanity"
+    LOW_RESOLUTION = "low_resolution"
+    ASPECT_RATIO = "aspect_ratio"
+    BLUR = "blur"
+    FACES = "faces"
+    NSFW = "nsfw"
+    TEMPLATE = "template"
+    NEAR_DUPLICATE = "near_duplicate"

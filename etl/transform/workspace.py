@@ -2,8 +2,10 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from etl.transform.atomic_files import atomic_write
+from etl.transform.curation.settings import CurationSettings
 from snap2caption.datasets.manifest import Split
 from snap2caption.documents import StrictDocument
 from snap2caption.errors import UserError
@@ -22,6 +24,15 @@ class TransformSettings(StrictDocument):
     keep_metadata: bool
     """Whether photos keep EXIF and all other metadata."""
     code: int
+    curation: CurationSettings | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as JSON, without the curation's steps that are off: versions keep their names."""
+        left_out = {"curation"} if self.curation is None else set()
+        found = self.model_dump(mode="json", exclude=left_out)
+        if self.curation is not None:
+            found["curation"] = self.curation.model_dump(mode="json", exclude_none=True)
+        return found
 
 
 class TransformPlan(StrictDocument):
@@ -55,6 +66,8 @@ class Workspace:
         """The pairs of the plan, one row group per slice."""
         self.earlier = folder / "earlier.parquet"
         """The assignments of an earlier version, if one was given."""
+        self.curated = folder / "curated.parquet"
+        """The pairs that curation rejects by comparing them with others."""
         self.samples = folder / "samples.parquet"
         self.assigned = folder / "assigned.parquet"
         self.draft = folder / "version"

@@ -1,14 +1,19 @@
-"""Sample check: read from the archive, clean, decode and hash."""
+"""Sample check: read from the archive, clean, curate, decode and hash."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from etl.transform.archive.member_reader import ArchiveMember, ArchivePair, DamagedError
+import numpy as np
+import numpy.typing as npt
+
+from etl.transform.archive.member_reader import ArchivePair, DamagedError
 from etl.transform.cleaning.caption import clean
 from etl.transform.cleaning.metadata import StrippedPhoto, drop_metadata
 from etl.transform.cleaning.picture import compute_spectrum, hash_pictures
+from etl.transform.curation.steps import Curator, Measures
+from etl.transform.curation.texts import Text, digest_template
 from etl.transform.rejection_reasons import RejectionReason
 from snap2caption.text.segmentation import fold_words
 
@@ -37,17 +42,47 @@ class CheckedSample:
     """The perceptual hashes, 65 bytes."""
     caption_digest: bytes | None
     """SHA-256 of the caption's words, if they are distinctive."""
+    template_digest: bytes | None = None
+    """SHA-256 of the caption's words with any number for any other, if curation asks for it."""
+    measures: Measures = field(default_factory=dict)
+    """What curation measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedSample:
+    """A sample that is not used, and what is known of it so far."""
+
+    reason: RejectionReason
+    caption: str | None = None
+    """The cleaned caption, if it could be read."""
+    measures: Measures = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A pair on its way through the steps. Once it has a reason, no further step looks at it."""
+
+    pair: ArchivePair
+    reason: RejectionReason | None = None
+    text: Text | None = None
+    photo: StrippedPhoto | None = None
+    spectrum: npt.NDArray[np.float64] | None = None
+    measures: Measures = field(default_factory=dict)
 
 
 def check(
-    archive: BinaryIO, pairs: Sequence[ArchivePair], *, keep_metadata: bool = False
-) -> Iterator[CheckedSample | RejectionReason]:
+    archive: BinaryIO, pairs: Sequence[ArchivePair], *, keep_metadata: bool = False, curator: Curator | None = None
+) -> Iterator[CheckedSample | RejectedSample]:
     """Check pairs: yield each pair's sample, or the reason why it can't be used.
 
-    *keep_metadata*: the photos will be kept with their metadata.
+    Args:
+        archive: the corpus.
+        pairs: where the photos and captions are in it.
+        keep_metadata: the photos will be kept with their metadata.
+        curator: steps that reject samples by their content.
     """
     for batch in _batches(pairs):
-        yield from _check_batch(archive, batch, keep_metadata)
+        yield from _check_batch(archive, batch, keep_metadata, curator)
 
 
 def _batches(pairs: Sequence[ArchivePair]) -> Iterator[list[ArchivePair]]:
@@ -63,29 +98,55 @@ def _batches(pairs: Sequence[ArchivePair]) -> Iterator[list[ArchivePair]]:
 
 
 def _check_batch(
-    archive: BinaryIO, pairs: Sequence[ArchivePair], keep_metadata: bool
-) -> Iterator[CheckedSample | RejectionReason]:
+    archive: BinaryIO, pairs: Sequence[ArchivePair], keep_metadata: bool, curator: Curator | None
+) -> Iterator[CheckedSample | RejectedSample]:
     # One step for all pairs, then the next: this takes a quarter less time than pair by pair, as the
     # processor's caches hold one step's code.
-    words = [_read_words(archive, pair.caption) for pair in pairs]
-    photos = [
-        found if isinstance(found, RejectionReason) else _read_photo(archive, pair.image, keep_metadata)
-        for found, pair in zip(words, pairs, strict=True)
-    ]
-    spectra = [photo if isinstance(photo, RejectionReason) else compute_spectrum(photo.photo) for photo in photos]
-    hashes = iter(hash_pictures([spectrum for spectrum in spectra if not isinstance(spectrum, RejectionReason)]))
-    for found, photo, spectrum in zip(words, photos, spectra, strict=True):
-        if (
-            isinstance(found, RejectionReason)
-            or isinstance(photo, RejectionReason)
-            or isinstance(spectrum, RejectionReason)
-        ):
-            yield next(reason for reason in (found, photo, spectrum) if isinstance(reason, RejectionReason))
+    drafts = [_Draft(pair) for pair in pairs]
+    for draft in drafts:
+        _read_words(archive, draft)
+    if curator is not None:
+        for draft, text in _usable_texts(drafts):
+            draft.reason = curator.judge_text(text, draft.measures)
+    for draft, _ in _usable_texts(drafts):
+        _read_photo(archive, draft, keep_metadata)
+    if curator is not None:
+        for draft, photo in _usable_photos(drafts):
+            draft.reason = curator.judge_header(photo, draft.measures)
+    for draft, photo in _usable_photos(drafts):
+        spectrum = compute_spectrum(photo)
+        if isinstance(spectrum, RejectionReason):
+            draft.reason = spectrum
         else:
-            caption, tags = found
+            draft.spectrum = spectrum
+    if curator is not None:
+        for draft, photo in _usable_photos(drafts):
+            draft.reason = curator.judge_photo(photo, draft.measures)
+    hashes = iter(hash_pictures([one.spectrum for one in drafts if one.reason is None and one.spectrum is not None]))
+    for draft in drafts:
+        if draft.reason is not None or draft.text is None or draft.photo is None:
+            reason = draft.reason or RejectionReason.CORRUPT_IMAGE
+            yield RejectedSample(reason, None if draft.text is None else draft.text.caption, draft.measures)
+        else:
+            text, stripped = draft.text, draft.photo
             yield CheckedSample(
-                caption, tags, photo.metadata, _digest(photo.photo), next(hashes), digest_words(caption)
+                text.caption,
+                text.hashtags,
+                stripped.metadata,
+                _digest(stripped.photo),
+                next(hashes),
+                digest_words(text.caption),
+                digest_template(text.caption) if curator is not None and curator.finds_templates else None,
+                draft.measures,
             )
+
+
+def _usable_texts(drafts: Iterable[_Draft]) -> Iterator[tuple[_Draft, Text]]:
+    return ((draft, draft.text) for draft in drafts if draft.reason is None and draft.text is not None)
+
+
+def _usable_photos(drafts: Iterable[_Draft]) -> Iterator[tuple[_Draft, bytes]]:
+    return ((draft, draft.photo.photo) for draft in drafts if draft.reason is None and draft.photo is not None)
 
 
 def digest_words(caption: str) -> bytes | None:
@@ -101,23 +162,28 @@ def digest_words(caption: str) -> bytes | None:
     return _digest(" ".join(words).encode()) if len(words) >= _MIN_WORDS and len(letters) >= _MIN_BYTES else None
 
 
-def _read_words(archive: BinaryIO, member: ArchiveMember) -> tuple[str, list[str]] | RejectionReason:
+def _read_words(archive: BinaryIO, draft: _Draft) -> None:
     try:
-        caption, tags = clean(member.read(archive).decode("utf-8"))
+        caption, tags = clean(draft.pair.caption.read(archive).decode("utf-8"))
     except (DamagedError, UnicodeDecodeError):
-        return RejectionReason.UNDECODABLE_CAPTION
+        draft.reason = RejectionReason.UNDECODABLE_CAPTION
+        return
     if _REPLACEMENT_CHARACTER in caption:
-        return RejectionReason.UNDECODABLE_CAPTION
-    return (caption, tags) if caption else RejectionReason.EMPTY_CAPTION
+        draft.reason = RejectionReason.UNDECODABLE_CAPTION
+    elif not caption:
+        draft.reason = RejectionReason.EMPTY_CAPTION
+    else:
+        draft.text = Text(caption, tags)
 
 
-def _read_photo(archive: BinaryIO, member: ArchiveMember, keep_metadata: bool) -> StrippedPhoto | RejectionReason:
+def _read_photo(archive: BinaryIO, draft: _Draft, keep_metadata: bool) -> None:
     try:
-        photo = member.read(archive)
+        photo = draft.pair.image.read(archive)
     except DamagedError:
-        return RejectionReason.CORRUPT_IMAGE
+        draft.reason = RejectionReason.CORRUPT_IMAGE
+        return
     bare = drop_metadata(photo)
-    return StrippedPhoto(photo, bare.metadata) if keep_metadata else bare
+    draft.photo = StrippedPhoto(photo, bare.metadata) if keep_metadata else bare
 
 
 def _digest(data: bytes) -> bytes:

@@ -68,13 +68,26 @@ def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt
         hashes: (n, 65) perceptual hashes of the images, as `hash_pictures` returns them. They are compared
             upright, so that mirrored and turned copies are found.
     """
+    groups = _join_by_pictures(hashes, MAX_DISTANCE)
+    _join_by_words(groups, first_occurrences(captions))
+    return groups.all()
+
+
+def group_pictures(hashes: npt.NDArray[np.uint8], max_distance: int = MAX_DISTANCE) -> npt.NDArray[np.int64]:
+    """Return the group of each of n samples by their pictures alone, as `group` does.
+
+    *max_distance*: bits by which copies may differ, at most `MAX_DISTANCE`.
+    """
+    return _join_by_pictures(hashes, max_distance).all()
+
+
+def _join_by_pictures(hashes: npt.NDArray[np.uint8], max_distance: int) -> DisjointSets:
     groups = DisjointSets(len(hashes))
     upright, pictures = set_upright(hashes[:, :TURN], hashes[:, TURN])
     views = np.concatenate([upright[:, :VIEW_BYTES], upright[:, VIEW_BYTES:]])
-    for one, other in near_pairs(views, np.tile(pictures, VIEWS)):
+    for one, other in near_pairs(views, np.tile(pictures, VIEWS), max_distance):
         groups.join(one, other)
-    _join_by_words(groups, first_occurrences(captions))
-    return groups.all()
+    return groups
 
 
 def _join_by_words(groups: DisjointSets, first: npt.NDArray[np.int64]) -> None:
@@ -107,8 +120,10 @@ def first_occurrences(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     return first
 
 
-def near_pairs(hashes: npt.NDArray[np.uint8], images: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of images with hashes that differ by at most `MAX_DISTANCE` bits, enough to connect almost
+def near_pairs(
+    hashes: npt.NDArray[np.uint8], images: npt.NDArray[np.int64], max_distance: int = MAX_DISTANCE
+) -> Iterator[tuple[int, int]]:
+    """Yield pairs of images with hashes that differ by at most *max_distance* bits, enough to connect almost
     every such pair.
 
     Rows are sorted by a permutation of the hash's 64 lowest frequencies, which a copy changes least. Each is
@@ -121,6 +136,7 @@ def near_pairs(hashes: npt.NDArray[np.uint8], images: npt.NDArray[np.int64]) -> 
         hashes: (n, 32) bytes: 16 rows of 16 bits with the lowest frequencies at the top left, one view as
             `hash_pictures` returns it.
         images: (n,) the number of the image that each hash belongs to.
+        max_distance: bits, at most `MAX_DISTANCE`.
     """
     # Equal hashes first: one of them represents all. Otherwise a corpus full of black pictures would fill a bucket.
     first = first_occurrences(hashes)
@@ -140,7 +156,7 @@ def near_pairs(hashes: npt.NDArray[np.uint8], images: npt.NDArray[np.int64]) -> 
         at: npt.NDArray[np.int64] = np.arange(len(order) - 1)
         step = 1
         while step <= _REACH and len(at := at[buckets[at] == buckets[at + step]]):
-            near = at[np.bitwise_count(ordered[at] ^ ordered[at + step]).sum(axis=1) <= MAX_DISTANCE]
+            near = at[np.bitwise_count(ordered[at] ^ ordered[at + step]).sum(axis=1) <= max_distance]
             yield from _distinct(rows[order[near]], rows[order[near + step]])
             step += 1
             at = at[at + step < len(order)]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember, ArchivePair
-from etl.transform.cleaning.check import CheckedSample, check
-from etl.transform.rejection_reasons import RejectionReason
+from etl.transform.cleaning.check import CheckedSample, RejectedSample, check
+from etl.transform.curation.settings import CurationSettings
+from etl.transform.curation.steps import Curator
 from etl.transform.workers import WorkerPool
 from etl.transform.working_tables import write_table
 
@@ -34,19 +35,21 @@ def write_slice(
     on_checked: Callable[[int], None],
     *,
     keep_metadata: bool,
+    curation: CurationSettings | None = None,
 ) -> None:
     """Check the pairs of slice *number* of the *plan*, and write them to *path*, in the plan's order.
 
     Columns: ``id`` and ``city``; the photo's location in the archive; ``caption`` and ``hashtags``, cleaned;
-    ``image_metadata``, ``image_digest``, ``image_hash`` and ``caption_digest``; or ``reason``, why the pair
-    can't be used. *on_checked* is called with the number of pairs that were checked since the last call.
+    ``image_metadata``, ``image_digest``, ``image_hash`` and ``caption_digest``; what *curation* measured; or
+    ``reason``, why the pair can't be used. *on_checked* is called with the
+    number of pairs that were checked since the last call.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = columns.checked()
     rows = pq.read_metadata(plan).row_group(number).num_rows
-    chunks = ((corpus, plan, number, start, keep_metadata) for start in range(0, rows, _CHUNK))
+    chunks = ((corpus, plan, number, start, keep_metadata, curation) for start in range(0, rows, _CHUNK))
 
     def checked() -> Iterator["pa.RecordBatch"]:
         for table in pool.run(_check_chunk, chunks):
@@ -57,16 +60,24 @@ def write_slice(
     write_table(path, schema, checked())
 
 
-def _check_chunk(corpus: Path, plan: Path, number: int, start: int, keep_metadata: bool) -> dict[str, list[Any]]:
+def _check_chunk(
+    corpus: Path, plan: Path, number: int, start: int, keep_metadata: bool, curation: CurationSettings | None
+) -> dict[str, list[Any]]:
     """Check a chunk of pairs; return columns as lists (Arrow conversion would make each worker import pandas)."""
     chunk = _read(plan, number).slice(start, _CHUNK)
+    curator = None if curation is None else _load_curator(curation.model_dump_json())
     with corpus.open("rb") as archive:
-        found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata))
-    good = [None if isinstance(one, RejectionReason) else one for one in found]
-    reasons = [one if isinstance(one, RejectionReason) else None for one in found]
+        found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata, curator=curator))
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
-    table |= {field.name: [one and getattr(one, field.name) for one in good] for field in fields(CheckedSample)}
-    return {**table, "reason": reasons}
+    table |= {field.name: [getattr(one, field.name, None) for one in found] for field in fields(CheckedSample)}
+    table["measures"] = [list(one.measures.items()) for one in found]
+    return {**table, "reason": [one.reason if isinstance(one, RejectedSample) else None for one in found]}
+
+
+@functools.lru_cache(maxsize=1)
+def _load_curator(settings: str) -> Curator:
+    """Return the steps with their models, which take a second to load."""
+    return Curator(CurationSettings.model_validate_json(settings))
 
 
 @functools.lru_cache(maxsize=1)

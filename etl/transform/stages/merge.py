@@ -19,6 +19,7 @@ from etl.transform.atomic_files import digest_of, sync
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
 from etl.transform.splitting.split import assign
+from etl.transform.stages.curate import write_curated
 from etl.transform.workers import WorkerPool
 from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
 from etl.transform.workspace import TransformPlan, Workspace
@@ -44,6 +45,12 @@ from snap2caption.datasets.records import record_schema, records_name
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
+
+_CURATED = """
+CREATE VIEW checked AS
+SELECT uncurated.* REPLACE (coalesce(uncurated.reason, curated.reason) AS reason)
+FROM uncurated LEFT JOIN curated USING (id)
+"""
 
 _DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
 
@@ -89,6 +96,7 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
     """
     shutil.rmtree(work.draft, ignore_errors=True)
     work.draft.mkdir()
+    _curate(work, plan)
     dropped = _select_samples(work, plan)
     _assign(work, plan)
     _write_posts(work, plan)
@@ -99,7 +107,7 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
         card, metadata = tables.result()
     summaries = {split: _summarize(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
-    settings = plan.settings.model_dump(mode="json")
+    settings = plan.settings.document()
     content = [
         settings,
         dropped,
@@ -133,6 +141,14 @@ def describe(manifest: Manifest, folder: Path) -> Manifest:
 def hash_of(document: Any) -> str:
     """Return the SHA-256 of a document, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _curate(work: Workspace, plan: TransformPlan) -> None:
+    """Write the table of the pairs that curation rejects by comparing them, if it was asked to."""
+    work.curated.unlink(missing_ok=True)
+    if (curation := plan.settings.curation) is not None:
+        with _open(work, plan) as connection:
+            write_curated(connection, curation, work.curated)
 
 
 def _select_samples(work: Workspace, plan: TransformPlan) -> dict[str, int]:
@@ -195,10 +211,12 @@ def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool, split:
     """Write the shards of a split, and the table of its records."""
     import pyarrow.parquet as pq
 
-    keep = plan.settings.keep_metadata
+    keep, curation = plan.settings.keep_metadata, plan.settings.curation
+    resized = None if curation is None else curation.resize
     posts = work.posts(split)
     count = pq.read_metadata(posts).num_row_groups
-    tasks = ((plan.corpus, posts, number, work.draft / f"{split}-{number:06d}.tar", keep) for number in range(count))
+    names = (work.draft / f"{split}-{number:06d}.tar" for number in range(count))
+    tasks = ((plan.corpus, posts, number, name, keep, resized) for number, name in enumerate(names))
     shards: list[Shard] = []
 
     def written() -> Iterator["pa.RecordBatch"]:
@@ -226,7 +244,13 @@ def _open(work: Workspace, plan: TransformPlan) -> Iterator["DuckDBPyConnection"
     earlier version).
     """
     with open_database(work.folder) as connection:
-        view(connection, "checked", *map(work.slice, range(plan.slices)))
+        slices = [work.slice(number) for number in range(plan.slices)]
+        if work.curated.exists():
+            view(connection, "uncurated", *slices)
+            view(connection, "curated", work.curated)
+            connection.execute(_CURATED)
+        else:
+            view(connection, "checked", *slices)
         if work.earlier.exists():
             view(connection, "earlier", work.earlier)
         else:

@@ -13,6 +13,8 @@ from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.atomic_files import atomic_write
 from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
+from etl.transform.curation.pictures import resize
+from etl.transform.curation.settings import ResizeSettings
 from snap2caption.datasets.manifest import Shard
 from snap2caption.datasets.records import PhotoPlace
 
@@ -33,11 +35,14 @@ class WrittenShard(NamedTuple):
     photos: list[PhotoPlace]
 
 
-def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool) -> WrittenShard:
+def write_shard(
+    corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool, resized: ResizeSettings | None = None
+) -> WrittenShard:
     """Write row group *number* of the table *posts* as the shard *path*: ``<key>.jpg`` and ``<key>.json`` per
     sample.
 
-    Photos are the corpus's own bytes, without their metadata unless *keep_metadata*.
+    Photos are the corpus's own bytes, without their metadata unless *keep_metadata*. With *resized*, they are
+    decoded, scaled and encoded again.
     """
     import pyarrow.parquet as pq
 
@@ -51,7 +56,7 @@ def write_shard(corpus: Path, posts: Path, number: int, path: Path, keep_metadat
     digest, size = hashlib.sha256(), 0
     photos: list[PhotoPlace] = []
     with corpus.open("rb") as archive, atomic_write(path, synced=False) as part, part.open("wb", buffering=0) as shard:
-        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is, photos)):
+        for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is, resized, photos)):
             digest.update(block)
             size += shard.write(block)
         end = bytes(2 * tarfile.BLOCKSIZE)
@@ -74,6 +79,7 @@ def _parts(
     rows: Sequence[dict[str, Any]],
     places: Iterable[ArchiveMember],
     as_is: Iterable[bool],
+    resized: ResizeSettings | None,
     photos: list[PhotoPlace],
 ) -> Iterator[bytes]:
     """Yield the parts of the tar in order.
@@ -84,12 +90,15 @@ def _parts(
         rows: the posts.
         places: location of each post's photo.
         as_is: whether each photo is kept unchanged.
+        resized: how photos are scaled and encoded again, if they are.
         photos: gets the place of each photo.
     """
     at = 0
     for number, (row, place, whole) in enumerate(zip(rows, places, as_is, strict=True), first):
         photo, post = place.read(archive), _ENCODER.encode(row).encode()
-        if not whole:
+        if resized is not None:
+            photo = resize(photo, resized)
+        elif not whole:
             photo = drop_metadata(photo).photo
         photos.append(PhotoPlace(at + tarfile.BLOCKSIZE, len(photo), zlib.crc32(photo)))
         for kind, data in (("jpg", photo), ("json", post)):
