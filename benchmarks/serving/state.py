@@ -44,8 +44,7 @@ _PHOTO = os.urandom(100_000)
 
 def run(folder: Path) -> list[TableRow]:
     """Compare SQLite's files in *folder* with a PostgreSQL on this machine; both flush to the disk at each commit."""
-    with postgres_server.run(folder / "postgresql", durable=True) as uri:
-        url = uri.replace("+psycopg2", "")
+    with postgres_server.run(folder / "postgresql", durable=True) as url:
         files = {
             "feedback_dir": folder / "feedback",
             "voice_file": folder / "voice.sqlite",

@@ -17,8 +17,11 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from etl.feedback.records import id_of
+from etl.feedback.records import id_of, parse
+from snap2caption.documents import StrictDocument
+from snap2caption.names import Digest
 from snap2caption.store import MissingError, ObjectStore
+from snap2caption.store.documents import put_document, read_object
 
 INDEX = "index/"
 CHUNK = 10_000
@@ -42,6 +45,13 @@ class Row(NamedTuple, Generic[Fact]):
     fact: Fact | None
 
 
+class SearchedSegments(StrictDocument):
+    """The segments that hold no row of erased feedback, and a digest of the ids that they were searched for."""
+
+    gone: Digest
+    segments: tuple[str, ...]
+
+
 Derive = Callable[[Sequence[Source]], Iterator[Row[Fact] | None]]
 """Reads sources and returns a row for each, in order; None for one that is gone."""
 
@@ -52,6 +62,7 @@ class FactIndex(Generic[Fact]):
     def __init__(self, store: ObjectStore, name: str, kind: type[Fact]) -> None:
         self._store = store
         self._prefix = f"{INDEX}{name}/"
+        self._mark = f"{INDEX}{name}-searched.json"
         self._row: TypeAdapter[tuple[str, str, Fact | None]] = TypeAdapter(tuple[str, str, kind | None])  # type: ignore[valid-type]
 
     def facts(self, sources: Iterable[Source], derive: Derive[Fact]) -> Iterator[tuple[str, Fact | None]]:
@@ -97,18 +108,33 @@ class FactIndex(Generic[Fact]):
     def forget(self, gone: Set[str]) -> None:
         """Remove the rows of feedback whose ids are in *gone*.
 
+        A mark says which segments were searched for the same ids, so that each is read once.
+
         Raises:
             StoreError: the store is unavailable or refuses.
         """
-        sizes = {found.key: found.size for found in self._store.list(self._prefix)}
-        dead: dict[str, set[Source]] = {segment: set() for segment in sizes}
-        for segment in sizes:
-            for row, _ in self._rows([segment], dead):
-                if id_of(row.key) in gone:
-                    dead[segment].add(Source(row.key, row.tag))
-        for segment, rows in dead.items():
-            if rows:
-                self._merge([segment], dead)
+        wanted = hashlib.sha256("\n".join(sorted(gone)).encode()).hexdigest()
+        mark = self._read_mark()
+        searched = set(mark.segments) if mark is not None and mark.gone == wanted else set()
+        clean = set()
+        for segment in [found.key for found in self._store.list(self._prefix)]:
+            if segment in searched:
+                clean.add(segment)
+                continue
+            dead: dict[str, set[Source]] = {}
+            lost = {Source(row.key, row.tag) for row, _ in self._rows([segment], dead) if id_of(row.key) in gone}
+            if lost or dead:
+                dead.setdefault(segment, set()).update(lost)
+                clean.add(self._merge([segment], dead) or "")
+            else:
+                clean.add(segment)
+        new = SearchedSegments(gone=wanted, segments=tuple(sorted(clean - {""})))
+        if new != mark:
+            put_document(self._store, self._mark, new)
+
+    def _read_mark(self) -> "SearchedSegments | None":
+        content = read_object(self._store, self._mark)
+        return None if content is None else parse(content, SearchedSegments)
 
     def _rows(self, segments: Iterable[str], dead: dict[str, set[Source]]) -> Generator[tuple[Row[Fact], str]]:
         """Yield the rows of all *segments* by key, each with its segment."""
@@ -149,8 +175,11 @@ class FactIndex(Generic[Fact]):
         if chosen:
             self._merge(sorted(chosen), dead)
 
-    def _merge(self, segments: list[str], dead: dict[str, set[Source]]) -> None:
-        """Replace *segments* by one without their dead rows. The new one is written before the others are deleted."""
+    def _merge(self, segments: list[str], dead: dict[str, set[Source]]) -> str | None:
+        """Replace *segments* by one without their dead rows, and return its key; None if it would have no rows.
+
+        The new one is written before the others are deleted.
+        """
 
         def living() -> Iterator[Row[Fact]]:
             last = None
@@ -161,9 +190,9 @@ class FactIndex(Generic[Fact]):
                     yield row
 
         written = self._write(living())
-        for segment in segments:
-            if written is None or segment != written[0]:
-                self._store.delete(segment)
+        key = None if written is None else written[0]
+        self._store.delete_all([segment for segment in segments if segment != key])
+        return key
 
     def _write(self, rows: Iterable[Row[Fact]]) -> tuple[str, int] | None:
         """Write a segment, and return its key and size; None if there are no rows."""

@@ -4,7 +4,7 @@ Each object is written once and completely, so no step is lost or repeated. They
 alone; their digests reveal nothing without the photo and the caption.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import TypeVar
 
@@ -67,9 +67,16 @@ def entry(store: ObjectStore, key: str, kind: type[Entry]) -> Entry | None:
     return None if data is None else kind.model_validate_json(data)
 
 
-def entries(store: ObjectStore, prefix: str, kind: type[Entry]) -> Iterator[tuple[str, Entry]]:
-    """Yield the entries under *prefix* with their names, in name order."""
-    keys = [found.key for found in store.list(prefix)]
-    for key, data in zip(keys, read_objects(store, keys), strict=True):
+def names(store: ObjectStore, prefix: str) -> list[str]:
+    """Return the names of the entries under *prefix*, in their order."""
+    return [found.key.removeprefix(prefix).removesuffix(".json") for found in store.list(prefix)]
+
+
+def entries(
+    store: ObjectStore, prefix: str, kind: type[Entry], without: Collection[str] = ()
+) -> Iterator[tuple[str, Entry]]:
+    """Yield the entries under *prefix* with their names, in name order, except those whose names are in *without*."""
+    wanted = [name for name in names(store, prefix) if name not in without]
+    for name, data in zip(wanted, read_objects(store, (f"{prefix}{name}.json" for name in wanted)), strict=True):
         if data is not None:
-            yield key.removeprefix(prefix).removesuffix(".json"), kind.model_validate_json(data)
+            yield name, kind.model_validate_json(data)

@@ -6,7 +6,7 @@ from collections import Counter
 from pydantic import BaseModel, ConfigDict
 
 from etl.feedback.kinds import ReviewReason, Shares, choose
-from etl.feedback.ledger import BATCHES, SAMPLES, FeedbackBatch, ReviewCandidate, ReviewSample, entries
+from etl.feedback.ledger import BATCHES, SAMPLES, FeedbackBatch, ReviewCandidate, ReviewSample, entries, names
 from etl.feedback.records import annotation_keys, erased, id_of, read_records
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore
@@ -29,8 +29,10 @@ def sample(store: ObjectStore, shares: Shares, seed: int) -> SampleResult:
     seed come later. Of the same photo with the same caption only the first is chosen, in this batch or an
     earlier one.
     """
+    batches = dict(entries(store, BATCHES, FeedbackBatch, without=names(store, SAMPLES)))
+    if not batches:
+        return SampleResult(chosen={}, duplicates=0)
     done = dict(entries(store, SAMPLES, ReviewSample))
-    batches = {name: batch for name, batch in entries(store, BATCHES, FeedbackBatch) if name not in done}
     seen = {chosen.record for one in done.values() for chosen in one.chosen}
     twins = {chosen.twin for one in done.values() for chosen in one.chosen}
     gone = erased(store)

@@ -12,6 +12,7 @@ from serving.state.database import Database
 from serving.state.opening import open_database, sqlite_files
 from serving.state.sqlite import SQLiteDatabase
 from serving.state.tables import SCHEMAS, Section, outbox, transfers
+from serving.state.values import without_nul
 from snap2caption.errors import UserError
 
 _BATCH = 32
@@ -82,14 +83,16 @@ def _copy(source: Connection, target: Connection, table: Table) -> int:
     copied = 0
     rows = source.execution_options(yield_per=_BATCH).execute(select(table))
     for batch in rows.mappings().partitions():
-        target.execute(insert(table), [{name: _clean(value) for name, value in row.items()} for row in batch])
+        target.execute(
+            insert(table),
+            [{name: _clean(value) for name, value in row.items()} for row in batch],
+        )
         copied += len(batch)
     return copied
 
 
 def _clean(value: object) -> object:
-    """Return a value without the one character that PostgreSQL's texts can't have, and that nobody sees."""
-    return value.replace("\0", "") if isinstance(value, str) else value
+    return without_nul(value) if isinstance(value, str) else value
 
 
 def _continue_numbers(connection: Connection) -> None:

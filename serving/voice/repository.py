@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from serving.state.database import Database
 from serving.state.tables import captions
+from serving.state.values import without_nul
 
 MAX_CAPTIONS = 50
 """Saved captions per creator; beyond that, the oldest are deleted."""
@@ -83,8 +84,7 @@ class VoiceStore:
     def _insert(self, connection: Connection, creator: str, identifier: str, caption: str) -> None:
         # Later than the creator's other captions, even if another replica's clock is ahead.
         newest = connection.execute(select(func.max(captions.c.added)).where(captions.c.creator == creator)).scalar()
-        # The one character that PostgreSQL's texts can't have. Nobody sees it.
-        caption = caption.replace("\0", "")
+        caption = without_nul(caption)
         added = max(time.time(), (newest or 0.0) + _NEXT)
         statement = self._database.insert(captions).values(creator=creator, id=identifier, caption=caption, added=added)
         new = {"caption": statement.excluded.caption, "added": statement.excluded.added}

@@ -15,11 +15,11 @@ BOTH = ("sqlite", "postgresql")
 @contextmanager
 def new_database(server: str) -> Iterator[str]:
     """Yield the URL of an empty database on a server of `postgres_server`, and drop it afterwards."""
-    url, name = server.replace("+psycopg2", ""), f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as connection:
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    yield f"{url.rpartition('/')[0]}/{name}"
-    with psycopg.connect(url, autocommit=True) as connection:
+    yield f"{server.rpartition('/')[0]}/{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -24,7 +24,7 @@ USER = "snap2caption"
 
 @contextmanager
 def run(state: Path, *, durable: bool = False) -> Iterator[str]:
-    """Start a server and yield its database's URI, as SQLAlchemy takes it; logs and ports lie under *state*.
+    """Start a server and yield its database's URL; logs and ports lie under *state*.
 
     Only a *durable* one waits for the disk, which tests of its clients need not.
     """
@@ -48,13 +48,14 @@ def run(state: Path, *, durable: bool = False) -> Iterator[str]:
             server = stack.run(
                 Job(name="postgresql", command=command, environment=os.environ, stop_signal=signal.SIGINT)
             )
-            where = f"{USER}@{HOST}:{port}/postgres"
-            until(lambda: server.status() is not None or answers(f"postgresql://{where}"), server.tail)
+            url = f"postgresql://{USER}@{HOST}:{port}/postgres"
+            until(lambda: server.status() is not None or answers(url), server.tail)
             assert server.status() is None, server.tail()
-            yield f"postgresql+psycopg2://{where}"
+            yield url
 
 
 def answers(uri: str) -> bool:
+    """Whether the database at *uri* can be connected to."""
     try:
         psycopg2.connect(uri, connect_timeout=int(LONGEST)).close()
     except psycopg2.OperationalError:

@@ -83,15 +83,7 @@ class Replicas:
             (pid,) = connection.execute(_OF_REPLICAS).fetchone() or (0,)
         assert pid
         os.kill(pid, signal.SIGKILL)
-
-        def answers() -> bool:
-            try:
-                psycopg.connect(self.database).close()
-            except psycopg.OperationalError:
-                return False
-            return True
-
-        until(answers)
+        until(lambda: postgres_server.answers(self.database))
 
 
 @contextmanager

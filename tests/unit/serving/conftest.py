@@ -92,7 +92,7 @@ def photo() -> bytes:
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URI of a real PostgreSQL."""
+    """The URL of a real PostgreSQL."""
     with postgres_server.run(tmp_path_factory.mktemp("postgresql")) as uri:
         yield uri
 

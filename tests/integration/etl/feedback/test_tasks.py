@@ -3,6 +3,7 @@ import json
 import os
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import patience
 import pytest
+from counting_store import CountingStore
 
+from etl.feedback.label_studio.annotations import pull
 from etl.feedback.label_studio.project import AnnotationProject, open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import PushResult, erase, push
@@ -66,6 +69,31 @@ def test_each_feedback_has_one_task_with_photo_and_words(
     answer = patience.get(photo, headers=token(annotation_server))
     assert (answer.status_code, answer.headers["content-type"]) == (httpx.codes.OK, "image/jpeg")
     assert patience.get(photo).status_code == httpx.codes.UNAUTHORIZED
+
+
+def test_with_nothing_new_nothing_is_read_or_listed_twice(project: AnnotationProject, feedbacks: "Feedbacks") -> None:
+    store = CountingStore(feedbacks.store)
+
+    def count(step: Callable[[], object]) -> Counter[str]:
+        store.requests.clear()
+        step()
+        return Counter(store.requests)
+
+    keys = keys_of([feedbacks.add(number) for number in range(1, 13)])
+    first = count(lambda: push(project, store, keys, feedbacks.uri))
+    assert first["get records"] == len(keys)
+    feedbacks.erase(keys[0].rpartition("/")[2].removesuffix(".json"))
+    erase(project, store)
+    pull(project, store)
+    for step in (
+        lambda: push(project, store, keys, feedbacks.uri),
+        lambda: erase(project, store),
+        lambda: pull(project, store),
+    ):
+        requests = count(step)
+        assert not [what for what in requests if what.startswith(("get records", "get annotations", "put", "delete"))]
+        assert max(requests.values()) == 1, requests
+        assert requests.total() <= 4, requests
 
 
 def test_two_pushes_at_once_leave_a_task_each(

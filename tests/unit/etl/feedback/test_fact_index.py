@@ -39,7 +39,7 @@ def reader(store: ObjectStore) -> Reader:
 
 
 def segments(store: ObjectStore) -> list[str]:
-    return [found.key for found in store.list("index/")]
+    return [found.key for found in store.list("index/test/")]
 
 
 def content(store: ObjectStore) -> str:
@@ -66,6 +66,30 @@ def test_what_is_gone_leaves_the_index_at_once(reader: Reader, store: ObjectStor
     assert "three" not in content(store)
     reader({})
     assert segments(store) == []
+
+
+def test_a_segment_is_searched_once_for_what_is_gone(
+    reader: Reader, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    got, get = [], store.get
+    monkeypatch.setattr(store, "get", lambda key: (got.append(key), get(key))[1])
+
+    def search(*gone: str) -> int:
+        got.clear()
+        reader.index.forget({*gone})
+        return len([key for key in got if key.startswith("index/test/")])
+
+    reader({"one": "1", "two": "2", "three": "3"})
+    assert search("two") > 0
+    assert "two" not in content(store)
+    assert search("two") == 0
+    # A run that had begun before the erasure wrote it again.
+    reader({"one": "1", "two": "2", "three": "3"})
+    assert search("two") > 0
+    assert "two" not in content(store)
+    assert search("two", "three") > 0
+    assert "three" not in content(store)
+    assert search("two", "three") == 0
 
 
 def test_rows_are_written_again_a_few_times_only(

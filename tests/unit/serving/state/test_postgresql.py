@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.unit, pytest.mark.parametrize("database_url", ["postgr
 
 def set_open(server: str, database: str, *, to: bool) -> None:
     """Let nobody use a database, as if its server were away, or let everyone again."""
-    with psycopg.connect(server.replace("+psycopg2", ""), autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {to}")
         if not to:
             connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
@@ -87,7 +87,7 @@ def test_a_server_that_hangs_holds_up_no_request(
     secret, _ = KeyStore(open_database(settings, Section.KEYS)).add("c" * 64)
     with TestClient(build_app(settings, lambda: served), headers={"X-API-Key": secret}) as client:
         assert client.get("/v1/voice").status_code == 200
-        with psycopg.connect(postgresql.replace("+psycopg2", "")) as connection:
+        with psycopg.connect(postgresql) as connection:
             server = psutil.Process(connection.info.backend_pid).parent()
         assert server
         stopped = [server, *server.children()]

@@ -1,0 +1,1 @@
+"""How the feedback loop scales."""
