@@ -155,11 +155,21 @@ def transform(
     curation: Curation = None,
     source_url: SourceUrl = None,
     workers: Workers = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Try the curation on a sample, and write a page of what it rejects; no version is made."
+        ),
+    ] = False,
+    sample: Annotated[int, typer.Option(min=1, help="Pairs that --dry-run looks at.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset version; prints its folder."""
     from etl import transform as stage
 
+    if dry_run:
+        _preview(corpus, out, curation, _split(cities), sample, workers, as_json=as_json)
+        return
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         folder = stage.transform(
@@ -235,6 +245,42 @@ def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers =
     from etl import transform as stage
 
     _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
+
+
+def _preview(
+    corpus: Path,
+    out: Path,
+    curation: Path | None,
+    cities: list[str] | None,
+    sample: int,
+    workers: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from dataclasses import asdict
+
+    from etl.transform.preview import preview
+    from snap2caption.errors import UserError
+
+    settings = _curation(curation)
+    if settings is None:
+        raise UserError("--dry-run tries a curation; give its settings with --curation, or leave out --dry-run.")
+    page = out / "curation-dry-run.html"
+    with progress_bar() as bar:
+        task = bar.add_task("checking", total=sample)
+        found = preview(
+            corpus,
+            settings,
+            page,
+            cities=cities,
+            sample=sample,
+            workers=workers,
+            on_progress=lambda done: bar.advance(task, done),
+        )
+    stderr.print(f"Of {found.sampled} pairs out of {found.pairs}, {found.kept} are left.", highlight=False)
+    for reason, count in found.dropped.items():
+        stderr.print(f"  {reason}: {count}", highlight=False)
+    print_result(str(page), {"page": str(page), **asdict(found)}, as_json=as_json)
 
 
 def _curation(path: Path | None) -> "CurationSettings | None":

@@ -295,6 +295,9 @@ def _merge(pool: WorkerPool, work: Path, source_urls: Sequence[str]) -> Path:
             )
         source = CorpusSource(urls=tuple(sorted(source_urls)), sha256=found.sha256)
         manifest = write_version(files, found, source, pool)
+        if found.settings.curation is not None:
+            # Beside the version, not in it. Before it, as nothing may be missing once the version is there.
+            files.rejected.replace(work.parent / f"rejected-{manifest.version}.html")
         return slot.publish(files.draft, manifest)
 
 

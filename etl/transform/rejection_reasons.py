@@ -38,3 +38,21 @@ class RejectionReason(StrEnum):
     NSFW = "nsfw"
     TEMPLATE = "template"
     NEAR_DUPLICATE = "near_duplicate"
+
+
+CURATED = (
+    RejectionReason.CAPTION_LENGTH,
+    RejectionReason.HASHTAG_SHARE,
+    RejectionReason.REPETITION,
+    RejectionReason.CONTACTS,
+    RejectionReason.LANGUAGE,
+    RejectionReason.PROFANITY,
+    RejectionReason.LOW_RESOLUTION,
+    RejectionReason.ASPECT_RATIO,
+    RejectionReason.BLUR,
+    RejectionReason.FACES,
+    RejectionReason.NSFW,
+    RejectionReason.TEMPLATE,
+    RejectionReason.NEAR_DUPLICATE,
+)
+"""The reasons of curation. Their pairs are whole."""

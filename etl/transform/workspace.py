@@ -70,6 +70,8 @@ class Workspace:
         """The pairs that curation rejects by comparing them with others."""
         self.samples = folder / "samples.parquet"
         self.assigned = folder / "assigned.parquet"
+        self.rejected = folder / "rejected.html"
+        """The page of what curation rejects."""
         self.draft = folder / "version"
         """The version, until it is complete."""
         self.slices = folder / "slices"

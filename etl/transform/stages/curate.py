@@ -1,6 +1,7 @@
 """Curation of the whole corpus: templates and near-duplicates, which show only when pairs are compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,9 @@ from etl.transform.cleaning.picture import HASH_BYTES
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group_pictures
-from etl.transform.working_tables import batches, write_table
+from etl.transform.working_tables import batches, view, write_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
@@ -41,7 +40,26 @@ ORDER BY earlier DESC, id
 """
 
 
-def write_curated(connection: "DuckDBPyConnection", settings: CurationSettings, path: "Path") -> None:
+_CURATED = """
+CREATE VIEW checked AS
+SELECT uncurated.* REPLACE (coalesce(uncurated.reason, curated.reason) AS reason)
+FROM uncurated LEFT JOIN curated USING (id)
+"""
+
+
+def view_checked(connection: "DuckDBPyConnection", slices: Sequence[Path], curated: Path) -> None:
+    """Make the results for each pair available as the view ``checked``, with the reasons in the table *curated* if
+    there is one.
+    """
+    if curated.exists():
+        view(connection, "uncurated", *slices)
+        view(connection, "curated", curated)
+        connection.execute(_CURATED)
+    else:
+        view(connection, "checked", *slices)
+
+
+def write_curated(connection: "DuckDBPyConnection", settings: CurationSettings, path: Path) -> None:
     """Write the table of the pairs that *settings* reject to *path*: id and reason.
 
     *connection* has the views ``checked`` (the results for each pair) and ``earlier`` (the splits of an earlier

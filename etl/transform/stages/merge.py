@@ -19,13 +19,15 @@ from etl.transform.atomic_files import digest_of, sync
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
 from etl.transform.splitting.split import assign
-from etl.transform.stages.curate import write_curated
+from etl.transform.stages.curate import view_checked, write_curated
 from etl.transform.workers import WorkerPool
 from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
 from etl.transform.workspace import TransformPlan, Workspace
 from etl.transform.writing.card import CARD, DataCard
+from etl.transform.writing.distributions import find_distributions
 from etl.transform.writing.duplicate_examples import find_duplicate_examples
 from etl.transform.writing.records import record_batch
+from etl.transform.writing.rejected_page import draw_rejected
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD, write_shard
 from etl.transform.writing.tables import ASSIGNMENTS, HASHTAGS, write_assignments, write_hashtags
 from snap2caption.datasets.croissant import CROISSANT, croissant
@@ -45,12 +47,6 @@ from snap2caption.datasets.records import record_schema, records_name
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
-
-_CURATED = """
-CREATE VIEW checked AS
-SELECT uncurated.* REPLACE (coalesce(uncurated.reason, curated.reason) AS reason)
-FROM uncurated LEFT JOIN curated USING (id)
-"""
 
 _DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
 
@@ -200,10 +196,14 @@ def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, Photo
         write_assignments(connection, work.draft / ASSIGNMENTS)
         photos, located = connection.execute(_METADATA).fetchall()[0]
         duplicates = find_duplicate_examples(connection, plan.corpus)
+        distributions = []
+        if (curation := plan.settings.curation) is not None:
+            distributions = find_distributions(connection, curation)
+            work.rejected.write_text(draw_rejected(connection, plan.corpus, curation), encoding="utf-8")
         # Hashtag statistics come from the train split alone, like everything that the model learns from.
         view(connection, "train", work.posts("train"))
         write_hashtags(connection, work.draft / HASHTAGS)
-    card = DataCard.of_posts(work.posts("train"), plan.corpus, duplicates)
+    card = DataCard.of_posts(work.posts("train"), plan.corpus, duplicates, distributions)
     return card, PhotoMetadata(photos=photos, located=located)
 
 
@@ -244,13 +244,7 @@ def _open(work: Workspace, plan: TransformPlan) -> Iterator["DuckDBPyConnection"
     earlier version).
     """
     with open_database(work.folder) as connection:
-        slices = [work.slice(number) for number in range(plan.slices)]
-        if work.curated.exists():
-            view(connection, "uncurated", *slices)
-            view(connection, "curated", work.curated)
-            connection.execute(_CURATED)
-        else:
-            view(connection, "checked", *slices)
+        view_checked(connection, [work.slice(number) for number in range(plan.slices)], work.curated)
         if work.earlier.exists():
             view(connection, "earlier", work.earlier)
         else:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from etl.transform import columns
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.splitting.split import find_imbalances
+from etl.transform.writing.distributions import Distribution
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
 from snap2caption.images import flatten
@@ -25,7 +26,8 @@ from snap2caption.text.segmentation import find_words
 CARD = "card.html"
 
 PICTURES_PER_CITY = 8
-_THUMBNAIL = 150
+THUMBNAIL = 150
+"""Pixels of a thumbnail's longer side."""
 _SAMPLED = 4000
 """Number of samples from which the card takes its pictures and length counts."""
 _TOP = 15
@@ -55,6 +57,7 @@ class DataCard:
         captions: captions of the sampled posts.
         shown: some photos of each city.
         duplicates: examples of duplicates, each group under its heading.
+        distributions: what curation measured.
     """
 
     def __init__(
@@ -62,22 +65,28 @@ class DataCard:
         captions: Sequence[str],
         shown: Mapping[str, Sequence[CardPhoto]],
         duplicates: Sequence[tuple[str, Sequence[DuplicatePair]]] = (),
+        distributions: Sequence[Distribution] = (),
     ) -> None:
         from jinja2 import Environment, PackageLoader
 
         loader = PackageLoader(__package__, ".")
         self._template = Environment(autoescape=True, loader=loader).get_template("card.html.j2")
+        self._distributions = list(distributions)
         self._lengths = [len(find_words(caption)) for caption in captions]
-        self._grid = [(city, [_thumbnail(one) for one in chosen]) for city, chosen in sorted(shown.items())]
+        self._grid = [(city, [draw_thumbnail(one) for one in chosen]) for city, chosen in sorted(shown.items())]
         self._duplicates = [
-            (kind, [(_thumbnail(one), _thumbnail(other)) for one, other in pairs])
+            (kind, [(draw_thumbnail(one), draw_thumbnail(other)) for one, other in pairs])
             for kind, pairs in duplicates
             if pairs
         ]
 
     @classmethod
     def of_posts(
-        cls, posts: Path, corpus: Path, duplicates: Sequence[tuple[str, Sequence[DuplicatePair]]]
+        cls,
+        posts: Path,
+        corpus: Path,
+        duplicates: Sequence[tuple[str, Sequence[DuplicatePair]]],
+        distributions: Sequence[Distribution] = (),
     ) -> "DataCard":
         """Sample the table *posts* of the train split, whose photos lie in *corpus*."""
         import pyarrow.parquet as pq
@@ -89,7 +98,7 @@ class DataCard:
                 city: [_card_photo(row, archive) for row in chosen]
                 for city, chosen in _examples_by_city(rows, itemgetter("city")).items()
             }
-        return cls([row["caption"] for row in rows], shown, duplicates)
+        return cls([row["caption"] for row in rows], shown, duplicates, distributions)
 
     @classmethod
     def of_shards(cls, shards: Iterable[Path]) -> "DataCard":
@@ -109,13 +118,14 @@ class DataCard:
             imbalances=find_imbalances(manifest),
             kept=sum(split.samples for split in manifest.splits.values()),
             cities=sorted({city for split in manifest.splits.values() for city in split.cities}),
-            thumbnail=_THUMBNAIL,
+            thumbnail=THUMBNAIL,
             lengths=_histogram(self._lengths),
             median_length=statistics.median(self._lengths) if self._lengths else 0,
             hashtags=tags,
             tail=_tail(counts),
             sampled=len(self._lengths),
             duplicates=self._duplicates,
+            distributions=self._distributions,
             grid=self._grid,
         )
         (folder / CARD).write_text(page, encoding="utf-8")
@@ -161,9 +171,10 @@ def _card_photo(row: dict[str, Any], archive: BinaryIO) -> CardPhoto:
     return CardPhoto(photo, row["caption"], tuple(row["hashtags"]))
 
 
-def _thumbnail(shown: CardPhoto) -> dict[str, str]:
+def draw_thumbnail(shown: CardPhoto) -> dict[str, str]:
+    """Return a small JPEG of the photo in base64 (``data``), its ``caption`` and its hashtags (``tags``)."""
     with Image.open(io.BytesIO(shown.photo)) as image:
-        image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
         stream = io.BytesIO()
         # Without metadata: Pillow would write the comment again.
         flatten(ImageOps.exif_transpose(image)).save(stream, "JPEG", quality=80)

@@ -2,16 +2,22 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from contents import files_in
+from patience import until
 from PIL import Image, ImageFilter, ImageOps
 
 from demo.corpus.archive import write_corpus
 from etl.transform import check_slice, merge, plan, transform
 from etl.transform.curation.settings import CurationSettings
+from etl.transform.preview import preview
+from snap2caption import strict_yaml
 from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
@@ -106,3 +112,46 @@ def test_without_curation_a_version_has_the_name_that_it_always_had(corpus: Path
 def test_the_manifest_names_the_steps_that_ran(version: Path) -> None:
     settings = Manifest.read(version).settings["curation"]
     assert settings == json.loads(SETTINGS.model_dump_json(exclude_none=True))
+
+
+def test_the_card_draws_what_was_measured(version: Path) -> None:
+    card = (version / "card.html").read_text()
+    assert "Sharpness: variance of the Laplacian" in card
+    assert "min_variance = 30.0" in card
+    assert "near_duplicate" in card
+
+
+def test_a_page_beside_the_version_shows_what_was_rejected(version: Path) -> None:
+    page = version.parent / f"rejected-{version.name}.html"
+    text = page.read_text()
+    for reason in ("caption_length", "language", "low_resolution", "blur", "template", "near_duplicate"):
+        assert f"<h2>{reason}: " in text
+    assert "Un café por la mañana" in text
+    assert text.count("<img") >= 7
+    assert "rejected" not in " ".join(file.name for file in Manifest.read(version).files())
+
+
+def test_a_dry_run_tells_the_same_of_the_whole_corpus(corpus: Path, version: Path, tmp_path: Path) -> None:
+    found = preview(corpus, SETTINGS, tmp_path / "new" / "page.html", cities=["all"], workers=2)
+    assert found.dropped == Manifest.read(version).dropped
+    assert found.sampled == found.pairs == found.kept + sum(found.dropped.values())
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["page.html"]
+    rejected = version.parent / f"rejected-{version.name}.html"
+    assert (tmp_path / "new" / "page.html").read_text() == rejected.read_text()
+    few = preview(corpus, SETTINGS, tmp_path / "few.html", cities=["all"], sample=10, workers=1)
+    assert (few.sampled, few.pairs) == (10, found.pairs)
+
+
+def test_killed_and_run_again_gives_the_same(corpus: Path, version: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "curation.yaml"
+    settings.write_text(strict_yaml.dump(json.loads(SETTINGS.model_dump_json(exclude_none=True))))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus), "--out", str(out), "--cities", "all"]
+    with subprocess.Popen([*command, "--curation", str(settings)], stdout=subprocess.DEVNULL) as process:
+        until(lambda: process.poll() is not None or list(out.glob(".work-*/curated.parquet")))
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert files_in(transform(corpus, out, cities=["all"], curation=SETTINGS, workers=2)) == files_in(version)
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) == sorted(
+        [version.name, f"rejected-{version.name}.html"]
+    )
