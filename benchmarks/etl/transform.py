@@ -62,13 +62,13 @@ def peak_memory(pairs: int, folder: Path) -> float:
     while process.poll() is None:
         for member in [process, *process.children(recursive=True)]:
             # The kernel keeps the highest, so that none is missed between two looks.
-            if found := _highest(member.pid):
+            if found := highest(member.pid):
                 highest[member.pid] = found
         time.sleep(0.05)
     return sum(highest.values()) / 1e6
 
 
-def _highest(process: int) -> int | None:
+def highest(process: int) -> int | None:
     """Return the bytes that a process had resident at its highest, or None if it has ended."""
     try:
         status = Path(f"/proc/{process}/status").read_text()

@@ -1,0 +1,98 @@
+"""Curation benchmark: time and memory per pair of each step, beside the plain transform in the same run.
+
+``python -m benchmarks.etl.curation --pairs 20000`` prints the table of docs/benchmarks.md.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.etl.transform import CITIES, PROCESSES, corpus, highest
+from etl.transform.curation.settings import CurationSettings, load_curation
+from snap2caption import strict_yaml
+
+PAIRS = 20_000
+EXTRA = {"faces": {"max_faces": 5}, "nsfw": {"max_score": 0.8}, "resize": {"max_side": 256}}
+"""Settings of the steps that the example leaves out."""
+
+PLAIN, ALL = "plain transform", "all of these"
+
+
+def cases(example: Path) -> dict[str, CurationSettings | None]:
+    """Return the settings of each row: no step, each step of *example*, all of them, and each of `EXTRA`."""
+    whole = load_curation(example)
+    content = json.loads(whole.model_dump_json(exclude_none=True))
+    alone = {name: {name: content[name]} for name in whole.steps()}
+    found = {name: CurationSettings.model_validate_json(json.dumps(one)) for name, one in alone.items()}
+    more = {name: CurationSettings.model_validate_json(json.dumps({name: one})) for name, one in EXTRA.items()}
+    return {PLAIN: None, **found, ALL: whole, **more}
+
+
+def measure(pairs: int, settings: CurationSettings | None, folder: Path) -> tuple[float, float, float]:
+    """Return the seconds of one transform, its CPU time on all cores, and the megabytes that its processes had
+    resident at their highest.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus(pairs)), "--out", str(folder / "out")]
+    if settings is not None:
+        file = folder / "curation.yaml"
+        file.write_text(strict_yaml.dump(json.loads(settings.model_dump_json(exclude_none=True))))
+        command += ["--curation", str(file)]
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = psutil.Popen(
+        [*command, "--cities", ",".join(CITIES)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    most: dict[int, int] = {}
+    while process.poll() is None:
+        for member in [process, *process.children(recursive=True)]:
+            if found := highest(member.pid):
+                most[member.pid] = found
+        time.sleep(0.05)
+    if process.returncode:
+        sys.exit(f"The transform ended with {process.returncode}.")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - started, busy, sum(most.values()) / 1e6
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
+    parser.add_argument("--runs", type=int, default=3, help="runs of each row, each beside a plain transform")
+    parser.add_argument("--example", type=Path, default=Path("configs/curation/instagram.yaml"))
+    arguments = parser.parse_args()
+    print(f"{arguments.pairs} pairs, {PROCESSES} processes; medians of {arguments.runs} runs\n")
+    print(
+        "| step | seconds | by plain | CPU seconds | by plain | more CPU µs per pair | MB |\n|---|---|---|---|---|---|---|"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "case"
+        measure(arguments.pairs, None, folder)  # warms the disk's cache up
+        for row, settings in cases(arguments.example).items():
+            pairs = [
+                (measure(arguments.pairs, None, folder), measure(arguments.pairs, settings, folder))
+                for _ in range(arguments.runs)
+            ]
+            seconds, busy, memory = (
+                statistics.median(values) for values in zip(*(ours for _, ours in pairs), strict=True)
+            )
+            slower, busier = (
+                statistics.median(ours[which] / plain[which] for plain, ours in pairs) for which in (0, 1)
+            )
+            more = statistics.median(ours[1] - plain[1] for plain, ours in pairs) / arguments.pairs * 1e6
+            print(f"| {row} | {seconds:.1f} | {slower:.2f} | {busy:.1f} | {busier:.2f} | {more:.0f} | {memory:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
