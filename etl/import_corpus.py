@@ -70,7 +70,7 @@ def import_corpus(
 
     Raises:
         UserError: *source* does not exist, has no layout that a reader knows, or has no posts, or *out* can't be
-            written.
+            written, or no row has a column that *options* name.
     """
     if out.is_dir():
         raise UserError(f"{out} is a folder; give the name of the zip file to write.")
@@ -80,9 +80,9 @@ def import_corpus(
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
             with _drafting(out) as draft:
-                imported = _write(
-                    draft, out, chosen.name, _counted(chosen.read(tree, options or ReaderOptions()), report)
-                )
+                asked = options or ReaderOptions()
+                imported = _write(draft, out, chosen.name, _counted(chosen.read(tree, asked), report))
+                _require_columns(source, asked)
                 if not imported.groups:
                     raise _nothing_found(source, imported)
         except OSError as error:
@@ -107,6 +107,13 @@ def _drafting(out: Path) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
     finally:
         os.close(folder)
+
+
+def _require_columns(source: Path, options: ReaderOptions) -> None:
+    for name in (options.caption, options.group):
+        if name is not None and name not in options.seen:
+            there = ", ".join(sorted(options.seen)[:20]) or "none"
+            raise UserError(f"Nothing in {source} has a column or key {name}; there are: {there}.")
 
 
 def _choose(tree: FileTree, name: str | None) -> Reader:

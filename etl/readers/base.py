@@ -1,7 +1,8 @@
 """Reader interface: a source of posts, and what a reader yields."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,6 +16,8 @@ class SkipReason(StrEnum):
     MISSING_IMAGE = "missing_image"
     UNREADABLE_CAPTION = "unreadable_caption"
     UNSUPPORTED_IMAGE = "unsupported_image"
+    UNREADABLE_IMAGE = "unreadable_image"
+    """A HEIC or AVIF photo that can't be decoded, which it has to be, as the corpus holds no such files."""
     OVERSIZED = "oversized"
     VIDEO = "video"
     DUPLICATE = "duplicate"
@@ -41,12 +44,25 @@ class SkippedPost:
     reason: SkipReason
 
 
+MAX_COLUMNS = 1000
+"""More names than that are no table's columns, but keys of JSON documents that differ from each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderOptions:
     """Names of the columns (or JSON keys) that hold the caption and the group. None: the usual names, and no group."""
 
     caption: str | None = None
     group: str | None = None
+    seen: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Names of the columns that rows have had so far, of which `MAX_COLUMNS` are kept."""
+
+    def see(self, row: Mapping[str, object]) -> None:
+        """Keep the names of the row's columns."""
+        if not self.seen.issuperset(row):
+            self.seen.update(itertools.islice(row, max(0, MAX_COLUMNS - len(self.seen))))
+            # The ones that were asked for are kept in any case.
+            self.seen.update(name for name in (self.caption, self.group) if name is not None and name in row)
 
 
 class Reader(Protocol):

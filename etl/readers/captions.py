@@ -42,6 +42,7 @@ def parse(data: bytes) -> dict[str, object]:
 
 def caption_in(row: Mapping[str, object], options: ReaderOptions) -> str | None:
     """Return the caption of *row*; None if it has none."""
+    options.see(row)
     keys = CAPTION_KEYS if options.caption is None else (options.caption,)
     found = (row.get(key) for key in keys)
     return next((text for text in found if isinstance(text, str) and text.strip()), None)
@@ -49,5 +50,6 @@ def caption_in(row: Mapping[str, object], options: ReaderOptions) -> str | None:
 
 def group_in(row: Mapping[str, object], options: ReaderOptions) -> str | None:
     """Return the group of *row*; None if no column was asked for, or the row has nothing in it."""
+    options.see(row)
     value = None if options.group is None else row.get(options.group)
     return None if value is None or str(value).strip() == "" else str(value)

@@ -1,15 +1,22 @@
 """Photo files of a source: which names are photos, and which contents the corpus can hold."""
 
+import io
 from pathlib import PurePosixPath
 
 from etl.readers.base import SkippedPost, SkipReason
 from etl.readers.file_tree import FileTree, OversizedError
 from etl.transform.archive.members import MAX_IMAGE_BYTES
+from snap2caption import file_signatures
+from snap2caption.images import ImageError, decode
+from snap2caption.images.isolation import ISOLATED
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
-"""Endings of files that the corpus can hold."""
-OTHERS = frozenset({".heic", ".heif", ".avif", ".gif", ".bmp", ".tif", ".tiff"})
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif"})
+"""Endings of files that the corpus can hold, HEIC and AVIF as JPEG."""
+OTHERS = frozenset({".gif", ".bmp", ".tif", ".tiff"})
 """Endings of photos that it can't. They are counted."""
+
+_QUALITY = 95
+"""JPEG quality at which a decoded photo is encoded again: the loss can't be seen."""
 VIDEOS = frozenset({".mp4", ".mov", ".m4v", ".webm", ".3gp", ".avi"})
 
 
@@ -48,7 +55,21 @@ def read_photo(tree: FileTree, name: str) -> bytes | SkippedPost:
 
 
 def check_photo(name: str, photo: bytes) -> bytes | SkippedPost:
-    """Return *photo*, or why the corpus can't hold it."""
+    """Return *photo*, as JPEG if it is HEIC or AVIF, or why the corpus can't hold it."""
     if len(photo) > MAX_IMAGE_BYTES:
         return SkippedPost(name, SkipReason.OVERSIZED)
-    return photo if format_of(photo) else SkippedPost(name, SkipReason.UNSUPPORTED_IMAGE)
+    if format_of(photo):
+        return photo
+    if file_signatures.format_of(photo) not in ISOLATED:
+        return SkippedPost(name, SkipReason.UNSUPPORTED_IMAGE)
+    try:
+        return _as_jpeg(photo)
+    except ImageError:
+        return SkippedPost(name, SkipReason.UNREADABLE_IMAGE)
+
+
+def _as_jpeg(photo: bytes) -> bytes:
+    """Return a HEIC or AVIF photo as an upright JPEG without metadata; another process decodes it."""
+    stream = io.BytesIO()
+    decode(photo).save(stream, "JPEG", quality=_QUALITY, subsampling=0)
+    return stream.getvalue()

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pillow_heif
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -78,7 +79,7 @@ def test_sidecars(pack: Callable[[Path], Path], tmp_path: Path) -> None:
             "list.jpg": photo("white"),
             "broken.txt": b"\xff\xfe\xfa",
             "broken.jpg": photo("white"),
-            "phone.heic": b"\0\0\0\x18ftypheic",
+            "phone.heic": b"\0\0\0\x18ftypheic\0\0\0\0",
             "phone.txt": "HEIC.",
             ".hidden/d.jpg": photo("white"),
             ".hidden/d.txt": "Nobody sees it.",
@@ -90,7 +91,7 @@ def test_sidecars(pack: Callable[[Path], Path], tmp_path: Path) -> None:
     imported = import_corpus(pack(folder), tmp_path / "corpus.zip", options=ReaderOptions(group="city"))
     assert imported.reader == "sidecars"
     assert imported.groups == {"köln": 1, "paris": 2}
-    assert imported.skipped == {"missing_caption": 1, "unreadable_caption": 2, "unsupported_image": 1}
+    assert imported.skipped == {"missing_caption": 1, "unreadable_caption": 2, "unreadable_image": 1}
     assert captions(imported) == {FOG, "Blue hour.", "A lawn."}
 
 
@@ -268,3 +269,33 @@ def test_what_cannot_be_asked_for_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no columns to choose"):
         import_corpus(source, tmp_path / "corpus.zip", options=ReaderOptions(group="city"))
     assert import_corpus(source, tmp_path / "corpus.zip", reader="sidecars").posts == 1
+
+
+@each_container
+def test_photos_of_phones_become_upright_jpegs(pack: Callable[[Path], Path], tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (300, 200), "teal")).save(stream, quality=90)
+    folder = write(tmp_path / "set", {"a.heic": stream.getvalue(), "a.txt": FOG, "b.HEIC": stream.getvalue()[:400]})
+    (folder / "b.txt").write_text("Cut off.")
+    imported = import_corpus(pack(folder), tmp_path / "corpus.zip")
+    assert (imported.posts, imported.skipped) == (1, {"unreadable_image": 1})
+    with zipfile.ZipFile(imported.path) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".jpg"))
+        with Image.open(io.BytesIO(archive.read(name))) as image:
+            assert (image.format, image.size) == ("JPEG", (300, 200))
+
+
+@pytest.mark.parametrize("write_table", [jsonl, csv_table, parquet])
+@pytest.mark.parametrize(
+    "options", [ReaderOptions(caption="captoin"), ReaderOptions(group="captoin"), ReaderOptions("text", "captoin")]
+)
+def test_a_column_that_no_row_has_is_told(
+    write_table: Callable[[Path, list[dict[str, str]]], None], options: ReaderOptions, tmp_path: Path
+) -> None:
+    folder = write(tmp_path / "set", {"a.jpg": photo("red")})
+    name = {jsonl: "metadata.jsonl", csv_table: "metadata.csv", parquet: "metadata.parquet"}[write_table]
+    write_table(folder / name, [{"file_name": "a.jpg", "text": FOG, "city": "Oslo"}])
+    with pytest.raises(UserError) as raised:
+        import_corpus(folder, tmp_path / "corpus.zip", options=options)
+    assert str(raised.value) == f"Nothing in {folder} has a column or key captoin; there are: city, file_name, text."
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
