@@ -1,6 +1,7 @@
 """Curation benchmark: time and memory per pair of each step, beside the plain transform in the same run.
 
-``python -m benchmarks.etl.curation --pairs 20000`` prints the table of docs/benchmarks.md.
+``python -m benchmarks.etl.curation --pairs 20000`` runs whole transforms. ``--check --pairs 300`` takes the CPU time of
+the check alone, in one process, which other work on the machine disturbs less: the table of docs/benchmarks.md.
 """
 
 import argparse
@@ -17,7 +18,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.etl.transform import CITIES, PROCESSES, corpus, highest
+from etl.transform.cleaning.check import check
 from etl.transform.curation.settings import CurationSettings, load_curation
+from etl.transform.curation.steps import Curator
+from etl.transform.stages.check_slice import read_pairs
+from etl.transform.stages.plan import find_cities, write_members, write_pairs
 from snap2caption import strict_yaml
 
 PAIRS = 20_000
@@ -65,13 +70,45 @@ def measure(pairs: int, settings: CurationSettings | None, folder: Path) -> tupl
     return time.perf_counter() - started, busy, sum(most.values()) / 1e6
 
 
+def check_cases(pairs: int, example: Path, runs: int) -> None:
+    """Print the CPU time per pair of the check with each step, in this process, each beside the check without any."""
+    found = corpus(pairs)
+    with tempfile.TemporaryDirectory() as name:
+        members, plan = Path(name) / "members.parquet", Path(name) / "pairs.parquet"
+        write_members(found, members)
+        write_pairs(members, plan, list(find_cities(members)), pairs)
+        places = list(read_pairs(plan, 0))
+
+    def busy(curator: Curator | None) -> float:
+        with found.open("rb") as archive:
+            started = time.process_time()
+            for _ in check(archive, places, curator=curator):
+                pass
+        return (time.process_time() - started) / len(places) * 1e6
+
+    print("| step | µs per pair | more | by plain |\n|---|---|---|---|")
+    for row, settings in cases(example).items():
+        curator = None if settings is None else Curator(settings)
+        busy(curator)  # loads what the step needs
+        times = [(busy(None), busy(curator)) for _ in range(runs)]
+        ours, more, ratio = (
+            statistics.median(values)
+            for values in zip(*((own, own - plain, own / plain) for plain, own in times), strict=True)
+        )
+        print(f"| {row} | {ours:.0f} | {more:.0f} | {ratio:.2f} |", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--runs", type=int, default=3, help="runs of each row, each beside a plain transform")
     parser.add_argument("--example", type=Path, default=Path("configs/curation/instagram.yaml"))
+    parser.add_argument("--check", action="store_true", help="only the check, in this process")
     arguments = parser.parse_args()
+    if arguments.check:
+        check_cases(arguments.pairs, arguments.example, arguments.runs)
+        return
     print(f"{arguments.pairs} pairs, {PROCESSES} processes; medians of {arguments.runs} runs\n")
     print(
         "| step | seconds | by plain | CPU seconds | by plain | more CPU µs per pair | MB |\n|---|---|---|---|---|---|---|"

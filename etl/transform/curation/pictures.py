@@ -101,10 +101,11 @@ def measure_sharpness(picture: npt.NDArray[np.uint8]) -> float:
     """Return the variance of the Laplacian of a gray picture (height, width)."""
     signed = picture.astype(np.int16)
     found = signed[:-2, 1:-1] + signed[2:, 1:-1] + signed[1:-1, :-2] + signed[1:-1, 2:] - 4 * signed[1:-1, 1:-1]
-    # Whole numbers, so that the sums are exact in any order: 1020² for each of 50 million pixels fits.
-    total, squares = int(found.sum(dtype=np.int64)), int(np.square(found, dtype=np.int64).sum())
-    count = max(1, found.size)
-    return squares / count - (total / count) ** 2
+    # Whole numbers below 2^53, also when they are added up, so the sums are exact in any order.
+    values = found.ravel().astype(np.float64)
+    count = max(1, len(values))
+    # Not `values @ values`: BLAS starts threads for it, in each of the workers.
+    return float(np.einsum("i,i->", values, values)) / count - (float(values.sum()) / count) ** 2
 
 
 def gray(photo: bytes, side: int) -> npt.NDArray[np.uint8]:

@@ -88,6 +88,11 @@ def _read(plan: Path, number: int) -> "pa.Table":
     return pq.ParquetFile(plan).read_row_group(number)
 
 
+def read_pairs(plan: Path, number: int) -> Iterator[ArchivePair]:
+    """Yield the pairs of slice *number* of the *plan*."""
+    return _pairs(_read(plan, number))
+
+
 def _pairs(chunk: "pa.Table") -> Iterator[ArchivePair]:
     for id_, city, *numbers in zip(*(column.to_pylist() for column in chunk.columns), strict=True):
         yield ArchivePair(id_, city, ArchiveMember(*numbers[:5]), ArchiveMember(*numbers[5:]))
