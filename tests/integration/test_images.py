@@ -206,7 +206,7 @@ def test_the_service_runs_alone_as_documented(tmp_path: Path) -> None:
     # Like Ctrl-C, the signal shall reach the container's client as well.
     running = subprocess.Popen(["make", "docker-run", f"PORT={port}"], cwd=tmp_path, start_new_session=True)
     try:
-        wait_for(lambda: running.poll() is None and answers(f"{url}/readyz"), patience.LONGEST)
+        patience.until(lambda: running.poll() is not None or answers(f"{url}/readyz"))
         key = (tmp_path / "secrets" / "api_key").read_text().strip()
         photo = {"image": (ROOT / "sample.jpg").read_bytes()}
         assert httpx.post(f"{url}/v1/generate-caption", files=photo).status_code == httpx.codes.UNAUTHORIZED
