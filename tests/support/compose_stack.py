@@ -249,9 +249,13 @@ def prepared(folder: Path, project: str) -> Stack:
     missing = [
         name for name in (*STAND_INS, *UNAVAILABLE) if not _is_here(services[name]["image"], STAND_INS.get(name))
     ]
+    # How fast a machine is shall not decide whether a service is well.
+    changed: dict[str, dict[str, Any]] = {
+        name: {"healthcheck": {"start_period": f"{patience.LONGEST:.0f}s"}} for name in (*LONG_RUNNING, *ON_REQUEST)
+    }
     # In a profile that nobody starts.
-    left_out = {name: {"profiles": ["unavailable"]} for name in missing}
-    (folder / "compose.test.yaml").write_text(json.dumps({"services": left_out}))
+    changed |= {name: {"profiles": ["unavailable"]} for name in missing}
+    (folder / "compose.test.yaml").write_text(json.dumps({"services": changed}))
     allotted = Ports(folder / "ports.json")
     ports = {name: allotted.get(name) for name in _PORTS}
     lines = [
