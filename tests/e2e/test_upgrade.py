@@ -77,7 +77,8 @@ def test_an_upgrade_keeps_all_data(stack: Stack, tmp_path: Path) -> None:
     # All parts go on with what is there.
     (record,) = stack.records()
     assert record["request_id"] == request
-    second = stack.correct_a_caption()
+    # Other words, as the same ones on the same photo make one task.
+    second = stack.correct_a_caption("Other words")
     patience.until(lambda: {record["request_id"] for record in stack.records()} == {request, second})
     with stack.airflow() as airflow:
         run = airflow.trigger("feedback", {})
