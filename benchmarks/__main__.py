@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import evaluation, generation
 from benchmarks.etl import extract, load, transform
-from benchmarks.serving import compare, state
+from benchmarks.serving import compare, outbox, state
 from benchmarks.table import TableRow, markdown
 from benchmarks.training import smolvlm
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[TableRow]]] = {
     "generation": lambda _: [generation.run()],
     "serving.demo": lambda folder: compare.run(folder, "demo"),
     "serving.smolvlm": lambda folder: compare.run(folder, "smolvlm-256m-unsplit"),
+    "serving.outbox": outbox.run,
     "serving.state": state.run,
     "training": lambda _: [row for epochs in (3, 1) for row in smolvlm.run(epochs)],
 }

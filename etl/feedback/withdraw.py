@@ -92,13 +92,11 @@ def _empty(
         content = manifest.dump()
         versions.put(f"{version}/{NAME}", content, sha256=hashlib.sha256(content).hexdigest())
     kept = {NAME, manifest.assignments.name if manifest.assignments else NAME}
-    for name in files.keys() - kept:
-        versions.delete(f"{version}/{name}")
+    versions.delete_all([f"{version}/{name}" for name in files.keys() - kept])
     for file in manifest.files():
         dataset.drop(file, shards)
 
 
 def _delete_unfinished(versions: ObjectStore, version: str, files: dict[str, ObjectInfo]) -> None:
     if max(info.modified for info in files.values()) < datetime.now(UTC) - _UNFINISHED:
-        for name in files:
-            versions.delete(f"{version}/{name}")
+        versions.delete_all([f"{version}/{name}" for name in files])

@@ -17,11 +17,13 @@ from snap2caption.store import ObjectStore, SourceError, StoreError
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 16
-"""Feedback that is put at a time. A delivery is some eight requests, one after the other."""
+_THREADS = 8
+"""Feedback that is put at a time. A delivery is some eight requests, one after the other. More threads than this make
+each slower, since they take turns with Python's lock.
+"""
 
 _CLAIMED = 8
-"""Feedback that is claimed at a time. A photo has a few hundred kilobytes, and up to 24 are in memory."""
+"""Feedback that is claimed at a time. A photo has a few hundred kilobytes, and up to 16 are in memory."""
 
 
 class DeliveryLane(Lane):

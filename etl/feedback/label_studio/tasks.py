@@ -81,9 +81,7 @@ def erase(project: AnnotationProject, store: ObjectStore) -> int:
         _delete(project, number)
     if tasks:
         read_tasks(project, store)  # the index forgets them, too
-    for feedback, keys in annotation_keys(store).items():
-        for key in keys if feedback in gone else ():
-            store.delete(key)
+    store.delete_all([key for feedback, keys in annotation_keys(store).items() if feedback in gone for key in keys])
     return len(tasks)
 
 

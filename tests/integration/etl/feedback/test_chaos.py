@@ -46,6 +46,8 @@ pytestmark = [
 
 ROUNDS = int(os.environ.get("CHAOS_FEEDBACK_ROUNDS", "1"))
 NUMBERS = range(10)
+UNLIKE = ("manifest.json", "card.html", "croissant.json")
+"""Files that tell when a version was made."""
 ALL = Shares(random=1.0)
 
 
@@ -113,7 +115,7 @@ class Place:
             "chosen": chosen,
             "newest": entry(feedback, NEWEST, FeedbackVersion).version,
             "retrainings": [one.version for _, one in entries(feedback, RETRAININGS, StartedRetraining)],
-            "files": {key: digest for key, digest in files.items() if not key.endswith(("manifest.json", "card.html"))},
+            "files": {key: digest for key, digest in files.items() if not key.endswith(UNLIKE)},
         }
 
 
