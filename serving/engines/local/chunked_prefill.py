@@ -1,15 +1,12 @@
 """Chunked prefill: photos and prompts are read a bounded number of tokens at a time, between two decoding steps."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from serving.engines.local.kv_cache import KVCache
-from serving.engines.local.lora import LoraSwitch
 from serving.engines.local.prefill import PrefillInputs
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
+from serving.engines.local.text_model import TextModel
 
 
 class ChunkedPrefill:
@@ -17,8 +14,7 @@ class ChunkedPrefill:
 
     def __init__(
         self,
-        model: Any,
-        adapter: LoraSwitch,
+        model: TextModel,
         inputs: PrefillInputs,
         features: torch.Tensor,
         sequences: Sequence[Sequence[TokenSequence]],
@@ -29,8 +25,7 @@ class ChunkedPrefill:
         """Set up the prefill. No token is read yet.
 
         Args:
-            model: the model without PEFT's wrapper.
-            adapter: its LoRA adapter, which applies to the prompts but not to the descriptions.
+            model: its adapter applies to the prompts but not to the descriptions.
             inputs: the prompts first, then the descriptions.
             features: image features in the order of the inputs, of shape (image tokens, width).
             sequences: the texts to generate for each photo.
@@ -40,15 +35,14 @@ class ChunkedPrefill:
         """
         self.unfamiliarity = unfamiliarity
         self._model = model
-        self._adapter = adapter
         self._inputs = inputs
-        self._features = features
+        self._features = features.to(model.dtype)
         self._sequences = sequences
         self._described = described
         self._columns = max(1, chunk // len(inputs.ids))
-        self._cache = KVCache()
+        self._cache = model.new_cache(len(inputs.ids))
         self._positions = (inputs.mask.cumsum(1) - 1).clamp(min=0)
-        self._is_image = inputs.ids == model.config.image_token_id
+        self._is_image = inputs.is_image
         self._feature_index = self._is_image.flatten().cumsum(0).view_as(self._is_image) - 1
         self._done = 0
 
@@ -56,23 +50,19 @@ class ChunkedPrefill:
     def step(self) -> PrefilledSequences | None:
         """Read the next chunk. Return the sequences, ready to join a batch, after the last chunk; until then None."""
         ids = self._inputs.ids
-        chunk = slice(self._done, self._done + self._columns)
-        self._done = min(chunk.stop, ids.shape[1])
-        indices = self._feature_index[:, chunk][self._is_image[:, chunk]]
-        images = (
-            {"image": BaseModelOutputWithPooling(pooler_output=[self._features[indices]])} if len(indices) else None
-        )
+        chunk = slice(self._done, min(self._done + self._columns, ids.shape[1]))
+        self._done = chunk.stop
+        embeddings = self._model.embed(ids[:, chunk])
+        is_image = self._is_image[:, chunk]
+        embeddings[is_image] = self._features[self._feature_index[:, chunk][is_image]]
         photos = len(self._sequences)
-        with self._adapter.applied_to([number < photos for number in range(len(ids))]):
-            logits = self._model(
-                input_ids=ids[:, chunk],
-                attention_mask=self._inputs.mask[:, : self._done],
-                position_ids=self._positions[:, chunk],
-                mm_encoder_outputs=images,
-                past_key_values=self._cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
+        logits = self._model.forward(
+            embeddings,
+            self._positions[:, chunk],
+            self._model.attention_bias(self._inputs.mask[:, : self._done], chunk.stop - chunk.start),
+            self._cache,
+            self._model.adapted([number < photos for number in range(len(ids))]),
+        )
         return None if self._done < ids.shape[1] else self._finish(logits)
 
     def _finish(self, logits: torch.Tensor) -> PrefilledSequences:

@@ -9,10 +9,12 @@ import torch
 
 from serving.engines.local.chunked_prefill import ChunkedPrefill
 from serving.engines.local.dynamic_batch import DynamicBatch
-from serving.engines.local.lora import LoraSwitch
+from serving.engines.local.kernels import best_format
+from serving.engines.local.lora import changes_vision, check_plain
 from serving.engines.local.prefill import PrefillInputs, prepare_inputs
 from serving.engines.local.sampling import sample
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
+from serving.engines.local.text_model import TextModel, TextWeights
 from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import VisionLanguageModel, image_features, vision_features
 from snap2caption.vlm.out_of_distribution import FeatureReference
@@ -31,19 +33,26 @@ class Decoder:
     """The sequences that one model is decoding. One thread decodes; another may call `prefill` at the same time."""
 
     def __init__(
-        self, vlm: VisionLanguageModel, threads: int | None = None, reference: FeatureReference | None = None
+        self,
+        vlm: VisionLanguageModel,
+        threads: int | None = None,
+        reference: FeatureReference | None = None,
+        weights: TextWeights | None = None,
     ) -> None:
         """Wrap *vlm*; *threads* is the number of CPU threads it may use (default: torch's current number).
 
-        *reference* is the reference for out-of-distribution scores, if the model has one.
+        *reference* is the reference for out-of-distribution scores, if the model has one. *weights* are the packed
+        weights of its text model (default: its own, packed now).
 
         Raises:
             UserError: the adapter is of a kind that can't be switched off for single rows of a batch.
         """
         self._vlm = vlm
         self._reference = reference
-        self._adapter = LoraSwitch(vlm.model)
+        check_plain(vlm.model)
+        self._changes_vision = changes_vision(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
+        self._text = TextModel(self._model, weights or TextWeights(self._model, best_format(self._model.dtype)))
         self._threads = threads or torch.get_num_threads()
         narrow = self._model.config.get_text_config().hidden_size < _MIN_PARALLEL_WIDTH
         self._decode_threads = 1 if narrow else self._threads
@@ -53,7 +62,7 @@ class Decoder:
         self._tokenizer = deepcopy(vlm.processor.tokenizer)
         self._processor_lock = threading.Lock()
         self._special_tokens = frozenset(vlm.processor.tokenizer.all_special_ids)
-        self._batch = DynamicBatch(self._model, self._adapter)
+        self._batch = DynamicBatch(self._text)
 
     def __len__(self) -> int:
         return len(self._batch.sequences)
@@ -98,7 +107,7 @@ class Decoder:
         with self._processor_lock:
             inputs = prepare_inputs(self._vlm, images, prompts, asked)
         features, unfamiliarity = self._encode_images(inputs, described)
-        return ChunkedPrefill(self._model, self._adapter, inputs, features, sequences, described, chunk, unfamiliarity)
+        return ChunkedPrefill(self._text, inputs, features, sequences, described, chunk, unfamiliarity)
 
     def use_prefill_threads(self, *, overlapped: bool = False) -> None:
         """Set the calling thread's number of CPU threads for prefill.
@@ -141,8 +150,8 @@ class Decoder:
         features = encoded.tokens.split(inputs.image_tokens)
         whole = len(encoded.patches) == len(inputs.image_tokens)
         scores = self._reference.scores(encoded.patches) if self._reference and whole else []
-        if self._adapter.changes_vision and described:
-            with self._adapter.applied_to(False):
+        if self._changes_vision and described:
+            with self._vlm.model.disable_adapter():
                 base_features = image_features(self._model, inputs.vision_inputs).split(inputs.image_tokens)
         else:
             base_features = features

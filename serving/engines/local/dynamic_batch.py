@@ -1,13 +1,11 @@
 """Dynamic batch: one left-padded block that grows by a token per step, and is copied when sequences join or leave."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from serving.engines.local.kv_cache import KVCache
-from serving.engines.local.lora import LoraSwitch
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
+from serving.engines.local.text_model import TextModel
 
 _MAX_FINISHED_SHARE = 0.25
 """Finished sequences stay in the batch up to this share of it, because evicting them copies the cache."""
@@ -19,9 +17,8 @@ class DynamicBatch:
     The batch is never larger than needed, so no two steps have the same tensor shapes.
     """
 
-    def __init__(self, model: Any, adapter: LoraSwitch) -> None:
+    def __init__(self, model: TextModel) -> None:
         self._model = model
-        self._adapter = adapter
         self.clear()
 
     def clear(self) -> None:
@@ -53,16 +50,17 @@ class DynamicBatch:
 
     def step(self) -> torch.Tensor:
         """Feed the last token of each sequence to the model. Return the next logits, of shape (rows, vocabulary)."""
+        if self._cache is None:
+            raise ValueError("The batch is empty.")
         ids = torch.tensor([[sequence.tokens[-1]] for sequence in self.sequences], device=self._mask.device)
         self._mask = nn.functional.pad(self._mask, (0, 1), value=1)
-        with self._adapter.applied_to([not sequence.base_only for sequence in self.sequences]):
-            logits: torch.Tensor = self._model(
-                input_ids=ids,
-                attention_mask=self._mask,
-                position_ids=self._positions[:, None],
-                past_key_values=self._cache,
-                use_cache=True,
-            ).logits[:, -1]
+        logits = self._model.forward(
+            self._model.embed(ids),
+            self._positions[:, None],
+            self._model.attention_bias(self._mask, 1),
+            self._cache,
+            self._model.adapted([not sequence.base_only for sequence in self.sequences]),
+        )
         self._positions = self._positions + 1
         return logits
 

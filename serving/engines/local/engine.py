@@ -19,6 +19,7 @@ from serving.engines.base import (
 from serving.engines.local.chunked_prefill import ChunkedPrefill
 from serving.engines.local.decoder import Decoder
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
+from serving.engines.local.text_model import TextWeights
 from serving.engines.token_budget import PromptTooLongError, fit, prompt_too_long
 from serving.observability.metrics import PREFILL_TOKENS, STAGE
 from serving.prompting.template import PromptTemplate
@@ -142,6 +143,7 @@ class LocalEngine:
         threads: int | None = None,
         limits: TokenLimits | None = None,
         reference: FeatureReference | None = None,
+        weights: TextWeights | None = None,
     ) -> None:
         """Wrap a model.
 
@@ -153,6 +155,7 @@ class LocalEngine:
             threads: the number of CPU threads (default: torch's current number).
             limits: the limits on tokens in the engine.
             reference: the features of the training pictures, which photos are compared with.
+            weights: the packed weights of its text model (default: its own, packed now).
 
         Raises:
             UserError: the adapter is of a kind that can't be served.
@@ -161,7 +164,7 @@ class LocalEngine:
         self._vlm = vlm
         self._prompts = prompts
         self.token_factor = prompts.token_factor if vlm.context >= _AMPLE_CONTEXT else 1
-        self._decoder = Decoder(vlm, threads, reference)
+        self._decoder = Decoder(vlm, threads, reference, weights)
         self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch
         self._limits = limits or TokenLimits()

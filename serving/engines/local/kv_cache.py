@@ -3,82 +3,67 @@
 from collections.abc import Sequence
 
 import torch
-from transformers.cache_utils import Cache, DynamicLayer
 
 _GROWTH = 64
-"""The number of tokens that a layer's buffers grow by at once."""
+"""The number of tokens that the buffer grows by at once."""
 
 
-class _LayerCache(DynamicLayer):
-    """Keys and values of one layer, each of shape (rows, heads, tokens, width).
+class KVCache:
+    """The keys and values of one batch, over all layers, in one buffer with spare capacity for new tokens."""
 
-    New states are written into spare capacity. The cache of transformers copies all states at each step.
-    """
+    def __init__(self, layers: int, rows: int, heads: int, width: int, like: torch.Tensor) -> None:
+        """Make an empty cache of the type and on the device of *like*."""
+        self.tokens = 0
+        """The number of tokens that each row holds."""
+        # Axes: layer, keys or values, row, head, token, width.
+        self._buffer = like.new_zeros((layers, 2, rows, heads, _GROWTH, width))
 
-    keys: torch.Tensor
-    values: torch.Tensor
+    def extend(self, tokens: int) -> None:
+        """Make room for *tokens* more tokens of each row, whose states `write` then sets, layer by layer."""
+        needed = self.tokens + tokens
+        if needed > self._buffer.shape[4]:
+            self._buffer = _allocate(needed, [self._held()], before=0)
+        self.tokens = needed
 
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append the states of new tokens; return all states."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-            self._store(key_states, value_states)
-            return key_states, value_states
-        held, more = self.keys.shape[2], key_states.shape[2]
-        if held + more > self._buffers[0].shape[2]:
-            self._store(self.keys, self.values)
-        for buffer, states in zip(self._buffers, (key_states, value_states), strict=True):
-            buffer[:, :, held : held + more] = states
-        self._set_views(held + more)
-        return self.keys, self.values
+    def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Set the states of the newest tokens in *layer*, of shape (rows, heads, new tokens, width).
 
-    def select(self, rows: torch.Tensor, skip: int) -> None:
-        """Keep the given rows, in this order and with repetitions, without their first *skip* tokens."""
-        self._store(self.keys[rows, :, skip:], self.values[rows, :, skip:])
-
-    def join(self, other: "_LayerCache") -> None:
-        """Append the rows of *other*. The shorter ones are padded on the left."""
-        tokens = max(self.keys.shape[2], other.keys.shape[2])
-        self._buffers = [_allocate(tokens, pair) for pair in ((self.keys, other.keys), (self.values, other.values))]
-        self._set_views(tokens)
-
-    def _store(self, keys: torch.Tensor, values: torch.Tensor) -> None:
-        self._buffers = [_allocate(keys.shape[2], (states,)) for states in (keys, values)]
-        self._set_views(keys.shape[2])
-
-    def _set_views(self, tokens: int) -> None:
-        self.keys, self.values = (buffer[:, :, :tokens] for buffer in self._buffers)
-
-
-def _allocate(tokens: int, parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return a buffer with the rows of all *parts*, right-aligned at *tokens*, and spare capacity after that."""
-    first = parts[0]
-    rows = sum(len(part) for part in parts)
-    buffer = first.new_empty((rows, first.shape[1], tokens + _GROWTH, first.shape[3]))
-    for part, target in zip(parts, buffer.split([len(part) for part in parts]), strict=True):
-        padding = tokens - part.shape[2]
-        # Masked positions are still multiplied, and uninitialized memory may hold NaN, so padding must be zero.
-        target[:, :, :padding] = 0
-        target[:, :, padding:tokens] = part
-    return buffer
-
-
-class KVCache(Cache):
-    """The KV cache of one batch, over all layers."""
-
-    layers: Sequence[_LayerCache]
-
-    def __init__(self) -> None:
-        super().__init__(layer_class_to_replicate=_LayerCache)
+        Returns the states of all tokens.
+        """
+        new = slice(self.tokens - keys.shape[2], self.tokens)
+        held = self._buffer[layer]
+        held[0, :, :, new] = keys
+        held[1, :, :, new] = values
+        return held[0, :, :, : self.tokens], held[1, :, :, : self.tokens]
 
     def select(self, rows: torch.Tensor, skip: int = 0) -> None:
         """Keep the given rows, in this order and with repetitions, without their first *skip* tokens."""
-        for layer in self.layers:
-            layer.select(rows, skip)
+        kept = self._held()[:, :, rows, :, skip:]
+        self.tokens -= skip
+        self._buffer = _allocate(self.tokens, [kept])
 
     def join(self, other: "KVCache") -> None:
-        """Append the rows of *other*."""
-        for layer, more in zip(self.layers, other.layers, strict=True):
-            layer.join(more)
+        """Append the rows of *other*. The shorter ones are padded on the left."""
+        parts = [self._held(), other._held()]
+        self.tokens = max(self.tokens, other.tokens)
+        self._buffer = _allocate(self.tokens, parts)
+
+    def _held(self) -> torch.Tensor:
+        return self._buffer[:, :, :, :, : self.tokens]
+
+
+def _allocate(tokens: int, parts: Sequence[torch.Tensor], before: int | None = None) -> torch.Tensor:
+    """Return a buffer for *tokens* tokens and some more, with the rows of all *parts*.
+
+    They end at *tokens* or, with *before*, start at that token.
+    """
+    first = parts[0]
+    rows = [part.shape[2] for part in parts]
+    shape = (*first.shape[:2], sum(rows), first.shape[3], tokens + _GROWTH, first.shape[5])
+    buffer = first.new_empty(shape)
+    for part, target in zip(parts, buffer.split(rows, dim=2), strict=True):
+        start = tokens - part.shape[4] if before is None else before
+        # Masked positions are still multiplied, and uninitialized memory may hold NaN, so padding must be zero.
+        target[..., :start, :] = 0
+        target[..., start : start + part.shape[4], :] = part
+    return buffer

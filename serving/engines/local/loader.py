@@ -1,6 +1,6 @@
 """Loading models into this process, as local engines."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -9,7 +9,8 @@ from PIL import Image
 from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest, untrained_name
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.lora import changes_vision
-from serving.engines.local.quantization import quantize
+from serving.engines.local.packed_model import load_dtype, pack_model
+from serving.engines.local.text_model import TextWeights, check_architecture
 from serving.engines.token_budget import PromptTooLongError
 from serving.prompting.instruct import InstructTemplate
 from serving.prompting.template import PromptTemplate
@@ -34,29 +35,36 @@ _FAMILIES = frozenset({"llava", "llava_next", "idefics3", "smolvlm"})
 """The architectures, by transformers' names, whose texts are tested to be the same as transformers' own."""
 
 
+@dataclass(frozen=True, slots=True)
+class _PackedBase:
+    """A base model, and the weights of its text model, which are not in its modules any more."""
+
+    vlm: VisionLanguageModel
+    weights: TextWeights
+
+
 class LocalLoader:
     """Loads models into this process. Versions with the same base share its weights."""
 
     def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
         self._models_dir = models_dir
-        self._dtype = _dtype(settings.precision)
-        self._quantized = settings.precision == "int8"
+        self._precision = settings.precision
         self._max_batch = settings.max_batch
         self._limits = settings.token_limits
         self._max_new_tokens = settings.max_new_tokens
         # Read in the main thread: in other threads, torch returns the number that any thread has set last.
         self._threads = settings.threads or torch.get_num_threads()
-        self._base: VisionLanguageModel | None = None
+        self._base: _PackedBase | None = None
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         """Return an engine with the adapter. The base is loaded only if the last version had a different one."""
         base = self._load_base(version.base, version.base_revision)
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
-        vlm = with_adapter(base, adapter, self._models_dir)
+        vlm = with_adapter(base.vlm, adapter, self._models_dir)
         reference = load_reference(adapter)
         if reference is None and not changes_vision(vlm.model):
             reference = load_reference(self._models_dir / version.base)
-        engine = self._make_engine(vlm, name, TrainedTemplate(), voice=learned, reference=reference)
+        engine = self._make_engine(vlm, base.weights, name, TrainedTemplate(), voice=learned, reference=reference)
         self._base = base
         return engine
 
@@ -67,32 +75,34 @@ class LocalLoader:
             UserError: it is neither on disk nor on the hub, or of an architecture that only runs on a server of its own.
         """
         check_family(model, self._models_dir)
-        base = vlm = self._load_base(model, None)
-        if splits_images(base.processor) and base.model.device.type == "cpu":
-            # SmolVLM sees a photo as 17 tiles. Reading them takes 41 s on two cores, against 1.3 s for one.
-            processor = load_processor(model, self._models_dir, revision=base.revision, split_images=False)
-            vlm = replace(base, processor=processor)
+        base = self._load_base(model, None)
+        vlm = base.vlm
+        if splits_images(vlm.processor) and vlm.model.device.type == "cpu":
+            # SmolVLM sees a photo as 17 tiles. Reading them takes 17 times as long.
+            processor = load_processor(model, self._models_dir, revision=vlm.revision, split_images=False)
+            vlm = replace(vlm, processor=processor)
         instructed = read_card(model, self._models_dir).instruction_tuned
         prompts = InstructTemplate() if instructed else TrainedTemplate()
+        reference = load_reference(self._models_dir / model)
         engine = self._make_engine(
-            vlm, untrained_name(model), prompts, voice=instructed, reference=load_reference(self._models_dir / model)
+            vlm, base.weights, untrained_name(model), prompts, voice=instructed, reference=reference
         )
         self._base = base
         return engine
 
-    def _load_base(self, base: str, revision: str | None) -> VisionLanguageModel:
+    def _load_base(self, base: str, revision: str | None) -> "_PackedBase":
         """Return the base: the last version's, if it is the same."""
         torch.set_num_threads(self._threads)  # of this thread, which also probes the model
         kept = self._base
-        if kept is None or kept.base != base or revision not in {None, kept.revision}:
-            kept = load(base, self._models_dir, revision=revision, dtype=self._dtype)
-            if self._quantized:
-                quantize(kept.model)
+        if kept is None or kept.vlm.base != base or revision not in {None, kept.vlm.revision}:
+            vlm = load(base, self._models_dir, revision=revision, dtype=load_dtype(self._precision))
+            kept = _PackedBase(vlm, pack_model(vlm.model, self._precision))
         return kept
 
     def _make_engine(
         self,
         vlm: VisionLanguageModel,
+        weights: TextWeights,
         name: str,
         prompts: PromptTemplate,
         *,
@@ -102,7 +112,14 @@ class LocalLoader:
         # A small model that was not trained with voices is confused by one: it only gets the voice's tone.
         limits = self._limits if voice else replace(self._limits, voice=0)
         engine = LocalEngine(
-            vlm, name, prompts, max_batch=self._max_batch, threads=self._threads, limits=limits, reference=reference
+            vlm,
+            name,
+            prompts,
+            max_batch=self._max_batch,
+            threads=self._threads,
+            limits=limits,
+            reference=reference,
+            weights=weights,
         )
         self._check_context(engine)
         return engine
@@ -130,15 +147,11 @@ def check_family(model: str, models_dir: Path) -> None:
     Raises:
         UserError: it is neither on disk nor on the hub, or of another architecture.
     """
-    architecture = load_config(model, models_dir).model_type
+    config = load_config(model, models_dir)
+    architecture = config.model_type
     if architecture not in _FAMILIES:
         raise UserError(
             f"{model} is a model of the kind {architecture}, which does not run in the service's own process; "
             "run it on a server such as vLLM or Ollama, and give its address with --engine."
         )
-
-
-def _dtype(precision: str) -> str:
-    if precision in {"fp32", "bf16"}:
-        return {"fp32": "float32", "bf16": "bfloat16"}[precision]
-    return "bfloat16" if torch.cuda.is_available() else "float32"
+    check_architecture(config)

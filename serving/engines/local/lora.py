@@ -1,14 +1,19 @@
-"""LoRA adapters in mixed batches: the adapter can be switched off for single rows."""
+"""LoRA adapters in mixed batches: low-rank matrices that apply to some rows of a batch and not to others."""
 
-import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import torch
 from peft.tuners.lora import LoraLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
 from snap2caption.errors import UserError
 from snap2caption.vlm import SEEING
+
+AdaptedRows: TypeAlias = "torch.Tensor | bool"
+"""The rows that an adapter applies to: all, none, or those with a 1 in a tensor of shape (rows, 1)."""
 
 
 def changes_vision(model: nn.Module) -> bool:
@@ -18,48 +23,67 @@ def changes_vision(model: nn.Module) -> bool:
     )
 
 
-class LoraSwitch:
-    """Switches a model's LoRA adapter on and off per batch row, by multiplying its output with 1 or 0."""
+def check_plain(model: nn.Module) -> None:
+    """Check that the adapter in *model* can be left out for single rows.
 
-    def __init__(self, model: nn.Module) -> None:
-        """Install the switch in *model*.
-
-        Raises:
-            UserError: the adapter is not plain LoRA of linear layers (for example DoRA, or LoRA of embeddings).
-        """
-        self.changes_vision = changes_vision(model)
-        """Whether the adapter changes the image features."""
-        # Thread-local, because one thread may prefill while another decodes.
-        self._local = threading.local()
-        for module in model.modules():
-            if not isinstance(module, LoraLayer):
-                continue
-            if module.lora_embedding_B or module.lora_magnitude_vector:
-                raise UserError(
-                    "The adapter is not plain LoRA of linear layers, the only kind that can be served; "
-                    "train it with another recipe."
-                )
-            for output in module.lora_B.values():
-                output.register_forward_hook(self._scale_output)
-
-    def applied_to(self, rows: Sequence[bool] | bool) -> "_AdapterScope":
-        """Return a context in which the adapter applies to the rows that are True, or to all rows or none."""
-        if isinstance(rows, bool):
-            return _AdapterScope(self, None if rows else torch.zeros(()))
-        return _AdapterScope(self, None if all(rows) else torch.tensor(rows)[:, None, None])
-
-    def _scale_output(self, _: nn.Module, __: object, output: torch.Tensor) -> torch.Tensor | None:
-        scale: torch.Tensor | None = getattr(self._local, "scale", None)
-        return None if scale is None else output * scale.to(output)
+    Raises:
+        UserError: the adapter is not plain LoRA of linear layers (for example DoRA, or LoRA of embeddings).
+    """
+    for module in model.modules():
+        if isinstance(module, AuxiliaryTrainingWrapper) or (isinstance(module, LoraLayer) and not _is_plain(module)):
+            raise UserError(
+                "The adapter is not plain LoRA of linear layers, the only kind that can be served; "
+                "train it with another recipe."
+            )
 
 
-class _AdapterScope:
-    def __init__(self, adapter: LoraSwitch, scale: torch.Tensor | None) -> None:
-        self._adapter = adapter
-        self._scale = scale
+def _is_plain(layer: LoraLayer) -> bool:
+    special: Any = (layer.lora_embedding_B, layer.lora_magnitude_vector, layer.lora_variant)
+    return not any(special) and all(output.bias is None for output in layer.lora_B.values())
 
-    def __enter__(self) -> None:
-        self._adapter._local.scale = self._scale
 
-    def __exit__(self, *_: object) -> None:
-        self._adapter._local.scale = None
+@dataclass(frozen=True, slots=True)
+class LowRank:
+    """What an adapter adds to the outputs of a product: ``x @ down @ up``."""
+
+    down: torch.Tensor
+    """Shape (rank, in)."""
+    up: torch.Tensor
+    """Shape (rank, out), with the adapter's scale."""
+
+    def add(self, output: torch.Tensor, x: torch.Tensor, rows: AdaptedRows) -> torch.Tensor:
+        """Return *output*, of shape (rows, out), with the adapter's part for the input *x*, of shape (rows, in)."""
+        if rows is False:
+            return output
+        low = nn.functional.linear(x, self.down)
+        return torch.addmm(output, low if rows is True else low * rows, self.up)
+
+
+def low_rank(layers: Sequence[nn.Module], dtype: torch.dtype) -> LowRank | None:
+    """Return what the adapters of *layers*, which share their input, add to their concatenated outputs.
+
+    None: no layer has an adapter.
+    """
+    pairs = [_matrices(layer) for layer in layers]
+    down = torch.cat([down for down, _ in pairs])
+    up = torch.block_diag(*(up for _, up in pairs))
+    return LowRank(down.to(dtype), up.to(dtype)) if len(down) else None
+
+
+def base_layer(layer: nn.Module) -> nn.Linear:
+    """Return the linear layer itself, without an adapter."""
+    plain = layer.get_base_layer() if isinstance(layer, LoraLayer) else layer
+    if not isinstance(plain, nn.Linear):
+        raise TypeError(f"A linear layer is expected, and this is a {type(plain).__name__}.")
+    return plain
+
+
+def _matrices(layer: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the matrices of a layer's adapter, of shapes (rank, in) and (rank, out); without one, the rank is 0."""
+    plain = base_layer(layer)
+    if not isinstance(layer, LoraLayer):
+        empty = plain.weight.new_empty
+        return empty((0, plain.in_features)), empty((0, plain.out_features))
+    (name,) = layer.lora_A
+    down, up = (getattr(layer, part)[name].weight.detach() for part in ("lora_A", "lora_B"))
+    return down, up.T * layer.scaling[name]

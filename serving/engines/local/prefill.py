@@ -23,6 +23,8 @@ class PrefillInputs:
     """Attention mask of the same shape: 1 for a token, 0 for padding."""
     vision_inputs: dict[str, torch.Tensor]
     """The inputs of the model's vision tower, once per photo."""
+    is_image: torch.Tensor
+    """Whether each token stands for a part of a photo: shape (rows, tokens)."""
     image_tokens: list[int]
     """The number of image tokens of each photo."""
 
@@ -45,7 +47,7 @@ def prepare_inputs(
     if descriptions:
         ids, mask = _add_descriptions(vlm, ids, mask, prompts, descriptions)
     vision_inputs = {name: value for name, value in inputs.items() if name not in TEXT_INPUTS}
-    return PrefillInputs(ids, mask, vision_inputs, image_tokens)
+    return PrefillInputs(ids, mask, vision_inputs, ids == image_token, image_tokens)
 
 
 def _add_descriptions(

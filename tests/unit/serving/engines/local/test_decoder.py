@@ -63,6 +63,31 @@ def test_texts_are_those_of_generate(family: Family, chunk: int, tmp_path: Path)
         assert decoder.text(description) == base.generate([photo], [DESCRIBE_PROMPT], DECODING)[0].text
 
 
+@pytest.mark.parametrize("chunk", [4096, 7])
+def test_a_sliding_window_is_kept_to(chunk: int, tmp_path: Path) -> None:
+    # Mistral's first version looks back 4,096 tokens; here, it is less than a photo and a prompt.
+    family = FAMILIES["tiny-llava-1.6"]
+    family.write(tmp_path)
+    vlm = load(family.name, tmp_path, dtype="float64")
+    prompts = [build_prompt(Request()), build_prompt(Request(tone=Tone.WITTY))]
+    photos = [noise(size) for size in SIZES[:2]]
+    texts = []
+    for window in (None, 24):
+        vlm.model.config.get_text_config().sliding_window = window
+        for layer in vlm.model.get_decoder().layers:
+            layer.self_attn.sliding_window = window
+        decoder, captions = Decoder(vlm), [TokenSequence(DECODING) for _ in photos]
+        decoder.merge(read_in(decoder, photos, prompts, [[caption] for caption in captions], chunk))
+        while len(decoder):
+            decoder.step()
+        texts.append([decoder.text(caption) for caption in captions])
+        expected = [
+            vlm.generate([photo], [prompt], DECODING)[0].text for photo, prompt in zip(photos, prompts, strict=True)
+        ]
+        assert texts[-1] == expected
+    assert texts[0] != texts[1]
+
+
 def test_a_nucleus_of_nothing_is_the_likeliest_token(tmp_path: Path) -> None:
     family = FAMILIES["tiny-llava-1.5"]
     family.write(tmp_path)

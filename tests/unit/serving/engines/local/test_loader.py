@@ -25,7 +25,7 @@ DECODING = Decoding(8)
 @pytest.mark.parametrize("family", ["tiny-llava-1.5", "tiny-llava-1.6", "tiny-smolvlm"])
 def test_a_base_by_name_is_asked_as_an_instruct_model(family: str, tmp_path: Path) -> None:
     FAMILIES[family].write(tmp_path)
-    engine = LocalLoader(ServingSettings(max_new_tokens=8), tmp_path).load_untrained(family)
+    engine = LocalLoader(ServingSettings(max_new_tokens=8, precision="fp32"), tmp_path).load_untrained(family)
     assert engine.version == f"{family} (untrained)"
     request = Request(tone=Tone.WITTY)
     (result,) = generate(engine, [GenerationRequest(PHOTO, request, (DECODING,))])
@@ -55,8 +55,17 @@ def test_another_architecture_is_refused_with_the_way_out(tmp_path: Path) -> Non
         LocalLoader(ServingSettings(), tmp_path).load_untrained("qwen")
 
 
+def test_another_text_model_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "phi").mkdir()
+    (tmp_path / "phi" / "config.json").write_text('{"model_type": "llava", "text_config": {"model_type": "phi"}}')
+    with pytest.raises(UserError, match=r"of the kind phi, .* run the model on a server such as vLLM or Ollama"):
+        LocalLoader(ServingSettings(), tmp_path).load_untrained("phi")
+
+
 def test_the_demo_base_by_name_gets_the_prompt_of_its_training() -> None:
-    engine = LocalLoader(ServingSettings(max_new_tokens=24), ROOT / "models").load_untrained("demo-base")
+    engine = LocalLoader(ServingSettings(max_new_tokens=24, precision="fp32"), ROOT / "models").load_untrained(
+        "demo-base"
+    )
     (result,) = generate(engine, [GenerationRequest(PHOTO, Request(), (Decoding(24),))])
     peer = load("demo-base", ROOT / "models").generate([PHOTO], [build_prompt(Request())], Decoding(24))[0].text
     assert result.texts[0] == drop_cut_end(peer, cut=True)

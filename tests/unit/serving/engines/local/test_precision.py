@@ -13,8 +13,9 @@ from PIL import Image
 from serving.engines.base import GenerationRequest, generate
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
-from serving.engines.local.quantization import Int8Linear, quantize
+from serving.engines.local.packed_model import PackedLinear
 from serving.settings import ServingSettings
+from snap2caption.errors import UserError
 from snap2caption.post import Request
 from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
@@ -58,7 +59,7 @@ def likeness(one: str, other: str) -> float:
     return len(words[0] & words[1]) / max(1, len(words[0] | words[1]))
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("precision", ["auto", "bf16", "int8"])
 def test_descriptions_stay_close(
     precision: str, adapter: Path, tasks: list[GenerationRequest], whole: list[str]
 ) -> None:
@@ -70,42 +71,29 @@ def test_descriptions_stay_close(
     assert bootstrap.mean(np.subtract(alike, strangers)).low > 0.2
 
 
-def held(engine: LocalEngine) -> int:
-    """Return the bytes of the language model's linear weights, without the output layer."""
-    modules = engine._decoder._model.model.language_model.layers.named_modules()
-    return sum(one.weight.nbytes for name, one in modules if isinstance(one, torch.nn.Linear) and "lora" not in name)
-
-
-def test_weights_take_what_their_bits_say(adapter: Path) -> None:
-    bytes_of = {precision: held(engine(precision, adapter)) for precision in ("fp32", "bf16", "int8")}
-    assert bytes_of["bf16"] < 0.6 * bytes_of["fp32"]
-    assert bytes_of["int8"] < 0.35 * bytes_of["fp32"]
-
-
-def test_versions_share_weights_of_8_bits(adapter: Path) -> None:
-    loader = LocalLoader(ServingSettings(precision="int8"), MODELS)
+def test_versions_share_packed_weights(adapter: Path) -> None:
+    loader = LocalLoader(ServingSettings(), MODELS)
     version = ModelVersion(1, "run", "demo-base", find_revision("demo-base", MODELS), "data", "file:///nowhere")
-    pair = [loader.load(version, adapter, f"demo/{number}")._decoder._model for number in (1, 2)]
-    one, other = ([module for module in model.modules() if isinstance(module, Int8Linear)] for model in pair)
-    assert one
-    assert all(a.weight.data_ptr() == b.weight.data_ptr() for a, b in zip(one, other, strict=True))
+    one, other = (loader.load(version, adapter, f"demo/{number}")._decoder for number in (1, 2))
+    assert one._text._weights is other._text._weights
+    seeing = [
+        [module._kernel for module in decoder._model.modules() if isinstance(module, PackedLinear)]
+        for decoder in (one, other)
+    ]
+    assert seeing[0]
+    assert all(a is b for a, b in zip(*seeing, strict=True))
 
 
-def test_a_layer_is_as_near_as_8_bits_can_be() -> None:
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU())
-    x = torch.randn(3, 5, 64)
-    expected = model(x)
-    quantize(model)
-    assert isinstance(model[0], Int8Linear)
-    assert (model(x) - expected).norm() < 0.01 * expected.norm()
+def test_int8_without_its_kernels_is_told(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.backends.mkldnn.is_available", lambda: False)
+    with pytest.raises(UserError, match="needs oneDNN's kernels"):
+        engine("int8", adapter)
 
 
-def test_what_sees_and_the_output_layer_stay_whole(adapter: Path) -> None:
-    names = {
-        name
-        for name, module in engine("int8", adapter)._decoder._model.named_modules()
-        if isinstance(module, Int8Linear)
-    }
-    assert names
-    assert not [name for name in names if "vision" in name or "projector" in name or name.endswith("lm_head")]
+def test_packed_weights_are_held_once(adapter: Path) -> None:
+    model = engine("auto", adapter)._decoder._model
+    linear = [
+        module for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and "lora" not in name
+    ]
+    assert linear
+    assert all(layer.weight.untyped_storage().nbytes() <= 8 for layer in linear if layer is not model.lm_head)
