@@ -5,6 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from serving.engines.local import vision_attention
 from serving.engines.local.kernels import Kernel, WeightFormat, best_format, has_bfloat16, has_fbgemm, pack
 from serving.engines.local.text_model import TextWeights
 from snap2caption.errors import UserError
@@ -81,6 +82,8 @@ def pack_model(model: Any, precision: Precision) -> TextWeights:
             if type(module) is nn.Linear and any(part in SEEING for part in name.split(".")):
                 parent, _, child = name.rpartition(".")
                 setattr(model.get_submodule(parent), child, PackedLinear(module, form))
+    if form == "bfloat16":
+        vision_attention.use(model)
     return weights
 
 
