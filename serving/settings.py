@@ -139,8 +139,9 @@ class ServingSettings(BaseSettings):
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the model; None: one per core."""
     precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
-    """Precision of the model: auto is bf16 on a GPU and fp32 on the CPU. int8 stores the language model's weights in
-    8 bits and computes like auto."""
+    """Precision of the model: auto is bf16 on a GPU; on a CPU, the text model has float16 weights and computes in
+    float32, and the vision tower is bf16 where the processor computes in it. int8 stores the text model's weights in
+    8 bits (CPU only)."""
     banned_hashtags: Path | None = None
     """File of hashtags that are never used. It replaces or extends the shipped list
     (`snap2caption.hashtags.banned`)."""
