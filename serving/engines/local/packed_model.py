@@ -15,7 +15,7 @@ Precision = Literal["auto", "fp32", "bf16", "int8"]
 """The precisions that a user can choose."""
 
 
-class PackedLinear(nn.Linear):  # type: ignore[misc]
+class PackedLinear(nn.Linear):
     """A linear layer for inference with a packed weight. It accepts LoRA layers, and copies share the weight."""
 
     def __init__(self, layer: nn.Linear, form: WeightFormat) -> None:
