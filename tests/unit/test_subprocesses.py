@@ -18,8 +18,10 @@ STARTED = {
     "demo/stack/service.py": "commands of ours",
     "demo/stack/supervisor.py": "commands of ours, as it was given them",
     "benchmarks/training/workload.py": "commands of ours",
+    "benchmarks/etl/curation.py": "commands of ours",
     "benchmarks/etl/load.py": "commands of ours",
     "benchmarks/etl/transform.py": "commands of ours",
+    "benchmarks/feedback/scale.py": "commands of ours",
 }
 """The modules that start processes, and why no argument there is taken for an option."""
 

@@ -103,7 +103,7 @@ def test_slices_and_workers_do_not_change_the_bytes(corpus: Path, version: Path,
     assert files_in(merge(planned.work, workers=1)) == files_in(version)
 
 
-def test_without_curation_a_version_has_the_name_that_it_always_had(corpus: Path, tmp_path: Path) -> None:
+def test_without_curation_a_version_keeps_its_name(corpus: Path, tmp_path: Path) -> None:
     plain = Manifest.read(transform(corpus, tmp_path, cities=["all"], workers=1))
     assert "curation" not in plain.settings
     assert plain.dropped == {}
