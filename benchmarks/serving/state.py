@@ -21,7 +21,7 @@ from benchmarks.table import TableRow, compare
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from demo.stack.stack import Stack
-from serving.feedback.claims import Claims
+from serving.feedback.delivery.claims import Claims
 from serving.feedback.outbox import Outbox
 from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.keys.store import KeyStore, digest_of, new_creator

@@ -56,7 +56,7 @@ class OutboxDepth:
 
 
 class Outbox:
-    """Feedback and erasures that wait for the store, with at most *max_bytes*. `serving.feedback.claims` hands them out.
+    """Feedback and erasures that wait for the store, with at most *max_bytes*. `serving.feedback.delivery.claims` hands them out.
 
     A creator may use as much as they leave free: half of the outbox if they are alone, a third next to one equally
     large other. Without API keys there are no creators to separate, and all of it may be used.

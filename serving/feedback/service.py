@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from serving.feedback import repository
-from serving.feedback.delivery_lock import DeliveryLock
+from serving.feedback.delivery.delivery_lock import DeliveryLock
+from serving.feedback.delivery.outbox_worker import OutboxWorker
 from serving.feedback.metrics import ERASURES, FEEDBACK, KEEP_FAILURES, OUTBOX_LIMIT, observe
 from serving.feedback.outbox import KnownFeedback, Outbox, OutboxDepth, OutboxFullError, OutboxState
-from serving.feedback.outbox_worker import OutboxWorker
 from serving.feedback.photo import encode_photo
 from serving.feedback.request_cache import CachedRequest, RequestCache
 from serving.feedback.schemas import Submission
+from serving.feedback.store import repository
 from serving.feedback.voice_sync import VoiceSync, VoiceWriter
 from serving.http.problems import ProblemError, state_away
 from serving.settings import ServingSettings

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from serving.feedback import repository
 from serving.feedback.creator_move import move_creator
-from serving.feedback.delivery_lock import DeliveryLock
+from serving.feedback.delivery.delivery_lock import DeliveryLock
+from serving.feedback.store import repository
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
 from serving.state.opening import open_database

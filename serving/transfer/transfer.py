@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, exists, func, insert, literal_column, select
 
-from serving.feedback.delivery_lock import DeliveryLock
+from serving.feedback.delivery.delivery_lock import DeliveryLock
 from serving.settings import ServingSettings
 from serving.state.database import Database
 from serving.state.opening import open_database, sqlite_files

@@ -20,7 +20,7 @@ from etl.load import load
 from etl.transform.writing.tables import find_assignments
 from etl.transform.writing.versions import VersionSlot
 from serving.captioning.hashtag_tables import HashtagTables
-from serving.feedback.repository import list_ids
+from serving.feedback.store.repository import list_ids
 from serving.models.adapter_cache import AdapterCache
 from snap2caption import feedback
 from snap2caption.datasets.manifest import NAME, File, Manifest

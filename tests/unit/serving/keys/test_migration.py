@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from serving.app import build_app
-from serving.feedback import repository
-from serving.feedback.delivery_lock import DeliveryLock
+from serving.feedback.delivery.delivery_lock import DeliveryLock
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
+from serving.feedback.store import repository
 from serving.keys.migration import migrate
 from serving.keys.store import KeyStore
 from serving.models.served_model import ServedModel

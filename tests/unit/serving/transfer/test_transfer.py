@@ -12,7 +12,7 @@ from sqlalchemy import event, insert, select
 from sqlalchemy.engine import Engine
 from typer.testing import CliRunner
 
-from serving.feedback.delivery_lock import DeliveryLock
+from serving.feedback.delivery.delivery_lock import DeliveryLock
 from serving.feedback.outbox import Outbox
 from serving.feedback.request_cache import CachedRequest
 from serving.feedback.schemas import Submission

@@ -8,7 +8,7 @@ from creators import creator
 from databases import BOTH
 from sqlalchemy import event, insert, text, update
 
-from serving.feedback.claims import ClaimedDeparture, Claims
+from serving.feedback.delivery.claims import ClaimedDeparture, Claims
 from serving.feedback.outbox import Outbox
 from serving.state.database import Database
 from serving.state.tables import departures, outbox

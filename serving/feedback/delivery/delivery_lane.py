@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 
-from serving.feedback.claims import ClaimedFeedback, Claims
-from serving.feedback.lane import Lane
+from serving.feedback.delivery.claims import ClaimedFeedback, Claims
+from serving.feedback.delivery.lane import Lane
+from serving.feedback.delivery.postponed import PostponedEntries
 from serving.feedback.metrics import DELIVERIES
-from serving.feedback.photo_locks import PhotoLocks
-from serving.feedback.postponed import PostponedEntries
-from serving.feedback.store_delivery import deliver
+from serving.feedback.store.delivery import deliver
+from serving.feedback.store.photo_locks import PhotoLocks
 from serving.state.database import StateError
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore, SourceError, StoreError

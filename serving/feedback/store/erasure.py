@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from serving.feedback.daemon_threads import Mapper, serially
-from serving.feedback.photo_locks import PhotoLocks
+from serving.feedback.store.photo_locks import PhotoLocks
 from snap2caption.feedback import (
     Erasure,
     Pointer,

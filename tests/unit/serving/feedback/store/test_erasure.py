@@ -5,9 +5,9 @@ import pytest
 from creators import creator
 from databases import BOTH
 
-from serving.feedback.photo_locks import PhotoLocks
 from serving.feedback.schemas import Submission
-from serving.feedback.store_erasure import ErasureRequest, erase
+from serving.feedback.store.erasure import ErasureRequest, erase
+from serving.feedback.store.photo_locks import PhotoLocks
 from snap2caption.feedback import (
     Feedback,
     Pointer,

@@ -3,15 +3,15 @@
 import threading
 import time
 
-from serving.feedback.claims import Claims
-from serving.feedback.delivery_lane import DeliveryLane
-from serving.feedback.delivery_lock import DeliveryLock
-from serving.feedback.erasure_lane import ErasureLane
-from serving.feedback.lane import Lane
+from serving.feedback.delivery.claims import Claims
+from serving.feedback.delivery.delivery_lane import DeliveryLane
+from serving.feedback.delivery.delivery_lock import DeliveryLock
+from serving.feedback.delivery.erasure_lane import ErasureLane
+from serving.feedback.delivery.lane import Lane
+from serving.feedback.delivery.upkeep_lane import UpkeepLane
 from serving.feedback.outbox import Outbox, OutboxDepth
-from serving.feedback.photo_locks import PhotoLocks
 from serving.feedback.request_cache import RequestCache
-from serving.feedback.upkeep_lane import UpkeepLane
+from serving.feedback.store.photo_locks import PhotoLocks
 from serving.feedback.voice_sync import VoiceSync
 from serving.state.database import Database
 from snap2caption.store import ObjectStore

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
-from serving.feedback.lane import Lane
+from serving.feedback.delivery.lane import Lane
 from serving.feedback.metrics import OUTBOX_BYTES, OUTBOX_DEPTH, OUTBOX_OLDEST
 from serving.feedback.outbox import Outbox, OutboxDepth
 from serving.feedback.request_cache import RequestCache

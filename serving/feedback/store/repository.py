@@ -8,8 +8,8 @@ from itertools import islice
 from pydantic import ValidationError
 
 from serving.feedback.daemon_threads import Mapper, serially
-from serving.feedback.photo_locks import PhotoLocks
-from serving.feedback.store_erasure import ErasureRequest, erase, read_pointer
+from serving.feedback.store.erasure import ErasureRequest, erase, read_pointer
+from serving.feedback.store.photo_locks import PhotoLocks
 from snap2caption.feedback import (
     ERASURES,
     Departure,

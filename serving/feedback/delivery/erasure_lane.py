@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from serving.feedback.claims import ClaimedDeparture, Claims
-from serving.feedback.lane import Lane
+from serving.feedback.delivery.claims import ClaimedDeparture, Claims
+from serving.feedback.delivery.lane import Lane
+from serving.feedback.delivery.postponed import PostponedEntries
 from serving.feedback.metrics import DELIVERIES
-from serving.feedback.photo_locks import PhotoLocks
-from serving.feedback.postponed import PostponedEntries
-from serving.feedback.repository import list_ids, record_departure
-from serving.feedback.store_erasure import ErasureRequest, erase
+from serving.feedback.store.erasure import ErasureRequest, erase
+from serving.feedback.store.photo_locks import PhotoLocks
+from serving.feedback.store.repository import list_ids, record_departure
 from serving.state.database import Database, StateError
 from snap2caption.store import ObjectStore, StoreError
 

@@ -9,11 +9,11 @@ from databases import BOTH
 from patience import until
 from sqlalchemy import text
 
-from serving.feedback.claims import Claims
+from serving.feedback.delivery.claims import Claims
 from serving.feedback.outbox import Outbox
-from serving.feedback.repository import record_departure
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
+from serving.feedback.store.repository import record_departure
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
 from serving.state.database import Database

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, bindparam, delete, func, or_, select, update
 
 from serving.feedback.outbox import OutboxState, lock_rows, queue_erasures
-from serving.feedback.store_erasure import ErasureRequest
+from serving.feedback.store.erasure import ErasureRequest
 from serving.state.database import Database
 from serving.state.tables import departures, outbox
 from snap2caption.feedback import owner_of

@@ -4,9 +4,9 @@ import hashlib
 import time
 from datetime import UTC, datetime, timedelta
 
-from serving.feedback.photo_locks import PhotoLocks
-from serving.feedback.repository import departed_at
-from serving.feedback.store_erasure import ErasureRequest, erase, read_pointer
+from serving.feedback.store.erasure import ErasureRequest, erase, read_pointer
+from serving.feedback.store.photo_locks import PhotoLocks
+from serving.feedback.store.repository import departed_at
 from snap2caption.feedback import Feedback, Pointer, erasure_key, photo_key, pointer_key, record_key, use_key
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document

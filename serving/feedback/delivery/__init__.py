@@ -1,0 +1,1 @@
+"""Delivery of the outbox to the store: claims, and a thread for each kind of work."""

@@ -1,0 +1,1 @@
+"""Feedback in the object store: what it holds of whom, delivery and erasure."""
