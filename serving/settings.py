@@ -40,6 +40,10 @@ def as_origin(scheme: str, host: str) -> str:
     return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
+Precision = Literal["auto", "fp32", "bf16", "int8"]
+"""Precisions of a model in this process (docs/operations.md#precision)."""
+
+
 @dataclass(frozen=True)
 class TokenLimits:
     """How much an engine processes at once, in tokens."""
@@ -138,7 +142,7 @@ class ServingSettings(BaseSettings):
     """Whether models without a signature are refused; requires `signature_key_file`."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the model; None: one per core."""
-    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
+    precision: Precision = "auto"
     """Precision of the model: auto is bf16 on a GPU; on a CPU, the text model has float16 weights and computes in
     float32, and the vision tower is bf16 where the processor computes in it. int8 stores the text model's weights in
     8 bits (CPU only)."""

@@ -12,12 +12,10 @@ from datetime import UTC, datetime, timedelta
 from etl.catalog.listing import Kind, ListedVersion, list_versions
 from snap2caption.datasets.manifest import NAME, PRUNING
 from snap2caption.documents import FrozenModel
-from snap2caption.parallel import in_threads
 from snap2caption.store import ObjectStore, open_store
 
 _UNFINISHED = timedelta(days=1)
 """Age from which a version without a manifest counts as the remains of a killed upload."""
-_THREADS = 8
 
 Lineage = Callable[[], Mapping[str, Collection[str]]]
 
@@ -104,8 +102,7 @@ def _remove(store: ObjectStore, version: ListedVersion) -> None:
     store.put(mark, b"", sha256=hashlib.sha256().hexdigest())
     # Without a manifest nobody begins to read the rest.
     store.delete(manifest)
-    for _ in in_threads(store.delete, [key for key in version.keys if key not in {mark, manifest}], _THREADS):
-        pass
+    store.delete_all([key for key in version.keys if key not in {mark, manifest}])
     store.delete(mark)
 
 

@@ -1,6 +1,6 @@
 """Packed models: a base model whose weights are stored for inference, shared by all adapters."""
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -8,11 +8,9 @@ from torch import nn
 from serving.engines.local import vision_attention
 from serving.engines.local.kernels import Kernel, WeightFormat, best_format, has_bfloat16, has_fbgemm, pack
 from serving.engines.local.text_model import TextWeights
+from serving.settings import Precision
 from snap2caption.errors import UserError
 from snap2caption.vlm import SEEING
-
-Precision = Literal["auto", "fp32", "bf16", "int8"]
-"""The precisions that a user can choose."""
 
 
 class PackedLinear(nn.Linear):
@@ -24,19 +22,12 @@ class PackedLinear(nn.Linear):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         self.weight = _placeholder(layer.weight)
         self.bias = None
-        self._kernel: tuple[Kernel] = (pack(layer.weight, layer.bias, form),)
+        # A copy of the layer has the same one: Python copies functions by reference.
+        self._kernel: Kernel = pack(layer.weight, layer.bias, form)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the layer's output, of shape (…, out), for *x* of shape (…, in)."""
-        return self._kernel[0](x.contiguous())
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "PackedLinear":
-        copy = PackedLinear.__new__(PackedLinear)
-        memo[id(self)] = copy
-        nn.Module.__init__(copy)
-        copy.__dict__.update({name: value for name, value in self.__dict__.items() if name not in copy.__dict__})
-        copy.weight, copy.bias, copy.training = self.weight, None, self.training
-        return copy
+        return self._kernel(x.contiguous())
 
 
 def load_dtype(precision: Precision) -> str:
@@ -72,10 +63,12 @@ def pack_model(model: Any, precision: Precision) -> TextWeights:
     tell an adapter what it fits to.
     """
     weights = TextWeights(model, text_format(precision, model.dtype))
-    for layer in model.get_decoder().layers:
-        for module in layer.modules():
-            if isinstance(module, nn.Linear):
-                module.weight = _placeholder(module.weight)
+    linear = [module for module in model.get_decoder().layers.modules() if isinstance(module, nn.Linear)]
+    head = model.get_output_embeddings()
+    if head.weight is not model.get_input_embeddings().weight:
+        linear.append(head)
+    for module in linear:
+        module.weight = _placeholder(module.weight)
     form = best_format(model.dtype)
     if form != "plain":
         for name, module in list(model.named_modules()):

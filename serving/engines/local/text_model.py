@@ -87,9 +87,8 @@ class TextModel:
     def __init__(self, model: Any, weights: TextWeights) -> None:
         """Take the adapter of *model*, whose base has these *weights*."""
         text, config = model.get_decoder(), model.config.get_text_config()
-        self.layers = len(weights.layers)
-        self.kv_heads = config.num_key_value_heads
-        self.head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        self._kv_heads = config.num_key_value_heads
+        self._head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         self.dtype = weights.dtype
         self._weights = weights
         self._heads = config.num_attention_heads
@@ -104,7 +103,7 @@ class TextModel:
     def new_cache(self, rows: int) -> KVCache:
         """Return an empty cache for *rows* sequences."""
         like = torch.empty(0, dtype=self.dtype, device=self._embedding.weight.device)
-        return KVCache(self.layers, rows, self.kv_heads, self.head_dim, like)
+        return KVCache(len(self._weights.layers), rows, self._kv_heads, self._head_dim, like)
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the embeddings of tokens, of shape (…, width)."""
@@ -166,13 +165,13 @@ class TextModel:
         x = embeddings.reshape(rows * tokens, width)
         for number, (layer, adapter) in enumerate(zip(self._weights.layers, self._adapters, strict=True)):
             normed = self._norm(x, layer.attention_norm)
-            qkv = _product(layer.qkv, adapter.qkv, normed, adapted).view(rows, tokens, -1, self.head_dim)
-            queries, values = qkv[:, :, : self._heads + self.kv_heads], qkv[:, :, self._heads + self.kv_heads :]
+            qkv = _product(layer.qkv, adapter.qkv, normed, adapted).view(rows, tokens, -1, self._head_dim)
+            queries, values = qkv[:, :, : self._heads + self._kv_heads], qkv[:, :, self._heads + self._kv_heads :]
             # Queries and keys are rotated at once. Rolling swaps the halves of a head; the sine has their signs.
-            rotated = torch.addcmul(queries * cos, queries.roll(self.head_dim // 2, -1), sin).transpose(1, 2)
+            rotated = torch.addcmul(queries * cos, queries.roll(self._head_dim // 2, -1), sin).transpose(1, 2)
             keys, seen = cache.write(number, rotated[:, self._heads :], values.transpose(1, 2))
             attended = nn.functional.scaled_dot_product_attention(
-                rotated[:, : self._heads], keys, seen, attn_mask=bias, enable_gqa=self._heads != self.kv_heads
+                rotated[:, : self._heads], keys, seen, attn_mask=bias, enable_gqa=self._heads != self._kv_heads
             )
             merged = attended.transpose(1, 2).reshape(rows * tokens, -1)
             x = x + _product(layer.out, adapter.out, merged, adapted)

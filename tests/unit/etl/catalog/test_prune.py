@@ -21,22 +21,22 @@ pytestmark = pytest.mark.unit
 NAMES = [f"d0000000000{number}" for number in range(4)]
 
 KILLED = """
-import os, signal, sys
+import os, pathlib, signal, sys
 from etl.catalog.prune import prune
-from snap2caption.store.file import FileStore
 
 left = [int(sys.argv[2])]
-delete = FileStore.delete
+unlink = pathlib.Path.unlink
 
-def dying(store, key):
+def dying(path, **options):
     if not left[0]:
         os.kill(os.getpid(), signal.SIGKILL)
     left[0] -= 1
-    delete(store, key)
+    unlink(path, **options)
 
-FileStore.delete = dying
+pathlib.Path.unlink = dying
 prune(sys.argv[1], 1, dict, {sys.argv[3]})
 """
+"""Prunes, and dies before a deletion of a file."""
 
 
 @pytest.fixture
