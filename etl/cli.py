@@ -13,6 +13,7 @@ from etl.feedback.label_studio import cli as label_studio
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
 from etl.settings import Aria2Settings
 from snap2caption.command_line.console import download_bar, print_result, progress_bar, stderr
+from snap2caption.errors import UserError
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ Curation = Annotated[
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
 Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
+
+_SAMPLE = 1000
+"""Pairs of a dry run by default."""
 
 SETTINGS = (Aria2Settings, LabelStudioSettings, AirflowSettings)
 """Settings that the environment's variables set for these commands."""
@@ -161,15 +165,19 @@ def transform(
             "--dry-run", help="Try the curation on a sample, and write a page of what it rejects; no version is made."
         ),
     ] = False,
-    sample: Annotated[int, typer.Option(min=1, help="Pairs that --dry-run looks at.")] = 1000,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Pairs that --dry-run looks at; by default 1000.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset version; prints its folder."""
     from etl import transform as stage
 
     if dry_run:
-        _preview(corpus, out, curation, _split(cities), sample, workers, as_json=as_json)
+        _preview(corpus, out, curation, _split(cities), sample or _SAMPLE, workers, as_json=as_json)
         return
+    if sample is not None:
+        raise UserError("--sample says how many pairs --dry-run looks at; add --dry-run, or leave out --sample.")
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         folder = stage.transform(
@@ -260,7 +268,6 @@ def _preview(
     from dataclasses import asdict
 
     from etl.transform.preview import preview
-    from snap2caption.errors import UserError
 
     settings = _curation(curation)
     if settings is None:

@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from etl import load
 from snap2caption.__main__ import build_app
+from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
 
@@ -24,3 +25,12 @@ def test_a_version_goes_where_datasets_are_kept(given: list[str], uri: str, monk
     result = CliRunner().invoke(build_app(), ["load", "version", *given])
     assert result.stdout == f"{uri}/version\n"
     assert loaded == [(Path("version"), uri)]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [(["--sample", "50"], "add --dry-run"), (["--dry-run"], "give its settings with --curation")]
+)
+def test_options_of_a_dry_run_go_together(options: list[str], told: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(build_app(), ["transform", "corpus.zip", "--out", str(tmp_path), *options])
+    assert isinstance(result.exception, UserError)
+    assert told in str(result.exception)
