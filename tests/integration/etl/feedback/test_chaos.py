@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from contents import DATED
 from feedbacks import Box
 
 from demo.corpus.archive import write_corpus
@@ -46,8 +47,6 @@ pytestmark = [
 
 ROUNDS = int(os.environ.get("CHAOS_FEEDBACK_ROUNDS", "1"))
 NUMBERS = range(10)
-UNLIKE = ("manifest.json", "card.html", "croissant.json")
-"""Files that tell when a version was made."""
 ALL = Shares(random=1.0)
 
 
@@ -115,7 +114,7 @@ class Place:
             "chosen": chosen,
             "newest": entry(feedback, NEWEST, FeedbackVersion).version,
             "retrainings": [one.version for _, one in entries(feedback, RETRAININGS, StartedRetraining)],
-            "files": {key: digest for key, digest in files.items() if not key.endswith(UNLIKE)},
+            "files": {key: digest for key, digest in files.items() if not key.endswith(DATED)},
         }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import patience
 import pytest
-from contents import read
+from contents import DATED, read
 from feedbacks import draw
 from patience import until
 from PIL import Image
@@ -104,8 +104,7 @@ class Installation:
             "objects": sorted(info.key for info in self.store.list()),
             "ledgers": {key: read(self.store, key) for key in keys(self.store) if key.startswith(ledgers)},
             "version": dataset.manifest.version,
-            # The card says where the feedback lay.
-            "files": {file.name: file.sha256 for file in dataset.manifest.files() if file != dataset.manifest.card},
+            "files": {file.name: file.sha256 for file in dataset.manifest.files() if file.name not in DATED},
             "samples": dataset.manifest.feedback,
         }
 
