@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, settings
 from patience import LONGEST
 
 import snap2caption as snap2caption  # it switches the usage reporting of libraries off
+from snap2caption.openmp import OPENMP
 
 # As the command line does (snap2caption/__main__.py), before anything loads torch.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+for name, value in OPENMP.items():
+    os.environ.setdefault(name, value)
 
 # What a service gives up after, in tests that do not say: a machine that is busy must not change their outcome.
 for name in ("DEADLINE", "ENGINE", "ENGINE_LOAD", "FEEDBACK_STORE", "STUCK", "VOICE"):

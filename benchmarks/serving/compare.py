@@ -22,6 +22,7 @@ from demo.scenes.scene import sample_scene
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from demo.stack.stack import Stack
+from snap2caption.openmp import OPENMP
 
 PEERS = {"endpoint": "FastAPI and generate in the endpoint", "litserve": "LitServe with batches"}
 
@@ -81,8 +82,7 @@ def _server(folder: Path, kind: str, model: str) -> Iterator[tuple[str, int]]:
     service = Service(
         name=kind,
         command=(sys.executable, "-m", "benchmarks.serving.servers", kind, model, str(port)),
-        # As our command line has it, for all: threads that spin while they wait take the cores from those that work.
-        environment={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
+        environment={**os.environ, **OPENMP},  # as our command line has it, for all
         ready_url=f"http://{HOST}:{port}/{'health' if kind == 'litserve' else 'readyz'}",
     )
     with Stack(folder) as stack:

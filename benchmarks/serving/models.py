@@ -4,6 +4,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from benchmarks.training.shapes import build
+from serving.engines.local.packed_model import load_dtype, pack_model
+from serving.engines.local.text_model import TextWeights
 from snap2caption.settings import Settings
 from snap2caption.vlm import VisionLanguageModel, load, quieten_peft
 
@@ -16,8 +18,18 @@ def load_model(name: str) -> VisionLanguageModel:
 
     The adapter does not change the output.
     """
-    vlm = load("demo-base", Settings().models_dir) if name == "demo" else readable(build(name, "float32"))
-    return adapted(vlm)
+    return adapted(_load_base(name, "float32"))
+
+
+def load_packed(name: str) -> tuple[VisionLanguageModel, TextWeights]:
+    """Return the same model as the service holds it by default, and its text model's weights."""
+    base = _load_base(name, load_dtype("auto"))
+    weights = pack_model(base.model, "auto")
+    return adapted(base), weights
+
+
+def _load_base(name: str, dtype: str) -> VisionLanguageModel:
+    return load("demo-base", Settings().models_dir, dtype=dtype) if name == "demo" else readable(build(name, dtype))
 
 
 def adapted(vlm: VisionLanguageModel) -> VisionLanguageModel:

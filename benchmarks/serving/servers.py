@@ -20,7 +20,7 @@ from fastapi import FastAPI, UploadFile
 from fastapi import Request as StarletteRequest
 from PIL import Image
 
-from benchmarks.serving.models import MODELS, load_model
+from benchmarks.serving.models import MODELS, load_model, load_packed
 from demo.stack.ports import HOST
 from serving.app import build_app
 from serving.engines.local.engine import LocalEngine
@@ -53,8 +53,9 @@ def answer(vlm: VisionLanguageModel, photos: list[Image.Image], tokens: int) -> 
 def ours(model: str) -> FastAPI:
     """Return our service over the model."""
     version = ModelVersion(1, "run", model, "random", "data", "file:///nowhere")
+    vlm, weights = load_packed(model)
     served = ServedModel(
-        LocalEngine(load_model(model), f"{model}/1", TrainedTemplate(), max_batch=BATCH),
+        LocalEngine(vlm, f"{model}/1", TrainedTemplate(), max_batch=BATCH, weights=weights),
         HashtagTable.from_rows([]),
         version,
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from snap2caption.openmp import OPENMP
 from training.recipes.recipe import Recipe
 
 Engine = Literal["ours", "trl"]
@@ -57,8 +58,7 @@ def measure(engine: Engine, workload: Workload) -> TrainingMeasurement:
     """
     environment = {
         **os.environ,
-        # As the command line does (snap2caption/__main__.py).
-        "OMP_WAIT_POLICY": "PASSIVE",
+        **OPENMP,  # as our command line has it, for all
         "HF_HUB_OFFLINE": "1",
     }
     command = [sys.executable, "-m", "benchmarks.training.worker", engine]
