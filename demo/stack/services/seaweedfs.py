@@ -15,6 +15,11 @@ from snap2caption.errors import UserError
 
 USER = "admin"
 
+# Every bucket takes a volume of its own, though it may hold a single kilobyte. The default number of volumes is the
+# free disk space divided by a volume's greatest size (128 MB), so on a disk with 2 GB left the 17th bucket takes no
+# object. A volume takes only the space of what it holds; SeaweedFS stops writing by itself when the disk is nearly full.
+VOLUMES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Console:
@@ -55,6 +60,7 @@ def seaweedfs(state: Path, ports: Ports) -> tuple[Service, dict[str, str], Conso
         f"-ip={HOST}",
         f"-ip.bind={HOST}",
         *(f"-{name}.port={number}" for name, number in port.items()),
+        f"-volume.max={VOLUMES}",
         f"-metricsPort={ports.get('seaweedfs-metrics')}",
         f"-s3.allowedOrigins={url}",
         f"-filer.allowedOrigins={url}",

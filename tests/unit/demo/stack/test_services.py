@@ -30,6 +30,11 @@ def test_keys_outlive_the_server_and_are_private(tmp_path: Path) -> None:
         assert secret not in " ".join(service.command)
 
 
+def test_buckets_are_not_limited_by_the_free_disk_space(tmp_path: Path) -> None:
+    service, _, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+    assert "-volume.max=1000" in service.command
+
+
 def test_keys_from_before_the_console_had_a_password_are_kept(tmp_path: Path) -> None:
     (tmp_path / "seaweedfs.keys").write_text("access\nsecret\n")
     _, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
