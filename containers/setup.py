@@ -54,10 +54,22 @@ def databases() -> list[Database]:
 
 @contextmanager
 def administering(host: str = "postgres") -> Iterator[Any]:
-    """Connect as PostgreSQL's superuser, and yield a cursor outside a transaction: CREATE DATABASE wants that."""
+    """Connect as PostgreSQL's superuser, and yield a cursor outside a transaction: CREATE DATABASE wants that.
+
+    SystemExit: PostgreSQL refuses the password. It keeps the one that its volume was created with.
+    """
     import psycopg2
 
-    connection = psycopg2.connect(host=host, user="postgres", password=secret("postgres_password"), dbname="postgres")
+    password = secret("postgres_password")
+    try:
+        connection = psycopg2.connect(host=host, user="postgres", password=password, dbname="postgres")
+    except psycopg2.OperationalError as error:
+        if "password authentication failed" not in str(error):
+            raise
+        sys.exit(
+            "error: The volumes are from a stack with other secrets: PostgreSQL refuses secrets/postgres_password."
+            " Put that stack's folder secrets back, or delete its data with `make down VOLUMES=1`."
+        )
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:

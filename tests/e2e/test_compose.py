@@ -46,12 +46,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             shutil.copytree(ROOT / name, folder / name)
         else:
             shutil.copy(ROOT / name, folder)
-    stack = compose_stack.prepared(folder, "snap2caption-test")
-    try:
-        with compose_stack.measured_memory(stack):
-            yield stack
-    finally:
-        stack.compose("--profile=*", "down", "--volumes", "--remove-orphans")
+    prepared = compose_stack.prepared(folder, "snap2caption-test")
+    with compose_stack.emptied(prepared) as stack, compose_stack.measured_memory(stack):
+        yield stack
 
 
 @pytest.fixture(scope="module")
@@ -239,6 +236,19 @@ def test_a_stop_keeps_the_data(stack: Stack) -> None:
     before = stack.contents()
     stack.run("./scripts/stack-down")
     assert stack.compose("ps", "--all", "--quiet") == ""
+    stack.run("./scripts/stack-up")
+    assert stack.contents() == before
+
+
+def test_volumes_of_another_stack_are_told(stack: Stack) -> None:
+    before = stack.contents()
+    stack.run("./scripts/stack-down")
+    password = stack.folder / "secrets" / "postgres_password"
+    kept = password.rename(stack.folder / "postgres_password")
+    done = stack.run("./scripts/stack-up", check=False)
+    assert done.returncode == 1
+    assert "error: The volumes are from a stack with other secrets" in done.stderr
+    kept.replace(password)
     stack.run("./scripts/stack-up")
     assert stack.contents() == before
 

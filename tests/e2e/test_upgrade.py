@@ -34,11 +34,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("clone")
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     subprocess.run(["git", "checkout", "--quiet", os.environ["UPGRADE_FROM"]], cwd=folder, check=True)
-    stack = compose_stack.prepared(folder, "snap2caption-upgrade")
-    try:
+    with compose_stack.emptied(compose_stack.prepared(folder, "snap2caption-upgrade")) as stack:
         yield stack
-    finally:
-        stack.compose("--profile=*", "down", "--volumes", "--remove-orphans")
 
 
 def images(stack: Stack) -> dict[str, str]:

@@ -266,6 +266,17 @@ def prepared(folder: Path, project: str) -> Stack:
     return Stack(folder, project, ports)
 
 
+@contextmanager
+def emptied(stack: Stack) -> Iterator[Stack]:
+    """Remove the stack's containers and volumes, at the end and, as an earlier test may have been killed, before."""
+    remove = partial(stack.compose, "--profile=*", "down", "--volumes", "--remove-orphans")
+    remove()
+    try:
+        yield stack
+    finally:
+        remove()
+
+
 def _is_here(image: str, stand_in: str | None) -> bool:
     """Whether Docker has the image, can pull it, or can build what stands in for it."""
     known = subprocess.run(["docker", "image", "inspect", image], capture_output=True)
