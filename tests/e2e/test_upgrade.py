@@ -14,6 +14,7 @@ import compose_stack
 import patience
 import pytest
 from compose_stack import LONG_RUNNING, Stack
+from PIL import Image, ImageOps
 
 from snap2caption.settings import ROOT
 
@@ -74,8 +75,10 @@ def test_an_upgrade_keeps_all_data(stack: Stack, tmp_path: Path) -> None:
     # All parts go on with what is there.
     (record,) = stack.records()
     assert record["request_id"] == request
-    # Other words, as the same ones on the same photo make one task.
-    second = stack.correct_a_caption("Other words")
+    # Another photo, as the same caption of the same photo makes one task.
+    with Image.open(ROOT / "sample.jpg") as photo:
+        ImageOps.mirror(photo).save(tmp_path / "mirrored.jpg")
+    second = stack.correct_a_caption(tmp_path / "mirrored.jpg")
     patience.until(lambda: {record["request_id"] for record in stack.records()} == {request, second})
     with stack.airflow() as airflow:
         run = airflow.trigger("feedback", {})

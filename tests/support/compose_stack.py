@@ -174,15 +174,15 @@ class Stack:
         self.captions()
         return model
 
-    def correct_a_caption(self, words: str = "My own words") -> str:
+    def correct_a_caption(self, photo: Path = ROOT / "sample.jpg") -> str:
         """Caption a photo that may be kept, and correct the caption. Return the request's id."""
         key = {"X-API-Key": self.secret("api_key")}
-        photo = {"image": ("photo.jpg", (ROOT / "sample.jpg").read_bytes(), "image/jpeg")}
+        image = {"image": (photo.name, photo.read_bytes(), "image/jpeg")}
         url = f"{self.url('SERVING')}/v1"
-        agreed = patience.post(f"{url}/generate-caption", files=photo, data={"keep_for_feedback": "true"}, headers=key)
+        agreed = patience.post(f"{url}/generate-caption", files=image, data={"keep_for_feedback": "true"}, headers=key)
         assert agreed.is_success, agreed.text
         request: str = agreed.json()["request_id"]
-        sent = {"request_id": request, "rating": 1, "edited_caption": words}
+        sent = {"request_id": request, "rating": 1, "edited_caption": "My own words"}
         answer = patience.post(f"{url}/feedback", json=sent, headers=key)
         assert answer.is_success, answer.text
         return request
