@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,7 +176,7 @@ def test_the_proxy_captions_over_tls(stack: Stack, tmp_path: Path) -> None:
     assert "#" in stack.caption(url, SSL_CERT_FILE=str(authority)).stdout
     # Nobody else's word is taken for who it is.
     assert "CERTIFICATE_VERIFY_FAILED" in stack.caption(url, SSL_CERT_FILE="/dev/null").stderr
-    with httpx.Client(verify=str(authority), trust_env=False) as client:
+    with httpx.Client(verify=ssl.create_default_context(cafile=authority), trust_env=False) as client:
         assert '<div id="root">' in client.get(f"{url}/").text
         assert client.get(f"{url}/metrics").status_code == 403
         assert client.get(f"{url}/healthz").headers["via"]
