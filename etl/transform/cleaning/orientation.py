@@ -6,12 +6,15 @@ horizontal one is larger. Where one of these is so weak that a copy may have the
 picture is compared in both orientations.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 ACROSS, DOWN, DIAGONAL = 1, 2, 4
 """Bits of an orientation: mirrored horizontally, mirrored vertically, then transposed."""
 TURNS = range(8)
+PARTS = len(TURNS) ** 2
 
 _DOUBTS = 3
 """Shift of the bits that mark a doubtful orientation, above the bits of the orientation itself."""
@@ -48,8 +51,10 @@ def find_turns(frequencies: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
 
 def set_upright(
     hashes: npt.NDArray[np.uint8], turns: npt.NDArray[np.uint8]
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return the hashes of n pictures as if they were upright; several for a picture whose orientation is in doubt.
+) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
+    """Yield the hashes of n pictures as if they were upright; several for a picture whose orientation is in doubt.
+
+    They come in `PARTS` parts, by the bits in doubt and the turn, which `count_upright` counts.
 
     Args:
         hashes: (n, views * 32) as `etl.transform.cleaning.picture` makes them.
@@ -58,17 +63,24 @@ def set_upright(
     Returns:
         (m, views * 32) hashes, and (m,) the number of the picture that each belongs to.
     """
+    for turn, these in _parts(turns):
+        yield turned(hashes[these], turn), these
+
+
+def count_upright(turns: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return the number of hashes in each of the parts that `set_upright` yields: (`PARTS`,)."""
+    return np.array([len(these) for _, these in _parts(turns)])
+
+
+def _parts(turns: npt.NDArray[np.uint8]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield each turn, and the pictures that it sets upright."""
     doubts = turns >> _DOUBTS
-    found, pictures = [], []
     for doubt in TURNS:
         # One turn for each set of doubtful bits.
         these = np.flatnonzero((doubts & doubt) == doubt)
         wanted = (turns[these] ^ doubt) & max(TURNS)
         for turn in TURNS:
-            chosen = these[wanted == turn]
-            found.append(turned(hashes[chosen], turn))
-            pictures.append(chosen)
-    return np.concatenate(found), np.concatenate(pictures)
+            yield turn, these[wanted == turn]
 
 
 def turned(hashes: npt.NDArray[np.uint8], turn: int) -> npt.NDArray[np.uint8]:

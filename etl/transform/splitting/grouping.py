@@ -3,17 +3,21 @@
 Similar pictures always stay together, however many they are. Captions join samples only where they indicate a
 common source: `etl.transform.cleaning.check` skips captions that anybody may write; here, captions that many
 samples share, or that would make a group large, join nothing.
+
+What is compared lies on disk, and is read in parts, so memory holds a few numbers per sample and one part.
 """
 
 from array import array
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from etl.transform.cleaning.orientation import set_upright
+from etl.transform.cleaning.orientation import PARTS, count_upright, set_upright
 from etl.transform.cleaning.picture import TURN, VIEW_BYTES, VIEWS
+from etl.transform.splitting.spooled_rows import SpooledRows
 
 MAX_DISTANCE = 48
 """Bits of 256 by which the hashes of near-duplicates may differ.
@@ -36,12 +40,24 @@ _REACH = 32
 """Maximum number of rows that a row is compared with per table, so work stays linear however similar a corpus is."""
 
 
+_PART = 3_000_000
+"""Rows that are compared in memory at a time: some 300 MB. More rows are read from the disk more than once."""
+_BLOCK = 1 << 18
+"""Pairs of rows that are compared at a time."""
+
+Blocks = Iterable[npt.NDArray[np.uint8]]
+"""Rows of bytes in blocks, which can be read more than once."""
+
+_Part = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
+"""A permutation, the numbers of rows, and these rows."""
+
+
 class DisjointSets:
     """Disjoint sets (union-find) of the numbers 0 to *count* - 1, by smaller root with path halving."""
 
     def __init__(self, count: int) -> None:
-        # A list would take five times the memory, and a NumPy array five times as long per number.
-        self._parent = array("q", range(count))
+        # A list would take ten times the memory, and a NumPy array five times as long per number.
+        self._parent = array("i", range(count))
 
     def find(self, item: int) -> int:
         """Return the set's smallest member."""
@@ -55,73 +71,103 @@ class DisjointSets:
         low, high = sorted((self.find(one), self.find(other)))
         self._parent[high] = low
 
-    def all(self) -> npt.NDArray[np.int64]:
+    def all(self) -> npt.NDArray[np.int32]:
         """Return the smallest member of each number's set: (n,)."""
-        return np.fromiter(map(self.find, range(len(self._parent))), dtype=np.int64, count=len(self._parent))
+        found = np.array(self._parent, dtype=np.int32)
+        # Each round doubles the steps towards the root.
+        while (nearer := found[found]).tobytes() != found.tobytes():
+            found = nearer
+        return found
 
 
-def group(captions: npt.NDArray[np.uint8], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+def group(captions: Blocks, hashes: Blocks, scratch: Path) -> npt.NDArray[np.int32]:
     """Return the group of each of n samples, named after the position of its first member.
 
     Args:
-        captions: (n, 32) digests of the captions' fingerprints.
-        hashes: (n, 65) perceptual hashes of the images, as `hash_pictures` returns them. They are compared
+        captions: (n, 32) digests of the captions' fingerprints, in blocks.
+        hashes: (n, 65) perceptual hashes of the images, as `hash_pictures` returns them, in blocks. They are compared
             upright, so that mirrored and turned copies are found.
+        scratch: a folder for some 100 bytes per sample while this runs.
     """
-    groups = _join_by_pictures(hashes, MAX_DISTANCE)
-    _join_by_words(groups, first_occurrences(captions))
+    groups = _join_by_pictures(hashes, scratch, MAX_DISTANCE)
+    with SpooledRows(scratch / "captions.rows", 32) as words:
+        at = 0
+        for block in captions:
+            words.write(at, block)
+            at += len(block)
+        _join_by_words(groups, first_occurrences(words))
     return groups.all()
 
 
-def group_pictures(hashes: npt.NDArray[np.uint8], max_distance: int = MAX_DISTANCE) -> npt.NDArray[np.int64]:
+def group_pictures(hashes: Blocks, scratch: Path, max_distance: int = MAX_DISTANCE) -> npt.NDArray[np.int32]:
     """Return the group of each of n samples by their pictures alone, as `group` does.
 
     *max_distance*: bits by which copies may differ, at most `MAX_DISTANCE`.
     """
-    return _join_by_pictures(hashes, max_distance).all()
+    return _join_by_pictures(hashes, scratch, max_distance).all()
 
 
-def _join_by_pictures(hashes: npt.NDArray[np.uint8], max_distance: int) -> DisjointSets:
-    groups = DisjointSets(len(hashes))
-    upright, pictures = set_upright(hashes[:, :TURN], hashes[:, TURN])
-    views = np.concatenate([upright[:, :VIEW_BYTES], upright[:, VIEW_BYTES:]])
-    for one, other in near_pairs(views, np.tile(pictures, VIEWS), max_distance):
-        groups.join(one, other)
+def _join_by_pictures(hashes: Blocks, scratch: Path, max_distance: int) -> DisjointSets:
+    groups = DisjointSets(sum(map(len, hashes)))
+    with SpooledRows(scratch / "hashes.rows", VIEW_BYTES) as views:
+        pictures = _spool_upright(hashes, views)
+        for one, other in near_pairs(views, pictures, max_distance):
+            groups.join(one, other)
     return groups
 
 
-def _join_by_words(groups: DisjointSets, first: npt.NDArray[np.int64]) -> None:
+def _spool_upright(hashes: Blocks, views: SpooledRows) -> npt.NDArray[np.int32]:
+    """Write all views of all upright hashes, and return the number of the picture of each hash: (m,).
+
+    Those with the same view and turn are together, in the pictures' order.
+    """
+    counts = sum((count_upright(block[:, TURN]) for block in hashes), np.zeros(PARTS, dtype=np.int64))
+    total = int(counts.sum())
+    places = (np.cumsum(counts) - counts).tolist()
+    pictures = np.empty(total, dtype=np.int32)
+    start = 0
+    for block in hashes:
+        for part, (upright, chosen) in enumerate(set_upright(block[:, :TURN], block[:, TURN])):
+            place = places[part]
+            pictures[place : place + len(chosen)] = chosen + start
+            for view in range(VIEWS):
+                views.write(view * total + place, upright[:, view * VIEW_BYTES : (view + 1) * VIEW_BYTES])
+            places[part] += len(chosen)
+        start += len(block)
+    return pictures
+
+
+def _join_by_words(groups: DisjointSets, first: npt.NDArray[np.int32]) -> None:
     """Join the groups of samples with the same caption, unless the group would exceed `MAX_CAPTION_GROUP`.
 
     Args:
         groups: the groups so far; changed in place.
         first: (n,) the first sample with the same caption as each.
     """
-    sizes = Counter(groups.all().tolist())
-    uses = np.bincount(first, minlength=len(first))
-    joined = (uses[first] <= MAX_CAPTION_GROUP) & (first != np.arange(len(first)))
+    sizes = np.bincount(groups.all(), minlength=len(first)).astype(np.int32)
+    uses = np.bincount(first, minlength=len(first)).astype(np.int32)
     # In order, so that the result is deterministic where not all can be joined.
-    for item in np.flatnonzero(joined).tolist():
-        low, high = sorted((groups.find(int(first[item])), groups.find(item)))
-        if low != high and sizes[low] + sizes[high] <= MAX_CAPTION_GROUP:
-            groups.join(low, high)
-            sizes[low] += sizes.pop(high)
+    for start in range(0, len(first), _BLOCK):
+        here = first[start : start + _BLOCK]
+        items = np.arange(start, start + len(here))
+        joined = (uses[here] <= MAX_CAPTION_GROUP) & (here != items)
+        for item, other in zip(items[joined].tolist(), here[joined].tolist(), strict=True):
+            low, high = sorted((groups.find(other), groups.find(item)))
+            if low != high and sizes[low] + sizes[high] <= MAX_CAPTION_GROUP:
+                groups.join(low, high)
+                sizes[low] += sizes[high]
 
 
-def first_occurrences(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Return for each of the (n, 32) *rows* the position of the first row that is equal to it: (n,)."""
-    words = rows.view(np.uint64)
-    order = np.lexsort(words.T)  # stable: the first of equal rows stays first
-    ordered = words[order]
-    begins = np.ones(len(order), dtype=bool)
-    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    first = np.empty(len(order), dtype=np.int64)
-    first[order] = order[begins][np.cumsum(begins) - 1]
-    return first
+def first_occurrences(rows: SpooledRows) -> npt.NDArray[np.int32]:
+    """Return for each of the *rows* (n, 32) the number of the first row that is equal to it: (n,)."""
+    found = np.arange(len(rows), dtype=np.int32)
+    for first, other in _equal_rows(rows):
+        found[other] = first
+    return found
 
 
 def near_pairs(
-    hashes: npt.NDArray[np.uint8], images: npt.NDArray[np.int64], max_distance: int = MAX_DISTANCE
+    rows: SpooledRows, images: npt.NDArray[np.int32], max_distance: int = MAX_DISTANCE
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of images with hashes that differ by at most *max_distance* bits, enough to connect almost
     every such pair.
@@ -133,36 +179,116 @@ def near_pairs(
     near-duplicates for web crawling", WWW 2007.
 
     Args:
-        hashes: (n, 32) bytes: 16 rows of 16 bits with the lowest frequencies at the top left, one view as
+        rows: (n, 32) bytes: 16 rows of 16 bits with the lowest frequencies at the top left, one view as
             `hash_pictures` returns it.
-        images: (n,) the number of the image that each hash belongs to.
+        images: the numbers of the images that the hashes belong to, once or for each of several views in turn.
         max_distance: bits, at most `MAX_DISTANCE`.
     """
     # Equal hashes first: one of them represents all. Otherwise a corpus full of black pictures would fill a bucket.
-    first = first_occurrences(hashes)
-    is_first = first == np.arange(len(first))
-    yield from _distinct(images[first[~is_first]], images[~is_first])
-    rows = images[is_first]
-    distinct = hashes[is_first]
-    words = distinct.view(np.uint64)
-    lowest = np.ascontiguousarray(distinct[:, :16:2]).view(np.uint64)[:, 0]
-    rng = np.random.default_rng(0)
+    distinct = np.ones(len(rows), dtype=bool)
+    for first, other in _equal_rows(rows):
+        distinct[other] = False
+        yield from _distinct(images[first % len(images)], images[other % len(images)])
+    permutations = np.random.default_rng(0)
+    if distinct.sum() <= _PART:
+        whole = rows.select(distinct)
+        parts: Iterable[_Part] = ((order, *whole) for order in (permutations.permutation(64) for _ in range(_TABLES)))
+    else:
+        parts = _read_parts(rows, distinct, permutations)
+    for order, numbers, found in parts:
+        for one, other in _near_in_part(found, order, max_distance):
+            yield from _distinct(images[numbers[one] % len(images)], images[numbers[other] % len(images)])
+
+
+def _read_parts(
+    rows: SpooledRows, distinct: npt.NDArray[np.bool_], permutations: np.random.Generator
+) -> Iterator[_Part]:
+    """Yield the *distinct* rows for each permutation, in parts of at most `_PART` rows unless one bucket has more."""
+    buckets = np.empty(len(rows), dtype=np.uint16)
     for _ in range(_TABLES):
-        keys = _permuted(lowest, rng.permutation(64))
-        order = np.argsort(keys, kind="stable")
-        buckets, ordered = keys[order] >> np.uint64(64 - _BUCKET_BITS), words[order]
-        # Compare each row with the next one in its bucket, then with the one after that, until no bucket is
-        # that long.
-        at: npt.NDArray[np.int64] = np.arange(len(order) - 1)
-        step = 1
-        while step <= _REACH and len(at := at[buckets[at] == buckets[at + step]]):
-            near = at[np.bitwise_count(ordered[at] ^ ordered[at + step]).sum(axis=1) <= max_distance]
-            yield from _distinct(rows[order[near]], rows[order[near + step]])
-            step += 1
-            at = at[at + step < len(order)]
+        order = permutations.permutation(64)
+        sizes = np.zeros(1 << _BUCKET_BITS, dtype=np.int64)
+        for start, block in rows.blocks():
+            here = slice(start, start + len(block))
+            buckets[here] = _permuted(_lowest(block), order) >> np.uint64(64 - _BUCKET_BITS)
+            sizes += np.bincount(buckets[here][distinct[here]], minlength=len(sizes))
+        low = size = 0
+        for bucket, count in enumerate([*sizes.tolist(), _PART + 1]):
+            if size and size + count > _PART:
+                yield (order, *rows.select(distinct & (buckets >= low) & (buckets < bucket)))
+                low, size = bucket, 0
+            size += count
 
 
-def _distinct(one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _near_in_part(
+    rows: npt.NDArray[np.uint8], order: npt.NDArray[np.int64], max_distance: int
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield the positions of pairs of *rows* that are near each other, of those that one permutation brings together."""
+    keys = _permuted(_lowest(rows), order)
+    sequence = np.argsort(keys, kind="stable")
+    buckets = (keys[sequence] >> np.uint64(64 - _BUCKET_BITS)).astype(np.uint16)
+    words = rows.view(np.uint64)[sequence]
+    # Compare each row with the next one in its bucket, then with the one after that, until no bucket is that long.
+    at: npt.NDArray[np.int64] = np.arange(len(sequence) - 1)
+    step = 1
+    while step <= _REACH and len(at := at[buckets[at] == buckets[at + step]]):
+        for start in range(0, len(at), _BLOCK):
+            here = at[start : start + _BLOCK]
+            near = here[np.bitwise_count(words[here] ^ words[here + step]).sum(axis=1) <= max_distance]
+            yield sequence[near], sequence[near + step]
+        step += 1
+        at = at[at + step < len(sequence)]
+
+
+def _equal_rows(rows: SpooledRows) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Yield the numbers of the first of equal *rows* (n, 32), and those of the others."""
+    parts = -(-len(rows) // _PART)
+    for part in range(parts):
+        numbers: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        found: npt.NDArray[np.uint8] = np.zeros((0, rows.width), dtype=np.uint8)
+        for more, block in rows.select_in_turn(partial(_is_in_part, part=part, parts=parts), _PART):
+            # What is equal so far is let go, so that a corpus of equal rows does not fill the memory.
+            numbers, found = np.concatenate([numbers, more]), np.concatenate([found, block])
+            first = _first_in(found)
+            is_first = first == np.arange(len(first))
+            yield numbers[first[~is_first]], numbers[~is_first]
+            numbers, found = numbers[is_first], found[is_first]
+
+
+def _is_in_part(rows: npt.NDArray[np.uint8], part: int, parts: int) -> npt.NDArray[np.bool_]:
+    # The rest of a division is the same for equal rows, and spreads others evenly.
+    found: npt.NDArray[np.bool_] = _sum(rows) % np.uint64(parts) == part
+    return found
+
+
+def _first_in(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Return for each of the (n, 32) *rows* the position of the first row that is equal to it: (n,)."""
+    words = rows.view(np.uint64)
+    order = np.lexsort(words.T)  # stable: the first of equal rows stays first
+    ordered = words[order]
+    begins = np.ones(len(order), dtype=bool)
+    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    first = np.empty(len(order), dtype=np.int64)
+    first[order] = order[begins][np.cumsum(begins) - 1]
+    return first
+
+
+def _sum(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Return a number from 0 to 2^32 - 1 for each row, which mixes all its bits."""
+    odd = np.uint64(0x9E3779B97F4A7C15)
+    words = rows.view(np.uint64)
+    mixed = words[:, 0] * odd
+    for column in range(1, words.shape[1]):
+        mixed = (mixed ^ words[:, column]) * odd
+    return mixed >> np.uint64(32)
+
+
+def _lowest(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
+    """Return the 64 lowest frequencies of each of the hashes (n, 32): (n,)."""
+    return np.ascontiguousarray(rows[:, :16:2]).view(np.uint64)[:, 0]
+
+
+def _distinct(one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
     """Yield the pairs of two different images: the views of one image are often near each other."""
     differ = one != other
     yield from zip(one[differ].tolist(), other[differ].tolist(), strict=True)

@@ -19,6 +19,8 @@ MIN_CITY_SAMPLES = 50
 NONE = -1
 """Stands for a split's number: no split yet."""
 
+_BLOCK = 1 << 16
+"""Groups that are lists of Python numbers at a time."""
 _TRAIN = SPLITS.index("train")
 _FILLED: tuple[Split, ...] = ("test", "validation")
 """The splits with a quota, in the order in which they are filled.
@@ -30,8 +32,8 @@ from test to train.
 
 def assign(
     ids: Iterable[str],
-    cities: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int64],
+    cities: npt.NDArray[np.int32],
+    groups: npt.NDArray[np.int32],
     seed: int,
     earlier: npt.NDArray[np.int8],
 ) -> npt.NDArray[np.int8]:
@@ -52,28 +54,40 @@ def assign(
     """
     # SPLITS is ordered from the least to the most protected: new copies of a test sample go to test.
     of_group = np.full(len(groups), NONE, dtype=np.int8)
-    np.maximum.at(of_group, groups, earlier)
+    known = np.flatnonzero(earlier != NONE)
+    np.maximum.at(of_group, groups[known], earlier[known])
     found = np.where(earlier == NONE, of_group[groups], earlier)
     left = _quotas(cities, found)
-    is_open = (groups == np.arange(len(groups))) & (of_group == NONE)
+    is_open = (groups == np.arange(len(groups), dtype=groups.dtype)) & (of_group == NONE)
     positions = np.fromiter(
-        (uniform_hash(seed, id_) if wanted else 0.0 for id_, wanted in zip(ids, is_open, strict=True)),
+        (uniform_hash(seed, id_) for id_, wanted in zip(ids, is_open, strict=True) if wanted),
         np.float64,
-        len(groups),
+        int(is_open.sum()),
     )
-    firsts = np.flatnonzero(is_open)
-    # The members of a group are adjacent, its first one in front.
-    members = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[members], prepend=NONE))
-    sizes = np.diff(starts, append=len(groups))
-    nth = np.searchsorted(groups[members[starts]], firsts)
-    for which in nth[np.argsort(positions[firsts], kind="stable")].tolist():
-        rows = members[starts[which] : starts[which] + sizes[which]]
-        found[rows] = _choose(Counter(cities[rows].tolist()), left)
+    firsts = np.flatnonzero(is_open).astype(np.int32)[np.argsort(positions, kind="stable")]
+    sizes = np.bincount(groups, minlength=len(groups)).astype(np.int32)
+    # The members of a group are adjacent, its first one in front. Most groups have one, and are left out.
+    members = np.flatnonzero(sizes[groups] > 1).astype(np.int32)
+    members = members[np.argsort(groups[members], kind="stable")]
+    names = groups[members]
+    for start in range(0, len(firsts), _BLOCK):
+        here = firsts[start : start + _BLOCK]
+        for first, city, size, at in zip(
+            here.tolist(),
+            cities[here].tolist(),
+            sizes[here].tolist(),
+            np.searchsorted(names, here).tolist(),
+            strict=True,
+        ):
+            if size == 1:
+                found[first] = _choose({city: 1}, left)
+            else:
+                rows = members[at : at + size]
+                found[rows] = _choose(Counter(cities[rows].tolist()), left)
     return found
 
 
-def _quotas(cities: npt.NDArray[np.int64], assigned: npt.NDArray[np.int8]) -> dict[Split, list[int]]:
+def _quotas(cities: npt.NDArray[np.int32], assigned: npt.NDArray[np.int8]) -> dict[Split, list[int]]:
     """Return for each split with a quota how many more samples of each city it has room for."""
     sizes = np.bincount(cities)
     quotas = {split: np.floor(SHARES[split] * sizes + 0.5).astype(np.int64) for split in _FILLED}
@@ -85,9 +99,10 @@ def _quotas(cities: npt.NDArray[np.int64], assigned: npt.NDArray[np.int8]) -> di
 def _choose(group: Mapping[int, int], left: Mapping[Split, list[int]]) -> int:
     """Return the split of a *group*, given as samples per city, and subtract it from what is *left*."""
     for split in _FILLED:
-        if all(left[split][city] >= count for city, count in group.items()):
+        quota = left[split]
+        if all(quota[city] >= count for city, count in group.items()):
             for city, count in group.items():
-                left[split][city] -= count
+                quota[city] -= count
             return SPLITS.index(split)
     return _TRAIN
 

@@ -70,17 +70,21 @@ def write_curated(connection: "DuckDBPyConnection", settings: CurationSettings, 
         connection.execute("CREATE TABLE rejected (id VARCHAR)")
     else:
         connection.execute(_TEMPLATES, {"max_posts": settings.templates.max_posts})
-    write_table(path, columns.curated(), _rejected(connection, settings))
+    write_table(path, columns.curated(), _rejected(connection, path.parent, settings))
 
 
-def _rejected(connection: "DuckDBPyConnection", settings: CurationSettings) -> Iterator["pa.RecordBatch"]:
+def _rejected(
+    connection: "DuckDBPyConnection", scratch: "Path", settings: CurationSettings
+) -> Iterator["pa.RecordBatch"]:
     query = f"SELECT id, '{RejectionReason.TEMPLATE}' AS reason FROM rejected ORDER BY id"  # noqa: S608 - our own word
     yield from batches(connection, query)
     if settings.near_duplicates is not None:
-        yield from _near_duplicates(connection, settings.near_duplicates.max_distance)
+        yield from _near_duplicates(connection, scratch, settings.near_duplicates.max_distance)
 
 
-def _near_duplicates(connection: "DuckDBPyConnection", max_distance: int) -> Iterator["pa.RecordBatch"]:
+def _near_duplicates(
+    connection: "DuckDBPyConnection", scratch: "Path", max_distance: int
+) -> Iterator["pa.RecordBatch"]:
     """Yield all but the first of each group of similar pictures."""
     import pyarrow as pa
 
@@ -90,7 +94,7 @@ def _near_duplicates(connection: "DuckDBPyConnection", max_distance: int) -> Ite
     ]
     if not hashes:
         return
-    groups = group_pictures(np.concatenate(hashes), max_distance)
+    groups = group_pictures(hashes, scratch, max_distance)
     copies = groups != np.arange(len(groups))
     at = 0
     for batch in batches(connection, _KEPT):

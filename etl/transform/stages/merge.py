@@ -84,8 +84,7 @@ SELECT count(*), count(*) FILTER (image_metadata = 2) FROM checked JOIN assigned
 def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, pool: WorkerPool) -> Manifest:
     """Write every file of the version into the work folder's draft, the manifest last.
 
-    Memory holds, per usable pair, 97 bytes of digests, 27 of cities, groups and splits, and what `group` and
-    `assign` add. Everything else is on disk.
+    Memory holds some 60 bytes per usable pair while samples are grouped and assigned. Everything else is on disk.
 
     Raises:
         UserError: nothing is usable.
@@ -161,14 +160,14 @@ def _select_samples(work: Workspace, plan: TransformPlan) -> dict[str, int]:
 
 def _assign(work: Workspace, plan: TransformPlan) -> None:
     """Write the split of each sample."""
+    groups = group(_Digests(work.samples, "caption_digest"), _Digests(work.samples, "image_hash"), work.folder)
     earlier = np.concatenate([column.to_numpy() for column in _read(work.samples, "earlier")])
-    groups = group(_digests(work.samples, "caption_digest"), _digests(work.samples, "image_hash"))
-    cities = np.concatenate([column.to_numpy() for column in _read(work.samples, "city")])
+    cities = np.concatenate([column.to_numpy().astype(np.int32) for column in _read(work.samples, "city")])
     splits = assign(_ids(work.samples), cities, groups, plan.settings.seed, earlier)
     write_table(work.assigned, columns.grouped(), _named(work.samples, splits, groups))
 
 
-def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.int64]) -> Iterator["pa.RecordBatch"]:
+def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.int32]) -> Iterator["pa.RecordBatch"]:
     """Yield the ids with the names of their splits, and their groups."""
     import pyarrow as pa
 
@@ -176,7 +175,7 @@ def _named(samples: Path, splits: npt.NDArray[np.int8], groups: npt.NDArray[np.i
     for ids in _read(samples, "id"):
         here = slice(at, at + len(ids))
         names = [SPLITS[split] for split in splits[here]]
-        yield pa.record_batch([ids, pa.array(names), pa.array(groups[here])], columns.grouped())
+        yield pa.record_batch([ids, pa.array(names), pa.array(groups[here], pa.int64())], columns.grouped())
         at += len(ids)
 
 
@@ -257,16 +256,17 @@ def _ids(table: Path) -> Iterator[str]:
         yield from batch.to_pylist()
 
 
-def _digests(table: Path, name: str) -> npt.NDArray[np.uint8]:
-    """Return a column of n digests as an array (n, bytes per digest)."""
-    return np.concatenate(
-        [
-            np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)[column.offset :][
-                : len(column)
-            ]
-            for column in _read(table, name)
-        ]
-    )
+class _Digests:
+    """A column of n digests as arrays (at most `BATCH`, bytes per digest), which can be read more than once."""
+
+    def __init__(self, table: Path, name: str) -> None:
+        self._table = table
+        self._name = name
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
+        for column in _read(self._table, self._name):
+            rows = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)
+            yield rows[column.offset :][: len(column)]
 
 
 def _read(table: Path, name: str) -> Iterator["pa.Array"]:

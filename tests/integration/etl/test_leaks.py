@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from photos import real_photos
 from PIL import Image, ImageEnhance
+from spooled import group
 
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
 from etl.transform import transform
 from etl.transform.cleaning.picture import hash_picture
 from etl.transform.rejection_reasons import RejectionReason
-from etl.transform.splitting.grouping import group
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
 

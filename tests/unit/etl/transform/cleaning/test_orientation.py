@@ -4,12 +4,13 @@ import random
 import numpy as np
 import pytest
 from PIL import Image
+from spooled import group
 
 from demo.scenes.render import render
 from demo.scenes.scene import sample_scene
-from etl.transform.cleaning.orientation import TURNS, set_upright, turned
+from etl.transform.cleaning.orientation import TURNS, count_upright, set_upright, turned
 from etl.transform.cleaning.picture import TURN, VIEW_BYTES, hash_picture
-from etl.transform.splitting.grouping import MAX_DISTANCE, group
+from etl.transform.splitting.grouping import MAX_DISTANCE
 
 pytestmark = pytest.mark.unit
 
@@ -56,16 +57,23 @@ def test_a_turned_hash_is_the_hash_of_the_turned_picture(scenes: list[Image.Imag
             assert min(np.bitwise_count(mine ^ other).sum() for other in ways) <= MAX_DISTANCE // 2
 
 
+def all_upright(hashes: np.ndarray, turns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    parts = [*set_upright(hashes, turns)]
+    assert [len(chosen) for _, chosen in parts] == count_upright(turns).tolist()
+    upright, pictures = zip(*parts, strict=True)
+    return np.concatenate(upright), np.concatenate(pictures)
+
+
 def test_every_way_of_lying_comes_to_the_same() -> None:
     views = np.random.default_rng(1).integers(0, 256, (8, 64), dtype=np.uint8)
     views[:] = views[0]
     lying = np.concatenate([turned(views[:1], turn) for turn in TURNS])
     # A picture after a turn is set upright by what undoes it.
     undone = [next(turn for turn in TURNS if (turned(lying[one : one + 1], turn) == views[0]).all()) for one in TURNS]
-    upright, pictures = set_upright(lying, np.array(undone, dtype=np.uint8))
+    upright, pictures = all_upright(lying, np.array(undone, dtype=np.uint8))
     assert sorted(pictures.tolist()) == list(TURNS)
     assert (upright == views[0]).all()
-    upright, pictures = set_upright(views[:1], np.array([0b101000], dtype=np.uint8))
+    upright, pictures = all_upright(views[:1], np.array([0b101000], dtype=np.uint8))
     assert len({row.tobytes() for row in upright}) == len(pictures) == 4
 
 

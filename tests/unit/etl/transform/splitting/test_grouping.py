@@ -1,14 +1,11 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+from spooled import group, spooled
 
-from etl.transform.splitting.grouping import (
-    MAX_CAPTION_GROUP,
-    MAX_DISTANCE,
-    DisjointSets,
-    first_occurrences,
-    group,
-    near_pairs,
-)
+from etl.transform.splitting import grouping
+from etl.transform.splitting.grouping import MAX_CAPTION_GROUP, MAX_DISTANCE, DisjointSets, first_occurrences
 
 pytestmark = pytest.mark.unit
 
@@ -25,6 +22,11 @@ def flip(row: np.ndarray, low: int, high: int, rng: np.random.Generator) -> np.n
     return np.packbits(bits)
 
 
+def near_pairs(hashes: np.ndarray) -> Sequence[tuple[int, int]]:
+    with spooled(hashes) as rows:
+        return [*grouping.near_pairs(rows, np.arange(len(rows), dtype=np.int32))]
+
+
 def lying(views: np.ndarray) -> np.ndarray:
     """Hashes of pictures that lie upright, without a doubt."""
     return np.column_stack([views, np.zeros(len(views), dtype=np.uint8)])
@@ -36,10 +38,7 @@ def test_every_near_pair_is_connected_and_no_other() -> None:
     # As copies are: of the lowest frequencies few change, in either view.
     copies = np.stack([flip(row, i % 7, i % (MAX_DISTANCE - 5), rng) for i, row in enumerate(originals)])
     views = np.concatenate([originals, copies])
-    assert all(
-        np.bitwise_count(views[one] ^ views[other]).sum() <= MAX_DISTANCE
-        for one, other in near_pairs(views, np.arange(len(views)))
-    )
+    assert all(np.bitwise_count(views[one] ^ views[other]).sum() <= MAX_DISTANCE for one, other in near_pairs(views))
     hashes = lying(views.reshape(2 * 300, 64))
     captions = rng.integers(0, 256, (len(hashes), 32), dtype=np.uint8)
     assert group(captions, hashes).tolist() == [*range(300), *range(300)]
@@ -51,7 +50,7 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
     hashes = np.stack([flip(row, 0, 12, rng) for _ in range(2000)])
     groups = DisjointSets(len(hashes))
     pairs = 0
-    for one, other in near_pairs(hashes, np.arange(len(hashes))):
+    for one, other in near_pairs(hashes):
         groups.join(one, other)
         pairs += 1
     assert {groups.find(i) for i in range(len(hashes))} == {0}
@@ -60,15 +59,16 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
 
 def test_many_equal_hashes_cost_no_square() -> None:
     hashes = np.zeros((20_000, 32), dtype=np.uint8)
-    assert sum(1 for _ in near_pairs(hashes, np.arange(len(hashes)))) == 19_999
+    assert sum(1 for _ in near_pairs(hashes)) == 19_999
 
 
 def test_rows_lead_to_the_first_that_is_equal() -> None:
     rows = np.zeros((5, 32), dtype=np.uint8)
     rows[[1, 4], 31] = 7  # in the last byte alone
     rows[3, 0] = 7
-    assert first_occurrences(rows).tolist() == [0, 1, 0, 3, 1]
-    assert first_occurrences(rows[:0]).tolist() == []
+    with spooled(rows) as found, spooled(rows[:0]) as none:
+        assert first_occurrences(found).tolist() == [0, 1, 0, 3, 1]
+        assert first_occurrences(none).tolist() == []
 
 
 def test_groups_are_named_by_their_first_member() -> None:
@@ -105,3 +105,19 @@ def test_words_join_a_bounded_group_and_pictures_any() -> None:
     assert MAX_CAPTION_GROUP - 2 < np.bincount(groups).max() <= MAX_CAPTION_GROUP
     hashes[:] = hashes[0]
     assert (group(captions, hashes) == 0).all()
+
+
+@pytest.mark.parametrize("part", [50, 1000])
+def test_parts_of_any_size_give_the_same_groups(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    """Copies of pictures and words, some in doubt of how they lie, are read in many parts and in one."""
+    rng = np.random.default_rng(3)
+    captions, hashes = random_rows(3000, 32), random_rows(3000, 65)
+    hashes[:, 64] &= 0b001111
+    hashes[::7] = hashes[0]
+    hashes[1500:] = hashes[rng.permutation(1500)]
+    hashes[1500:, 5] ^= 3
+    captions[2000:] = captions[:1000]
+    whole = group(captions, hashes)
+    assert len(set(whole.tolist())) < 2000
+    monkeypatch.setattr(grouping, "_PART", part)
+    assert group(captions, hashes, block=77).tolist() == whole.tolist()
