@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from etl.transform.atomic_files import atomic_write
 from snap2caption.errors import UserError
 
@@ -67,6 +70,12 @@ def batches(
 ) -> Iterator["pa.RecordBatch"]:
     """Yield the result of *query* in batches."""
     yield from connection.sql(query, params=parameters).to_arrow_reader(BATCH)
+
+
+def digests(column: "pa.Array") -> npt.NDArray[np.uint8]:
+    """Return a *column* of n binary values of one length as an array (n, bytes per value)."""
+    rows = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)
+    return rows[column.offset :][: len(column)]
 
 
 def write_table(path: Path, schema: "pa.Schema", found: Iterable["pa.RecordBatch"], group: int = BATCH) -> int:

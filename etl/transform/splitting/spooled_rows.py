@@ -41,6 +41,15 @@ class SpooledRows:
         """Return the number of rows."""
         return self._count
 
+    def __iter__(self) -> Iterator[Rows]:
+        """Yield the rows in blocks, as `blocks` does."""
+        for _, rows in self.blocks():
+            yield rows
+
+    def append(self, rows: Rows) -> None:
+        """Write *rows* (n, width) after the last one."""
+        self.write(self._count, rows)
+
     def write(self, start: int, rows: Rows) -> None:
         """Write *rows* (n, width) from row *start* on."""
         if not len(rows):
@@ -62,9 +71,9 @@ class SpooledRows:
                 data = data[self._stream.readinto(data) :]
             yield start, rows
 
-    def select(self, chosen: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], Rows]:
+    def select(self, chosen: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], Rows]:
         """Return the numbers of the rows that are *chosen* (n,), and these rows, in order."""
-        numbers = np.flatnonzero(chosen)
+        numbers = np.flatnonzero(chosen).astype(np.int32)
         found = np.empty((len(numbers), self.width), dtype=np.uint8)
         at = 0
         for start, rows in self.blocks():
@@ -75,18 +84,23 @@ class SpooledRows:
 
     def select_in_turn(
         self, choose: Callable[[Rows], npt.NDArray[np.bool_]], most: int
-    ) -> Iterator[tuple[npt.NDArray[np.int64], Rows]]:
-        """Yield the numbers of the rows that *choose* returns True for, and these rows, about *most* at a time."""
-        numbers: list[npt.NDArray[np.int64]] = []
-        found: list[Rows] = []
+    ) -> Iterator[tuple[npt.NDArray[np.int32], Rows]]:
+        """Yield the numbers of the rows that *choose* returns True for, and these rows, at most *most* at a time,
+        which the next ones replace.
+        """
+        numbers = np.empty(min(most, self._count), dtype=np.int32)
+        found = np.empty((len(numbers), self.width), dtype=np.uint8)
         size = 0
         for start, rows in self.blocks():
-            chosen = choose(rows)
-            numbers.append(np.flatnonzero(chosen) + start)
-            found.append(rows[chosen])
-            size += len(found[-1])
-            if size >= most:
-                yield np.concatenate(numbers), np.concatenate(found)
-                numbers, found, size = [], [], 0
+            chosen = np.flatnonzero(choose(rows))
+            while len(chosen):
+                here = chosen[: len(numbers) - size]
+                numbers[size : size + len(here)] = here + start
+                found[size : size + len(here)] = rows[here]
+                size += len(here)
+                chosen = chosen[len(here) :]
+                if size == len(numbers):
+                    yield numbers, found
+                    size = 0
         if size:
-            yield np.concatenate(numbers), np.concatenate(found)
+            yield numbers[:size], found[:size]

@@ -11,7 +11,8 @@ from etl.transform.cleaning.picture import HASH_BYTES
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group_pictures
-from etl.transform.working_tables import batches, view, write_table
+from etl.transform.splitting.spooled_rows import SpooledRows
+from etl.transform.working_tables import batches, digests, view, write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,13 +89,10 @@ def _near_duplicates(
     """Yield all but the first of each group of similar pictures."""
     import pyarrow as pa
 
-    hashes = [
-        np.frombuffer(b"".join(batch["image_hash"].to_pylist()), np.uint8).reshape(-1, HASH_BYTES)
-        for batch in batches(connection, _KEPT)
-    ]
-    if not hashes:
-        return
-    groups = group_pictures(hashes, scratch, max_distance)
+    with SpooledRows(scratch / "pictures.rows", HASH_BYTES) as hashes:
+        for batch in batches(connection, _KEPT):
+            hashes.append(digests(batch["image_hash"].cast(pa.binary(HASH_BYTES))))
+        groups = group_pictures(hashes, scratch, max_distance)
     copies = groups != np.arange(len(groups))
     at = 0
     for batch in batches(connection, _KEPT):

@@ -21,7 +21,7 @@ from etl.transform.splitting.grouping import group
 from etl.transform.splitting.split import assign
 from etl.transform.stages.curate import view_checked, write_curated
 from etl.transform.workers import WorkerPool
-from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
+from etl.transform.working_tables import BATCH, batches, digests, open_database, view, write_table
 from etl.transform.workspace import TransformPlan, Workspace
 from etl.transform.writing.card import CARD, DataCard
 from etl.transform.writing.distributions import find_distributions
@@ -265,8 +265,7 @@ class _Digests:
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
         for column in _read(self._table, self._name):
-            rows = np.frombuffer(column.buffers()[1], np.uint8).reshape(-1, column.type.byte_width)
-            yield rows[column.offset :][: len(column)]
+            yield digests(column)
 
 
 def _read(table: Path, name: str) -> Iterator["pa.Array"]:
