@@ -6,18 +6,14 @@ the check alone, in one process, which other work on the machine disturbs less: 
 
 import argparse
 import json
-import resource
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
-from benchmarks.etl.transform import CITIES, PROCESSES, corpus, highest
+from benchmarks.commands import run_command
+from benchmarks.etl.transform import CITIES, PROCESSES, corpus
 from etl.transform.cleaning.check import check
 from etl.transform.curation.settings import CurationSettings, load_curation
 from etl.transform.curation.steps import Curator
@@ -48,26 +44,13 @@ def measure(pairs: int, settings: CurationSettings | None, folder: Path) -> tupl
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus(pairs)), "--out", str(folder / "out")]
+    command = ["transform", str(corpus(pairs)), "--out", str(folder / "out"), "--cities", ",".join(CITIES)]
     if settings is not None:
         file = folder / "curation.yaml"
         file.write_text(strict_yaml.dump(json.loads(settings.model_dump_json(exclude_none=True))))
         command += ["--curation", str(file)]
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = psutil.Popen(
-        [*command, "--cities", ",".join(CITIES)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    most: dict[int, int] = {}
-    while process.poll() is None:
-        for member in [process, *process.children(recursive=True)]:
-            if found := highest(member.pid):
-                most[member.pid] = found
-        time.sleep(0.05)
-    if process.returncode:
-        sys.exit(f"The transform ended with {process.returncode}.")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - started, busy, sum(most.values()) / 1e6
+    took = run_command(*command)
+    return took.seconds, took.busy, took.megabytes
 
 
 def check_cases(pairs: int, example: Path, runs: int) -> None:

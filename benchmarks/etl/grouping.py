@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.etl.transform import highest
+from benchmarks.commands import highest
 from etl.transform.cleaning.picture import HASH_BYTES, HASH_SIZE, VIEWS, hash_pictures
 from etl.transform.splitting.grouping import group
 
@@ -85,7 +85,8 @@ def _spectra(rng: np.random.Generator, count: int) -> npt.NDArray[np.float32]:
 def _sizes() -> npt.NDArray[np.float32]:
     """Return the usual sizes of frequencies: natural pictures have half of one at twice the frequency."""
     side = np.arange(HASH_SIZE)
-    return (1000 / np.hypot(np.maximum(side, 0.5)[:, np.newaxis], side)).astype(np.float32)
+    found: npt.NDArray[np.float32] = (1000 / np.hypot(np.maximum(side, 0.5)[:, np.newaxis], side)).astype(np.float32)
+    return found
 
 
 def measure(folder: Path) -> str:

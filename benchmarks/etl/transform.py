@@ -9,19 +9,15 @@ import io
 import multiprocessing
 import os
 import random
-import re
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 from PIL import Image
 
+from benchmarks.commands import run_command
 from benchmarks.table import TableRow, compare, markdown
 from demo.corpus.archive import write_corpus
 from demo.scenes.scene import City
@@ -56,26 +52,8 @@ def corpus(pairs: int) -> Path:
 
 def peak_memory(pairs: int, folder: Path) -> float:
     """Return the megabytes that each of the transform's processes had resident at its highest, added up."""
-    command = [sys.executable, "-m", "snap2caption", "transform", str(corpus(pairs)), "--out", str(folder / str(pairs))]
-    process = psutil.Popen([*command, "--cities", ",".join(CITIES)], stdout=subprocess.DEVNULL)
-    highest: dict[int, int] = {}
-    while process.poll() is None:
-        for member in [process, *process.children(recursive=True)]:
-            # The kernel keeps the highest, so that none is missed between two looks.
-            if found := highest(member.pid):
-                highest[member.pid] = found
-        time.sleep(0.05)
-    return sum(highest.values()) / 1e6
-
-
-def highest(process: int) -> int | None:
-    """Return the bytes that a process had resident at its highest, or None if it has ended."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    out = str(folder / str(pairs))
+    return run_command("transform", str(corpus(pairs)), "--out", out, "--cities", ",".join(CITIES)).megabytes
 
 
 def _fresh(out: Path, work: Callable[[Path], object]) -> Callable[[], None]:
