@@ -51,9 +51,10 @@ def test_many_alike_hashes_cost_no_square_and_are_one_group() -> None:
     hashes = np.stack([flip(row, 0, 12, rng) for _ in range(2000)])
     groups = DisjointSets(len(hashes))
     pairs = 0
-    for one, other in near_pairs(hashes):
-        groups.join(one, other)
-        pairs += 1
+    with spooled(hashes) as rows:
+        for one, other in grouping.near_pairs(rows, np.arange(len(rows), dtype=np.int32)):
+            groups.join_all(one, other)
+            pairs += len(one)
     assert {groups.find(i) for i in range(len(hashes))} == {0}
     assert pairs <= 32 * 32 * len(hashes)
 
