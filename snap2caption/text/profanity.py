@@ -12,6 +12,7 @@ from glin_profanity import Filter
 from glin_profanity.types.types import Language
 
 from snap2caption.text.language import find_language, primary
+from snap2caption.text.phrase_search import speed_up
 from snap2caption.text.segmentation import fold_words
 
 _ENGLISH = "english"
@@ -116,4 +117,4 @@ def _phrases(languages: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _filter(languages: tuple[str, ...]) -> Filter:
-    return Filter({"languages": list(languages)})
+    return speed_up(Filter({"languages": list(languages)}))

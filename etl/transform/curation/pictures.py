@@ -99,13 +99,19 @@ def check_nsfw(settings: NsfwSettings) -> Step:
 
 def measure_sharpness(picture: npt.NDArray[np.uint8]) -> float:
     """Return the variance of the Laplacian of a gray picture (height, width)."""
-    signed = picture.astype(np.int16)
-    found = signed[:-2, 1:-1] + signed[2:, 1:-1] + signed[1:-1, :-2] + signed[1:-1, 2:] - 4 * signed[1:-1, 1:-1]
+    height, width = picture.shape
+    if min(height, width) < 3:
+        return 0.0
+    # Neighbors are at fixed distances in one row of all pixels, which numpy adds up twice as fast as a picture.
+    flat = picture.astype(np.int16).ravel()
+    found = flat[width:-width] * np.int16(-4)
+    for neighbor in (flat[: -2 * width], flat[2 * width :], flat[width - 1 : -width - 1], flat[width + 1 : 1 - width]):
+        found += neighbor
+    # The first and the last column have neighbors in another row.
+    values = found.reshape(height - 2, width)[:, 1:-1].astype(np.float64)
     # Whole numbers below 2^53, also when they are added up, so the sums are exact in any order.
-    values = found.ravel().astype(np.float64)
-    count = max(1, len(values))
     # Not `values @ values`: BLAS starts threads for it, in each of the workers.
-    return float(np.einsum("i,i->", values, values)) / count - (float(values.sum()) / count) ** 2
+    return float(np.einsum("ij,ij->", values, values)) / values.size - (float(values.sum()) / values.size) ** 2
 
 
 def gray(photo: bytes, side: int) -> npt.NDArray[np.uint8]:
