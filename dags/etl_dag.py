@@ -47,6 +47,12 @@ PARAMS = {
         title="Keep metadata",
         description="Keep EXIF (with GPS positions), XMP and comments in photos. They may reveal where people live.",
     ),
+    "curation": Param(
+        "",
+        type="string",
+        title="Curation",
+        description="Content filters: a file of configs/curation/, such as instagram.yaml. Empty applies none.",
+    ),
     "datasets_uri": Param(
         "",
         type="string",
@@ -81,6 +87,7 @@ def etl() -> None:
             seed="{{ params.seed }}",
             slice_pairs="{{ params.slice_pairs }}",
             keep_metadata="{{ params.keep_metadata }}",
+            curation="{{ params.curation }}",
             execution_timeout=timedelta(hours=1),
         )
         work = plan.output[WORK]

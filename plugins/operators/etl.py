@@ -1,15 +1,26 @@
 """Operators of the ETL DAG: extract, transform, load."""
 
+from pathlib import Path
 from typing import Any
 
 from plugins.assets import DATASET
 from plugins.links import DataCardLink, DatasetLink
 from plugins.operators.command import CommandOperator
+from plugins.operators.named_files import find_named
 from snap2caption.redaction import redact_url
 from snap2caption.settings import Settings
 
 WORK = "work"
 """The XCom key of a transform's work folder."""
+
+
+def find_curation(name: Any) -> Path | None:
+    """Return the curation *name* of ``configs/curation``; None if the trigger form has none.
+
+    Raises:
+        AirflowFailException: there is no such file in that folder.
+    """
+    return find_named(Settings().configs_dir / "curation", str(name), "curation") if name not in ("", None) else None
 
 
 class ExtractOperator(CommandOperator):
@@ -25,6 +36,8 @@ class ExtractOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Download, or resume an interrupted download."""
+        # A curation that is not there shall not show after hours of downloading.
+        find_curation(context["params"].get("curation"))
         out = Settings().state_dir / "downloads"
         found = self.run("extract", *context["params"]["urls"], out=out, sha256=self.sha256, size=self.size or None)
         return str(found["path"])
@@ -36,10 +49,18 @@ class PlanOperator(CommandOperator):
     It returns no numbers if the version exists already.
     """
 
-    template_fields = ("corpus", "cities", "seed", "slice_pairs", "keep_metadata")
+    template_fields = ("corpus", "cities", "seed", "slice_pairs", "keep_metadata", "curation")
 
     def __init__(
-        self, *, corpus: Any, cities: Any, seed: Any, slice_pairs: Any, keep_metadata: Any, **arguments: Any
+        self,
+        *,
+        corpus: Any,
+        cities: Any,
+        seed: Any,
+        slice_pairs: Any,
+        keep_metadata: Any,
+        curation: Any = "",
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self.corpus = corpus
@@ -47,6 +68,7 @@ class PlanOperator(CommandOperator):
         self.seed = seed
         self.slice_pairs = slice_pairs
         self.keep_metadata = keep_metadata
+        self.curation = curation
 
     def execute(self, context: Any) -> list[int]:
         """Pair photos and captions."""
@@ -58,6 +80,7 @@ class PlanOperator(CommandOperator):
             seed=self.seed,
             slice_pairs=self.slice_pairs,
             keep_metadata=bool(self.keep_metadata),
+            curation=find_curation(self.curation),
         )
         context["ti"].xcom_push(key=WORK, value=plan["work"])
         return list(range(plan["slices"]))

@@ -1,14 +1,14 @@
 """Operators of the training and rollback DAGs: train, gate, promote, roll back."""
 
 import re
-from pathlib import Path
 from typing import Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.assets import dataset_uri
 from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
 from plugins.operators.command import CommandOperator
+from plugins.operators.named_files import find_named
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
@@ -28,18 +28,10 @@ class TrainOperator(CommandOperator):
 
     def execute(self, context: Any) -> str:
         """Train on the dataset in the trigger form, or on that of the event that started the run."""
-        recipe = find_recipe(Settings().configs_dir, self.config)
+        recipe = find_named(Settings().configs_dir, self.config, "recipe")
         uri = dataset_uri(self.dataset_uri, context)
         found = self.run("train", f"data.uri={uri}", *self.overrides, config=recipe)
         return str(found["run_id"])
-
-
-def find_recipe(folder: Path, name: str) -> Path:
-    """Return the recipe *name* in the folder of recipes or below it. A trigger form can't name a file elsewhere."""
-    recipe = (folder / name).resolve()
-    if not recipe.is_relative_to(folder.resolve()) or not recipe.is_file():
-        raise AirflowFailException(f"There is no recipe {name!r} in {folder}; name a file of that folder.")
-    return recipe
 
 
 _JUDGING = ("gate", "evaluation")

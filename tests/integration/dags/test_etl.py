@@ -15,10 +15,13 @@ from demo.stack import Stack
 from demo.stack.ports import Ports
 from demo.stack.services.files import files
 from etl.transform import transform
+from etl.transform.curation.settings import load_curation
+from snap2caption.settings import Settings
 
 pytestmark = pytest.mark.integration
 
 PAIRS, SLICE_PAIRS = 60, 25
+CURATION = "instagram.yaml"
 
 RUN = """
 import json, sys
@@ -50,12 +53,14 @@ def corpus_url(tmp_path: Path) -> Iterator[str]:
 def test_the_slices_of_a_run_give_the_version_of_one_process(
     run_airflow: Callable[..., Any], corpus_url: str, tmp_path: Path
 ) -> None:
-    alone = transform(tmp_path / "corpus" / "corpus.zip", tmp_path / "alone", source_urls=[corpus_url])
+    curation = load_curation(Settings().configs_dir / "curation" / CURATION)
+    corpus = tmp_path / "corpus" / "corpus.zip"
+    alone = transform(corpus, tmp_path / "alone", source_urls=[corpus_url], curation=curation)
     state = tmp_path / "state"
     first, again, damaged = run_airflow(
         Path(dags.__file__).parent,
         RUN,
-        json.dumps({"urls": [corpus_url], "slice_pairs": SLICE_PAIRS}),
+        json.dumps({"urls": [corpus_url], "slice_pairs": SLICE_PAIRS, "curation": CURATION}),
         SNAP2CAPTION_STATE_DIR=str(state),
         SNAP2CAPTION_DATASETS_URI=(state / "datasets").as_uri(),
     )
@@ -68,6 +73,7 @@ def test_the_slices_of_a_run_give_the_version_of_one_process(
     assert content(shared) == content(alone)
     assert (state / "datasets" / alone.name / "manifest.json").exists()
     assert not list(shared.parent.glob(".work-*"))
+    assert (shared.parent / f"rejected-{alone.name}.html").exists()
 
     # There is nothing to do, which is no failure.
     states = {task: state for task, _, state in again["tasks"]}

@@ -184,6 +184,7 @@ def test_every_parameter_is_described_and_typed(read: Read) -> None:
         "seed",
         "slice_pairs",
         "keep_metadata",
+        "curation",
         "datasets_uri",
     }
     assert set(read.dags["feedback"]["params"]) == {

@@ -1,32 +1,8 @@
-from pathlib import Path
-
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
-from plugins.operators.training import GateOperator, find_recipe
+from plugins.operators.training import GateOperator
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("demo.yaml", "ours/demo.yaml"):
-        recipe = tmp_path / "configs" / name
-        recipe.parent.mkdir(parents=True, exist_ok=True)
-        recipe.touch()
-    (tmp_path / "secret.yaml").touch()
-    return tmp_path / "configs"
-
-
-@pytest.mark.parametrize("name", ["demo.yaml", "ours/demo.yaml", "./ours/../demo.yaml"])
-def test_a_recipe_is_found_by_its_whole_path(folder: Path, name: str) -> None:
-    assert find_recipe(folder, name) == (folder / name).resolve()
-
-
-@pytest.mark.parametrize("name", ["other/demo.yaml", "nothing.yaml", "", "ours", "../secret.yaml", "/etc/hostname"])
-def test_no_other_file_is_taken_for_it(folder: Path, name: str) -> None:
-    with pytest.raises(AirflowFailException, match="There is no recipe"):
-        find_recipe(folder, name)
 
 
 def test_the_gate_gets_its_own_overrides_alone(monkeypatch) -> None:
