@@ -152,8 +152,10 @@ class ServingSettings(BaseSettings):
     hashtags_poll_seconds: float = Field(default=60.0, gt=0)
     """Interval between two checks of the datasets for a newer version's hashtags."""
     moderation: str = ""
-    """Check of photos before they are captioned: ``package.module:function`` or a URL
+    """Check of photos before they are captioned: ``nsfw``, ``package.module:function`` or a URL
     (`serving.captioning.moderation`). Empty: no check."""
+    nsfw_max_score: float = Field(default=0.8, ge=0, le=1)
+    """With `moderation` ``nsfw``: the highest probability of not being safe for work that a photo may have."""
     database_url: SecretStr | None = None
     """PostgreSQL database (``postgresql://user:password@host/name``) that replicas share: voices, kept requests,
     feedback that waits, API keys and rate limits. Requests then always need an API key. None: each machine has SQLite

@@ -21,4 +21,4 @@ class ContentRules:
         Raises:
             UserError: the banned hashtags can't be read, or the moderator can't be loaded.
         """
-        return cls(read_banned(settings.banned_hashtags), load_moderator(settings.moderation))
+        return cls(read_banned(settings.banned_hashtags), load_moderator(settings.moderation, settings.nsfw_max_score))

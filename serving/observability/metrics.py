@@ -63,6 +63,11 @@ UNSAFE = Counter("snap2caption_unsafe_total", "Generated texts that were withhel
 UNFAMILIAR = Counter(
     "snap2caption_unfamiliar_photos_total", "Photos unlike the pictures that the model was trained with."
 )
+NSFW_SCORE = Histogram(
+    "snap2caption_nsfw_score",
+    "Probability that a photo is not safe for work, of each photo that the moderation `nsfw` checked.",
+    buckets=(0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1),
+)
 SWAPS = Counter("snap2caption_model_swaps_total", "New model versions, by outcome.", ["outcome"])
 CHAMPION_REFUSED = Gauge(
     "snap2caption_champion_refused", "1 while the registry's champion is refused, by reason.", ["reason"]

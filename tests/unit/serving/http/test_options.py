@@ -161,6 +161,20 @@ def test_photos_can_be_checked(served: ServedModel, tmp_path: Path, photo: bytes
         assert "64 pixels are too many" in answer.json()["detail"]
 
 
+def test_what_is_not_safe_for_work_is_refused_and_counted(served: ServedModel, tmp_path: Path, photo: bytes) -> None:
+    for limit, status in ((0.0, 422), (1.0, 200)):
+        given = settings(tmp_path, moderation="nsfw", nsfw_max_score=limit)
+        with TestClient(build_app(given, lambda: served)) as client:
+            answer = client.post("/generate-caption", files={"image": photo})
+            assert answer.status_code == status
+            if status == 422:
+                assert answer.json()["reason"] == "image_not_allowed"
+                assert (
+                    "is not captioned (it does not seem to be safe for work); send another" in answer.json()["detail"]
+                )
+                assert 'snap2caption_refusals_total{reason="image_not_allowed"} ' in client.get("/metrics").text
+
+
 @pytest.mark.parametrize("language", ["German", "Deutsch", "de", "de-AT"])
 def test_profanity_is_found_however_the_language_is_called(
     client: TestClient, engine: "ScriptedEngine", photo: bytes, language: str
