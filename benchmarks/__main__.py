@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import evaluation, generation
-from benchmarks.etl import extract, load, transform
+from benchmarks.etl import curation, extract, load, transform
 from benchmarks.serving import compare, outbox, state
 from benchmarks.table import TableRow, markdown
 from benchmarks.training import smolvlm
@@ -18,6 +18,7 @@ from benchmarks.training import smolvlm
 BENCHMARKS: dict[str, Callable[[Path], list[TableRow]]] = {
     "etl.extract": lambda folder: [extract.run(folder)],
     "etl.transform": transform.run,
+    "etl.curation": curation.run,
     "etl.load.s3": lambda folder: [load.run(folder, "s3", transfers) for transfers in (4, 8)],
     "etl.load.swift": lambda folder: [load.run(folder, "swift", transfers) for transfers in (4, 8)],
     "evaluation": lambda _: [evaluation.run()],
