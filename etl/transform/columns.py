@@ -58,6 +58,7 @@ def checked() -> "pa.Schema":
             ("image_hash", pa.binary(HASH_BYTES)),
             ("caption_digest", digest),
             ("template_digest", digest),
+            ("sketch", pa.binary(32)),
             ("measures", pa.map_(pa.string(), pa.float64())),
             ("reason", pa.string()),
         ]

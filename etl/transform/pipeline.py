@@ -12,6 +12,7 @@ from etl.transform.archive.cities import choose_cities
 from etl.transform.archive.members import missing_corpus_error, no_usable_samples_error
 from etl.transform.atomic_files import atomic_write, digest_of
 from etl.transform.cleaning.picture import HASH_SIZE
+from etl.transform.curation.embeddings import pin_model
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.curation.steps import Curator
 from etl.transform.splitting.grouping import MAX_DISTANCE
@@ -129,6 +130,7 @@ def plan(
     """
     corpus, out = corpus.absolute(), out.absolute()
     if curation is not None:
+        curation = pin_model(curation)
         Curator(curation)  # fail now rather than in every slice
     try:
         corpus.stat()  # fail before anything is created in *out*

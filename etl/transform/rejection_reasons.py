@@ -38,6 +38,7 @@ class RejectionReason(StrEnum):
     NSFW = "nsfw"
     TEMPLATE = "template"
     NEAR_DUPLICATE = "near_duplicate"
+    SEMANTIC_DUPLICATE = "semantic_duplicate"
 
 
 CURATED = (
@@ -54,5 +55,6 @@ CURATED = (
     RejectionReason.NSFW,
     RejectionReason.TEMPLATE,
     RejectionReason.NEAR_DUPLICATE,
+    RejectionReason.SEMANTIC_DUPLICATE,
 )
 """The reasons of curation. Their pairs are whole."""

@@ -44,6 +44,8 @@ class CheckedSample:
     """SHA-256 of the caption's words, if they are distinctive."""
     template_digest: bytes | None = None
     """SHA-256 of the caption's words with any number for any other, if curation asks for it."""
+    sketch: bytes | None = None
+    """What the picture shows (`etl.transform.curation.embeddings`), if curation asks for it."""
     measures: Measures = field(default_factory=dict)
     """What curation measured."""
 
@@ -67,6 +69,7 @@ class _Draft:
     text: Text | None = None
     photo: StrippedPhoto | None = None
     spectrum: npt.NDArray[np.float64] | None = None
+    sketch: bytes | None = None
     measures: Measures = field(default_factory=dict)
 
 
@@ -122,6 +125,12 @@ def _check_batch(
     if curator is not None:
         for draft, photo in _usable_photos(drafts):
             draft.reason = curator.judge_photo(photo, draft.measures)
+        for draft, photo in _usable_photos(drafts):
+            sketch = curator.sketch(photo)
+            if isinstance(sketch, RejectionReason):
+                draft.reason = sketch
+            else:
+                draft.sketch = sketch
     hashes = iter(hash_pictures([one.spectrum for one in drafts if one.reason is None and one.spectrum is not None]))
     for draft in drafts:
         if draft.reason is not None or draft.text is None or draft.photo is None:
@@ -137,6 +146,7 @@ def _check_batch(
                 next(hashes),
                 digest_words(text.caption),
                 digest_template(text.caption) if curator is not None and curator.finds_templates else None,
+                draft.sketch,
                 draft.measures,
             )
 

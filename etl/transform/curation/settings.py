@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from snap2caption import strict_yaml
 from snap2caption.errors import UserError
+from snap2caption.names import BaseName
 from snap2caption.settings_sections import SettingsSection, check_settings
 from snap2caption.text.language import find_language
 
@@ -131,6 +132,19 @@ class NearDuplicateSettings(SettingsSection):
     max_distance: Annotated[int, Field(ge=0, le=48)] = 48
 
 
+class SemanticDuplicateSettings(SettingsSection):
+    """Pictures that show the same, such as one view from two places: one of them is kept.
+
+    ``model`` is a folder of the models folder with an image embedding model in transformers' format, and
+    ``min_similarity`` the cosine of two embeddings from which pictures count as the same, which is estimated with an
+    error of some 0.03. ``revision`` is the digest of its weights; the transform fills it in.
+    """
+
+    model: BaseName
+    min_similarity: Annotated[float, Field(ge=0.85, le=1)] = 0.95
+    revision: str | None = None
+
+
 class ResizeSettings(SettingsSection):
     """Pictures that are larger than ``max_side`` on their longer side are scaled down, and all are written as JPEG."""
 
@@ -153,6 +167,7 @@ class CurationSettings(SettingsSection):
     nsfw: NsfwSettings | None = None
     templates: TemplateSettings | None = None
     near_duplicates: NearDuplicateSettings | None = None
+    semantic_duplicates: SemanticDuplicateSettings | None = None
     resize: ResizeSettings | None = None
 
     def steps(self) -> tuple[str, ...]:

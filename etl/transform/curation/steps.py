@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from etl.transform.curation import pictures, texts
+from etl.transform.curation import embeddings, pictures, texts
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.rejection_reasons import RejectionReason
 
@@ -42,6 +42,9 @@ MEASURES = {
     ),
 }
 
+_DAMAGE = (OSError, SyntaxError, ValueError)
+"""What Pillow raises for damage that does not show at a smaller size."""
+
 Measures = dict[str, float]
 TextStep = Callable[[texts.Text, Measures], RejectionReason | None]
 PhotoStep = Callable[[bytes, Measures], RejectionReason | None]
@@ -61,6 +64,8 @@ class Curator:
         found = [make(getattr(settings, name)) for name, make in _PHOTO_STEPS.items() if getattr(settings, name)]
         self._photo_steps: list[PhotoStep] = found
         self.finds_templates = settings.templates is not None
+        semantic = settings.semantic_duplicates
+        self._sketch = None if semantic is None else embeddings.sketch_pictures(semantic)
 
     def judge_text(self, text: texts.Text, measures: Measures) -> RejectionReason | None:
         """Return why the caption is rejected, or None. The steps change *text*, and add what they measure."""
@@ -74,7 +79,14 @@ class Curator:
         """Return why the photo is rejected, or None. It must be one that can be decoded at a reduced size."""
         try:
             return next((reason for step in self._photo_steps if (reason := step(photo, measures))), None)
-        except (OSError, SyntaxError, ValueError):  # damage that does not show at a smaller size
+        except _DAMAGE:
+            return RejectionReason.CORRUPT_IMAGE
+
+    def sketch(self, photo: bytes) -> bytes | RejectionReason | None:
+        """Return what the photo shows, as 32 bytes to compare, if a step asks for it; or why the photo is rejected."""
+        try:
+            return None if self._sketch is None else self._sketch(photo)
+        except _DAMAGE:
             return RejectionReason.CORRUPT_IMAGE
 
 

@@ -51,6 +51,9 @@ def test_no_call_runs_a_model_s_code_or_reads_a_pickle() -> None:
         ("AutoModelForImageTextToText", "from_config"),
         ("AutoProcessor", "from_pretrained"),
         ("AutoConfig", "from_pretrained"),
+        # The curation's image embeddings, from the models folder alone.
+        ("AutoModel", "from_pretrained"),
+        ("AutoImageProcessor", "from_pretrained"),
         ("PeftModel", "from_pretrained"),
         ("vlm.model", "load_adapter"),
         # Has a model server load one, after `check_weights`.

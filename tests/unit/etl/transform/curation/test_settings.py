@@ -18,7 +18,7 @@ def test_no_step_runs_by_default() -> None:
 def test_the_example_names_every_step_of_which_some_are_off() -> None:
     found = load_curation(EXAMPLE).steps()
     off = [name for name in CurationSettings.model_fields if name not in found]
-    assert off == ["faces", "nsfw", "resize"]
+    assert off == ["faces", "nsfw", "semantic_duplicates", "resize"]
     assert all(f"\n# {name}: {{" in EXAMPLE.read_text() for name in off)
     assert CurationSettings.model_validate_json(load_curation(EXAMPLE).model_dump_json()) == load_curation(EXAMPLE)
 
@@ -43,6 +43,8 @@ def test_every_limit_is_a_setting() -> None:
         ("language: {keep: [en, Klingonish]}", "should be languages such as en or German; Klingonish is none"),
         ("length: {min_words: 5, max_words: 2}", "max_words is less than min_words"),
         ("contacts: {region: usa}", "contacts.region"),
+        ("semantic_duplicates: {model: ../clip}", "semantic_duplicates.model"),
+        ("semantic_duplicates: {model: /etc}", "semantic_duplicates.model"),
         ("a: [", "is not valid YAML"),
     ],
 )
