@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 _EXAMPLES = 24
 """Pictures per reason."""
 
-_COUNTS = "SELECT reason, count(*) FROM checked WHERE list_contains($reasons, reason) GROUP BY reason ORDER BY reason"
+_COUNTS = """
+SELECT reason, count(*)
+FROM checked
+WHERE list_contains($reasons, reason)
+GROUP BY reason ORDER BY count(*) DESC, reason
+"""
 
 _SHOWN = f"""
 SELECT {", ".join(columns.places("image"))}, caption, map_entries(measures)
@@ -60,8 +65,15 @@ def draw_rejected(connection: "DuckDBPyConnection", corpus: Path, settings: Cura
 
 def _drawn(row: tuple[Any, ...], archive: Any) -> dict[str, str]:
     *place, caption, measures = row
-    measured = ", ".join(f"{entry['key']} {entry['value']:.4g}" for entry in measures or ())
+    measured = ", ".join(f"{entry['key']} {_readable(entry['value'])}" for entry in measures or ())
     try:
         return draw_thumbnail(CardPhoto(ArchiveMember(*place).read(archive), caption or "")) | {"measured": measured}
     except (OSError, SyntaxError, ValueError):  # rejected by its caption: the photo was not looked at
         return {"data": "", "caption": caption or "", "measured": measured}
+
+
+def _readable(value: float) -> str:
+    """Return *value* without an exponent."""
+    if 0 < value < 0.001:
+        return "below 0.001"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}"
