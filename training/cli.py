@@ -118,7 +118,7 @@ def gate(
     verdict = gate_run(run_id, settings, overrides or [])
     decision = "admitted" if verdict.admitted else "refused"
     document = to_document(verdict) | {"report": _report_page(verdict.run_id, settings)}
-    print_result(f"{verdict.table()}\n{decision}", document, as_json=as_json)
+    print_result("\n".join([verdict.table(), *verdict.notes, decision]), document, as_json=as_json)
     if not verdict.admitted:
         for reason in verdict.refusals:
             stderr.print(f"refused: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)

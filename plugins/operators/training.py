@@ -54,7 +54,7 @@ class GateOperator(CommandOperator):
         """Apply the gate's rules, with those overrides that are about judging, and log the verdict rule by rule."""
         rules = [override for override in self.overrides if re.split("[.=]", override)[0] in _JUDGING]
         verdict = GateVerdict.model_validate(self.run("gate", self.run_id, *rules))
-        for line in verdict.table().splitlines():
+        for line in (*verdict.table().splitlines(), *verdict.notes):
             self.log.info("%s", line)
         for rule in verdict.rules:
             self.log.info("%s %s: %s", "passed " if rule.passed else "REFUSED", rule.name, rule.reason)

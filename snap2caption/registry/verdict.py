@@ -33,7 +33,8 @@ class GateVerdict(ScoreDocument):
 
     ``incumbent`` names the model that the candidate was compared with (``champion v3``, ``base``). ``overrides``
     (``gate.margin=0.02``) were applied to the run's recipe for this verdict. ``reported`` are scores on the
-    held-out feedback, if the candidate learned from feedback; they do not affect the decision.
+    held-out feedback, if the candidate learned from feedback; they do not affect the decision. Nor do ``notes``,
+    sentences for a person.
     """
 
     run_id: FileName
@@ -42,6 +43,7 @@ class GateVerdict(ScoreDocument):
     rules: Annotated[tuple[RuleResult, ...], Field(min_length=1)]
     reported: tuple[ComparedScore, ...] = ()
     overrides: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, data: bytes, run_id: str) -> "GateVerdict":
@@ -92,7 +94,7 @@ class GateVerdict(ScoreDocument):
         return "\n".join(f"| {line} |" for line in lines)
 
     def report(self) -> str:
-        """Return the table, followed by the decision and its reasons."""
+        """Return the table, followed by the notes, the decision and its reasons."""
         decision = "Admitted." if self.admitted else f"Refused: {' '.join(self.refusals)}"
         judged = f"Judged with {', '.join(self.overrides)}. " if self.overrides else ""
-        return f"{self.table()}\n\n{judged}{decision}"
+        return f"{self.table()}\n\n{' '.join([*self.notes, f'{judged}{decision}'])}"

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snap2caption.registry.verdict import ComparedScore, GateVerdict, RuleResult
 from training.evaluation.bootstrap import Bootstrap, ResamplingClusters
 from training.evaluation.evaluate import Evaluation
 from training.gate.latency import LatencyComparison
+from training.gate.uncertainty import describe_gain
 from training.recipes.sections import FeedbackGateSettings, GateSettings
 
 _REPORTED = ("cider", "bleu_4", "rouge_l", "hashtag_f1", "hashtags_valid")
@@ -25,6 +27,15 @@ class EvaluationPair:
     def __post_init__(self) -> None:
         if self.candidate.conditions != self.incumbent.conditions:
             raise ValueError("candidate and incumbent were evaluated under different conditions")
+
+    def gains(self) -> NDArray[np.float64]:
+        """Return how much higher the candidate's CIDEr is on each sample, shape (samples,)."""
+        theirs = {row.id: row.cider for row in self.incumbent.rows}
+        return np.array([row.cider - theirs[row.id] for row in self.candidate.rows])
+
+    def clusters(self) -> ResamplingClusters:
+        """Return the groups of samples that depend on each other."""
+        return ResamplingClusters.named([row.group for row in self.candidate.rows])
 
 
 def judge(
@@ -54,6 +65,7 @@ def judge(
         incumbent=incumbent_name,
         rules=tuple(_rules(on_corpus, latency, settings, on_feedback)),
         reported=tuple(_reported(on_feedback)) if on_feedback else (),
+        notes=(_uncertainty(on_corpus, settings, on_feedback),),
     )
 
 
@@ -85,10 +97,20 @@ def _reported(pair: EvaluationPair) -> Iterator[ComparedScore]:
         yield ComparedScore(name=f"feedback: {name}", candidate=mine, incumbent=theirs)
 
 
+def _uncertainty(on_corpus: EvaluationPair, settings: GateSettings, on_feedback: EvaluationPair | None) -> str:
+    """Return the sentence on the gain that decides."""
+    name, pair = "CIDEr", on_corpus
+    if settings.feedback is not None and on_feedback is not None:
+        name, pair = "CIDEr on feedback", on_feedback
+    limited = pair.candidate.conditions.settings.max_samples == len(pair.candidate.rows)
+    bootstrap = Bootstrap(resamples=settings.bootstrap_samples)
+    return describe_gain(name, pair.gains(), pair.clusters(), bootstrap, limited=limited)
+
+
 def _better(
     name: str, pair: EvaluationPair, criteria: GateSettings | FeedbackGateSettings, resamples: int
 ) -> RuleResult:
-    clusters = ResamplingClusters.named([row.group for row in pair.candidate.rows])
+    clusters = pair.clusters()
     confidence = confidence_of_gain(pair, criteria.margin, resamples, clusters)
     mine, theirs = pair.candidate.overall.cider, pair.incumbent.overall.cider
     passed = bool(mine > theirs + criteria.margin) and confidence >= criteria.confidence
@@ -111,9 +133,7 @@ def confidence_of_gain(pair: EvaluationPair, margin: float, resamples: int, clus
     It comes from a paired bootstrap of whole *clusters* of photos. Source: Koehn, "Statistical significance tests
     for machine translation evaluation", EMNLP 2004; for clusters see `training.evaluation.bootstrap`.
     """
-    theirs = {row.id: row.cider for row in pair.incumbent.rows}
-    gains = np.array([row.cider - theirs[row.id] for row in pair.candidate.rows])
-    return Bootstrap(resamples=resamples).confidence_above(gains, margin, clusters)
+    return Bootstrap(resamples=resamples).confidence_above(pair.gains(), margin, clusters)
 
 
 def _at_most(name: str, mine: float, theirs: float, tolerance: float) -> RuleResult:

@@ -110,6 +110,15 @@ def test_both_are_timed_in_turn_and_alone(measured, refused):
     assert [rule.name for rule in verdict.rules if not rule.passed] == refused
 
 
+def test_the_verdict_says_how_certain_the_gain_is():
+    pair = EvaluationPair(evaluation(BETTER), evaluation(OLD))
+    verdict = judge(pair, latency(), SETTINGS, run_id="r", incumbent_name="base")
+    (note,) = verdict.notes
+    assert note.startswith("On 40 held-out posts, CIDEr differs by +0.200, with a 95% interval from +0.200 to +0.200,")
+    assert note in verdict.report()
+    assert GateVerdict.model_validate_json(verdict.model_dump_json()).notes == (note,)
+
+
 def test_different_conditions_cannot_be_compared():
     other = CONDITIONS.model_copy(update={"dataset_version": "d2"})
     with pytest.raises(ValueError, match="different conditions"):
