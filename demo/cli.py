@@ -31,6 +31,17 @@ def sample_corpus(
     print_result(str(path))
 
 
+def sample_export(
+    out: Annotated[Path, typer.Option(help="The zip file to write.")],
+    posts: Annotated[int, typer.Option(min=1, help="Number of posts.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Write an Instagram data export of rendered city scenes, whose captions have a voice of their own."""
+    from demo.corpus.instagram_export import write_export
+
+    print_result(str(write_export(out, posts, seed)))
+
+
 def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Stop when the photo is captioned; exit with the pipeline's status.")
@@ -120,5 +131,6 @@ VARIABLES = ("SNAP2CAPTION_STACK", "SNAP2CAPTION_DEMO_FILES")
 def register(app: typer.Typer) -> None:
     """Add the demo's commands to *app*."""
     app.command("sample-corpus")(sample_corpus)
+    app.command("sample-export")(sample_export)
     app.command()(demo)
     app.command("demo-feedback")(demo_feedback)

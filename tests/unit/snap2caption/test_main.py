@@ -25,6 +25,7 @@ def test_help_lists_every_stage() -> None:
     assert result.returncode == 0
     for command in (
         "sample-corpus",
+        "sample-export",
         "extract",
         "transform",
         "transform-plan",

@@ -23,6 +23,14 @@ def test_sample_corpus_prints_the_path_alone(app, tmp_path):
     assert out.exists()
 
 
+def test_sample_export_prints_the_path_alone(app, tmp_path):
+    out = tmp_path / "made" / "export.zip"
+    result = CliRunner().invoke(app, ["sample-export", "--out", str(out), "--posts", "2"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{out}\n"
+    assert out.exists()
+
+
 def test_no_pairs_is_a_wrong_call(app, tmp_path):
     result = CliRunner().invoke(app, ["sample-corpus", "--out", str(tmp_path / "x.zip"), "--pairs", "0"])
     assert result.exit_code == 2

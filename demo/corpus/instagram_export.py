@@ -1,0 +1,50 @@
+"""Instagram data export of a synthetic creator, laid out and encoded as Instagram writes them."""
+
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+
+from demo.corpus.creator import make_post
+from snap2caption.datasets.corpus_members import CorpusMember, write_member
+from snap2caption.errors import UserError
+
+_LIST = "your_instagram_activity/media/posts_1.json"
+_FIRST_POST = 1_700_000_000
+"""When the first post was published, in seconds since 1970. The others follow a day apart."""
+_DAY = 86_400
+
+
+def write_export(out: Path, posts: int, seed: int) -> Path:
+    """Write *posts* of the creator of *seed* to the zip *out*, which appears whole or not at all, and return its path.
+
+    Raises:
+        UserError: *out* can't be written.
+    """
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give the name of the zip file to write.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+            draft = Path(folder) / out.name
+            _write(draft, posts, seed)
+            draft.replace(out)
+    except OSError as error:
+        raise UserError(
+            f"The export can't be written to {out} ({error.strerror}); free some space or choose another place."
+        ) from error
+    return out
+
+
+def _write(out: Path, posts: int, seed: int) -> None:
+    listed = []
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(posts):
+            post = make_post(seed, number)
+            uri = f"media/posts/{post.id}.jpg"
+            write_member(archive, CorpusMember(uri, post.image))
+            # Instagram writes each byte of UTF-8 as a character of its own.
+            title = post.caption.decode("latin-1")
+            published = _FIRST_POST + number * _DAY
+            listed.append({"media": [{"uri": uri, "creation_timestamp": published, "title": title}]})
+        write_member(archive, CorpusMember(_LIST, json.dumps(listed).encode()))
