@@ -12,7 +12,7 @@ from snap2caption.post import parse
 pytestmark = pytest.mark.unit
 
 
-def test_each_of_their_posts_has_the_habit_and_names_what_it_shows():
+def test_each_post_has_the_habit_and_names_what_it_shows():
     for number in range(40):
         post = make_post(0, number)
         text = post.caption.decode()
