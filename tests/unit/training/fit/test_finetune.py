@@ -111,11 +111,17 @@ def test_features_kept_or_not_the_result_is_the_same(run, tmp_path):
     assert all(torch.allclose(kept[name], recomputed[name], atol=1e-4) for name in kept)
 
 
+WILD = {"num_train_epochs": 9, "learning_rate": 0.3, "early_stopping_patience": 2}
+"""Settings with which the loss overshoots, so that the training is stopped early."""
+
+
 @pytest.mark.parametrize(
-    ("stream", "rounds"), [(False, ROUNDS), (True, max(1, ROUNDS // 3))], ids=["cached", "streamed"]
+    ("stream", "rounds", "changes"),
+    [(False, ROUNDS, {}), (True, max(1, ROUNDS // 3), {}), (False, max(1, ROUNDS // 3), WILD)],
+    ids=["cached", "streamed", "early stopping"],
 )
-def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir, tmp_path, stream, rounds):
-    settings = recipe.training.model_copy(update={"num_train_epochs": 3, "save_steps": 2})
+def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir, tmp_path, stream, rounds, changes):
+    settings = recipe.training.model_copy(update={"num_train_epochs": 3, "save_steps": 2, **changes})
     data = recipe.data.model_copy(update={"stream": stream})
     text = recipe.model_copy(update={"training": settings, "data": data}).dump()
     rng = random.Random(stream)
@@ -172,8 +178,7 @@ def test_the_best_is_kept_once_the_loss_has_stopped_falling(run, load_tiny, data
         if "validation/loss" in metrics:
             told.append((step, metrics["validation/loss"]))
 
-    # Wild enough to overshoot.
-    wild = {"num_train_epochs": 9, "learning_rate": 0.3, "early_stopping_patience": 2, "eval_steps": 3}
+    wild = {**WILD, "eval_steps": 3}
     vlm, adapter = run(tmp_path / "work", report, **wild)
     steps, losses = zip(*told, strict=True)
     assert list(steps) == list(range(3, 3 * len(steps) + 1, 3))
