@@ -53,7 +53,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -251,6 +251,8 @@ bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables 
 
 scale-corpus: $(INSTALLED) ## plan, slices, merge, list and diff with PAIRS=1000000: time, processor time, memory (half an hour, 22 GB of disk)
 	@$(BIN)/python -m benchmarks.etl.scale $(or $(PAIRS),1000000)
+own-voice: $(INSTALLED) ## what the demo base learns from 100, 200 and 1,000 posts of one person, and loses elsewhere (POSTS="200": these; half an hour)
+	@$(BIN)/python -m benchmarks.training.own_voice $(if $(POSTS),--posts $(POSTS))
 
 scale-feedback: $(INSTALLED) $(LABEL_STUDIO) ## each step of the feedback loop at RECORDS=100000 and TASKS=10000, and at a tenth: time, memory, requests (half an hour)
 	@$(BIN)/python -m benchmarks.feedback.scale $(or $(RECORDS),100000) $(or $(TASKS),10000)

@@ -17,6 +17,7 @@ STARTED = {
     "demo/captioned.py": "the photo's path behind `--` (tests/unit/demo/test_captioned.py)",
     "demo/stack/service.py": "commands of ours",
     "demo/stack/supervisor.py": "commands of ours, as it was given them",
+    "benchmarks/training/own_voice.py": "commands of ours",
     "benchmarks/training/workload.py": "commands of ours",
     "benchmarks/etl/curation.py": "commands of ours",
     "benchmarks/etl/load.py": "commands of ours",

@@ -1,0 +1,229 @@
+"""Own-voice benchmark: what the demo base learns from few posts of one person, and what it loses on the corpus.
+
+``python -m benchmarks.training.own_voice [--posts 100 200 1000] [--scenes 240] [--set KEY=VALUE…]``. Each row goes the
+way of docs/own-voice.md, by its commands: an Instagram export of so many posts, a dataset version, the recipe, the
+gate; once with the posts alone, and once mixed with a corpus. Then base and model caption the same unseen scenes.
+"""
+
+import argparse
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.corpus.archive import write_corpus
+from demo.corpus.creator import has_habit
+from demo.corpus.facts import named
+from demo.corpus.instagram_export import write_export
+from demo.corpus.pairs import ScenePair, make_pair
+from demo.measure import KINDS
+from demo.stack.ports import Ports
+from demo.stack.services.mlflow import mlflow
+from demo.stack.stack import Stack
+from snap2caption.images import decode
+from snap2caption.post import Request, Tone, build_prompt, parse
+from snap2caption.registry.verdict import GateVerdict
+from snap2caption.settings import Settings
+from snap2caption.vlm import Decoding, VisionLanguageModel
+from training.evaluation.bootstrap import BOOTSTRAP
+from training.evaluation.candidates import EvaluatedModel, find_base, find_trained
+from training.gate.promotion import open_registry
+from training.tracking.runs import connect
+
+BASE = "demo-base"
+ON_BASE = (f"model.base={BASE}", "model.do_image_splitting=true", "training.learning_rate=3e-3")
+"""Settings for the demo base, as docs/own-voice.md gives them."""
+
+TWO_CORES = ("launcher=torchrun", "launcher.processes=2", "training.threads=2")
+
+POSTS = (100, 200, 1000)
+SCENES = 240
+CORPUS = 640
+"""Pairs of the corpus that is mixed in."""
+
+MIXED = (
+    "data.feedback.share=0.5",
+    "gate.feedback={}",
+    "training.global_micro_batch_size=8",
+    "training.num_train_epochs=4",
+)
+"""Settings with which posts are mixed with a corpus, as docs/own-voice.md gives them."""
+
+UNSEEN = 7
+"""Seed of the scenes. The creator's posts have another one."""
+
+MEASURES = ("habit", *KINDS)
+"""The columns of what is measured on a caption: the habit, and whether it names what the scene shows."""
+
+_BATCH, _TOKENS = 32, 96
+_TONES: tuple[Tone | None, ...] = (None, *Tone)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedVoice:
+    """A model that learned from so many posts, and what that took."""
+
+    posts: int
+    mixed: bool
+    """Whether a corpus was mixed in."""
+    model: EvaluatedModel
+    verdict: GateVerdict
+    seconds: float
+    """From the export to the gate's verdict."""
+
+
+def unseen_scenes(count: int) -> list[ScenePair]:
+    """Return *count* scenes of the corpus, which no model was trained on."""
+    return [make_pair(UNSEEN, number) for number in range(count)]
+
+
+def write_captions(vlm: VisionLanguageModel, pairs: Sequence[ScenePair]) -> list[str]:
+    """Return what *vlm* writes about the pairs' scenes, greedily: asked for no tone, and for each of them, in turn."""
+    prompts = [build_prompt(Request(tone=_TONES[number % len(_TONES)])) for number in range(len(pairs))]
+    # Answers to the same prompt have similar lengths, and a batch takes as long as its longest.
+    order = sorted(range(len(pairs)), key=lambda number: prompts[number])
+    written: dict[int, str] = {}
+    for start in range(0, len(order), _BATCH):
+        batch = order[start : start + _BATCH]
+        photos = [decode(pairs[number].image) for number in batch]
+        answers = vlm.generate(photos, [prompts[number] for number in batch], Decoding(_TOKENS))
+        written |= {number: answer.text for number, answer in zip(batch, answers, strict=True)}
+    return [written[number] for number in range(len(pairs))]
+
+
+def measure(pairs: Sequence[ScenePair], texts: Sequence[str]) -> NDArray[np.float64]:
+    """Return whether each caption has what `MEASURES` names, 0 or 1; shape (captions, measures)."""
+    rows = [
+        [has_habit(parse(text).caption), *named(pair.scene, text).values()]
+        for pair, text in zip(pairs, texts, strict=True)
+    ]
+    return np.array(rows, dtype=np.float64)
+
+
+def train_voice(
+    posts: int, folder: Path, tracking_uri: str, *, corpus: Path | None = None, overrides: Sequence[str] = ()
+) -> TrainedVoice:
+    """Train on *posts* of the synthetic creator by the recipe's commands, each in a process of its own.
+
+    With *corpus*, a dataset version, the posts are mixed with it.
+
+    Raises:
+        SystemExit: a command failed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    export = write_export(folder / "instagram-export.zip", posts, seed=0)
+    settings = Settings(
+        state_dir=folder / "state", mlflow_tracking_uri=tracking_uri, registered_model=f"voice-{folder.name}"
+    )
+    commands = _Commands(settings)
+    start = time.perf_counter()
+    commands.run("import-corpus", str(export), "--out", str(folder / "my-posts.zip"))
+    own = commands.transform(folder / "my-posts.zip")
+    data = (
+        (f"data.uri={corpus.as_uri()}", f"data.feedback.uri={own.as_uri()}", *MIXED)
+        if corpus
+        else (f"data.uri={own.as_uri()}",)
+    )
+    asked = (*data, *ON_BASE, *TWO_CORES, *overrides)
+    run_id = commands.run("train", "--config", "own-voice", *asked).strip()
+    # The gate says no with status 1, which is an answer.
+    verdict = GateVerdict.parse(commands.run("gate", run_id, "--json", answers=(0, 1)).encode(), run_id)
+    seconds = time.perf_counter() - start
+    model = find_trained(run_id, connect(tracking_uri), open_registry(settings))
+    return TrainedVoice(posts, corpus is not None, model, verdict, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    """Commands of `snap2caption`, which run with these settings."""
+
+    settings: Settings
+
+    def transform(self, corpus: Path) -> Path:
+        """Return the dataset version of a corpus zip, beside it."""
+        out = corpus.with_name("datasets")
+        return Path(self.run("transform", str(corpus), "--out", str(out), "--cities", "all").strip())
+
+    def run(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> str:
+        environment = {
+            "SNAP2CAPTION_STATE_DIR": str(self.settings.state_dir),
+            "SNAP2CAPTION_MLFLOW_TRACKING_URI": self.settings.mlflow_tracking_uri,
+            "SNAP2CAPTION_REGISTERED_MODEL": self.settings.registered_model,
+        }
+        command = (sys.executable, "-m", "snap2caption", *arguments)
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+        if done.returncode not in answers:
+            sys.exit(f"{arguments[0]} failed:\n{done.stderr}")
+        return done.stdout
+
+
+def run(sizes: Sequence[int], scenes: int, folder: Path, overrides: Sequence[str] = ()) -> str:
+    """Return the table of *sizes* and of the base, and the gate's sentences about them."""
+    models_dir = Settings().models_dir
+    pairs = unseen_scenes(scenes)
+    before = measure(pairs, write_captions(find_base(BASE, models_dir).load(models_dir, "float32"), pairs))
+    lines = [
+        f"| {scenes} unseen scenes | {' | '.join(MEASURES)} | gate | minutes |",
+        f"|{'---|' * (len(MEASURES) + 3)}",
+        f"| base | {' | '.join(f'{share:.0%}' for share in before.mean(axis=0))} | | |",
+    ]
+    notes = []
+    corpus = _Commands(Settings(state_dir=folder / "state")).transform(
+        write_corpus(folder / "corpus.zip", CORPUS, seed=0)
+    )
+    service, uri = mlflow(folder, Ports(folder / "ports.json"))
+    with Stack(folder) as stack:
+        stack.start([service])
+        for posts, mixed in itertools.product(sizes, (False, True)):
+            voice = train_voice(
+                posts,
+                folder / f"{posts}{'-mixed' if mixed else ''}",
+                uri,
+                corpus=corpus if mixed else None,
+                overrides=overrides,
+            )
+            after = measure(pairs, write_captions(voice.model.load(models_dir, "float32"), pairs))
+            lines.append(_row(voice, before, after))
+            notes += [f"{_name(voice)}: {note}" for note in (*voice.verdict.notes, *voice.verdict.refusals)]
+            print(lines[-1], notes[-1], sep="\n", file=sys.stderr, flush=True)
+    return "\n".join([*lines, "", *notes])
+
+
+def _name(voice: TrainedVoice) -> str:
+    return f"{voice.posts} posts and a corpus" if voice.mixed else f"{voice.posts} posts"
+
+
+def _row(voice: TrainedVoice, before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
+    cells = [_share(after[:, column], before[:, column]) for column in range(len(MEASURES))]
+    decision = "admitted" if voice.verdict.admitted else "refused"
+    return f"| {_name(voice)} | {' | '.join(cells)} | {decision} | {voice.seconds / 60:.1f} |"
+
+
+def _share(after: NDArray[np.float64], before: NDArray[np.float64]) -> str:
+    """Return a share, and the interval of its difference in points, caption by caption."""
+    interval = BOOTSTRAP.mean(after - before)
+    change = f" ({100 * interval.low:+.0f} to {100 * interval.high:+.0f})" if interval else ""
+    return f"{after.mean():.0%}{change}"
+
+
+def main() -> None:
+    """Print the table for what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--posts", type=int, nargs="+", default=list(POSTS))
+    parser.add_argument("--scenes", type=int, default=SCENES)
+    parser.add_argument("--set", metavar="KEY=VALUE", nargs="*", default=[], help="settings of the recipe to override")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(run(asked.posts, asked.scenes, Path(folder), asked.set))
+
+
+if __name__ == "__main__":
+    main()
