@@ -118,20 +118,24 @@ def wait_until_ready(started: Iterable[tuple[Service, Running]]) -> None:
         ProcessError: one ended, or took too long.
     """
     waiting, began = list(started), time.monotonic()
-    while waiting:
-        for service, running in waiting.copy():
-            if running.status() is not None:
-                raise ProcessError(f"{service.name} ended by itself; {running.tail()}")
-            if _answers(service):
-                waiting.remove((service, running))
-            elif time.monotonic() - began > service.timeout:
-                raise ProcessError(f"{service.name} was not ready after {service.timeout:.0f} s; {running.tail()}")
-        time.sleep(_POLL)
+    # One client: each new one reads the authorities' certificates, which takes processor time from what starts.
+    with httpx.Client(timeout=10.0) as client:
+        while waiting:
+            for service, running in waiting.copy():
+                if running.status() is not None:
+                    raise ProcessError(f"{service.name} ended by itself; {running.tail()}")
+                if answers(service, client):
+                    waiting.remove((service, running))
+                elif time.monotonic() - began > service.timeout:
+                    raise ProcessError(f"{service.name} was not ready after {service.timeout:.0f} s; {running.tail()}")
+            if waiting:
+                time.sleep(_POLL)
 
 
-def _answers(service: Service) -> bool:
+def answers(service: Service, client: httpx.Client) -> bool:
+    """Return whether *service* is ready by its answer to *client*."""
     try:
-        return httpx.get(service.ready_url, timeout=10.0).status_code < service.ready_below
+        return client.get(service.ready_url).status_code < service.ready_below
     except httpx.HTTPError:
         return False
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from patience import LONGEST, until
 
-from demo.stack.service import Service
+from demo.stack.service import Service, answers
 
 
 class Victim:
@@ -44,14 +44,12 @@ class Victim:
         self._process.wait()
 
     def wait(self) -> None:
-        def answers() -> bool:
+        def ready() -> bool:
             assert self._process.poll() is None, self._log.read_text()[-2000:]
-            try:
-                return httpx.get(self.service.ready_url, timeout=LONGEST).status_code < self.service.ready_below
-            except httpx.HTTPError:
-                return False
+            return answers(self.service, client)
 
-        until(answers)
+        with httpx.Client(timeout=LONGEST) as client:
+            until(ready)
 
 
 @contextmanager
