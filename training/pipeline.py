@@ -241,14 +241,13 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
         conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
         with explain_out_of_memory(evaluation_advice(recipe.evaluation)):
             evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
-        log.metrics(evaluation.metrics(), 0)
         log.text(evaluation.model_dump_json(indent=1), CANDIDATE)
         rows = choose_rows(evaluation, SAMPLE_CAPTIONS)
         log.table([to_document(row) for row in rows], "samples/captions.json")
         samples = dataset.samples(recipe.evaluation.split, recipe.data.cities)
         log.picture(draw_grid(rows, samples), "samples/captions.png")
         log.text(render_report(evaluation, samples), REPORT)
-        log.model(adapter, recipe.model.base, job.revision)
+        log.model(adapter, recipe.model.base, job.revision, evaluation.metrics())
 
 
 def _training_samples(job: _TrainingJob, scratch: Path) -> list[Sample] | SampleStream:

@@ -20,8 +20,8 @@ class Tracker(Protocol):
     def parameters(self, settings: dict[str, Any]) -> None:
         """Store nested settings under dotted names. Repeating it with the same values changes nothing."""
 
-    def metrics(self, values: dict[str, float], step: int) -> None:
-        """Store metrics at an optimizer step."""
+    def metrics(self, values: dict[str, float], step: int, model: str | None = None) -> None:
+        """Store metrics at an optimizer step, of the logged model with the id *model* too, if it is given."""
 
     def text(self, content: str, artifact: str) -> None:
         """Store a text file."""
@@ -45,10 +45,11 @@ class MlflowTracker:
         parameters = [Param(name, str(value)) for name, value in flatten(settings)]
         self.client.log_batch(self.run_id, params=parameters)
 
-    def metrics(self, values: dict[str, float], step: int) -> None:
+    def metrics(self, values: dict[str, float], step: int, model: str | None = None) -> None:
         """Log metrics."""
         now = mlflow.utils.time.get_current_time_millis()
-        self.client.log_batch(self.run_id, [Metric(name, value, now, step) for name, value in values.items()])
+        metrics = [Metric(name, value, now, step, model, run_id=self.run_id) for name, value in values.items()]
+        self.client.log_batch(self.run_id, metrics)
 
     def text(self, content: str, artifact: str) -> None:
         """Log a text artifact."""
@@ -108,7 +109,7 @@ class WandbTracker:
         """Set the run's configuration."""
         self.run.config.update(dict(flatten(settings)), allow_val_change=True)
 
-    def metrics(self, values: dict[str, float], step: int) -> None:
+    def metrics(self, values: dict[str, float], step: int, model: str | None = None) -> None:  # noqa: ARG002 - MLflow's
         """Log metrics."""
         self.run.log({**values, "step": step})
 

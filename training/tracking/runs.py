@@ -5,10 +5,11 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunStatus
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
@@ -185,13 +187,21 @@ class RunLog:
         """Show *text* (Markdown) on the run's page in MLflow."""
         self.tags({MLFLOW_RUN_NOTE: text})
 
-    def model(self, adapter: Path, base: str, revision: str) -> None:
-        """Log the adapter as a model for ``mlflow.pyfunc``; the base is referenced by name, not stored."""
-        with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings():
+    def model(
+        self, adapter: Path, base: str, revision: str, scores: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        """Log the adapter as a model for ``mlflow.pyfunc``, and *scores* as metrics of it and of the run.
+
+        The base is referenced by name, not stored.
+        """
+        with warnings.catch_warnings():
             # An input example would make MLflow load the base and caption it.
             warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
-            logged = mlflow.pyfunc.log_model(
+            logged = Model.log(
+                artifact_path=None,
                 name="model",
+                flavor=mlflow.pyfunc,
+                run_id=self.run_id,
                 python_model=str(PYFUNC),
                 artifacts={"adapter": str(adapter)},
                 model_config={"base": base, "base_revision": revision},
@@ -199,9 +209,11 @@ class RunLog:
                 # Given explicitly, because inferring them would load the model in another process.
                 pip_requirements=["snap2caption[training]"],
             )
-            # Inside the block, whose end marks the run as finished. The digest comes first, because a model without
-            # one counts as incomplete.
-            self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
+        # After the model: MLflow asks the server for each metric that the run has by then, to copy it to the model.
+        for tracker in self._trackers if scores else ():
+            tracker.metrics(dict(scores), 0, logged.model_id)
+        # Last, because a model without them counts as incomplete.
+        self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
 
     def resume(self) -> None:
         """Mark the run as running."""

@@ -154,4 +154,5 @@ def train(installation: Settings, folder: Path) -> str:
     tags = {"base": BASE, "base_revision": vlm.revision, "dataset_version": "d1", "dataset_uri": "file:///d1"}
     log = RunLog.start(connect(installation.mlflow_tracking_uri), "with accounts", tags)
     log.model(folder, BASE, vlm.revision)
+    log.client.set_terminated(log.run_id)
     return log.run_id

@@ -115,7 +115,8 @@ def runs(installation: Settings, adapter: Path, dataset_dir: Path, models_dir: P
         log.dataset(manifest, dataset_dir.as_uri(), test="test")
         log.table([{"id": "a", "caption": "Good morning 🌉"}], "samples/captions.json")
         log.picture(b"\x89PNG", "samples/captions.png")
-        log.model(adapter, BASE, revision)
+        log.model(adapter, BASE, revision, {"test/cider": 0.5 + number})
+        client.set_terminated(log.run_id)
         found.append(log.run_id)
     return found
 
@@ -124,7 +125,10 @@ def test_what_is_logged_is_in_postgresql_and_s3(installation, runs, s3_environme
     client = connect(installation.mlflow_tracking_uri)
     run = client.get_run(runs[1])
     assert run.data.params["training.seed"] == "1"
-    assert run.data.metrics["train/loss"] == 0.5
+    assert run.data.metrics == {"train/loss": 0.5, "test/cider": 1.5}
+    (model,) = [client.get_logged_model(output.model_id) for output in run.outputs.model_outputs]
+    assert {metric.key: metric.value for metric in model.metrics} == {"test/cider": 1.5}
+    assert (model.source_run_id, model.model_uri) == (runs[1], run.data.tags["model_uri"])
     assert len(run.inputs.dataset_inputs) == 3
     assert read_artifact(client, runs[1], "samples/captions.png") == b"\x89PNG"
     assert "🌉" in read_artifact(client, runs[1], "samples/captions.json").decode()
