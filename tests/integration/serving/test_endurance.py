@@ -46,6 +46,7 @@ LATE = 0.05
 
 BATCH = 4
 DEADLINE = 2.0
+CONNECTIONS = 5000
 KEPT_BYTES = 2**21
 CLIENTS = 4
 
@@ -59,8 +60,10 @@ def url(installation: Settings, train: Callable[[int], str], tmp_path_factory: p
         "DEADLINE_SECONDS": str(DEADLINE),
         "FEEDBACK_KEEP_BYTES": str(KEPT_BYTES),
         "MAX_NEW_TOKENS": "48",
-        # All clients have one address. Beyond this many connections, idle ones are closed, perhaps under a request.
-        "CONNECTIONS_PER_PEER": "1000",
+        # Each request of the overload may need a connection of its own, on a machine that is busy. Beyond so many,
+        # idle ones are closed, perhaps under a request.
+        "CONNECTIONS": str(CONNECTIONS),
+        "CONNECTIONS_PER_PEER": str(CONNECTIONS),
     }
     env = environment(
         installation,
