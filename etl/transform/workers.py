@@ -3,6 +3,7 @@
 import multiprocessing
 import multiprocessing.connection
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -50,9 +51,7 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
         UserError: one of them was killed.
     """
     count = count or os.cpu_count() or 1
-    # Spawned, not forked: the caller may have threads (a progress bar, Airflow's task runner).
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(count, mp_context=_context(), initializer=_end_with_parent)
     try:
         yield WorkerPool(pool, count)
     except BrokenProcessPool as error:
@@ -61,6 +60,20 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    """Return how processes are started: not as forks of this one, which may have threads (a progress bar, Airflow's
+    task runner).
+
+    On Linux they are forks of a server that has loaded the modules once. Elsewhere each loads them itself, since
+    libraries of macOS may not be forked.
+    """
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["etl.transform.pipeline"])
+    return context
 
 
 def _end_with_parent() -> None:
