@@ -1,5 +1,6 @@
 """Settings of the test process itself, and the model and dataset that unit and integration tests share."""
 
+import gc
 import logging
 import os
 import tempfile
@@ -25,6 +26,14 @@ os.environ["SNAP2CAPTION_SERVING_KEY_FILE"] = str(Path(tempfile.gettempdir(), f"
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules that are loaded by now out of garbage collections: with all of them, one takes half a second,
+    and each training does some.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 OURS = ("snap2caption", "etl", "training", "serving", "plugins", "demo")
