@@ -1,16 +1,18 @@
 """LoRA adapters in mixed batches: low-rank matrices that apply to some rows of a batch and not to others."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import torch
-from peft.tuners.lora import LoraLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
 
 from snap2caption.errors import UserError
 from snap2caption.vlm import SEEING
+
+if TYPE_CHECKING:
+    from peft.tuners.lora import LoraLayer
 
 AdaptedRows: TypeAlias = "torch.Tensor | bool"
 """The rows that an adapter applies to: all, none, or those with a 1 in a tensor of shape (rows, 1)."""
@@ -18,9 +20,7 @@ AdaptedRows: TypeAlias = "torch.Tensor | bool"
 
 def changes_vision(model: nn.Module) -> bool:
     """Return whether a LoRA adapter in *model* changes the image features."""
-    return any(
-        isinstance(module, LoraLayer) and any(part in name for part in SEEING) for name, module in model.named_modules()
-    )
+    return any(_is_lora(module) and any(part in name for part in SEEING) for name, module in model.named_modules())
 
 
 def check_plain(model: nn.Module) -> None:
@@ -30,14 +30,23 @@ def check_plain(model: nn.Module) -> None:
         UserError: the adapter is not plain LoRA of linear layers (for example DoRA, or LoRA of embeddings).
     """
     for module in model.modules():
-        if isinstance(module, AuxiliaryTrainingWrapper) or (isinstance(module, LoraLayer) and not _is_plain(module)):
+        if _is_other(module) or (_is_lora(module) and not _is_plain(module)):
             raise UserError(
                 "The adapter is not plain LoRA of linear layers, the only kind that can be served; "
                 "train it with another recipe."
             )
 
 
-def _is_plain(layer: LoraLayer) -> bool:
+def _is_lora(module: nn.Module) -> "TypeGuard[LoraLayer]":
+    # Whoever loaded an adapter has imported PEFT, which takes a second; a model without one does without.
+    return "peft" in sys.modules and isinstance(module, sys.modules["peft.tuners.lora"].LoraLayer)
+
+
+def _is_other(module: nn.Module) -> bool:
+    return "peft" in sys.modules and isinstance(module, sys.modules["peft.utils.other"].AuxiliaryTrainingWrapper)
+
+
+def _is_plain(layer: "LoraLayer") -> bool:
     special: Any = (layer.lora_embedding_B, layer.lora_magnitude_vector, layer.lora_variant)
     return not any(special) and all(output.bias is None for output in layer.lora_B.values())
 
@@ -72,7 +81,7 @@ def low_rank(layers: Sequence[nn.Module], dtype: torch.dtype) -> LowRank | None:
 
 def base_layer(layer: nn.Module) -> nn.Linear:
     """Return the linear layer itself, without an adapter."""
-    plain = layer.get_base_layer() if isinstance(layer, LoraLayer) else layer
+    plain = layer.get_base_layer() if _is_lora(layer) else layer
     if not isinstance(plain, nn.Linear):
         raise TypeError(f"A linear layer is expected, and this is a {type(plain).__name__}.")
     return plain
@@ -81,7 +90,7 @@ def base_layer(layer: nn.Module) -> nn.Linear:
 def _matrices(layer: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the matrices of a layer's adapter, of shapes (rank, in) and (rank, out); without one, the rank is 0."""
     plain = base_layer(layer)
-    if not isinstance(layer, LoraLayer):
+    if not _is_lora(layer):
         empty = plain.weight.new_empty
         return empty((0, plain.in_features)), empty((0, plain.out_features))
     (name,) = layer.lora_A

@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import sdpa_mask
 
 NAME = "snap2caption_bmm"
 
 
 def use(model: Any) -> None:
     """Let the vision tower of *model* use this attention."""
+    # transformers' models are imported by whoever loads one, which may defer a part (`deferred_imports`).
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
     AttentionInterface.register(NAME, _attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.set_attn_implementation({"vision_config": NAME})
