@@ -53,8 +53,13 @@ def _segmenter(known: frozenset[str]) -> "SymSpell":
 
     segmenter = SymSpell(max_dictionary_edit_distance=0)
     listed = resources.files("symspellpy").joinpath("frequency_dictionary_en_82_765.txt")
-    with resources.as_file(listed) as path:
-        segmenter.load_dictionary(str(path), term_index=0, count_index=1)
+    lines = (line.split() for line in listed.read_text("utf-8-sig").splitlines())
+    counts = {word: int(count) for word, count in lines}
+    longest = max(counts, key=len)
+    # Its own loader also indexes spelling errors, which takes half a second and which segmentation does not use.
+    # It has to be told of the longest word: it looks for words up to that length.
+    segmenter.create_dictionary_entry(longest, counts.pop(longest))
+    segmenter.words.update(counts)
     for word in known:
         segmenter.create_dictionary_entry(word, _OFTEN)
     return segmenter
