@@ -8,8 +8,9 @@ import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from mlflow import MlflowClient
 
@@ -34,13 +35,16 @@ from training.fit.lora import adapter_parameters
 from training.fit.out_of_memory import evaluation_advice, explain_out_of_memory, training_advice
 from training.fit.progress import Report
 from training.planning.dry_run import check_model, collator_without_weights
+from training.planning.precision import PrecisionChoice, choose_precision, with_precision
 from training.recipes.fingerprint import fingerprint, settings_of_weights
 from training.recipes.recipe import EvaluationRecipe, Recipe
+from training.recipes.sections import Precision
 from training.tracking.runs import (
     CANDIDATE,
     FEEDBACK_MANIFEST,
     FINGERPRINT,
     FORCED,
+    PRECISION,
     RECIPE,
     RunLog,
     connect,
@@ -79,10 +83,13 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             open_feedback(recipe, settings),
             find_revision(recipe.model.base, settings.models_dir, recipe.model.revision),
         )
+        resolved = ranks.run_on_main(lambda: _resolve_precision(job, force=force))
+        is_auto = recipe.training.precision == "auto"
+        job, recipe = replace(job, recipe=resolved), resolved
         model = check_model(recipe, settings)
         collate = collator_without_weights(recipe, settings, model, job.revision)
         cut = ranks.run_on_main(lambda: check_data(recipe, job.dataset, collate, job.feedback))
-        tags = job.tags()
+        tags = job.tags() | ({PRECISION: "auto"} if is_auto else {})
         folder = settings.state_dir / "training" / tags[FINGERPRINT]
         with _exclusive(folder) if ranks.is_main else nullcontext():
             run_id, finished = ranks.run_on_main(lambda: _find_or_start(job, tags, force=force))
@@ -136,6 +143,29 @@ def open_feedback(recipe: Recipe, settings: Settings) -> CachedDataset | None:
     """Open the feedback dataset version that the recipe mixes in, or return None if it has none."""
     wanted = recipe.data.feedback
     return open_dataset(wanted.version_uri(), settings) if wanted else None
+
+
+def _resolve_precision(job: _TrainingJob, *, force: bool) -> Recipe:
+    """Return the job's recipe with a precision in place of ``auto``.
+
+    If this training was begun on another machine, which chose otherwise, it is what that one chose: a run keeps its
+    precision.
+    """
+    recipe, uri = job.recipe, job.settings.mlflow_tracking_uri
+    if recipe.training.precision != "auto":
+        return recipe
+    choice, client = choose_precision(recipe), connect(uri)
+    begun: list[Precision] = []
+    for precision in get_args(Precision):
+        resolved = replace(job, recipe=with_precision(recipe, precision))
+        with explain_mlflow_errors(uri):
+            known = find_run(client, recipe.tracking.experiment_name, resolved.tags()[FINGERPRINT], forced=force)
+        if known is not None and PRECISION in known.data.tags:
+            begun.append(precision)
+    if begun and choice.precision not in begun:
+        choice = PrecisionChoice(begun[0], "this training was begun in it, on another machine")
+    logger.info("training.precision=auto: %s; %s", choice.precision, choice.reason)
+    return with_precision(recipe, choice.precision)
 
 
 def _find_or_start(job: _TrainingJob, tags: dict[str, str], *, force: bool) -> tuple[str, bool]:
@@ -211,7 +241,7 @@ def _fit_adapter(
         recipe.model.base,
         job.settings.models_dir,
         revision=job.revision,
-        dtype=recipe.training.precision,
+        dtype=recipe.training.dtype,
         load_in_4bit=recipe.model.load_in_4bit,
         split_images=recipe.model.do_image_splitting,
     )
@@ -236,9 +266,9 @@ def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:
             job.settings.models_dir,
             adapter=adapter,
             revision=job.revision,
-            dtype=recipe.training.precision,
+            dtype=recipe.training.dtype,
         )
-        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
+        conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.dtype)
         with explain_out_of_memory(evaluation_advice(recipe.evaluation)):
             evaluation = evaluate(vlm, dataset, conditions, f"run:{log.run_id}")
         log.text(evaluation.model_dump_json(indent=1), CANDIDATE)

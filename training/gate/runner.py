@@ -95,7 +95,7 @@ def evaluate_model(
         client = connect(settings.mlflow_tracking_uri)
         with explain_mlflow_errors(settings.mlflow_tracking_uri):
             model = find_trained(reference, client, open_registry(settings))
-            precision = precision or _recipe(client, model).training.precision
+            precision = precision or _recipe(client, model).training.dtype
     dataset = open_dataset(dataset_uri, settings)
     conditions = conditions_of(dataset, (), wanted, precision)
     evaluation = evaluate(model.load(settings.models_dir, precision), dataset, conditions, model.name)
@@ -124,7 +124,7 @@ def _compare(
         else find_base(candidate.base, settings.models_dir, candidate.revision)
     )
     # Both models run in the precision that the candidate was trained in.
-    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.precision)
+    conditions = conditions_of(dataset, recipe.data.cities, recipe.evaluation, recipe.training.dtype)
     evaluator = _Evaluator(client, settings, dataset, conditions)
     mine = evaluator.of(candidate, [(candidate.run_id, CANDIDATE)])
     # The incumbent may have been evaluated as a candidate itself, or by an earlier attempt at this gate.

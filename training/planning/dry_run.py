@@ -17,7 +17,9 @@ from training.data.validation import check_data
 from training.data.vision_features import GIB
 from training.fit.trainer import is_eval_step
 from training.planning.estimate import BatchShape, FakeTensorModel, measure_throughput
+from training.planning.precision import choose_precision, with_precision
 from training.recipes.recipe import Recipe
+from training.recipes.sections import Precision
 
 MEASURED_SAMPLES = 32
 """Number of validation samples that are tokenized to estimate sequence lengths."""
@@ -51,6 +53,8 @@ class TrainingPlan(BaseModel):
     dataset_version: str
     feedback_version: str | None
     base_revision: str
+    precision: Precision
+    precision_reason: str
     samples: dict[Split, int]
     feedback_samples: int
     feedback_repeats: float
@@ -84,6 +88,7 @@ class TrainingPlan(BaseModel):
         vision = f"cached in {self.features_gib:.2f} GiB of memory" if self.features_gib else "computed in each epoch"
         lines = [
             f"dataset {self.dataset_version}, base {self.base_revision}",
+            f"precision: {self.precision}; {self.precision_reason}",
             f"samples: {', '.join(f'{split} {count:,}' for split, count in self.samples.items())}{feedback}",
             f"tokens per sample: {self.tokens:.0f}, of which {self.image_tokens:.0f} are image tokens; "
             f"the longest sample has {self.longest}",
@@ -108,7 +113,7 @@ class TrainingPlan(BaseModel):
 
 
 def check_model(recipe: Recipe, settings: Settings) -> FakeTensorModel:
-    """Check that the recipe fits its base and this machine, and return the base with its adapter as fake tensors.
+    """Check that the recipe, its precision resolved, fits its base and this machine, and return the base with its adapter as fake tensors.
 
     Raises:
         UserError: it does not fit.
@@ -122,7 +127,7 @@ def check_model(recipe: Recipe, settings: Settings) -> FakeTensorModel:
             "set it to float32 or bfloat16."
         )
     model = FakeTensorModel(
-        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, training.precision
+        load_config(base, settings.models_dir, recipe.model.revision), recipe.model.lora, training.dtype
     )
     if model.trains_vision and training.feature_cache_gib:
         raise UserError(
@@ -138,6 +143,8 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
     Raises:
         UserError: the recipe does not fit its base or this machine, or its dataset does not exist or is too small.
     """
+    choice = choose_precision(recipe)
+    recipe = with_precision(recipe, choice.precision)
     dataset = _open(recipe.data.version_uri(), settings)
     feedback = _open(recipe.data.feedback.version_uri(), settings) if recipe.data.feedback else None
     model = check_model(recipe, settings)
@@ -172,11 +179,13 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
     )
     if training.threads:
         torch.set_num_threads(training.threads)
-    device, speed = measure_throughput(training.precision)
+    device, speed = measure_throughput(training.dtype)
     return TrainingPlan(
         dataset_version=dataset.manifest.version,
         feedback_version=feedback.manifest.version if feedback else None,
         base_revision=revision,
+        precision=choice.precision,
+        precision_reason=choice.reason,
         samples=counts.corpus,
         feedback_samples=counts.feedback,
         feedback_repeats=counts.feedback / counts.feedback_known if feedback else 0.0,

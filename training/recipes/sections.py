@@ -116,6 +116,7 @@ class DataSettings(RecipeSection):
 
 
 Precision = Literal["float32", "bfloat16", "float16"]
+"""A type of torch's, by name."""
 
 
 class TrainingSettings(RecipeSection):
@@ -130,7 +131,8 @@ class TrainingSettings(RecipeSection):
     many measurements in a row have not improved on the best by more than ``early_stopping_threshold`` (nats per
     token), and the best adapter is kept; without it, the last step's.
 
-    ``precision`` is that of the base and of the computation; the adapter is always float32. With
+    ``precision`` is that of the base and of the computation; the adapter is always float32. ``auto`` is resolved when
+    a training begins (`training.planning.precision`). With
     ``gradient_checkpointing``, only a layer's input is kept, and the rest is recomputed in the backward pass.
     """
 
@@ -140,7 +142,7 @@ class TrainingSettings(RecipeSection):
     num_train_epochs: Positive = 3
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    precision: Precision = "float32"
+    precision: Literal["auto", Precision] = "float32"
     gradient_checkpointing: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     threads: Positive | None = None
@@ -149,6 +151,17 @@ class TrainingSettings(RecipeSection):
     save_steps: Positive | None = None
     early_stopping_patience: Positive | None = None
     early_stopping_threshold: Annotated[float, Field(ge=0)] = 0.0
+
+    @property
+    def dtype(self) -> Precision:
+        """The precision of a recipe whose ``auto`` has been resolved.
+
+        Raises:
+            ValueError: it has not.
+        """
+        if self.precision == "auto":
+            raise ValueError("training.precision=auto has not been resolved")
+        return self.precision
 
 
 class LauncherSettings(RecipeSection):

@@ -40,6 +40,8 @@ from training.tracking.pyfunc import signature
 FINGERPRINT = "fingerprint"
 FORCED = "forced"
 """Tag of a run that repeats a finished training."""
+PRECISION = "precision"
+"""Tag of a run whose recipe said ``auto``, with that value; the parameter has what it was resolved to."""
 MODEL_URI = "model_uri"
 """Tag of a run: URI of its logged model (``models:/m-…``)."""
 

@@ -9,7 +9,6 @@ import torch
 
 from serving.engines.local.chunked_prefill import ChunkedPrefill
 from serving.engines.local.dynamic_batch import DynamicBatch
-from serving.engines.local.kernels import best_format
 from serving.engines.local.lora import changes_vision, check_plain
 from serving.engines.local.prefill import PrefillInputs, prepare_inputs
 from serving.engines.local.sampling import sample
@@ -17,6 +16,7 @@ from serving.engines.local.sequence import PrefilledSequences, TokenSequence
 from serving.engines.local.text_model import TextModel, TextWeights
 from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import VisionLanguageModel, image_features, vision_features
+from snap2caption.vlm.kernels import best_format
 from snap2caption.vlm.out_of_distribution import FeatureReference
 
 if TYPE_CHECKING:

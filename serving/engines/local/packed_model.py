@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from serving.engines.local import vision_attention
-from serving.engines.local.kernels import Kernel, WeightFormat, best_format, has_bfloat16, has_fbgemm, pack
 from serving.engines.local.text_model import TextWeights
 from serving.settings import Precision
 from snap2caption.errors import UserError
-from snap2caption.vlm import SEEING
+from snap2caption.vlm import SEEING, vision_attention
+from snap2caption.vlm.kernels import Kernel, WeightFormat, best_format, has_bfloat16, has_fbgemm, pack
 
 
 class PackedLinear(nn.Linear):

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from serving.engines.local.kernels import Kernel, WeightFormat, has_fbgemm, pack
 from serving.engines.local.kv_cache import KVCache
 from serving.engines.local.lora import AdaptedRows, LowRank, base_layer, low_rank
 from snap2caption.errors import UserError
+from snap2caption.vlm.kernels import Kernel, WeightFormat, has_fbgemm, pack
 
 ARCHITECTURES = frozenset({"llama", "mistral", "qwen2"})
 """The text models that this computes, by transformers' names: pre-norm layers, rotary positions, a gated MLP."""

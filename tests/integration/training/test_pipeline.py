@@ -31,6 +31,7 @@ from training.gate.latency import LatencyComparison
 from training.gate.promotion import open_registry, promote, rollback
 from training.gate.runner import evaluate_model, gate_run
 from training.pipeline import train
+from training.planning.precision import choose_precision
 from training.recipes.recipe import Recipe
 from training.recipes.sections import EvaluationSettings
 from training.tracking.runs import (
@@ -207,11 +208,18 @@ def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, reci
     assert len(client.search_runs([run.info.experiment_id])) == 1
 
 
-def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path):
-    recipe = recipe_with(training={"num_train_epochs": 3})
+def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path, monkeypatch):
+    recipe = recipe_with(training={"num_train_epochs": 3, "precision": "auto"})
     killed = kill_in_the_middle(recipe, settings, tmp_path)
     assert [client.get_run(run).info.status for run in runs_of(recipe, client)] == ["RUNNING"]
-    assert train(recipe, settings) == killed
+    precision = choose_precision(recipe).precision
+    with monkeypatch.context() as elsewhere:
+        # On a machine that would choose another precision, a training keeps the one that it was begun in.
+        elsewhere.setattr("training.planning.precision.has_bfloat16", lambda: precision == "float32")
+        assert choose_precision(recipe).precision != precision
+        assert train(recipe, settings) == killed
+    assert client.get_run(killed).data.params["training.precision"] == precision
+    assert read_recipe(client, killed).training.precision == precision
     assert runs_of(recipe, client) == [killed]
     whole = train(recipe, settings, force=True)
     assert repeatable(client.get_run(whole).data.metrics) == repeatable(client.get_run(killed).data.metrics)

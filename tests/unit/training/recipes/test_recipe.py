@@ -99,7 +99,7 @@ def test_overrides_reach_any_setting(write):
         (
             MINIMAL,
             ["training.precision=float8"],
-            "training.precision should be 'float32', 'bfloat16' or 'float16', not 'float8'",
+            "training.precision should be 'auto', 'float32', 'bfloat16' or 'float16', not 'float8'",
         ),
         (MINIMAL, ["model.lora.target_modules='('"], "model.lora.target_modules is not a regular expression"),
         (MINIMAL, ["epochs"], "'epochs' is not an override"),

@@ -7,9 +7,9 @@ import torch
 from families import FAMILIES
 from PIL import Image
 
-from serving.engines.local.kernels import has_bfloat16
 from serving.engines.local.packed_model import load_dtype, pack_model
 from snap2caption.vlm import image_features, load
+from snap2caption.vlm.kernels import has_bfloat16
 
 # LLaVA 1.6 has a backslash too many in its template.
 pytestmark = [pytest.mark.unit, pytest.mark.filterwarnings("ignore:.*invalid escape sequence:DeprecationWarning")]

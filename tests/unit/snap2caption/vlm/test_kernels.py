@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from serving.engines.local.kernels import best_format, has_bfloat16, has_fbgemm, pack
+from snap2caption.vlm.kernels import best_format, has_bfloat16, has_fbgemm, pack
 
 pytestmark = pytest.mark.unit
 
