@@ -82,6 +82,16 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def size(self, key: str) -> int:
+        """Return the number of the object's bytes.
+
+        Unlike `list`, which may lag behind on Swift, this sees an object as soon as it was put.
+
+        Raises:
+            MissingError: there is no such object.
+        """
+        ...
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose keys start with *prefix*, in the order of their keys."""
         ...

@@ -98,6 +98,11 @@ class FileStore:
             raise short_read(self.uri, key)
         return found
 
+    def size(self, key: str) -> int:
+        """Ask the file system."""
+        with self.get(key) as stream:
+            return os.fstat(stream.fileno()).st_size
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Walk the folder that *prefix* is in."""
         # Unlike Path.rglob, os.walk tolerates folders that are removed meanwhile.

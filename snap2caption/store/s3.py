@@ -197,6 +197,11 @@ class S3Store(RemoteStore):
             raise short_read(self.uri, key)
         return found
 
+    def size(self, key: str) -> int:
+        """Ask for the object's head."""
+        with self._explained(key):
+            return cast("int", self._ask("head_object", key)["ContentLength"])
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""
         more: dict[str, Any] = {}

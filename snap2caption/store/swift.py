@@ -163,6 +163,15 @@ class SwiftStore(RemoteStore):
             raise short_read(self.uri, key)
         return cast("bytes", found)
 
+    def size(self, key: str) -> int:
+        """Ask for the object's head."""
+        name = self._name(key)
+        with self._explained(key):
+            head = self._head(self.container, name)
+        if head is None:
+            raise MissingError(f"{self.uri} has no {key}; check the URI.")
+        return int(head["content-length"])
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """List page by page."""
         for item in self._list(self.container, self.prefix + prefix):

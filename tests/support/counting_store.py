@@ -28,6 +28,10 @@ class CountingStore:
         self._count("get", key)
         return self._store.get(key)
 
+    def size(self, key: str) -> int:
+        self._count("size", key)
+        return self._store.size(key)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         for number, found in enumerate(self._store.list(prefix)):
             if number % PAGE == 0:

@@ -12,7 +12,8 @@ import pytest
 import swiftclient
 from faulty_proxy import Fault, FaultyProxy
 
-from snap2caption.store import ObjectStore, SourceError, StoreError, open_store
+from snap2caption.store import MissingError, ObjectStore, SourceError, StoreError, open_store
+from snap2caption.store.ranges import open_ranges
 from snap2caption.store.s3 import S3Store
 from snap2caption.store.swift import SwiftStore
 
@@ -52,6 +53,27 @@ def test_a_range_is_read(store: ObjectStore, large: Path) -> None:
             store.read("large.tar", start, size)
     with pytest.raises(StoreError, match="check the URI"):
         store.read("missing", 0, 1)
+
+
+def test_an_object_is_a_seekable_stream(store: ObjectStore, large: Path) -> None:
+    data = large.read_bytes()
+    store.put("large.tar", large, sha256=digest(data))
+    assert store.size("large.tar") == len(data)
+    with open_ranges(store, "large.tar", buffer=1 << 16) as stream:
+        assert stream.seek(-5, os.SEEK_END) == len(data) - 5
+        assert stream.read() == data[-5:]
+        assert stream.read(1) == b""
+        stream.seek(70_000)
+        assert stream.read(200_000) == data[70_000:270_000]
+        stream.seek(-10, os.SEEK_CUR)
+        assert stream.read(20) == data[269_990:270_010]
+        stream.seek(len(data) + 9)
+        assert stream.read(1) == b""
+        with pytest.raises(ValueError, match="negative"):
+            stream.seek(-1)
+    for missing in ("missing", "missing/too"):
+        with pytest.raises(MissingError, match="check the URI"):
+            store.size(missing)
 
 
 def test_nothing_is_put_too(store: ObjectStore) -> None:
