@@ -18,11 +18,18 @@ from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.extract import Progress
+    from etl.place import Place
     from etl.transform.curation.settings import CurationSettings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Corpus = Annotated[Path, typer.Argument(metavar="ZIP", help="The corpus.")]
-Out = Annotated[Path, typer.Option(help="Where to create the version's folder; work in progress goes there, too.")]
+Corpus = Annotated[str, typer.Argument(metavar="ZIP", help="The corpus: a file, or an object (s3://, swift://).")]
+Out = Annotated[
+    str,
+    typer.Option(
+        metavar="PLACE",
+        help="Where the version and the work in progress go: a folder, or a prefix in a store (s3://, swift://).",
+    ),
+]
 Cities = Annotated[
     str | None,
     typer.Option(
@@ -46,7 +53,7 @@ Curation = Annotated[
 ]
 SourceUrl = Annotated[list[str] | None, typer.Option(help="Where the zip came from, for the record.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; by default one per processor.")]
-Work = Annotated[Path, typer.Argument(metavar="WORK", help="The folder that `transform-plan` printed.")]
+Work = Annotated[str, typer.Argument(metavar="WORK", help="The folder or prefix that `transform-plan` printed.")]
 
 _SAMPLE = 1000
 """Pairs of a dry run by default."""
@@ -76,13 +83,17 @@ def register(app: typer.Typer) -> None:
 
 def extract(
     urls: Annotated[list[str], typer.Argument(metavar="URL", help="Mirrors of the corpus zip.")],
-    out: Annotated[Path, typer.Option(help="Folder to download to.")],
+    out: Annotated[
+        str,
+        typer.Option(metavar="PLACE", help="Where the zip goes: a folder, or a prefix in a store (s3://, swift://)."),
+    ],
     sha256: Annotated[str | None, typer.Option(metavar="HEX", help="The zip's digest; checked if given.")] = None,
     size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="The zip's size; checked if given.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Download the corpus; prints the zip's path."""
+    """Download the corpus; prints the zip's path or URI."""
     from etl import extract as stage
+    from etl.place import parse_place
 
     stopped = False
 
@@ -102,7 +113,7 @@ def extract(
             if stopped:
                 sys.exit(143)  # again: Python drops an exception that a handler raises during a finalizer
 
-        path = stage.extract(urls, out, sha256=sha256, size=size, on_progress=show)
+        path = stage.extract(urls, parse_place(out), sha256=sha256, size=size, on_progress=show)
     print_result(str(path), {"path": str(path)}, as_json=as_json)
 
 
@@ -170,8 +181,9 @@ def transform(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset version; prints its folder."""
+    """Make a dataset version; prints its folder or URI."""
     from etl import transform as stage
+    from etl.place import parse_place
 
     if dry_run:
         _preview(corpus, out, curation, _split(cities), sample or _SAMPLE, workers, as_json=as_json)
@@ -181,8 +193,8 @@ def transform(
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         folder = stage.transform(
-            corpus,
-            out,
+            parse_place(corpus),
+            parse_place(out),
             cities=_split(cities),
             seed=seed,
             previous=previous,
@@ -208,15 +220,16 @@ def transform_plan(
     ] = 25_000,
     as_json: AsJson = False,
 ) -> None:
-    """Divide the transform into slices for many machines; prints the work folder and the number of slices.
+    """Divide the transform into slices for many machines; prints the work folder (or its URI) and the number of slices.
 
     0 slices: the version exists already, and `transform-merge` prints it.
     """
     from etl import transform as stage
+    from etl.place import parse_place
 
     plan = stage.plan(
-        corpus,
-        out,
+        parse_place(corpus),
+        parse_place(out),
         cities=_split(cities),
         seed=seed,
         previous=previous,
@@ -236,11 +249,12 @@ def transform_slice(
 ) -> None:
     """Check the pairs of one slice; prints its number."""
     from etl import transform as stage
+    from etl.place import parse_place
 
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         stage.check_slice(
-            work,
+            parse_place(work),
             number,
             workers=workers,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
@@ -249,15 +263,16 @@ def transform_slice(
 
 
 def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers = None, as_json: AsJson = False) -> None:
-    """Make a dataset version from the slices, once all exist; prints its folder."""
+    """Make a dataset version from the slices, once all exist; prints its folder or URI."""
     from etl import transform as stage
+    from etl.place import parse_place
 
-    _print_version(stage.merge(work, source_urls=source_url or (), workers=workers), as_json=as_json)
+    _print_version(stage.merge(parse_place(work), source_urls=source_url or (), workers=workers), as_json=as_json)
 
 
 def _preview(
-    corpus: Path,
-    out: Path,
+    corpus: str,
+    out: str,
     curation: Path | None,
     cities: list[str] | None,
     sample: int,
@@ -267,16 +282,20 @@ def _preview(
 ) -> None:
     from dataclasses import asdict
 
+    from etl.place import parse_place
     from etl.transform.preview import preview
 
     settings = _curation(curation)
     if settings is None:
         raise UserError("--dry-run tries a curation; give its settings with --curation, or leave out --dry-run.")
-    page = out / "curation-dry-run.html"
+    folder = parse_place(out)
+    if not isinstance(folder, Path):
+        raise UserError(f"--dry-run writes its page to a folder, not to {folder}; give a folder with --out.")
+    page = folder / "curation-dry-run.html"
     with progress_bar() as bar:
         task = bar.add_task("checking", total=sample)
         found = preview(
-            corpus,
+            parse_place(corpus),
             settings,
             page,
             cities=cities,
@@ -300,19 +319,20 @@ def _split(cities: str | None) -> list[str] | None:
     return None if cities is None else cities.split(",")
 
 
-def _print_version(folder: Path, *, as_json: bool) -> None:
+def _print_version(where: "Place", *, as_json: bool) -> None:
     from etl.transform.splitting.split import find_imbalances
-    from snap2caption.datasets.manifest import Manifest
+    from snap2caption.datasets.version import DatasetVersion
 
-    warnings = find_imbalances(Manifest.read(folder))
+    manifest = DatasetVersion.open(str(where)).manifest
+    warnings = find_imbalances(manifest)
     for sentence in warnings:
         stderr.print(f"Warning: {sentence}", markup=False, highlight=False, soft_wrap=True)
-    document = {"dataset": str(folder), "version": folder.name, "warnings": warnings}
-    print_result(str(folder), document, as_json=as_json)
+    document = {"dataset": str(where), "version": manifest.version, "warnings": warnings}
+    print_result(str(where), document, as_json=as_json)
 
 
 def load(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET_DIR", help="The version's folder.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="The version's folder or URI.")],
     uri: Annotated[
         str | None,
         typer.Argument(
@@ -325,13 +345,16 @@ def load(
 ) -> None:
     """Upload a dataset version; prints its URI."""
     from etl import load as stage
+    from etl.place import parse_place
     from snap2caption.settings import Settings
 
     uri = uri or Settings().datasets_uri
 
     with progress_bar() as bar:
         task = bar.add_task("uploading", total=None)
-        where = stage.load(dataset, uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+        where = stage.load(
+            parse_place(dataset), uri, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
     print_result(where, {"uri": where}, as_json=as_json)
 
 

@@ -1,5 +1,6 @@
 """Files of a download: the partial file, its records, and the complete file under its final name."""
 
+import builtins
 import fcntl
 import hashlib
 import logging
@@ -71,7 +72,7 @@ class DownloadFiles:
         digest = sha256 and sha256.lower()
         if known is None or not (known.is_of(urls) or (digest is not None and known.sha256 == digest)):
             self.discard()
-        _write(self._part_source, _Source.of(urls, digest))
+        _write(self._part_source, DownloadSource.of(urls, digest))
 
     def check_disk_space(self, length: int, done: int) -> None:
         """Make sure that the rest of a file of *length* bytes fits on the disk.
@@ -93,6 +94,11 @@ class DownloadFiles:
         """Remove the partial file and its records."""
         self.part.unlink(missing_ok=True)
         self.clean_up()
+
+    def remove(self) -> None:
+        """Remove the complete file, which has been copied elsewhere, and its record."""
+        self.final.unlink(missing_ok=True)
+        self._source.unlink(missing_ok=True)
 
     def clean_up(self) -> None:
         """Remove unusable leftovers, and complete a `publish` that was killed.
@@ -116,14 +122,14 @@ class DownloadFiles:
         """
         with self.part.open("rb") as stream:
             os.fsync(stream.fileno())
-        known = _read(self._part_source) or _Source()
+        known = _read(self._part_source) or DownloadSource()
         _write(self._part_source, known.model_copy(update={"bytes": self.part.stat().st_size}))
         self.part.replace(self.final)
         self._part_source.replace(self._source)
         return self.final
 
 
-class _Source(BaseModel):
+class DownloadSource(BaseModel):
     """Source of a complete or partial file: no credentials, but enough to recognize the same URL."""
 
     urls: tuple[str, ...] = ()
@@ -135,10 +141,25 @@ class _Source(BaseModel):
     """Size of the complete file."""
 
     @classmethod
-    def of(cls, urls: Sequence[str], sha256: str | None) -> "_Source":
+    def of(cls, urls: Sequence[str], sha256: str | None) -> "DownloadSource":
+        """Return the source of a file from *urls*."""
         return cls(urls=tuple(map(redact_url, urls)), digests=tuple(map(_identify, urls)), sha256=sha256)
 
+    @classmethod
+    def parse(cls, data: "builtins.bytes | None") -> "DownloadSource | None":
+        """Return the source that *data* is the JSON of; None if there is none."""
+        try:
+            return None if data is None else cls.model_validate_json(data)
+        except ValidationError:
+            return None
+
+    def fits(self, urls: Sequence[str], sha256: str | None, size: int | None) -> bool:
+        """Whether a complete file is the requested one."""
+        is_requested = self.is_of(urls) if sha256 is None else self.sha256 == sha256.lower()
+        return is_requested and size in {None, self.bytes}
+
     def is_of(self, urls: Sequence[str]) -> bool:
+        """Whether it is from one of these URLs."""
         return not set(self.digests).isdisjoint(map(_identify, urls))
 
 
@@ -149,14 +170,14 @@ def _identify(url: str) -> str:
     return hashlib.sha256(stays.geturl().encode()).hexdigest()
 
 
-def _read(file: Path) -> _Source | None:
+def _read(file: Path) -> DownloadSource | None:
     try:
-        return _Source.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError):
+        return DownloadSource.parse(file.read_bytes())
+    except OSError:
         return None
 
 
-def _write(file: Path, source: _Source) -> None:
+def _write(file: Path, source: DownloadSource) -> None:
     draft = file.with_suffix(".draft")
     draft.write_text(source.model_dump_json(exclude_none=True))
     draft.replace(file)

@@ -1,21 +1,26 @@
 """Extract: download of the corpus zip with aria2, over many connections and from several mirrors."""
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 from etl.aria2 import CONNECTIONS, Aria2, DownloadStatus, open_aria2
 from etl.aria2_errors import BAD_DIGEST, NO_RANGES, TRANSIENT, explain, is_throttled, name
-from etl.download_files import DownloadFiles, open_download
+from etl.download_files import DownloadFiles, DownloadSource, open_download
 from etl.payload import check_zip
+from etl.place import AnyPlace
 from etl.retry_after import fetch_retry_after
 from etl.settings import Aria2Settings
 from snap2caption.errors import UserError
 from snap2caption.redaction import redact_url
-from snap2caption.settings import read_settings
+from snap2caption.settings import Settings, read_settings
+from snap2caption.store import open_store
+from snap2caption.store.documents import put_document, read_object
 
 _POLL = 0.25
 
@@ -44,15 +49,18 @@ class Progress:
         return f"{percent} of {self.total / 1e6:.1f} MB at {self.speed / 1e6:.1f} MB/s{left}"
 
 
+OnProgress = Callable[[Progress], None]
+
+
 def extract(
     urls: Sequence[str],
-    out: Path,
+    out: AnyPlace,
     *,
     sha256: str | None = None,
     size: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
-) -> Path:
-    """Download a zip into the folder *out*, or resume an interrupted download.
+) -> AnyPlace:
+    """Download a zip to *out*, or resume an interrupted download.
 
     The file gets its final name only when it is complete, a zip, and verified. An existing file from one of the
     same URLs or with the right digest is not downloaded again. One that we downloaded and that has another
@@ -60,33 +68,68 @@ def extract(
     is left alone. Give a digest if there is one: without it, a file that changes on the server between two
     parts of a download goes unnoticed.
 
+    If *out* is in a store, the zip is downloaded into the state folder first, and removed there once it is stored.
+
     A setting selects the aria2 daemon (`etl.settings`): a running one that shares our file system, or one that
     we start.
 
     Args:
         urls: mirrors of one file; each serves a part of the bytes.
-        out: the folder.
+        out: the folder, or a prefix in a store.
         sha256: the file's digest in hex; checked if given.
         size: the file's size in bytes; another length is refused as soon as the server reports it.
         on_progress: called some times per second.
 
     Returns:
-        The file's path.
+        The file's path or URI.
 
     Raises:
         UserError: with one sentence per cause.
     """
     filename = _check(urls, sha256)
+    report = on_progress or (lambda _: None)
+    if isinstance(out, Path):
+        return cast("AnyPlace", _to_folder(urls, out, filename, sha256, size, report))
+    return cast("AnyPlace", _to_store(urls, out, filename, sha256, size, report))
+
+
+def _to_folder(
+    urls: Sequence[str], out: Path, filename: str, sha256: str | None, size: int | None, report: OnProgress
+) -> Path:
     settings = read_settings(Aria2Settings)
     with open_download(out, filename) as files:
         if files.is_complete(urls, sha256, size):
             return files.final
         files.prepare(urls, sha256)
         with open_aria2(settings, files.lock) as aria2:
-            _fetch(aria2, urls, files, sha256, size, on_progress or (lambda _: None))
+            _fetch(aria2, urls, files, sha256, size, report)
         _check_zip(files, urls)
         _check_size(files.part.stat().st_size, size, urls)
         return files.publish()
+
+
+def _to_store(
+    urls: Sequence[str], out: str, filename: str, sha256: str | None, size: int | None, report: OnProgress
+) -> str:
+    store, note, where = open_store(out), f"{filename}.source.json", f"{out}/{filename}"
+    known = DownloadSource.parse(read_object(store, note))
+    if known is None and store.exists(filename):
+        raise UserError(
+            f"{where} exists and was not fetched from these URLs; move it away, or give another prefix with --out."
+        )
+    if known and known.sha256 and known.fits(urls, sha256, size) and store.exists(filename, known.sha256):
+        return where
+    folder = Settings().state_dir / "downloads"
+    path = _to_folder(urls, folder, filename, sha256, size, report)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    # The note comes first. If this is killed in between, the next run knows the object as its own.
+    source = DownloadSource.of(urls, digest).model_copy(update={"bytes": path.stat().st_size})
+    put_document(store, note, source)
+    store.put(filename, path, sha256=digest)
+    with open_download(folder, filename) as files:
+        files.remove()
+    return where
 
 
 def _check(urls: Sequence[str], sha256: str | None) -> str:

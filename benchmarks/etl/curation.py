@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks.commands import run_command
 from benchmarks.etl.transform import CITIES, PROCESSES, corpus
 from benchmarks.table import TableRow
+from etl.transform.archive.corpus import open_corpus
 from etl.transform.cleaning.check import check
 from etl.transform.curation.settings import CurationSettings, load_curation
 from etl.transform.curation.steps import Curator
@@ -117,7 +118,7 @@ def check_cases(pairs: int, example: Path, runs: int) -> None:
         places = list(read_pairs(plan, 0))
 
     def busy(curator: Curator | None) -> float:
-        with found.open("rb") as archive:
+        with open_corpus(found) as archive:
             started = time.process_time()
             for _ in check(archive, places, curator=curator):
                 pass

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from etl.place import Place
 from etl.transform import columns
 from etl.transform.archive.cities import choose_cities
-from etl.transform.archive.members import missing_corpus_error, no_usable_samples_error
+from etl.transform.archive.corpus import size_of_corpus
+from etl.transform.archive.members import no_usable_samples_error
 from etl.transform.atomic_files import atomic_write
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.curation.steps import Curator
@@ -37,7 +39,7 @@ class CurationPreview:
 
 
 def preview(
-    corpus: Path,
+    corpus: Place,
     curation: CurationSettings,
     page: Path,
     *,
@@ -64,10 +66,7 @@ def preview(
             that is not installed.
     """
     Curator(curation)
-    try:
-        corpus.stat()
-    except OSError as error:
-        raise missing_corpus_error(corpus, error) from error
+    size_of_corpus(corpus)
     with start_workers(workers) as pool, tempfile.TemporaryDirectory() as name:
         pool.start(load)
         folder = Path(name)

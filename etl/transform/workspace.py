@@ -1,9 +1,15 @@
 """Workspace: the files that the stages leave for one another, so that an interrupted run resumes."""
 
 import math
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import PlainSerializer, PlainValidator
+
+from etl.place import Place, parse_place
+from etl.transform.archive.corpus import size_of_corpus
 from etl.transform.atomic_files import atomic_write
 from etl.transform.curation.settings import CurationSettings
 from snap2caption.datasets.manifest import Split
@@ -38,7 +44,7 @@ class TransformSettings(StrictDocument):
 class TransformPlan(StrictDocument):
     """Result of the first stage."""
 
-    corpus: Path
+    corpus: Annotated[Place, PlainValidator(parse_place), PlainSerializer(str)]
     sha256: str
     bytes: int
     settings: TransformSettings
@@ -58,9 +64,10 @@ class TransformPlan(StrictDocument):
 
 
 class Workspace:
-    """Paths in the work folder *folder*."""
+    """Paths in the work folder *folder*, which all stages see."""
 
     def __init__(self, folder: Path) -> None:
+        self.place: Place = folder
         self.folder = folder
         self.pairs = folder / "pairs.parquet"
         """The pairs of the plan, one row group per slice."""
@@ -87,6 +94,7 @@ class Workspace:
 
     def find_plan(self) -> TransformPlan | None:
         """Return the plan, if there is one."""
+        self.fetch(self._plan)
         try:
             return TransformPlan.model_validate_json(self._plan.read_bytes())
         except FileNotFoundError:
@@ -100,8 +108,8 @@ class Workspace:
         """
         plan = self.find_plan()
         if plan is None:
-            raise UserError(f"There is no plan in {self.folder}; make one with `snap2caption transform-plan`.")
-        if not plan.corpus.is_file() or plan.corpus.stat().st_size != plan.bytes:
+            raise UserError(f"There is no plan in {self.place}; make one with `snap2caption transform-plan`.")
+        if _size_of(plan.corpus) != plan.bytes:
             raise UserError(
                 f"The corpus of this plan is not at {plan.corpus}; put it there, "
                 "or run `snap2caption transform-plan` again."
@@ -112,3 +120,29 @@ class Workspace:
         """Write the plan, replacing an earlier one."""
         with atomic_write(self._plan) as part:
             part.write_text(plan.model_dump_json(indent=2))
+        self.keep(self._plan)
+
+    def has(self, files: Iterable[Path]) -> list[bool]:
+        """Return whether the stages have left each of these files."""
+        return [file.exists() for file in files]
+
+    def fetch(self, *files: Path) -> None:
+        """Make files that the stages have left available under their paths. Those that don't exist are left out."""
+
+    def keep(self, file: Path) -> None:
+        """Leave a file, which was written under its path, for the other stages."""
+
+    def fetch_pairs(self, number: int) -> tuple[Path, int]:
+        """Return a table with the pairs of slice *number*, and the number of their row group in it."""
+        return self.pairs, number
+
+    def remove(self) -> None:
+        """Remove the workspace."""
+        shutil.rmtree(self.folder)
+
+
+def _size_of(corpus: Place) -> int | None:
+    try:
+        return size_of_corpus(corpus)
+    except UserError:
+        return None

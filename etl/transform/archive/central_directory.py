@@ -9,9 +9,9 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from etl.place import Place
 from snap2caption.errors import UserError
 
 MAX_MEMBERS = 20_000_000
@@ -67,13 +67,13 @@ class _DirectoryLocation:
 
 
 class CentralDirectory:
-    """Directory of the archive at *path*, which *stream* reads.
+    """Directory of the archive at *path*, which *stream* reads; it must be seekable.
 
     Raises:
         UserError: the file is not a zip, is cut off, or has more members than `MAX_MEMBERS`.
     """
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
+    def __init__(self, path: Place, stream: BinaryIO) -> None:
         self._path = path
         self._stream = stream
         self._length = stream.seek(0, os.SEEK_END)

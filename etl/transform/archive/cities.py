@@ -1,8 +1,8 @@
 """City selection: which cities of a corpus are kept."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from etl.place import Place
 from etl.transform.archive.members import no_usable_samples_error, normalize_city
 from snap2caption.errors import UserError
 
@@ -14,11 +14,11 @@ ALL = "all"
 _MOST_NAMED = 30
 
 
-def choose_cities(corpus: Path, asked: Sequence[str] | None, found: Mapping[str, bool]) -> tuple[str, ...]:
+def choose_cities(corpus: Place, asked: Sequence[str] | None, found: Mapping[str, bool]) -> tuple[str, ...]:
     """Return the cities to keep, in alphabetical order.
 
     Args:
-        corpus: the zip's path, for error messages.
+        corpus: the zip's place, for error messages.
         asked: names in any spelling, or `ALL`. None: those of `DEFAULT_CITIES` that the corpus has.
         found: each city of the corpus, and whether it has photos.
 

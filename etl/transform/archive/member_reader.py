@@ -2,12 +2,12 @@
 
 import bz2
 import lzma
-import os
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import BinaryIO
+
+from etl.transform.archive.corpus import CorpusArchive
 
 # APPNOTE.TXT 4.3.7: the signature, 22 bytes that the directory repeats, and the lengths of the name and the
 # extra field that follow.
@@ -37,22 +37,28 @@ class ArchiveMember:
     method: int
     crc: int
 
-    def read(self, archive: BinaryIO) -> bytes:
+    @property
+    def block(self) -> tuple[int, int]:
+        """The start and size of the range that `read` reads first, and nearly always only.
+
+        The central directory does not give the header's length, but it is rarely longer than that.
+        """
+        return self.offset, _USUAL_HEADER + self.compressed
+
+    def read(self, archive: CorpusArchive) -> bytes:
         """Return the member's bytes, never more than the central directory states.
 
         Raises:
             DamagedError: the bytes do not match the central directory.
         """
-        # One system call: the central directory does not give the header's length, but it is rarely longer than
-        # that.
-        block = os.pread(archive.fileno(), _USUAL_HEADER + self.compressed, self.offset)
+        block = archive.read(*self.block)
         if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
             raise DamagedError("no member at this offset")
         _, name, extra = _LOCAL_HEADER.unpack_from(block)
         start = _LOCAL_HEADER.size + name + extra
         stored = block[start : start + self.compressed]
         if start > _USUAL_HEADER:
-            stored = os.pread(archive.fileno(), self.compressed, self.offset + start)
+            stored = archive.read(self.offset + start, self.compressed)
         data = self._inflate(stored)
         if len(data) != self.size or zlib.crc32(data) != self.crc:
             raise DamagedError("the bytes do not match their checksum")

@@ -6,10 +6,11 @@ import stat
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
+from etl.place import Place
 from etl.transform.archive.central_directory import CentralDirectory, DirectoryEntry
+from etl.transform.archive.corpus import open_corpus_stream
 from etl.transform.archive.member_reader import METHODS
 from etl.transform.rejection_reasons import RejectionReason
 from snap2caption.errors import UserError
@@ -64,28 +65,19 @@ class ListedMember(NamedTuple):
     crc: int
 
 
-def list_members(corpus: Path) -> Iterator[ListedMember]:
+def list_members(corpus: Place) -> Iterator[ListedMember]:
     """Yield the members of the archive in the directory's order, in bounded memory.
 
     Raises:
         UserError: the corpus does not exist, is not a zip, or is cut off or damaged.
     """
-    try:
-        stream = corpus.open("rb")
-    except OSError as error:
-        raise missing_corpus_error(corpus, error) from error
-    with stream:
+    with open_corpus_stream(corpus) as stream:
         directory = CentralDirectory(corpus, stream)
         for number, entry in enumerate(directory.entries()):
             yield _judge(number, entry, directory.start)
 
 
-def missing_corpus_error(corpus: Path, error: OSError) -> UserError:
-    """Return the error for a corpus that can't be opened."""
-    return UserError(f"There is no corpus at {corpus} ({error.strerror}); fetch it with `snap2caption extract`.")
-
-
-def no_usable_samples_error(corpus: Path, cities: Sequence[str], dropped: Mapping[str, int]) -> UserError:
+def no_usable_samples_error(corpus: Place, cities: Sequence[str], dropped: Mapping[str, int]) -> UserError:
     """Return the error for a corpus without usable samples, with the reasons and advice.
 
     Raises:
@@ -106,12 +98,8 @@ def no_usable_samples_error(corpus: Path, cities: Sequence[str], dropped: Mappin
     return UserError(f"Nothing in {corpus} can be used for {', '.join(cities)} ({why}); {advice}.")
 
 
-def _entries(corpus: Path) -> Iterator[DirectoryEntry]:
-    try:
-        stream = corpus.open("rb")
-    except OSError as error:
-        raise missing_corpus_error(corpus, error) from error
-    with stream:
+def _entries(corpus: Place) -> Iterator[DirectoryEntry]:
+    with open_corpus_stream(corpus) as stream:
         yield from CentralDirectory(corpus, stream).entries()
 
 

@@ -6,7 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etl.place import Place
 from etl.transform import columns
+from etl.transform.archive.corpus import open_corpus
 from etl.transform.archive.member_reader import ArchiveMember, ArchivePair
 from etl.transform.cleaning.check import CheckedSample, RejectedSample, check
 from etl.transform.curation.settings import CurationSettings
@@ -28,7 +30,7 @@ def load() -> None:
 
 def write_slice(
     pool: WorkerPool,
-    corpus: Path,
+    corpus: Place,
     plan: Path,
     number: int,
     path: Path,
@@ -61,13 +63,14 @@ def write_slice(
 
 
 def _check_chunk(
-    corpus: Path, plan: Path, number: int, start: int, keep_metadata: bool, curation: CurationSettings | None
+    corpus: Place, plan: Path, number: int, start: int, keep_metadata: bool, curation: CurationSettings | None
 ) -> dict[str, list[Any]]:
     """Check a chunk of pairs; return columns as lists (Arrow conversion would make each worker import pandas)."""
     chunk = _read(plan, number).slice(start, _CHUNK)
     curator = None if curation is None else _load_curator(curation.model_dump_json())
-    with corpus.open("rb") as archive:
-        found = list(check(archive, list(_pairs(chunk)), keep_metadata=keep_metadata, curator=curator))
+    pairs = list(_pairs(chunk))
+    with open_corpus(corpus) as archive:
+        found = list(check(archive, pairs, keep_metadata=keep_metadata, curator=curator))
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
     table |= {field.name: [getattr(one, field.name, None) for one in found] for field in fields(CheckedSample)}
     table["measures"] = [list(one.measures.items()) for one in found]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etl.place import Place
 from etl.transform import columns
 from etl.transform.archive.members import ListedMember, list_members
 from etl.transform.working_tables import BATCH, batches, open_database, view, write_table
@@ -85,7 +86,7 @@ ORDER BY image_offset
 """
 
 
-def write_members(corpus: Path, path: Path) -> None:
+def write_members(corpus: Place, path: Path) -> None:
     """Write the table of all members of the archive to *path*.
 
     Raises:

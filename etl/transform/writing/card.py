@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image, ImageOps
 
+from etl.place import Place
 from etl.transform import columns
+from etl.transform.archive.corpus import CorpusArchive, open_corpus
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.splitting.split import find_imbalances
 from etl.transform.writing.distributions import Distribution
@@ -84,7 +86,7 @@ class DataCard:
     def of_posts(
         cls,
         posts: Path,
-        corpus: Path,
+        corpus: Place,
         duplicates: Sequence[tuple[str, Sequence[DuplicatePair]]],
         distributions: Sequence[Distribution] = (),
     ) -> "DataCard":
@@ -93,7 +95,7 @@ class DataCard:
 
         found = next(pq.ParquetFile(posts).iter_batches(_SAMPLED), None)
         rows = found.to_pylist() if found else []
-        with corpus.open("rb") as archive:
+        with open_corpus(corpus) as archive:
             shown = {
                 city: [_card_photo(row, archive) for row in chosen]
                 for city, chosen in _examples_by_city(rows, itemgetter("city")).items()
@@ -166,7 +168,7 @@ def _examples_by_city(sampled: Iterable[Item], city_of: Callable[[Item], str]) -
     return by_city
 
 
-def _card_photo(row: dict[str, Any], archive: BinaryIO) -> CardPhoto:
+def _card_photo(row: dict[str, Any], archive: CorpusArchive) -> CardPhoto:
     photo = ArchiveMember(*(row[name] for name in columns.places("image"))).read(archive)
     return CardPhoto(photo, row["caption"], tuple(row["hashtags"]))
 

@@ -1,9 +1,10 @@
 """Duplicate examples: pairs that were found to be alike, for the data card."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etl.place import Place
 from etl.transform import columns
+from etl.transform.archive.corpus import open_corpus
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.writing.card import CardPhoto, DuplicatePair
 
@@ -30,7 +31,7 @@ ORDER BY pairs.one LIMIT $most
 """
 
 
-def find_duplicate_examples(connection: "DuckDBPyConnection", corpus: Path) -> list[tuple[str, list[DuplicatePair]]]:
+def find_duplicate_examples(connection: "DuckDBPyConnection", corpus: Place) -> list[tuple[str, list[DuplicatePair]]]:
     """Return some pairs that were found to be duplicates, under one heading per kind.
 
     *connection* has the views ``checked`` (the results for each pair) and ``assigned`` (the kept samples with
@@ -42,7 +43,7 @@ def find_duplicate_examples(connection: "DuckDBPyConnection", corpus: Path) -> l
         ("The same words: both in one split", _GROUPS_OF_TWO, {"same_words": True}),
     ]
     found = []
-    with corpus.open("rb") as archive:
+    with open_corpus(corpus) as archive:
         for heading, query, parameters in kinds:
             ids = connection.execute(query, {**parameters, "most": _EXAMPLES}).fetchall()
             posts = _posts(connection, [id_ for pair in ids for id_ in pair])

@@ -3,10 +3,11 @@
 It is not part of the version: what was left out must not be published with what was kept.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etl.place import Place
 from etl.transform import columns
+from etl.transform.archive.corpus import CorpusArchive, open_corpus
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.rejection_reasons import CURATED
@@ -34,7 +35,7 @@ ORDER BY sha256(id) LIMIT $most
 """  # noqa: S608 - only our own column names are interpolated
 
 
-def draw_rejected(connection: "DuckDBPyConnection", corpus: Path, settings: CurationSettings) -> str:
+def draw_rejected(connection: "DuckDBPyConnection", corpus: Place, settings: CurationSettings) -> str:
     """Return the page of the samples that *settings* reject, some for each reason; the same input gives the same page.
 
     *connection* has the view ``checked`` (the results for each pair).
@@ -43,7 +44,7 @@ def draw_rejected(connection: "DuckDBPyConnection", corpus: Path, settings: Cura
 
     counts = connection.execute(_COUNTS, {"reasons": [str(reason) for reason in CURATED]}).fetchall()
     pairs, kept = connection.execute("SELECT count(*), count(*) FILTER (reason IS NULL) FROM checked").fetchall()[0]
-    with corpus.open("rb") as archive:
+    with open_corpus(corpus) as archive:
         groups = []
         for reason, count in counts:
             rows = connection.execute(_SHOWN, {"reason": reason, "most": _EXAMPLES}).fetchall()
@@ -63,7 +64,7 @@ def draw_rejected(connection: "DuckDBPyConnection", corpus: Path, settings: Cura
     )
 
 
-def _drawn(row: tuple[Any, ...], archive: Any) -> dict[str, str]:
+def _drawn(row: tuple[Any, ...], archive: CorpusArchive) -> dict[str, str]:
     *place, caption, measures = row
     measured = ", ".join(f"{entry['key']} {_readable(entry['value'])}" for entry in measures or ())
     try:

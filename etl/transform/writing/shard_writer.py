@@ -7,9 +7,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
+from etl.place import Place
 from etl.transform import columns
+from etl.transform.archive.corpus import CorpusArchive, open_corpus
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.atomic_files import atomic_write
 from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
@@ -36,7 +38,7 @@ class WrittenShard(NamedTuple):
 
 
 def write_shard(
-    corpus: Path, posts: Path, number: int, path: Path, keep_metadata: bool, resized: ResizeSettings | None = None
+    corpus: Place, posts: Path, number: int, path: Path, keep_metadata: bool, resized: ResizeSettings | None = None
 ) -> WrittenShard:
     """Write row group *number* of the table *posts* as the shard *path*: ``<key>.jpg`` and ``<key>.json`` per
     sample.
@@ -55,7 +57,12 @@ def write_shard(
     rows = group.select(["id", "city", "caption", "hashtags", "group"]).to_pylist()
     digest, size = hashlib.sha256(), 0
     photos: list[PhotoPlace] = []
-    with corpus.open("rb") as archive, atomic_write(path, synced=False) as part, part.open("wb", buffering=0) as shard:
+    with (
+        open_corpus(corpus) as archive,
+        atomic_write(path, synced=False) as part,
+        part.open("wb", buffering=0) as shard,
+    ):
+        archive.expect(place.block for place in places)
         for block in _blocks(_parts(archive, number * SAMPLES_PER_SHARD, rows, places, as_is, resized, photos)):
             digest.update(block)
             size += shard.write(block)
@@ -74,7 +81,7 @@ def member_name(number: int, kind: str) -> str:
 
 
 def _parts(
-    archive: BinaryIO,
+    archive: CorpusArchive,
     first: int,
     rows: Sequence[dict[str, Any]],
     places: Iterable[ArchiveMember],

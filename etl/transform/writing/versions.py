@@ -3,22 +3,21 @@
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from etl.place import Place
 from etl.transform.atomic_files import digest_of, sync
+from etl.transform.workspace import Workspace
 from snap2caption.datasets.manifest import NAME, Manifest
 from snap2caption.errors import UserError
 from snap2caption.names import is_version
 from snap2caption.parallel import in_threads
 
-_WORK = re.compile(r"\.work-([0-9a-f]{64})-\d+")
 
-
-class VersionSlot:
+class FolderSlot:
     """The slot in the folder *out* for the version that an input, named by its hash, produces."""
 
     def __init__(self, out: Path, name: str) -> None:
@@ -33,9 +32,10 @@ class VersionSlot:
         with file_lock(self._record.with_suffix(".lock"), shared=shared):
             yield
 
-    def work(self, slice_pairs: int) -> Path:
-        """Return the folder for the input's work in progress. Each slice size has its own."""
-        return self._out / f".work-{self._name}-{slice_pairs}"
+    @contextmanager
+    def workspace(self, slice_pairs: int) -> Iterator[Workspace]:
+        """Open the input's work in progress, which has a folder of its own for each slice size."""
+        yield Workspace(self._out / f".work-{self._name}-{slice_pairs}")
 
     def existing(self) -> Path | None:
         """Return the version that an earlier run made from the same input, if every byte of it is intact."""
@@ -76,6 +76,10 @@ class VersionSlot:
         _write_record(self._record, version)
         self.discard()
         return final
+
+    def put_beside(self, file: Path, name: str) -> None:
+        """Rename *file*, which is on the same disk."""
+        file.replace(self._out / name)
 
     def _manifest_record(self, version: str) -> Path:
         """Return the file with the digest of a version's manifest, which covers the whole version."""
@@ -119,11 +123,11 @@ def _write_record(record: Path, text: str) -> None:
 
 
 @contextmanager
-def scan_folder(out: Path, corpus: Path) -> Iterator[Path]:
+def scan_folder(out: Path, corpus: Place) -> Iterator[Path]:
     """Yield a folder for data on *corpus* before its digest, and so its slot, is known. One process at a time
     has it.
     """
-    place = out / ".inputs" / f"path-{hashlib.sha256(os.fsencode(corpus)).hexdigest()}"
+    place = out / ".inputs" / f"path-{hashlib.sha256(os.fsencode(str(corpus))).hexdigest()}"
     place.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(place.with_suffix(".lock")):
         place.mkdir(exist_ok=True)  # may exist after a killed run; its files will be overwritten
@@ -131,18 +135,6 @@ def scan_folder(out: Path, corpus: Path) -> Iterator[Path]:
             yield place
         finally:
             shutil.rmtree(place)
-
-
-def slot_of(work: Path) -> VersionSlot:
-    """Return the slot whose work folder *work* is, or was.
-
-    Raises:
-        UserError: it is not a work folder.
-    """
-    match = _WORK.fullmatch(work.name)
-    if match is None:
-        raise UserError(f"{work} is not a work folder; give the one that `snap2caption transform-plan` prints.")
-    return VersionSlot(work.parent, match[1])
 
 
 @contextmanager

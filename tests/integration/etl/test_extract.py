@@ -9,6 +9,8 @@ from downloads import CONTENT, OTHER, SHA256, names
 
 from etl.extract import Progress, extract
 from snap2caption.errors import UserError
+from snap2caption.store import StoreError
+from snap2caption.store.file import FileStore
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("quick_retries")]
 
@@ -191,3 +193,36 @@ def test_a_mirror_that_lacks_the_file_is_no_hindrance(publisher, tmp_path: Path)
 def test_a_server_without_range_requests_will_do(publisher, tmp_path: Path) -> None:
     publisher.files, publisher.ranges = {"corpus.zip": CONTENT}, False
     assert extract([f"{publisher.url}/corpus.zip"], tmp_path, sha256=SHA256).read_bytes() == CONTENT
+
+
+def test_into_a_store_and_not_again(publisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_STATE_DIR", str(tmp_path / "state"))
+    place = (tmp_path / "store").as_uri()  # a folder behind the interface of stores
+    publisher.files = {"corpus.zip": CONTENT}
+    url = f"{publisher.url}/corpus.zip"
+    put = FileStore.put
+
+    def lose(store: FileStore, key: str, source: Path | bytes, *, sha256: str) -> None:
+        if key == "corpus.zip":
+            raise StoreError("the machine is gone")
+        put(store, key, source, sha256=sha256)
+
+    with monkeypatch.context() as lost:
+        lost.setattr(FileStore, "put", lose)
+        with pytest.raises(StoreError):
+            extract([url], place)
+    requests = len(publisher.requested)
+    assert extract([url], place) == f"{place}/corpus.zip"
+    assert len(publisher.requested) == requests  # it had come whole, to this machine
+    assert (tmp_path / "store" / "corpus.zip").read_bytes() == CONTENT
+    assert names(tmp_path / "state" / "downloads") == set()
+    for asked in ({}, {"sha256": SHA256}, {"size": len(CONTENT)}):
+        assert extract([url], place, **asked) == f"{place}/corpus.zip"
+    assert extract(["http://127.0.0.1:9/corpus.zip"], place, sha256=SHA256) == f"{place}/corpus.zip"
+    assert len(publisher.requested) == requests
+    publisher.files = {"corpus.zip": OTHER, "moved/corpus.zip": OTHER}
+    extract([f"{publisher.url}/moved/corpus.zip"], place)
+    assert (tmp_path / "store" / "corpus.zip").read_bytes() == OTHER
+    (tmp_path / "store" / "corpus.zip.source.json").unlink()
+    with pytest.raises(UserError, match=r"corpus.zip exists and was not fetched from these URLs"):
+        extract([url], place)

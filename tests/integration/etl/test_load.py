@@ -33,6 +33,19 @@ def test_everything_arrives_with_the_manifest_last(
     assert found == files_in(dataset)
 
 
+def test_a_version_in_a_store_is_loaded_from_there(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_STATE_DIR", str(tmp_path / "state"))
+    made = load(dataset, (tmp_path / "made").as_uri())
+    before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "made" / dataset.name).iterdir()}
+    assert load(made, (tmp_path / "made").as_uri()) == made  # it is where it shall be
+    assert load(made, (tmp_path / "store").as_uri()) == f"{(tmp_path / 'store').as_uri()}/{dataset.name}"
+    assert files_in(tmp_path / "store" / dataset.name) == files_in(dataset)
+    assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "made" / dataset.name).iterdir()} == before
+    assert not list((tmp_path / "state" / "scratch").iterdir())
+
+
 def test_a_load_that_was_cut_off_goes_on(dataset: Path, tmp_path: Path) -> None:
     version = tmp_path / "store" / dataset.name
     version.mkdir(parents=True)

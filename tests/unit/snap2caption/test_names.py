@@ -18,7 +18,7 @@ from etl.feedback.records import annotation_keys, erased, record_keys
 from etl.feedback.withdraw import withdraw
 from etl.load import load
 from etl.transform.writing.tables import find_assignments
-from etl.transform.writing.versions import VersionSlot
+from etl.transform.writing.versions import FolderSlot
 from serving.captioning.hashtag_tables import HashtagTables
 from serving.feedback.store.repository import list_ids
 from serving.models.adapter_cache import AdapterCache
@@ -357,7 +357,7 @@ def test_strange_objects_in_a_store_are_passed_over(tmp_path: Path) -> None:
 
 def test_what_a_sidecar_names_is_checked(tmp_path: Path) -> None:
     cache = AdapterCache(Registry("http://127.0.0.1:9", "m"), tmp_path)
-    slot = VersionSlot(tmp_path / "out", DIGEST)
+    slot = FolderSlot(tmp_path / "out", DIGEST)
     with slot.locked():
         pass
     for text in ESCAPES:

@@ -34,7 +34,7 @@ def test_help_shows_no_python_type(pages: dict[str, str]) -> None:
     typed = {name: re.findall(r"<(?:list|str|int|float|path|Path)\b.*?>", page) for name, page in pages.items()}
     assert {name: found for name, found in typed.items() if found} == {}
     assert re.search(r"^  URL  +Mirrors", pages["extract"], re.MULTILINE)
-    assert re.search(r"^  --out PATH  +Folder", pages["extract"], re.MULTILINE)
+    assert re.search(r"^  --out PLACE  +Where", pages["extract"], re.MULTILINE)
     assert "--tone <playful|inspirational|minimal|professional|witty>" in pages["caption"]
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from etl.transform import columns
+from etl.transform.archive.corpus import open_corpus
 from etl.transform.archive.member_reader import ArchiveMember, DamagedError
 from etl.transform.archive.members import normalize_city
 from etl.transform.stages.plan import write_members, write_pairs
@@ -41,7 +42,7 @@ def member(pair: dict[str, Any], kind: str) -> ArchiveMember:
 
 
 def read(corpus: Path, pair: dict[str, Any], kind: str) -> bytes:
-    with corpus.open("rb") as archive:
+    with open_corpus(corpus) as archive:
         return member(pair, kind).read(archive)
 
 
@@ -126,16 +127,16 @@ def test_no_damage_goes_unnoticed(tmp_path: Path, compression: int) -> None:
     ((pair,), _) = pairs_of(path)
     caption = member(pair, "caption")
     whole = path.read_bytes()
-    with path.open("rb") as archive:
-        assert caption.read(archive) == text.encode()
+    with open_corpus(path) as corpus:
+        assert caption.read(corpus) == text.encode()
     for at in range(caption.offset, caption.offset + 60 + caption.compressed, 7):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
         # Whole again where a date or the name was hit, which a reader needs not.
-        with path.open("rb") as archive, contextlib.suppress(DamagedError):
-            assert caption.read(archive) == text.encode()
+        with open_corpus(path) as corpus, contextlib.suppress(DamagedError):
+            assert caption.read(corpus) == text.encode()
     path.write_bytes(whole[: caption.offset + 20])
-    with path.open("rb") as archive, pytest.raises(DamagedError):
-        caption.read(archive)
+    with open_corpus(path) as corpus, pytest.raises(DamagedError):
+        caption.read(corpus)
 
 
 @pytest.mark.parametrize(

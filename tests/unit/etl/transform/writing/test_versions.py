@@ -8,7 +8,7 @@ import pytest
 from tiny import write_dataset
 
 from etl.transform.stages.merge import describe
-from etl.transform.writing.versions import VersionSlot
+from etl.transform.writing.versions import FolderSlot
 from snap2caption.datasets.manifest import NAME, Manifest
 
 pytestmark = pytest.mark.unit
@@ -23,8 +23,8 @@ class Versions:
         self.folder = folder
         self._drafts = 0
 
-    def slot(self, name: str = INPUT) -> VersionSlot:
-        return VersionSlot(self.folder, name)
+    def slot(self, name: str = INPUT) -> FolderSlot:
+        return FolderSlot(self.folder, name)
 
     def publish(self, name: str = INPUT, fetched_from: str = "http://example.com/c.zip") -> Path:
         """Make the version from the input *name*, which was fetched from somewhere."""
