@@ -54,7 +54,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint docs lock audit sbom pin-images format bench own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible test-two-machines web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint lint-code lint-configuration lint-infrastructure lint-monitoring docs lock audit sbom pin-images format bench own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -193,6 +193,9 @@ test-terraform: ## what Terraform can check: formats, providers, types, and the 
 test-ansible: $(INSTALLED) ## apply Ansible's roles to a machine in a container, twice, and break its mounts; needs Docker and root
 	@./scripts/install-system-packages $(LOG) "system packages for the machine" $(PACKAGES_machines)
 	@TEST_ANSIBLE=$(BASE) $(BIN)/python -m pytest tests/e2e/test_machines.py -s
+
+test-two-machines: $(INSTALLED) ## make a version on two network namespaces that share nothing but an S3 and a Swift server, one of them killed; needs root and Linux
+	@TEST_TWO_MACHINES= $(BIN)/python -m pytest tests/e2e/test_two_machines.py -s
 
 system-packages: ## install the system packages for FOR="install lint test machines", as root
 	@./scripts/install-system-packages $(LOG) "system packages" $(foreach part,$(FOR),$(PACKAGES_$(part)))

@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     """Base models on disk. A base model that is not here is fetched from the hub."""
     configs_dir: Path = shipped_folder("snap2caption", "configs")
     """Training recipes."""
+    work_uri: str = Field(default_factory=lambda settings: _beside_state("work", settings))
+    """Where Airflow's ETL keeps its downloads, its work in progress and the versions that it makes: ``file://`` on a disk
+    that all workers share, or ``s3://`` or ``swift://``, with which they need to share none.
+    """
     datasets_uri: str = Field(default_factory=lambda settings: _beside_state("datasets", settings))
     """Where dataset versions are stored: ``file://``, ``s3://`` or ``swift://``."""
     feedback_uri: str = Field(default_factory=lambda settings: _beside_state("feedback", settings))

@@ -11,7 +11,7 @@ from snap2caption.redaction import redact_url
 from snap2caption.settings import Settings
 
 WORK = "work"
-"""The XCom key of a transform's work folder."""
+"""The XCom key of the place of a transform's work."""
 
 
 def find_curation(name: Any) -> Path | None:
@@ -24,7 +24,7 @@ def find_curation(name: Any) -> Path | None:
 
 
 class ExtractOperator(CommandOperator):
-    """Downloads the corpus zip from the run's parameter ``urls``; returns its path in the shared state folder."""
+    """Downloads the corpus zip from the run's parameter ``urls``; returns its path or URI in the work area."""
 
     # Not the URLs: Airflow stores and shows rendered fields, and a URL may hold a login or a signature.
     template_fields = ("sha256", "size")
@@ -38,13 +38,15 @@ class ExtractOperator(CommandOperator):
         """Download, or resume an interrupted download."""
         # A curation that is not there shall not show after hours of downloading.
         find_curation(context["params"].get("curation"))
-        out = Settings().state_dir / "downloads"
+        settings = Settings()
+        in_folder = settings.work_uri.startswith("file:")
+        out = settings.state_dir / "downloads" if in_folder else f"{settings.work_uri.rstrip('/')}/downloads"
         found = self.run("extract", *context["params"]["urls"], out=out, sha256=self.sha256, size=self.size or None)
         return str(found["path"])
 
 
 class PlanOperator(CommandOperator):
-    """Divides the transform into slices; returns their numbers, to map a task over, and pushes the work folder.
+    """Divides the transform into slices; returns their numbers, to map a task over, and pushes the place of the work.
 
     It returns no numbers if the version exists already.
     """
@@ -75,7 +77,7 @@ class PlanOperator(CommandOperator):
         plan = self.run(
             "transform-plan",
             self.corpus,
-            out=Settings().state_dir / "work",
+            out=Settings().work_uri,
             cities=",".join(self.cities),
             seed=self.seed,
             slice_pairs=self.slice_pairs,
@@ -102,7 +104,7 @@ class SliceOperator(CommandOperator):
 
 
 class MergeOperator(CommandOperator):
-    """Merges the slices into a dataset version that names the run's ``urls`` as its source; returns its folder."""
+    """Merges the slices into a dataset version that names the run's ``urls`` as its source; returns its folder or URI."""
 
     template_fields = ("work",)
 

@@ -1,7 +1,7 @@
 """OpenStack Swift for tests: proxy, account, container and object server in one process, one replica, on loopback.
 
-``python swift_server.py FOLDER PORT TOKEN_LIFE`` serves the proxy on PORT and the others on the three ports after it;
-a token is good for TOKEN_LIFE seconds. The folder needs a file system with extended attributes. The account is
+``python swift_server.py FOLDER PORT TOKEN_LIFE HOST`` serves the proxy on PORT of the address HOST, and the others on
+the three ports after it, on loopback; a token is good for TOKEN_LIFE seconds. The folder needs a file system with extended attributes. The account is
 ``test``, the user ``test:tester``, the key ``testing``.
 """
 
@@ -59,10 +59,10 @@ def token_cache(_: dict[str, str], **__: str) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def run(folder: Path, token_life: int = 86400) -> Iterator[dict[str, str]]:
-    """Run it in a process of its own, with its data in *folder*; give the environment of a client."""
+def run(folder: Path, token_life: int = 86400, host: str = "127.0.0.1") -> Iterator[dict[str, str]]:
+    """Run it in a process of its own on the address *host*, with its data in *folder*; give the environment of a client."""
     # Not by the server itself, which changes how sockets work.
-    from demo.stack.ports import HOST, is_free
+    from demo.stack.ports import is_free
     from demo.stack.service import Service
     from demo.stack.stack import Stack
 
@@ -72,17 +72,17 @@ def run(folder: Path, token_life: int = 86400) -> Iterator[dict[str, str]]:
     port = next(first for first in drawn if all(is_free(first + offset) for offset in range(4)))
     service = Service(
         name="swift",
-        command=(sys.executable, "-W", "ignore", __file__, str(folder), str(port), str(token_life)),
+        command=(sys.executable, "-W", "ignore", __file__, str(folder), str(port), str(token_life), host),
         environment={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
-        ready_url=f"http://{HOST}:{port}/healthcheck",
+        ready_url=f"http://{host}:{port}/healthcheck",
         grace=1.0,
     )
     with Stack(folder) as stack:
         stack.start([service])
-        yield {"ST_AUTH": f"http://{HOST}:{port}/auth/v1.0", "ST_USER": "test:tester", "ST_KEY": "testing"}
+        yield {"ST_AUTH": f"http://{host}:{port}/auth/v1.0", "ST_USER": "test:tester", "ST_KEY": "testing"}
 
 
-def configure(folder: Path, port: int, token_life: int) -> Path:
+def configure(folder: Path, port: int, token_life: int, host: str) -> Path:
     """Write the servers' configuration and rings; return their folder."""
     etc = folder / "etc"
     (folder / "devices" / "disk").mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def configure(folder: Path, port: int, token_life: int) -> Path:
         _make_ring(etc / f"{kind}.builder", port + offset)
     filters = "".join(f"[filter:{name}]\nuse = egg:swift#{name}\n" for name in _EGGS)
     (etc / "proxy.conf").write_text(
-        f"{_defaults(folder, port)}[pipeline:main]\npipeline = {_PIPELINE}\n{filters}"
+        f"{_defaults(folder, port, host)}[pipeline:main]\npipeline = {_PIPELINE}\n{filters}"
         "[filter:cache]\npaste.filter_factory = swift_server:token_cache\n"
         f"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = testing .admin\ntoken_life = {token_life}\n"
         "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
@@ -107,9 +107,9 @@ def configure(folder: Path, port: int, token_life: int) -> Path:
     return etc
 
 
-def _defaults(folder: Path, port: int) -> str:
+def _defaults(folder: Path, port: int, host: str = "127.0.0.1") -> str:
     return (
-        f"[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = {port}\nuser = {os.environ.get('USER') or 'root'}\nswift_dir = {folder / 'etc'}\n"
+        f"[DEFAULT]\nbind_ip = {host}\nbind_port = {port}\nuser = {os.environ.get('USER') or 'root'}\nswift_dir = {folder / 'etc'}\n"
         f"devices = {folder / 'devices'}\nmount_check = false\nworkers = 0\nlog_level = WARNING\n"
         "disable_fallocate = true\nfallocate_reserve = 0\n"
     )
@@ -160,4 +160,4 @@ def serve(etc: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(configure(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    serve(configure(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
