@@ -17,11 +17,12 @@ STARTED = {
     "demo/captioned.py": "the photo's path behind `--` (tests/unit/demo/test_captioned.py)",
     "demo/stack/service.py": "commands of ours",
     "demo/stack/supervisor.py": "commands of ours, as it was given them",
+    "benchmarks/commands.py": "commands of ours",
     "benchmarks/training/own_voice.py": "commands of ours",
     "benchmarks/training/workload.py": "commands of ours",
-    "benchmarks/etl/curation.py": "commands of ours",
+    "benchmarks/etl/data_juicer.py": "a program of ours, by the interpreter that the caller names",
+    "benchmarks/etl/grouping.py": "a program of ours, with numbers",
     "benchmarks/etl/load.py": "commands of ours",
-    "benchmarks/etl/transform.py": "commands of ours",
     "benchmarks/feedback/scale.py": "commands of ours",
 }
 """The modules that start processes, and why no argument there is taken for an option."""
