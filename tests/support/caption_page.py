@@ -23,11 +23,12 @@ POST = f"{CAPTION}\n\n#sf #sunset #bay #bridge #fog"
 
 
 @contextmanager
-def scripted_service(folder: Path, engine: Server) -> Iterator[DemoService]:
+def scripted_service(folder: Path, engine: Server, **more: str) -> Iterator[DemoService]:
+    """Run the service with the model on *engine*, and with *more* settings."""
     installation = Settings(
         state_dir=folder / "state", models_dir=folder / "models", mlflow_tracking_uri="http://127.0.0.1:9"
     )
-    settings = {"MODEL": MODEL, "ENGINE_URL": engine.url, "ENGINE_KEY": engine.key}
+    settings = {"MODEL": MODEL, "ENGINE_URL": engine.url, "ENGINE_KEY": engine.key, **more}
     variables = {f"SNAP2CAPTION_SERVING_{name}": value for name, value in settings.items()}
     with server(folder, environment(installation, **variables)) as url:
         yield DemoService(url, folder)
