@@ -54,7 +54,7 @@ def run(folder: Path, pairs: int = PAIRS, runs: int = 3) -> list[TableRow]:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CurationCost:
     """A curated transform beside plain ones: medians over the runs, and of the ratios run by run."""
 
     seconds: float
@@ -70,14 +70,14 @@ class Comparison:
     """Seconds, CPU seconds and megabytes of the plain transform."""
 
 
-def compare_with_plain(pairs: int, settings: CurationSettings | None, folder: Path, runs: int) -> Comparison:
+def compare_with_plain(pairs: int, settings: CurationSettings | None, folder: Path, runs: int) -> CurationCost:
     """Run the transform with *settings* *runs* times, each beside a plain one."""
     found = [(measure(pairs, None, folder), measure(pairs, settings, folder)) for _ in range(runs)]
     ours = [statistics.median(values) for values in zip(*(one for _, one in found), strict=True)]
     seconds, busy, memory = (statistics.median(values) for values in zip(*(plain for plain, _ in found), strict=True))
     slower, busier = (statistics.median(one[which] / plain[which] for plain, one in found) for which in (0, 1))
     more = statistics.median(one[1] - plain[1] for plain, one in found)
-    return Comparison(*ours, slower, busier, more, (seconds, busy, memory))
+    return CurationCost(*ours, slower, busier, more, (seconds, busy, memory))
 
 
 def cases(example: Path) -> dict[str, CurationSettings | None]:
