@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.validation.render import CHART, ENVIRONMENTS, INFRA, Manifest, helm, read
+from infra.validation.render import CHART, ENVIRONMENTS, INFRA, Manifest, helm, pods, read
 
 pytestmark = pytest.mark.unit
 
@@ -89,6 +89,31 @@ def test_airflow_finds_what_our_chart_makes_for_it(rendered: dict[str, list[Mani
     assert ("ConfigMap", yaml.safe_load(values["extraEnvFrom"])[0]["configMapRef"]["name"]) in made
     # Argo CD would wait for hooks before it starts what they wait for.
     assert values["migrateDatabaseJob"]["useHelmHooks"] is False
+
+
+def test_airflow_shows_the_logs_that_tasks_write(rendered: dict[str, list[Manifest]]) -> None:
+    values = yaml.safe_load((ARGOCD / "values" / "airflow.yaml").read_text(encoding="utf-8"))
+    # The chart mounts the volume in its home's folder logs.
+    folder = f"{values.get('airflowHome', '/opt/airflow')}/logs"
+    variable = {"name": "AIRFLOW__LOGGING__BASE_LOG_FOLDER", "value": folder}
+    assert variable in values["env"]
+    assert values["config"]["logging"]["base_log_folder"] == folder
+    for manifests in rendered.values():
+        (task,) = [pod["spec"] for pod in pods(manifests) if pod["metadata"]["name"] == "task"]
+        (container,) = task["containers"]
+        assert variable in container["env"]
+        (volume,) = [v for v in task["volumes"] if v["name"] == "logs"]
+        assert volume["persistentVolumeClaim"]["claimName"] == values["logs"]["persistence"]["existingClaim"]
+        assert {"name": "logs", "mountPath": folder} in container["volumeMounts"]
+
+
+def test_policies_know_each_pod_of_the_store(rendered: dict[str, list[Manifest]]) -> None:
+    # The pod that makes the buckets has the release's label, and not the chart's.
+    (policy,) = [
+        m["spec"] for m in rendered["staging"] if m["kind"] == "NetworkPolicy" and m["metadata"]["name"] == "store"
+    ]
+    assert SETS["snap2caption-services"]["template"]["spec"]["sources"][0]["helm"]["releaseName"] == "{{ .name }}"
+    assert policy["podSelector"] == {"matchLabels": {"app.kubernetes.io/instance": "seaweedfs"}}
 
 
 def test_secrets_of_other_charts_have_the_keys_they_name(rendered: dict[str, list[Manifest]]) -> None:
