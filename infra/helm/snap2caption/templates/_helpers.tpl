@@ -58,6 +58,14 @@ securityContext:
 {{- end }}
 {{- end }}
 
+{{/* Where a secret is in the store of secrets, by its name. Call with (list $ "metrics_token"). */}}
+{{- define "snap2caption.remoteRef" -}}
+{{- $secrets := (index . 0).Values.secrets }}
+{{- if $secrets.together }}{key: {{ $secrets.prefix }}, property: {{ index . 1 }}}
+{{- else }}{key: {{ printf "%s/%s" $secrets.prefix (index . 1) }}}
+{{- end }}
+{{- end }}
+
 {{/* Variables of settings. Call with a map. */}}
 {{- define "snap2caption.settings" -}}
 {{- range $name, $value := . }}
