@@ -1,5 +1,6 @@
 """Invariants of the rendered chart: images, security, probes, limits, selectors, draining, secrets, settings."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.validation.render import ENVIRONMENTS, INFRA, Manifest, pods, read, render
+from infra.validation.render import CHART, ENVIRONMENTS, INFRA, Manifest, pods, read, render
 from serving.settings import ServingSettings
 from snap2caption.settings import ROOT, Settings
 
@@ -220,10 +221,71 @@ def test_variables_are_settings(rendered: Rendered, name: str) -> None:
         assert {variable for variable in used if variable.startswith("SNAP2CAPTION_")} <= settings, pod
 
 
+@pytest.mark.parametrize("name", [*NAMES, "ray"])
+def test_a_pod_has_each_variable_once(rendered: Rendered, name: str) -> None:
+    # Server-side apply, which Argo CD uses, refuses a second one.
+    manifests = read(INFRA / "ray") if name == "ray" else rendered[name]
+    for pod, spec in each_pod(manifests):
+        names = [entry["name"] for entry in spec["containers"][0].get("env", [])]
+        assert len(names) == len(set(names)), pod
+
+
+def test_settings_of_other_values_are_refused(rendered: Rendered) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))["properties"]
+    for part, pod in (("serving", "serving"), ("tasks", "task")):
+        (spec,) = [spec for found, spec in each_pod(rendered["vllm"]) if found == pod]
+        own = {entry["name"] for entry in spec["containers"][0]["env"] if entry["name"].startswith("SNAP2CAPTION_")}
+        refused = schema[part]["properties"]["settings"]["propertyNames"]["not"]["enum"]
+        assert {*refused} == {name for name in own if not name.endswith("__FILE")}, part
+
+
+def test_secrets_lose_the_line_break_of_their_files(rendered: Rendered) -> None:
+    for secret in of_kind(rendered["vllm"], "ExternalSecret"):
+        made = secret["spec"]["target"]["template"]["data"]
+        fetched = {entry["secretKey"] for entry in secret["spec"]["data"]}
+        if made.keys() != {"username", "password"}:
+            assert made == {key: f'{{{{ index . "{key}" | trim }}}}' for key in fetched}
+        else:
+            assert (fetched, made["password"]) == ({"password"}, "{{ .password | trim }}")
+
+
+def test_secrets_may_be_properties_of_one_entry(rendered: Rendered) -> None:
+    together = render("staging", "--set=secrets.together=true", "--set=secrets.prefix=snap2caption-staging")
+
+    def places(manifests: list[Manifest]) -> dict[str, list[dict[str, str]]]:
+        secrets = of_kind(manifests, "ExternalSecret")
+        return {s["metadata"]["name"]: [entry["remoteRef"] for entry in s["spec"]["data"]] for s in secrets}
+
+    for name, apart in places(rendered["staging"]).items():
+        assert places(together)[name] == [
+            {"key": "snap2caption-staging", "property": place["key"].removeprefix("snap2caption/staging/")}
+            for place in apart
+        ]
+
+
+def test_images_are_of_the_charts_version_by_default() -> None:
+    # What is published as v1.2.3 must not run the images of another version.
+    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))["images"]
+    assert {image["tag"] for image in values.values() if isinstance(image, dict)} == {""}
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    options = [f"--set=images.{name}.tag=" for name in ("serving", "etl", "pipelines", "pipelines-cuda", "mlflow")]
+    images = {c["image"] for _, spec in each_pod(render("staging", *options)) for c in spec["containers"]}
+    assert {image.rpartition(":")[2] for image in images if "/snap2caption/" in image} == {version}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_gateway_waits_for_the_slowest_caption(rendered: Rendered, name: str) -> None:
+    (rule,) = named(rendered[name], "serving", "HTTPRoute")["spec"]["rules"]
+    (container,) = service(rendered[name])["spec"]["template"]["spec"]["containers"]
+    env = {entry["name"]: entry["value"] for entry in container["env"]}
+    assert rule["timeouts"] == {"request": f"{env['SNAP2CAPTION_SERVING_SHUTDOWN_SECONDS']}s"}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         "images.serving.tag=latest",
+        "serving.settings.SNAP2CAPTION_SERVING_ENGINE_SECONDS=300",
         "images.serving.digest=sha256:1234",
         "serving.replcas=2",
         "serving.canaryShare=2",

@@ -4,7 +4,7 @@
 app.kubernetes.io/part-of: snap2caption
 app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Version | replace "+" "_" }}
 snap2caption/environment: {{ (index . 0).Values.environment }}
 {{- end }}
 
@@ -18,7 +18,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- define "snap2caption.image" -}}
 {{- $images := (index . 0).Values.images }}
 {{- $image := index $images (index . 1) }}
-{{- printf "%s/%s:%s" $images.registry (index . 1) $image.tag }}{{ with $image.digest }}@{{ . }}{{ end }}
+{{- printf "%s/%s:%s" $images.registry (index . 1) ($image.tag | default (index . 0).Chart.AppVersion) }}{{ with $image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* What all pods of ours have in common (Pod Security Standards, restricted). */}}
@@ -75,10 +75,10 @@ securityContext:
 
 {{/* Where the services are: variables of the service and of tasks. */}}
 {{- define "snap2caption.addresses" -}}
-- {name: AWS_DEFAULT_REGION, value: us-east-1}
+- {name: AWS_DEFAULT_REGION, value: {{ .Values.addresses.region }}}
 - {name: AWS_ENDPOINT_URL, value: {{ .Values.addresses.store | quote }}}
-- {name: SNAP2CAPTION_DATASETS_URI, value: "s3://datasets/versions"}
-- {name: SNAP2CAPTION_FEEDBACK_URI, value: "s3://feedback"}
+- {name: SNAP2CAPTION_DATASETS_URI, value: {{ .Values.addresses.datasets | quote }}}
+- {name: SNAP2CAPTION_FEEDBACK_URI, value: {{ .Values.addresses.feedback | quote }}}
 - {name: SNAP2CAPTION_MLFLOW_TRACKING_URI, value: {{ .Values.addresses.mlflow | quote }}}
 {{- end }}
 
