@@ -150,7 +150,7 @@ $(CUSTOM_RESOURCES): infra/custom_resources/package-lock.json | $(INSTALLED) $(N
 	@touch $@
 
 check-kubernetes: $(INSTALLED) $(KUBERNETES) $(CUSTOM_RESOURCES) ## lint and render the chart for each environment, validate all manifests, and check them with checkov
-	@$(BIN)/yamllint --strict infra/argocd infra/ray infra/checkov.yaml infra/helm/snap2caption/*.yaml
+	@$(BIN)/yamllint --strict infra/argocd infra/ray infra/secrets infra/checkov.yaml infra/helm/snap2caption/*.yaml infra/helm/snap2caption/sites
 	@$(BIN)/python -m infra.validation
 	@$(NPM_TYPES) run --silent check
 	@said=$$($(VENV)/kubernetes/bin/checkov --config-file infra/checkov.yaml --directory build/kubernetes) || { echo "$$said" >&2; exit 1; }

@@ -33,7 +33,7 @@ def main() -> int:
     found = {environment: render(environment) for environment in ENVIRONMENTS}
     revision = "--set=vllm.enabled=true", "--set=vllm.revision=0123456789abcdef"
     found |= {"vllm": render("production", *revision)}
-    found |= {name: read(INFRA / name) for name in ("argocd", "ray")}
+    found |= {name: read(INFRA / name) for name in ("argocd", "ray", "secrets")}
     errors = [error for name, manifests in found.items() for error in errors_of(name, manifests)]
     print("\n".join(errors), end="\n" if errors else "", file=sys.stderr)
     custom_resources.write(

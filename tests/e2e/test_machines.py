@@ -1,8 +1,8 @@
 """Ansible's roles, applied over SSH to a machine in a container, and what they are for: a volume that grows, buckets that
 come back, a firewall.
 
-`make test-ansible` runs it, against a Docker that can build the machine. The roles gpu and addons need what no container
-has.
+`make test-ansible` runs it, against a Docker that can build the machine. The roles nfs, gpu and addons need what no
+container has.
 """
 
 import hashlib

@@ -3,9 +3,13 @@
 import re
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
+from jinja2 import Template
 
+from infra.validation.__main__ import KUBERNETES
+from infra.validation.render import CHART
 from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit
@@ -38,6 +42,36 @@ def test_modules_are_those_of_ansible_core() -> None:
     used = {key for role in (ANSIBLE / "roles").iterdir() for task in tasks(role.name) for key in task if "." in key}
     assert used
     assert {name.rpartition(".")[0] for name in used} == {"ansible.builtin"}
+
+
+def test_the_cluster_has_what_the_chart_expects() -> None:
+    role = ANSIBLE / "roles" / "addons"
+    server = {"addons_nfs_server": "10.60.0.11", "addons_nfs_path": "/mnt/state/shared", "ansible_managed": ""}
+    text = Template((role / "templates" / "cluster.yaml.j2").read_text()).render(server)
+    manifests = {m["metadata"]["name"]: m for m in yaml.safe_load_all(text)}
+    for name in ("state", "shared"):
+        kubernetes_validate.validate(manifests[name], KUBERNETES, strict=True)
+    # The default class keeps to the node with the block volume, and no other class is the default.
+    (topology,) = manifests["state"]["allowedTopologies"][0]["matchLabelExpressions"]
+    assert {topology["key"]: topology["values"][0]} == VARIABLES["state"]["node_labels"]
+    assert manifests["state"]["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
+    assert VARIABLES["k8s_cluster"]["local_path_provisioner_is_default_storageclass"] == "false"
+    assert manifests["shared"]["parameters"] == {"server": "10.60.0.11", "share": "/mnt/state/shared"}
+    # A claim that no pod uses yet must not keep Argo CD waiting.
+    assert manifests["shared"]["volumeBindingMode"] == "Immediate"
+    chart = yaml.safe_load((CHART / "values.yaml").read_text())["gateway"]
+    gateway = manifests[chart["name"]]
+    assert gateway["metadata"]["namespace"] == chart["namespace"]
+    traefik = yaml.safe_load((role / "files" / "traefik.yaml").read_text())
+    assert gateway["spec"]["gatewayClassName"] == traefik["gatewayClass"]["name"]
+    ports = {listener["name"]: listener["port"] for listener in gateway["spec"]["listeners"]}
+    assert ports == {name: port["port"] for name, port in traefik["ports"].items()}
+    routes = {each["protocol"]: each["allowedRoutes"]["namespaces"]["from"] for each in gateway["spec"]["listeners"]}
+    assert routes == {"HTTP": "Same", "HTTPS": "All"}
+    charts = yaml.safe_load((role / "defaults" / "main.yml").read_text())["addons_charts"]
+    assert {each["namespace"] for each in charts if each["release"] == "traefik"} == {chart["namespace"]}
+    for each in charts:
+        assert (role / "files" / f"{each['release']}.yaml").exists()
 
 
 def test_groups_are_those_of_the_inventory() -> None:

@@ -1,6 +1,7 @@
 """Invariants of the rendered chart: images, security, probes, limits, selectors, draining, secrets, settings."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -193,20 +194,20 @@ def test_pods_read_only_secrets_that_they_are_given(rendered: Rendered, name: st
 
 
 def test_secrets_are_those_of_compose(rendered: Rendered, tmp_path: Any) -> None:
-    subprocess.run([ROOT / "scripts" / "stack-secrets", tmp_path / "secrets"], cwd=tmp_path, check=True)
-    known = {path.name for path in (tmp_path / "secrets").iterdir()}
+    made = tmp_path / "secrets"
+    environment = {**os.environ, "POSTGRES_HOST": "postgres-rw"}
+    subprocess.run([ROOT / "scripts" / "stack-secrets", made], cwd=tmp_path, check=True, env=environment)
+    known = {path.name for path in made.iterdir()}
+    urls = [path.read_text(encoding="utf-8") for path in made.glob("*_database_url")]
+    assert len(urls) == 5
+    assert all(re.search("@postgres-rw/[a-z0-9_]+\n$", url) for url in urls)
     remote = {
         entry["remoteRef"]["key"].rpartition("/")[2]
         for secret in of_kind(rendered["vllm"], "ExternalSecret")
         for entry in secret["spec"]["data"]
     }
-    assert remote - known == {
-        "backup_s3_key",
-        "backup_s3_secret",
-        "snap2caption_database_password",
-        "snap2caption_database_url",
-        "vllm_key",
-    }
+    # Those of a store elsewhere.
+    assert remote - known == {"backup_s3_key", "backup_s3_secret"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -271,6 +272,23 @@ def test_images_are_of_the_charts_version_by_default() -> None:
     options = [f"--set=images.{name}.tag=" for name in ("serving", "etl", "pipelines", "pipelines-cuda", "mlflow")]
     images = {c["image"] for _, spec in each_pod(render("staging", *options)) for c in spec["containers"]}
     assert {image.rpartition(":")[2] for image in images if "/snap2caption/" in image} == {version}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_chameleon_has_room_classes_and_secrets(name: str) -> None:
+    manifests = render(name, f"--values={CHART / 'sites' / 'chameleon.yaml'}")
+    table = json.loads(named(manifests, "task-pods", "ConfigMap")["data"]["SNAP2CAPTION_TASK_PODS"])
+    memory = {task: int(row["memory"].removesuffix("Gi")) for task, row in table.items() if "gpu" not in row}
+    # Of a node's 16 GB.
+    assert max(memory.values()) <= 12
+    shared = [claim["spec"] for claim in of_kind(manifests, "PersistentVolumeClaim")]
+    assert {claim["storageClassName"] for claim in shared} == {"shared"}
+    stores = {e["remoteRef"]["key"] for s in of_kind(manifests, "ExternalSecret") for e in s["spec"]["data"]}
+    assert stores == {f"snap2caption-{name}"}
+    (store,) = of_kind(read(INFRA / "secrets"), "ClusterSecretStore")
+    (used,) = {secret["spec"]["secretStoreRef"]["name"] for secret in of_kind(manifests, "ExternalSecret")}
+    assert store["metadata"]["name"] == used
+    assert f"snap2caption-{name}" in store["spec"]["conditions"][0]["namespaces"]
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

@@ -61,8 +61,9 @@ securityContext:
 {{/* Where a secret is in the store of secrets, by its name. Call with (list $ "metrics_token"). */}}
 {{- define "snap2caption.remoteRef" -}}
 {{- $secrets := (index . 0).Values.secrets }}
-{{- if $secrets.together }}{key: {{ $secrets.prefix }}, property: {{ index . 1 }}}
-{{- else }}{key: {{ printf "%s/%s" $secrets.prefix (index . 1) }}}
+{{- $prefix := tpl $secrets.prefix (index . 0) }}
+{{- if $secrets.together }}{key: {{ $prefix }}, property: {{ index . 1 }}}
+{{- else }}{key: {{ printf "%s/%s" $prefix (index . 1) }}}
 {{- end }}
 {{- end }}
 
