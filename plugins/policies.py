@@ -6,14 +6,22 @@ Airflow finds it by the entry point ``airflow.policy``. Without a table, as on o
 from typing import Any
 
 from airflow.policies import hookimpl
+from pydantic import TypeAdapter, ValidationError
 
+from snap2caption.errors import UserError, validation_message
 from snap2caption.settings import Settings, TaskPod
+
+_TABLE = TypeAdapter(dict[str, TaskPod])
 
 
 @hookimpl
 def task_policy(task: Any) -> None:
-    """Set the task's ``executor_config`` by `Settings.task_pods`: its own row, else the row ``default``."""
-    table = Settings().task_pods
+    """Set the task's ``executor_config`` by the settings' table: its own row, else the row ``default``.
+
+    Raises:
+        UserError: the table can't be read.
+    """
+    table = task_pods(Settings())
     row = table.get(f"{task.dag_id}.{task.task_id}") or table.get("default")
     if row is None:
         return
@@ -23,6 +31,23 @@ def task_policy(task: Any) -> None:
         task.partial_kwargs["executor_config"] = config
     else:
         task.executor_config = config
+
+
+def task_pods(settings: Settings) -> dict[str, TaskPod]:
+    """Return the table: that of `Settings.task_pods_file` as it is now, or else `Settings.task_pods`.
+
+    Raises:
+        UserError: the file can't be read, or is no such table.
+    """
+    if settings.task_pods_file is None:
+        return settings.task_pods
+    try:
+        return _TABLE.validate_json(settings.task_pods_file.read_bytes())
+    except OSError as error:
+        raise UserError(f"SNAP2CAPTION_TASK_PODS_FILE can't be read ({error.strerror}); correct its path.") from None
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise UserError(f"SNAP2CAPTION_TASK_PODS_FILE is wrong ({validation_message(first)}); correct it.") from None
 
 
 def pod_override(row: TaskPod) -> Any:

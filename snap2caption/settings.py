@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     """Image and resources of Airflow's tasks on KubernetesExecutor, as JSON: by ``DAG.TASK``, and ``default`` for all
     others. Other executors ignore them.
     """
+    task_pods_file: Path | None = None
+    """A file with that table, which counts instead. It is read at each parse of a DAG, so that a change needs no restart."""
     serving_url: str = "http://127.0.0.1:8000"
     """The address of the caption service, for links."""
     store_console_url: str = ""

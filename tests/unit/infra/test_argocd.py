@@ -86,7 +86,14 @@ def test_airflow_finds_what_our_chart_makes_for_it(rendered: dict[str, list[Mani
     (mount,) = values["scheduler"]["extraVolumeMounts"]
     file = values["config"]["kubernetes_executor"]["pod_template_file"]
     assert file == f"{mount['mountPath']}/pod_template_file.yaml"
-    assert ("ConfigMap", yaml.safe_load(values["extraEnvFrom"])[0]["configMapRef"]["name"]) in made
+    # A file, and no part of one: Kubernetes brings those up to date.
+    (volume,) = values["dagProcessor"]["extraVolumes"]
+    (mount,) = values["dagProcessor"]["extraVolumeMounts"]
+    (table,) = [m["data"] for m in rendered["production"] if m["metadata"]["name"] == volume["configMap"]["name"]]
+    (name,) = table
+    file = {"name": "SNAP2CAPTION_TASK_PODS_FILE", "value": f"{mount['mountPath']}/{name}"}
+    assert values["dagProcessor"]["env"] == [file]
+    assert "subPath" not in mount
     # Argo CD would wait for hooks before it starts what they wait for.
     assert values["migrateDatabaseJob"]["useHelmHooks"] is False
 

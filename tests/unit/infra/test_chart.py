@@ -277,7 +277,7 @@ def test_images_are_of_the_charts_version_by_default() -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_chameleon_has_room_classes_and_secrets(name: str) -> None:
     manifests = render(name, f"--values={CHART / 'sites' / 'chameleon.yaml'}")
-    table = json.loads(named(manifests, "task-pods", "ConfigMap")["data"]["SNAP2CAPTION_TASK_PODS"])
+    table = json.loads(named(manifests, "task-pods", "ConfigMap")["data"]["task_pods.json"])
     memory = {task: int(row["memory"].removesuffix("Gi")) for task, row in table.items() if "gpu" not in row}
     # Of a node's 16 GB.
     assert max(memory.values()) <= 12

@@ -48,7 +48,7 @@ def pods():
     return {f"{dag.dag_id}.{task.task_id}": pod(dag.dag_id, task) for dag in read for task in dag.tasks}
 
 alone = pods()
-os.environ["SNAP2CAPTION_TASK_PODS"] = sys.argv[3]
+os.environ["SNAP2CAPTION_TASK_PODS_FILE"] = sys.argv[3]
 print(json.dumps([alone, pods()]))
 """
 Pods = dict[str, Manifest | None]
@@ -57,7 +57,7 @@ Pods = dict[str, Manifest | None]
 @pytest.fixture(scope="module")
 def table(rendered: dict[str, list[Manifest]]) -> dict[str, Any]:
     (found,) = [m["data"] for m in rendered["production"] if m["metadata"]["name"] == "task-pods"]
-    rows: dict[str, Any] = json.loads(found["SNAP2CAPTION_TASK_PODS"])
+    rows: dict[str, Any] = json.loads(found["task_pods.json"])
     return rows
 
 
@@ -69,6 +69,7 @@ def both(
     home = tmp_path_factory.mktemp("airflow")
     (template,) = [m["data"] for m in rendered["production"] if m["metadata"]["name"] == "pod-template"]
     (home / "template.yaml").write_text(template["pod_template_file.yaml"], encoding="utf-8")
+    (home / "task_pods.json").write_text(json.dumps(table), encoding="utf-8")
     settings = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(FOLDER),
@@ -77,7 +78,16 @@ def both(
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MAKE, str(FOLDER), str(home / "template.yaml"), json.dumps(table)],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            MAKE,
+            str(FOLDER),
+            str(home / "template.yaml"),
+            str(home / "task_pods.json"),
+        ],
         capture_output=True,
         text=True,
         env={**os.environ, **settings},

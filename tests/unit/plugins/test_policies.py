@@ -1,9 +1,12 @@
 """The pod of a task, from a row of the table. `tests/unit/infra/test_task_pods.py` has the way through Airflow."""
 
+import json
+from pathlib import Path
+
 import pytest
 from kubernetes.client import ApiClient
 
-from plugins.policies import pod_override
+from plugins.policies import pod_override, task_pods
 from snap2caption.errors import UserError
 from snap2caption.settings import Settings, TaskPod, read_settings
 
@@ -32,3 +35,20 @@ def test_a_wrong_table_is_refused_by_name(row: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SNAP2CAPTION_TASK_PODS", f'{{"training.train": {row}}}')
     with pytest.raises(UserError, match="SNAP2CAPTION_TASK_PODS is wrong"):
         read_settings(Settings)
+
+
+def test_a_file_is_read_anew_each_time(tmp_path: Path) -> None:
+    table = tmp_path / "task_pods.json"
+    settings = Settings(task_pods={"default": TaskPod(cpu="1", memory="1Gi")}, task_pods_file=table)
+    for image in ("etl:1.0.0", "etl:1.1.0"):
+        table.write_text(json.dumps({"default": {"image": image, "cpu": "2", "memory": "1Gi"}}), encoding="utf-8")
+        assert task_pods(settings) == {"default": TaskPod(image=image, cpu="2", memory="1Gi")}
+
+
+@pytest.mark.parametrize("content", [None, "", '{"default": {"cpu": "1"}}', "[]"])
+def test_a_wrong_file_is_refused_by_name(content: str | None, tmp_path: Path) -> None:
+    table = tmp_path / "task_pods.json"
+    if content is not None:
+        table.write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=r"SNAP2CAPTION_TASK_PODS_FILE (is wrong|can't be read)"):
+        task_pods(Settings(task_pods_file=table))
