@@ -13,6 +13,8 @@ pytestmark = pytest.mark.unit
 Rendered = dict[str, list[Manifest]]
 DOCS = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 DNS = "names"
+CACHES = {"169.254.20.10/32", "169.254.25.10/32"}
+"""Addresses of NodeLocal DNSCache: by default, and by Kubespray."""
 Arrow = tuple[str, str, str]
 
 
@@ -26,6 +28,8 @@ def allowed(manifests: list[Manifest]) -> tuple[set[Arrow], set[Arrow]]:
     pods = {frozenset(p["spec"]["podSelector"]["matchLabels"].items()): p["metadata"]["name"] for p in own}
 
     def peer(rule: dict[str, Any]) -> str:
+        if rule.get("ipBlock", {}).get("cidr") in CACHES:
+            return DNS
         if "ipBlock" in rule:
             return "internet" if rule["ipBlock"].get("except") else "kubernetes"
         if "namespaceSelector" in rule:
@@ -73,6 +77,17 @@ def test_the_documented_arrows_and_no_others_pass(rendered: Rendered, name: str)
     # Between pods of the namespace, both ends allow the same.
     assert {arrow for arrow in leaving if arrow[1] in inside} == {arrow for arrow in arriving if arrow[0] in inside}
     assert leaving | arriving == documented()
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_everybody_may_ask_for_names(rendered: Rendered, name: str) -> None:
+    for policy in policies(rendered[name]):
+        if not policy["spec"]["podSelector"]:
+            continue
+        rule = policy["spec"]["egress"][0]
+        assert {to["ipBlock"]["cidr"] for to in rule["to"] if "ipBlock" in to} == CACHES
+        assert any("podSelector" in to for to in rule["to"])
+        assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {(53, "UDP"), (53, "TCP")}
 
 
 @pytest.mark.parametrize("name", [*ENVIRONMENTS, "vllm"])
