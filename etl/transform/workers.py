@@ -51,7 +51,7 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
         UserError: one of them was killed.
     """
     count = count or os.cpu_count() or 1
-    pool = ProcessPoolExecutor(count, mp_context=_context(), initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(count, mp_context=_context(), initializer=_start, initargs=(dict(os.environ),))
     try:
         yield WorkerPool(pool, count)
     except BrokenProcessPool as error:
@@ -74,6 +74,14 @@ def _context() -> multiprocessing.context.BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["etl.transform.pipeline"])
     return context
+
+
+def _start(environment: dict[str, str]) -> None:
+    # The server that this process was forked from has the environment of when it was started. Addresses and
+    # credentials of stores may have been set since.
+    os.environ.clear()
+    os.environ.update(environment)
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
