@@ -343,3 +343,19 @@ def test_each_rule_and_dashboard_is_the_one_of_monitoring(rendered: Rendered) ->
     dashboards = named(rendered["production"], "dashboards", "ConfigMap")["data"]
     folder = ROOT / "monitoring" / "grafana" / "dashboards"
     assert dashboards.keys() == {path.name for path in folder.glob("*.json")}
+
+
+def test_tasks_may_share_no_volume(rendered: Rendered) -> None:
+    claim = "PersistentVolumeClaim"
+    usual = {one["metadata"]["name"] for one in rendered["staging"] if one["kind"] == claim}
+    options = ("--set=tasks.state.shared=false", "--set=tasks.workUri=s3://datasets/work")
+    manifests = render("staging", *options)
+    assert usual - {one["metadata"]["name"] for one in manifests if one["kind"] == claim} == {"pipelines"}
+    (task,) = [pod["spec"] for pod in pods(manifests) if pod["metadata"]["name"] == "task"]
+    (state,) = [volume for volume in task["volumes"] if volume["name"] == "state"]
+    assert state["ephemeral"]["volumeClaimTemplate"]["spec"]["accessModes"] == ["ReadWriteOnce"]
+    assert {"name": "SNAP2CAPTION_WORK_URI", "value": "s3://datasets/work"} in task["containers"][0]["env"]
+    for wrong, told in ((options[:1], "tasks.workUri must be a prefix"), (("--set=tasks.workUri=/mnt",), "workUri")):
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            render("staging", *wrong)
+        assert told in refused.value.stderr
