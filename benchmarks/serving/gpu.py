@@ -146,7 +146,7 @@ def step_bytes(model: nn.Module) -> int:
     linear = {
         id(module.weight): module.weight.nbytes
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and ("language_model" in name or "lm_head" in name)
+        if isinstance(module, nn.Linear) and any(part in name for part in ("language_model", "text_model", "lm_head"))
     }
     return sum(linear.values())
 

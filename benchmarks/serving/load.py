@@ -14,7 +14,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ _PATIENCE = 300.0
 
 _Form = dict[str, Any]
 """What goes into a request with a photo; encoded once, however often it is sent."""
+
+Call = Callable[[aiohttp.ClientSession], Awaitable[None]]
+"""Asks a server for the texts of a photo and waits for them; encoded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,32 @@ class RequestOutcome:
     """Seconds that an answered photo waited for its turn."""
 
 
+def photo_call(url: str, photo: bytes) -> Call:
+    """Return a call that sends *photo* until it is answered, as a client does that a busy server tells when to come
+    again.
+    """
+    form = _form(photo)
+    return lambda session: _ask(session, url, form)
+
+
 def closed(url: str, photos: Sequence[bytes], clients: int) -> LoadMeasurement:
     """Send *photos*, by so many clients."""
-    return asyncio.run(_closed(url, photos, clients))
+    return closed_calls([photo_call(url, photo) for photo in photos], clients)
 
 
 def opened(url: str, photos: Sequence[bytes], rate: float, seed: int = 0) -> LoadMeasurement:
     """Send *photos* at random moments, *rate* per second."""
-    return asyncio.run(_opened(url, photos, rate, seed))
+    return opened_calls([photo_call(url, photo) for photo in photos], rate, seed)
+
+
+def closed_calls(calls: Sequence[Call], clients: int) -> LoadMeasurement:
+    """Make *calls*, by so many clients."""
+    return asyncio.run(_closed(calls, clients))
+
+
+def opened_calls(calls: Sequence[Call], rate: float, seed: int = 0) -> LoadMeasurement:
+    """Make *calls* at random moments, *rate* per second."""
+    return asyncio.run(_opened(calls, rate, seed))
 
 
 def overload(url: str, photos: Sequence[bytes], rate: float, seconds: float, seed: int = 0) -> list[RequestOutcome]:
@@ -78,26 +99,25 @@ def first_token(url: str, photos: Sequence[bytes]) -> float:
     return statistics.median(asyncio.run(_first_token(url, photo)) for photo in photos)
 
 
-async def _closed(url: str, photos: Sequence[bytes], clients: int) -> LoadMeasurement:
-    left = [_form(photo) for photo in photos]
+async def _closed(calls: Sequence[Call], clients: int) -> LoadMeasurement:
+    left = list(calls)
     latencies: list[float] = []
     async with _session() as session:
 
         async def work() -> None:
             while left:
-                latencies.append(await _ask(session, url, left.pop()))
+                latencies.append(await _timed(left.pop(), session))
 
         started = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(clients)))
     return _measured(latencies, started)
 
 
-async def _opened(url: str, photos: Sequence[bytes], rate: float, seed: int) -> LoadMeasurement:
-    forms = [_form(photo) for photo in photos]
+async def _opened(calls: Sequence[Call], rate: float, seed: int) -> LoadMeasurement:
     async with _session() as session:
         started = time.perf_counter()
         asking = [
-            asyncio.create_task(_ask(session, url, forms[number])) async for number in _arrivals(len(forms), rate, seed)
+            asyncio.create_task(_timed(calls[number], session)) async for number in _arrivals(len(calls), rate, seed)
         ]
         latencies = await asyncio.gather(*asking)
     return _measured(latencies, started)
@@ -147,8 +167,13 @@ async def _arrivals(count: int, rate: float, seed: int) -> AsyncIterator[int]:
         yield number
 
 
-async def _ask(session: aiohttp.ClientSession, url: str, form: _Form) -> float:
-    """Send a photo until it is answered, as a client does that a busy server tells when to come again."""
+async def _timed(call: Call, session: aiohttp.ClientSession) -> float:
+    started = time.perf_counter()
+    await call(session)
+    return time.perf_counter() - started
+
+
+async def _ask(session: aiohttp.ClientSession, url: str, form: _Form) -> None:
     started = time.perf_counter()
     while True:
         async with session.post(url, **form) as answer:
@@ -156,7 +181,7 @@ async def _ask(session: aiohttp.ClientSession, url: str, form: _Form) -> float:
             if answer.status not in {429, 503, 504} or again is None or time.perf_counter() - started > _PATIENCE:
                 answer.raise_for_status()
                 await answer.read()
-                return time.perf_counter() - started
+                return
         await asyncio.sleep(again)
 
 

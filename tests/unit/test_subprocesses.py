@@ -24,6 +24,8 @@ STARTED = {
     "benchmarks/etl/grouping.py": "a program of ours, with numbers",
     "benchmarks/etl/load.py": "commands of ours",
     "benchmarks/feedback/scale.py": "commands of ours",
+    "benchmarks/serving/peers/engines.py": "commands of ours",
+    "benchmarks/serving/peers/machine.py": "commands of ours",
 }
 """The modules that start processes, and why no argument there is taken for an option."""
 

@@ -16,6 +16,7 @@ FILES = (
     "constraints.txt",
     "constraints-kubernetes.txt",
     "constraints-label-studio.txt",
+    "constraints-openvino.txt",
     "constraints-vllm.txt",
 )
 HASH = "0" * 64

@@ -1,0 +1,1 @@
+"""Serving benchmark beside other inference engines: ours, vLLM and OpenVINO, on a model of SmolVLM-256M's shape."""
