@@ -9,8 +9,11 @@ from snap2caption.registry.client import Registry
 from snap2caption.settings import Settings
 
 
-def make_manager(settings: ServingSettings, shared: Settings) -> ModelManager:
-    """Return a manager, not started yet, of the champion or of the model that the settings name."""
+def make_manager(settings: ServingSettings, shared: Settings, *, probes: bool = True) -> ModelManager:
+    """Return a manager, not started yet, of the champion or of the model that the settings name.
+
+    With *probes*, a model must caption a test picture before it goes into service.
+    """
     loader = make_loader(settings)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     return ModelManager(
@@ -20,6 +23,7 @@ def make_manager(settings: ServingSettings, shared: Settings) -> ModelManager:
         poll_seconds=settings.poll_seconds,
         trust=TrustPolicy.of(settings, shared.models_dir),
         canary_share=settings.canary_share,
-        untrained=UntrainedModel(settings.model, loader, shared.models_dir) if settings.model else None,
+        untrained=UntrainedModel(settings.model, loader, shared.models_dir, probes=probes) if settings.model else None,
         switch_to_champion=settings.switch_to_champion,
+        probes=probes,
     )

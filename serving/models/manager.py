@@ -57,6 +57,7 @@ class ModelManager:
         canary_share: float = 0.0,
         untrained: UntrainedModel | None = None,
         switch_to_champion: bool = True,
+        probes: bool = True,
     ) -> None:
         """Name what is served.
 
@@ -69,12 +70,14 @@ class ModelManager:
             canary_share: the share of all keys that the challenger answers.
             untrained: a model by name. It is served while the registry has no champion on the same base.
             switch_to_champion: whether that model makes way for such a champion.
+            probes: whether a version must caption a test picture first.
         """
         self._registry = registry
         self._loader = loader
         self._cache = AdapterCache(registry, cache_dir)
         self._poll_seconds = poll_seconds
         self._trust = trust
+        self._probes = probes
         self._canary_share = canary_share
         self._untrained = untrained
         self._follows_registry = untrained is None or switch_to_champion
@@ -248,7 +251,9 @@ class ModelManager:
 
     def _load(self, version: ModelVersion, adapter: Path) -> ServedModel:
         self._trust.check(self._registry.name, version, adapter)
-        engine = probed(self._loader.load(version, adapter, f"{self._registry.name}/{version.version}"))
+        engine = self._loader.load(version, adapter, f"{self._registry.name}/{version.version}")
+        if self._probes:
+            probed(engine)
         return ServedModel(
             engine, HashtagTable.fetch(version.dataset_uri), version, read_card(version.base, self._trust.models_dir)
         )

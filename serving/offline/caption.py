@@ -28,7 +28,8 @@ def open_captioner(settings: ServingSettings) -> Iterator[Callable[[Sequence[byt
     """
     shared = Settings()
     rules = ContentRules.read(settings)
-    models = make_manager(settings, shared)
+    # The photo itself shows whether the model works: a test picture would take as long again.
+    models = make_manager(settings, shared, probes=False)
     if settings.model:
         models.serve_untrained()
     else:

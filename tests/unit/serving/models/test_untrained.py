@@ -54,3 +54,8 @@ def test_the_test_caption_has_room_for_an_introduction(engine: "ScriptedEngine",
     engine.token_factor = 2
     UntrainedModel("some-model", _OneEngine(engine), tmp_path).load()
     assert engine.limits == [96]
+
+
+def test_without_a_probe_nothing_is_generated(engine: "ScriptedEngine", tmp_path: Path) -> None:
+    UntrainedModel("some-model", _OneEngine(engine), tmp_path, probes=False).load()
+    assert not engine.limits

@@ -20,7 +20,7 @@ def test_an_adapter_that_a_service_may_use_stays_loaded(
     served: ServedModel, engine: "ScriptedEngine", photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manager = SimpleNamespace(refresh=lambda: None, current=lambda: served)
-    monkeypatch.setattr(caption, "make_manager", lambda *_: manager)
+    monkeypatch.setattr(caption, "make_manager", lambda *_, **__: manager)
     with caption.open_captioner(ServingSettings()) as caption_post:
         assert caption_post([photo], Options()).caption == "Golden hour ✨"
     # Closing a remote engine unloads its adapter from the server, under the name that a service has given it, too.
