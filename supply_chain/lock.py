@@ -107,8 +107,9 @@ SERVERS = (
         "openvino",
         ("openvino", "optimum-intel", "pillow", "transformers"),
         ("--no-config", "--override=locks/torch-cuda.txt"),
-        # Its wheel on PyPI is built for CUDA, and pictures are scaled without it.
-        ("torchvision",),
+        # torchvision's wheel on PyPI is built for CUDA, and pictures are scaled without it. The other one reports what
+        # is done here, and all do without it.
+        ("openvino-telemetry", "torchvision"),
     ),
 )
 
