@@ -30,8 +30,12 @@ def finetune(
     recipe: Recipe,
     work_dir: Path,
     report: Report,
+    *,
+    by_default: bool = False,
 ) -> Path:
     """Do what `training.fit.finetune.finetune` does, by TRL's SFTTrainer: same arguments, same result.
+
+    With *by_default*, precision and gradient checkpointing are TRL's defaults (1.16: bfloat16 by autocast, and on).
 
     Rows are a prompt and a completion, so that the loss covers only the answer. They have the order of our trainer,
     so that the losses can be compared. Our adapter and chat template give both the same initial weights and tokens,
@@ -45,7 +49,7 @@ def finetune(
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed))
     trainer = SFTTrainer(
         model=vlm.model,
-        args=_arguments(settings, work_dir, len(train)),
+        args=_arguments(settings, work_dir, len(train), by_default=by_default),
         train_dataset=_rows(vlm, collate, _in_our_order(train, settings)),
         eval_dataset=_rows(vlm, collate, validation),
         processing_class=vlm.processor,
@@ -59,7 +63,13 @@ def finetune(
     return adapter
 
 
-def _arguments(settings: TrainingSettings, work_dir: Path, photos: int) -> SFTConfig:
+def _arguments(settings: TrainingSettings, work_dir: Path, photos: int, *, by_default: bool) -> SFTConfig:
+    ours = {
+        "bf16": settings.precision == "bfloat16",
+        "fp16": settings.precision == "float16",
+        # TRL has it on unless told otherwise.
+        "activation_checkpointing": settings.gradient_checkpointing,
+    }
     epoch = -(-photos // (settings.global_micro_batch_size * settings.gradient_accumulation_steps))
     return SFTConfig(
         output_dir=str(work_dir),
@@ -74,10 +84,7 @@ def _arguments(settings: TrainingSettings, work_dir: Path, photos: int) -> SFTCo
         weight_decay=settings.weight_decay,
         lr_scheduler_type="cosine",
         use_cpu=not torch.cuda.is_available(),
-        bf16=settings.precision == "bfloat16",
-        fp16=settings.precision == "float16",
-        # TRL has it on unless told otherwise.
-        activation_checkpointing=settings.gradient_checkpointing,
+        **({} if by_default else ours),
         seed=settings.seed,
         eval_strategy="steps",
         eval_steps=epoch,

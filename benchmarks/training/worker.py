@@ -1,6 +1,6 @@
 """Training worker: it runs one training in this process, and prints the measurements as JSON.
 
-Usage: ``python -m benchmarks.training.worker ours|trl < WORKLOAD``.
+Usage: ``python -m benchmarks.training.worker ours|trl|trl-default < WORKLOAD``.
 """
 
 import sys
@@ -22,12 +22,18 @@ from training.fit.loss import mean_answer_loss
 def main(engine: Engine, workload: Workload) -> TrainingMeasurement:
     """Train by *engine*."""
     settings = workload.recipe.training
-    if engine == "trl":
-        from benchmarks.training.sft import finetune as train
-    else:
+    precision = settings.dtype
+    if engine == "ours":
         train = finetune.finetune
+    else:
+        from benchmarks.training import sft
+
+        train = partial(sft.finetune, by_default=engine == "trl-default")
+        if engine == "trl-default":
+            # SFTTrainer loads a model by name in the checkpoint's precision, which is this one.
+            precision = "bfloat16"
     samples, validation = photos.draw(workload.photos, seed=1), photos.draw(workload.validation, seed=2)
-    vlm = shapes.build(workload.shape, settings.precision)
+    vlm = shapes.build(workload.shape, precision)
     marks: list[tuple[int, float]] = []
 
     def report(metrics: dict[str, float], step: int) -> None:
@@ -72,5 +78,5 @@ def _peak() -> int:
 
 
 if __name__ == "__main__":
-    assert sys.argv[1] in ("ours", "trl")  # noqa: S101 - not called by hand
+    assert sys.argv[1] in ("ours", "trl", "trl-default")  # noqa: S101 - not called by hand
     print(main(sys.argv[1], Workload.model_validate_json(sys.stdin.read())).model_dump_json())

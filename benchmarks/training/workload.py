@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from snap2caption.openmp import OPENMP
 from training.recipes.recipe import Recipe
 
-Engine = Literal["ours", "trl"]
+Engine = Literal["ours", "trl", "trl-default"]
+"""Who trains: `training.fit`, TRL's SFTTrainer by the same recipe, or with TRL's own precision and checkpointing."""
 
 
 class Workload(BaseModel):

@@ -16,6 +16,7 @@ from snap2caption.vlm.model import (
     VisionFeatures,
     VisionLanguageModel,
     image_features,
+    is_vision,
     vision_features,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "check_4bit",
     "find_revision",
     "image_features",
+    "is_vision",
     "load",
     "load_config",
     "load_processor",

@@ -20,6 +20,11 @@ TEXT_INPUTS = frozenset({"input_ids", "attention_mask", "labels", "token_type_id
 """The inputs of a batch that are not image data."""
 
 
+def is_vision(path: str) -> bool:
+    """Return whether the module or weight at *path* comes before the language model."""
+    return not set(SEEING).isdisjoint(path.split("."))
+
+
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """Decoding parameters: at most ``max_new_tokens``; greedy at temperature 0, else sampled with ``seed``.

@@ -30,6 +30,7 @@ from training.data.samples import evaluation_prompt, training_prompt
 from training.data.stream import PositionalDataset, SampleStream, StreamOrder
 from training.data.vision_features import check_image_tokens
 from training.distributed import SINGLE_PROCESS, Ranks
+from training.fit import cpu_kernels
 from training.fit.callbacks import StopEarly, StopOnSignal, best_step, should_stop_early, validation_losses
 from training.fit.checkpoints import Checkpoints
 from training.fit.lora import add_adapter
@@ -71,11 +72,12 @@ def finetune(
     settings = recipe.training
     make_deterministic(settings, ranks.local_size)
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed), recipe.data.max_post_tokens)
+    vlm.model = add_adapter(vlm.model, recipe.model.lora)
+    cpu_kernels.use(vlm.model)
     check_image_tokens(vlm, collate, validation[0])
     # Check now that evaluation will fit into the context: it would fail hours later.
     photo, prompt = decode(validation[0].photo()), evaluation_prompt(validation[0])
     vlm.check_room(vlm.inputs([photo], [prompt]), recipe.evaluation.max_new_tokens)
-    vlm.model = add_adapter(vlm.model, recipe.model.lora)
     checkpoints = Checkpoints(work_dir, store)
     last = checkpoints.fetch(ranks)
     history = [] if last is None else checkpoints.state(last)["log_history"]

@@ -28,7 +28,10 @@ def answer_loss(model: Any, batch: Batch) -> tuple[torch.Tensor, int]:
     # skip future positions.
     inputs = {name: value for name, value in batch.items() if name not in {"labels", "attention_mask"}}
     # A KV cache would copy every layer's keys and values.
-    logits = model(**inputs, logits_to_keep=targets.shape[1] + 1, use_cache=False).logits[:, :-1]
+    # Positions as a tensor are copied. As a range they would be a view, of which each sample is a product of its own
+    # with a copy of the output layer's weight.
+    positions = torch.arange(first - 1, labels.shape[1] - 1, device=labels.device)
+    logits = model(**inputs, logits_to_keep=positions, use_cache=False).logits
     loss = functional.cross_entropy(
         logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
     )

@@ -16,7 +16,8 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 from transformers import AutoModelForImageTextToText
 
-from snap2caption.vlm import SEEING
+from snap2caption.vlm import is_vision
+from snap2caption.vlm.kernels import best_format
 from training.fit.lora import add_adapter, trainable_parameters
 from training.recipes.sections import LoraSettings, Precision
 
@@ -97,8 +98,14 @@ class FakeTensorModel:
         self.trains_vision = next((name.partition(".lora_")[0] for name in trained if is_vision(name)), None)
 
     def weight_bytes(self, *, in_4bit: bool) -> float:
-        """Return the size of the base's weights in bytes."""
+        """Return the size of the base's weights in bytes.
+
+        In float32 on a CPU, those of the language model are packed once for each direction
+        (`training.fit.cpu_kernels`).
+        """
         whole: float = self.parameters * self.dtype.itemsize
+        if self.dtype is torch.float32 and best_format(self.dtype) == "float32":
+            whole += self._language * self.dtype.itemsize
         return whole - self._language * (self.dtype.itemsize - _BYTES_IN_4BIT) if in_4bit else whole
 
     def training_bytes(self) -> float:
@@ -154,11 +161,6 @@ class FakeTensorModel:
         # A backward pass through frozen weights costs as much as a forward pass: their own gradients are not
         # computed.
         return once * (3 if checkpointing else 2), kept * (1 if checkpointing else _BYTES_OF_VISION)
-
-
-def is_vision(path: str) -> bool:
-    """Return whether the module or weight at *path* comes before the language model."""
-    return not set(SEEING).isdisjoint(path.split("."))
 
 
 def measure_throughput(precision: Precision) -> tuple[str, float]:

@@ -8,25 +8,8 @@ from torch import nn
 from serving.engines.local.text_model import TextWeights
 from serving.settings import Precision
 from snap2caption.errors import UserError
-from snap2caption.vlm import SEEING, vision_attention
-from snap2caption.vlm.kernels import Kernel, WeightFormat, best_format, has_bfloat16, has_fbgemm, pack
-
-
-class PackedLinear(nn.Linear):
-    """A linear layer for inference with a packed weight. It accepts LoRA layers, and copies share the weight."""
-
-    def __init__(self, layer: nn.Linear, form: WeightFormat) -> None:
-        """Pack the weight of *layer*."""
-        nn.Module.__init__(self)
-        self.in_features, self.out_features = layer.in_features, layer.out_features
-        self.weight = _placeholder(layer.weight)
-        self.bias = None
-        # A copy of the layer has the same one: Python copies functions by reference.
-        self._kernel: Kernel = pack(layer.weight, layer.bias, form)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the layer's output, of shape (…, out), for *x* of shape (…, in)."""
-        return self._kernel(x.contiguous())
+from snap2caption.vlm.kernels import WeightFormat, best_format, has_bfloat16, has_fbgemm
+from snap2caption.vlm.packed_linear import pack_vision, without_memory
 
 
 def load_dtype(precision: Precision) -> str:
@@ -67,18 +50,6 @@ def pack_model(model: Any, precision: Precision) -> TextWeights:
     if head.weight is not model.get_input_embeddings().weight:
         linear.append(head)
     for module in linear:
-        module.weight = _placeholder(module.weight)
-    form = best_format(model.dtype)
-    if form != "plain":
-        for name, module in list(model.named_modules()):
-            if type(module) is nn.Linear and any(part in SEEING for part in name.split(".")):
-                parent, _, child = name.rpartition(".")
-                setattr(model.get_submodule(parent), child, PackedLinear(module, form))
-    if form == "bfloat16":
-        vision_attention.use(model)
+        module.weight = nn.Parameter(without_memory(module.weight), requires_grad=False)
+    pack_vision(model)
     return weights
-
-
-def _placeholder(weight: torch.Tensor) -> nn.Parameter:
-    """Return a parameter with the shape, type and device of *weight* that takes no memory."""
-    return nn.Parameter(weight.new_zeros(()).expand(weight.shape), requires_grad=False)

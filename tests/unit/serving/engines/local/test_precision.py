@@ -13,13 +13,13 @@ from PIL import Image
 from serving.engines.base import GenerationRequest, generate
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.loader import LocalLoader
-from serving.engines.local.packed_model import PackedLinear
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.post import Request
 from snap2caption.registry.versions import ModelVersion
 from snap2caption.settings import ROOT
 from snap2caption.vlm import Decoding, find_revision, load, quieten_peft
+from snap2caption.vlm.packed_linear import PackedLinear
 from training.evaluation.bootstrap import Bootstrap
 
 pytestmark = pytest.mark.unit
