@@ -2,11 +2,10 @@
 
 ``python -m benchmarks.training.own_voice [--posts 100 200 1000] [--scenes 240] [--set KEY=VALUE…]``. Each row goes the
 way of docs/own-voice.md, by its commands: an Instagram export of so many posts, a dataset version, the recipe, the
-gate; once with the posts alone, and once mixed with a corpus. Then base and model caption the same unseen scenes.
+gate. Then base and model caption the same unseen scenes of the corpus.
 """
 
 import argparse
-import itertools
 import os
 import subprocess
 import sys
@@ -19,7 +18,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.corpus.archive import write_corpus
 from demo.corpus.creator import has_habit
 from demo.corpus.facts import named
 from demo.corpus.instagram_export import write_export
@@ -46,17 +44,6 @@ TWO_CORES = ("launcher=torchrun", "launcher.processes=2", "training.threads=2")
 
 POSTS = (100, 200, 1000)
 SCENES = 240
-CORPUS = 640
-"""Pairs of the corpus that is mixed in."""
-
-MIXED = (
-    "data.feedback.share=0.5",
-    "gate.feedback={}",
-    "training.global_micro_batch_size=8",
-    "training.num_train_epochs=4",
-)
-"""Settings with which posts are mixed with a corpus, as docs/own-voice.md gives them."""
-
 UNSEEN = 7
 """Seed of the scenes. The creator's posts have another one."""
 
@@ -72,8 +59,6 @@ class TrainedVoice:
     """A model that learned from so many posts, and what that took."""
 
     posts: int
-    mixed: bool
-    """Whether a corpus was mixed in."""
     model: EvaluatedModel
     verdict: GateVerdict
     seconds: float
@@ -108,37 +93,28 @@ def measure(pairs: Sequence[ScenePair], texts: Sequence[str]) -> NDArray[np.floa
     return np.array(rows, dtype=np.float64)
 
 
-def train_voice(
-    posts: int, folder: Path, tracking_uri: str, *, corpus: Path | None = None, overrides: Sequence[str] = ()
-) -> TrainedVoice:
+def train_voice(posts: int, folder: Path, tracking_uri: str, overrides: Sequence[str] = ()) -> TrainedVoice:
     """Train on *posts* of the synthetic creator by the recipe's commands, each in a process of its own.
-
-    With *corpus*, a dataset version, the posts are mixed with it.
 
     Raises:
         SystemExit: a command failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     export = write_export(folder / "instagram-export.zip", posts, seed=0)
-    settings = Settings(
-        state_dir=folder / "state", mlflow_tracking_uri=tracking_uri, registered_model=f"voice-{folder.name}"
-    )
+    settings = Settings(state_dir=folder / "state", mlflow_tracking_uri=tracking_uri, registered_model=f"voice-{posts}")
     commands = _Commands(settings)
     start = time.perf_counter()
     commands.run("import-corpus", str(export), "--out", str(folder / "my-posts.zip"))
-    own = commands.transform(folder / "my-posts.zip")
-    data = (
-        (f"data.uri={corpus.as_uri()}", f"data.feedback.uri={own.as_uri()}", *MIXED)
-        if corpus
-        else (f"data.uri={own.as_uri()}",)
-    )
-    asked = (*data, *ON_BASE, *TWO_CORES, *overrides)
+    version = commands.run(
+        "transform", str(folder / "my-posts.zip"), "--out", str(folder / "datasets"), "--cities", "all"
+    ).strip()
+    asked = (f"data.uri={Path(version).as_uri()}", *ON_BASE, *TWO_CORES, *overrides)
     run_id = commands.run("train", "--config", "own-voice", *asked).strip()
     # The gate says no with status 1, which is an answer.
     verdict = GateVerdict.parse(commands.run("gate", run_id, "--json", answers=(0, 1)).encode(), run_id)
     seconds = time.perf_counter() - start
     model = find_trained(run_id, connect(tracking_uri), open_registry(settings))
-    return TrainedVoice(posts, corpus is not None, model, verdict, seconds)
+    return TrainedVoice(posts, model, verdict, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +122,6 @@ class _Commands:
     """Commands of `snap2caption`, which run with these settings."""
 
     settings: Settings
-
-    def transform(self, corpus: Path) -> Path:
-        """Return the dataset version of a corpus zip, beside it."""
-        out = corpus.with_name("datasets")
-        return Path(self.run("transform", str(corpus), "--out", str(out), "--cities", "all").strip())
 
     def run(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> str:
         environment = {
@@ -176,35 +147,22 @@ def run(sizes: Sequence[int], scenes: int, folder: Path, overrides: Sequence[str
         f"| base | {' | '.join(f'{share:.0%}' for share in before.mean(axis=0))} | | |",
     ]
     notes = []
-    corpus = _Commands(Settings(state_dir=folder / "state")).transform(
-        write_corpus(folder / "corpus.zip", CORPUS, seed=0)
-    )
     service, uri = mlflow(folder, Ports(folder / "ports.json"))
     with Stack(folder) as stack:
         stack.start([service])
-        for posts, mixed in itertools.product(sizes, (False, True)):
-            voice = train_voice(
-                posts,
-                folder / f"{posts}{'-mixed' if mixed else ''}",
-                uri,
-                corpus=corpus if mixed else None,
-                overrides=overrides,
-            )
+        for posts in sizes:
+            voice = train_voice(posts, folder / str(posts), uri, overrides)
             after = measure(pairs, write_captions(voice.model.load(models_dir, "float32"), pairs))
             lines.append(_row(voice, before, after))
-            notes += [f"{_name(voice)}: {note}" for note in (*voice.verdict.notes, *voice.verdict.refusals)]
+            notes += [f"{voice.posts} posts: {note}" for note in (*voice.verdict.notes, *voice.verdict.refusals)]
             print(lines[-1], notes[-1], sep="\n", file=sys.stderr, flush=True)
     return "\n".join([*lines, "", *notes])
-
-
-def _name(voice: TrainedVoice) -> str:
-    return f"{voice.posts} posts and a corpus" if voice.mixed else f"{voice.posts} posts"
 
 
 def _row(voice: TrainedVoice, before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
     cells = [_share(after[:, column], before[:, column]) for column in range(len(MEASURES))]
     decision = "admitted" if voice.verdict.admitted else "refused"
-    return f"| {_name(voice)} | {' | '.join(cells)} | {decision} | {voice.seconds / 60:.1f} |"
+    return f"| {voice.posts} posts | {' | '.join(cells)} | {decision} | {voice.seconds / 60:.1f} |"
 
 
 def _share(after: NDArray[np.float64], before: NDArray[np.float64]) -> str:
