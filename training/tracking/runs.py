@@ -19,7 +19,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunStatus
 from mlflow.environment_variables import MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR, MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
@@ -196,14 +195,11 @@ class RunLog:
 
         The base is referenced by name, not stored.
         """
-        with warnings.catch_warnings():
+        with mlflow.start_run(run_id=self.run_id), warnings.catch_warnings():
             # An input example would make MLflow load the base and caption it.
             warnings.filterwarnings("ignore", message=".*input example", category=UserWarning)
-            logged = Model.log(
-                artifact_path=None,
+            logged = mlflow.pyfunc.log_model(
                 name="model",
-                flavor=mlflow.pyfunc,
-                run_id=self.run_id,
                 python_model=str(PYFUNC),
                 artifacts={"adapter": str(adapter)},
                 model_config={"base": base, "base_revision": revision},
@@ -211,11 +207,12 @@ class RunLog:
                 # Given explicitly, because inferring them would load the model in another process.
                 pip_requirements=["snap2caption[training]"],
             )
-        # After the model: MLflow asks the server for each metric that the run has by then, to copy it to the model.
-        for tracker in self._trackers if scores else ():
-            tracker.metrics(dict(scores), 0, logged.model_id)
-        # Last, because a model without them counts as incomplete.
-        self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
+            # After the model: MLflow asks the server for each metric that the run has by then, to copy it to the model.
+            for tracker in self._trackers if scores else ():
+                tracker.metrics(dict(scores), 0, logged.model_id)
+            # Inside the block, whose end marks the run as finished. The tags are last, because a model without them
+            # counts as incomplete.
+            self.tags({ADAPTER_DIGEST: digest_of(adapter), MODEL_URI: logged.model_uri})
 
     def resume(self) -> None:
         """Mark the run as running."""
