@@ -203,7 +203,7 @@ test-ansible: $(INSTALLED) ## apply Ansible's roles to a machine in a container,
 	@TEST_ANSIBLE=$(BASE) $(BIN)/python -m pytest tests/e2e/test_machines.py -s
 
 test-two-machines: $(INSTALLED) ## make a version on two network namespaces that share nothing but an S3 and a Swift server, one of them killed; needs root and Linux
-	@TEST_TWO_MACHINES= $(BIN)/python -m pytest tests/e2e/test_two_machines.py -s
+	@TEST_TWO_MACHINES= $(BIN)/python -m pytest tests/e2e/test_two_machines.py tests/integration/dags/test_etl.py -k "machine or store" -s
 
 system-packages: ## install the system packages for FOR="install lint test machines", as root
 	@./scripts/install-system-packages $(LOG) "system packages" $(foreach part,$(FOR),$(PACKAGES_$(part)))

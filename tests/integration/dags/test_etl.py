@@ -1,6 +1,7 @@
 """The DAG `etl` run task by task, as `airflow dags test` does."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contents import read
 
 import dags
 from demo.corpus.archive import write_corpus
@@ -17,6 +19,7 @@ from demo.stack.services.files import files
 from etl.transform import transform
 from etl.transform.curation.settings import load_curation
 from snap2caption.settings import Settings
+from snap2caption.store import open_store
 
 pytestmark = pytest.mark.integration
 
@@ -92,6 +95,32 @@ def test_the_slices_of_a_run_give_the_version_of_one_process(
     ]
     assert not [file for file in written if b"topsecret" in file.read_bytes()]
     assert rows_with("topsecret", tmp_path / "airflow" / "airflow.db") == {"dag_run"}
+
+
+@pytest.mark.skipif("TEST_TWO_MACHINES" not in os.environ, reason="takes a minute; run `make test-two-machines`")
+def test_a_run_with_its_work_in_a_store_gives_the_same_version(
+    run_airflow: Callable[..., Any], corpus_url: str, s3_environment: dict[str, str], tmp_path: Path
+) -> None:
+    alone = transform(tmp_path / "corpus" / "corpus.zip", tmp_path / "alone", source_urls=[corpus_url])
+    state, place = tmp_path / "state", f"s3://dag-{abs(hash(tmp_path)) % 10**8}/etl"
+    (run,) = run_airflow(
+        Path(dags.__file__).parent,
+        RUN.replace("range(3)", "range(1)"),
+        json.dumps({"urls": [corpus_url], "slice_pairs": SLICE_PAIRS}),
+        **s3_environment,
+        SNAP2CAPTION_STATE_DIR=str(state),
+        SNAP2CAPTION_WORK_URI=place,
+        SNAP2CAPTION_DATASETS_URI=place,
+    )
+    assert {state for _, _, state in run["tasks"]} == {"success"}
+    assert run["version"] == f"{place}/{alone.name}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3_environment.items():
+            patch.setenv(name, value)
+        store = open_store(run["version"])
+        assert {found.key: read(store, found.key) for found in store.list()} == content(alone)
+    # Nothing is left on the disk but locks.
+    assert not [file for file in state.rglob("*") if file.is_file() and not file.name.endswith(".lock")]
 
 
 def content(version: Path) -> dict[str, bytes]:

@@ -41,5 +41,21 @@ def test_another_file_is_refused_before_the_download(asked: list[dict[str, Any]]
     assert not asked
 
 
+@pytest.mark.parametrize(
+    ("work", "downloads"),
+    [(None, "/state/downloads"), ("file:///work", "/state/downloads"), ("s3://etl/work/", "s3://etl/work/downloads")],
+)
+def test_the_zip_is_where_the_work_is(
+    asked: list[dict[str, Any]], work: str | None, downloads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAP2CAPTION_STATE_DIR", "/state")
+    monkeypatch.delenv("SNAP2CAPTION_WORK_URI", raising=False)
+    if work:
+        monkeypatch.setenv("SNAP2CAPTION_WORK_URI", work)
+    ExtractOperator(task_id="extract", sha256="", size=0).execute({"params": {"urls": []}})
+    PlanOperator(task_id="plan", **PLAN).execute({"ti": SimpleNamespace(xcom_push=lambda **_: None)})
+    assert [str(options["out"]) for options in asked] == [downloads, work or "file:///state/work"]
+
+
 def test_no_curation_is_none() -> None:
     assert find_curation("") is find_curation(None) is None
