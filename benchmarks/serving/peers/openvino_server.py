@@ -37,8 +37,9 @@ class _FirstToken(BaseStreamer):  # type: ignore[misc] - of another environment
 
 def serve(folder: str, port: int, tokens: int) -> None:
     """Serve ``POST /`` with a photo until stopped."""
-    processor = AutoProcessor.from_pretrained(folder)
-    model = OVModelForVisualCausalLM.from_pretrained(folder, device="CPU")
+    options = {"local_files_only": True}
+    processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False, **options)
+    model = OVModelForVisualCausalLM.from_pretrained(folder, device="CPU", trust_remote_code=False, **options)
     lock = threading.Lock()
 
     def write(photo: Image.Image, prompt: str) -> float:
