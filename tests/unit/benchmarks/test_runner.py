@@ -14,5 +14,5 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "There is no benchmark etl.loud; give some of etl.extract, etl.transform, etl.load.s3,"
+        "There is no benchmark etl.loud; give some of etl.extract, etl.transform, etl.curation,"
     )
