@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from serving.captioning.captioner import Captioner
 from serving.captioning.content_rules import ContentRules
+from serving.engines.local.deferred_imports import defer_imports
 from serving.http.problems import ProblemError
 from serving.http.schemas import CaptionAnswer, Options
 from serving.models.factory import make_manager
@@ -31,7 +32,9 @@ def open_captioner(settings: ServingSettings) -> Iterator[Callable[[Sequence[byt
     # The photo itself shows whether the model works: a test picture would take as long again.
     models = make_manager(settings, shared, probes=False)
     if settings.model:
-        models.serve_untrained()
+        # Only here: a service also loads adapters, and PEFT asks accelerate for its version.
+        with defer_imports():
+            models.serve_untrained()
     else:
         models.refresh()
     served = models.current()

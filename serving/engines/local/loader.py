@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from serving.engines.base import MAX_VARIANTS, Engine, GenerationRequest, untrained_name
-from serving.engines.local.deferred_imports import defer_imports
 from serving.engines.local.engine import LocalEngine
 from serving.engines.local.lora import changes_vision
 from serving.engines.local.packed_model import load_dtype, pack_model
@@ -57,7 +56,6 @@ class LocalLoader:
         self._threads = settings.threads or torch.get_num_threads()
         self._base: _PackedBase | None = None
 
-    @defer_imports()
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         """Return an engine with the adapter. The base is loaded only if the last version had a different one."""
         base = self._load_base(version.base, version.base_revision)
@@ -70,7 +68,6 @@ class LocalLoader:
         self._base = base
         return engine
 
-    @defer_imports()
     def load_untrained(self, model: str) -> Engine:
         """Return an engine of the base *model* without an adapter.
 

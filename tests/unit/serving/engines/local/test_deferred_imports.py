@@ -10,11 +10,13 @@ pytestmark = pytest.mark.unit
 
 _SCRIPT = """
 import sys
+from serving.engines.local.deferred_imports import defer_imports
 from serving.engines.local.loader import LocalLoader
 from serving.settings import ServingSettings
 from snap2caption.settings import Settings
 
-LocalLoader(ServingSettings(), Settings().models_dir).load_untrained("demo-base")
+with defer_imports():
+    LocalLoader(ServingSettings(), Settings().models_dir).load_untrained("demo-base")
 heavy = ("torch._dynamo", "torch.distributed.tensor", "accelerate", "boto3", "peft", "scipy", "sklearn")
 assert not [name for name in heavy if name in sys.modules], "imported at once"
 
