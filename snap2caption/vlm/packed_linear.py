@@ -27,7 +27,9 @@ class PackedLinear(nn.Linear):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the layer's output, of shape (…, out), for *x* of shape (…, in)."""
-        return self._kernel(x.to(self.weight.dtype).contiguous())
+        # oneDNN's packed products have no derivative. Gradient checkpointing asks for one of frozen layers, too.
+        with torch.no_grad():
+            return self._kernel(x.to(self.weight.dtype).contiguous())
 
 
 def pack_vision(model: Any) -> None:
