@@ -28,9 +28,8 @@ PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name '*.test
 # The image that containers are built on, by torch's build.
 BASE ?= $(shell sed -n 's/^$(TORCH) *//p' images.txt)
 
-# Processes that test: one more than the two cores that this is planned for, since the tests wait for a fifth of the
-# time. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
-WORKERS ?= 3
+# Processes that test. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
+WORKERS ?= 2
 
 # Whether an environment is whole: one whose making was killed has Python, and no pip.
 has_pip = $(1)/python -m pip --version >/dev/null 2>&1
