@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import tempfile
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from demo.corpus.drafts import open_draft
 from demo.corpus.pairs import ScenePair, make_pair
 from demo.corpus.traps import COUNT, TRAPPED_CITIES, make_traps
 from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
@@ -61,18 +61,10 @@ def write_corpus(
     Raises:
         UserError: *out* can't be written.
     """
-    if out.is_dir():
-        raise UserError(f"{out} is a folder; give the name of the zip file to write.")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-            draft = Path(folder) / out.name
+        with open_draft(out, "corpus") as draft:
             _write(draft, pairs, seed, traps, progress, workers)
             _publish(draft, out)
-    except OSError as error:
-        raise UserError(
-            f"The corpus can't be written to {out} ({error.strerror}); free some space or choose another place."
-        ) from error
     except BrokenProcessPool as error:
         raise UserError(
             "A process that draws pictures was killed, most likely for lack of memory; try again with --workers 1."

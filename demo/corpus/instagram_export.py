@@ -1,13 +1,12 @@
 """Instagram data export of a synthetic creator, laid out and encoded as Instagram writes them."""
 
 import json
-import tempfile
 import zipfile
 from pathlib import Path
 
 from demo.corpus.creator import make_post
+from demo.corpus.drafts import open_draft
 from snap2caption.datasets.corpus_members import CorpusMember, write_member
-from snap2caption.errors import UserError
 
 _LIST = "your_instagram_activity/media/posts_1.json"
 _FIRST_POST = 1_700_000_000
@@ -21,18 +20,9 @@ def write_export(out: Path, posts: int, seed: int) -> Path:
     Raises:
         UserError: *out* can't be written.
     """
-    if out.is_dir():
-        raise UserError(f"{out} is a folder; give the name of the zip file to write.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-            draft = Path(folder) / out.name
-            _write(draft, posts, seed)
-            draft.replace(out)
-    except OSError as error:
-        raise UserError(
-            f"The export can't be written to {out} ({error.strerror}); free some space or choose another place."
-        ) from error
+    with open_draft(out, "export") as draft:
+        _write(draft, posts, seed)
+        draft.replace(out)
     return out
 
 
