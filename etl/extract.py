@@ -58,7 +58,7 @@ def extract(
     *,
     sha256: str | None = None,
     size: int | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> AnyPlace:
     """Download a zip to *out*, or resume an interrupted download.
 
@@ -179,7 +179,7 @@ def _fetch(
     files: DownloadFiles,
     sha256: str | None,
     size: int | None,
-    report: Callable[[Progress], None],
+    report: OnProgress,
 ) -> None:
     """Download into the partial file. Retry a server that fails midway or asks clients to wait."""
     tries, furthest, answered, connections = 0, 0, False, CONNECTIONS
@@ -226,7 +226,7 @@ def _follow(
     files: DownloadFiles,
     size: int | None,
     urls: Sequence[str],
-    report: Callable[[Progress], None],
+    report: OnProgress,
 ) -> DownloadStatus:
     """Report progress until the download ends, and check its size and the disk space."""
     while True:

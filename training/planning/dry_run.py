@@ -113,7 +113,11 @@ class TrainingPlan(BaseModel):
 
 
 def check_model(recipe: Recipe, settings: Settings) -> FakeTensorModel:
-    """Check that the recipe, its precision resolved, fits its base and this machine, and return the base with its adapter as fake tensors.
+    """Check that *recipe* fits its base and this machine, and return the base with its adapter as fake tensors.
+
+    Args:
+        recipe: a recipe whose precision has been resolved.
+        settings: where bases are.
 
     Raises:
         UserError: it does not fit.
