@@ -17,7 +17,7 @@ USER = "admin"
 
 # Every bucket takes a volume of its own, though it may hold a single kilobyte. The default number of volumes is the
 # free disk space divided by a volume's greatest size (128 MB), so on a disk with 2 GB left the 17th bucket takes no
-# object. A volume takes only the space of what it holds; SeaweedFS stops writing by itself when the disk is nearly full.
+# object. A volume takes only the space of what it holds, and a full disk refuses objects as before.
 VOLUMES = 1000
 
 
