@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
@@ -60,6 +60,16 @@ class Publisher:
         return self._throttled, formatdate(time.time() + self.retry_after, usegmt=True) if self.in_words else str(
             self.retry_after
         )
+
+    @contextmanager
+    def unneeded(self) -> Iterator[None]:
+        """Serve nothing meanwhile, so that whoever fetches anyway fails.
+
+        To count requests would not show it: those of connections that a finished download broke off may still come.
+        """
+        files, self.files = self.files, {}
+        yield
+        self.files = files
 
     def start(self) -> None:
         """Serve; after a stop at the same address as before."""

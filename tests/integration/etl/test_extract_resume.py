@@ -87,9 +87,8 @@ def test_no_credential_is_kept_beside_a_download(publisher, tmp_path: Path) -> N
     assert extract([url], tmp_path, on_progress=seen.append).read_bytes() == CONTENT
     assert next(progress.done for progress in seen if progress.done) > 1_000_000
     assert not [file for file in tmp_path.iterdir() if b"topsecret" in file.read_bytes()]
-    requests = len(publisher.requested)
-    assert extract([f"{server}/corpus.zip?part=1&X-Amz-Signature=third"], tmp_path).read_bytes() == CONTENT
-    assert len(publisher.requested) == requests
+    with publisher.unneeded():
+        assert extract([f"{server}/corpus.zip?part=1&X-Amz-Signature=third"], tmp_path).read_bytes() == CONTENT
     # Another file of the same name is another one.
     publisher.files["corpus.zip"] = OTHER
     assert extract([f"{publisher.url}/corpus.zip?part=2"], tmp_path).read_bytes() == OTHER
