@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -43,6 +44,7 @@ time.sleep(3600)
 
 STARTER = """
 import os, signal, sys, time
+from functools import partial
 from pathlib import Path
 from demo.stack import Stack
 from demo.stack.service import Job
@@ -141,9 +143,10 @@ def test_what_a_service_writes_is_its_users_alone(tmp_path: Path) -> None:
 
 def test_the_object_store_starts_answers_and_keeps_its_data(tmp_path: Path) -> None:
     for _ in range(2):
-        service, client, _ = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
-        with Stack(tmp_path) as stack:
+        service, client, console = seaweedfs(tmp_path, Ports(tmp_path / "ports.json"))
+        with Stack(tmp_path) as stack, httpx.Client(timeout=LONGEST) as browser:
             stack.start([service])
+            until(partial(_answer, browser, console.url))
             assert patience.get(client["AWS_ENDPOINT_URL"]).status_code == httpx.codes.FORBIDDEN
             # S3, the console, the metrics, and the server's parts among themselves.
             assert check_doors(tmp_path) >= 6
@@ -165,7 +168,7 @@ def test_the_console_of_the_object_store_asks_who_is_there(tmp_path: Path) -> No
         )
         s3.create_bucket(Bucket="photos")
         s3.put_object(Bucket="photos", Key="a/one.txt", Body=b"1")
-        asked = browser.get(f"{console.url}/photos/a")
+        asked = until(partial(_answer, browser, f"{console.url}/photos/a"))
         assert asked.url.path == "/login"
         assert "one.txt" not in asked.text
         (token,) = re.findall(r'name="csrf_token" value="([0-9a-f]+)"', asked.text)
@@ -174,6 +177,14 @@ def test_the_console_of_the_object_store_asks_who_is_there(tmp_path: Path) -> No
         assert browser.post(asked.url, data=form).is_success
         assert "one.txt" in browser.get(f"{console.url}/photos/a").text
         assert browser.get(f"{console.files}/photos/a/one.txt").content == b"1"
+
+
+def _answer(browser: httpx.Client, url: str) -> httpx.Response | None:
+    """Return a page; None while nothing listens, as the console starts after S3 is ready."""
+    try:
+        return browser.get(url)
+    except httpx.ConnectError:
+        return None
 
 
 def test_files_are_served_in_ranges(tmp_path: Path) -> None:
