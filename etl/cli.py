@@ -11,7 +11,7 @@ from etl.catalog import cli as catalog
 from etl.feedback import cli as feedback
 from etl.feedback.label_studio import cli as label_studio
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
-from etl.settings import Aria2Settings
+from etl.settings import Aria2Settings, Img2datasetSettings
 from snap2caption.command_line.console import download_bar, print_result, progress_bar, stderr
 from snap2caption.errors import UserError
 from snap2caption.strict_json import to_document
@@ -58,7 +58,7 @@ Work = Annotated[str, typer.Argument(metavar="WORK", help="The folder or prefix 
 _SAMPLE = 1000
 """Pairs of a dry run by default."""
 
-SETTINGS = (Aria2Settings, LabelStudioSettings, AirflowSettings)
+SETTINGS = (Aria2Settings, Img2datasetSettings, LabelStudioSettings, AirflowSettings)
 """Settings that the environment's variables set for these commands."""
 
 
@@ -118,11 +118,17 @@ def extract(
 
 
 def import_corpus(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder or zip with photos and captions.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder or zip with photos and captions, or a table of URLs (.csv, .tsv, .parquet, .jsonl, .json).",
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="ZIP", help="The corpus zip to write.")],
     reader: Annotated[
         str | None,
-        typer.Option(help="Layout: instagram, imagefolder, webdataset or sidecars; by default it is detected."),
+        typer.Option(help="Layout: instagram, imagefolder, webdataset, sidecars or urls; by default it is detected."),
     ] = None,
     caption_column: Annotated[
         str | None,
@@ -132,6 +138,9 @@ def import_corpus(
         str | None,
         typer.Option(help="Column or JSON key of the group, such as a city, that scores are broken down by."),
     ] = None,
+    url_column: Annotated[
+        str | None, typer.Option(help="Column of the URLs in a table of URLs; by default url.", show_default=False)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a corpus zip from your own photos with captions; prints its path."""
@@ -140,12 +149,18 @@ def import_corpus(
 
     with progress_bar() as bar:
         task = bar.add_task("reading", total=None)
+        downloading = bar.add_task("downloading", total=None, visible=False)
+
+        def show(done: int, total: int) -> None:
+            bar.update(downloading, completed=done, total=total, visible=True)
+
         imported = stage.import_corpus(
             source,
             out,
             reader=reader,
-            options=ReaderOptions(caption_column, group_column),
+            options=ReaderOptions(caption_column, group_column, url_column),
             on_progress=lambda done: bar.advance(task, done),
+            on_download=show,
         )
     skipped = "".join(f", {count} {reason}" for reason, count in imported.skipped.items())
     stderr.print(f"Read as {imported.reader}: {imported.posts} posts{skipped}.", highlight=False)

@@ -16,16 +16,22 @@ from etl.readers.file_tree import FileTree, open_tree
 from etl.readers.imagefolder import ImagefolderReader
 from etl.readers.instagram import InstagramReader
 from etl.readers.photos import format_of
+from etl.readers.rows import SUFFIXES
 from etl.readers.sidecars import SidecarReader
 from etl.readers.webdataset import WebDatasetReader
 from etl.transform.archive.cities import ALL
 from etl.transform.archive.members import MAX_CAPTION_BYTES, normalize_city
 from etl.transform.atomic_files import sync
+from etl.urls.downloader import Progress, UrlDownload, work_folder
+from etl.urls.table import is_table
 from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
 from snap2caption.errors import UserError
 
 READERS: tuple[Reader, ...] = (InstagramReader(), ImagefolderReader(), WebDatasetReader(), SidecarReader())
 """In the order in which they are tried: the most specific layout first."""
+
+URLS = "urls"
+"""Name of the layout that is a table of URLs, which has no photos to read before they are downloaded."""
 
 NO_GROUP = "posts"
 """Folder of posts without a group."""
@@ -55,6 +61,7 @@ def import_corpus(
     reader: str | None = None,
     options: ReaderOptions | None = None,
     on_progress: Callable[[int], None] | None = None,
+    on_download: Progress | None = None,
 ) -> ImportedCorpus:
     """Write the posts of *source* to the zip *out*, which appears whole or not at all.
 
@@ -62,11 +69,12 @@ def import_corpus(
     bytes. Memory holds about 1 kB per post, for the zip's directory.
 
     Args:
-        source: a folder or a zip.
+        source: a folder or a zip, or a table of URLs, whose photos are downloaded first.
         out: the zip to write.
         reader: name of the layout's reader. None: it is detected.
         options: names of the columns for caption and group. None: the usual ones.
         on_progress: called with the number of posts and skipped posts since its last call.
+        on_download: called with the numbers of downloaded rows and of all rows of a table of URLs.
 
     Raises:
         UserError: *source* does not exist, has no layout that a reader knows, or has no posts, or *out* can't be
@@ -74,33 +82,62 @@ def import_corpus(
     """
     if out.is_dir():
         raise UserError(f"{out} is a folder; give the name of the zip file to write.")
+    asked = options or ReaderOptions()
+    report = on_progress or (lambda _: None)
+    if reader == URLS or (reader is None and is_table(source)):
+        return _import_table(source, out, asked, report, on_download or (lambda _done, _total: None))
+    if asked.url is not None:
+        raise UserError(f"--url-column names a column of a table of URLs, which {source} is not; leave it out.")
     with open_tree(source) as tree:
         chosen = _choose(tree, reader)
-        report = on_progress or (lambda _: None)
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            with _drafting(out) as draft:
-                asked = options or ReaderOptions()
-                imported = _write(draft, out, chosen.name, _counted(chosen.read(tree, asked), report))
-                _require_columns(source, asked)
-                if not imported.groups:
-                    raise _nothing_found(source, imported)
-        except OSError as error:
-            raise UserError(
-                f"The corpus can't be written to {out} ({error.strerror or error}); free some space or choose another place."
-            ) from error
+        with _writing(out), _drafting(out) as (draft, _):
+            imported = _write(draft, out, chosen.name, _counted(chosen.read(tree, asked), report))
+            _require_columns(source, asked)
+            if not imported.groups:
+                raise _nothing_found(source, imported)
+    return imported
+
+
+def _import_table(
+    source: Path, out: Path, options: ReaderOptions, report: Callable[[int], None], on_download: Progress
+) -> ImportedCorpus:
+    if not is_table(source):
+        raise UserError(f"{source} is no table of URLs; give a file that ends in {', '.join(SUFFIXES)}.")
+    with _writing(out), _drafting(out) as (draft, lock):
+        download = UrlDownload(source, options, work_folder(out))
+        download.run(lock, on_download)
+        imported = _write(draft, out, URLS, _counted(download.posts(), report))
+        if not imported.groups:
+            # What failed is tried again by the next run.
+            download.remove()
+            raise _nothing_found(source, imported)
+    download.remove()
     return imported
 
 
 @contextmanager
-def _drafting(out: Path) -> Iterator[Path]:
-    """Yield the path to write to, then rename it to *out*. What a killed import left there is overwritten."""
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The corpus can't be written to {out} ({error.strerror or error}); free some space or choose another place."
+        ) from error
+
+
+@contextmanager
+def _drafting(out: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the path to write to, and the descriptor of the lock; then rename the path to *out*.
+
+    What a killed import left there is overwritten.
+    """
     folder = os.open(out.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)  # imports into one folder take turns
         draft = out.with_name(f".{out.name}.draft")
         try:
-            yield draft
+            yield draft, folder
             sync(draft)
             draft.replace(out)
         finally:
@@ -120,7 +157,9 @@ def _choose(tree: FileTree, name: str | None) -> Reader:
     if name is not None:
         found = next((reader for reader in READERS if reader.name == name), None)
         if found is None:
-            raise UserError(f"There is no reader {name}; choose among {', '.join(reader.name for reader in READERS)}.")
+            raise UserError(
+                f"There is no reader {name}; choose among {', '.join([*(reader.name for reader in READERS), URLS])}."
+            )
         return found
     found = next((reader for reader in READERS if reader.detect(tree)), None)
     if found is None:

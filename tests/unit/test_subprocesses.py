@@ -13,6 +13,7 @@ PACKAGES = ("snap2caption", "etl", "training", "serving", "demo", "plugins", "da
 STARTED = {
     "snap2caption/images/isolation.py": "arguments by place, all of them ours but the photo's name, which is one of them",
     "etl/aria2.py": "options of ours; URLs go by RPC",
+    "etl/urls/downloader.py": "a program of ours and JSON, by the interpreter that a setting names",
     "plugins/operators/command.py": "operands behind `--` (tests/unit/plugins/operators/test_command_line.py)",
     "demo/captioned.py": "the photo's path behind `--` (tests/unit/demo/test_captioned.py)",
     "demo/stack/service.py": "commands of ours",

@@ -32,6 +32,8 @@ class Publisher:
     status: int = 0
     """What it answers to everything, if not 0."""
     redirects: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """More headers of a file's answer."""
     retry_after: int = 0
     """Seconds that it wants to be left alone for after `throttle`."""
     in_words: bool = False
@@ -131,6 +133,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         first = int(match[1]) if match else 0
         last = int(match[2]) if match and match[2] else len(content) - 1
         self.send_response(206 if match else 200)
+        for header in publisher.headers.get(name, ()):
+            self.send_header(*header)
         if publisher.ranges:
             self.send_header("Accept-Ranges", "bytes")
         if publisher.tells_length:

@@ -44,6 +44,7 @@ print(json.dumps(told))
 STARTED_BY = {
     ROOT / "demo/stack/supervisor.py": ROOT / "demo/stack/services/airflow.py",
     ROOT / "demo/stack/services/airflow_standalone.py": ROOT / "demo/stack/services/airflow.py",
+    ROOT / "etl/urls/guarded_download.py": ROOT / "etl/urls/downloader.py",
     ROOT / "benchmarks/etl/data_juicer_filters.py": ROOT / "benchmarks/etl/data_juicer.py",
     ROOT / "benchmarks/serving/peers/openvino_server.py": ROOT / "benchmarks/serving/peers/engines.py",
 }

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.unit
 FILES = (
     "pyproject.toml",
     "constraints.txt",
+    "constraints-img2dataset.txt",
     "constraints-kubernetes.txt",
     "constraints-label-studio.txt",
     "constraints-openvino.txt",
