@@ -4,10 +4,9 @@ import fcntl
 import hashlib
 import os
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +14,12 @@ from etl.readers.base import Reader, ReaderOptions, SkippedPost, SkipReason, Sou
 from etl.readers.file_tree import FileTree, open_tree
 from etl.readers.imagefolder import ImagefolderReader
 from etl.readers.instagram import InstagramReader
+from etl.readers.names import SeenNames
 from etl.readers.photos import format_of
 from etl.readers.rows import SUFFIXES
 from etl.readers.sidecars import SidecarReader
 from etl.readers.webdataset import WebDatasetReader
+from etl.spooled_zip import SpooledZip
 from etl.transform.archive.cities import ALL
 from etl.transform.archive.members import MAX_CAPTION_BYTES, normalize_city
 from etl.transform.atomic_files import sync
@@ -66,7 +67,7 @@ def import_corpus(
     """Write the posts of *source* to the zip *out*, which appears whole or not at all.
 
     Photos and captions are copied as they are; the transform cleans and checks them. The same source gives the same
-    bytes. Memory holds about 1 kB per post, for the zip's directory.
+    bytes. Memory does not grow with the posts, except for a zip's directory that is read.
 
     Args:
         source: a folder or a zip, or a table of URLs, whose photos are downloaded first.
@@ -180,7 +181,7 @@ def _counted(
 
 def _write(draft: Path, out: Path, reader: str, posts: Iterable[SourcePost | SkippedPost]) -> ImportedCorpus:
     groups, skipped = Counter[str](), Counter[str]()
-    with zipfile.ZipFile(draft, "w") as archive:
+    with SpooledZip(draft) as archive, closing(SeenNames()) as seen:
         for post in posts:
             caption = b"" if isinstance(post, SkippedPost) else post.caption.encode("utf-8", "surrogatepass")
             if isinstance(post, SkippedPost):
@@ -190,7 +191,7 @@ def _write(draft: Path, out: Path, reader: str, posts: Iterable[SourcePost | Ski
             else:
                 group, identifier = _group_of(post), _identifier(post.name)
                 photo = image_member(group, identifier, post.photo, format_of(post.photo) or "jpg")
-                if photo.name in archive.NameToInfo:
+                if not seen.add(photo.name):
                     skipped[SkipReason.DUPLICATE] += 1
                     continue
                 write_member(archive, photo)

@@ -2,14 +2,22 @@
 
 import errno
 import os
-import stat
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
 
+from etl.readers.names import SortedNames
 from snap2caption.errors import UserError
+
+
+class Names(Protocol):
+    """Names in alphabetical order, which can be gone through again and again."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __contains__(self, name: str, /) -> bool: ...
 
 
 class OversizedError(Exception):
@@ -22,7 +30,7 @@ class FileTree(Protocol):
     path: Path
     """The folder or zip."""
 
-    def names(self) -> list[str]:
+    def names(self) -> "Names":
         """Return the paths of all files in alphabetical order. Hidden files and folders are left out."""
         ...
 
@@ -49,11 +57,15 @@ class FolderTree:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._names = sorted(self._walk(path))
+        self._names = SortedNames(self._walk(path))
 
-    def names(self) -> list[str]:
+    def names(self) -> SortedNames:
         """Return the paths of all files."""
         return self._names
+
+    def close(self) -> None:
+        """Forget the paths."""
+        self._names.close()
 
     def open(self, name: str) -> BinaryIO:
         """Open a file."""
@@ -79,14 +91,21 @@ class FolderTree:
 
     @staticmethod
     def _walk(path: Path) -> Iterator[str]:
-        for folder, folders, files in os.walk(path, followlinks=False):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            inside = Path(folder).relative_to(path)
-            yield from (
-                (inside / name).as_posix()
-                for name in files
-                if not name.startswith(".") and stat.S_ISREG((Path(folder) / name).lstat().st_mode)
-            )
+        # os.walk would hold all names of a folder.
+        folders = [path]
+        while folders:
+            folder = folders.pop()
+            with (
+                suppress(OSError),
+                os.scandir(folder) as entries,
+            ):  # as os.walk does: a folder that can't be read is empty
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(folder / entry.name)
+                    elif entry.is_file(follow_symlinks=False):
+                        yield (folder / entry.name).relative_to(path).as_posix()
 
 
 class ZipTree:
@@ -98,9 +117,9 @@ class ZipTree:
         infos = (info for info in archive.infolist() if not info.is_dir() and not _is_hidden(info.filename))
         self._infos = {info.filename: info for info in sorted(infos, key=lambda info: info.filename)}
 
-    def names(self) -> list[str]:
+    def names(self) -> "Names":
         """Return the paths of all files."""
-        return list(self._infos)
+        return self._infos
 
     def open(self, name: str) -> BinaryIO:
         """Open a file."""
@@ -131,7 +150,8 @@ def open_tree(path: Path) -> Iterator[FileTree]:
     """
     try:
         if path.is_dir():
-            yield FolderTree(path)
+            with closing(FolderTree(path)) as tree:
+                yield tree
             return
         with zipfile.ZipFile(path) as archive:
             yield ZipTree(path, archive)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from etl.readers.base import ReaderOptions, SkippedPost, SkipReason, SourcePost
 from etl.readers.captions import CaptionError, caption_in, decode, group_in, parse
-from etl.readers.file_tree import FileTree, OversizedError, folder_of
+from etl.readers.file_tree import FileTree, Names, OversizedError, folder_of
 from etl.readers.photos import is_photo, read_photo
 from etl.transform.archive.members import MAX_CAPTION_BYTES
 
@@ -22,18 +22,18 @@ class SidecarReader:
 
     def detect(self, tree: FileTree) -> bool:
         """Return whether any photo has a sidecar."""
-        names = set(tree.names())
-        return any(is_photo(name) and _sidecar(name, names) for name in tree.names())
+        names = tree.names()
+        return any(is_photo(name) and _sidecar(name, names) for name in names)
 
     def read(self, tree: FileTree, options: ReaderOptions) -> Iterator[SourcePost | SkippedPost]:
         """Yield a post for each photo."""
-        names = set(tree.names())
-        for name in filter(is_photo, tree.names()):
+        names = tree.names()
+        for name in filter(is_photo, names):
             sidecar = _sidecar(name, names)
             yield _post(tree, name, sidecar, options) if sidecar else SkippedPost(name, SkipReason.MISSING_CAPTION)
 
 
-def _sidecar(photo: str, names: set[str]) -> str | None:
+def _sidecar(photo: str, names: Names) -> str | None:
     """Return the photo's sidecar. Some tools replace the photo's ending, others append to it."""
     stem = PurePosixPath(photo).with_suffix("").as_posix()
     return next(

@@ -48,7 +48,9 @@ def _samples(stream: BinaryIO) -> Iterator[tuple[str, dict[str, bytes | None]]]:
     """Yield each sample's key and its files by their endings; None: the file is too large."""
     current, parts = None, dict[str, bytes | None]()
     with tarfile.open(fileobj=stream, mode="r|*") as archive:
-        for member in archive:
+        while (member := archive.next()) is not None:
+            # tarfile keeps every member, although a stream can't go back to any.
+            archive.members.clear()  # type: ignore[attr-defined]  # it has no types
             name = PurePosixPath(member.name)
             stem, dot, suffix = name.name.partition(".")
             if not member.isfile() or not stem or not dot:

@@ -14,11 +14,11 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from etl.readers.base import ReaderOptions, SkippedPost, SourcePost
-from etl.readers.seen import seen_names
+from etl.readers.names import SeenNames
 from etl.settings import Img2datasetSettings
 from etl.transform.archive.members import MAX_IMAGE_BYTES
 from etl.transform.atomic_files import sync
@@ -92,7 +92,7 @@ class UrlDownload:
         (self._folder / "parts").mkdir(parents=True)
         counts, skipped = list[int](), Counter[str]()
         try:
-            with seen_names(self._folder / "seen.sqlite3") as seen:
+            with closing(SeenNames()) as seen:
                 found = _kept(read_table(self._table, self._options, seen), skipped)
                 for number, part in enumerate(_parts(found)):
                     _write_part(self._folder / "parts" / f"{number:05d}.parquet", part)

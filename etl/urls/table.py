@@ -8,8 +8,8 @@ import httpx
 
 from etl.readers.base import ReaderOptions, SkippedPost, SkipReason
 from etl.readers.captions import CAPTION_KEYS, caption_in, group_in
+from etl.readers.names import SeenNames
 from etl.readers.rows import FAULTS, SUFFIXES, rows
-from etl.readers.seen import SeenNames
 from snap2caption.errors import UserError
 
 PART = 1000
