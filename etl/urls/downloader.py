@@ -62,10 +62,9 @@ class UrlDownload:
         python = _find_python(settings)
         counts = self._divide()
         total = sum(counts)
-        done = lambda: sum(counts[number] for number in range(len(counts)) if self._is_whole(number))  # noqa: E731
-        if done() < total:
-            self._download(python, settings, lock, lambda: on_progress(done(), total))
-        missing = [number for number in range(len(counts)) if not self._is_whole(number)]
+        if self._done(counts) < total:
+            self._download(python, settings, lock, lambda: on_progress(self._done(counts), total))
+        missing = [number for number, count in enumerate(counts) if not self._is_complete(number, count)]
         if missing:
             raise self._failed(f"left out part {missing[0]}")
 
@@ -111,8 +110,29 @@ class UrlDownload:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return [digest, self._table.suffix, self._options.url, self._options.caption, self._options.group]
 
+    def _done(self, counts: list[int]) -> int:
+        """Return the number of rows whose parts are whole."""
+        return sum(count for number, count in enumerate(counts) if self._is_whole(number))
+
     def _is_whole(self, number: int) -> bool:
-        return (self._shards / f"{number:05d}_stats.json").exists()
+        return self._stats(number).exists()
+
+    def _is_complete(self, number: int, count: int) -> bool:
+        """Return whether a part has its rows; if not, it will be downloaded again.
+
+        img2dataset leaves out a row that it could not write, say, on a full disk.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with suppress(OSError, pa.ArrowInvalid):
+            if self._is_whole(number) and pq.read_metadata(self._shards / f"{number:05d}.parquet").num_rows == count:
+                return True
+        self._stats(number).unlink(missing_ok=True)
+        return False
+
+    def _stats(self, number: int) -> Path:
+        return self._shards / f"{number:05d}_stats.json"
 
     def _download(
         self, python: Path, settings: Img2datasetSettings, lock: int, on_progress: Callable[[], None]

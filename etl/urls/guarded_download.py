@@ -49,7 +49,7 @@ def is_public(address: Address) -> bool:
             return all(map(is_public, found))
         if not all(map(is_public, found)):
             return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 class Guard:

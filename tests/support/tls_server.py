@@ -1,6 +1,7 @@
 """An HTTPS server that answers each GET with 200, with a certificate that can be renewed while it runs."""
 
 import datetime as dt
+import ipaddress
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ class TlsServer(ThreadingHTTPServer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self._folder = folder
+        self.certificate = folder / "proxy.pem"
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.renew(days=60)
         self.socket = self._context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
@@ -41,13 +42,15 @@ class TlsServer(ThreadingHTTPServer):
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=days))
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+            )
             .sign(key, hashes.SHA256())
         )
         pem = serialization.Encoding.PEM
         plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        file = self._folder / "proxy.pem"
-        file.write_bytes(certificate.public_bytes(pem) + plain)
-        self._context.load_cert_chain(file)
+        self.certificate.write_bytes(certificate.public_bytes(pem) + plain)
+        self._context.load_cert_chain(self.certificate)
 
 
 class _Handler(BaseHTTPRequestHandler):

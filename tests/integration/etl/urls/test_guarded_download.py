@@ -2,13 +2,16 @@
 
 import ipaddress
 import socket
+import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from patience import LONGEST
+from tls_server import tls_server
 
 from etl.readers.base import SkipReason
 from etl.urls.guarded_download import Guard, Opener, RefusalError
@@ -36,29 +39,28 @@ def refused(found: Opener, url: str) -> str:
 
 
 @contextmanager
-def answering(*pieces: bytes, endless: bool = False) -> Iterator[str]:
+def answering(*pieces: bytes, endless: bool = False, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """A server that sends these bytes to whoever comes, the last one again and again, and yields its URL."""
     ended = threading.Event()
 
     def serve() -> None:
         while not ended.is_set():
             connection, _ = listener.accept()
-            with connection:
+            if tls is not None:
+                connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            with connection, suppress(OSError):
                 connection.settimeout(LONGEST)
-                try:
-                    connection.recv(65536)
-                    for piece in pieces:
-                        connection.sendall(piece)
-                    while endless and not ended.wait(0.01):
-                        connection.sendall(pieces[-1])
-                except OSError:
-                    pass
+                connection.recv(65536)
+                for piece in pieces:
+                    connection.sendall(piece)
+                while endless and not ended.wait(0.01):
+                    connection.sendall(pieces[-1])
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/a.jpg"
+            yield f"http{'s' if tls else ''}://127.0.0.1:{listener.getsockname()[1]}/a.jpg"
         finally:
             ended.set()
             with socket.create_connection(listener.getsockname()):
@@ -169,3 +171,17 @@ def test_directives_before_one_with_a_value_count(publish: Callable[..., object]
         with opener().open(request(f"{publisher.url}/{name}")) as answer:
             found[name] = answer.headers.get_all("X-Robots-Tag")
     assert found == {"a": ["noindex", "unavailable_after: 1 Jan 2030"], **{name: [tags[name]] for name in "bcd"}}
+
+
+def test_https_is_verified_and_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tls_server(tmp_path) as server:
+        assert refused(opener(), server.url) == "unreachable"  # nobody vouches for it
+        monkeypatch.setenv("SSL_CERT_FILE", str(server.certificate))
+        with opener().open(request(server.url)) as answer:
+            assert answer.read() == b""
+        assert refused(opener(networks=()), server.url) == "private_address"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.certificate)
+    for pieces in ((HEAD + b"Content-Length: 9000\r\n\r\n", b"x"), (HEAD, b"X-More: 1\r\n")):
+        with answering(*pieces, endless=True, tls=context) as url:
+            assert refused(opener(seconds=0.3), url) == "too_slow"
