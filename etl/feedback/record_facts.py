@@ -1,8 +1,8 @@
 """Record facts: what the report counts about each feedback, without the creator's words and without their id."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from etl.feedback.fact_index import FactIndex, Row, Source
@@ -72,27 +72,6 @@ def read_record_facts(store: ObjectStore, gone: Collection[str]) -> Iterator[tup
     for key, facts in record_index(store).facts(sources, lambda missing: _derive(store, missing)):
         if facts is not None:
             yield key, facts
-
-
-def rated_once(facts: Mapping[str, RecordFacts]) -> list[RecordFacts]:
-    """Return the facts with one rating per creator and caption, the latest.
-
-    Earlier feedback keeps its other content.
-
-    Args:
-        facts: the facts by the key of their record.
-    """
-    latest: dict[str, tuple[datetime, str]] = {}
-    for key, one in facts.items():
-        if one.rating is not None and one.caption is not None:
-            mark = (one.received, id_of(key))
-            latest[one.caption] = max(latest.get(one.caption, mark), mark)
-    return [
-        one
-        if one.rating is None or one.caption is None or latest[one.caption] == (one.received, id_of(key))
-        else replace(one, rating=None)
-        for key, one in facts.items()
-    ]
 
 
 def _derive(store: ObjectStore, missing: Sequence[Source]) -> Iterator[Row[RecordFacts] | None]:

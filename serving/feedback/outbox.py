@@ -1,7 +1,6 @@
 """Transactional outbox: feedback and erasures are on the disk before they are accepted, and reach the store later."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, 
 
 from serving.creators import ANONYMOUS
 from serving.state.database import Database
-from serving.state.tables import departures, outbox, ratings, unsynced_captions
+from serving.state.tables import departures, outbox, ratings, unsynced_captions, waiting_bytes
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, owner_of
 
@@ -60,6 +59,9 @@ class Outbox:
 
     A creator may use as much as they leave free: half of the outbox if they are alone, a third next to one equally
     large other. Without API keys there are no creators to separate, and all of it may be used.
+
+    Of replicas that share the database, each may add one feedback per thread more than that: they check for room before
+    they add, and may do so at the same moment.
     """
 
     def __init__(self, database: Database, *, max_bytes: int) -> None:
@@ -96,10 +98,10 @@ class Outbox:
         return None
 
     def _check_room(self, connection: Connection, creator: str, size: int) -> None:
-        sizes = select(outbox.c.creator, func.sum(outbox.c.bytes)).where(outbox.c.bytes > 0)
-        waiting = Counter({owner: int(total) for owner, total in connection.execute(sizes.group_by(outbox.c.creator))})
-        needed = size if creator == ANONYMOUS else 2 * size + waiting[creator]
-        if waiting.total() + needed > self._max_bytes:
+        mine = select(waiting_bytes.c.creator, waiting_bytes.c.bytes).where(waiting_bytes.c.creator.in_(("", creator)))
+        waiting = {row.creator: row.bytes for row in connection.execute(mine)}
+        needed = size if creator == ANONYMOUS else 2 * size + waiting.get(creator, 0)
+        if waiting.get("", 0) + needed > self._max_bytes:
             raise OutboxFullError("Too much feedback is waiting for the store; send it again later.")
 
     def is_first_rating(self, creator: str, request: str, variant: int) -> bool:

@@ -26,6 +26,9 @@ class Section(StrEnum):
     TRANSFERS = "transfers"
 
 
+DERIVED = "derived"
+"""What the info of a table has whose rows the database makes of another table's."""
+
 SCHEMAS = {section: MetaData() for section in Section}
 
 cached_requests = Table(
@@ -67,12 +70,15 @@ Index(
     postgresql_where=outbox.c.claimed_by.is_not(None),
 )
 Index("feedback_since", outbox.c.state, outbox.c.since, outbox.c.bytes)
-Index(
-    "feedback_waiting_bytes",
-    outbox.c.creator,
-    outbox.c.bytes,
-    sqlite_where=outbox.c.bytes > 0,
-    postgresql_where=outbox.c.bytes > 0,
+
+waiting_bytes = Table(
+    "waiting",
+    SCHEMAS[Section.FEEDBACK],
+    # The empty text: all creators together.
+    Column("creator", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+    # Triggers of the outbox write it.
+    info={DERIVED: True},
 )
 
 departures = Table(

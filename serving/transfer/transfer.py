@@ -11,7 +11,7 @@ from serving.settings import ServingSettings
 from serving.state.database import Database
 from serving.state.opening import open_database, sqlite_files
 from serving.state.sqlite import SQLiteDatabase
-from serving.state.tables import SCHEMAS, Section, outbox, transfers
+from serving.state.tables import DERIVED, SCHEMAS, Section, outbox, transfers
 from serving.state.values import without_nul
 from snap2caption.errors import UserError
 
@@ -61,7 +61,7 @@ def transfer(settings: ServingSettings) -> dict[str, int] | None:
 
 def _check_empty(connection: Connection) -> None:
     for section in (Section.KEYS, Section.VOICES, Section.FEEDBACK):
-        for table in SCHEMAS[section].sorted_tables:
+        for table in _own_tables(section):
             if connection.execute(select(exists(select(literal_column("1")).select_from(table)))).scalar():
                 raise UserError(
                     f"The database already has a state of its own (in the table {table.name}); "
@@ -69,11 +69,16 @@ def _check_empty(connection: Connection) -> None:
                 )
 
 
+def _own_tables(section: Section) -> list[Table]:
+    """Return the tables of a section whose rows are not made of another's."""
+    return [table for table in SCHEMAS[section].sorted_tables if DERIVED not in table.info]
+
+
 def _copy_section(target: Connection, section: Section, path: Path) -> Iterator[tuple[Table, int]]:
     source: Database = SQLiteDatabase(path, section)
     try:
         with source.transaction() as connection:
-            for table in SCHEMAS[section].sorted_tables:
+            for table in _own_tables(section):
                 yield table, _copy(connection, target, table)
     finally:
         source.close()

@@ -10,7 +10,8 @@ from patience import until
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from etl.feedback.record_facts import rated_once, read_record_facts
+from etl.feedback.record_facts import read_record_facts
+from etl.feedback.spooled_facts import SpooledFacts
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import FeedbackService
@@ -141,7 +142,8 @@ def test_a_creator_rates_a_caption_once(
     assert new == {CHALLENGER: (2, 5), CHAMPION: (1, 3)}
     until(lambda: len(list(store.list("records/"))) == 22)
     # Of the stored ratings, the latest counts.
-    assert sorted(one.rating for one in rated_once(dict(read_record_facts(store, ()))) if one.rating) == [3, 4, 5]
+    with SpooledFacts(read_record_facts(store, ())) as facts:
+        assert sorted(one.rating for one in facts.rated_once() if one.rating) == [3, 4, 5]
 
 
 def test_a_late_rating_brings_no_series_back(client: TestClient, models: TwoModels, bold: str) -> None:

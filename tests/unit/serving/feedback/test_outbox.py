@@ -1,17 +1,23 @@
+import time
 from datetime import UTC, datetime
 
 import pytest
 from creators import creator, photo_of
 from databases import BOTH
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from serving.creators import ANONYMOUS
+from serving.feedback.creator_move import move_creator
+from serving.feedback.delivery.claims import ClaimedDeparture, Claims
 from serving.feedback.outbox import Outbox
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
+from serving.state import tables
 from serving.state.database import Database
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from serving.voice.repository import VoiceStore
 from snap2caption.feedback import (
     Feedback,
@@ -22,7 +28,7 @@ pytestmark = pytest.mark.unit
 
 on_both = pytest.mark.parametrize("database_url", BOTH, indirect=True)
 
-ANA, BEN = creator("ana"), creator("ben")
+ANA, BEN, CAM = creator("ana"), creator("ben"), creator("cam")
 SAID = Submission(rating=2, caption="seen", edited_caption="mine")
 
 
@@ -47,6 +53,87 @@ def test_an_erasure_waits_since_it_was_asked_for(
     outbox.erase_creator(ANA)
     assert outbox.depth().oldest >= 1000
     database.close()
+
+
+@on_both
+def test_what_waits_is_counted_whatever_happens_to_it(database: Database) -> None:
+    outbox, claims = Outbox(database, max_bytes=10**6), Claims(database, "worker")
+
+    def counted() -> dict[str, int]:
+        with database.transaction() as connection:
+            rows = {row.creator: row.bytes for row in connection.execute(text("SELECT creator, bytes FROM waiting"))}
+            sizes = text("SELECT creator, sum(bytes) AS bytes FROM feedback WHERE bytes > 0 GROUP BY creator")
+            actual = {row.creator: int(row.bytes) for row in connection.execute(sizes)}
+        assert rows == {"": sum(actual.values()), **actual}
+        return actual
+
+    for number, who in enumerate((ANA, BEN, ANA, ANONYMOUS, BEN, ANA)):
+        feedback = Feedback(id=f"{number:032x}", creator=who, received=datetime.now(UTC), photo="f" * 64)
+        outbox.add(feedback, b"photo" * number, "digest")
+        assert outbox.add(feedback, b"photo", "digest") is not None
+        assert counted()[who]
+    before = counted()
+    claimed = claims.feedback(2)
+    assert counted() == before
+    claims.mark_stored([one.id for one in claimed])
+    assert sum(counted().values()) < sum(before.values())
+    outbox.erase(f"{4:032x}", BEN)
+    assert counted().keys() == {ANA, ANONYMOUS}
+    move_creator(database, ANA, CAM)
+    assert counted().keys() == {CAM, ANONYMOUS}
+    claims.expand(ClaimedDeparture(CAM, 1.0), [f"{2:032x}", "9" * 32])
+    claims.mark_erased(claims.erasures(10))
+    assert counted().keys() == {CAM, ANONYMOUS}
+    outbox.erase_creator(CAM)
+    outbox.erase_creator(ANONYMOUS)
+    assert counted() == {}
+
+
+@on_both
+def test_what_waits_at_an_upgrade_is_counted(settings: ServingSettings) -> None:
+    before = open_database(settings, Section.FEEDBACK)
+    for number, who in enumerate((ANA, BEN, ANA)):
+        feedback = Feedback(id=f"{number:032x}", creator=who, received=datetime.now(UTC), photo="f" * 64)
+        Outbox(before, max_bytes=10**6).add(feedback, b"photo", "digest")
+    counts = text("SELECT creator, bytes FROM waiting ORDER BY creator")
+    with before.transaction() as connection:
+        counted = connection.execute(counts).all()
+        # Undo the migration.
+        for name, event in (("added", "insert"), ("changed", "update"), ("removed", "delete")):
+            of_postgresql = f"DROP FUNCTION count_waiting_{event}() CASCADE"
+            connection.execute(text(of_postgresql if before.shared else f"DROP TRIGGER waiting_{name}"))
+        connection.execute(text("DROP TABLE waiting"))
+        connection.execute(text("CREATE INDEX feedback_waiting_bytes ON feedback (creator, bytes)"))
+        connection.execute(
+            text("UPDATE alembic_version SET version_num = 'feedback_3' WHERE version_num = 'feedback_4'")
+        )
+    before.close()
+    after = open_database(settings, Section.FEEDBACK)
+    with after.transaction() as connection:
+        assert connection.execute(counts).all() == counted
+    assert len(counted) == 3
+    Outbox(after, max_bytes=10**6).erase_creator(ANA)
+    with after.transaction() as connection:
+        assert len(connection.execute(counts).all()) == 2
+    after.close()
+
+
+def test_the_room_is_found_as_fast_beside_a_long_backlog(database: Database) -> None:
+    outbox = Outbox(database, max_bytes=10**9)
+    waiting = {"submission": "", "state": "waiting", "since": 0.0, "bytes": 100}
+    rows = [{"id": f"{number:032x}", "creator": creator(str(number % 1000)), **waiting} for number in range(20_000)]
+    with database.transaction() as connection:
+        connection.execute(insert(tables.outbox), rows)
+        grouped = text("SELECT creator, sum(bytes) FROM feedback WHERE bytes > 0 GROUP BY creator")
+        checks, scans = [], []
+        for _ in range(5):
+            began = time.perf_counter()
+            outbox._check_room(connection, ANA, 100)
+            checked = time.perf_counter()
+            connection.execute(grouped).all()
+            checks.append(checked - began)
+            scans.append(time.perf_counter() - checked)
+    assert min(checks) < min(scans) / 4
 
 
 @on_both

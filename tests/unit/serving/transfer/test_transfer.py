@@ -20,7 +20,7 @@ from serving.feedback.service import FeedbackService
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
 from serving.state.opening import open_database
-from serving.state.tables import SCHEMAS, Section, captions
+from serving.state.tables import SCHEMAS, Section, captions, waiting_bytes
 from serving.transfer.transfer import transfer
 from serving.voice.repository import VoiceStore
 from snap2caption.__main__ import build_app
@@ -106,7 +106,8 @@ def test_all_of_it_moves_once_and_erased_data_stay_erased(
         copied: dict[str, int] | None = json.loads(result.stdout)["copied"]
         return copied
 
-    assert run() == {table: len(found) for table, found in before.items()}
+    # What waits is counted by the database itself.
+    assert run() == {table: len(found) for table, found in before.items() if table != waiting_bytes.name}
     assert rows(settings) == before == rows(files)
     voices = VoiceStore(open_database(settings, Section.VOICES))
     service = FeedbackService(settings, open_store((settings.feedback_dir / "nowhere").as_uri()), voices)
