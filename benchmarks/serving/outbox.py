@@ -1,4 +1,4 @@
-"""Delivery and erasure of feedback beside its acceptance, in one process, with a real S3 server."""
+"""Delivery and erasure of feedback beside its acceptance, in one process, on a folder and on a real S3 server."""
 
 import hashlib
 import io
@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -27,24 +27,38 @@ from serving.voice.repository import VoiceStore
 from snap2caption.images import WORKING_SIDE
 from snap2caption.store import open_store
 
-_NUMBER, _ROUNDS = 48, 5
+_NUMBER, _ROUNDS = 96, 5
 _ACCEPTING = 2
 """Threads that accept: as many photos as the intake decodes at once."""
 
 _SAID = Submission(rating=2, caption="seen", edited_caption="mine")
 
 
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """Feedbacks per second of one round."""
+
+    accept: float
+    deliver: float
+    erase: float
+    """While as much other feedback was delivered as is erased, and more."""
+
+
 def run(folder: Path) -> list[TableRow]:
     """Compare delivery and erasure with the acceptance of as much feedback, each with a photo of the largest size."""
     server, environment, _ = seaweedfs(folder, Ports(folder / "ports.json"))
     os.environ.update(environment)
-    settings = ServingSettings(feedback_dir=folder / "feedback", voice_file=folder / "voice.sqlite")
     photos = [_photo(number) for number in range(_NUMBER)]
+    rows = _measure("a folder", (folder / "store").as_uri(), folder / "beside-folder", photos)
     with Stack(folder) as stack:
         stack.start([server])
-        bench = _Bench(settings, photos)
-        rounds = [[_rate(step) for step in (bench.accept, bench.deliver, bench.erase)] for _ in range(1 + _ROUNDS)][1:]
-    accepted, *others = ([one[step] for one in rounds] for step in range(3))
+        return rows + _measure("SeaweedFS", "s3://bench/feedback", folder / "beside-s3", photos)
+
+
+def _measure(name: str, uri: str, folder: Path, photos: list[bytes]) -> list[TableRow]:
+    bench = _Bench(uri, folder, photos)
+    rounds = [bench.round() for _ in range(1 + _ROUNDS)][1:]
+    accepted = [one.accept for one in rounds]
     return [
         TableRow(
             what,
@@ -54,49 +68,70 @@ def run(folder: Path) -> list[TableRow]:
             median(rate / before for rate, before in zip(rates, accepted, strict=True)),
             "per second",
         )
-        for what, rates in zip(("deliver feedback to SeaweedFS", "erase all of a creator's"), others, strict=True)
+        for what, rates in (
+            (f"deliver feedback to {name}", [one.deliver for one in rounds]),
+            (f"erase a creator's in {name} while others' is delivered", [one.erase for one in rounds]),
+        )
     ]
 
 
-def _rate(step: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    step()
-    return _NUMBER / (time.perf_counter() - began)
-
-
 class _Bench:
-    def __init__(self, settings: ServingSettings, photos: list[bytes]) -> None:
-        self._store = open_store("s3://bench/feedback")
-        voices = VoiceStore(open_database(settings, Section.VOICES))
-        self._open: Callable[[], FeedbackService] = partial(FeedbackService, settings, self._store, voices)
+    def __init__(self, uri: str, folder: Path, photos: list[bytes]) -> None:
+        self._settings = ServingSettings(feedback_dir=folder / "feedback", voice_file=folder / "voice.sqlite")
+        self._store = open_store(uri)
         self._photos = photos
-        self._creator = ""
 
-    def accept(self) -> None:
-        """Accept feedback of a new creator; nothing delivers it."""
-        self._creator = hashlib.sha256(uuid.uuid4().bytes).hexdigest()
+    def round(self) -> _Rates:
+        """Accept feedback and deliver it. Then erase it while twice as much is delivered."""
+        creator, others = _creator(), [_creator(), _creator()]
+        accept = self._rate(lambda service: self._accept(service, creator))
+        deliver = self._rate(_deliver)
         service = self._open()
+        for other in others:
+            self._accept(service, other)
+        service.close()
+
+        def erase(service: FeedbackService) -> None:
+            service.erase_all(creator)
+            service.start()
+            _until(lambda: service.is_erased(creator))
+            if not service._outbox.depth().feedback:
+                raise SystemExit("All feedback was delivered before the erasure was done; deliver more beside it.")
+
+        erased = self._rate(erase)
+        self._rate(_deliver)
+        return _Rates(accept, deliver, erased)
+
+    def _rate(self, step: Callable[[FeedbackService], None]) -> float:
+        """Return how many feedbacks a second *step* takes. Opening the databases takes no part."""
+        service = self._open()
+        began = time.perf_counter()
+        step(service)
+        seconds = time.perf_counter() - began
+        service.close()
+        return _NUMBER / seconds
+
+    def _open(self) -> FeedbackService:
+        voices = VoiceStore(open_database(self._settings, Section.VOICES))
+        return FeedbackService(self._settings, self._store, voices)
+
+    def _accept(self, service: FeedbackService, creator: str) -> None:
         with ThreadPoolExecutor(_ACCEPTING) as pool:
-            list(pool.map(lambda photo: service.accept(self._creator, _SAID, photo, None), self._photos))
-        service.close()
+            list(pool.map(lambda photo: service.accept(creator, _SAID, photo, None), self._photos))
 
-    def deliver(self) -> None:
-        """Deliver what was accepted."""
-        self._until(lambda service: service.waiting is not None and not service._outbox.depth().feedback)
 
-    def erase(self) -> None:
-        """Erase what was delivered."""
-        service = self._open()
-        service.erase_all(self._creator)
-        service.close()
-        self._until(lambda service: service.is_erased(self._creator))
+def _deliver(service: FeedbackService) -> None:
+    service.start()
+    _until(lambda: not service._outbox.depth().feedback)
 
-    def _until(self, done: Callable[[FeedbackService], bool]) -> None:
-        service = self._open()
-        service.start()
-        while not done(service):
-            time.sleep(0.01)
-        service.close()
+
+def _until(done: Callable[[], bool]) -> None:
+    while not done():
+        time.sleep(0.01)
+
+
+def _creator() -> str:
+    return hashlib.sha256(uuid.uuid4().bytes).hexdigest()
 
 
 def _photo(number: int) -> bytes:

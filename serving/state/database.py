@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, Engine, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -66,6 +66,17 @@ class Database(ABC):
                 yield connection
         except SQLAlchemyError as error:
             raise self._describe(error) from error
+
+    @abstractmethod
+    def repeatable(self) -> AbstractContextManager[Connection]:
+        """Run the block as one transaction for something that may be done again.
+
+        If the machine fails within about a second, the transaction may be lost, but none that comes after it is kept
+        without it. If the process is killed, it is kept. It does not wait for the disk.
+
+        Raises:
+            StateError: the database can't be used; the transaction is rolled back.
+        """
 
     @contextmanager
     def single_statement(self) -> Iterator[Connection]:

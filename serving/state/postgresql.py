@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import URL, Connection, Table, create_engine, func, select
+from sqlalchemy import URL, Connection, Table, create_engine, func, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -54,6 +54,17 @@ class PostgreSQLDatabase(Database):
                 yield connection
         except SQLAlchemyError as error:
             raise self._describe(error) from error
+
+    @contextmanager
+    def repeatable(self) -> Iterator[Connection]:
+        """Run the block as one transaction, which the server writes to its disk soon after.
+
+        Raises:
+            StateError: the database can't be used; the transaction is rolled back.
+        """
+        with self.transaction() as connection:
+            connection.execute(text("SET LOCAL synchronous_commit = off"))
+            yield connection
 
     def take_turns(self, connection: Connection, subject: str) -> None:
         """Wait until no other transaction that named *subject* here is in progress."""

@@ -63,7 +63,27 @@ class SQLiteDatabase(Database):
         Raises:
             StateError: the database can't be used; the transaction is rolled back.
         """
-        with self._lock, super().transaction() as connection:
+        with self._lock, self._transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def repeatable(self) -> Iterator[Connection]:
+        """Run the block as one transaction, which is on the disk at the latest with the next one.
+
+        Raises:
+            StateError: the database can't be used; the transaction is rolled back.
+        """
+        with self._lock:
+            self._pragma("synchronous = NORMAL")
+            try:
+                with self._transaction() as connection:
+                    yield connection
+            finally:
+                self._pragma("synchronous = FULL")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with super().transaction() as connection:
             before = _driver(connection).total_changes
             yield connection
             # The write-ahead log will hold the changed content, too.
@@ -96,14 +116,17 @@ class SQLiteDatabase(Database):
             self.scrub()
 
     def _checkpoint(self) -> bool:
+        (blocked,) = self._pragma("wal_checkpoint(TRUNCATE)")
+        return not blocked[0]
+
+    def _pragma(self, pragma: str) -> list[Any]:
         try:
             # Not in a transaction: SQLAlchemy would begin one.
             pooled = self._engine.raw_connection()
             try:
                 cursor = pooled.cursor()
-                cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                (blocked,) = cursor.fetchall()
-                return not blocked[0]
+                cursor.execute(f"PRAGMA {pragma}")
+                return cursor.fetchall()
             finally:
                 pooled.close()
         except sqlite3.Error as error:
@@ -131,6 +154,8 @@ def _configure(connection: sqlite3.Connection, _: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
+    # Some 25 photos. By default it would be 7, and each checkpoint waits for the disk twice.
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
 
 
 def _begin(connection: Connection) -> None:

@@ -42,6 +42,8 @@ class Claims:
 
     What is claimed is no other worker's until it is done, released, or a minute has passed. *worker* is the name of
     this one: the same after a restart.
+
+    Claims and deliveries may be repeated. So they don't wait for the disk, unlike what makes or ends an erasure.
     """
 
     def __init__(self, database: Database, worker: str) -> None:
@@ -55,7 +57,7 @@ class Claims:
         if without:
             query = query.where(outbox.c.id.not_in(without))
         query = query.order_by(outbox.c.number).limit(limit).with_for_update(skip_locked=True)
-        with self._database.transaction() as connection:
+        with self._database.repeatable() as connection:
             rows = connection.execute(query).all()
             if rows:
                 mine = outbox.c.number.in_([row.number for row in rows])
@@ -76,7 +78,7 @@ class Claims:
         query = select(outbox.c.number, outbox.c.id, outbox.c.creator, outbox.c.since)
         # Another replica may have claimed a row since the query began: the conditions are checked again.
         query = query.where(outbox.c.number.in_(chosen), *waiting).order_by(outbox.c.number)
-        with self._database.transaction() as connection:
+        with self._database.repeatable() as connection:
             rows = connection.execute(query.with_for_update(skip_locked=True)).all()
             if rows:
                 mine = outbox.c.number.in_([row.number for row in rows])
@@ -99,7 +101,7 @@ class Claims:
         """Record that feedback is in the store. If its erasure was requested meanwhile, that is queued from now on."""
         done = {"state": OutboxState.STORED, "since": time.time(), "bytes": 0, "record": None, "photo": None} | _FREE
         these = outbox.c.id.in_(identifiers)
-        with self._database.transaction() as connection:
+        with self._database.repeatable() as connection:
             lock_rows(connection, these)
             connection.execute(update(outbox).where(these, outbox.c.state == OutboxState.WAITING).values(done))
             connection.execute(update(outbox).where(these, outbox.c.claimed_by == self._worker).values(_FREE))
@@ -134,7 +136,7 @@ class Claims:
     def release(self, identifiers: Collection[str]) -> None:
         """Give entries back that were not done, so that another worker gets them."""
         these = (outbox.c.id.in_(identifiers), outbox.c.claimed_by == self._worker)
-        with self._database.transaction() as connection:
+        with self._database.repeatable() as connection:
             lock_rows(connection, *these)
             connection.execute(update(outbox).where(*these).values(_FREE))
 

@@ -11,6 +11,7 @@ from serving.feedback.delivery.postponed import PostponedEntries
 from serving.feedback.metrics import DELIVERIES
 from serving.feedback.store.delivery import deliver
 from serving.feedback.store.photo_locks import PhotoLocks
+from serving.feedback.store.recent_photos import RecentPhotos
 from serving.state.database import StateError
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore, SourceError, StoreError
@@ -18,12 +19,20 @@ from snap2caption.store import ObjectStore, SourceError, StoreError
 logger = logging.getLogger(__name__)
 
 _THREADS = 8
-"""Feedback that is put at a time. A delivery is some eight requests, one after the other. More threads than this make
+"""Feedback that is put at a time. A delivery is seven requests, one after the other. More threads than this make
 each slower, since they take turns with Python's lock.
 """
 
 _CLAIMED = 8
-"""Feedback that is claimed at a time. A photo has a few hundred kilobytes, and up to 16 are in memory."""
+"""Feedback that is claimed at a time."""
+
+_AHEAD = 8
+"""Feedback that must wait for a thread, or more is claimed. A photo has a few hundred kilobytes, and up to 24 are in
+memory.
+"""
+
+_GATHER_SECONDS = 0.03
+"""How long deliveries are gathered, to be marked as done by one commit. The threads have more to do meanwhile."""
 
 
 class DeliveryLane(Lane):
@@ -38,6 +47,7 @@ class DeliveryLane(Lane):
         self._claims = claims
         self._store = store
         self._photos = photos
+        self._recent = RecentPhotos()
         self._postponed = PostponedEntries()
         self._unreleased: list[str] = []
 
@@ -64,12 +74,13 @@ class DeliveryLane(Lane):
             if self.stopped or failure:
                 for future in running:
                     future.cancel()
-            elif len(running) <= _THREADS:
+            elif len(running) <= _THREADS + _AHEAD:
                 for one in self._claims.feedback(_CLAIMED, [*self._postponed.now(), *running.values()]):
                     running[self.threads.submit(partial(self._deliver, one))] = one.id
             if not running:
                 break
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, _GATHER_SECONDS)
             stored: list[str] = []
             returned: list[str] = []
             for future in done:
@@ -92,7 +103,8 @@ class DeliveryLane(Lane):
             raise failure
 
     def _deliver(self, claimed: ClaimedFeedback) -> None:
-        deliver(self._store, Feedback.model_validate_json(claimed.record), claimed.photo, self._photos)
+        feedback = Feedback.model_validate_json(claimed.record)
+        deliver(self._store, feedback, claimed.photo, self._photos, self._recent)
 
     def _postpone(self, identifier: str, error: BaseException) -> None:
         seconds = self._postponed.add(identifier)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from serving.feedback.store.erasure import ErasureRequest, erase, read_pointer
 from serving.feedback.store.photo_locks import PhotoLocks
+from serving.feedback.store.recent_photos import RecentPhotos
 from serving.feedback.store.repository import departed_at
 from snap2caption.feedback import Feedback, Pointer, erasure_key, photo_key, pointer_key, record_key, use_key
 from snap2caption.store import ObjectStore
@@ -15,7 +16,7 @@ _FRESH = timedelta(minutes=1)
 """Age of a feedback up to which nothing is asked before it is put: that costs as much as a fifth of the delivery."""
 
 
-def deliver(store: ObjectStore, feedback: Feedback, photo: bytes, photos: PhotoLocks) -> None:
+def deliver(store: ObjectStore, feedback: Feedback, photo: bytes, photos: PhotoLocks, recent: RecentPhotos) -> None:
     """Put a feedback with its photo, unless it was erased or another machine has put the same submission.
 
     The pointer is put first, so that an erasure finds everything. The record is put last, so that every record has its
@@ -26,6 +27,7 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes, photos: PhotoL
         feedback: what to put.
         photo: its photo as JPEG.
         photos: the locks that erasures hold, too.
+        recent: the photos that were delivered lately. Others are put without asking whether the store has them.
 
     Raises:
         StoreError: the store is unreachable or refuses.
@@ -33,14 +35,17 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes, photos: PhotoL
     if datetime.now(UTC) - feedback.received > _FRESH and is_erased(store, feedback):
         return
     pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
-    existing = read_pointer(store, feedback.creator, feedback.id)
+    key = pointer_key(feedback.creator, feedback.id)
+    # There is seldom one, and to ask for it costs a remote store half as much as to read it in vain.
+    existing = read_pointer(store, feedback.creator, feedback.id) if store.exists(key) else None
     if existing is not None and existing.record != pointer.record:
         return
-    put_document(store, pointer_key(feedback.creator, feedback.id), pointer)
+    put_document(store, key, pointer)
     with photos.holding(feedback.photo):
         store.put(use_key(feedback.photo, feedback.id), b"", sha256=hashlib.sha256().hexdigest())
-        if not store.exists(photo_key(feedback.photo), feedback.photo):
+        if feedback.photo not in recent or not store.exists(photo_key(feedback.photo), feedback.photo):
             store.put(photo_key(feedback.photo), photo, sha256=feedback.photo)
+            recent.add(feedback.photo)
     put_document(store, pointer.record, feedback)
     if is_erased(store, feedback):
         # The erasure was requested on another machine.
