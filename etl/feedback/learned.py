@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from etl.feedback.records import erased
 from etl.feedback.versions import versions_uri
-from snap2caption.datasets.manifest import NAME
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.names import is_file_name
 from snap2caption.registry.client import Registry
-from snap2caption.store import ObjectStore, StoreError, open_store
+from snap2caption.store import MissingError, StoreError, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +40,32 @@ def find_affected_models(feedback_uri: str, datasets_uri: str, registry: Registr
         StoreError: a store refused or is unavailable.
         UserError: the registry is unavailable.
     """
-    counts = _count_erased(erased(open_store(feedback_uri)), open_store(versions_uri(datasets_uri)))
-    if not counts:
+    gone = erased(open_store(feedback_uri))
+    if not gone:
         return []
+    learners = registry.learners()
+    uri = versions_uri(datasets_uri)
+    counts = {version: _count_erased(gone, uri, version) for version in {one.feedback_version for one in learners}}
     found = [
         AffectedModel(
             one.version.version, one.version.run_id, one.aliases, one.feedback_version, counts[one.feedback_version]
         )
-        for one in registry.learners()
-        if one.feedback_version in counts
+        for one in learners
+        if counts[one.feedback_version]
     ]
     return sorted(found, key=lambda one: one.version, reverse=True)
 
 
-def _count_erased(gone: set[str], versions: ObjectStore) -> dict[str, int]:
-    """Return the number of erased samples of each feedback version that held any, withdrawn versions included."""
-    counts = {}
-    for info in versions.list():
-        version, _, name = info.key.partition("/")
-        if name != NAME or not is_file_name(version):
-            continue
-        try:
-            manifest = DatasetVersion.open(f"{versions.uri}/{version}").manifest
-        except StoreError:
-            raise
-        except UserError:
-            continue  # `withdraw` reports it
-        if manifest.feedback and (lost := gone & manifest.feedback.samples.keys()):
-            counts[version] = len(lost)
-    return counts
+def _count_erased(gone: set[str], uri: str, version: str) -> int:
+    """Return the number of erased samples of a feedback version, which may be withdrawn or deleted."""
+    if not is_file_name(version):
+        return 0
+    try:
+        manifest = DatasetVersion.open(f"{uri}/{version}").manifest
+    except MissingError:
+        return 0
+    except StoreError:
+        raise
+    except UserError:
+        return 0  # `withdraw` reports it
+    return len(gone & manifest.feedback.samples.keys()) if manifest.feedback else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from etl.feedback.record_facts import record_index
 from etl.feedback.records import erased
+from etl.feedback.searched_versions import SearchedVersion, read_searched, tag_of, write_searched
 from etl.feedback.validate import judgment_index
 from etl.feedback.versions import versions_uri, work_folder
 from snap2caption.datasets.manifest import NAME
@@ -29,7 +30,8 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
     before.
 
     A version's manifest is marked first: from then on nobody reads its shards. If killed at any point and run
-    again, the result is the same.
+    again, the result is the same. Manifests of versions that are known here are read only if feedback in one of them
+    was erased.
 
     Args:
         feedback_uri: the feedback store.
@@ -46,30 +48,71 @@ def withdraw(feedback_uri: str, datasets_uri: str, state: Path, shards: Path) ->
     if gone:
         record_index(feedback).forget(gone)
         judgment_index(feedback).forget(gone)
-    withdrawn, broken = [], []
-    # Hold the lock, so that no version is built from data that is being deleted here.
     with work_folder(state):
-        for version, files in _files(versions).items():
+        # The lock keeps a version from being built of data that is being deleted here.
+        run = _Withdrawal(feedback.uri, versions, gone, state / "feedback", shards)
+        run.search()
+    if run.broken:
+        raise UserError(
+            f"A version can't be checked for erased feedback: {run.broken[0]} Delete or repair it, then run again."
+        )
+    return run.withdrawn
+
+
+class _Withdrawal:
+    """A run over all versions. *withdrawn* and *broken* say what it has found."""
+
+    def __init__(self, feedback_uri: str, versions: ObjectStore, gone: set[str], folder: Path, shards: Path) -> None:
+        self.withdrawn: list[str] = []
+        self.broken: list[str] = []
+        self._versions = versions
+        self._gone = gone
+        self._folder = folder
+        self._shards = shards
+        self._before = read_searched(folder, (feedback_uri, versions.uri, str(shards)))
+        self._all = bool(gone.intersection(self._before.learned))
+        """Whether a version that was searched before has lost feedback since."""
+        self._after: dict[str, SearchedVersion] = {}
+        self._learned = set() if self._all else set(self._before.learned)
+
+    def search(self) -> None:
+        """Search the versions that are new or changed; all that are not withdrawn, if one has lost feedback."""
+        for version, files in _files(self._versions).items():
             if NAME not in files:
-                _delete_unfinished(versions, version, files)
+                _delete_unfinished(self._versions, version, files)
+                continue
+            before = self._before.versions.get(version)
+            if before and before.tag == tag_of(files) and (before.withdrawn or not self._all):
+                self._after[version] = before
                 continue
             try:
-                dataset = DatasetVersion.open(f"{versions.uri}/{version}")
+                dataset = DatasetVersion.open(f"{self._versions.uri}/{version}")
             except StoreError:
                 raise
             except UserError as error:
                 # A version that can't be read must not keep others from being withdrawn.
-                broken.append(str(error))
+                self.broken.append(str(error))
                 continue
-            if dataset.manifest.feedback and gone & dataset.manifest.feedback.samples.keys():
-                if dataset.manifest.withdrawn is None:
-                    withdrawn.append(version)
-                _empty(versions, version, files, dataset, shards)
-    if broken:
-        raise UserError(
-            f"A version can't be checked for erased feedback: {broken[0]} Delete or repair it, then run again."
-        )
-    return withdrawn
+            self._search(version, files, dataset)
+        # Last: if this is killed before, the versions are searched again.
+        searched = self._before.model_copy(update={"versions": self._after, "learned": tuple(sorted(self._learned))})
+        if searched != self._before:
+            write_searched(self._folder, searched)
+
+    def _search(self, version: str, files: dict[str, ObjectInfo], dataset: DatasetVersion) -> None:
+        manifest = dataset.manifest
+        learned = manifest.feedback.samples.keys() if manifest.feedback else set[str]()
+        if not self._gone & learned:
+            self._learned |= learned
+            self._after[version] = SearchedVersion(tag=tag_of(files), withdrawn=False)
+            return
+        if manifest.withdrawn is None:
+            self.withdrawn.append(version)
+        kept = {NAME, manifest.assignments.name if manifest.assignments else NAME}
+        _empty(self._versions, version, files.keys() - kept, dataset, self._shards)
+        # One that had files until now has another listing, and is searched once more.
+        if manifest.withdrawn is not None and files.keys() <= kept:
+            self._after[version] = SearchedVersion(tag=tag_of(files), withdrawn=True)
 
 
 def _files(versions: ObjectStore) -> dict[str, dict[str, ObjectInfo]]:
@@ -82,17 +125,14 @@ def _files(versions: ObjectStore) -> dict[str, dict[str, ObjectInfo]]:
     return found
 
 
-def _empty(
-    versions: ObjectStore, version: str, files: dict[str, ObjectInfo], dataset: DatasetVersion, shards: Path
-) -> None:
-    """Delete everything of a version except its manifest and its splits, in the store and on this machine."""
+def _empty(versions: ObjectStore, version: str, emptied: set[str], dataset: DatasetVersion, shards: Path) -> None:
+    """Delete the files named *emptied* of a version, in the store and on this machine, and say so in its manifest."""
     manifest = dataset.manifest
     if manifest.withdrawn is None:
         manifest = manifest.model_copy(update={"withdrawn": datetime.now(UTC)})
         content = manifest.dump()
         versions.put(f"{version}/{NAME}", content, sha256=hashlib.sha256(content).hexdigest())
-    kept = {NAME, manifest.assignments.name if manifest.assignments else NAME}
-    versions.delete_all([f"{version}/{name}" for name in files.keys() - kept])
+    versions.delete_all([f"{version}/{name}" for name in emptied])
     for file in manifest.files():
         dataset.drop(file, shards)
 

@@ -1,17 +1,22 @@
+import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from feedbacks import Box, identifier
 
 from etl.feedback.build import BuiltVersion
 from etl.feedback.retraining import erased_since, note_retraining
+from etl.feedback.searched_versions import SEARCHED
 from etl.feedback.withdraw import withdraw
 from snap2caption.datasets.manifest import Shard
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
 from snap2caption.store import StoreError
+from snap2caption.store.file import FileStore
 
 pytestmark = pytest.mark.unit
 
@@ -93,6 +98,104 @@ def test_one_that_was_killed_half_way_is_completed(
         (folder / name).write_bytes(whole[name])
     call()
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == left
+
+
+def test_known_manifests_are_read_only_if_one_lost_feedback(
+    box: Box, make: Callable[..., BuiltVersion], call: Withdraw, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    open_version = DatasetVersion.open
+
+    def note(where: str) -> DatasetVersion:
+        opened.append(where.rpartition("/")[2])
+        return open_version(where)
+
+    def opened_by_a_run() -> list[str]:
+        opened.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(DatasetVersion, "open", note)
+            call()
+        return sorted(opened)
+
+    first = make_of_four(box, make).manifest.version
+    assert opened_by_a_run() == [first]
+    assert opened_by_a_run() == []
+    box.erase(box.send(7))
+    assert opened_by_a_run() == []
+    box.send(4)
+    box.annotate(4)
+    second = make().version
+    assert opened_by_a_run() == [second]
+    box.erase(box.send(4))
+    # One of them holds it, and is read again once its files are gone.
+    assert opened_by_a_run() == sorted([first, second])
+    assert opened_by_a_run() == [second]
+    assert opened_by_a_run() == []
+    # Without the record, everything is searched.
+    (state / "feedback" / SEARCHED).write_text("{}")
+    assert opened_by_a_run() == sorted([first, second])
+    assert opened_by_a_run() == []
+
+
+def test_another_machine_drops_its_own_copies(
+    box: Box, make: Callable[..., BuiltVersion], call: Withdraw, datasets_uri: str, tmp_path: Path
+) -> None:
+    dataset = make_of_four(box, make)
+    theirs = tmp_path / "their shards"
+    dataset.fetch(first_shard(dataset), theirs)
+
+    def call_there() -> list[str]:
+        return withdraw(box.uri, datasets_uri, tmp_path / "their state", theirs)
+
+    assert call_there() == []
+    box.erase(box.send(0))
+    assert call() == [dataset.manifest.version]
+    assert call() == []
+    assert call_there() == []
+    assert not any(theirs.glob("*.tar"))
+
+
+def test_killed_at_any_write_it_is_gone_on_with(
+    box: Box, make: Callable[..., BuiltVersion], datasets_uri: str, state: Path, shards: Path, tmp_path: Path
+) -> None:
+    dataset = make_of_four(box, make)
+    dataset.fetch(first_shard(dataset), shards)
+    box.erase(box.send(0))
+    killed = 0
+    while (dying := fork(withdraw_and_die, box.uri, datasets_uri, state, shards, 1 + killed)) != 0:
+        assert dying == -signal.SIGKILL
+        killed += 1
+    assert killed >= 4
+    folder = tmp_path / "datasets" / "feedback" / dataset.manifest.version
+    assert sorted(file.name for file in folder.iterdir()) == ["assignments.parquet", "manifest.json"]
+    assert not any(shards.glob("*.tar"))
+
+
+def fork(work: Callable[..., object], *arguments: object) -> int | None:
+    """Do *work* in a process of its own, and return its exit status."""
+    process = multiprocessing.get_context("fork").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def withdraw_and_die(uri: str, datasets_uri: str, state: Path, shards: Path, dies_at: int) -> None:
+    """Withdraw, and be killed before the change of a number, if there is one: a put, a deletion or a rename."""
+    left = iter(range(dies_at - 1, -1, -1))
+
+    def dying(owner: type, name: str) -> None:
+        call = getattr(owner, name)
+
+        def counted(*arguments: Any, **named: Any) -> Any:
+            if next(left, None) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **named)
+
+        setattr(owner, name, counted)
+
+    for owner, name in ((FileStore, "put"), (Path, "unlink"), (Path, "replace")):
+        dying(owner, name)
+    withdraw(uri, datasets_uri, state, shards)
 
 
 def test_an_unreadable_version_keeps_no_other_from_withdrawal(

@@ -25,7 +25,7 @@ def feedback(number: int) -> Feedback:
     )
 
 
-def test_a_delivery_costs_seven_requests_whether_the_photo_is_new_or_not(tmp_path: Path) -> None:
+def test_a_delivery_costs_seven_requests(tmp_path: Path) -> None:
     store, locks, recent = CountingStore(open_store(tmp_path.as_uri())), PhotoLocks(), RecentPhotos()
     for number in range(3):
         store.requests.clear()
