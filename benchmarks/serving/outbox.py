@@ -18,6 +18,7 @@ from benchmarks.table import TableRow
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
+from serving.feedback.delivery.delivery_lane import _THREADS
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.settings import ServingSettings
@@ -31,6 +32,9 @@ _NUMBER, _ROUNDS = 96, 5
 _ACCEPTING = 2
 """Threads that accept: as many photos as the intake decodes at once."""
 
+_OTHERS = 3
+"""How many times as much is delivered beside an erasure: so much that some of it still waits when that is done."""
+
 _SAID = Submission(rating=2, caption="seen", edited_caption="mine")
 
 
@@ -40,8 +44,10 @@ class _Rates:
 
     accept: float
     deliver: float
+    requests: float
+    """What the store takes without an outbox: the requests of a delivery, from as many threads."""
     erase: float
-    """While as much other feedback was delivered as is erased, and more."""
+    """While other feedback was delivered."""
 
 
 def run(folder: Path) -> list[TableRow]:
@@ -70,6 +76,7 @@ def _measure(name: str, uri: str, folder: Path, photos: list[bytes]) -> list[Tab
         )
         for what, rates in (
             (f"deliver feedback to {name}", [one.deliver for one in rounds]),
+            (f"the requests of a delivery to {name} alone", [one.requests for one in rounds]),
             (f"erase a creator's in {name} while others' is delivered", [one.erase for one in rounds]),
         )
     ]
@@ -82,10 +89,11 @@ class _Bench:
         self._photos = photos
 
     def round(self) -> _Rates:
-        """Accept feedback and deliver it. Then erase it while twice as much is delivered."""
-        creator, others = _creator(), [_creator(), _creator()]
+        """Accept feedback and deliver it. Then erase it while `_OTHERS` times as much is delivered."""
+        creator, others = _creator(), [_creator() for _ in range(_OTHERS)]
         accept = self._rate(lambda service: self._accept(service, creator))
         deliver = self._rate(_deliver)
+        requests = self._request()
         service = self._open()
         for other in others:
             self._accept(service, other)
@@ -100,7 +108,29 @@ class _Bench:
 
         erased = self._rate(erase)
         self._rate(_deliver)
-        return _Rates(accept, deliver, erased)
+        return _Rates(accept, deliver, requests, erased)
+
+    def _request(self) -> float:
+        """Return how many feedbacks' requests the store answers per second."""
+        numbers = range(_NUMBER)
+        bodies = [_photo(_NUMBER + number) for number in numbers]
+        digests = [hashlib.sha256(body).hexdigest() for body in bodies]
+        small = b"x" * 500
+        digest = hashlib.sha256(small).hexdigest()
+
+        def send(number: int) -> None:
+            key = uuid.uuid4().hex
+            self._store.create(f"bare/pointers/{key}", small, sha256=digest)
+            self._store.put(f"bare/uses/{key}", b"", sha256=hashlib.sha256().hexdigest())
+            self._store.put(f"bare/photos/{key}", bodies[number], sha256=digests[number])
+            self._store.put(f"bare/records/{key}", small, sha256=digest)
+            self._store.exists(f"bare/erased/{key}")
+            self._store.exists(f"bare/left/{key}")
+
+        began = time.perf_counter()
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(send, numbers))
+        return _NUMBER / (time.perf_counter() - began)
 
     def _rate(self, step: Callable[[FeedbackService], None]) -> float:
         """Return how many feedbacks a second *step* takes. Opening the databases takes no part."""

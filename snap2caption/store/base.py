@@ -65,6 +65,14 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def create(self, key: str, content: bytes, *, sha256: str) -> bool:
+        """Store *content* under *key* unless there is an object, and return whether it was stored.
+
+        Where the store can do that in one request, of several at once only one is stored; elsewhere the last one is. If
+        an answer was lost, the object that is there may be this one.
+        """
+        ...
+
     def get(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open the object for one sequential read. A lost connection is reopened at the same position.
 
@@ -114,6 +122,14 @@ class ObjectStore(Protocol):
         If this is interrupted, some of them are left, in no order.
         """
         ...
+
+
+def ask_and_put(store: ObjectStore, key: str, content: bytes, sha256: str) -> bool:
+    """Create an object as `ObjectStore.create` says, by two calls."""
+    if store.exists(key):
+        return False
+    store.put(key, content, sha256=sha256)
+    return True
 
 
 def check_key(key: str) -> str:

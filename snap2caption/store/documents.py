@@ -42,3 +42,13 @@ def put_document(store: ObjectStore, key: str, document: BaseModel) -> None:
     """
     content = document.model_dump_json().encode()
     store.put(key, content, sha256=hashlib.sha256(content).hexdigest())
+
+
+def create_document(store: ObjectStore, key: str, document: BaseModel) -> bool:
+    """Store *document* as JSON unless there is an object, and return whether it was stored: see `ObjectStore.create`.
+
+    Raises:
+        StoreError: the store is unavailable or refuses.
+    """
+    content = document.model_dump_json().encode()
+    return store.create(key, content, sha256=hashlib.sha256(content).hexdigest())

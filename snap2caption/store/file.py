@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from snap2caption.store.base import MissingError, ObjectInfo, StoreError, check_key, short_read
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, ask_and_put, check_key, short_read
 from snap2caption.store.upload_parts import blocks, check
 
 _PREFIX = ".put-"
@@ -44,6 +44,10 @@ class FileStore:
                 stream.flush()
                 os.fsync(stream.fileno())
                 Path(stream.name).replace(path)
+
+    def create(self, key: str, content: bytes, *, sha256: str) -> bool:
+        """Look for the file, and put it."""
+        return ask_and_put(self, key, content, sha256)
 
     def _place(self, key: str) -> Path:
         """Return the path to store an object at. Its folders are inside the root, whatever symbolic links there are."""

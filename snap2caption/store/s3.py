@@ -28,6 +28,8 @@ _THERE_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _NO_BATCHES = {400, 405, 501}
 """Statuses of servers that can't delete several objects by one request, or not by one as boto3 makes it."""
 
+_OCCUPIED = {"PreconditionFailed", "ConditionalRequestConflict"}
+
 _BATCH = 1000
 _PASSING_CODES = {"BadDigest", "RequestTimeout", "SlowDown"}
 _PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
@@ -37,6 +39,8 @@ class S3Store(RemoteStore):
     """A store whose metadata keep an object's digest, and the ETag that S3 should compute for its bytes."""
 
     scheme = "s3"
+    _has_conditions: bool | None = None
+    """Whether the server heeds the condition of `create`; None: not known yet."""
 
     @cached_property
     def _client(self) -> Any:
@@ -65,14 +69,46 @@ class S3Store(RemoteStore):
         A missing bucket is created.
         """
         pieces = cut(source, sha256, self._piece)
-        metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
-        # The content type lets a browser show a data card instead of saving it. Swift detects it by itself.
-        described = {"Metadata": metadata, "ContentType": mimetypes.guess_type(key)[0] or "application/octet-stream"}
+        described = _describe(key, sha256, pieces)
         with self._explained(key):
             if len(pieces) == 1:
                 self._in_bucket("put_object", key, source, pieces[0], **described)
             else:
                 self._put_parts(key, source, pieces, described)
+
+    def create(self, key: str, content: bytes, *, sha256: str) -> bool:
+        """Put with ``If-None-Match: *``.
+
+        Servers older than 2024 ignore that. So the first object that is created is asked for before, and put twice: a
+        server that takes it twice is asked each time.
+        """
+        if not self._has_conditions and self.exists(key):
+            return False
+        pieces = cut(content, sha256, self._piece)
+        described = _describe(key, sha256, pieces)
+
+        def attempt(**condition: str) -> bool:
+            try:
+                self._in_bucket("put_object", key, content, pieces[0], **described, **condition)
+            except Exception as error:
+                if _code(error) in _OCCUPIED:
+                    return False
+                raise
+            return True
+
+        with self._explained(key):
+            if self._has_conditions is False:
+                return attempt()
+            try:
+                created = attempt(IfNoneMatch="*")
+                if created and self._has_conditions is None:
+                    self._has_conditions = not attempt(IfNoneMatch="*")
+            except Exception as error:
+                if _code(error) != "NotImplemented":
+                    raise
+                self._has_conditions = False
+                return attempt()
+        return created
 
     def _put_parts(self, key: str, source: Path | bytes, pieces: list[UploadPart], described: dict[str, Any]) -> None:
         upload = self._in_bucket("create_multipart_upload", key, **described)["UploadId"]
@@ -301,6 +337,13 @@ def _passing(error: BaseException) -> float | None:
         if isinstance(error, (*lost, HTTPError, ConnectionError)) and not isinstance(error, exceptions.SSLError)
         else None
     )
+
+
+def _describe(key: str, sha256: str, pieces: list[UploadPart]) -> dict[str, Any]:
+    """Return the arguments of a put that describe the object."""
+    metadata = {_SHA256: sha256, _ETAG: _etag(pieces)}
+    # The content type lets a browser show a data card instead of saving it. Swift detects it by itself.
+    return {"Metadata": metadata, "ContentType": mimetypes.guess_type(key)[0] or "application/octet-stream"}
 
 
 def _etag(pieces: list[UploadPart]) -> str:

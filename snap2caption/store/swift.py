@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from snap2caption.parallel import in_threads
-from snap2caption.store.base import MissingError, ObjectInfo, StoreError, StoreTimeouts, short_read
+from snap2caption.store.base import MissingError, ObjectInfo, StoreError, StoreTimeouts, ask_and_put, short_read
 from snap2caption.store.download import ResponseBody, ResumingDownload
 from snap2caption.store.remote import RemoteStore
 from snap2caption.store.retry import persistently, seconds
@@ -52,6 +52,10 @@ class SwiftStore(RemoteStore):
                 self._put_piece(self.container, name, source, pieces[0], headers)
             else:
                 self._put_segments(name, source, pieces, headers)
+
+    def create(self, key: str, content: bytes, *, sha256: str) -> bool:
+        """Ask for the object's head, and put it."""
+        return ask_and_put(self, key, content, sha256)
 
     def _put_segments(self, name: str, source: Path | bytes, pieces: list[UploadPart], headers: dict[str, str]) -> None:
         from swiftclient import put_object

@@ -24,6 +24,10 @@ class CountingStore:
         self._count("put", key)
         self._store.put(key, source, sha256=sha256)
 
+    def create(self, key: str, content: bytes, *, sha256: str) -> bool:
+        self._count("create", key)
+        return self._store.create(key, content, sha256=sha256)
+
     def get(self, key: str) -> AbstractContextManager[BinaryIO]:
         self._count("get", key)
         return self._store.get(key)

@@ -19,7 +19,7 @@ from snap2caption.store import ObjectStore, SourceError, StoreError
 logger = logging.getLogger(__name__)
 
 _THREADS = 8
-"""Feedback that is put at a time. A delivery is seven requests, one after the other. More threads than this make
+"""Feedback that is put at a time. A delivery is six requests, one after the other. More threads than this make
 each slower, since they take turns with Python's lock.
 """
 

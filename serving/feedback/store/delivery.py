@@ -10,7 +10,7 @@ from serving.feedback.store.recent_photos import RecentPhotos
 from serving.feedback.store.repository import departed_at
 from snap2caption.feedback import Feedback, Pointer, erasure_key, photo_key, pointer_key, record_key, use_key
 from snap2caption.store import ObjectStore
-from snap2caption.store.documents import put_document
+from snap2caption.store.documents import create_document, put_document
 
 _FRESH = timedelta(minutes=1)
 """Age of a feedback up to which nothing is asked before it is put: that costs as much as a fifth of the delivery."""
@@ -36,11 +36,11 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes, photos: PhotoL
         return
     pointer = Pointer(record=record_key(feedback), photo=feedback.photo, received=feedback.received)
     key = pointer_key(feedback.creator, feedback.id)
-    # There is seldom one, and to ask for it costs a remote store half as much as to read it in vain.
-    existing = read_pointer(store, feedback.creator, feedback.id) if store.exists(key) else None
-    if existing is not None and existing.record != pointer.record:
-        return
-    put_document(store, key, pointer)
+    if not create_document(store, key, pointer):
+        existing = read_pointer(store, feedback.creator, feedback.id)
+        if existing is not None and existing.record != pointer.record:
+            return
+        put_document(store, key, pointer)
     with photos.holding(feedback.photo):
         store.put(use_key(feedback.photo, feedback.id), b"", sha256=hashlib.sha256().hexdigest())
         if feedback.photo not in recent or not store.exists(photo_key(feedback.photo), feedback.photo):

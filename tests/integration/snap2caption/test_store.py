@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -40,6 +41,48 @@ def test_what_was_put_is_got(store: ObjectStore) -> None:
     store.put("a/b c.bin", data, sha256=digest(data))
     with store.get("a/b c.bin") as stream:
         assert stream.read() == data
+
+
+def test_what_is_there_is_not_created_again(store: ObjectStore) -> None:
+    # Of an S3 server, the first one tells whether it heeds conditions.
+    for key in ("first", "second", "third"):
+        assert store.create(key, b"one", sha256=digest(b"one"))
+        assert not store.create(key, b"other", sha256=digest(b"other"))
+        assert store.exists(key, digest(b"one"))
+        store.delete(key)
+        assert store.create(key, b"other", sha256=digest(b"other"))
+
+
+def test_of_many_only_one_creates(
+    s3_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    store = open_store(f"s3://bucket-{abs(hash(tmp_path)) % 10**8}/some/prefix")
+    assert store.create("first", b"", sha256=digest(b""))
+    contents = [str(number).encode() for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        created = list(pool.map(lambda data: store.create("key", data, sha256=digest(data)), contents))
+    assert created.count(True) == 1
+    assert store.exists("key", digest(contents[created.index(True)]))
+
+
+def test_a_server_without_conditions_is_asked_before(
+    s3_environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_environment.items():
+        monkeypatch.setenv(name, value)
+    ask = S3Store._ask
+
+    def ignore(self: S3Store, *arguments: Any, IfNoneMatch: str = "", **named: Any) -> Any:  # noqa: N803 - S3's name
+        return ask(self, *arguments, **named)
+
+    monkeypatch.setattr(S3Store, "_ask", ignore)
+    store = open_store(f"s3://bucket-{abs(hash(tmp_path)) % 10**8}/some/prefix")
+    for key in ("first", "second"):
+        assert store.create(key, b"one", sha256=digest(b"one"))
+        assert not store.create(key, b"other", sha256=digest(b"other"))
+        assert store.exists(key, digest(b"one"))
 
 
 def test_a_range_is_read(store: ObjectStore, large: Path) -> None:
