@@ -2,14 +2,22 @@
 
 import hashlib
 import json
+from contextlib import closing
 
 from etl.feedback.ledger import BATCHES, FeedbackBatch, entries
-from etl.feedback.records import record_keys
+from etl.feedback.records import erased, id_of, record_keys
+from etl.feedback.spool import open_spool
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
 
 BATCH = 10_000
 """Records in a batch at most, since later steps read a batch's records into memory."""
+
+_CREATE = """
+    CREATE TABLE present (id TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE collected (key TEXT PRIMARY KEY) WITHOUT ROWID;
+    """
+_NEW = "SELECT key FROM present WHERE key NOT IN (SELECT key FROM collected) ORDER BY key"
 
 
 def collect(store: ObjectStore) -> int:
@@ -17,11 +25,21 @@ def collect(store: ObjectStore) -> int:
 
     Records are only listed, not read. A record is identified by its key and not by its day, as the service may
     deliver its outbox days later. A run that was killed between two batches is completed by the next.
+
+    Keys are compared on disk: memory holds some batches, and the ids of what was erased.
     """
-    known = {key for _, batch in entries(store, BATCHES, FeedbackBatch) for key in batch.records}
-    new = sorted(set(record_keys(store).values()) - known)
-    for start in range(0, len(new), BATCH):
-        batch = new[start : start + BATCH]
-        name = hashlib.sha256(json.dumps(batch).encode()).hexdigest()[:16]
-        put_document(store, f"{BATCHES}{name}.json", FeedbackBatch(records=tuple(batch)))
-    return len(new)
+    new = 0
+    with closing(open_spool()) as spool:
+        spool.executescript(_CREATE)
+        gone = erased(store)
+        present = ((identifier, key) for key in record_keys(store) if (identifier := id_of(key)) not in gone)
+        spool.executemany("INSERT OR REPLACE INTO present VALUES (?, ?)", present)
+        for _, batch in entries(store, BATCHES, FeedbackBatch):
+            spool.executemany("INSERT OR IGNORE INTO collected VALUES (?)", ((key,) for key in batch.records))
+        found = spool.execute(_NEW)
+        while rows := found.fetchmany(BATCH):
+            keys = tuple(key for (key,) in rows)
+            name = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
+            put_document(store, f"{BATCHES}{name}.json", FeedbackBatch(records=keys))
+            new += len(keys)
+    return new

@@ -19,11 +19,9 @@ def erased(store: ObjectStore) -> set[str]:
     return {name for found in store.list("erased/") if is_feedback_id(name := id_of(found.key))}
 
 
-def record_keys(store: ObjectStore) -> dict[str, str]:
-    """Return the keys of the existing records that were not erased, by feedback id."""
-    gone = erased(store)
-    keys = {id_of(found.key): found.key for found in store.list("records/") if is_record_key(found.key)}
-    return {identifier: keys[identifier] for identifier in sorted(keys.keys() - gone)}
+def record_keys(store: ObjectStore) -> Iterator[str]:
+    """Yield the keys of the existing records."""
+    return (found.key for found in store.list("records/") if is_record_key(found.key))
 
 
 def annotation_keys(store: ObjectStore) -> dict[str, list[str]]:

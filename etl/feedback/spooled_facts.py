@@ -1,6 +1,5 @@
 """Spooled record facts: those of all records, on disk, so that a report's memory does not grow with them."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
@@ -8,6 +7,7 @@ from typing import Self
 
 from etl.feedback.record_facts import RecordFacts
 from etl.feedback.records import id_of
+from etl.feedback.spool import open_spool
 from snap2caption.feedback import Reason
 from snap2caption.post import Tone
 
@@ -36,9 +36,7 @@ class SpooledFacts:
 
     def __init__(self, facts: Iterable[tuple[str, RecordFacts]]) -> None:
         """Write *facts*, which come with the key of their record."""
-        # SQLite makes a file without a name, and sorts in further ones.
-        self._database = sqlite3.connect("")
-        self._database.execute("PRAGMA temp_store = FILE")
+        self._database = open_spool()
         self._database.execute(_CREATE)
         self._database.executemany(_INSERT, (_row(key, one) for key, one in facts))
 
