@@ -73,7 +73,7 @@ class _Withdrawal:
         self._all = bool(gone.intersection(self._before.learned))
         """Whether a version that was searched before has lost feedback since."""
         self._after: dict[str, SearchedVersion] = {}
-        self._learned = set() if self._all else set(self._before.learned)
+        self._learned: set[str] = set() if self._all else set(self._before.learned)
 
     def search(self) -> None:
         """Search the versions that are new or changed; all that are not withdrawn, if one has lost feedback."""
