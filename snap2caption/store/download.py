@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from snap2caption.store.retry import Passing, persistently
 
+_PIECE = 1 << 20
+
 
 class ResponseBody(Protocol):
     """A response body, as a client library provides it."""
@@ -45,19 +47,27 @@ class ResumingDownload(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill *buffer* or its beginning, and return the number of bytes."""
-        amount = min(len(buffer), self._size - self._at)
-        if not amount:
-            return 0
-        with self._explained():
-            data = persistently(lambda: self._read(amount), self._passing, self._attempts)
+        data = self._next(len(buffer))
         buffer[: len(data)] = data
-        self._at += len(data)
         return len(data)
+
+    def readall(self) -> bytes:
+        """Return the rest. The base class would read 8 KiB at a time."""
+        return b"".join(iter(lambda: self._next(_PIECE), b""))
 
     def close(self) -> None:
         """Release the connection."""
         self._drop()
         super().close()
+
+    def _next(self, most: int) -> bytes:
+        amount = min(most, self._size - self._at)
+        if not amount:
+            return b""
+        with self._explained():
+            data = persistently(lambda: self._read(amount), self._passing, self._attempts)
+        self._at += len(data)
+        return data
 
     def _read(self, amount: int) -> bytes:
         self._body = self._body or self._open_at(self._at)

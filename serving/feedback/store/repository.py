@@ -28,6 +28,9 @@ from snap2caption.store.documents import put_document, read_object
 _PAGE = 1000
 """Pointers that are read at a time."""
 
+_MOST_SKEWED = 3600.0
+"""Seconds by which the store's clock may be behind ours. S3 refuses requests beyond a quarter of an hour."""
+
 
 def move(store: ObjectStore, former: Mapping[str, str]) -> int:
     """Change the creators' ids in the store.
@@ -119,19 +122,23 @@ def list_ids(store: ObjectStore, creator: str, before: float, each: Mapper = ser
     Raises:
         StoreError: the store is unreachable or refuses.
     """
-    ids = _ids(store, creator)
-    while some := list(islice(ids, _PAGE)):
-        due = each(lambda identifier: _is_due(store, creator, identifier, before), some)
-        yield [identifier for identifier, is_due in zip(some, due, strict=True) if is_due]
+    pointers = _pointers(store, creator)
+    while some := list(islice(pointers, _PAGE)):
+        due = each(lambda pointer: _is_due(store, creator, pointer, before), some)
+        yield [identifier for (identifier, _), is_due in zip(some, due, strict=True) if is_due]
 
 
-def _is_due(store: ObjectStore, creator: str, identifier: str, before: float) -> bool:
+def _is_due(store: ObjectStore, creator: str, pointer: tuple[str, datetime], before: float) -> bool:
+    identifier, put = pointer
+    if put.timestamp() < before - _MOST_SKEWED:
+        # It was received before it was put.
+        return True
     try:
-        pointer = read_pointer(store, creator, identifier)
+        found = read_pointer(store, creator, identifier)
     except ValidationError:
         # A newer version may have written it. Its erasure waits for one, and that of the others does not.
         return True
-    return pointer is not None and pointer.received.timestamp() <= before
+    return found is not None and found.received.timestamp() <= before
 
 
 def departed_at(store: ObjectStore, creator: str) -> datetime | None:
@@ -146,6 +153,11 @@ def departed_at(store: ObjectStore, creator: str) -> datetime | None:
 
 
 def _ids(store: ObjectStore, creator: str) -> Iterator[str]:
+    return (identifier for identifier, _ in _pointers(store, creator))
+
+
+def _pointers(store: ObjectStore, creator: str) -> Iterator[tuple[str, datetime]]:
+    """Yield the id of each feedback of a creator, and when its pointer was put, by the store's clock."""
     prefix = pointers_prefix(creator)
-    ids = (found.key.removeprefix(prefix).removesuffix(".json") for found in store.list(prefix))
-    return (identifier for identifier in ids if is_feedback_id(identifier))
+    found = ((info.key.removeprefix(prefix).removesuffix(".json"), info.modified) for info in store.list(prefix))
+    return (one for one in found if is_feedback_id(one[0]))
