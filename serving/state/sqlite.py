@@ -126,7 +126,7 @@ class SQLiteDatabase(Database):
             try:
                 cursor = pooled.cursor()
                 cursor.execute(f"PRAGMA {pragma}")
-                return cursor.fetchall()
+                return list(cursor.fetchall())
             finally:
                 pooled.close()
         except sqlite3.Error as error:
