@@ -53,7 +53,7 @@ PACKAGES_test := fusermount3:fuse3 pg_ctlcluster:postgresql chromium:chromium /u
 PACKAGES_machines := ssh:openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-urls img2dataset test-terraform test-ansible test-two-machines web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint lint-code lint-configuration lint-infrastructure lint-monitoring docs lock audit sbom pin-images format bench bench-peers own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
+.PHONY: help install system-packages machines cluster cluster-addons wheel release-notes release-sign release-image release-chart release-publish test-page test-environments test-python test-urls url-tables test-terraform test-ansible test-two-machines web try-web schema label-studio demo demo-feedback test test-feedback test-vllm test-alerts check-kubernetes lint lint-code lint-configuration lint-infrastructure lint-monitoring docs lock audit sbom pin-images format bench bench-peers own-voice real-photos chaos chaos-etl chaos-feedback chaos-training chaos-label-studio chaos-serving chaos-replicas scale-corpus scale-feedback flood overload soak fuzz swaps gate-table demo-base demo-base-reference image-serving image-gateway image-training image-kubernetes docker-build docker-run up down backup restore test-images test-compose test-upgrade clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 18
@@ -114,11 +114,11 @@ demo: $(INSTALLED) try-web ## the whole pipeline on this machine, to a captioned
 demo-feedback: $(INSTALLED) $(LABEL_STUDIO) try-web ## the demo with Label Studio: corrections, annotations, retraining, the same photos before and after (ONCE=1)
 	@$(BIN)/snap2caption demo-feedback $(if $(ONCE),--once)
 
-img2dataset: $(INSTALLED) $(VENV)/img2dataset/.installed ## install img2dataset, which downloads tables of URLs, in an environment of its own
+url-tables: $(INSTALLED) $(VENV)/img2dataset/.installed ## install img2dataset, which downloads tables of URLs, in an environment of its own
 
 # Its versions are not ours.
 $(VENV)/img2dataset/.installed: locks/img2dataset.txt
-	@echo "Installing img2dataset into $(VENV)/img2dataset: about 0.7 GB, a minute" >&2
+	@echo "Installing img2dataset into $(VENV)/img2dataset: about 0.8 GB, a minute" >&2
 	@$(call has_pip,$(VENV)/img2dataset/bin) || $(STEP) "[1/2] its virtual environment" $(PYTHON) -m venv $(VENV)/img2dataset
 	@$(STEP) "[2/2] img2dataset" $(call LOCKED,$(VENV)/img2dataset/bin,img2dataset) --no-deps
 	@touch $@
@@ -195,7 +195,7 @@ test-feedback: $(INSTALLED) $(LABEL_STUDIO) ## the whole feedback loop with the 
 test-vllm: $(VENV)/vllm/.installed ## serve a tiny model by a real vLLM on this CPU (x86-64 Linux, 3.5 GB), with and without an adapter
 	@TEST_VLLM=$(abspath $(VENV))/vllm/bin $(BIN)/python -m pytest tests/integration/serving/test_vllm.py -s
 
-test-urls: img2dataset ## import tables of URLs by the real img2dataset, from servers on loopback: what fails, what is forbidden, a kill
+test-urls: url-tables ## import tables of URLs by the real img2dataset, from servers on loopback: what fails, what is forbidden, a kill
 	@TEST_URLS=$(abspath $(VENV))/img2dataset/bin/python $(BIN)/python -m pytest tests/integration/etl/urls -s
 
 test-alerts: $(INSTALLED) ## fire the alerts for real: Prometheus, Alertmanager and the service, with a fault for each (minutes)

@@ -28,7 +28,7 @@ class Img2datasetSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SNAP2CAPTION_IMG2DATASET_", env_ignore_empty=True, extra="ignore")
 
     python: Path | None = None
-    """Python of the environment that has img2dataset. None: the one that ``make img2dataset`` made, or else ours."""
+    """Python of the environment that has img2dataset. None: the one that ``make url-tables`` made, or else ours."""
     networks: tuple[IPvAnyNetwork, ...] = ()
     """Networks that photos may come from although they are not public, such as ``["10.1.0.0/16"]``."""
     timeout: float = Field(default=30, gt=0, le=3600)

@@ -238,7 +238,7 @@ def _find_python(settings: Img2datasetSettings) -> Path:
         return made
     if importlib.util.find_spec("img2dataset") is None:
         raise UserError(
-            "A table of URLs is downloaded by img2dataset, which is not installed; run `make img2dataset`, or install it in an "
+            "A table of URLs is downloaded by img2dataset, which is not installed; run `make url-tables`, or install it in an "
             "environment of its own with `pip install img2dataset`, and set SNAP2CAPTION_IMG2DATASET_PYTHON to its Python."
         )
     return Path(sys.executable)

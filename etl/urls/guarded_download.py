@@ -286,7 +286,8 @@ def install(settings: dict[str, Any]) -> None:
 
 
 def _end_with_our_parent() -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 4096):  # without Python's buffer, whose lock would be held when the program ends
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

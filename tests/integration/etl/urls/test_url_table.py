@@ -182,7 +182,7 @@ def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         import_corpus(table, tmp_path / "corpus.zip")
     monkeypatch.setenv("SNAP2CAPTION_IMG2DATASET_PYTHON", "")
     monkeypatch.setattr("sys.prefix", str(tmp_path))
-    with pytest.raises(UserError, match="is not installed; run `make img2dataset`, or install it in an environment"):
+    with pytest.raises(UserError, match="is not installed; run `make url-tables`, or install it in an environment"):
         import_corpus(table, tmp_path / "corpus.zip")
     # Here is a Python, but no img2dataset.
     monkeypatch.setenv("SNAP2CAPTION_IMG2DATASET_PYTHON", sys.executable)
