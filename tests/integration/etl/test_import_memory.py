@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 
-FEW, MANY = 2000, 14_000
+FEW, MANY = 1000, 8000
 PHOTO = b"\xff\xd8\xff" + bytes(100)
 
 IMPORT = """
