@@ -28,7 +28,7 @@ from serving.voice.repository import VoiceStore
 from snap2caption.images import WORKING_SIDE
 from snap2caption.store import open_store
 
-_NUMBER, _ROUNDS = 96, 5
+_NUMBER, _ROUNDS = 96, 3
 _ACCEPTING = 2
 """Threads that accept: as many photos as the intake decodes at once."""
 
