@@ -1,6 +1,7 @@
 """Memory of an import: what it takes for more posts of the same kind."""
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -26,11 +27,11 @@ print(imported.posts, 1024 * int(peak.split()[1]))
 
 
 def sidecars(folder: Path, posts: int) -> None:
-    (folder / "photo").write_bytes(PHOTO)
-    for number in range(posts):
-        # Another name of one file, as what is in them is of no matter here.
-        (folder / f"{number}-of-my-photos.jpg").hardlink_to(folder / "photo")
-        (folder / f"{number}-of-my-photos.txt").write_text(f"Day {number}.")
+    # All are one photo and one caption by other names, as what is in them is of no matter here.
+    for suffix, content in (("jpg", PHOTO), ("txt", b"A day.")):
+        (folder / suffix).write_bytes(content)
+        for number in range(posts):
+            os.link(folder / suffix, folder / f"{number}-of-my-photos.{suffix}")
 
 
 def shards(folder: Path, posts: int) -> None:
