@@ -28,6 +28,7 @@ from serving.models.served_model import ServedModel
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
+from snap2caption.openmp import with_own_team
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.registry.versions import ModelVersion
 from snap2caption.vlm import Decoding, VisionLanguageModel
@@ -53,7 +54,7 @@ def answer(vlm: VisionLanguageModel, photos: list[Image.Image], tokens: int) -> 
 def ours(model: str) -> FastAPI:
     """Return our service over the model."""
     version = ModelVersion(1, "run", model, "random", "data", "file:///nowhere")
-    vlm, weights = load_packed(model)
+    vlm, weights = with_own_team(lambda: load_packed(model))
     served = ServedModel(
         LocalEngine(vlm, f"{model}/1", TrainedTemplate(), max_batch=BATCH, weights=weights),
         HashtagTable.from_rows([]),

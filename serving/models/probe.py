@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw
 
 from serving.engines.base import Engine, GenerationRequest, generate
 from snap2caption.errors import UserError
+from snap2caption.openmp import with_own_team
 from snap2caption.post import Request, parse
 from snap2caption.vlm import Decoding
 
@@ -22,7 +23,7 @@ def probed(engine: Engine) -> Engine:
         BrokenModelError: it generates no caption.
     """
     try:
-        probe(engine)
+        with_own_team(lambda: probe(engine))
     except BaseException:
         engine.close()
         raise

@@ -17,6 +17,7 @@ from serving.prompting.template import PromptTemplate
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
+from snap2caption.openmp import with_own_team
 from snap2caption.post import Request
 from snap2caption.registry.model_card import read_card
 from snap2caption.registry.versions import ModelVersion
@@ -58,6 +59,9 @@ class LocalLoader:
 
     def load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         """Return an engine with the adapter. The base is loaded only if the last version had a different one."""
+        return with_own_team(lambda: self._load(version, adapter, name))
+
+    def _load(self, version: ModelVersion, adapter: Path, name: str) -> Engine:
         base = self._load_base(version.base, version.base_revision)
         learned = read_card(version.base, self._models_dir).follows("voice", version.prompts)
         vlm = with_adapter(base.vlm, adapter, self._models_dir)
@@ -74,6 +78,9 @@ class LocalLoader:
         Raises:
             UserError: it is neither on disk nor on the hub, or of an architecture that only runs on a server of its own.
         """
+        return with_own_team(lambda: self._load_untrained(model))
+
+    def _load_untrained(self, model: str) -> Engine:
         check_family(model, self._models_dir)
         base = self._load_base(model, None)
         vlm = base.vlm
@@ -92,7 +99,7 @@ class LocalLoader:
 
     def _load_base(self, base: str, revision: str | None) -> "_PackedBase":
         """Return the base: the last version's, if it is the same."""
-        torch.set_num_threads(self._threads)  # of this thread, which also probes the model
+        torch.set_num_threads(self._threads)
         kept = self._base
         if kept is None or kept.vlm.base != base or revision not in {None, kept.vlm.revision}:
             vlm = load(base, self._models_dir, revision=revision, dtype=load_dtype(self._precision))

@@ -1,13 +1,17 @@
 """Loading of models by name, without an adapter."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 from families import FAMILIES
+from patience import until
 from PIL import Image
 
 from serving.engines.base import GenerationRequest, drop_cut_end, generate
 from serving.engines.local.loader import LocalLoader
+from serving.models.probe import probed
 from serving.prompting.instruct import InstructTemplate
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
@@ -37,6 +41,24 @@ def test_a_base_by_name_is_asked_as_an_instruct_model(family: str, tmp_path: Pat
     )
     assert result.texts[0] == drop_cut_end(prompts.clean(reply, finished=True), cut=True)
     assert result.description == drop_cut_end(prompts.clean_description(description), cut=True)
+
+
+def test_loading_leaves_no_thread_beside_those_that_decode(tmp_path: Path) -> None:
+    FAMILIES["tiny-llava-1.5"].write(tmp_path)
+
+    def load_and_probe() -> None:
+        probed(LocalLoader(ServingSettings(max_new_tokens=8, threads=2), tmp_path).load_untrained("tiny-llava-1.5"))
+
+    def threads() -> set[int]:
+        return {thread.id for thread in psutil.Process().threads()}
+
+    with ThreadPoolExecutor(1) as poller:
+        poller.submit(int).result()
+        load_and_probe()  # starts what torch and the tokenizer start once in a process
+        before = threads()
+        poller.submit(load_and_probe).result()
+        its = threads() - before
+        until(lambda: not its & threads())
 
 
 def test_a_photo_is_read_as_one_tile_on_a_cpu(tmp_path: Path) -> None:
