@@ -59,5 +59,6 @@ def test_memory_does_not_grow_with_posts(write: Callable[[Path, int], None], tmp
         source.mkdir()
         write(source, posts)
         peaks.append(peak(source, posts))
-    # What is left is SQLite's cache, which fills up. zipfile and tarfile would keep 1,400 bytes and more.
-    assert (peaks[1] - peaks[0]) / (MANY - FEW) < 400, peaks
+    # What is left is SQLite's cache, 4 MiB that fill up (400 bytes of these posts each). zipfile and tarfile would keep
+    # 1,400 bytes of a post and more.
+    assert (peaks[1] - peaks[0]) / (MANY - FEW) < 700, peaks
