@@ -18,7 +18,7 @@ from benchmarks.table import TableRow
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
-from serving.feedback.delivery.delivery_lane import _THREADS
+from serving.feedback.delivery.delivery_lane import THREADS
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.settings import ServingSettings
@@ -128,7 +128,7 @@ class _Bench:
             self._store.exists(f"bare/left/{key}")
 
         began = time.perf_counter()
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(send, numbers))
         return _NUMBER / (time.perf_counter() - began)
 

@@ -6,17 +6,15 @@ from contextlib import closing
 
 from etl.feedback.ledger import BATCHES, FeedbackBatch, entries
 from etl.feedback.records import erased, id_of, record_keys
-from etl.feedback.spool import open_spool
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document
+from snap2caption.temporary_database import open_temporary_database
 
 BATCH = 10_000
 """Records in a batch at most, since later steps read a batch's records into memory."""
 
-_CREATE = """
-    CREATE TABLE present (id TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE collected (key TEXT PRIMARY KEY) WITHOUT ROWID;
-    """
+_PRESENT = "CREATE TABLE present (id TEXT PRIMARY KEY, key TEXT NOT NULL) WITHOUT ROWID"
+_COLLECTED = "CREATE TABLE collected (key TEXT PRIMARY KEY) WITHOUT ROWID"
 _NEW = "SELECT key FROM present WHERE key NOT IN (SELECT key FROM collected) ORDER BY key"
 
 
@@ -29,17 +27,18 @@ def collect(store: ObjectStore) -> int:
     Keys are compared on disk: memory holds some batches, and the ids of what was erased.
     """
     new = 0
-    with closing(open_spool()) as spool:
-        spool.executescript(_CREATE)
+    with closing(open_temporary_database()) as keys:
+        keys.execute(_PRESENT)
+        keys.execute(_COLLECTED)
         gone = erased(store)
         present = ((identifier, key) for key in record_keys(store) if (identifier := id_of(key)) not in gone)
-        spool.executemany("INSERT OR REPLACE INTO present VALUES (?, ?)", present)
+        keys.executemany("INSERT OR REPLACE INTO present VALUES (?, ?)", present)
         for _, batch in entries(store, BATCHES, FeedbackBatch):
-            spool.executemany("INSERT OR IGNORE INTO collected VALUES (?)", ((key,) for key in batch.records))
-        found = spool.execute(_NEW)
+            keys.executemany("INSERT OR IGNORE INTO collected VALUES (?)", ((key,) for key in batch.records))
+        found = keys.execute(_NEW)
         while rows := found.fetchmany(BATCH):
-            keys = tuple(key for (key,) in rows)
-            name = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:16]
-            put_document(store, f"{BATCHES}{name}.json", FeedbackBatch(records=keys))
-            new += len(keys)
+            uncollected = tuple(key for (key,) in rows)
+            name = hashlib.sha256(json.dumps(uncollected).encode()).hexdigest()[:16]
+            put_document(store, f"{BATCHES}{name}.json", FeedbackBatch(records=uncollected))
+            new += len(uncollected)
     return new

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -63,7 +64,7 @@ def write_report(store: ObjectStore, retraining: RetrainingSummary, out: Path) -
     """
     from jinja2 import Environment, PackageLoader
 
-    with SpooledFacts(read_record_facts(store, erased(store))) as facts:
+    with closing(SpooledFacts(read_record_facts(store, erased(store)))) as facts:
         tally = _Tally()
         for one in facts.rated_once():
             tally.count(one)

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 from etl.feedback.record_facts import RecordFacts
 from etl.feedback.records import id_of
-from etl.feedback.spool import open_spool
 from snap2caption.feedback import Reason
 from snap2caption.post import Tone
+from snap2caption.temporary_database import open_temporary_database
 
 _CREATE = """
     CREATE TABLE facts (
@@ -32,21 +30,15 @@ _EDITS = "SELECT key FROM facts WHERE edited ORDER BY received DESC, key LIMIT ?
 
 
 class SpooledFacts:
-    """The facts about records, in a temporary file that ends with the block or with the process."""
+    """The facts about records, in a temporary file."""
 
     def __init__(self, facts: Iterable[tuple[str, RecordFacts]]) -> None:
         """Write *facts*, which come with the key of their record."""
-        self._database = open_spool()
+        self._database = open_temporary_database()
         self._database.execute(_CREATE)
         self._database.executemany(_INSERT, (_row(key, one) for key, one in facts))
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """Remove the file."""
         self._database.close()
 

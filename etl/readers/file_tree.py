@@ -95,10 +95,8 @@ class FolderTree:
         folders = [path]
         while folders:
             folder = folders.pop()
-            with (
-                suppress(OSError),
-                os.scandir(folder) as entries,
-            ):  # as os.walk does: a folder that can't be read is empty
+            # As with os.walk, a folder that can't be read is empty.
+            with suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue

@@ -13,6 +13,7 @@ from pathlib import Path
 from snap2caption.command_line.console import progress_bar
 from snap2caption.datasets.shards import FileSlice, Sample, read_shard, read_stream
 from snap2caption.errors import UserError
+from snap2caption.temporary_database import open_temporary_database
 from training.data.collator import SampleCollator
 from training.data.photos import check_photo_markers, open_photo
 from training.data.posts import check_post
@@ -123,14 +124,11 @@ def _file(sample: Sample) -> Path:
 
 
 class _Ids:
-    """The ids seen so far, each with its shard, in a temporary SQLite database.
-
-    SQLite keeps an unnamed database on disk once it exceeds 2 MB, and removes it when it is closed.
-    """
+    """The ids seen so far, each with its shard, on disk."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
-        self._seen = sqlite3.connect("")
+        self._seen = open_temporary_database()
         self._seen.execute("CREATE TABLE ids (id TEXT PRIMARY KEY, shard TEXT) WITHOUT ROWID")
 
     def add(self, sample: Sample) -> None:

@@ -18,7 +18,7 @@ from snap2caption.store import ObjectStore, SourceError, StoreError
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 8
+THREADS = 8
 """Feedback that is put at a time. A delivery is six requests, one after the other. More threads than this make
 each slower, since they take turns with Python's lock.
 """
@@ -27,8 +27,8 @@ _CLAIMED = 8
 """Feedback that is claimed at a time."""
 
 _AHEAD = 8
-"""Feedback that must wait for a thread, or more is claimed. A photo has a few hundred kilobytes, and up to 24 are in
-memory.
+"""Claimed feedback that waits for a thread; with less, more is claimed. A photo has a few hundred kilobytes, and up to
+24 are in memory.
 """
 
 _GATHER_SECONDS = 0.03
@@ -43,7 +43,7 @@ class DeliveryLane(Lane):
     """
 
     def __init__(self, claims: Claims, store: ObjectStore, photos: PhotoLocks, ended: Callable[[], None]) -> None:
-        super().__init__("feedback-delivery", ended, _THREADS)
+        super().__init__("feedback-delivery", ended, THREADS)
         self._claims = claims
         self._store = store
         self._photos = photos
@@ -74,7 +74,7 @@ class DeliveryLane(Lane):
             if self.stopped or failure:
                 for future in running:
                     future.cancel()
-            elif len(running) <= _THREADS + _AHEAD:
+            elif len(running) <= THREADS + _AHEAD:
                 for one in self._claims.feedback(_CLAIMED, [*self._postponed.now(), *running.values()]):
                     running[self.threads.submit(partial(self._deliver, one))] = one.id
             if not running:

@@ -1,6 +1,7 @@
 import random
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -48,7 +49,7 @@ def test_of_ratings_of_one_caption_the_latest_counts() -> None:
         one if one.caption is None or last[one.caption] == key else replace(one, rating=None)
         for key, one in given.items()
     ]
-    with SpooledFacts(iter(given.items())) as facts:
+    with closing(SpooledFacts(iter(given.items()))) as facts:
         assert sorted(facts.rated_once(), key=repr) == sorted(expected, key=repr)
         assert facts.creators() == 7
         edits = facts.newest_edits(5)
@@ -62,7 +63,7 @@ def test_memory_does_not_grow_with_the_records() -> None:
     peaks = []
     for number in (500, 5000):
         tracemalloc.start()
-        with SpooledFacts(some_facts(number)) as facts:
+        with closing(SpooledFacts(some_facts(number))) as facts:
             assert sum(1 for _ in facts.rated_once()) == number
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,7 +143,7 @@ def test_a_creator_rates_a_caption_once(
     assert new == {CHALLENGER: (2, 5), CHAMPION: (1, 3)}
     until(lambda: len(list(store.list("records/"))) == 22)
     # Of the stored ratings, the latest counts.
-    with SpooledFacts(read_record_facts(store, ())) as facts:
+    with closing(SpooledFacts(read_record_facts(store, ()))) as facts:
         assert sorted(one.rating for one in facts.rated_once() if one.rating) == [3, 4, 5]
 
 
