@@ -14,8 +14,8 @@ from snap2caption.settings import Settings
 from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
-    from etl.feedback.learned import AffectedModel
-    from etl.feedback.report import RetrainingSummary
+    from etl.feedback.reporting.report import RetrainingSummary
+    from etl.feedback.withdrawal.learned import AffectedModel
     from snap2caption.registry.client import Registry
     from snap2caption.store import ObjectStore
 
@@ -41,7 +41,7 @@ def withdraw(as_json: AsJson = False) -> None:
 
     Reports the models that learned from erased feedback, on standard error and as `models` with --json.
     """
-    from etl.feedback.withdraw import withdraw as step
+    from etl.feedback.withdrawal.withdraw import withdraw as step
 
     settings = Settings()
     versions = step(settings.feedback_uri, settings.datasets_uri, settings.state_dir, settings.shards_dir)
@@ -152,7 +152,7 @@ def retrained(
 
 def report(out: Annotated[Path, typer.Option(help="The page to write.")], as_json: AsJson = False) -> None:
     """Write a report on all feedback: creators' ratings, annotators' work, and the last retraining; prints its path."""
-    from etl.feedback.report import write_report
+    from etl.feedback.reporting.report import write_report
 
     write_report(_store(), _last_retraining(Settings()), out)
     print_result(str(out), {"report": str(out)}, as_json=as_json)
@@ -163,7 +163,7 @@ def _affected_models(settings: Settings) -> "tuple[list[AffectedModel], str]":
 
     A registry that is down must not stop a withdrawal.
     """
-    from etl.feedback.learned import find_affected_models
+    from etl.feedback.withdrawal.learned import find_affected_models
     from snap2caption.store import StoreError
 
     try:
@@ -175,7 +175,7 @@ def _affected_models(settings: Settings) -> "tuple[list[AffectedModel], str]":
 
 
 def _last_retraining(settings: Settings) -> "RetrainingSummary":
-    from etl.feedback.report import RetrainingSummary
+    from etl.feedback.reporting.report import RetrainingSummary
 
     registry = _registry(settings)
     try:

@@ -15,7 +15,7 @@ from tiny import write_dataset
 from etl.export import export
 from etl.feedback.ledger import FeedbackBatch, FeedbackVersion, ReviewCandidate, StartedRetraining
 from etl.feedback.records import annotation_keys, erased, record_keys
-from etl.feedback.withdraw import withdraw
+from etl.feedback.withdrawal.withdraw import withdraw
 from etl.load import load
 from etl.transform.writing.tables import find_assignments
 from etl.transform.writing.versions import FolderSlot

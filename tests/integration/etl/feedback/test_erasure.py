@@ -35,9 +35,9 @@ from etl.feedback.label_studio.annotations import pull
 from etl.feedback.label_studio.project import open_project
 from etl.feedback.label_studio.settings import LabelStudioSettings
 from etl.feedback.label_studio.tasks import erase, push
-from etl.feedback.report import RetrainingSummary, write_report
+from etl.feedback.reporting.report import RetrainingSummary, write_report
 from etl.feedback.sample import open_records, sample
-from etl.feedback.withdraw import withdraw
+from etl.feedback.withdrawal.withdraw import withdraw
 from etl.transform import transform
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError

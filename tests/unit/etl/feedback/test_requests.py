@@ -12,12 +12,12 @@ import pytest
 from counting_store import CountingStore
 from feedbacks import Box, draw
 
-from etl.feedback import withdraw as withdrawal
 from etl.feedback.collect import collect
 from etl.feedback.kinds import Shares
-from etl.feedback.report import RetrainingSummary, write_report
+from etl.feedback.reporting.report import RetrainingSummary, write_report
 from etl.feedback.sample import open_records, sample
 from etl.feedback.validate import validate
+from etl.feedback.withdrawal import withdraw as withdrawal
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore
 

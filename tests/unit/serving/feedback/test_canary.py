@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from etl.feedback.record_facts import read_record_facts
-from etl.feedback.spooled_facts import SpooledFacts
+from etl.feedback.reporting.spooled_facts import SpooledFacts
 from serving.app import build_app
 from serving.engines.local.loader import LocalLoader
 from serving.feedback.service import FeedbackService

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from etl.feedback.record_facts import record_index
 from etl.feedback.records import erased
-from etl.feedback.searched_versions import SearchedVersion, read_searched, tag_of, write_searched
 from etl.feedback.validate import judgment_index
 from etl.feedback.versions import versions_uri, work_folder
+from etl.feedback.withdrawal.searched_versions import SearchedVersion, read_searched, tag_of, write_searched
 from snap2caption.datasets.manifest import NAME
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError

@@ -10,7 +10,7 @@ from pathlib import Path
 from etl.feedback.annotated import list_annotated
 from etl.feedback.record_facts import RecordFacts, read_record_facts
 from etl.feedback.records import erased, read_records
-from etl.feedback.spooled_facts import SpooledFacts
+from etl.feedback.reporting.spooled_facts import SpooledFacts
 from etl.feedback.validate import CompletedAnnotation, read_judgments
 from snap2caption.feedback import Verdict
 from snap2caption.registry.client import ChampionState

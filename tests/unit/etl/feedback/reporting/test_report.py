@@ -9,7 +9,7 @@ import pytest
 from patience import LONGEST
 from pydantic import BaseModel
 
-from etl.feedback.report import RetrainingSummary, write_report
+from etl.feedback.reporting.report import RetrainingSummary, write_report
 from snap2caption.feedback import Annotation, Feedback, Words, annotation_key, erasure_key, record_key
 from snap2caption.registry.client import ChampionState
 from snap2caption.registry.verdict import GateVerdict, RuleResult

@@ -10,8 +10,8 @@ from feedbacks import Box, identifier
 
 from etl.feedback.build import BuiltVersion
 from etl.feedback.retraining import erased_since, note_retraining
-from etl.feedback.searched_versions import SEARCHED
-from etl.feedback.withdraw import withdraw
+from etl.feedback.withdrawal.searched_versions import SEARCHED
+from etl.feedback.withdrawal.withdraw import withdraw
 from snap2caption.datasets.manifest import Shard
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError

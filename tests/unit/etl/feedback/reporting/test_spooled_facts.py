@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from etl.feedback.record_facts import RecordFacts
-from etl.feedback.spooled_facts import SpooledFacts
+from etl.feedback.reporting.spooled_facts import SpooledFacts
 from snap2caption.feedback import Reason
 from snap2caption.post import Tone
 
