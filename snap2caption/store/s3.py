@@ -28,10 +28,10 @@ _THERE_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 _NO_BATCHES = {400, 405, 501}
 """Statuses of servers that can't delete several objects by one request, or not by one as boto3 makes it."""
 
-_OCCUPIED = {"PreconditionFailed", "ConditionalRequestConflict"}
+_OCCUPIED = "PreconditionFailed"
 
 _BATCH = 1000
-_PASSING_CODES = {"BadDigest", "RequestTimeout", "SlowDown"}
+_PASSING_CODES = {"BadDigest", "ConditionalRequestConflict", "RequestTimeout", "SlowDown"}
 _PASSING_STATUSES = {408, 429, 500, 502, 503, 504}
 
 
@@ -91,7 +91,7 @@ class S3Store(RemoteStore):
             try:
                 self._in_bucket("put_object", key, content, pieces[0], **described, **condition)
             except Exception as error:
-                if _code(error) in _OCCUPIED:
+                if _code(error) == _OCCUPIED:
                     return False
                 raise
             return True
