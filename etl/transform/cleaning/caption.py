@@ -39,12 +39,23 @@ def clean(text: str) -> tuple[str, list[str]]:
     and direction-changing characters are removed. White space is folded. Hashtags inside a sentence keep their
     word (`hashtags.separate`). Emoji stay. Prose without a visible character becomes empty.
     """
-    text = _restore(text)
-    # Most captions have neither, and looking for the characters alone takes no time.
+    prose, tags = _strip(_restore(text))
+    for _ in range(_LAYERS):
+        # What is left may look like mojibake once a mention or a hashtag's sign between its characters is gone.
+        restored = _restore(prose)
+        if restored == prose:
+            return (prose if is_seen(prose) else ""), tags
+        prose, more = _strip(restored)
+        tags = hashtags.unique([*tags, *more])
+    return "", tags
+
+
+def _strip(text: str) -> tuple[str, list[str]]:
+    """Return *text* without URLs, mentions and hashtags, and the hashtags."""
+    # Most captions have neither URLs nor mentions, and looking for the characters alone takes no time.
     if "@" in text or "://" in text or "www." in text.lower():
         text = _REMOVED.sub(_gap, text)
-    prose, tags = hashtags.separate(text)
-    return (prose if is_seen(prose) else ""), tags
+    return hashtags.separate(text)
 
 
 def _restore(text: str) -> str:

@@ -124,6 +124,8 @@ def test_blanks_without_end_beside_a_sign_take_no_time(blank: str) -> None:
 
 @given(st.text() | TEXTS)
 @example("Ü\x08¯")  # mojibake only once the control character is gone
+@example("ﬁ•#0A:")  # only once the sign of the hashtag is gone
+@example("ﬁ @you •0A:")
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     caption, _ = clean(text)
     again, tags = clean(caption)
