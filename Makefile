@@ -282,8 +282,8 @@ format: $(INSTALLED) $(NODE_MODULES) ## rewrite code and Markdown in the project
 bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables of docs/benchmarks.md (ONLY=etl.extract: one of them)
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-scale-corpus: $(INSTALLED) ## plan, slices, merge, list and diff with PAIRS=1000000: time, processor time, memory (half an hour, 22 GB of disk)
-	@$(BIN)/python -m benchmarks.etl.scale $(or $(PAIRS),1000000)
+scale-corpus: $(INSTALLED) ## plan, slices, merge, list and diff with PAIRS=1000000: time, processor time, memory (half an hour, 22 GB of disk; STORE=s3: in an S3 server, 44 GB)
+	@$(BIN)/python -m benchmarks.etl.scale $(or $(PAIRS),1000000) $(if $(STORE),--$(STORE))
 
 own-voice: $(INSTALLED) ## what the demo base learns from 100, 200 and 1,000 posts of one person, and loses elsewhere (POSTS="200": these; half an hour)
 	@$(BIN)/python -m benchmarks.training.own_voice $(if $(POSTS),--posts $(POSTS))

@@ -1,31 +1,45 @@
 """Scale of the transform: plan, slices, merge, list and diff, with a million pairs.
 
-Usage: ``python -m benchmarks.etl.scale PAIRS [--quality Q] [--folder FOLDER]``. It needs twice the corpus's size on the
-disk: 10 kB per pair with the default quality.
+Usage: ``python -m benchmarks.etl.scale PAIRS [--quality Q] [--folder FOLDER] [--s3]``. It needs twice the corpus's size on
+the disk: 10 kB per pair with the default quality. With ``--s3``, corpus, work and versions are in a SeaweedFS on this
+machine, and it needs four times the size.
 """
 
 import argparse
 import json
+import os
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.commands import CommandCost, run_command
 from benchmarks.etl.mosaics import write_mosaics
 from demo.scenes.scene import City
+from demo.stack.ports import Ports
+from demo.stack.services.seaweedfs import seaweedfs
+from demo.stack.stack import Stack
+from etl.transform.atomic_files import digest_of
+from snap2caption.store import open_store
 
 
-def measure(folder: Path, pairs: int, quality: int) -> None:
-    """Run each command in *folder*, and print a row for each."""
-    corpus, store = folder / "corpus.zip", folder / "store"
-    write_mosaics(corpus, pairs, quality)
-    print(f"{pairs:,} pairs, {corpus.stat().st_size / 1e9:.1f} GB\n")
+def measure(folder: Path, pairs: int, quality: int, place: str | None) -> None:
+    """Run each command, and print a row for each. All is in *folder* or, if given, at the prefix *place* in a store."""
+    corpus, store = str(folder / "corpus.zip"), place or str(folder / "store")
+    file = write_mosaics(folder / "corpus.zip", pairs, quality)
+    print(f"{pairs:,} pairs, {file.stat().st_size / 1e9:.1f} GB{' in SeaweedFS' if place else ''}\n")
+    if place:
+        open_store(place).put("corpus.zip", file, sha256=digest_of(file))
+        file.unlink()
+        corpus = f"{place}/corpus.zip"
     print("| command | time | CPU time | pairs per second | peak memory of all processes |\n|---|---|---|---|---|")
     # A version of one city, and then one of all that keeps its splits: there is something to compare.
-    run_command("transform", str(corpus), "--out", str(store), "--cities", [*City][-1].value)
-    earlier = _newest(store)
-    plan = run_command(
-        "transform-plan", str(corpus), "--out", str(store), "--cities", "all", "--previous", earlier, "--json"
-    )
+    first = folder / "store"
+    run_command("transform", corpus, "--out", str(first), "--cities", [*City][-1].value)
+    earlier = _newest(first)
+    uri = place or first.as_uri()
+    if place:
+        run_command("load", earlier, place)
+    plan = run_command("transform-plan", corpus, "--out", store, "--cities", "all", "--previous", earlier, "--json")
     planned = json.loads(plan.output)
     slices = [run_command("transform-slice", planned["work"], str(number)) for number in range(int(planned["slices"]))]
     merge = run_command("transform-merge", planned["work"])
@@ -42,7 +56,6 @@ def measure(folder: Path, pairs: int, quality: int) -> None:
     _print(f"`transform-slice`, {len(slices)} times", sliced, pairs)
     _print("`transform-merge`", merge, pairs)
     _print("all three", whole, pairs)
-    uri = store.as_uri()
     _print("`datasets list`", run_command("datasets", "list", uri), pairs)
     after = merge.output.split()[-1]
     _print("`datasets diff`", run_command("datasets", "diff", Path(earlier).name, Path(after).name, "--at", uri), pairs)
@@ -63,9 +76,16 @@ def main() -> None:
     parser.add_argument("pairs", type=int, nargs="?", default=1_000_000)
     parser.add_argument("--quality", type=int, default=40, help="of the photos' JPEGs: 75 makes them 16 kB large")
     parser.add_argument("--folder", type=Path, help="where the corpus and the store go; by default a temporary folder")
+    parser.add_argument("--s3", action="store_true", help="keep everything in an S3 server on this machine")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        measure(Path(folder), arguments.pairs, arguments.quality)
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name, ExitStack() as running:
+        folder, place = Path(name), None
+        if arguments.s3:
+            server, environment, _ = seaweedfs(folder, Ports(folder / "ports.json"))
+            os.environ.update(environment | {"SNAP2CAPTION_STATE_DIR": str(folder / "state")})
+            running.enter_context(Stack(folder)).start([server])
+            place = "s3://scale/etl"
+        measure(folder, arguments.pairs, arguments.quality, place)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from etl.place import Place
 from etl.transform import columns
+from etl.transform.archive.local_copy import near
 from etl.transform.archive.members import no_usable_samples_error
 from etl.transform.atomic_files import digest_of, sync
 from etl.transform.rejection_reasons import RejectionReason
@@ -98,7 +100,8 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
     with ThreadPoolExecutor(1) as background:
         # This process would be idle while the others write shards.
         tables = background.submit(_write_tables, work, plan)
-        shards = {split: _write_shards(work, plan, pool, split) for split in SPLITS}
+        with near(plan.corpus, plan.bytes, _bytes_of_photos(work), work.folder) as corpus:
+            shards = {split: _write_shards(work, plan, corpus, pool, split) for split in SPLITS}
         card, metadata = tables.result()
     summaries = {split: _summarize(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
@@ -206,8 +209,16 @@ def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, Photo
     return card, PhotoMetadata(photos=photos, located=located)
 
 
-def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool, split: Split) -> list[Shard]:
-    """Write the shards of a split, and the table of its records."""
+def _bytes_of_photos(work: Workspace) -> int:
+    """Return the bytes that the photos of all posts have in the archive."""
+    import pyarrow.compute as pc
+
+    columns_of = (_read(work.posts(split), "image_compressed") for split in SPLITS)
+    return sum(pc.sum(column).as_py() or 0 for batches_of in columns_of for column in batches_of)
+
+
+def _write_shards(work: Workspace, plan: TransformPlan, corpus: Place, pool: WorkerPool, split: Split) -> list[Shard]:
+    """Write the shards of a split, with the photos of *corpus*, and the table of its records."""
     import pyarrow.parquet as pq
 
     keep, curation = plan.settings.keep_metadata, plan.settings.curation
@@ -215,7 +226,7 @@ def _write_shards(work: Workspace, plan: TransformPlan, pool: WorkerPool, split:
     posts = work.posts(split)
     count = pq.read_metadata(posts).num_row_groups
     names = (work.draft / f"{split}-{number:06d}.tar" for number in range(count))
-    tasks = ((plan.corpus, posts, number, name, keep, resized) for number, name in enumerate(names))
+    tasks = ((corpus, posts, number, name, keep, resized) for number, name in enumerate(names))
     shards: list[Shard] = []
 
     def written() -> Iterator["pa.RecordBatch"]:

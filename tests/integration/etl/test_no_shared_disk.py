@@ -14,6 +14,7 @@ from patience import until
 from demo.corpus.archive import write_corpus
 from etl.scratch import scratch_folder
 from etl.transform import check_slice, merge, plan
+from etl.transform.archive import local_copy
 from etl.transform.archive.corpus import digest_of_corpus
 from snap2caption.errors import UserError
 from snap2caption.store import open_store
@@ -95,6 +96,15 @@ def test_machines_without_a_shared_disk_make_the_same_version(
     assert plan(stored, place).version == version
     open_store(version).delete("train-000000.tar")
     assert plan(stored, place).version is None
+
+
+def test_a_machine_without_room_for_the_corpus_makes_the_same_version(
+    corpus: Path, expected: dict[str, bytes], place: str, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = plan(put(place, corpus), place)
+    check_slice(planned.work, 0, workers=1)
+    monkeypatch.setattr(local_copy, "_SPARE", 1 << 60)
+    assert objects_in(merge(planned.work, workers=1)) == expected
 
 
 def test_a_corpus_is_gone_or_another(corpus: Path, place: str, machine: Path, tmp_path: Path) -> None:
