@@ -29,7 +29,9 @@ def run(state: Path, *, durable: bool = False) -> Iterator[str]:
     Only a *durable* one waits for the disk, which tests of its clients need not.
     """
     (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
-    as_somebody = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
+    # Not runuser, which stands before the server as a process of its own, and passes no SIGINT on to it.
+    as_postgres = ("setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--")
+    as_somebody = as_postgres if os.geteuid() == 0 else ()
     port = Ports(state / "ports.json").get("postgresql")
     # Not under *state*: the server's user may not enter there.
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
