@@ -18,6 +18,7 @@ from snap2caption.command_line.environment import find_unknown, variables_of
 from snap2caption.command_line.extras import explain_missing_module
 from snap2caption.command_line.help import use_plain_help
 from snap2caption.errors import UserError
+from snap2caption.garbage_collection import collect_less
 from snap2caption.openmp import OPENMP
 from snap2caption.redaction import redact
 from snap2caption.settings import Settings
@@ -58,6 +59,7 @@ def _warn_of_mistyped_variables() -> None:
 
 def main() -> None:
     """Run the command line. A user's mistake ends with one sentence, never with a traceback."""
+    collect_less()
     for name, value in OPENMP.items():
         os.environ.setdefault(name, value)
     # Voices, feedback and photos are personal data: files that a command or a service writes are readable by its

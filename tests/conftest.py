@@ -11,11 +11,14 @@ from hypothesis import HealthCheck, settings
 from patience import LONGEST
 
 import snap2caption as snap2caption  # it switches the usage reporting of libraries off
+from snap2caption.garbage_collection import collect_less
 from snap2caption.openmp import OPENMP
 
 # As the command line does (snap2caption/__main__.py), before anything loads torch.
 for name, value in OPENMP.items():
     os.environ.setdefault(name, value)
+
+collect_less()
 
 # What a service gives up after, in tests that do not say: a machine that is busy must not change their outcome.
 for name in ("DEADLINE", "ENGINE", "ENGINE_LOAD", "FEEDBACK_STORE", "STUCK", "VOICE"):

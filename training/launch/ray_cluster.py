@@ -13,6 +13,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from snap2caption.command_line.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
+from snap2caption.garbage_collection import collect_less
 from snap2caption.settings import Settings
 from training.distributed import COLLECTIVE_TIMEOUT, LostError, backends
 from training.recipes.recipe import Recipe
@@ -125,6 +126,7 @@ def _scaling(recipe: Recipe) -> ScalingConfig:
 
 def _work(work: dict[str, Any]) -> str:
     """Train as one of the job's processes."""
+    collect_less()
     os.environ |= work["environment"]
     from training.pipeline import train
 

@@ -15,6 +15,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from snap2caption.command_line.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
+from snap2caption.garbage_collection import collect_less
 from snap2caption.settings import Settings
 from training.distributed import LostError
 from training.recipes.recipe import Recipe
@@ -89,6 +90,7 @@ def processes_here(recipe: Recipe) -> int:
 
 def _work(recipe: Recipe, settings: Settings, force: bool) -> str:
     """Train as one of the processes."""
+    collect_less()
     log_to_stderr(logging.INFO if os.environ["RANK"] == "0" else logging.WARNING)
     # The system sends SIGINT when the launcher dies; end this process whatever it is waiting for.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
