@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from victims import running
+
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
-from demo.stack.stack import Stack
 from snap2caption.settings import Settings
 
 
@@ -41,7 +42,8 @@ def service(folder: Path, env: dict[str, str]) -> Service:
 
 @contextmanager
 def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
-    serving = service(folder, env)
-    with Stack(folder) as stack:
-        stack.start([serving])
+    """Run the service, which writes to ``logs/serving.log`` in *folder*; yield its address."""
+    serving, logs = service(folder, env), folder / "logs"
+    logs.mkdir(exist_ok=True)
+    with running(serving, logs):
         yield serving.ready_url.removesuffix("/readyz")

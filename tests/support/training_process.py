@@ -1,26 +1,19 @@
-"""Fine-tuning in processes of their own, which can be killed.
-
-They are forks of a server that has loaded what they need: that saves seconds each.
-"""
+"""Fine-tuning in processes of their own, which can be killed."""
 
 import json
-import multiprocessing
 import os
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["training.fit.finetune", "training.data.samples", "snap2caption.vlm"])
+import forks
 
 
 def start(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str, str] | None = None) -> BaseProcess:
     """Start a process that fine-tunes in *work_dir* with a recipe (YAML) under environment *variables*; `reports`
     tells what it reports.
     """
-    process = _context.Process(target=_finetune, args=(recipe, models_dir, work_dir, variables or {}))
-    process.start()
-    return process
+    return forks.start(_finetune, recipe, models_dir, work_dir, variables or {})
 
 
 def start_together(recipe: str, models_dir: Path, work_dirs: Sequence[Path], port: int) -> list[BaseProcess]:

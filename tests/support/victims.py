@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import forks
 import httpx
 from patience import LONGEST, until
 
@@ -19,12 +20,16 @@ class Victim:
     def __init__(self, service: Service, log: Path) -> None:
         self.service = service
         self._log = log
+        self._process: forks.Fork | subprocess.Popen[bytes]
         for path, content in service.files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content)
         self.start()
 
     def start(self) -> None:
+        if forks.is_ours(self.service.command):
+            self._process = forks.start_command(self.service.command, self.service.environment, self._log)
+            return
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.service.command,

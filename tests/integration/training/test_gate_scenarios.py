@@ -7,15 +7,15 @@ gate-table` writes it.
 """
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import forks
 import pytest
 from gate_world import World, by_chance, by_one_group, one_city_collapsed, raised, with_hashtags
-from patience import LONGEST
 from tiny import BASE, recipe_content, write_dataset, write_models
 
 from snap2caption.datasets.manifest import Manifest
@@ -163,11 +163,9 @@ def concurrent_promotion(world: World) -> str:
         "SNAP2CAPTION_REGISTERED_MODEL": world.settings.registered_model,
     }
     command = [sys.executable, "-m", "snap2caption", "promote"]
-    processes = [
-        subprocess.Popen([*command, candidate], env=environment, stderr=subprocess.PIPE, text=True)
-        for candidate in candidates
-    ]
-    reasons = [process.communicate(timeout=LONGEST)[1] for process in processes]
+    with ThreadPoolExecutor(len(candidates)) as pool:
+        processes = list(pool.map(lambda candidate: forks.run_command([*command, candidate], environment), candidates))
+    reasons = [process.stderr for process in processes]
     assert sorted(process.returncode for process in processes) == [0, 1], reasons
     winner = candidates[[process.returncode for process in processes].index(0)]
     loser = reasons[[process.returncode for process in processes].index(1)]

@@ -3,11 +3,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import forks
 import mlflow
 import pandas as pd
 import pytest
@@ -254,13 +254,12 @@ def kill_in_the_middle(recipe: Recipe, settings: Settings, folder: Path, *option
         "SNAP2CAPTION_MODELS_DIR": str(settings.models_dir),
         "SNAP2CAPTION_MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
     }
-    command = [sys.executable, "-c", "import typer, training.cli as c; a = typer.Typer(); c.register(a); a()"]
-    command += ["train", "--config", str(recipe_file), *options]
-    with subprocess.Popen(command, env=environment) as process:
-        while process.poll() is None and not list(settings.state_dir.glob("training/*/*/checkpoint-12")):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+    command = [sys.executable, "-m", "snap2caption", "train", "--config", str(recipe_file), *options]
+    process = forks.start_command(command, environment, folder / "train.log")
+    while process.poll() is None and not list(settings.state_dir.glob("training/*/*/checkpoint-12")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     (begun,) = settings.state_dir.glob("training/*/*/checkpoint-12")
     return begun.parent.name
 

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import forks
 import pytest
-from patience import LONGEST
 
 from snap2caption.feedback import record_key
 
@@ -29,7 +28,7 @@ def test_a_record_becomes_a_task_and_its_annotation_a_record(
 
     def run(*arguments: str) -> Any:
         command = [sys.executable, "-m", "snap2caption", *arguments, "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=LONGEST, check=False)
+        done = forks.run_command(command, environment)
         return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
     given = feedbacks.add(1)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pytest
 from feedbacks import Box, identifier
-from patience import LONGEST
 
 from snap2caption.datasets.manifest import CorpusSource, FeedbackOrigin, File, Manifest, SampleOrigin
 from snap2caption.registry.client import Registry
@@ -57,9 +57,9 @@ def withdraw(tmp_path: Path, tracking_uri: str, box: Box, name: str) -> "subproc
         "SNAP2CAPTION_REGISTERED_MODEL": name,
     }
     command = [sys.executable, "-m", "snap2caption", "feedback", "withdraw", "--json"]
-    return subprocess.run(
-        command, env=os.environ | variables, capture_output=True, text=True, timeout=LONGEST, check=True
-    )
+    done = forks.run_command(command, os.environ | variables)
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def test_an_erasure_names_the_models_that_learned_from_it(tmp_path: Path, tracking_uri: str) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import tracemalloc
@@ -13,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import forks
 import pytest
-from patience import LONGEST
 from tiny import write_dataset
 
 from snap2caption.errors import UserError
@@ -263,15 +262,12 @@ def test_what_stands_around_a_photo_is_no_fault_of_it(damaged, streamed, collate
 def test_a_dry_run_ends_with_status_1(damaged, recipe, models_dir, tmp_path, stream):
     dataset = damaged("train", with_row(caption=UNSEEN, hashtags=["", " "]))
     (tmp_path / "recipe.yaml").write_text(recipe.dump())
-    done = subprocess.run(
+    done = forks.run_command(
         [
             *(sys.executable, "-m", "snap2caption", "train", "--dry-run", "--config", str(tmp_path / "recipe.yaml")),
             *(f"data.uri={dataset.uri}", f"data.stream={stream}"),
         ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "SNAP2CAPTION_MODELS_DIR": str(models_dir), "SNAP2CAPTION_STATE_DIR": str(tmp_path)},
-        timeout=LONGEST,
+        {**os.environ, "SNAP2CAPTION_MODELS_DIR": str(models_dir), "SNAP2CAPTION_STATE_DIR": str(tmp_path)},
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "in shard train-000000.tar has an empty post" in done.stderr

@@ -1,10 +1,11 @@
 """What users get, beside ``pycocoevalcap``'s own Bleu, Rouge and Cider, run on their own over the same tokens."""
 
 import json
+import os
 import random
-import subprocess
 import sys
 
+import forks
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -78,7 +79,7 @@ def test_the_command_gives_their_scores_overall_and_by_city(sets, tmp_path):
     rows = [{"id": key, "captions": texts, "city": city} for key, (_, texts, city) in sets.items()]
     references.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
     command = [sys.executable, "-m", "snap2caption", "score", str(hypotheses), str(references)]
-    document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    document = json.loads(forks.run_command(command, os.environ).stdout)
     assert document["overall"]["samples"] == len(sets) == 300
     assert document["overall"]["cider"] > 0.1
     assert_equal(document["overall"], sets, sets)

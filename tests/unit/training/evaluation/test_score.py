@@ -1,7 +1,8 @@
 import json
-import subprocess
+import os
 import sys
 
+import forks
 import pytest
 
 from snap2caption.errors import UserError
@@ -75,9 +76,9 @@ def test_the_command_prints_json_or_one_sentence(write, tmp_path):
     hypotheses = write("h", {"id": 1, "caption": "golden fog"})
     references = write("r", {"id": 1, "captions": ["golden fog"]})
     command = [sys.executable, "-m", "snap2caption", "score", str(hypotheses)]
-    done = subprocess.run([*command, str(references)], capture_output=True, text=True, check=True)
+    done = forks.run_command([*command, str(references)], os.environ)
     assert json.loads(done.stdout)["overall"]["bleu_2"] == pytest.approx(1)
-    failed = subprocess.run([*command, str(tmp_path / "gone")], capture_output=True, text=True)
+    failed = forks.run_command([*command, str(tmp_path / "gone")], os.environ)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert (
         failed.stderr

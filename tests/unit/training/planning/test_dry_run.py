@@ -1,7 +1,7 @@
 import re
-import subprocess
 import sys
 
+import forks
 import pytest
 import torch
 import yaml
@@ -196,7 +196,8 @@ def test_the_command_prints_a_recipe_and_loads_no_weights(recipe, families_dir, 
     (tmp_path / "recipe.yaml").write_text(recipe.dump())
     environment = {"SNAP2CAPTION_MODELS_DIR": str(models), "SNAP2CAPTION_STATE_DIR": str(tmp_path), "PATH": ""}
     command = [sys.executable, "-m", "snap2caption", "train", "--config", str(tmp_path / "recipe.yaml"), "--dry-run"]
-    finished = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    finished = forks.run_command(command, environment)
+    assert finished.returncode == 0, finished.stderr
     assert Recipe.model_validate(yaml.safe_load(finished.stdout)) == recipe
     assert re.search(r"^# optimizer steps: 12$", finished.stdout, re.MULTILINE)
     assert re.search(r"^# memory: [\d.]+ GiB = base", finished.stdout, re.MULTILINE)

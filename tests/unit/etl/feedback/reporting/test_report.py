@@ -1,12 +1,11 @@
 import hashlib
-import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import forks
 import pytest
-from patience import LONGEST
 from pydantic import BaseModel
 
 from etl.feedback.reporting.report import RetrainingSummary, write_report
@@ -107,7 +106,7 @@ def test_without_any_feedback_there_is_a_page_too(tmp_path: Path) -> None:
     }
     out = tmp_path / "report.html"
     command = [sys.executable, "-m", "snap2caption", "feedback", "report", "--out", str(out)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False)
+    result = forks.run_command(command, environment)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == str(out)
     page = out.read_text()
