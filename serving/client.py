@@ -97,8 +97,15 @@ class Client:
         self._request("DELETE", "/v1/voice")
 
     def model_version(self) -> str:
-        """Return the name and version of the model in service."""
-        return Readiness.model_validate(self._request("GET", "/readyz").json()).model_version
+        """Return the name and version of the model in service.
+
+        Raises:
+            UserError: there is none.
+        """
+        version = Readiness.model_validate(self._request("GET", "/readyz").json()).model_version
+        if version is None:
+            raise UserError("No model is in service yet; promote one, then try again.")
+        return version
 
     def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
         with self._transport_errors():

@@ -68,7 +68,7 @@ class Health:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "worker_stuck", detail)
 
     def readiness(self) -> Readiness:
-        """Return the model in service and the service's condition.
+        """Return the model in service, or None before the first promotion, and the service's condition.
 
         Raises:
             ProblemError: requests can't be answered.
@@ -78,9 +78,10 @@ class Health:
             detail = "The database that replicas share can't be reached; see the log."
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "away", detail)
         served = self._current()
-        if served is None:
+        if served is None and not self._may_be_without_model():
             raise no_model(self._settings)
-        return Readiness(model_version=served.engine.version, limitations=self.limitations, **dict(self.condition()))
+        version = served.engine.version if served else None
+        return Readiness(model_version=version, limitations=self.limitations, **dict(self.condition()))
 
     @property
     def limitations(self) -> str | None:
@@ -115,19 +116,21 @@ class Health:
     def observe(self) -> None:
         """Set the gauges that are computed at scrape time."""
         condition = self.condition()
-        READY.set(self._is_ready())
+        READY.set(self._writes_captions())
         for what in Degraded:
             DEGRADED.labels(what).set(what in condition.degraded)
         IN_FLIGHT.set(condition.queue.inside)
         CAPACITY.set(condition.queue.capacity)
         HASHTAGS_KNOWN.set(condition.hashtags.known if condition.hashtags else 0)
 
-    def _is_ready(self) -> bool:
+    def _may_be_without_model(self) -> bool:
+        return self._settings.ready_without_model and bool(self._models and self._models.awaits_first_champion)
+
+    def _writes_captions(self) -> bool:
         try:
-            self.readiness()
+            return self.readiness().model_version is not None
         except ProblemError:
             return False
-        return True
 
     def _shared_database(self) -> SharedDatabase | None:
         monitor = self._database

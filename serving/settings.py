@@ -185,6 +185,9 @@ class ServingSettings(BaseSettings):
     allowed_hosts: tuple[_Host, ...] = ()
     """Without API keys: host names, with or without a port, that the service answers to in addition to the loopback
     names, as a JSON list such as ``["captions.example.com"]``."""
+    ready_without_model: bool = False
+    """Let the readiness probe succeed while the registry answers that no model was promoted yet: the web page and the
+    intake of feedback work then, and captions are refused. A new replica still waits for a champion that there is."""
     traces: bool = False
     """Send traces with OpenTelemetry; requires the extra ``tracing`` and the standard ``OTEL_*`` variables."""
     cache_dir: Path = Field(default_factory=lambda: Settings().state_dir / "serving")

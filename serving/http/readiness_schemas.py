@@ -107,7 +107,10 @@ class Condition(BaseModel):
 class Readiness(Condition):
     """The model in service and the service's condition. A refusal has the same fields except the model."""
 
-    model_version: str = Field(examples=["snap2caption/3"])
+    model_version: str | None = Field(
+        examples=["snap2caption/3"],
+        description="null: no model was promoted yet, and the service is ready without one.",
+    )
     limitations: str | None = Field(
         description="What the model's captions can't be used for, from its base's model card; null: the card names "
         "nothing."

@@ -87,6 +87,7 @@ class ModelManager:
         # Replaced engines, and when they were replaced. They may still have requests in flight.
         self._retired: list[tuple[float, Engine]] = []
         self._contact: DependencyContact | None = None
+        self._had_no_champion = False
         self._rejections = Rejections(poll_seconds)
         self._warned = ""
         self._stop = threading.Event()
@@ -114,6 +115,14 @@ class ModelManager:
         """
         missing = self._contact is not None and self._contact.at is None
         return None if self._untrained and missing else self._contact
+
+    @property
+    def awaits_first_champion(self) -> bool:
+        """Whether no model is in service since the registry answered that there was no champion.
+
+        It stays so while the first one is loaded: every other replica waits for it, too.
+        """
+        return self._had_no_champion and self._served is None and self._untrained is None
 
     @property
     def refused(self) -> tuple[int, DistrustReason] | None:
@@ -171,6 +180,7 @@ class ModelManager:
                 stays in service, and the champion is retried with exponential backoff.
         """
         champion = self._resolve(CHAMPION)
+        self._had_no_champion |= champion is None
         if champion is None or (self._served and champion == self._served.version):
             self._rejections.clear(CHAMPION)
             return

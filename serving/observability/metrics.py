@@ -33,7 +33,7 @@ STAGES: Final = ("decode", "queue", "first_token", "generate", "hashtags", "tota
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 BUILD = Info("snap2caption_build", "Versions of the service and of Python.")
-READY = Gauge("snap2caption_ready", "1 while /readyz says that requests can be answered, else 0.")
+READY = Gauge("snap2caption_ready", "1 while /readyz says which model writes captions, else 0.")
 DEGRADED = Gauge(
     "snap2caption_degraded", "1 for everything that does not work as it should although captions are written.", ["what"]
 )

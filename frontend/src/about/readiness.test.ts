@@ -28,6 +28,16 @@ describe("conditionOf", () => {
     ]);
   });
 
+  it("reads a service that is ready before its first model", () => {
+    const body = { model_version: null, limitations: null, degraded: [], queue };
+    expect(conditionOf(new Response(), body)).toEqual({
+      isReady: true,
+      modelVersion: null,
+      limitations: null,
+      troubles: ["No model was promoted yet."],
+    });
+  });
+
   it("reads the refusal of a service without a model", () => {
     const refusal = {
       detail: "No model is in service yet.",

@@ -3,7 +3,7 @@ import type { Schemas } from "@/api/client";
 import { problemOf } from "@/api/problems";
 
 export interface Condition {
-  /** Whether captions can be written. */
+  /** Whether the service answers requests. */
   isReady: boolean;
   /** null: none is in service. */
   modelVersion: string | null;
@@ -18,6 +18,8 @@ const DEGRADED: Record<Schemas["Degraded"], string> = {
   champion: "The newest model was refused. An earlier one writes the captions.",
   hashtags: "The service can't read its newest hashtags, so some may be missing.",
 };
+
+const NOT_PROMOTED = "No model was promoted yet.";
 
 const OVERLOADED = "Many photos are waiting, so the next one may have to be sent again.";
 
@@ -34,6 +36,7 @@ export function conditionOf(response: Response, body: unknown): Condition {
     limitations: limitations ?? null,
     troubles: [
       ...(response.ok ? [] : [problemOf(response, body).detail]),
+      ...(response.ok && model_version === null ? [NOT_PROMOTED] : []),
       // A newer service may name something that this page doesn't know.
       ...(degraded ?? []).map((name) => DEGRADED[name] ?? `Something does not work as it should: ${name}.`),
       ...(response.ok && queue?.overloaded ? [OVERLOADED] : []),

@@ -538,9 +538,10 @@ export interface components {
             feedback: components["schemas"]["Waiting"] | null;
             /**
              * Model Version
+             * @description null: no model was promoted yet, and the service is ready without one.
              * @example snap2caption/3
              */
-            model_version: string;
+            model_version: string | null;
             /**
              * Limitations
              * @description What the model's captions can't be used for, from its base's model card; null: the card names nothing.

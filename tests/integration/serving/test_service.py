@@ -15,10 +15,16 @@ from mlflow import MlflowClient
 from patience import LONGEST, until
 from photos import real_photos
 from service_process import environment
+from starlette.testclient import TestClient
 
 from demo.stack.ports import is_free
+from serving.app import build_app
 from serving.client import Client
+from serving.engines.local.loader import LocalLoader
 from serving.http.schemas import CaptionAnswer, Options
+from serving.models.manager import ModelManager
+from serving.models.trust import TrustPolicy
+from serving.settings import ServingSettings
 from snap2caption.errors import UserError
 from snap2caption.registry.adapters import WEIGHTS
 from snap2caption.registry.client import CHAMPION, Registry
@@ -50,6 +56,29 @@ def test_real_photographs_are_captioned(url: str) -> None:
         body = answer.json()
         assert body["caption"]
         assert len(set(body["hashtags"])) == 7
+
+
+@pytest.mark.parametrize(
+    ("address", "setting", "expected"),
+    [("", True, (200, None)), ("", False, (503, "no_model")), ("http://127.0.0.1:9", True, (503, "no_model"))],
+    ids=["no champion", "not asked for", "registry away"],
+)
+def test_it_may_be_ready_before_the_first_promotion(
+    installation: Settings, tmp_path: Path, address: str, setting: bool, expected: tuple[int, str | None]
+) -> None:
+    settings = ServingSettings(cache_dir=tmp_path, ready_without_model=setting, page=False)
+    registry = Registry(address or installation.mlflow_tracking_uri, f"nothing-{tmp_path.name}")
+    models = ModelManager(
+        registry, LocalLoader(settings, tmp_path), tmp_path, poll_seconds=0.1, trust=TrustPolicy(tmp_path)
+    )
+    with TestClient(build_app(settings, models.current, models=models)) as client:
+        until(lambda: models.contact is not None)
+        until(lambda: client.get("/readyz").status_code == expected[0])
+        body = client.get("/readyz").json()
+        assert (body["model_version"] if expected[0] == 200 else body["reason"]) == expected[1]
+        assert body["registry"]["reachable"] is (not address)
+        # Whoever watches is told that no captions are written.
+        assert "snap2caption_ready 0.0" in client.get("/metrics").text.splitlines()
 
 
 def test_base64_and_multipart_agree(url: str) -> None:
