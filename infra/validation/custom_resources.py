@@ -1,6 +1,7 @@
 """Type check of custom resources, against the types that kubernetes-models makes from their definitions.
 
-Each resource becomes a literal of its type in TypeScript, whose compiler refuses unknown, missing and mistyped fields.
+Kinds that it lacks have types of ours, in ``types/``. Each resource becomes a literal of its type in TypeScript, whose
+compiler refuses unknown, missing and mistyped fields.
 """
 
 import json
@@ -24,8 +25,8 @@ _ARGO = {
     "ApplicationSet": "argo-cd",
     "Rollout": "argo-rollouts",
 }
-UNTYPED = frozenset({"RayJob"})
-"""Kinds for which there is no package. Tests check their fields, and their pods are checked like any other."""
+_OURS = {path.stem: path.read_text(encoding="utf-8") for path in (FOLDER / "types").glob("*.ts")}
+"""Types of kinds for which there is no package."""
 
 _CONFIGURATION = {
     "compilerOptions": {
@@ -44,7 +45,7 @@ _CONFIGURATION = {
 def is_custom(manifest: dict[str, Any]) -> bool:
     """Return whether the resource is not one of Kubernetes' own."""
     group = manifest["apiVersion"].rpartition("/")[0]
-    return group == "argoproj.io" or group in _PACKAGES or manifest["kind"] in UNTYPED
+    return group == "argoproj.io" or group in _PACKAGES or manifest["kind"] in _OURS
 
 
 def write(named: Iterable[tuple[str, dict[str, Any]]], folder: Path = FOLDER / ".check") -> None:
@@ -52,15 +53,18 @@ def write(named: Iterable[tuple[str, dict[str, Any]]], folder: Path = FOLDER / "
 
     ``npm run check`` compiles the default one.
     """
+    folder.mkdir(exist_ok=True)
     imports, literals = set(), []
     for index, (name, manifest) in enumerate(named):
         kind = manifest["kind"]
-        if kind in UNTYPED:
-            continue
-        group, _, version = manifest["apiVersion"].rpartition("/")
-        package = _ARGO[kind] if group == "argoproj.io" else _PACKAGES[group]
-        imports.add(f'import type {{ I{kind} }} from "@kubernetes-models/{package}/{group}/{version}/{kind}";')
+        if kind in _OURS:
+            (folder / f"{kind}.ts").write_text(_OURS[kind], encoding="utf-8")
+            module = f"./{kind}.js"
+        else:
+            group, _, version = manifest["apiVersion"].rpartition("/")
+            package = _ARGO[kind] if group == "argoproj.io" else _PACKAGES[group]
+            module = f"@kubernetes-models/{package}/{group}/{version}/{kind}"
+        imports.add(f'import type {{ I{kind} }} from "{module}";')
         literals.append(f"// {name}\nexport const r{index}: I{kind} = {json.dumps(manifest, indent=1)};")
-    folder.mkdir(exist_ok=True)
     (folder / "tsconfig.json").write_text(json.dumps(_CONFIGURATION), encoding="utf-8")
     (folder / "resources.ts").write_text("\n".join([*sorted(imports), *literals]), encoding="utf-8")

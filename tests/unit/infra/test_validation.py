@@ -11,7 +11,7 @@ import pytest
 
 from infra.validation import custom_resources
 from infra.validation.__main__ import errors_of
-from infra.validation.render import Manifest
+from infra.validation.render import INFRA, Manifest, read
 from snap2caption.settings import ROOT
 
 pytestmark = pytest.mark.unit
@@ -57,6 +57,8 @@ def test_mistakes_in_custom_resources_are_refused(rendered: Rendered, tmp_path: 
         "AnalysisTemplate": lambda spec: spec["metrics"][0].pop("provider"),
         "Database": lambda spec: spec.pop("owner"),
         "ExternalSecret": lambda spec: spec["target"].update(creationPolicy="Own"),
+        "ObjectStore": lambda spec: spec["configuration"].update(serverName="postgres"),
+        "PodMonitor": lambda spec: spec.update(podMetricEndpoints=[]),
         "HTTPRoute": lambda spec: spec["rules"][0].update(backends=[]),
         "PrometheusRule": lambda spec: spec["groups"][0]["rules"][0].update(expression=""),
         "Rollout": lambda spec: spec["strategy"]["canary"].update(maxSruge=1),
@@ -66,6 +68,9 @@ def test_mistakes_in_custom_resources_are_refused(rendered: Rendered, tmp_path: 
         manifest = of_kind(rendered["production"], kind)
         change(manifest["spec"])
         wrong.append(manifest)
+    (job,) = read(INFRA / "ray")
+    wrong.append(copy.deepcopy(job))
+    wrong[-1]["spec"]["rayClusterSpec"]["authOptions"] = {"mode": "tokens"}
     said = compiled(tmp_path, *wrong)
     names = [f": I{manifest['kind']} = " for manifest in wrong]
     lines = (tmp_path / "resources.ts").read_text(encoding="utf-8").splitlines()
