@@ -266,7 +266,7 @@ sbom: $(INSTALLED) $(AUDIT) ## what each image and the web page hold, with hashe
 	@mkdir -p build/sbom
 	@sbom() { name=$$1; shift; (cd locks && cat "$$@") | $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom/$$name.cdx.json - && echo build/sbom/$$name.cdx.json; } \
-		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt \
+		&& sbom serving-$(TORCH) torch-$(TORCH).txt serving.txt tracing.txt && sbom training-$(TORCH) torch-$(TORCH).txt training.txt && sbom gateway gateway.txt \
 		&& sbom pipelines-$(TORCH) torch-$(TORCH).txt pipelines.txt && sbom etl etl-tasks.txt && sbom mlflow mlflow.txt && sbom label-studio build.txt label-studio.txt && sbom seaweedfs seaweedfs.txt
 	@$(NPM) sbom --sbom-format cyclonedx --omit dev --package-lock-only >build/sbom/page.cdx.json && echo build/sbom/page.cdx.json
 
@@ -359,8 +359,8 @@ docker-build: image-serving ## the same as image-serving
 image-training: ## build the training container with Docker (TORCH=cuda for a GPU; BASE=image: on another base)
 	@$(BUILD_IMAGES) training
 
-image-kubernetes: ## build the variants of images that Kubernetes runs: etl without torch, pipelines-cuda, training-cuda
-	@$(BUILD_IMAGES) etl pipelines-cuda training-cuda
+image-kubernetes: ## build all images of ours that Kubernetes runs (docs/kubernetes.md)
+	@$(BUILD_IMAGES) serving pipelines mlflow etl pipelines-cuda training-cuda
 
 docker-run: ## run the serving container alone on port 8000 (PORT) with MODEL=name (demo-base; perhaps ENGINE=url); Ctrl-C stops it
 	@./scripts/stack-secrets

@@ -80,7 +80,10 @@ def test_hadolint_finds_nothing(file: str) -> None:
 def test_all_that_is_installed_has_a_hash_in_a_lock() -> None:
     steps = [step.strip() for stage in STAGES.values() for run in stage.of("RUN") for step in re.split("&&|;", run)]
     installs = [step.split() for step in steps if "install-locked" in step or "pip install" in step]
-    defaults = {"${EXTRAS}": ("serving", "training"), "torch-${TORCH}": ("torch-cpu", "torch-cuda")}
+    defaults = {
+        "${EXTRAS}": ("serving", "tracing", "training", "pipelines"),
+        "torch-${TORCH}": ("torch-cpu", "torch-cuda"),
+    }
     for words in installs:
         if words[0] == "pip":
             # Nothing is fetched for our own code, and nothing to build it.
