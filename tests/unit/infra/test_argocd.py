@@ -70,6 +70,30 @@ def test_namespaces_enforce_the_restricted_standard() -> None:
     assert policy["managedNamespaceMetadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+def test_what_the_server_fills_in_is_no_difference() -> None:
+    for spec in SETS.values():
+        template = spec["template"]
+        assert template["metadata"]["annotations"] == {"argocd.argoproj.io/compare-options": "ServerSideDiff=true"}
+        assert "ServerSideApply=true" in template["spec"]["syncPolicy"]["syncOptions"]
+        # Nothing of ours is ignored: where an autoscaler decides, the manifest has no number.
+        assert "ignoreDifferences" not in template["spec"]
+        assert template["spec"]["syncPolicy"]["retry"]["limit"] >= 10
+
+
+def test_the_plugin_is_beside_its_operator() -> None:
+    namespaces = {chart["name"]: chart["namespace"] for chart in CHARTS["snap2caption-operators"]}
+    assert namespaces["plugin-barman-cloud"] == namespaces["cloudnative-pg"]
+
+
+def test_charts_run_our_images_by_their_digests() -> None:
+    patch = SETS["snap2caption-services"]["templatePatch"]
+    for chart in CHARTS["snap2caption-services"]:
+        if chart["image"]:
+            assert {"repositoryValue", "tagValue", "digestValue"} <= chart.keys(), chart["name"]
+    for value in ("repositoryValue", "tagValue", "digestValue"):
+        assert f"{{{{ .{value} }}}}" in patch
+
+
 def test_values_of_other_charts_belong_to_one_of_them() -> None:
     charts = {chart["name"] for charts in CHARTS.values() for chart in charts}
     files = {path.stem for path in (ARGOCD / "values").glob("*.yaml")}
@@ -129,6 +153,8 @@ def test_secrets_of_other_charts_have_the_keys_they_name(rendered: dict[str, lis
         for m in rendered["production"]
         if m["kind"] == "ExternalSecret"
     }
+    # Not secret, but others' charts take variables from Secrets alone.
+    secrets |= {m["metadata"]["name"]: set(m["data"]) for m in rendered["production"] if m["kind"] == "Secret"}
     assert secrets["airflow"] == {"api-secret-key", "connection", "fernet-key", "jwt-secret"}
     values = yaml.safe_load((ARGOCD / "values" / "label-studio.yaml").read_text(encoding="utf-8"))["global"]
     named = [*values["extraEnvironmentSecrets"].values(), values["pgConfig"]["password"]]
