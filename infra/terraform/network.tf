@@ -18,6 +18,8 @@ resource "openstack_networking_subnet_v2" "private" {
   network_id = openstack_networking_network_v2.private.id
   cidr       = var.private_cidr
   ip_version = 4
+  # Without any, whether nodes can resolve names depends on how the site's DHCP is set up.
+  dns_nameservers = var.dns_servers
 }
 
 resource "openstack_networking_router_v2" "private" {

@@ -64,6 +64,17 @@ variable "private_cidr" {
   default     = "10.60.0.0/24"
 }
 
+variable "dns_servers" {
+  description = "DNS servers of the nodes, in order. An empty list leaves it to the site."
+  type        = list(string)
+  default     = ["1.1.1.1", "8.8.8.8"]
+
+  validation {
+    condition     = alltrue([for address in var.dns_servers : can(cidrnetmask("${address}/32"))])
+    error_message = "Give IPv4 addresses of DNS servers."
+  }
+}
+
 variable "external_network" {
   description = "Network that floating IPs come from, at both sites."
   type        = string

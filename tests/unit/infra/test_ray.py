@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,25 @@ def test_each_process_has_a_worker_with_its_resources() -> None:
     assert CLUSTER["headGroupSpec"]["rayStartParams"]["num-gpus"] == "0"
     assert launcher.checkpoints
     recipe.share_of_batch(launcher.processes or 0)
+
+
+def test_its_nodes_are_asked_without_a_program_of_the_image() -> None:
+    found = find_spec("ray")
+    assert found
+    assert found.origin
+    folder = Path(found.origin).parent
+    public = (folder / "dashboard" / "http_server_agent.py").read_text(encoding="utf-8")
+    port = re.search(
+        r"DEFAULT_DASHBOARD_AGENT_LISTEN_PORT = (\d+)", (folder / "_private" / "ray_constants.py").read_text()
+    )
+    assert port
+    pods = [CLUSTER["headGroupSpec"]["template"], WORKERS["template"]]
+    for container in [pod["spec"]["containers"][0] for pod in pods]:
+        for probe in ("livenessProbe", "readinessProbe"):
+            asked = container[probe]["httpGet"]
+            # It answers without the token.
+            assert f'"{asked["path"]}",' in public.partition("PUBLIC_EXACT_PATHS = [")[2].partition("]")[0]
+            assert asked["port"] == int(port[1])
 
 
 def test_it_goes_on_after_a_loss_and_leaves_nothing_behind() -> None:
