@@ -101,6 +101,9 @@ def test_shards_are_all_the_tests_once() -> None:
 
 def test_every_image_of_ours_is_released() -> None:
     released = WORKFLOWS["release.yml"]["jobs"]["image"]["strategy"]["matrix"]["image"]
-    (variants,) = re.findall(r"BUILD_IMAGES\) (etl .*)", MAKEFILE)
+    (cluster,) = re.findall(r"^image-kubernetes:.*\n\t@\$\(BUILD_IMAGES\) (.+)", MAKEFILE, re.MULTILINE)
     (stack,) = re.findall(r"^STACK := (.+)", MAKEFILE, re.MULTILINE)
-    assert set(released) == {*stack.split(), "training", *variants.split()}
+    assert set(released) == {*stack.split(), "training", *cluster.split()}
+    pushed = re.search(r"for image in (.+); do", (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8"))
+    assert pushed is not None
+    assert pushed[1].split() == cluster.split()
