@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, func, insert, 
 
 from serving.creators import ANONYMOUS
 from serving.state.database import Database
-from serving.state.tables import departures, outbox, ratings, unsynced_captions, waiting_bytes
+from serving.state.tables import departures, outbox, outbox_photos, ratings, unsynced_captions, waiting_bytes
 from snap2caption.errors import UserError
 from snap2caption.feedback import Feedback, owner_of
 
@@ -82,16 +82,18 @@ class Outbox:
         size = len(record) + len(photo)
         values = {"id": feedback.id, "creator": feedback.creator, "request": feedback.request_id, "record": record}
         new = self._database.insert(outbox).values(
-            **values, submission=submission, state=OutboxState.WAITING, since=time.time(), bytes=size, photo=photo
+            **values, submission=submission, state=OutboxState.WAITING, since=time.time(), bytes=size
         )
         with self._database.transaction() as connection:
             if known := _find(connection, feedback.id):
                 return known
             self._check_room(connection, feedback.creator, size)
             added = new.on_conflict_do_nothing(index_elements=["id"]).returning(outbox.c.number)
-            if connection.execute(added).first() is None:
+            number = connection.execute(added).scalar()
+            if number is None:
                 # Another replica added the same feedback just now.
                 return _find(connection, feedback.id)
+            connection.execute(insert(outbox_photos).values(number=number, photo=photo))
             if words is not None and words.caption:
                 caption = {"id": feedback.id, "creator": feedback.creator, "caption": words.caption}
                 connection.execute(insert(unsynced_captions).values(caption))

@@ -56,6 +56,7 @@ outbox = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("request", Text),
     Column("record", Text),
+    # Of what an earlier version accepted. Others have theirs in `outbox_photos`.
     Column("photo", LargeBinary),
     Column("claimed_by", Text),
     Column("claimed_until", Double),
@@ -70,6 +71,14 @@ Index(
     postgresql_where=outbox.c.claimed_by.is_not(None),
 )
 Index("feedback_since", outbox.c.state, outbox.c.since, outbox.c.bytes)
+
+outbox_photos = Table(
+    "waiting_photos",
+    SCHEMAS[Section.FEEDBACK],
+    # The entry's number. Triggers of the outbox remove the photo when its entry no longer waits.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("photo", LargeBinary, nullable=False),
+)
 
 waiting_bytes = Table(
     "waiting",

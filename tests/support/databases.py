@@ -6,8 +6,14 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
+from alembic import command
+from sqlalchemy import Connection, create_engine, make_url
 
+from serving.settings import ServingSettings
 from serving.state.database import Database
+from serving.state.opening import sqlite_files
+from serving.state.tables import Section
+from serving.state.upgrade import _config
 
 BOTH = ("sqlite", "postgresql")
 
@@ -21,6 +27,23 @@ def new_database(server: str) -> Iterator[str]:
     yield f"{server.rpartition('/')[0]}/{name}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def at_revision(settings: ServingSettings, revision: str) -> Iterator[Connection]:
+    """Run the block in a transaction on a new database of feedback, with the schema of an earlier version."""
+    if settings.database_url is not None:
+        url = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
+    else:
+        settings.feedback_dir.mkdir()
+        url = make_url(f"sqlite:///{sqlite_files(settings)[Section.FEEDBACK]}")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        yield connection
+    engine.dispose()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, func, or_, selec
 from serving.feedback.outbox import OutboxState, lock_rows, queue_erasures
 from serving.feedback.store.erasure import ErasureRequest
 from serving.state.database import Database
-from serving.state.tables import departures, outbox
+from serving.state.tables import departures, outbox, outbox_photos
 from snap2caption.feedback import owner_of
 
 _LEASE_SECONDS = 60.0
@@ -52,11 +52,13 @@ class Claims:
 
     def feedback(self, limit: int, without: Collection[str] = ()) -> list[ClaimedFeedback]:
         """Claim the feedback that has waited longest, at most *limit*, and none whose id is in *without*."""
-        query = select(outbox.c.number, outbox.c.id, outbox.c.record, outbox.c.photo)
+        photo = func.coalesce(outbox_photos.c.photo, outbox.c.photo).label("photo")
+        query = select(outbox.c.number, outbox.c.id, outbox.c.record, photo)
+        query = query.outerjoin(outbox_photos, outbox_photos.c.number == outbox.c.number)
         query = query.where(outbox.c.state == OutboxState.WAITING, _due(outbox))
         if without:
             query = query.where(outbox.c.id.not_in(without))
-        query = query.order_by(outbox.c.number).limit(limit).with_for_update(skip_locked=True)
+        query = query.order_by(outbox.c.number).limit(limit).with_for_update(skip_locked=True, of=outbox)
         with self._database.repeatable() as connection:
             rows = connection.execute(query).all()
             if rows:
