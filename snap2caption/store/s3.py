@@ -44,8 +44,9 @@ class S3Store(RemoteStore):
 
     @cached_property
     def _client(self) -> Any:
-        import boto3
         from botocore.config import Config
+
+        from snap2caption.store.s3_client import open_client
 
         config = Config(
             # Some servers don't know checksums newer than MD5, which boto3 sends by default since 1.36.
@@ -60,8 +61,10 @@ class S3Store(RemoteStore):
             max_pool_connections=32,
             # Its own would be put together anew for each request, which takes a seventh of a small request's time.
             user_agent="snap2caption",
+            # All parameters are our own, and of the right types.
+            parameter_validation=False,
         )
-        return boto3.session.Session().client("s3", config=config)
+        return open_client(config)
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         """Upload in one piece, or in several in parallel, each with its MD5, which the server compares.
