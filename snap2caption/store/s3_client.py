@@ -15,7 +15,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.endpoint import convert_to_response_dict
 from botocore.exceptions import ConnectionClosedError
-from botocore.handlers import decode_list_object_v2
+from botocore.handlers import decode_list_object_v2, remove_bucket_from_url_paths_from_model
 
 _SERVICE = "s3"
 _LIST = "ListObjectsV2"
@@ -88,6 +88,8 @@ class _DirectClient(BaseClient):
             "has_streaming_input": model.has_streaming_input,
             "auth_type": model.resolved_auth_type,
         }
+        # Of the URL, the endpoint has the bucket.
+        remove_bucket_from_url_paths_from_model({}, model, context)
         url, headers, properties = self._resolve_endpoint_ruleset(model, {"Bucket": bucket, "Key": "any"}, context)
         signing = context.get("signing", {})
         usual = context["auth_type"] == "v4" and self._request_signer.signature_version == "s3v4"
