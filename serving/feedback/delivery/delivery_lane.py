@@ -23,13 +23,13 @@ THREADS = 8
 each slower, since they take turns with Python's lock.
 """
 
-_CLAIMED = 8
-"""Feedback that is claimed at a time."""
-
-_AHEAD = 8
-"""Claimed feedback that waits for a thread; with less, more is claimed. A photo has a few hundred kilobytes, and up to
-24 are in memory.
+_HELD = 24
+"""Feedback that is claimed and not done: so much that no thread waits for work while others' is marked as done. A photo
+has a few hundred kilobytes.
 """
+
+_CLAIMED = 4
+"""The least feedback that is claimed at a time."""
 
 _GATHER_SECONDS = 0.03
 """How long deliveries are gathered, to be marked as done by one commit. The threads have more to do meanwhile."""
@@ -74,8 +74,8 @@ class DeliveryLane(Lane):
             if self.stopped or failure:
                 for future in running:
                     future.cancel()
-            elif len(running) <= THREADS + _AHEAD:
-                for one in self._claims.feedback(_CLAIMED, [*self._postponed.now(), *running.values()]):
+            elif (room := _HELD - len(running)) >= _CLAIMED:
+                for one in self._claims.feedback(room, [*self._postponed.now(), *running.values()]):
                     running[self.threads.submit(partial(self._deliver, one))] = one.id
             if not running:
                 break
