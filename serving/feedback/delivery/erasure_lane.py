@@ -15,7 +15,7 @@ from snap2caption.store import ObjectStore, StoreError
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 8
+_THREADS = 16
 """Requests to the store at a time."""
 
 _BATCH = 64

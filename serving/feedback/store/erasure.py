@@ -46,18 +46,9 @@ def erase(store: ObjectStore, requests: Sequence[ErasureRequest], photos: PhotoL
     Raises:
         StoreError: the store is unreachable or refuses.
     """
-    each(lambda request: _record(store, request), requests)
-    pointers = each(lambda request: read_pointer(store, request.creator, request.id), requests)
-    stored = [(request.id, pointer) for request, pointer in zip(requests, pointers, strict=True) if pointer]
-    annotations = each(lambda one: [found.key for found in store.list(annotations_prefix(one[0]))], stored)
-    store.delete_all(
-        [
-            *(pointer.record for _, pointer in stored),
-            *(key for keys in annotations for key in keys),
-            *(use_key(pointer.photo, identifier) for identifier, pointer in stored),
-        ]
-    )
-    each(lambda photo: _drop_photo(store, photo, photos), dict.fromkeys(pointer.photo for _, pointer in stored))
+    stored = [copy for copy in each(lambda request: _find(store, request), requests) if copy]
+    store.delete_all([key for copy in stored for key in copy.keys])
+    each(lambda photo: _drop_photo(store, photo, photos), dict.fromkeys(copy.photo for copy in stored))
     # This also removes what a killed process may have left of a pointer that was never completed.
     store.delete_all([pointer_key(request.creator, request.id) for request in requests])
 
@@ -72,9 +63,24 @@ def read_pointer(store: ObjectStore, creator: str, identifier: str) -> Pointer |
     return None if found is None else Pointer.model_validate_json(found)
 
 
-def _record(store: ObjectStore, request: ErasureRequest) -> None:
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """What the store has of a feedback."""
+
+    photo: str
+    keys: list[str]
+    """The record, the annotations, and the use of the photo."""
+
+
+def _find(store: ObjectStore, request: ErasureRequest) -> _Copy | None:
+    """Put the erasure record of a feedback, and return what is to be deleted; None if there is no pointer to it."""
     erased, owner = datetime.fromtimestamp(request.asked, UTC), owner_of(request.id, request.creator)
     put_document(store, erasure_key(request.id), Erasure(id=request.id, erased=erased, owner=owner))
+    pointer = read_pointer(store, request.creator, request.id)
+    if pointer is None:
+        return None
+    annotations = [found.key for found in store.list(annotations_prefix(request.id))]
+    return _Copy(pointer.photo, [pointer.record, *annotations, use_key(pointer.photo, request.id)])
 
 
 def _drop_photo(store: ObjectStore, photo: str, photos: PhotoLocks) -> None:
