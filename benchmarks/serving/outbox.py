@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from statistics import median
 
@@ -20,6 +21,7 @@ from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
 from demo.stack.stack import Stack
 from serving.feedback.delivery.delivery_lane import THREADS
+from serving.feedback.photo import encode_photo
 from serving.feedback.schemas import Submission
 from serving.feedback.service import FeedbackService
 from serving.settings import ServingSettings
@@ -55,15 +57,14 @@ def run(folder: Path) -> list[TableRow]:
     """Compare delivery and erasure with the acceptance of as much feedback, each with a photo of the largest size."""
     server, environment, _ = seaweedfs(folder, Ports(folder / "ports.json"))
     os.environ.update(environment)
-    photos = [_photo(number) for number in range(_NUMBER)]
-    rows = _measure("a folder", (folder / "store").as_uri(), folder / "beside-folder", photos)
+    rows = _measure("a folder", (folder / "store").as_uri(), folder / "beside-folder")
     with Stack(folder) as stack:
         stack.start([server])
-        return rows + _measure("SeaweedFS", "s3://bench/feedback", folder / "beside-s3", photos)
+        return rows + _measure("SeaweedFS", "s3://bench/feedback", folder / "beside-s3")
 
 
-def _measure(name: str, uri: str, folder: Path, photos: list[bytes]) -> list[TableRow]:
-    bench = _Bench(uri, folder, photos)
+def _measure(name: str, uri: str, folder: Path) -> list[TableRow]:
+    bench = _Bench(uri, folder)
     rounds = [bench.round() for _ in range(1 + _ROUNDS)][1:]
     accepted = [one.accept for one in rounds]
     return [
@@ -84,20 +85,21 @@ def _measure(name: str, uri: str, folder: Path, photos: list[bytes]) -> list[Tab
 
 
 class _Bench:
-    def __init__(self, uri: str, folder: Path, photos: list[bytes]) -> None:
+    def __init__(self, uri: str, folder: Path) -> None:
         self._settings = ServingSettings(feedback_dir=folder / "feedback", voice_file=folder / "voice.sqlite")
         self._store = open_store(uri)
-        self._photos = photos
+        self._numbers = count()
 
     def round(self) -> _Rates:
         """Accept feedback and deliver it. Then erase it while `_OTHERS` times as much is delivered."""
         creator, others = _creator(), [_creator() for _ in range(_OTHERS)]
-        accept = self._rate(lambda service: self._accept(service, creator))
+        photos = self._draw()
+        accept = self._rate(lambda service: _accept(service, creator, photos))
         deliver = self._rate(_deliver)
         requests = self._request()
         service = self._open()
         for other in others:
-            self._accept(service, other)
+            _accept(service, other, self._draw())
         service.close()
 
         def erase(service: FeedbackService) -> None:
@@ -114,7 +116,7 @@ class _Bench:
     def _request(self) -> float:
         """Return how many feedbacks' requests the store answers per second."""
         numbers = range(_NUMBER)
-        bodies = [_photo(_NUMBER + number) for number in numbers]
+        bodies = [encode_photo(photo, self._settings.max_pixels) for photo in self._draw()]
         digests = [hashlib.sha256(body).hexdigest() for body in bodies]
         small = b"x" * 500
         digest = hashlib.sha256(small).hexdigest()
@@ -146,9 +148,14 @@ class _Bench:
         voices = VoiceStore(open_database(self._settings, Section.VOICES))
         return FeedbackService(self._settings, self._store, voices)
 
-    def _accept(self, service: FeedbackService, creator: str) -> None:
-        with ThreadPoolExecutor(_ACCEPTING) as pool:
-            list(pool.map(lambda photo: service.accept(creator, _SAID, photo, None), self._photos))
+    def _draw(self) -> list[bytes]:
+        """Return photos that were not used before: a store that has one already has more to do."""
+        return [_photo(number) for number in islice(self._numbers, _NUMBER)]
+
+
+def _accept(service: FeedbackService, creator: str, photos: list[bytes]) -> None:
+    with ThreadPoolExecutor(_ACCEPTING) as pool:
+        list(pool.map(lambda photo: service.accept(creator, _SAID, photo, None), photos))
 
 
 def _deliver(service: FeedbackService) -> None:
@@ -173,7 +180,7 @@ def _creator() -> str:
 
 
 def _photo(number: int) -> bytes:
-    """Return a photo of some 700 kB."""
+    """Return a photo of 580 kB, which is stored as one of 1.1 MB: noise at the quality of stored photos."""
     noise = np.random.default_rng(number).integers(0, 256, (WORKING_SIDE * 3 // 4, WORKING_SIDE), np.uint8)
     stream = io.BytesIO()
     Image.fromarray(noise).convert("RGB").save(stream, "JPEG", quality=50)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ from serving.state.tables import Section
 
 _BUSY_SECONDS = 10.0
 _SCRUB_TRIES = 20
+
+_PAGE = 4096
+_PAGES = {Section.FEEDBACK: 16384}
+"""Bytes of a page where it is not `_PAGE`: a photo takes hundreds of small ones, each with a header and a checksum."""
+
+_CACHE, _LOG = 24 << 20, 16 << 20
+"""Bytes that are kept in memory, at most, and of the write-ahead log, after which it is copied to the file."""
 
 
 class SQLiteDatabase(Database):
@@ -51,7 +59,7 @@ class SQLiteDatabase(Database):
             poolclass=StaticPool,
             hide_parameters=True,
         )
-        event.listen(engine, "connect", _configure)
+        event.listen(engine, "connect", partial(_configure, page=_PAGES.get(section, _PAGE)))
         event.listen(engine, "begin", _begin)
         self._lock = threading.Lock()
         super().__init__(engine, section)
@@ -146,16 +154,21 @@ class SQLiteDatabase(Database):
         )
 
 
-def _configure(connection: sqlite3.Connection, _: Any) -> None:
+def _configure(connection: sqlite3.Connection, _: Any, page: int) -> None:
     # Transactions are begun by `_begin`, and not by the driver.
     connection.isolation_level = None
-    # Shrinks the file after deletions. It must be set before the first table is created.
+    # This and the next are set before the first table is created, and in this order. An older file keeps its pages.
+    connection.execute(f"PRAGMA page_size = {page}")
+    # Shrinks the file after deletions.
     connection.execute("PRAGMA auto_vacuum = FULL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")
-    # Some 25 photos. By default it would be 7, and each checkpoint waits for the disk twice.
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    # What one transaction changes fits, such as a claim's photos: otherwise it is written to the log again and again.
+    connection.execute(f"PRAGMA cache_size = {-(_CACHE >> 10)}")
+    # By default it would be a quarter, and each checkpoint waits for the disk twice.
+    (page,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG // page}")
 
 
 def _begin(connection: Connection) -> None:
