@@ -426,7 +426,8 @@ release-chart: ## package, push and sign the Helm chart as VERSION=v1.2.3 in REG
 	@VERSION="$(VERSION)" REGISTRY="$(REGISTRY)" ./scripts/release-chart
 
 release-publish: ## make the release VERSION=v1.2.3 of what is in dist/, with GitHub's command line
-	@gh release create "$(VERSION)" --verify-tag --title "$(VERSION)" --notes-file dist/NOTES.md dist/*.whl dist/*.json
+	@VERSION="$(VERSION)" ./scripts/release-file >dist/release.yaml
+	@gh release create "$(VERSION)" --verify-tag --title "$(VERSION)" --notes-file dist/NOTES.md dist/*.whl dist/*.json dist/release.yaml
 
 clean: ## remove the demo's state, the built web page and every cache; keep .venv and frontend/node_modules
 	@rm -rf .snap2caption build dist serving/page/dist .cache .mypy_cache .ruff_cache .rumdl_cache .pytest_cache .hypothesis .import_linter_cache ./*.egg-info
