@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from victims import running
+from victims import Victim
 
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
@@ -42,8 +42,12 @@ def service(folder: Path, env: dict[str, str]) -> Service:
 
 @contextmanager
 def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
-    """Run the service, which writes to ``logs/serving.log`` in *folder*; yield its address."""
+    """Run the service, which writes to ``logs/serving.log`` in *folder*; yield its address. A test may kill it."""
     serving, logs = service(folder, env), folder / "logs"
     logs.mkdir(exist_ok=True)
-    with running(serving, logs):
+    victim = Victim(serving, logs / f"{serving.name}.log")
+    try:
+        victim.wait()
         yield serving.ready_url.removesuffix("/readyz")
+    finally:
+        victim.end()

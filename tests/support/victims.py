@@ -48,6 +48,11 @@ class Victim:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def end(self) -> None:
+        """Kill it, unless the test has done that."""
+        if self._process.poll() is None:
+            self.kill()
+
     def wait(self) -> None:
         def ready() -> bool:
             assert self._process.poll() is None, self._log.read_text()[-2000:]
