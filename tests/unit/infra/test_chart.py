@@ -413,12 +413,15 @@ def test_backups_go_to_the_plugins_store(rendered: Rendered) -> None:
 
 def test_a_restored_cluster_writes_to_a_new_place() -> None:
     options = ("--set=postgres.restore.server=postgres", "--set=postgres.backup.server=postgres-2")
-    spec = cluster_of(render("production", *options, "--set-string=postgres.restore.time=2026-11-28T09:00:00Z"))
+    manifests = render("production", *options, "--set-string=postgres.restore.time=2026-11-28T09:00:00Z")
+    spec = cluster_of(manifests)
+    (store,) = of_kind(manifests, "ObjectStore")
     recovery = spec["bootstrap"]["recovery"]
     (source,) = spec["externalClusters"]
     assert recovery == {"source": source["name"], "recoveryTarget": {"targetTime": "2026-11-28T09:00:00Z"}}
-    assert source["plugin"]["parameters"]["serverName"] == "postgres"
-    assert spec["plugins"][0]["parameters"]["serverName"] == "postgres-2"
+    name = store["metadata"]["name"]
+    assert source["plugin"]["parameters"] == {"barmanObjectName": name, "serverName": "postgres"}
+    assert spec["plugins"][0]["parameters"] == {"barmanObjectName": name, "serverName": "postgres-2"}
     assert "recoveryTarget" not in cluster_of(render("production", *options))["bootstrap"]["recovery"]
     for environment, wrong, told in (
         ("production", options[:1], "a new name"),
