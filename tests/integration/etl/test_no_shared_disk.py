@@ -98,7 +98,7 @@ def test_machines_without_a_shared_disk_make_the_same_version(
     assert plan(stored, place).version is None
 
 
-def test_a_machine_without_room_for_the_corpus_makes_the_same_version(
+def test_without_room_for_the_corpus_the_version_is_the_same(
     corpus: Path, expected: dict[str, bytes], place: str, machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = plan(put(place, corpus), place)
