@@ -28,8 +28,8 @@ PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name '*.test
 # The image that containers are built on, by torch's build.
 BASE ?= $(shell sed -n 's/^$(TORCH) *//p' images.txt)
 
-# Processes that test. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
-WORKERS ?= 2
+# Processes that test: one more than cores, since tests wait, too. A file's tests stay together, and the files in their order: the end-to-end tests take longest and come first.
+WORKERS ?= 3
 
 # Whether an environment is whole: one whose making was killed has Python, and no pip.
 has_pip = $(1)/python -m pip --version >/dev/null 2>&1
