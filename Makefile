@@ -285,7 +285,7 @@ bench: $(INSTALLED) ## our speed beside a peer's, in one run; prints the tables 
 scale-corpus: $(INSTALLED) ## plan, slices, merge, list and diff with PAIRS=1000000: time, processor time, memory (half an hour, 22 GB of disk; STORE=s3: in an S3 server, 44 GB)
 	@$(BIN)/python -m benchmarks.etl.scale $(or $(PAIRS),1000000) $(if $(STORE),--$(STORE))
 
-own-voice: $(INSTALLED) ## what the demo base learns from 100, 200 and 1,000 posts of one person, and loses elsewhere (POSTS="200": these; half an hour)
+own-voice: $(INSTALLED) ## what the demo base and its champion learn from 100, 200 and 1,000 posts of one person, and lose elsewhere (POSTS="200": these; an hour)
 	@$(BIN)/python -m benchmarks.training.own_voice $(if $(POSTS),--posts $(POSTS))
 
 bench-peers: $(INSTALLED) $(VENV)/vllm/.installed $(VENV)/openvino/.installed ## our service beside vLLM and OpenVINO on SmolVLM-256M's shape (35 minutes; QUICK=1: a few photos each)

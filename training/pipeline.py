@@ -35,6 +35,7 @@ from training.fit.lora import adapter_parameters
 from training.fit.out_of_memory import evaluation_advice, explain_out_of_memory, training_advice
 from training.fit.progress import Report
 from training.planning.dry_run import check_model, collator_without_weights
+from training.planning.initial_adapter import InitialAdapter, find_initial_adapter
 from training.planning.precision import PrecisionChoice, choose_precision, with_precision
 from training.recipes.fingerprint import fingerprint, settings_of_weights
 from training.recipes.recipe import EvaluationRecipe, Recipe
@@ -83,10 +84,15 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
             open_feedback(recipe, settings),
             find_revision(recipe.model.base, settings.models_dir, recipe.model.revision),
         )
+        # In one process, as somebody may promote another model meanwhile.
+        initial = ranks.run_on_main(lambda: find_initial_adapter(recipe, settings, job.versions(), job.revision))
+        job = replace(job, initial=initial)
         resolved = ranks.run_on_main(lambda: _resolve_precision(job, force=force))
         is_auto = recipe.training.precision == "auto"
         job, recipe = replace(job, recipe=resolved), resolved
         model = check_model(recipe, settings)
+        if initial is not None:
+            ranks.run_on_main(lambda: initial.check(model.model, recipe.model.lora))
         collate = collator_without_weights(recipe, settings, model, job.revision)
         cut = ranks.run_on_main(lambda: check_data(recipe, job.dataset, collate, job.feedback))
         tags = job.tags() | ({PRECISION: "auto"} if is_auto else {})
@@ -110,19 +116,24 @@ def train(recipe: Recipe, settings: Settings, *, force: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _TrainingJob:
-    """A recipe with its datasets, base revision and settings."""
+    """A recipe with its datasets, base revision, initial adapter and settings."""
 
     recipe: Recipe
     settings: Settings
     dataset: CachedDataset
     feedback: CachedDataset | None
     revision: str
+    initial: InitialAdapter | None = None
+
+    def versions(self) -> list[str]:
+        """Return the versions of the datasets that it trains on."""
+        return [source.manifest.version for source in (self.dataset, self.feedback) if source]
 
     def tags(self) -> dict[str, str]:
         """Return the tags by which an MLflow run is found."""
-        versions = [source.manifest.version for source in (self.dataset, self.feedback) if source]
+        content = self.versions() + ([self.initial.digest] if self.initial else [])
         tags = {
-            FINGERPRINT: fingerprint(self.recipe, versions, self.revision),
+            FINGERPRINT: fingerprint(self.recipe, content, self.revision),
             "base": self.recipe.model.base,
             "base_revision": self.revision,
             "dataset_version": self.dataset.manifest.version,
@@ -131,7 +142,7 @@ class _TrainingJob:
         }
         if self.feedback:
             tags |= {"feedback_version": self.feedback.manifest.version, "feedback_uri": self.feedback.uri}
-        return tags
+        return tags | (self.initial.tags() if self.initial else {})
 
 
 def open_dataset(uri: str, settings: Settings) -> CachedDataset:
@@ -251,7 +262,9 @@ def _fit_adapter(
     if ranks.is_main:
         log.parameters({"train_samples": len(train_samples), "validation_samples": len(validation), "cut_posts": cut})
     report: Report = log.metrics if ranks.is_main else lambda *_: None
-    finetune(vlm, train_samples, validation, recipe, work_dir, report, ranks, store)
+    # Only the main process needs it: the others get its weights before the first step, from torch's DDP.
+    with job.initial.downloaded() if job.initial and ranks.is_main else nullcontext() as initial:
+        finetune(vlm, train_samples, validation, recipe, work_dir, report, ranks, store, initial)
 
 
 def _evaluate(job: _TrainingJob, adapter: Path, log: RunLog) -> None:

@@ -1,8 +1,10 @@
-"""Own-voice benchmark: what the demo base learns from few posts of one person, and what it loses on the corpus.
+"""Own-voice benchmark: what a model learns from few posts of one person, and what it loses on the corpus.
 
-``python -m benchmarks.training.own_voice [--posts 100 200 1000] [--scenes 240] [--set KEY=VALUE…]``. Each row goes the
-way of docs/own-voice.md, by its commands: an Instagram export of so many posts, a dataset version, the recipe, the
-gate. Then base and model caption the same unseen scenes of the corpus.
+``python -m benchmarks.training.own_voice [--from champion base] [--posts 100 200 1000] [--scenes 240]
+[--set KEY=VALUE…]``. Each row goes the way of docs/own-voice.md, by its commands: an Instagram export of so many posts,
+a dataset version, the recipe, the gate. Training begins with the demo's champion, which has learned the corpus, or with
+the untrained demo base. Then the model that it began with and the trained one caption the same unseen scenes of the
+corpus.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from demo.stack.services.mlflow import mlflow
 from demo.stack.stack import Stack
 from snap2caption.images import decode
 from snap2caption.post import Request, Tone, build_prompt, parse
+from snap2caption.registry.client import CHAMPION
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.settings import Settings
 from snap2caption.vlm import Decoding, VisionLanguageModel
@@ -37,8 +40,23 @@ from training.gate.promotion import open_registry
 from training.tracking.runs import connect
 
 BASE = "demo-base"
-ON_BASE = (f"model.base={BASE}", "model.do_image_splitting=true", "training.learning_rate=3e-3")
-"""Settings for the demo base, as docs/own-voice.md gives them."""
+_DEMO = (f"model.base={BASE}", "model.do_image_splitting=true")
+ON_BASE = (*_DEMO, "training.learning_rate=3e-3")
+ON_CHAMPION = (
+    *_DEMO,
+    "model.initial_adapter=champion",
+    "model.lora.r=32",
+    "model.lora.lora_alpha=64",
+    "training.learning_rate=1e-3",
+)
+"""Settings for the demo base and for its champion, as docs/own-voice.md gives them."""
+
+CORPUS = 2400
+"""Pairs of the corpus that the champion learns, as in `make demo`."""
+
+SETTINGS: dict[str, tuple[str, ...]] = {CHAMPION: ON_CHAMPION, "base": ON_BASE}
+STARTS = tuple(SETTINGS)
+"""What a training may begin with."""
 
 TWO_CORES = ("launcher=torchrun", "launcher.processes=2", "training.threads=2")
 
@@ -93,28 +111,53 @@ def measure(pairs: Sequence[ScenePair], texts: Sequence[str]) -> NDArray[np.floa
     return np.array(rows, dtype=np.float64)
 
 
-def train_voice(posts: int, folder: Path, tracking_uri: str, overrides: Sequence[str] = ()) -> TrainedVoice:
+def train_champion(folder: Path, tracking_uri: str) -> EvaluatedModel:
+    """Train the demo's recipe on its corpus, and make the model the champion; return it.
+
+    Raises:
+        SystemExit: a command failed.
+    """
+    commands = _Commands(_settings(folder, tracking_uri, "champion"))
+    commands.run("sample-corpus", "--out", str(folder / "corpus.zip"), "--pairs", str(CORPUS))
+    version = commands.run("transform", str(folder / "corpus.zip"), "--out", str(folder / "datasets")).strip()
+    run_id = commands.run("train", "--config", "demo", f"data.uri={Path(version).as_uri()}").strip()
+    commands.run("promote", run_id, "--force")
+    return commands.model(run_id)
+
+
+def train_voice(
+    posts: int, folder: Path, tracking_uri: str, start_with: str, overrides: Sequence[str] = ()
+) -> TrainedVoice:
     """Train on *posts* of the synthetic creator by the recipe's commands, each in a process of its own.
+
+    Args:
+        posts: how many.
+        folder: for everything that the commands write.
+        tracking_uri: MLflow's address.
+        start_with: ``base``, or ``champion`` after `train_champion`.
+        overrides: settings of the recipe.
 
     Raises:
         SystemExit: a command failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     export = write_export(folder / "instagram-export.zip", posts, seed=0)
-    settings = Settings(state_dir=folder / "state", mlflow_tracking_uri=tracking_uri, registered_model=f"voice-{posts}")
-    commands = _Commands(settings)
+    commands = _Commands(_settings(folder, tracking_uri, start_with))
     start = time.perf_counter()
     commands.run("import-corpus", str(export), "--out", str(folder / "my-posts.zip"))
     version = commands.run(
         "transform", str(folder / "my-posts.zip"), "--out", str(folder / "datasets"), "--cities", "all"
     ).strip()
-    asked = (f"data.uri={Path(version).as_uri()}", *ON_BASE, *TWO_CORES, *overrides)
+    asked = (f"data.uri={Path(version).as_uri()}", *SETTINGS[start_with], *TWO_CORES, *overrides)
     run_id = commands.run("train", "--config", "own-voice", *asked).strip()
     # The gate says no with status 1, which is an answer.
     verdict = GateVerdict.parse(commands.run("gate", run_id, "--json", answers=(0, 1)).encode(), run_id)
     seconds = time.perf_counter() - start
-    model = find_trained(run_id, connect(tracking_uri), open_registry(settings))
-    return TrainedVoice(posts, model, verdict, seconds)
+    return TrainedVoice(posts, commands.model(run_id), verdict, seconds)
+
+
+def _settings(folder: Path, tracking_uri: str, registered_model: str) -> Settings:
+    return Settings(state_dir=folder / "state", mlflow_tracking_uri=tracking_uri, registered_model=registered_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,28 +178,42 @@ class _Commands:
             sys.exit(f"{arguments[0]} failed:\n{done.stderr}")
         return done.stdout
 
+    def model(self, run_id: str) -> EvaluatedModel:
+        """Return the model of a run."""
+        return find_trained(run_id, connect(self.settings.mlflow_tracking_uri), open_registry(self.settings))
 
-def run(sizes: Sequence[int], scenes: int, folder: Path, overrides: Sequence[str] = ()) -> str:
-    """Return the table of *sizes* and of the base, and the gate's sentences about them."""
+
+def run(
+    sizes: Sequence[int], scenes: int, folder: Path, starts: Sequence[str] = STARTS, overrides: Sequence[str] = ()
+) -> str:
+    """Return a table for each of *starts*, with a row of that model and one of each of *sizes*; and what the gate
+    says.
+    """
     models_dir = Settings().models_dir
     pairs = unseen_scenes(scenes)
-    before = measure(pairs, write_captions(find_base(BASE, models_dir).load(models_dir, "float32"), pairs))
-    lines = [
-        f"| {scenes} unseen scenes | {' | '.join(MEASURES)} | gate | minutes |",
-        f"|{'---|' * (len(MEASURES) + 3)}",
-        f"| base | {' | '.join(f'{share:.0%}' for share in before.mean(axis=0))} | | |",
-    ]
-    notes = []
+
+    def score(model: EvaluatedModel) -> NDArray[np.float64]:
+        return measure(pairs, write_captions(model.load(models_dir, "float32"), pairs))
+
+    lines, notes = [], []
     service, uri = mlflow(folder, Ports(folder / "ports.json"))
     with Stack(folder) as stack:
         stack.start([service])
-        for posts in sizes:
-            voice = train_voice(posts, folder / str(posts), uri, overrides)
-            after = measure(pairs, write_captions(voice.model.load(models_dir, "float32"), pairs))
-            lines.append(_row(voice, before, after))
-            notes += [f"{voice.posts} posts: {note}" for note in (*voice.verdict.notes, *voice.verdict.refusals)]
-            print(lines[-1], notes[-1], sep="\n", file=sys.stderr, flush=True)
-    return "\n".join([*lines, "", *notes])
+        for start_with in starts:
+            before = score(train_champion(folder, uri) if start_with == CHAMPION else find_base(BASE, models_dir))
+            lines += [
+                f"| {scenes} unseen scenes | {' | '.join(MEASURES)} | gate | minutes |",
+                f"|{'---|' * (len(MEASURES) + 3)}",
+                f"| {start_with} | {' | '.join(f'{share:.0%}' for share in before.mean(axis=0))} | | |",
+            ]
+            for posts in sizes:
+                voice = train_voice(posts, folder / f"{start_with}-{posts}", uri, start_with, overrides)
+                lines.append(_row(voice, before, score(voice.model)))
+                said = (*voice.verdict.notes, *voice.verdict.refusals)
+                notes += [f"{start_with}, {voice.posts} posts: {note}" for note in said]
+                print(*lines[-2:], *notes[-len(said) :], sep="\n", file=sys.stderr, flush=True)
+            lines.append("")
+    return "\n".join([*lines, *notes])
 
 
 def _row(voice: TrainedVoice, before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
@@ -175,12 +232,13 @@ def _share(after: NDArray[np.float64], before: NDArray[np.float64]) -> str:
 def main() -> None:
     """Print the table for what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--from", dest="starts", choices=STARTS, nargs="+", default=list(STARTS))
     parser.add_argument("--posts", type=int, nargs="+", default=list(POSTS))
     parser.add_argument("--scenes", type=int, default=SCENES)
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="*", default=[], help="settings of the recipe to override")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(run(asked.posts, asked.scenes, Path(folder), asked.set))
+        print(run(asked.posts, asked.scenes, Path(folder), asked.starts, asked.set))
 
 
 if __name__ == "__main__":

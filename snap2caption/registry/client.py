@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snap2caption.errors import UserError
 from snap2caption.registry.champion_log import ChampionLog, Decision, create_model
-from snap2caption.registry.lineage import find_lineage
+from snap2caption.registry.lineage import find_lineage, learned_from
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.registry.version_tags import set_version_tag
 from snap2caption.registry.versions import ADAPTER_DIGEST, SIGNATURE, ModelVersion, read_version
@@ -47,7 +47,7 @@ class ChampionState:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackModel:
-    """A registered model that learned from a feedback version, with its aliases."""
+    """A registered model that learned from a feedback version, itself or by its initial adapter, with its aliases."""
 
     version: ModelVersion
     feedback_version: str
@@ -144,16 +144,18 @@ class Registry:
         return self.by_run(run_id) or created
 
     def learners(self) -> list[FeedbackModel]:
-        """Return every version that learned from feedback."""
+        """Return every version that learned from feedback, once for each version of the feedback.
+
+        The versions that an initial adapter learned from are all among them, as nothing tells which were feedback.
+        """
         aliases: dict[int, list[str]] = {}
         for alias, number in sorted(self._aliases().items()):
             aliases.setdefault(number, []).append(alias)
         return [
-            FeedbackModel(
-                read_version(found), found.tags["feedback_version"], tuple(aliases.get(int(found.version), ()))
-            )
+            FeedbackModel(read_version(found), learned, tuple(aliases.get(int(found.version), ())))
             for found in self._ask(self._search)
-            if found.tags.get("feedback_version")
+            for learned in learned_from(found.tags)
+            if learned != found.tags.get("dataset_version")
         ]
 
     def lineage(self) -> dict[str, tuple[str, ...]]:

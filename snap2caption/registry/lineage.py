@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 WAITS_DAYS = 7
 """For so long after its end, a run counts as waiting for the gate, which needs the data that it learned from."""
+
+INHERITED = "inherited_versions"
+"""The tag of a run and its registered version with what its initial adapter learned from: dataset versions, with commas
+between them.
+"""
 
 _TAGS = ("dataset_version", "feedback_version")
 
@@ -32,7 +37,9 @@ def find_lineage(client: "MlflowClient", model: str) -> dict[str, tuple[str, ...
     """
     users: defaultdict[str, list[str]] = defaultdict(list)
     for version in _pages(lambda token: client.search_model_versions(page_token=token)):
-        used = _used(version.tags) or _used(client.get_run(version.run_id).data.tags if version.run_id else {})
+        used = learned_from(version.tags) or learned_from(
+            client.get_run(version.run_id).data.tags if version.run_id else {}
+        )
         if not used and version.name == model:
             raise UserError(
                 f"Version {version.version} of {model} does not tell which dataset it learned from, so nothing is safe "
@@ -41,13 +48,18 @@ def find_lineage(client: "MlflowClient", model: str) -> dict[str, tuple[str, ...
         for one in used:
             users[one].append(f"{version.name} version {version.version}")
     for run in _recent_runs(client):
-        for one in _used(run.data.tags):
+        for one in learned_from(run.data.tags):
             users[one].append(f"run {run.info.run_id}")
     return {version: tuple(sorted(names)) for version, names in users.items()}
 
 
-def _used(tags: dict[str, str]) -> set[str]:
-    return {tags[name] for name in _TAGS if tags.get(name)}
+def learned_from(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the dataset versions that the model of a run or version with *tags* learned from, each once.
+
+    Those of its initial adapter come last.
+    """
+    own = (tags[name] for name in _TAGS if tags.get(name))
+    return tuple(dict.fromkeys((*own, *filter(None, tags.get(INHERITED, "").split(",")))))
 
 
 def _recent_runs(client: "MlflowClient") -> Iterator[Any]:

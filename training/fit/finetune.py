@@ -49,6 +49,7 @@ def finetune(
     report: Report,
     ranks: Ranks = SINGLE_PROCESS,
     store: ObjectStore | None = None,
+    initial: Path | None = None,
 ) -> Path:
     """Train an adapter on *vlm*, which carries it afterwards, and save it.
 
@@ -61,6 +62,8 @@ def finetune(
         report: called with each metric when it is known.
         ranks: the processes that train together, each of which calls this; the main process reports and saves.
         store: gets a copy of each checkpoint, for machines that share no disk.
+        initial: the folder of the adapter to begin with, instead of a new one; in the main process, whose weights the
+            others get.
 
     Returns:
         The adapter's folder.
@@ -72,7 +75,7 @@ def finetune(
     settings = recipe.training
     make_deterministic(settings, ranks.local_size)
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed), recipe.data.max_post_tokens)
-    vlm.model = add_adapter(vlm.model, recipe.model.lora)
+    vlm.model = add_adapter(vlm.model, recipe.model.lora, initial)
     cpu_kernels.use(vlm.model)
     check_image_tokens(vlm, collate, validation[0])
     # Check now that evaluation will fit into the context: it would fail hours later.

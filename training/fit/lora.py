@@ -1,23 +1,29 @@
-"""LoRA adapter on exactly the modules that a recipe names."""
+"""LoRA adapter on exactly the modules that a recipe names: a new one, or one that was trained before."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, get_peft_model
+import torch
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from snap2caption.errors import UserError
+from snap2caption.registry.adapters import WEIGHTS, check_weights
 from snap2caption.vlm import quieten_peft
 from training.recipes.sections import LoraSettings
 
 
-def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
-    """Return *model* with a new LoRA adapter; only the adapter's weights are trainable.
+def add_adapter(model: nn.Module, settings: LoraSettings, initial: Path | None = None) -> Any:
+    """Return *model* with a LoRA adapter; only the adapter's weights are trainable.
+
+    It is a new one that changes nothing yet, or the one in the folder *initial*.
 
     Raises:
-        UserError: the target modules match no linear layer, or other modules as well.
+        UserError: the target modules match no linear layer, or other modules as well; or *initial* does not fit.
     """
     pattern = re.compile(settings.target_modules)
     matched = {name: module for name, module in model.named_modules() if pattern.fullmatch(name)}
@@ -41,7 +47,40 @@ def add_adapter(model: nn.Module, settings: LoraSettings) -> Any:
         task_type="CAUSAL_LM",
     )
     quieten_peft()
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    if initial is not None:
+        set_peft_model_state_dict(adapted, load_initial_weights(adapted, settings, initial))
+    return adapted
+
+
+def load_initial_weights(model: Any, settings: LoraSettings, initial: Path) -> dict[str, torch.Tensor]:
+    """Return the weights of the adapter in the folder *initial*, which training is to begin with.
+
+    *model* has an adapter by *settings*, perhaps of fake tensors.
+
+    Raises:
+        UserError: *initial* is damaged, or has other matrices or another factor than *settings*.
+    """
+    check_weights(initial)
+    try:
+        weights = load_file(initial / WEIGHTS)
+        # Read here, because PEFT would ask the hub for a missing one.
+        its = json.loads((initial / "adapter_config.json").read_bytes())
+        r, lora_alpha, target_modules = (its[name] for name in ("r", "lora_alpha", "target_modules"))
+    except (ValueError, TypeError, KeyError, OSError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"The adapter of model.initial_adapter is damaged ({reason}); train its run again with --force."
+        ) from error
+    wanted = {name: weight.shape for name, weight in get_peft_model_state_dict(model).items()}
+    same_factor = lora_alpha * settings.r == settings.lora_alpha * r
+    if {name: weight.shape for name, weight in weights.items()} != wanted or not same_factor:
+        raise UserError(
+            f"The adapter of model.initial_adapter has r={r}, lora_alpha={lora_alpha:g} and "
+            f"target_modules={target_modules}, and the recipe has others; training can't change them, so add "
+            f"model.lora.r={r} model.lora.lora_alpha={lora_alpha:g}, and name the same target modules."
+        )
+    return weights
 
 
 def trainable_parameters(model: nn.Module) -> int:
@@ -51,7 +90,7 @@ def trainable_parameters(model: nn.Module) -> int:
 
 def adapter_parameters(adapter: Path) -> int:
     """Return the number of parameters in the saved *adapter*: all that training changed."""
-    return sum(weight.numel() for weight in load_file(adapter / "adapter_model.safetensors").values())
+    return sum(weight.numel() for weight in load_file(adapter / WEIGHTS).values())
 
 
 def _example(model: nn.Module) -> str:

@@ -6,12 +6,20 @@ from mlflow import MlflowClient
 
 from snap2caption.errors import UserError
 from snap2caption.registry.client import Registry
+from snap2caption.registry.lineage import INHERITED
 from snap2caption.registry.signatures import sign
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.registry.versions import ADAPTER_DIGEST, ModelVersion
 from snap2caption.settings import Settings
 from training.evaluation.candidates import EvaluatedModel, find_trained
-from training.tracking.runs import VERDICT, connect, explain_mlflow_errors, read_artifact
+from training.tracking.runs import (
+    INITIAL_ADAPTER,
+    INITIAL_RUN,
+    VERDICT,
+    connect,
+    explain_mlflow_errors,
+    read_artifact,
+)
 
 _KEPT = (
     "base",
@@ -22,6 +30,9 @@ _KEPT = (
     "feedback_uri",
     "prompts",
     ADAPTER_DIGEST,
+    INITIAL_RUN,
+    INITIAL_ADAPTER,
+    INHERITED,
 )
 """Tags of a run that are copied to its registered model version."""
 

@@ -17,6 +17,7 @@ from training.data.validation import check_data
 from training.data.vision_features import GIB
 from training.fit.trainer import is_eval_step
 from training.planning.estimate import BatchShape, FakeTensorModel, measure_throughput
+from training.planning.initial_adapter import find_initial_adapter
 from training.planning.precision import choose_precision, with_precision
 from training.recipes.recipe import Recipe
 from training.recipes.sections import Precision
@@ -53,6 +54,8 @@ class TrainingPlan(BaseModel):
     dataset_version: str
     feedback_version: str | None
     base_revision: str
+    initial_run_id: str | None
+    inherited_versions: tuple[str, ...]
     precision: Precision
     precision_reason: str
     samples: dict[Split, int]
@@ -86,8 +89,14 @@ class TrainingPlan(BaseModel):
             else ""
         )
         vision = f"cached in {self.features_gib:.2f} GiB of memory" if self.features_gib else "computed in each epoch"
+        initial = (
+            f"that of run {self.initial_run_id}, which learned from dataset {', '.join(self.inherited_versions)}"
+            if self.initial_run_id
+            else "a new one"
+        )
         lines = [
             f"dataset {self.dataset_version}, base {self.base_revision}",
+            f"initial adapter: {initial}",
             f"precision: {self.precision}; {self.precision_reason}",
             f"samples: {', '.join(f'{split} {count:,}' for split, count in self.samples.items())}{feedback}",
             f"tokens per sample: {self.tokens:.0f}, of which {self.image_tokens:.0f} are image tokens; "
@@ -154,6 +163,10 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
     model = check_model(recipe, settings)
     revision = find_revision(recipe.model.base, settings.models_dir, recipe.model.revision)
     collate = collator_without_weights(recipe, settings, model, revision)
+    versions = [source.manifest.version for source in (dataset, feedback) if source]
+    initial = find_initial_adapter(recipe, settings, versions, revision)
+    if initial is not None:
+        initial.check(model.model, recipe.model.lora)
     cut = check_data(recipe, dataset, collate, feedback)
     counts = _count(recipe, dataset, feedback)
     lengths = _measure(recipe, dataset, collate, cut=cut)
@@ -188,6 +201,8 @@ def make_plan(recipe: Recipe, settings: Settings) -> TrainingPlan:
         dataset_version=dataset.manifest.version,
         feedback_version=feedback.manifest.version if feedback else None,
         base_revision=revision,
+        initial_run_id=initial.run_id if initial else None,
+        inherited_versions=initial.versions if initial else (),
         precision=choice.precision,
         precision_reason=choice.reason,
         samples=counts.corpus,

@@ -44,6 +44,7 @@ WEIGHTS = frozenset(
 ELSEWHERE = frozenset(
     {
         "model.revision",
+        "model.initial_adapter",
         "data.uri",
         "data.version",
         "data.feedback.uri",
@@ -59,7 +60,7 @@ ELSEWHERE = frozenset(
 """Settings that do not change the weights.
 
 They say where the training runs, how it is tracked, how much memory it uses, how often it saves checkpoints, and how
-the model is judged. The content of base and datasets counts by their versions.
+the model is judged. The content of base, initial adapter and datasets counts by their versions.
 """
 
 COUNT_WITH_PATIENCE = frozenset(
@@ -73,7 +74,10 @@ and on whatever samples.
 
 
 def fingerprint(recipe: Recipe, versions: Sequence[str], revision: str) -> str:
-    """Return a digest of the settings that matter, the datasets' *versions* and the base's *revision*."""
+    """Return a digest of the settings that matter, *versions* and the base's *revision*.
+
+    *versions* are those of the datasets, and the digest of the initial adapter if there is one.
+    """
     # Under former names, so that runs from before the renaming are still found.
     parts = json.dumps([with_former_names(settings_of_weights(recipe)), versions, revision], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from snap2caption.datasets.manifest import Split
 from snap2caption.errors import UserError
@@ -17,6 +17,11 @@ def _regex(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"is not a regular expression ({error})") from error
     return pattern
+
+
+def _version_number(reference: object) -> object:
+    # YAML reads a version of the registry as a number.
+    return str(reference) if type(reference) is int else reference
 
 
 def _host_and_port(endpoint: str) -> str:
@@ -49,13 +54,15 @@ class ModelSettings(RecipeSection):
     """The base model (a folder under the models directory, or a name on the hub) and its adapter.
 
     ``revision`` pins the base: a commit, tag or branch on the hub, or the digest of a folder's weights; by default
-    the current revision is used. With ``load_in_4bit``, training holds the language model's frozen weights in 4
-    bits (QLoRA); evaluation and serving load them in full precision. Without ``do_image_splitting``, a family that
-    sees an image and its crops (SmolVLM) sees only the image.
+    the current revision is used. ``initial_adapter`` names a trained model, by its run id or by an alias or version in
+    the registry; training begins with its adapter, by default with a new one. With ``load_in_4bit``, training holds
+    the language model's frozen weights in 4 bits (QLoRA); evaluation and serving load them in full precision. Without
+    ``do_image_splitting``, a family that sees an image and its crops (SmolVLM) sees only the image.
     """
 
     base: BaseName
     revision: FileName | None = None
+    initial_adapter: Annotated[FileName | None, BeforeValidator(_version_number)] = None
     load_in_4bit: bool = False
     do_image_splitting: bool = True
     lora: LoraSettings

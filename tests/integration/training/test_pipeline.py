@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from mlflow import MlflowClient
-from tiny import write_dataset
+from tiny import LANGUAGE_LAYERS, write_dataset
 
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
@@ -31,6 +31,7 @@ from training.gate.latency import LatencyComparison
 from training.gate.promotion import open_registry, promote, rollback
 from training.gate.runner import evaluate_model, gate_run
 from training.pipeline import train
+from training.planning.dry_run import make_plan
 from training.planning.precision import choose_precision
 from training.recipes.recipe import Recipe
 from training.recipes.sections import EvaluationSettings
@@ -206,6 +207,50 @@ def test_feedback_is_mixed_in_and_changes_the_fingerprint(settings, client, reci
     with pytest.raises(UserError, match="vision features can't be cached"):
         train(recipe_with(model={"lora": {"target_modules": r".*multi_modal_projector\.linear_1"}}), settings)
     assert len(client.search_runs([run.info.experiment_id])) == 1
+
+
+def test_a_training_begins_with_the_champions_adapter(settings, client, recipe_with, tmp_path):
+    first = train(recipe_with(training=LEARNS), settings)
+    promote(first, settings, force=True)
+    own = str(tmp_path / "own")
+    write_dataset(tmp_path / "own", {"train": 12, "validation": 6, "test": 6}, seed=50)
+    # At a rate of zero, it is the champion still: it began there.
+    still = {"training": {"learning_rate": 0, "num_train_epochs": 1}, "data": {"uri": own}}
+    fresh = train(recipe_with(**still), settings)
+    recipe = recipe_with(**still, model={"initial_adapter": "champion"})
+    plan = make_plan(recipe, settings)
+    assert f"# initial adapter: that of run {first}, which learned from dataset d00000000000\n" in plan.describe()
+    second = train(recipe, settings)
+    runs = {name: client.get_run(name) for name in (first, fresh, second)}
+    assert runs[second].data.metrics["test/loss"] < 0.5 * runs[fresh].data.metrics["test/loss"]
+    tags = runs[second].data.tags
+    assert tags["initial_run_id"] == first
+    assert tags["initial_adapter_sha256"] == runs[first].data.tags["adapter_sha256"]
+    # Once it is the champion itself, the same command means the same training; and so does the version's number.
+    version = promote(second, settings, force=True)
+    assert train(recipe, settings) == second
+    assert train(recipe_with(**still, model={"initial_adapter": 1}), settings) == second
+    # What the first one learned from counts as learned by the second, and by whatever begins with that.
+    name = settings.registered_model
+    registered = client.get_model_version(name, str(version.version)).tags
+    assert registered["inherited_versions"] == "d00000000000"
+    assert f"{name} version 2" in open_registry(settings).lineage()["d00000000000"]
+    third = train(recipe_with(training=still["training"], model={"initial_adapter": second}), settings)
+    assert client.get_run(third).data.tags["inherited_versions"] == "d00000000050,d00000000000"
+
+
+def test_an_adapter_that_does_not_fit_is_one_sentence(settings, client, recipe_with):
+    first = train(recipe_with(training={"num_train_epochs": 1}), settings)
+    runs = client.search_runs([client.get_run(first).info.experiment_id])
+    other_rank = {"initial_adapter": first, "lora": {"r": 8, "lora_alpha": 16, "target_modules": LANGUAGE_LAYERS}}
+    with pytest.raises(UserError, match=r"has r=4, lora_alpha=8 .* so add model\.lora\.r=4"):
+        train(recipe_with(model=other_rank), settings)
+    client.set_tag(first, "base_revision", "another")
+    with pytest.raises(UserError, match=r"was trained on tiny-llava in revision another, .* name a model on that base"):
+        train(recipe_with(model={"initial_adapter": first}), settings)
+    with pytest.raises(UserError, match="has no champion"):
+        train(recipe_with(model={"initial_adapter": "champion"}), settings)
+    assert len(client.search_runs([runs[0].info.experiment_id])) == len(runs)
 
 
 def test_a_killed_training_goes_on_in_its_own_run(settings, client, recipe_with, tmp_path, monkeypatch):

@@ -99,9 +99,13 @@ def test_list_diff_and_prune_on_any_store(
 def test_a_running_training_protects_what_it_reads(tracking_uri: str) -> None:
     client = MlflowClient(tracking_uri)
     version = uuid.uuid4().hex[:16]
-    run_id = client.create_run("0", tags={"dataset_version": version}).info.run_id
+    inherited = [uuid.uuid4().hex[:16] for _ in range(2)]
+    tags = {"dataset_version": version, "inherited_versions": ",".join(inherited)}
+    run_id = client.create_run("0", tags=tags).info.run_id
     registry = Registry(tracking_uri, "no-such-model")
     assert registry.lineage()[version] == (f"run {run_id}",)
+    # What the adapter that it began with had learned from is part of it.
+    assert {registry.lineage()[one] for one in inherited} == {(f"run {run_id}",)}
     # It ended just now, so the gate may still need the data.
     client.set_terminated(run_id)
     assert registry.lineage()[version] == (f"run {run_id}",)

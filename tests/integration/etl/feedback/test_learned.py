@@ -35,16 +35,14 @@ def put_version(uri: str, version: str, numbers: list[int]) -> None:
     open_store(uri).put(f"feedback/{version}/manifest.json", manifest, sha256=hashlib.sha256(manifest).hexdigest())
 
 
-def register(registry: Registry, feedback_version: str | None) -> str:
-    """Register a model that learned from that version, or from no feedback; return its run."""
+def register(registry: Registry, learned: dict[str, str]) -> str:
+    """Register a model that learned from the corpus, and from what the tags *learned* name; return its run."""
     client = registry.client()
     run_id = str(client.create_run("0").info.run_id)
     model = client.create_logged_model("0", source_run_id=run_id)
     client.finalize_logged_model(model.model_id, "READY")
     tags = {"base": "demo-base", "base_revision": "r", "dataset_version": "c" * 16, "dataset_uri": "file:///corpus"}
-    registry.register(
-        run_id, model.model_uri, tags | ({"feedback_version": feedback_version} if feedback_version else {})
-    )
+    registry.register(run_id, model.model_uri, tags | learned)
     return run_id
 
 
@@ -68,7 +66,10 @@ def test_an_erasure_names_the_models_that_learned_from_it(tmp_path: Path, tracki
     put_version(datasets, "a" * 16, [0, 1])
     put_version(datasets, "b" * 16, [1, 2, 3])
     registry = Registry(tracking_uri, "learned")
-    runs = [register(registry, version) for version in ("a" * 16, None, "b" * 16)]
+    first, second = {"feedback_version": "a" * 16}, {"feedback_version": "b" * 16}
+    # The last one began with the adapter of one that learned from the second.
+    inherited = {"inherited_versions": f"{'c' * 16},{'b' * 16}"}
+    runs = [register(registry, learned) for learned in (first, {}, second, first | inherited)]
     registry.challenge(registry.resolve(runs[2]))
     nothing = json.loads(withdraw(tmp_path, tracking_uri, box, "learned").stdout)
     assert nothing == {"withdrawn": [], "models": [], "fault": ""}
@@ -81,7 +82,8 @@ def test_an_erasure_names_the_models_that_learned_from_it(tmp_path: Path, tracki
         assert document == {
             "withdrawn": withdrawn,
             "models": [
-                {"version": 3, "run_id": runs[2], "aliases": ["challenger"], "feedback_version": "b" * 16, "erased": 2}
+                {"version": 4, "run_id": runs[3], "aliases": [], "feedback_version": "b" * 16, "erased": 2},
+                {"version": 3, "run_id": runs[2], "aliases": ["challenger"], "feedback_version": "b" * 16, "erased": 2},
             ],
             "fault": "",
         }

@@ -44,6 +44,51 @@ def test_a_fresh_adapter_changes_nothing(load_tiny, recipe, dataset):
     assert answer_loss(model, batch)[0].item() == before
 
 
+@pytest.fixture
+def trained(load_tiny, recipe, tmp_path):
+    """The folder of an adapter whose weights are none of a new one's."""
+    model = add_adapter(load_tiny().model, recipe.model.lora)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            torch.nn.init.normal_(weight, std=0.1)
+    model.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_training_begins_with_the_adapter_that_is_given(load_tiny, recipe, dataset, trained):
+    vlm, before = load_tiny(), load_tiny(trained)
+    batch = SampleCollator(vlm, evaluation_prompt)(dataset.samples("test")[:2])
+    fresh = answer_loss(vlm.model, batch)[0].item()
+    model = add_adapter(vlm.model, recipe.model.lora, trained).eval()
+    assert answer_loss(model, batch)[0].item() == answer_loss(before.model, batch)[0].item() != fresh
+    # It is trained, as a new one would be.
+    assert trainable_parameters(model) == trainable_parameters(add_adapter(load_tiny().model, recipe.model.lora))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r": 8, "lora_alpha": 16}, r"has r=4, lora_alpha=8 and .* so add model\.lora\.r=4 model\.lora\.lora_alpha=8"),
+        ({"lora_alpha": 16}, r"has r=4, lora_alpha=8 and"),
+        ({"target_modules": r".*language_model.*\.q_proj"}, r"target_modules=\.\*language_model.* has others"),
+    ],
+)
+def test_an_adapter_of_another_shape_is_refused(load_tiny, recipe, trained, change, message):
+    with pytest.raises(UserError, match=message):
+        add_adapter(load_tiny().model, recipe.model.lora.model_copy(update=change), trained)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+@pytest.mark.parametrize("content", [b"", b"{", None])
+def test_a_damaged_adapter_to_begin_with_is_one_sentence(load_tiny, recipe, trained, name, content):
+    if content is None:
+        (trained / name).unlink()
+    else:
+        (trained / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"damaged \(.*\); train it"):
+        add_adapter(load_tiny().model, recipe.model.lora, trained)
+
+
 @pytest.mark.parametrize("targets", [".*", r"model\.vision_tower.*", r".*(norm|q_proj)"])
 def test_targets_that_match_more_than_linear_layers_are_refused(load_tiny, recipe, targets):
     settings = recipe.model.lora.model_copy(update={"target_modules": targets})
