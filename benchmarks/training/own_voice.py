@@ -52,7 +52,7 @@ ON_CHAMPION = (
 """Settings for the demo base and for its champion, as docs/own-voice.md gives them."""
 
 CORPUS = 2400
-"""Pairs of the corpus that the champion learns, as in `make demo`."""
+"""Pairs of the corpus that the champion learns: as many as in `make demo`, but of all cities, as the posts are."""
 
 SETTINGS: dict[str, tuple[str, ...]] = {CHAMPION: ON_CHAMPION, "base": ON_BASE}
 STARTS = tuple(SETTINGS)
@@ -119,7 +119,9 @@ def train_champion(folder: Path, tracking_uri: str) -> EvaluatedModel:
     """
     commands = _Commands(_settings(folder, tracking_uri, "champion"))
     commands.run("sample-corpus", "--out", str(folder / "corpus.zip"), "--pairs", str(CORPUS))
-    version = commands.run("transform", str(folder / "corpus.zip"), "--out", str(folder / "datasets")).strip()
+    version = commands.run(
+        "transform", str(folder / "corpus.zip"), "--out", str(folder / "datasets"), "--cities", "all"
+    ).strip()
     run_id = commands.run("train", "--config", "demo", f"data.uri={Path(version).as_uri()}").strip()
     commands.run("promote", run_id, "--force")
     return commands.model(run_id)
