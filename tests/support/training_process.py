@@ -9,14 +9,22 @@ from pathlib import Path
 import forks
 
 
-def start(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str, str] | None = None) -> BaseProcess:
-    """Start a process that fine-tunes in *work_dir* with a recipe (YAML) under environment *variables*; `reports`
-    tells what it reports.
+def start(
+    recipe: str,
+    models_dir: Path,
+    work_dir: Path,
+    variables: dict[str, str] | None = None,
+    initial: Path | None = None,
+) -> BaseProcess:
+    """Start a process that fine-tunes in *work_dir* with a recipe (YAML) under environment *variables*, and begins with
+    the adapter *initial*, if given; `reports` tells what it reports.
     """
-    return forks.start(_finetune, recipe, models_dir, work_dir, variables or {})
+    return forks.start(_finetune, recipe, models_dir, work_dir, variables or {}, initial)
 
 
-def start_together(recipe: str, models_dir: Path, work_dirs: Sequence[Path], port: int) -> list[BaseProcess]:
+def start_together(
+    recipe: str, models_dir: Path, work_dirs: Sequence[Path], port: int, initial: Path | None = None
+) -> list[BaseProcess]:
     """Start a process for each of *work_dirs*, which train together as under a launcher: on one machine if the folder
     is the same, else on many.
     """
@@ -28,7 +36,9 @@ def start_together(recipe: str, models_dir: Path, work_dirs: Sequence[Path], por
             "LOCAL_RANK": str(work_dirs[:rank].count(work_dir)),
             "LOCAL_WORLD_SIZE": str(work_dirs.count(work_dir)),
         }
-        processes.append(start(recipe, models_dir, work_dir, shared | local | {"RANK": str(rank)}))
+        # As in `training.pipeline`, where the main process alone has it.
+        begins = None if rank else initial
+        processes.append(start(recipe, models_dir, work_dir, shared | local | {"RANK": str(rank)}, begins))
     return processes
 
 
@@ -37,7 +47,7 @@ def reports(work_dir: Path) -> list[tuple[int, dict[str, float]]]:
     return [tuple(json.loads(line)) for line in (work_dir / "reports.jsonl").read_text().splitlines()]
 
 
-def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str, str]) -> None:
+def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str, str], initial: Path | None) -> None:
     os.environ |= variables
     import yaml
 
@@ -70,4 +80,4 @@ def _finetune(recipe: str, models_dir: Path, work_dir: Path, variables: dict[str
             )
         vlm = load(parsed.model.base, models_dir)
         store = open_store(parsed.launcher.checkpoints) if parsed.launcher.checkpoints else None
-        finetune(vlm, train, dataset.samples("validation"), parsed, work_dir, report, ranks, store)
+        finetune(vlm, train, dataset.samples("validation"), parsed, work_dir, report, ranks, store, initial)

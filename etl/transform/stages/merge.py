@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from etl.place import Place
 from etl.transform import columns
-from etl.transform.archive.local_copy import near
+from etl.transform.archive.local_copy import local_copy
 from etl.transform.archive.members import no_usable_samples_error
 from etl.transform.atomic_files import digest_of, sync
 from etl.transform.rejection_reasons import RejectionReason
@@ -100,7 +100,7 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
     with ThreadPoolExecutor(1) as background:
         # This process would be idle while the others write shards.
         tables = background.submit(_write_tables, work, plan)
-        with near(plan.corpus, plan.bytes, _bytes_of_photos(work), work.folder) as corpus:
+        with local_copy(plan.corpus, plan.bytes, _bytes_of_photos(work), work.folder) as corpus:
             shards = {split: _write_shards(work, plan, corpus, pool, split) for split in SPLITS}
         card, metadata = tables.result()
     summaries = {split: _summarize(shards[split]) for split in SPLITS}

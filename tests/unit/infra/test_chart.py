@@ -1,44 +1,20 @@
 """Invariants of the rendered chart: images, security, probes, limits, selectors, draining, secrets, settings."""
 
-import asyncio
 import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from manifests import NAMES, Rendered, each_pod, named, of_kind, service
 
 from infra.validation.render import CHART, ENVIRONMENTS, INFRA, Manifest, pods, read, render
 from serving.settings import ServingSettings
 from snap2caption.settings import ROOT, Settings
 
 pytestmark = pytest.mark.unit
-
-NAMES = [*ENVIRONMENTS, "vllm"]
-Rendered = dict[str, list[Manifest]]
-
-
-def each_pod(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    for pod in pods(manifests):
-        yield pod["metadata"]["name"], pod["spec"]
-
-
-def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
-    return [manifest for manifest in manifests if manifest["kind"] in kinds]
-
-
-def named(manifests: list[Manifest], name: str, *kinds: str) -> Manifest:
-    (found,) = [manifest for manifest in of_kind(manifests, *kinds) if manifest["metadata"]["name"] == name]
-    return found
-
-
-def service(manifests: list[Manifest]) -> Manifest:
-    return named(manifests, "serving", "Rollout", "Deployment")
 
 
 def test_there_is_a_pod_of_each_part(rendered: Rendered) -> None:
@@ -336,110 +312,6 @@ def test_jobs_have_the_names_that_rules_know(rendered: Rendered) -> None:
         assert relabeling["targetLabel"] == "job"
         jobs.add(relabeling["replacement"])
     assert set(re.findall(r'job="(\w+)"', rules)) <= jobs
-
-
-def client_of(trusted: str, peer: str, forwarded: str) -> tuple[str, str]:
-    """Return whom the service takes for the client, and by which scheme, if *peer* says that it forwards for another."""
-    seen: list[tuple[str, str]] = []
-
-    async def app(scope: Any, *_: object) -> None:
-        seen.append((scope["client"][0], scope["scheme"]))
-
-    headers = [(b"x-forwarded-for", forwarded.encode()), (b"x-forwarded-proto", b"https")]
-    scope: Any = {"type": "http", "scheme": "http", "client": (peer, 50000), "headers": headers}
-    given: Any = None
-    asyncio.run(ProxyHeadersMiddleware(app, trusted_hosts=trusted)(scope, given, given))
-    return seen[0]
-
-
-@pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_the_gateway_is_believed_and_nobody_else(rendered: Rendered, name: str) -> None:
-    (container,) = service(rendered[name])["spec"]["template"]["spec"]["containers"]
-    env = {entry["name"]: entry["value"] for entry in container["env"]}
-    believed = env["FORWARDED_ALLOW_IPS"]
-    # A pod of the gateway says so of a client, who may have said something else before.
-    assert client_of(believed, "10.233.64.7", "203.0.113.9, 198.51.100.7") == ("198.51.100.7", "https")
-    assert client_of(believed, "198.51.100.7", "203.0.113.9") == ("198.51.100.7", "http")
-    given = ServingSettings(
-        connections_per_peer=env["SNAP2CAPTION_SERVING_CONNECTIONS_PER_PEER"],
-        keep_alive_seconds=env["SNAP2CAPTION_SERVING_KEEP_ALIVE_SECONDS"],
-    )
-    # Its few pods have all clients' connections, and keep them for 90 s, as Traefik and Go do.
-    assert given.connections_per_peer >= given.connections
-    assert given.keep_alive_seconds > 90
-
-
-def test_without_a_gateway_nobody_is_believed() -> None:
-    (container,) = service(render("staging", "--set=gateway.enabled=false"))["spec"]["template"]["spec"]["containers"]
-    assert "FORWARDED_ALLOW_IPS" not in {entry["name"] for entry in container["env"]}
-
-
-def test_traces_go_where_the_policies_let_them(rendered: Rendered) -> None:
-    (container,) = service(rendered["vllm"])["spec"]["template"]["spec"]["containers"]
-    env = {entry["name"]: entry["value"] for entry in container["env"]}
-    assert env["SNAP2CAPTION_SERVING_TRACES"] == "true"
-    collector = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))["network"]["peers"]["collector"]
-    address = urlsplit(env["OTEL_EXPORTER_OTLP_ENDPOINT"])
-    assert (address.hostname or "").endswith(f".{collector['namespace']}")
-    assert [address.port] == collector["ports"]
-    assert "snap2caption-production" in env["OTEL_RESOURCE_ATTRIBUTES"]
-    # The image can send them.
-    extras = re.findall(r"^ARG EXTRAS=(.*)$", (ROOT / "containers" / "Dockerfile").read_text(), re.MULTILINE)
-    assert "tracing" in extras[0].split(",")
-    for name in ENVIRONMENTS:
-        (container,) = service(rendered[name])["spec"]["template"]["spec"]["containers"]
-        assert not [entry for entry in container["env"] if "OTEL" in entry["name"] or "TRACES" in entry["name"]]
-
-
-def cluster_of(manifests: list[Manifest]) -> Any:
-    return named(manifests, "postgres", "Cluster")["spec"]
-
-
-def test_backups_go_to_the_plugins_store(rendered: Rendered) -> None:
-    spec, store = cluster_of(rendered["production"]), named(rendered["production"], "postgres", "ObjectStore")
-    (plugin,) = spec["plugins"]
-    assert (plugin["isWALArchiver"], plugin["parameters"]["barmanObjectName"]) == (True, store["metadata"]["name"])
-    # The operator's own way ends with 1.32.
-    assert "backup" not in spec
-    (scheduled,) = [m["spec"] for m in of_kind(rendered["production"], "ScheduledBackup")]
-    assert (scheduled["method"], scheduled["pluginConfiguration"]["name"]) == ("plugin", plugin["name"])
-    credentials = store["spec"]["configuration"]["s3Credentials"].values()
-    made = {m["spec"]["target"]["name"]: m["spec"]["data"] for m in of_kind(rendered["production"], "ExternalSecret")}
-    for key in credentials:
-        assert key["key"] in {entry["secretKey"] for entry in made[key["name"]]}
-    assert not of_kind(rendered["staging"], "ObjectStore", "ScheduledBackup")
-    assert "plugins" not in cluster_of(rendered["staging"])
-
-
-def test_a_restored_cluster_writes_to_a_new_place() -> None:
-    options = ("--set=postgres.restore.server=postgres", "--set=postgres.backup.server=postgres-2")
-    manifests = render("production", *options, "--set-string=postgres.restore.time=2026-11-28T09:00:00Z")
-    spec = cluster_of(manifests)
-    (store,) = of_kind(manifests, "ObjectStore")
-    recovery = spec["bootstrap"]["recovery"]
-    (source,) = spec["externalClusters"]
-    assert recovery == {"source": source["name"], "recoveryTarget": {"targetTime": "2026-11-28T09:00:00Z"}}
-    name = store["metadata"]["name"]
-    assert source["plugin"]["parameters"] == {"barmanObjectName": name, "serverName": "postgres"}
-    assert spec["plugins"][0]["parameters"] == {"barmanObjectName": name, "serverName": "postgres-2"}
-    assert "recoveryTarget" not in cluster_of(render("production", *options))["bootstrap"]["recovery"]
-    for environment, wrong, told in (
-        ("production", options[:1], "a new name"),
-        ("staging", options, "needs postgres.backup"),
-    ):
-        with pytest.raises(subprocess.CalledProcessError) as refused:
-            render(environment, *wrong)
-        assert told in refused.value.stderr
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_budget_keeps_a_node_from_being_drained(rendered: Rendered, name: str) -> None:
-    for budget in of_kind(rendered[name], "PodDisruptionBudget"):
-        assert budget["spec"]["maxUnavailable"] >= 1
-        assert "minAvailable" not in budget["spec"]
-    spec = cluster_of(rendered[name])
-    # The operator's own budget lets the one instance of a cluster never go.
-    assert spec["enablePDB"] == (spec["instances"] > 1)
 
 
 def test_the_first_sync_needs_no_model(rendered: Rendered) -> None:

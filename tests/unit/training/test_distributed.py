@@ -44,12 +44,14 @@ def free_port(folder: Path) -> int:
     return Ports(folder / "ports.json").get("together")
 
 
-def train_in(work_dirs: list[Path], recipe: str, models_dir: Path) -> list[tuple[int, dict[str, float]]]:
+def train_in(
+    work_dirs: list[Path], recipe: str, models_dir: Path, initial: Path | None = None
+) -> list[tuple[int, dict[str, float]]]:
     """Train to the end in a process for each of *work_dirs*; return what the first one reported."""
     started = (
-        [start(recipe, models_dir, work_dirs[0])]
+        [start(recipe, models_dir, work_dirs[0], initial=initial)]
         if len(work_dirs) == 1
-        else start_together(recipe, models_dir, work_dirs, free_port(work_dirs[0].parent))
+        else start_together(recipe, models_dir, work_dirs, free_port(work_dirs[0].parent), initial)
     )
     for process in started:
         process.join(LONGEST)
@@ -80,6 +82,21 @@ def test_two_processes_have_the_loss_curve_of_one(write_recipe, models_dir, tmp_
         assert together == pytest.approx(alone, abs=1e-4), name
     weights = [load_file(tmp_path / work / "adapter" / WEIGHTS) for work in ("1", "2")]
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-3) for name in weights[0])
+
+
+def test_two_processes_begin_with_the_adapter_of_the_first(write_recipe, models_dir, tmp_path):
+    train_in([tmp_path / "before"], write_recipe(num_train_epochs=2), models_dir)
+    initial = tmp_path / "before" / "adapter"
+    recipe = write_recipe(num_train_epochs=1)
+    fresh = train_in([tmp_path / "fresh"], recipe, models_dir)
+    one, two = (train_in([tmp_path / str(size)] * size, recipe, models_dir, initial) for size in (1, 2))
+    losses = [
+        [metrics["validation/loss"] for _, metrics in told if "validation/loss" in metrics] for told in (one, two)
+    ]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+    assert (
+        losses[0][-1] < 0.95 * [metrics["validation/loss"] for _, metrics in fresh if "validation/loss" in metrics][-1]
+    )
 
 
 def test_a_lost_machine_ends_the_others_and_can_be_resumed(write_recipe, models_dir, tmp_path):

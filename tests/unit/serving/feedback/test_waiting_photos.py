@@ -1,13 +1,11 @@
-import multiprocessing
 import os
-import signal
 from datetime import UTC, datetime
 
 import pytest
 from creators import creator
 from databases import BOTH, at_revision
-from sqlalchemy import event, insert, select, text
-from sqlalchemy.engine import Engine
+from sqlalchemy import insert, select, text
+from statement_kills import kill_at_statements
 
 from serving.feedback.delivery.claims import Claims
 from serving.feedback.outbox import Outbox
@@ -91,33 +89,11 @@ def test_a_claim_writes_no_photo(settings: ServingSettings, database: Database) 
     assert 0 < log.stat().st_size < size
 
 
-def die_at(statement: int, settings: ServingSettings) -> None:
-    """Upgrade in this process, and kill it at a statement."""
-    seen = 0
-
-    def count(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == statement:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(Engine, "before_cursor_execute", count)
-    open_database(settings, Section.FEEDBACK)
-    os._exit(0)
-
-
 @on_both
 def test_killed_during_the_upgrade_nothing_is_lost(settings: ServingSettings) -> None:
     fill_old(settings)
-    kills = 0
-    for statement in range(1, 200, 2 if settings.database_url is None else 9):
-        process = multiprocessing.get_context("fork").Process(target=die_at, args=(statement, settings))
-        process.start()
-        process.join()
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL
-        kills += 1
+    statements = range(1, 200, 2 if settings.database_url is None else 9)
+    kills = len([*kill_at_statements(lambda: open_database(settings, Section.FEEDBACK), statements)])
     assert kills >= 3
     database = open_database(settings, Section.FEEDBACK)
     claimed = Claims(database, "worker").feedback(9)

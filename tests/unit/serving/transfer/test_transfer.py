@@ -1,15 +1,12 @@
 import json
-import multiprocessing
-import os
-import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from creators import creator, photo_of
 from pydantic import SecretStr
-from sqlalchemy import event, insert, select
-from sqlalchemy.engine import Engine
+from sqlalchemy import insert, select
+from statement_kills import kill_at_statements
 from typer.testing import CliRunner
 
 from serving.feedback.delivery.delivery_lock import DeliveryLock
@@ -124,30 +121,9 @@ def _visible(value: object) -> object:
     return value.replace("\0", "") if isinstance(value, str) else value
 
 
-def die_at(statement: int, settings: ServingSettings) -> None:
-    """Transfer in this process, and kill it at a statement in PostgreSQL."""
-    seen = 0
-
-    def count(connection: object, *_: object) -> None:
-        nonlocal seen
-        seen += connection.engine.dialect.name == "postgresql"  # type: ignore[attr-defined]
-        if seen == statement:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(Engine, "before_cursor_execute", count)
-    transfer(settings)
-    os._exit(0)
-
-
 def test_killed_anywhere_it_is_all_or_nothing(settings: ServingSettings, files: ServingSettings) -> None:
     before, kills = rows(files), 0
-    for statement in range(1, 200, 4):
-        process = multiprocessing.get_context("fork").Process(target=die_at, args=(statement, settings))
-        process.start()
-        process.join()
-        if process.exitcode == 0:
-            break
-        assert process.exitcode == -signal.SIGKILL
+    for _ in kill_at_statements(lambda: transfer(settings), range(1, 200, 4), "postgresql"):
         kills += 1
         assert not any(rows(settings).values())
     assert kills >= 5

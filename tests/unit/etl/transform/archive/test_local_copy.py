@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from etl.transform.archive import local_copy
-from etl.transform.archive.local_copy import near
+from etl.transform.archive import local_copy as module
+from etl.transform.archive.local_copy import local_copy
 from snap2caption.store import StoreError
 
 pytestmark = pytest.mark.unit
@@ -30,7 +30,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 def test_most_of_it_is_read_from_a_copy(stored: str, tmp_path: Path, scratch: Path) -> None:
-    with near(stored, SIZE, SIZE // 2, scratch) as place:
+    with local_copy(stored, SIZE, SIZE // 2, scratch) as place:
         assert isinstance(place, Path)
         assert place.parent == scratch
         assert place.read_bytes() == (tmp_path / "store" / "corpus.zip").read_bytes()
@@ -38,32 +38,32 @@ def test_most_of_it_is_read_from_a_copy(stored: str, tmp_path: Path, scratch: Pa
 
 
 def test_the_copy_is_removed_after_an_error(stored: str, scratch: Path) -> None:
-    with pytest.raises(ValueError, match="while it is read"), near(stored, SIZE, SIZE, scratch):
+    with pytest.raises(ValueError, match="while it is read"), local_copy(stored, SIZE, SIZE, scratch):
         raise ValueError("while it is read")
     assert not list(scratch.iterdir())
 
 
 def test_a_small_part_is_read_by_ranges(stored: str, scratch: Path) -> None:
-    with near(stored, SIZE, SIZE // 5, scratch) as place:
+    with local_copy(stored, SIZE, SIZE // 5, scratch) as place:
         assert place == stored
         assert not list(scratch.iterdir())
 
 
 def test_a_disk_without_room_gets_no_copy(stored: str, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_copy, "_SPARE", 1 << 60)
-    with near(stored, SIZE, SIZE, scratch) as place:
+    monkeypatch.setattr(module, "_SPARE", 1 << 60)
+    with local_copy(stored, SIZE, SIZE, scratch) as place:
         assert place == stored
 
 
 def test_a_file_is_read_where_it_is(tmp_path: Path, scratch: Path) -> None:
-    with near(tmp_path / "corpus.zip", SIZE, SIZE, scratch) as place:
+    with local_copy(tmp_path / "corpus.zip", SIZE, SIZE, scratch) as place:
         assert place == tmp_path / "corpus.zip"
 
 
 def test_a_corpus_that_is_gone_leaves_nothing(stored: str, scratch: Path) -> None:
     with (
         pytest.raises(StoreError, match=r"has no gone\.zip"),
-        near(stored.replace("corpus", "gone"), SIZE, SIZE, scratch),
+        local_copy(stored.replace("corpus", "gone"), SIZE, SIZE, scratch),
     ):
         pass
     assert not list(scratch.iterdir())
