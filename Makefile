@@ -34,6 +34,9 @@ WORKERS ?= 3
 # Whether an environment is whole: one whose making was killed has Python, and no pip.
 has_pip = $(1)/python -m pip --version >/dev/null 2>&1
 
+# Python keeps the bytecode of what is imported, whatever the environment says: without it, each process compiles its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Usage reporting of what is started below: off, as in snap2caption/telemetry.py.
 export DO_NOT_TRACK := true
 export HF_HUB_DISABLE_TELEMETRY := 1
