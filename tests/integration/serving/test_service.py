@@ -64,8 +64,15 @@ def test_real_photographs_are_captioned(url: str) -> None:
     ids=["no champion", "not asked for", "registry away"],
 )
 def test_it_may_be_ready_before_the_first_promotion(
-    installation: Settings, tmp_path: Path, address: str, setting: bool, expected: tuple[int, str | None]
+    installation: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    setting: bool,
+    expected: tuple[int, str | None],
 ) -> None:
+    # As `serve` does: MLflow's client would try for four minutes.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     settings = ServingSettings(cache_dir=tmp_path, ready_without_model=setting, page=False)
     registry = Registry(address or installation.mlflow_tracking_uri, f"nothing-{tmp_path.name}")
     models = ModelManager(
