@@ -12,6 +12,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import compose_stack
@@ -182,6 +183,22 @@ def test_the_proxy_captions_over_tls(stack: Stack, tmp_path: Path) -> None:
         assert client.get(f"{url}/healthz").headers["via"]
     plain = httpx.get(f"http://localhost:{stack.ports['PROXY_HTTP']}/v1/voice")
     assert (plain.status_code, plain.headers["location"]) == (308, "https://localhost/v1/voice")
+
+
+def test_the_proxy_tells_clients_apart(stack: Stack) -> None:
+    def status(url: str, **headers: str) -> int:
+        return httpx.get(url, headers={"X-API-Key": "wrong", **headers}, verify=False).status_code  # noqa: S501
+
+    stack.compose("--profile=proxy", "up", "--detach", "--wait", "proxy")
+    proxied = f"https://localhost:{stack.ports['PROXY_HTTPS']}/v1/voice"
+    assert HTTPStatus.TOO_MANY_REQUESTS in [status(proxied) for _ in range(31)]
+    # The proxy's container is another client.
+    asked = "wget --no-check-certificate --header='X-API-Key: wrong' -O- https://localhost/v1/voice 2>&1"
+    assert "401" in stack.compose("--profile=proxy", "exec", "-T", "proxy", "sh", "-c", f"{asked} || true")
+    # Whoever is not the proxy is not believed.
+    direct = f"{stack.url('SERVING')}/v1/voice"
+    forged = [status(direct, **{"X-Forwarded-For": f"203.0.113.{number}"}) for number in range(31)]
+    assert HTTPStatus.TOO_MANY_REQUESTS in forged
 
 
 def test_prometheus_sees_every_service(stack: Stack) -> None:

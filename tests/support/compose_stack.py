@@ -261,6 +261,8 @@ def prepared(folder: Path, project: str) -> Stack:
     lines = [
         "COMPOSE_FILE=docker-compose.yml:compose.test.yaml",
         *(f"{name}_PORT={port}" for name, port in ports.items()),
+        # Not the default, which a stack that runs already may have.
+        "PROXY_SUBNET=10.231.98.0/29",
     ]
     (folder / ".env").write_text("\n".join([*lines, f"CPUS={os.cpu_count()}", "AIRFLOW_PARALLELISM=2", ""]))
     return Stack(folder, project, ports)

@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 FILES = ("docker-compose.yml", "compose.gpu.yaml")
 ONE_SHOTS = {"setup", "extract-data", "transform-data", "load-data", "training"}
 """Services that end by themselves, so that nothing has to ask after their health."""
-INTERNAL = {"database", "store"}
+INTERNAL = {"database", "proxied", "store"}
 """Networks without a way out."""
 NAMED = {
     *("postgres", "seaweedfs", "setup", "mlflow", "label-studio", "label-studio-webhook", "serving", "feedback"),
@@ -132,6 +132,14 @@ def test_databases_and_store_have_no_way_out() -> None:
     assert SERVICES["seaweedfs"]["networks"].keys() == {"store"}
     # What creators reach has no way to the databases.
     assert not SERVICES["serving"]["networks"].keys() & {"database", "orchestration", "annotation"}
+
+
+def test_only_the_proxy_is_believed_about_clients() -> None:
+    believed = SERVICES["serving"]["environment"]["FORWARDED_ALLOW_IPS"]
+    assert believed == STACK["networks"]["proxied"]["ipam"]["config"][0]["subnet"]
+    assert {name for name, one in SERVICES.items() if "proxied" in one["networks"]} == {"proxy", "serving"}
+    (alias,) = SERVICES["serving"]["networks"]["proxied"]["aliases"]
+    assert f"reverse_proxy {alias}:8000 " in (ROOT / "containers" / "Caddyfile").read_text()
 
 
 @each_service
