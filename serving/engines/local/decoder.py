@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +28,9 @@ _MIN_PARALLEL_WIDTH = 512
 
 For so small a matrix product, waking another thread takes as long as its share of the work.
 """
+
+_COUNT_CACHE = 256
+"""The number of prompts whose tokens are cached: each is counted several times before and when its request starts."""
 
 
 class Decoder:
@@ -63,11 +67,12 @@ class Decoder:
         self._processor_lock = threading.Lock()
         self._special_tokens = frozenset(vlm.processor.tokenizer.all_special_ids)
         self._batch = DynamicBatch(self._text)
+        self.count_prompt_tokens = lru_cache(_COUNT_CACHE)(self._count_prompt_tokens)
 
     def __len__(self) -> int:
         return len(self._batch.sequences)
 
-    def count_prompt_tokens(self, prompt: str) -> int:
+    def _count_prompt_tokens(self, prompt: str) -> int:
         """Return the number of tokens of *prompt* in the chat template, without the photo's own."""
         # One placeholder token stands for the photo.
         return len(self._tokenizer(self._vlm.chat(prompt), verbose=False)["input_ids"]) - 1
