@@ -41,7 +41,9 @@ class ChunkedPrefill:
         self._described = described
         self._columns = max(1, chunk // len(inputs.ids))
         self._cache = model.new_cache(len(inputs.ids))
-        self._positions = (inputs.mask.cumsum(1) - 1).clamp(min=0)
+        tokens = inputs.ids.shape[1]
+        self._padding = tokens - inputs.mask.sum(1)
+        self._positions = (torch.arange(tokens, device=inputs.ids.device) - self._padding[:, None]).clamp(min=0)
         self._is_image = inputs.is_image
         self._feature_index = self._is_image.flatten().cumsum(0).view_as(self._is_image) - 1
         self._done = 0
@@ -59,7 +61,7 @@ class ChunkedPrefill:
         logits = self._model.forward(
             embeddings,
             self._positions[:, chunk],
-            self._model.attention_bias(self._inputs.mask[:, : self._done], chunk.stop - chunk.start),
+            self._model.attention_bias(self._padding, chunk.stop, chunk.stop - chunk.start),
             self._cache,
             self._model.adapted([number < photos for number in range(len(ids))]),
         )
@@ -67,16 +69,27 @@ class ChunkedPrefill:
 
     def _finish(self, logits: torch.Tensor) -> PrefilledSequences:
         """Copy each input's row to all sequences that continue from it."""
-        mask = self._inputs.mask
-        descriptions = {number: len(self._sequences) + place for place, number in enumerate(self._described)}
-        pairs = [
-            (descriptions[number] if sequence.base_only else number, sequence)
+        captions = [
+            (number, sequence)
             for number, of_photo in enumerate(self._sequences)
             for sequence in of_photo
+            if not sequence.base_only
         ]
-        rows = torch.tensor([row for row, _ in pairs], device=mask.device)
-        self._cache.select(rows)
-        positions = self._positions[rows, -1] + 1
+        descriptions = [
+            (len(self._sequences) + place, sequence)
+            for place, number in enumerate(self._described)
+            for sequence in self._sequences[number]
+            if sequence.base_only
+        ]
+        pairs = [*captions, *descriptions]
+        order = [row for row, _ in pairs]
+        rows = torch.tensor(order, device=logits.device)
+        if order != list(range(len(logits))):
+            self._cache.repeat(rows)
         return PrefilledSequences(
-            [sequence for _, sequence in pairs], self._cache, mask[rows], positions, logits[rows], int(mask.sum())
+            [sequence for _, sequence in pairs],
+            self._cache,
+            self._padding[rows],
+            logits[rows],
+            int(self._inputs.mask.sum()),
         )

@@ -165,7 +165,8 @@ class Decoder:
     def _select_tokens(self, logits: torch.Tensor, sequences: Sequence[TokenSequence]) -> None:
         """Append the next token to each sequence: the most likely one or, with a temperature, a sampled one."""
         logits = logits.float()
-        chosen = logits.argmax(-1)
+        # On a CPU, argmax takes almost twice as long.
+        chosen = logits.max(-1).indices
         sampled = [
             number
             for number, sequence in enumerate(sequences)
@@ -176,6 +177,6 @@ class Decoder:
             chosen[rows] = sample(logits[rows], [sequences[number] for number in sampled])
         probabilities = logits.softmax(-1).gather(1, chosen[:, None]).squeeze(1)
         for sequence, token, probability in zip(sequences, chosen.tolist(), probabilities.tolist(), strict=True):
-            # A finished sequence may still be in the batch; its further tokens are discarded.
+            # It may have been dropped during its prefill.
             if not sequence.done:
                 sequence.append(token, probability, self._end_tokens)

@@ -61,11 +61,11 @@ class LowRank:
     """Shape (rank, out), with the adapter's scale."""
 
     def add(self, output: torch.Tensor, x: torch.Tensor, rows: AdaptedRows) -> torch.Tensor:
-        """Return *output*, of shape (rows, out), with the adapter's part for the input *x*, of shape (rows, in)."""
+        """Add the adapter's part for the input *x*, of shape (rows, in), to *output*, of shape (rows, out). Return it."""
         if rows is False:
             return output
         low = nn.functional.linear(x, self.down)
-        return torch.addmm(output, low if rows is True else low * rows, self.up)
+        return output.addmm_(low if rows is True else low * rows, self.up)
 
 
 def low_rank(layers: Sequence[nn.Module], dtype: torch.dtype) -> LowRank | None:

@@ -50,10 +50,8 @@ class PrefilledSequences:
 
     sequences: list[TokenSequence]
     cache: KVCache
-    mask: torch.Tensor
-    """Attention mask of shape (rows, prompt tokens), 0 for padding."""
-    positions: torch.Tensor
-    """The position of each row's next token, of shape (rows,)."""
+    padding: torch.Tensor
+    """The number of tokens of padding before each row's prompt, of shape (rows,)."""
     logits: torch.Tensor
     """The next logits, of shape (rows, vocabulary)."""
     tokens: int

@@ -116,26 +116,29 @@ class TextModel:
             return all(rows)
         return torch.tensor(rows, device=self._embedding.weight.device)[:, None].to(self.dtype)
 
-    def attention_bias(self, mask: torch.Tensor, tokens: int) -> torch.Tensor | None:
+    def attention_bias(self, padding: torch.Tensor, all_tokens: int, tokens: int) -> torch.Tensor | None:
         """Return what is added to the attention scores of the last *tokens* tokens: 0, or -inf where they must not look.
 
         Args:
-            mask: shape (rows, all tokens): 1 for a token, 0 for padding.
-            tokens: the number of tokens to compute next, at the end of the mask.
+            padding: the number of tokens of padding before each row, of shape (rows,).
+            all_tokens: the length of the rows.
+            tokens: the number of tokens to compute next, at the end of the rows.
 
         Returns:
             Shape (rows, 1, tokens, all tokens), or None if all tokens are visible.
         """
-        columns = torch.arange(mask.shape[1], device=mask.device)
+        columns = torch.arange(all_tokens, device=padding.device)
         queries = columns[-tokens:, None]
-        visible = (columns <= queries) & mask[:, None].bool()
+        visible = columns >= padding[:, None, None]
+        if tokens > 1:
+            visible = visible & (columns <= queries)
         if self._window is not None:
-            visible &= columns > queries - self._window
+            visible = visible & (columns > queries - self._window)
         if bool(visible.all()):
             return None
         # Padding looks at itself: a row of scores that are all -inf would be NaN.
-        visible |= columns == queries
-        return torch.zeros((), dtype=self.dtype, device=mask.device).where(visible, -torch.inf)[:, None]
+        visible = visible | (columns == queries)
+        return torch.zeros((), dtype=self.dtype, device=padding.device).where(visible, -torch.inf)[:, None]
 
     def forward(
         self,
@@ -177,7 +180,7 @@ class TextModel:
             x = x + _product(layer.out, adapter.out, merged, adapted)
             normed = self._norm(x, layer.mlp_norm)
             gate, up = _product(layer.gate_up, adapter.gate_up, normed, adapted).chunk(2, -1)
-            x = x + _product(layer.down, adapter.down, self._activation(gate) * up, adapted)
+            x = x + _product(layer.down, adapter.down, self._activation(gate).mul_(up), adapted)
         last = self._norm(x.view(rows, tokens, width)[:, -1], self._weights.norm)
         if isinstance(adapted, torch.Tensor):
             adapted = adapted.view(rows, tokens, 1)[:, 0]

@@ -121,3 +121,28 @@ def test_an_adapter_that_can_not_be_left_out_is_refused(tmp_path: Path) -> None:
     family.write(tmp_path)
     with pytest.raises(UserError, match="plain LoRA"):
         Decoder(adapt(load(family.name, tmp_path), tmp_path / "adapter", family.language, use_dora=True))
+
+
+# Others leave from the beginning, the middle and the end of the batch, and others join, with shorter and longer prompts
+# than it holds. The longest text outgrows the cache's spare room.
+def test_texts_stay_the_same_while_others_come_and_go(tmp_path: Path) -> None:
+    family = FAMILIES["tiny-llava-1.5"]
+    family.write(tmp_path)
+    vlm = load(family.name, tmp_path, dtype="float64")
+    prompts = [build_prompt(Request()), build_prompt(Request(tone=Tone.WITTY, hint="the first swim of the year " * 3))]
+    decoder, photo, expected, actual = Decoder(vlm), noise(SIZES[0]), [], []
+    for prompt, limits in (
+        (prompts[0], (2, 80, 3, 12)),
+        (prompts[1], (5, 4)),
+        (prompts[0], (9, 2, 7)),
+        (prompts[1], (20,)),
+    ):
+        texts = [TokenSequence(Decoding(limit)) for limit in limits]
+        decoder.merge(read_in(decoder, [photo] * len(texts), [prompt] * len(texts), [[text] for text in texts]))
+        for _ in range(3):
+            decoder.step()
+        actual += texts
+        expected += [vlm.generate([photo], [prompt], text.decoding)[0].text for text in texts]
+    while len(decoder):
+        decoder.step()
+    assert [decoder.text(text) for text in actual] == expected
