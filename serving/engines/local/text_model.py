@@ -173,6 +173,8 @@ class TextModel:
             # Queries and keys are rotated at once. Rolling swaps the halves of a head; the sine has their signs.
             rotated = torch.addcmul(queries * cos, queries.roll(self._head_dim // 2, -1), sin).transpose(1, 2)
             keys, seen = cache.write(number, rotated[:, self._heads :], values.transpose(1, 2))
+            if tokens == 1:
+                cache.prefetch(number)
             attended = nn.functional.scaled_dot_product_attention(
                 rotated[:, : self._heads], keys, seen, attn_mask=bias, enable_gqa=self._heads != self._kv_heads
             )
