@@ -116,18 +116,23 @@ WILD = {"num_train_epochs": 9, "learning_rate": 0.3, "early_stopping_patience": 
 
 
 @pytest.mark.parametrize(
-    ("stream", "rounds", "changes"),
-    [(False, ROUNDS, {}), (True, max(1, ROUNDS // 3), {}), (False, max(1, ROUNDS // 3), WILD)],
-    ids=["cached", "streamed", "early stopping"],
+    ("stream", "changes", "goes_on"),
+    [(False, {}, False), (True, {}, False), (False, WILD, False), (False, {}, True)],
+    ids=["cached", "streamed", "early stopping", "initial adapter"],
 )
-def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir, tmp_path, stream, rounds, changes):
+def test_killed_again_and_again_it_ends_with_the_same_weights(
+    run, recipe, models_dir, tmp_path, stream, changes, goes_on
+):
+    is_plain = not (stream or changes or goes_on)
+    rounds = ROUNDS if is_plain else max(1, ROUNDS // 3)
+    initial = run(tmp_path / "initial", num_train_epochs=1, seed=8)[1] if goes_on else None
     settings = recipe.training.model_copy(update={"num_train_epochs": 3, "save_steps": 2, **changes})
     data = recipe.data.model_copy(update={"stream": stream})
     text = recipe.model_copy(update={"training": settings, "data": data}).dump()
     rng = random.Random(stream)
     work_dir = tmp_path / "work"
     for number in range(rounds):
-        process = start(text, models_dir, work_dir)
+        process = start(text, models_dir, work_dir, initial=initial)
         # Every other time while a checkpoint is being written, else at a random moment.
         soon = max(Checkpoints(work_dir).steps(), default=0) + 2 * rng.randint(1, 3)
         while process.is_alive() and not any(work_dir.glob(f"checkpoint-{soon}")):
@@ -136,8 +141,8 @@ def test_killed_again_and_again_it_ends_with_the_same_weights(recipe, models_dir
             time.sleep(rng.uniform(0, 0.2))
         process.kill()
         assert ends(process) in (-signal.SIGKILL, 0)
-    assert ends(start(text, models_dir, work_dir)) == 0
-    assert ends(start(text, models_dir, tmp_path / "whole")) == 0
+    assert ends(start(text, models_dir, work_dir, initial=initial)) == 0
+    assert ends(start(text, models_dir, tmp_path / "whole", initial=initial)) == 0
     assert same(work_dir / "adapter", tmp_path / "whole" / "adapter")
 
 
