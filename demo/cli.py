@@ -35,11 +35,13 @@ def sample_export(
     out: Annotated[Path, typer.Option(help="The zip file to write.")],
     posts: Annotated[int, typer.Option(min=1, help="Number of posts.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    lower_case: Annotated[bool, typer.Option("--lower-case", help="A creator who writes in lower case.")] = False,
 ) -> None:
     """Write an Instagram data export of rendered city scenes, whose captions have a voice of their own."""
+    from demo.corpus.creator import Habit
     from demo.corpus.instagram_export import write_export
 
-    print_result(str(write_export(out, posts, seed)))
+    print_result(str(write_export(out, posts, seed, Habit.LOWER_CASE if lower_case else Habit.SIGN_OFF)))
 
 
 def demo(

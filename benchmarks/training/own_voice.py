@@ -1,7 +1,7 @@
 """Own-voice benchmark: what a model learns from few posts of one person, and what it loses on the corpus.
 
-``python -m benchmarks.training.own_voice [--from champion base] [--posts 100 200 1000] [--scenes 240]
-[--set KEY=VALUE…]``. Each row goes the way of docs/own-voice.md, by its commands: an Instagram export of so many posts,
+``python -m benchmarks.training.own_voice [--from champion base] [--habits sign-off lower-case] [--posts 100 200 1000]
+[--scenes 240] [--set KEY=VALUE…]``. Each row goes the way of docs/own-voice.md, by its commands: an Instagram export of so many posts,
 a dataset version, the recipe, the gate. Training begins with the demo's champion, which has learned the corpus, or with
 the untrained demo base. Then the model that it began with and the trained one caption the same unseen scenes of the
 corpus.
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.corpus.creator import has_habit
+from demo.corpus.creator import Habit, has_habit
 from demo.corpus.facts import named
 from demo.corpus.instagram_export import write_export
 from demo.corpus.pairs import ScenePair, make_pair
@@ -42,13 +42,7 @@ from training.tracking.runs import connect
 BASE = "demo-base"
 _DEMO = (f"model.base={BASE}", "model.do_image_splitting=true")
 ON_BASE = (*_DEMO, "training.learning_rate=3e-3")
-ON_CHAMPION = (
-    *_DEMO,
-    "model.initial_adapter=champion",
-    "model.lora.r=32",
-    "model.lora.lora_alpha=64",
-    "training.learning_rate=1e-3",
-)
+ON_CHAMPION = (*_DEMO, "model.initial_adapter=champion", "model.lora.r=32", "model.lora.lora_alpha=64")
 """Settings for the demo base and for its champion, as docs/own-voice.md gives them."""
 
 CORPUS = 2400
@@ -102,10 +96,10 @@ def write_captions(vlm: VisionLanguageModel, pairs: Sequence[ScenePair]) -> list
     return [written[number] for number in range(len(pairs))]
 
 
-def measure(pairs: Sequence[ScenePair], texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return whether each caption has what `MEASURES` names, 0 or 1; shape (captions, measures)."""
+def measure(pairs: Sequence[ScenePair], texts: Sequence[str], habit: Habit = Habit.SIGN_OFF) -> NDArray[np.float64]:
+    """Return whether each caption has *habit* and the rest of `MEASURES`, 0 or 1; shape (captions, measures)."""
     rows = [
-        [has_habit(parse(text).caption), *named(pair.scene, text).values()]
+        [has_habit(parse(text).caption, habit), *named(pair.scene, text).values()]
         for pair, text in zip(pairs, texts, strict=True)
     ]
     return np.array(rows, dtype=np.float64)
@@ -128,12 +122,13 @@ def train_champion(folder: Path, tracking_uri: str) -> EvaluatedModel:
 
 
 def train_voice(
-    posts: int, folder: Path, tracking_uri: str, start_with: str, overrides: Sequence[str] = ()
+    posts: int, habit: Habit, folder: Path, tracking_uri: str, start_with: str, overrides: Sequence[str] = ()
 ) -> TrainedVoice:
     """Train on *posts* of the synthetic creator by the recipe's commands, each in a process of its own.
 
     Args:
         posts: how many.
+        habit: what they have in common.
         folder: for everything that the commands write.
         tracking_uri: MLflow's address.
         start_with: ``base``, or ``champion`` after `train_champion`.
@@ -143,7 +138,7 @@ def train_voice(
         SystemExit: a command failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    export = write_export(folder / "instagram-export.zip", posts, seed=0)
+    export = write_export(folder / "instagram-export.zip", posts, seed=0, habit=habit)
     commands = _Commands(_settings(folder, tracking_uri, start_with))
     start = time.perf_counter()
     commands.run("import-corpus", str(export), "--out", str(folder / "my-posts.zip"))
@@ -186,35 +181,43 @@ class _Commands:
 
 
 def run(
-    sizes: Sequence[int], scenes: int, folder: Path, starts: Sequence[str] = STARTS, overrides: Sequence[str] = ()
+    sizes: Sequence[int],
+    scenes: int,
+    folder: Path,
+    starts: Sequence[str] = STARTS,
+    habits: Sequence[Habit] = tuple(Habit),
+    overrides: Sequence[str] = (),
 ) -> str:
-    """Return a table for each of *starts*, with a row of that model and one of each of *sizes*; and what the gate
-    says.
+    """Return a table for each of *starts* and *habits*, with a row of that model and one of each of *sizes*; and what
+    the gate says.
     """
     models_dir = Settings().models_dir
     pairs = unseen_scenes(scenes)
 
-    def score(model: EvaluatedModel) -> NDArray[np.float64]:
-        return measure(pairs, write_captions(model.load(models_dir, "float32"), pairs))
+    def texts(model: EvaluatedModel) -> list[str]:
+        return write_captions(model.load(models_dir, "float32"), pairs)
 
     lines, notes = [], []
     service, uri = mlflow(folder, Ports(folder / "ports.json"))
     with Stack(folder) as stack:
         stack.start([service])
         for start_with in starts:
-            before = score(train_champion(folder, uri) if start_with == CHAMPION else find_base(BASE, models_dir))
-            lines += [
-                f"| {scenes} unseen scenes | {' | '.join(MEASURES)} | gate | minutes |",
-                f"|{'---|' * (len(MEASURES) + 3)}",
-                f"| {start_with} | {' | '.join(f'{share:.0%}' for share in before.mean(axis=0))} | | |",
-            ]
-            for posts in sizes:
-                voice = train_voice(posts, folder / f"{start_with}-{posts}", uri, start_with, overrides)
-                lines.append(_row(voice, before, score(voice.model)))
-                said = (*voice.verdict.notes, *voice.verdict.refusals)
-                notes += [f"{start_with}, {voice.posts} posts: {note}" for note in said]
-                print(*lines[-2:], *notes[-len(said) :], sep="\n", file=sys.stderr, flush=True)
-            lines.append("")
+            untrained = texts(train_champion(folder, uri) if start_with == CHAMPION else find_base(BASE, models_dir))
+            for habit in habits:
+                before = measure(pairs, untrained, habit)
+                lines += [
+                    f"| {habit}, {scenes} unseen scenes | {' | '.join(MEASURES)} | gate | minutes |",
+                    f"|{'---|' * (len(MEASURES) + 3)}",
+                    f"| {start_with} | {' | '.join(f'{share:.0%}' for share in before.mean(axis=0))} | | |",
+                ]
+                for posts in sizes:
+                    name = f"{start_with}-{habit}-{posts}"
+                    voice = train_voice(posts, habit, folder / name, uri, start_with, overrides)
+                    lines.append(_row(voice, before, measure(pairs, texts(voice.model), habit)))
+                    said = (*voice.verdict.notes, *voice.verdict.refusals)
+                    notes += [f"{name}: {note}" for note in said]
+                    print(*lines[-2:], *notes[-len(said) :], sep="\n", file=sys.stderr, flush=True)
+                lines.append("")
     return "\n".join([*lines, *notes])
 
 
@@ -235,12 +238,13 @@ def main() -> None:
     """Print the table for what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--from", dest="starts", choices=STARTS, nargs="+", default=list(STARTS))
+    parser.add_argument("--habits", type=Habit, choices=list(Habit), nargs="+", default=list(Habit))
     parser.add_argument("--posts", type=int, nargs="+", default=list(POSTS))
     parser.add_argument("--scenes", type=int, default=SCENES)
     parser.add_argument("--set", metavar="KEY=VALUE", nargs="*", default=[], help="settings of the recipe to override")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(run(asked.posts, asked.scenes, Path(folder), asked.starts, asked.set))
+        print(run(asked.posts, asked.scenes, Path(folder), asked.starts, asked.habits, asked.set))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import json
 import zipfile
 from pathlib import Path
 
-from demo.corpus.creator import make_post
+from demo.corpus.creator import Habit, make_post
 from demo.corpus.drafts import open_draft
 from snap2caption.datasets.corpus_members import CorpusMember, write_member
 
@@ -14,23 +14,23 @@ _FIRST_POST = 1_700_000_000
 _DAY = 86_400
 
 
-def write_export(out: Path, posts: int, seed: int) -> Path:
-    """Write *posts* of the creator of *seed* to the zip *out*, which appears whole or not at all, and return its path.
+def write_export(out: Path, posts: int, seed: int, habit: Habit = Habit.SIGN_OFF) -> Path:
+    """Write *posts* of the creator of *seed* with *habit* to the zip *out*, which appears whole or not at all, and return its path.
 
     Raises:
         UserError: *out* can't be written.
     """
     with open_draft(out, "export") as draft:
-        _write(draft, posts, seed)
+        _write(draft, posts, seed, habit)
         draft.replace(out)
     return out
 
 
-def _write(out: Path, posts: int, seed: int) -> None:
+def _write(out: Path, posts: int, seed: int, habit: Habit) -> None:
     listed = []
     with zipfile.ZipFile(out, "w") as archive:
         for number in range(posts):
-            post = make_post(seed, number)
+            post = make_post(seed, number, habit)
             uri = f"media/posts/{post.id}.jpg"
             write_member(archive, CorpusMember(uri, post.image))
             # Instagram writes each byte of UTF-8 as a character of its own.

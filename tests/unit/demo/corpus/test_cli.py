@@ -29,6 +29,10 @@ def test_sample_export_prints_the_path_alone(app, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout == f"{out}\n"
     assert out.exists()
+    written = out.read_bytes()
+    lower_case = CliRunner().invoke(app, ["sample-export", "--out", str(out), "--posts", "2", "--lower-case"])
+    assert lower_case.exit_code == 0
+    assert out.read_bytes() != written
 
 
 def test_no_pairs_is_a_wrong_call(app, tmp_path):

@@ -2,7 +2,7 @@ import zipfile
 
 import pytest
 
-from demo.corpus.creator import has_habit, make_post
+from demo.corpus.creator import Habit, has_habit, make_post
 from demo.corpus.instagram_export import write_export
 from etl.import_corpus import import_corpus
 from snap2caption.errors import UserError
@@ -13,14 +13,15 @@ pytestmark = pytest.mark.unit
 POSTS = 3
 
 
-def test_it_is_read_as_an_export_of_instagrams(tmp_path):
-    export = write_export(tmp_path / "new" / "export.zip", POSTS, seed=0)
+@pytest.mark.parametrize("habit", Habit)
+def test_it_is_read_as_an_export_of_instagrams(tmp_path, habit):
+    export = write_export(tmp_path / "new" / "export.zip", POSTS, 0, habit)
     imported = import_corpus(export, tmp_path / "corpus.zip")
     assert (imported.reader, imported.posts, imported.skipped) == ("instagram", POSTS, {})
     with zipfile.ZipFile(imported.path) as corpus:
         texts = {corpus.read(name).decode() for name in corpus.namelist() if name.endswith(".txt")}
-    assert texts == {make_post(0, number).caption.decode() for number in range(POSTS)}
-    assert all(has_habit(parse(text).caption) for text in texts)
+    assert texts == {make_post(0, number, habit).caption.decode() for number in range(POSTS)}
+    assert all(has_habit(parse(text).caption, habit) for text in texts)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
