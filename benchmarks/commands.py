@@ -2,11 +2,11 @@
 
 import os
 import re
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class CommandCost:
 
     seconds: float
     busy: float
-    """Seconds of processor time of all its processes."""
+    """Seconds of processor time of all its processes, each but for its last twentieth of a second."""
     megabytes: float
     """The resident memory of each of its processes at its highest, added up."""
     output: str
@@ -27,7 +27,7 @@ class CommandCost:
 
 def run_command(*arguments: str, environment: Mapping[str, str] | None = None) -> CommandCost:
     """Run ``snap2caption`` with *arguments*; end this process if it fails."""
-    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
     process = psutil.Popen(
         [sys.executable, "-m", "snap2caption", *arguments],
         stdout=subprocess.PIPE,
@@ -35,17 +35,21 @@ def run_command(*arguments: str, environment: Mapping[str, str] | None = None) -
         env=os.environ | (environment or {}),
     )
     most: dict[int, int] = {}
+    busy: dict[int, float] = {}
+    # The processor time of children alone would leave out those of a fork server, which nobody here waits for.
     while process.poll() is None:
         for member in [process, *process.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                spent = member.cpu_times()
+                busy[member.pid] = spent.user + spent.system
             # The kernel keeps the highest, so that none is missed between two looks.
             if found := highest(member.pid):
                 most[member.pid] = found
         time.sleep(0.05)
     if process.returncode:
         sys.exit(f"snap2caption {arguments[0]} ended with {process.returncode}.")
-    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return CommandCost(seconds, busy, sum(most.values()) / 1e6, process.stdout.read())
+    seconds = time.perf_counter() - started
+    return CommandCost(seconds, sum(busy.values()), sum(most.values()) / 1e6, process.stdout.read())
 
 
 def highest(process: int) -> int | None:
