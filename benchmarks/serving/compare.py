@@ -1,6 +1,6 @@
 """Serving benchmark: our service, a plain FastAPI endpoint and LitServe under the same load.
 
-They run in turn, each in its own process, since a machine's speed drifts: it would favor whoever came at a better time.
+They run in turn, each in its own process. The machine's speed drifts, and would favor whoever came at a better time.
 """
 
 import io
@@ -79,9 +79,7 @@ def run(folder: Path, model: str) -> list[TableRow]:
 
 
 def _measure(folder: Path, kind: str, model: str, load: Load, photos: list[bytes]) -> Result:
-    folder.mkdir()
-    with _server(folder, kind, model) as (url, port):
-        closed(url, photos[:2], 2)  # to warm up
+    with _server(folder, kind, model, photos) as (url, port):
         full = closed(url, photos, load.clients)
         rates = {rate: opened(url, photos[:count], rate) for rate, count in load.rates.items()}
         alone = photos[:1]
@@ -92,14 +90,14 @@ def _measure(folder: Path, kind: str, model: str, load: Load, photos: list[bytes
 
 def _full_load(folder: Path, kind: str, model: str, load: Load, photos: list[bytes]) -> float:
     """Return a fresh server's photos per second."""
-    folder.mkdir()
-    with _server(folder, kind, model) as (url, _):
-        closed(url, photos[:2], 2)  # to warm up
+    with _server(folder, kind, model, photos) as (url, _):
         return closed(url, photos, load.clients).rate
 
 
 @contextmanager
-def _server(folder: Path, kind: str, model: str) -> Iterator[tuple[str, int]]:
+def _server(folder: Path, kind: str, model: str, photos: list[bytes]) -> Iterator[tuple[str, int]]:
+    """Start a server, warm it up with two *photos*, and yield the address that takes photos, and its port."""
+    folder.mkdir()
     port = Ports(folder / "ports.json").get("serving")
     service = Service(
         name=kind,
@@ -109,7 +107,9 @@ def _server(folder: Path, kind: str, model: str) -> Iterator[tuple[str, int]]:
     )
     with Stack(folder) as stack:
         stack.start([service])
-        yield f"http://{HOST}:{port}{PATHS[kind]}", port
+        url = f"http://{HOST}:{port}{PATHS[kind]}"
+        closed(url, photos[:2], 2)
+        yield url, port
 
 
 def _memory(port: int) -> float:

@@ -1,10 +1,10 @@
 """Own-voice benchmark: what a model learns from few posts of one person, and what it loses on the corpus.
 
 ``python -m benchmarks.training.own_voice [--from champion base] [--habits sign-off lower-case] [--posts 100 200 1000]
-[--scenes 240] [--set KEY=VALUE…]``. Each row goes the way of docs/own-voice.md, by its commands: an Instagram export of so many posts,
-a dataset version, the recipe, the gate. Training begins with the demo's champion, which has learned the corpus, or with
-the untrained demo base. Then the model that it began with and the trained one caption the same unseen scenes of the
-corpus.
+[--scenes 240] [--set KEY=VALUE…]``. Each row goes the way of docs/own-voice.md, by its commands: an Instagram export of
+so many posts, a dataset version, the recipe, the gate. Training begins with the demo's champion, which has learned the
+corpus, or with the untrained demo base. Then the model that it began with and the trained one caption the same unseen
+scenes of the corpus.
 """
 
 import argparse
@@ -202,9 +202,9 @@ def run(
     with Stack(folder) as stack:
         stack.start([service])
         for start_with in starts:
-            untrained = texts(train_champion(folder, uri) if start_with == CHAMPION else find_base(BASE, models_dir))
+            earlier = texts(train_champion(folder, uri) if start_with == CHAMPION else find_base(BASE, models_dir))
             for habit in habits:
-                before = measure(pairs, untrained, habit)
+                before = measure(pairs, earlier, habit)
                 lines += [
                     f"| {habit}, {scenes} unseen scenes | {' | '.join(MEASURES)} | gate | minutes |",
                     f"|{'---|' * (len(MEASURES) + 3)}",

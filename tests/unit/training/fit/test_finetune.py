@@ -27,6 +27,7 @@ pytestmark = pytest.mark.unit
 
 ROUNDS = int(os.environ.get("CHAOS_TRAINING_ROUNDS", "3"))
 """How often a training is killed; `make chaos-training` kills it many times."""
+FEWER = max(1, ROUNDS // 3)
 
 
 @pytest.fixture
@@ -116,15 +117,13 @@ WILD = {"num_train_epochs": 9, "learning_rate": 0.3, "early_stopping_patience": 
 
 
 @pytest.mark.parametrize(
-    ("stream", "changes", "goes_on"),
-    [(False, {}, False), (True, {}, False), (False, WILD, False), (False, {}, True)],
+    ("rounds", "stream", "changes", "goes_on"),
+    [(ROUNDS, False, {}, False), (FEWER, True, {}, False), (FEWER, False, WILD, False), (FEWER, False, {}, True)],
     ids=["cached", "streamed", "early stopping", "initial adapter"],
 )
 def test_killed_again_and_again_it_ends_with_the_same_weights(
-    run, recipe, models_dir, tmp_path, stream, changes, goes_on
+    run, recipe, models_dir, tmp_path, rounds, stream, changes, goes_on
 ):
-    is_plain = not (stream or changes or goes_on)
-    rounds = ROUNDS if is_plain else max(1, ROUNDS // 3)
     initial = run(tmp_path / "initial", num_train_epochs=1, seed=8)[1] if goes_on else None
     settings = recipe.training.model_copy(update={"num_train_epochs": 3, "save_steps": 2, **changes})
     data = recipe.data.model_copy(update={"stream": stream})
