@@ -46,7 +46,9 @@ def compiled(folder: Path, *manifests: Manifest) -> str:
     (folder / "node_modules").symlink_to(custom_resources.FOLDER / "node_modules")
     custom_resources.write([("the test", manifest) for manifest in manifests], folder)
     npm = [ROOT / "scripts" / "npm", sys.executable, Path(sys.prefix) / "node", "--prefix", "../infra/custom_resources"]
-    done = subprocess.run([*npm, "exec", "--", "tsc", "--project", folder], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*npm, "exec", "--no", "--", "tsc", "--project", folder], capture_output=True, text=True, check=False
+    )
     assert bool(done.stdout) == (done.returncode != 0), done.stderr
     return done.stdout
 
