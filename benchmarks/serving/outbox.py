@@ -1,4 +1,8 @@
-"""Delivery and erasure of feedback beside its acceptance, in one process, on a folder and on a real S3 server."""
+"""Delivery and erasure of feedback beside its acceptance, in one process, on a folder and on a real S3 server.
+
+The server runs twice: on the same cores, and on a core of its own while the service has another one. A store is
+elsewhere as a rule, and then takes none of the time in which the service accepts or delivers.
+"""
 
 import hashlib
 import io
@@ -8,11 +12,13 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import count, islice
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from prometheus_client import REGISTRY
 
@@ -38,6 +44,12 @@ _ACCEPTING = 2
 _OTHERS = 3
 """How many times as much is delivered beside an erasure: so much that some of it still waits when that is done."""
 
+_TEXTURE_SIDE = 2048
+"""Pixels of the side of the picture that all photos are cut out of."""
+
+_SLOPE = 1.4
+"""How fast amplitudes fall with the frequency. Natural images have about 1, and edges; this gives as many bytes."""
+
 _SAID = Submission(rating=2, caption="seen", edited_caption="mine")
 
 
@@ -50,17 +62,34 @@ class _Rates:
     requests: float
     """What the store takes without an outbox: the requests of a delivery, from as many threads."""
     erase: float
+    erase_beside: float
     """While other feedback was delivered."""
 
 
 def run(folder: Path) -> list[TableRow]:
     """Compare delivery and erasure with the acceptance of as much feedback, each with a photo of the largest size."""
+    rows = _measure("a folder", (folder / "store").as_uri(), folder / "beside-folder")
+    cores = sorted(os.sched_getaffinity(0))
+    rows += _measure_s3("SeaweedFS", folder / "shared", cores, cores)
+    if len(cores) > 1:
+        rows += _measure_s3("SeaweedFS on another core", folder / "apart", cores[1:2], cores[:1])
+    return rows
+
+
+def _measure_s3(name: str, folder: Path, servers: list[int], ours: list[int]) -> list[TableRow]:
+    """Measure with the S3 server on some cores, and this process on others."""
+    folder.mkdir()
     server, environment, _ = seaweedfs(folder, Ports(folder / "ports.json"))
     os.environ.update(environment)
-    rows = _measure("a folder", (folder / "store").as_uri(), folder / "beside-folder")
+    before = os.sched_getaffinity(0)
     with Stack(folder) as stack:
-        stack.start([server])
-        return rows + _measure("SeaweedFS", "s3://bench/feedback", folder / "beside-s3")
+        try:
+            os.sched_setaffinity(0, servers)
+            stack.start([server])
+            os.sched_setaffinity(0, ours)
+            return _measure(name, "s3://bench/feedback", folder / "beside")
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 def _measure(name: str, uri: str, folder: Path) -> list[TableRow]:
@@ -79,7 +108,8 @@ def _measure(name: str, uri: str, folder: Path) -> list[TableRow]:
         for what, rates in (
             (f"deliver feedback to {name}", [one.deliver for one in rounds]),
             (f"the requests of a delivery to {name} alone", [one.requests for one in rounds]),
-            (f"erase a creator's in {name} while others' is delivered", [one.erase for one in rounds]),
+            (f"erase a creator's in {name}", [one.erase for one in rounds]),
+            (f"erase a creator's in {name} while others' is delivered", [one.erase_beside for one in rounds]),
         )
     ]
 
@@ -91,27 +121,36 @@ class _Bench:
         self._numbers = count()
 
     def round(self) -> _Rates:
-        """Accept feedback and deliver it. Then erase it while `_OTHERS` times as much is delivered."""
-        creator, others = _creator(), [_creator() for _ in range(_OTHERS)]
+        """Accept and deliver feedback, and erase it; then once more while `_OTHERS` times as much is delivered."""
+        creator, another, others = _creator(), _creator(), [_creator() for _ in range(_OTHERS)]
         photos = self._draw()
         accept = self._rate(lambda service: _accept(service, creator, photos))
         deliver = self._rate(_deliver)
         requests = self._request()
-        service = self._open()
-        for other in others:
-            _accept(service, other, self._draw())
-        service.close()
+        self._accept_all([another])
+        self._rate(_deliver)
 
-        def erase(service: FeedbackService) -> None:
-            service.erase_all(creator)
+        def erase(service: FeedbackService, gone: str) -> None:
+            service.erase_all(gone)
             service.start()
-            _until(lambda: service.is_erased(creator))
+            _until(lambda: service.is_erased(gone))
+
+        def erase_beside(service: FeedbackService) -> None:
+            erase(service, another)
             if not service._outbox.depth().feedback:
                 raise SystemExit("All feedback was delivered before the erasure was done; deliver more beside it.")
 
-        erased = self._rate(erase)
+        erased = self._rate(lambda service: erase(service, creator))
+        self._accept_all(others)
+        beside = self._rate(erase_beside)
         self._rate(_deliver)
-        return _Rates(accept, deliver, requests, erased)
+        return _Rates(accept, deliver, requests, erased, beside)
+
+    def _accept_all(self, creators: list[str]) -> None:
+        service = self._open()
+        for creator in creators:
+            _accept(service, creator, self._draw())
+        service.close()
 
     def _request(self) -> float:
         """Return how many feedbacks' requests the store answers per second."""
@@ -172,7 +211,8 @@ def _stored() -> float:
 
 def _until(done: Callable[[], bool]) -> None:
     while not done():
-        time.sleep(0.01)
+        # Asking takes its share of the processor, too.
+        time.sleep(0.02)
 
 
 def _creator() -> str:
@@ -180,8 +220,29 @@ def _creator() -> str:
 
 
 def _photo(number: int) -> bytes:
-    """Return a photo of 580 kB, which is stored as one of 1.1 MB: noise at the quality of stored photos."""
-    noise = np.random.default_rng(number).integers(0, 256, (WORKING_SIDE * 3 // 4, WORKING_SIDE), np.uint8)
+    """Return a photo of the largest size that is stored, and of as many bytes as photographs of that size have."""
+    left, top = np.random.default_rng(number).integers(0, _TEXTURE_SIDE - WORKING_SIDE, 2)
+    part = _texture()[top : top + WORKING_SIDE * 3 // 4, left : left + WORKING_SIDE]
     stream = io.BytesIO()
-    Image.fromarray(noise).convert("RGB").save(stream, "JPEG", quality=50)
+    Image.fromarray(part).save(stream, "JPEG", quality=90)
     return stream.getvalue()
+
+
+@cache
+def _texture() -> npt.NDArray[np.uint8]:
+    """Return a colored picture whose amplitudes fall with the frequency, as they do in natural images.
+
+    Field, "Relations between the statistics of natural images and the response properties of cortical cells", 1987.
+    """
+    generator = np.random.default_rng(0)
+    down, across = np.fft.fftfreq(_TEXTURE_SIDE), np.fft.rfftfreq(_TEXTURE_SIDE)
+    frequency = np.maximum(np.hypot(down[:, None], across[None, :]), 1 / _TEXTURE_SIDE)
+    fields = []
+    for _ in range(3):
+        white = np.fft.rfft2(generator.standard_normal((_TEXTURE_SIDE, _TEXTURE_SIDE)))
+        field = np.fft.irfft2(white / frequency**_SLOPE)
+        fields.append(field / field.std())
+    light, *colors = fields
+    # Most of a photograph's contrast is in its light.
+    channels = [128 + 48 * light + 12 * color for color in (*colors, -sum(colors))]
+    return np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.uint8)

@@ -23,15 +23,15 @@ THREADS = 8
 each slower, since they take turns with Python's lock.
 """
 
-_HELD = 24
+_HELD = 48
 """Feedback that is claimed and not done: so much that no thread waits for work while others' is marked as done. A photo
 has a few hundred kilobytes.
 """
 
-_CLAIMED = 4
+_CLAIMED = 16
 """The least feedback that is claimed at a time."""
 
-_GATHER_SECONDS = 0.03
+_GATHER_SECONDS = 0.1
 """How long deliveries are gathered, to be marked as done by one commit. The threads have more to do meanwhile."""
 
 
