@@ -25,11 +25,11 @@ class WorkerPool:
 
     def __init__(self, pool: ProcessPoolExecutor, count: int) -> None:
         self._pool = pool
-        self._count = count
+        self.count = count
 
     def start(self, load: Callable[[], object]) -> None:
         """Start the processes now instead of with the first task; each runs *load* to import what it needs."""
-        for _ in range(self._count):
+        for _ in range(self.count):
             self._pool.submit(load)
 
     def run(self, work: Callable[..., T], tasks: Iterable[tuple[Any, ...]]) -> Iterator[T]:
@@ -37,7 +37,7 @@ class WorkerPool:
         under_way: deque[Future[T]] = deque()
         for task in tasks:
             under_way.append(self._pool.submit(work, *task))
-            if len(under_way) >= self._count * _AHEAD:
+            if len(under_way) >= self.count * _AHEAD:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()

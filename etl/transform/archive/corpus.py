@@ -172,7 +172,7 @@ class _ObjectArchive:
             window.found = None
             self._held.discard(window)
             self._read_ahead()
-        return found[start - window.start :][:size]
+        return found[start - window.start : start - window.start + size]
 
     def expect(self, ranges: Iterable[tuple[int, int]], apart: int | None = None) -> None:
         for window in self._held:

@@ -19,8 +19,11 @@ from etl.transform.working_tables import write_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_CHUNK = 64
-"""Pairs per task of a worker."""
+_LEAST, _MOST = 64, 512
+"""Pairs per task of a worker. A store's request costs as much as some hundred pairs' bytes, so one should be for many."""
+
+_TASKS = 8
+"""Tasks of a slice per process, at least, so that all end at about the same time."""
 
 
 def load() -> None:
@@ -51,7 +54,8 @@ def write_slice(
 
     schema = columns.checked()
     rows = pq.read_metadata(plan).row_group(number).num_rows
-    chunks = ((corpus, plan, number, start, keep_metadata, curation) for start in range(0, rows, _CHUNK))
+    pairs = pairs_per_task(rows, pool.count)
+    chunks = ((corpus, plan, number, start, pairs, keep_metadata, curation) for start in range(0, rows, pairs))
 
     def checked() -> Iterator["pa.RecordBatch"]:
         for table in pool.run(_check_chunk, chunks):
@@ -62,11 +66,22 @@ def write_slice(
     write_table(path, schema, checked())
 
 
+def pairs_per_task(pairs: int, processes: int) -> int:
+    """Return how many of a slice's *pairs* one task is for, so that each process has several tasks."""
+    return min(max(pairs // (processes * _TASKS), _LEAST), _MOST)
+
+
 def _check_chunk(
-    corpus: Place, plan: Path, number: int, start: int, keep_metadata: bool, curation: CurationSettings | None
+    corpus: Place,
+    plan: Path,
+    number: int,
+    start: int,
+    size: int,
+    keep_metadata: bool,
+    curation: CurationSettings | None,
 ) -> dict[str, list[Any]]:
     """Check a chunk of pairs; return columns as lists (Arrow conversion would make each worker import pandas)."""
-    chunk = _read(plan, number).slice(start, _CHUNK)
+    chunk = _read(plan, number).slice(start, size)
     curator = None if curation is None else _load_curator(curation.model_dump_json())
     pairs = list(_pairs(chunk))
     with open_corpus(corpus) as archive:

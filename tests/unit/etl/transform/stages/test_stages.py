@@ -9,6 +9,7 @@ from contents import files_in
 
 from demo.corpus.archive import write_corpus
 from etl.transform import check_slice, merge, pipeline, plan, transform
+from etl.transform.stages.check_slice import pairs_per_task
 from etl.transform.writing.versions import scan_folder
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
@@ -149,3 +150,10 @@ def test_assignments_that_are_not_the_manifests_are_refused(corpus: Path, versio
     (copy / "assignments.parquet").write_bytes(b"other")
     with pytest.raises(UserError, match="not what the earlier version's manifest says"):
         plan(corpus, tmp_path / "out", previous=copy)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "processes", "expected"), [(25_000, 2, 512), (25_000, 16, 195), (25_000, 96, 64), (10, 2, 64)]
+)
+def test_tasks_suffice_for_all_processes(pairs: int, processes: int, expected: int) -> None:
+    assert pairs_per_task(pairs, processes) == expected
