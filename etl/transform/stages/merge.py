@@ -18,6 +18,7 @@ from etl.transform import columns
 from etl.transform.archive.local_copy import local_copy
 from etl.transform.archive.members import no_usable_samples_error
 from etl.transform.atomic_files import digest_of, sync
+from etl.transform.bucket_sort import sorted_by_hash
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
 from etl.transform.splitting.split import assign
@@ -70,12 +71,13 @@ ORDER BY id
 # Cities and days are mixed, so that each shard is a fair sample of its split.
 _POSTS = """
 SELECT id, city, image_offset, image_compressed, image_size, image_method, image_crc,
-    caption, hashtags, image_metadata, named."group"
+    caption, hashtags, image_metadata, named."group", sha256(id) AS hash
 FROM checked
 JOIN (SELECT id, split, min(id) OVER (PARTITION BY "group") AS "group" FROM assigned) AS named USING (id)
 WHERE split = $split
-ORDER BY sha256(id)
 """
+
+_SIZE = "SELECT count(*) FROM assigned WHERE split = $split"
 
 
 _METADATA = """
@@ -187,7 +189,9 @@ def _write_posts(work: Workspace, plan: TransformPlan) -> None:
     with _open(work, plan) as connection:
         view(connection, "assigned", work.assigned)
         for split in SPLITS:
-            found = batches(connection, _POSTS, {"split": split})
+            one = {"split": split}
+            ((size,),) = connection.execute(_SIZE, one).fetchall()
+            found = sorted_by_hash(connection, _POSTS, one, size, work.folder / "buckets")
             write_table(work.posts(split), columns.posts(), found, SAMPLES_PER_SHARD)
 
 
