@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pytest
 
@@ -52,7 +51,7 @@ def test_rows_outgrow_the_memory_of_a_query(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(working_tables, "MEMORY", "40MB")
     rows, parameters = 40_000, {"first": 0, "stop": 40_000, "width": 30}
     with open_database(tmp_path) as connection:
-        with pytest.raises((duckdb.OutOfMemoryException, OSError), match="Out of Memory"):
+        with pytest.raises(Exception, match="Out of Memory"):
             for _ in connection.sql(f"{_QUERY} ORDER BY hash", params=parameters).to_arrow_reader(1000):
                 pass
         batches = sorted_by_hash(connection, _QUERY, parameters, rows, tmp_path / "buckets")
