@@ -2,11 +2,14 @@
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from etl.transform.working_tables import BATCH
+import numpy as np
+
+from etl.transform.working_tables import BATCH, batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,21 +41,41 @@ def sorted_by_hash(
     Raises:
         OSError: the disk fails.
     """
-    import pyarrow.dataset as ds
-
-    buckets = max(1, math.ceil(rows / BUCKET_ROWS))
+    buckets = [folder / f"{number}.arrow" for number in range(max(1, math.ceil(rows / BUCKET_ROWS)))]
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     try:
-        found = connection.sql(_BUCKETED.format(query=query), params={**parameters, "buckets": buckets})
-        ds.write_dataset(found.to_arrow_reader(BATCH), folder, format="ipc", partitioning=["bucket"])
-        for bucket in range(buckets):
-            yield from _sort(folder / str(bucket))
+        found = batches(connection, _BUCKETED.format(query=query), {**parameters, "buckets": len(buckets)})
+        _divide(found, buckets)
+        for bucket in buckets:
+            yield from _sort(bucket)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _divide(found: Iterable["pa.RecordBatch"], buckets: Sequence[Path]) -> None:
+    """Append each row to the file that its column ``bucket`` tells.
+
+    `pyarrow.dataset.write_dataset` would do so, but keeps up to eight million rows in memory if the disk is slow.
+    """
+    import pyarrow as pa
+
+    with ExitStack() as files:
+        writers: dict[int, pa.RecordBatchFileWriter] = {}
+        for batch in found:
+            rows = batch.sort_by("bucket")
+            numbers, starts = np.unique(rows["bucket"].to_numpy(), return_index=True)
+            rows = rows.drop_columns("bucket")
+            for number, start, stop in zip(numbers, starts, [*starts[1:], len(rows)], strict=True):
+                if number not in writers:
+                    writers[number] = files.enter_context(pa.ipc.new_file(buckets[number], rows.schema))
+                writers[number].write_batch(rows.slice(start, stop - start))
+
+
 def _sort(bucket: Path) -> Iterator["pa.RecordBatch"]:
-    import pyarrow.dataset as ds
+    import pyarrow as pa
 
     if bucket.exists():
-        yield from ds.dataset(bucket, format="ipc").to_table().sort_by("hash").drop_columns("hash").to_batches(BATCH)
+        with pa.OSFile(str(bucket)) as file:
+            rows = pa.ipc.open_file(file).read_all()
+        yield from rows.sort_by("hash").drop_columns("hash").to_batches(BATCH)

@@ -36,14 +36,16 @@ def test_rows_come_by_their_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not folder.exists()
 
 
-def test_what_a_killed_run_left_is_not_used(tmp_path: Path) -> None:
-    folder = tmp_path / "buckets"
+def test_what_a_killed_run_left_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bucket_sort, "BUCKET_ROWS", 5)
+    folder, nine, one = tmp_path / "buckets", {"first": 0, "stop": 9, "width": 1}, {"first": 0, "stop": 1, "width": 1}
     with open_database(tmp_path) as connection:
-        first = sorted_by_hash(connection, _QUERY, {"first": 0, "stop": 9, "width": 1}, 9, folder)
-        next(first)
-        (folder / "0" / "part-9.arrow").write_bytes(next((folder / "0").iterdir()).read_bytes())
-        found = sorted_by_hash(connection, _QUERY, {"first": 0, "stop": 9, "width": 1}, 9, folder)
-        assert pa.Table.from_batches(found)["id"].to_pylist() == ids(9)
+        killed = sorted_by_hash(connection, _QUERY, nine, 9, folder)
+        next(killed)
+        assert len(list(folder.iterdir())) == 2
+        # Of this one, a bucket is empty.
+        found = sorted_by_hash(connection, _QUERY, one, 9, folder)
+        assert pa.Table.from_batches(found)["id"].to_pylist() == ["0"]
 
 
 def test_rows_outgrow_the_memory_of_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
