@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-MEMORY = "256MB"
-"""Memory for one query. Larger results spill to disk."""
+MEMORY = 256
+"""Megabytes of memory for a query of few rows. Larger results spill to disk."""
+
+_PER_ROW = 32
+"""Bytes of memory that a query gets besides for each row. What spills still needs some: sorts and joins of ten million
+pairs failed with 256 MB, and with half of this in the plan.
+"""
+
 _THREADS = 2
 """Fixed for every machine, as each thread needs memory of its own."""
 
@@ -29,8 +35,8 @@ BATCH = 10_000
 
 
 @contextmanager
-def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
-    """Open an empty database that spills tables which outgrow memory to *folder*.
+def open_database(folder: Path, rows: int = 0) -> Iterator["DuckDBPyConnection"]:
+    """Open an empty database for tables of at most *rows*. It spills those that outgrow memory to *folder*.
 
     Its threads finish in any order, so a query whose order matters needs ORDER BY.
 
@@ -41,7 +47,7 @@ def open_database(folder: Path) -> Iterator["DuckDBPyConnection"]:
 
     connection = duckdb.connect(
         config={
-            "memory_limit": MEMORY,
+            "memory_limit": f"{MEMORY + rows * _PER_ROW // 1_000_000}MB",
             "threads": _THREADS,
             "temp_directory": str(folder / "spilled"),
             "preserve_insertion_order": False,

@@ -257,7 +257,7 @@ def _open(work: Workspace, plan: TransformPlan) -> Iterator["DuckDBPyConnection"
     """Open a database with the views ``checked`` (the results for each pair) and ``earlier`` (the splits of an
     earlier version).
     """
-    with open_database(work.folder) as connection:
+    with open_database(work.folder, plan.pairs) as connection:
         view_checked(connection, [work.slice(number) for number in range(plan.slices)], work.curated)
         if work.earlier.exists():
             view(connection, "earlier", work.earlier)

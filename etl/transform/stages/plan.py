@@ -114,7 +114,9 @@ def write_pairs(members: Path, path: Path, cities: Sequence[str], slice_pairs: i
     Returns:
         The number of pairs, and the number of dropped samples (for an unsafe path: members) by reason.
     """
-    with open_database(path.parent) as connection:
+    import pyarrow.parquet as pq
+
+    with open_database(path.parent, pq.read_metadata(members).num_rows) as connection:
         view(connection, "members", members)
         connection.execute(_JUDGED)
         connection.execute(_POSTS, {"cities": list(cities)})

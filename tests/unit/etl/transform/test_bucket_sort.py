@@ -50,7 +50,7 @@ def test_what_a_killed_run_left_is_not_used(tmp_path: Path, monkeypatch: pytest.
 
 def test_rows_outgrow_the_memory_of_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """DuckDB's own sort of these rows fails, which is why there is another."""
-    monkeypatch.setattr(working_tables, "MEMORY", "40MB")
+    monkeypatch.setattr(working_tables, "MEMORY", 40)
     rows, parameters = 40_000, {"first": 0, "stop": 40_000, "width": 30}
     with open_database(tmp_path) as connection:
         with pytest.raises(Exception, match="Out of Memory"):
