@@ -30,6 +30,9 @@ pairs failed with 256 MB, and with half of this in the plan.
 _THREADS = 2
 """Fixed for every machine, as each thread needs memory of its own."""
 
+_LACKS_MEMORY, _LACKS_DISK = "Out of Memory Error", "failed to offload"
+"""What DuckDB says, also by way of the OSError of a result's reader. It says both of a disk that is full."""
+
 BATCH = 10_000
 """Rows of a result that are in memory at a time."""
 
@@ -41,13 +44,14 @@ def open_database(folder: Path, rows: int = 0) -> Iterator["DuckDBPyConnection"]
     Its threads finish in any order, so a query whose order matters needs ORDER BY.
 
     Raises:
-        UserError: the disk has no room for the tables.
+        UserError: the disk has no room for the tables, or a query needs more memory than it has.
     """
     import duckdb
 
+    megabytes = MEMORY + rows * _PER_ROW // 1_000_000
     connection = duckdb.connect(
         config={
-            "memory_limit": f"{MEMORY + rows * _PER_ROW // 1_000_000}MB",
+            "memory_limit": f"{megabytes}MB",
             "threads": _THREADS,
             "temp_directory": str(folder / "spilled"),
             "preserve_insertion_order": False,
@@ -58,10 +62,17 @@ def open_database(folder: Path, rows: int = 0) -> Iterator["DuckDBPyConnection"]
     try:
         with connection:
             yield connection
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        if isinstance(error, OSError) and _LACKS_MEMORY not in reason:
+            raise
+        if _LACKS_MEMORY in reason and _LACKS_DISK not in reason:
+            raise UserError(
+                f"A query of the working tables needs more than {megabytes} MB of memory ({reason}); transform fewer "
+                "cities at a time, and please report this with the corpus's number of pairs."
+            ) from error
         raise UserError(
-            f"The working tables have no room in {folder} ({str(error).splitlines()[0]}); "
-            "free some space, then run it again."
+            f"The working tables have no room in {folder} ({reason}); free some space, then run it again."
         ) from error
 
 
