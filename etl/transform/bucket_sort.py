@@ -68,7 +68,9 @@ def _divide(found: Iterable["pa.RecordBatch"], buckets: Sequence[Path]) -> None:
             rows = rows.drop_columns("bucket")
             for number, start, stop in zip(numbers, starts, [*starts[1:], len(rows)], strict=True):
                 if number not in writers:
-                    writers[number] = files.enter_context(pa.ipc.new_file(buckets[number], rows.schema))
+                    # A writer that opens its file itself leaves it open if the disk is full.
+                    file = files.enter_context(pa.OSFile(str(buckets[number]), "wb"))
+                    writers[number] = files.enter_context(pa.ipc.new_file(file, rows.schema))
                 writers[number].write_batch(rows.slice(start, stop - start))
 
 
