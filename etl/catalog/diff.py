@@ -160,7 +160,7 @@ def diff(one: DatasetVersion, other: DatasetVersion) -> VersionDiff:
     with tempfile.TemporaryDirectory(prefix="snap2caption-diff-") as scratch:
         folder = Path(scratch)
         tables = [fetch_records(dataset, folder / name) for dataset, name in ((one, "one"), (other, "other"))]
-        with open_database(folder) as connection:
+        with open_database(folder, max(_count_samples(one), _count_samples(other))) as connection:
             for name, files in zip(("one", "other"), tables, strict=True):
                 _open_side(connection, name, files)
             connection.execute(_PAIRS)
@@ -194,6 +194,10 @@ def _open_side(connection: "DuckDBPyConnection", name: str, files: dict[Split, P
     # The names are ours.
     parts = " UNION ALL ".join(f"SELECT '{split}' AS split, * FROM {name}_{split}" for split in files)  # noqa: S608
     connection.execute(f"CREATE VIEW {name} AS {parts}")
+
+
+def _count_samples(dataset: DatasetVersion) -> int:
+    return sum(split.samples for split in dataset.manifest.splits.values())
 
 
 def _summary(dataset: DatasetVersion) -> VersionSummary:

@@ -63,13 +63,13 @@ def open_database(folder: Path, rows: int = 0) -> Iterator["DuckDBPyConnection"]
         with connection:
             yield connection
     except (duckdb.IOException, duckdb.OutOfMemoryException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        if isinstance(error, OSError) and _LACKS_MEMORY not in reason:
+        if isinstance(error, OSError) and _LACKS_MEMORY not in str(error):
             raise
+        reason = str(error).splitlines()[0]
         if _LACKS_MEMORY in reason and _LACKS_DISK not in reason:
             raise UserError(
-                f"A query of the working tables needs more than {megabytes} MB of memory ({reason}); transform fewer "
-                "cities at a time, and please report this with the corpus's number of pairs."
+                f"A query of the working tables needs more than {megabytes} MB of memory ({reason}); it works with fewer "
+                "pairs, and please report this with their number."
             ) from error
         raise UserError(
             f"The working tables have no room in {folder} ({reason}); free some space, then run it again."

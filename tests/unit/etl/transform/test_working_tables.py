@@ -38,3 +38,8 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 def test_other_faults_of_the_disk_are_not_the_tables(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), open_database(tmp_path):
         (tmp_path / "corpus.zip").open()
+
+
+def test_a_fault_without_a_message_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(BrokenPipeError), open_database(tmp_path):
+        raise BrokenPipeError
