@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from etl.catalog.diff import EXAMPLES, diff
 from etl.cli import register
+from etl.transform import working_tables
 from snap2caption.datasets.manifest import NAME
 from snap2caption.datasets.version import DatasetVersion
 from snap2caption.errors import UserError
@@ -34,6 +35,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     (folder / "later" / NAME).write_text(json.dumps(document))
     (folder / "later").rename(folder / "d00000000001")
     return folder / "d00000000000", folder / "d00000000001"
+
+
+def test_memory_is_given_for_all_samples(both: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    # With 1 MB, and nothing for the samples, it fails.
+    monkeypatch.setattr(working_tables, "MEMORY", 1)
+    monkeypatch.setattr(working_tables, "_PER_ROW", 5_000_000)
+    assert diff(*(DatasetVersion.open(str(one)) for one in both)).changes["added"].samples == 20
 
 
 def test_it_counts_by_reason_city_hashtag_and_split(both: tuple[Path, Path]) -> None:
