@@ -118,11 +118,14 @@ class RemoteLoader:
         )
 
 
-def make_loader(settings: ServingSettings) -> Loader:
-    """Return the loader that *settings* ask for: remote if they name a server, otherwise local."""
+def make_loader(settings: ServingSettings, *, one_shot: bool = False) -> Loader:
+    """Return the loader that *settings* ask for: remote if they name a server, otherwise local.
+
+    An engine for a single post (*one_shot*) does not compile what only many posts would gain from.
+    """
     if settings.engine_url:
         return RemoteLoader(settings)
     # A gateway to a remote server needs no torch, whose import takes seconds and hundreds of megabytes.
     from serving.engines.local.loader import LocalLoader
 
-    return LocalLoader(settings, Settings().models_dir)
+    return LocalLoader(settings, Settings().models_dir, compiled=not one_shot)

@@ -9,12 +9,13 @@ from snap2caption.registry.client import Registry
 from snap2caption.settings import Settings
 
 
-def make_manager(settings: ServingSettings, shared: Settings, *, probes: bool = True) -> ModelManager:
+def make_manager(settings: ServingSettings, shared: Settings, *, one_shot: bool = False) -> ModelManager:
     """Return a manager, not started yet, of the champion or of the model that the settings name.
 
-    With *probes*, a model must caption a test picture before it goes into service.
+    Before it goes into service, a model must caption a test picture. For a single post (*one_shot*), it need not: the
+    post itself shows whether it works.
     """
-    loader = make_loader(settings)
+    loader = make_loader(settings, one_shot=one_shot)
     settings.cache_dir.mkdir(parents=True, exist_ok=True)
     return ModelManager(
         Registry(shared.mlflow_tracking_uri, shared.registered_model),
@@ -23,7 +24,9 @@ def make_manager(settings: ServingSettings, shared: Settings, *, probes: bool = 
         poll_seconds=settings.poll_seconds,
         trust=TrustPolicy.of(settings, shared.models_dir),
         canary_share=settings.canary_share,
-        untrained=UntrainedModel(settings.model, loader, shared.models_dir, probes=probes) if settings.model else None,
+        untrained=UntrainedModel(settings.model, loader, shared.models_dir, probes=not one_shot)
+        if settings.model
+        else None,
         switch_to_champion=settings.switch_to_champion,
-        probes=probes,
+        probes=not one_shot,
     )

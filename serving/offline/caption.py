@@ -29,8 +29,7 @@ def open_captioner(settings: ServingSettings) -> Iterator[Callable[[Sequence[byt
     """
     shared = Settings()
     rules = ContentRules.read(settings)
-    # The photo itself shows whether the model works: a test picture would take as long again.
-    models = make_manager(settings, shared, probes=False)
+    models = make_manager(settings, shared, one_shot=True)
     if settings.model:
         # Only here: a service also loads adapters, and PEFT asks accelerate for its version.
         with defer_imports():

@@ -24,6 +24,7 @@ from patience import LONGEST
 LOADED = (
     "etl.transform.pipeline",
     "serving.app",
+    "serving.engines.local.compiled_step",
     "serving.observability.logs",
     "serving.server",
     "snap2caption.vlm",

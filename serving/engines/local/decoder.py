@@ -14,7 +14,7 @@ from serving.engines.local.lora import changes_vision, check_plain
 from serving.engines.local.prefill import PrefillInputs, prepare_inputs
 from serving.engines.local.sampling import sample
 from serving.engines.local.sequence import PrefilledSequences, TokenSequence
-from serving.engines.local.text_model import TextModel, TextWeights
+from serving.engines.local.text_model import TextModel, TextWeights, can_compile
 from snap2caption.text.incomplete_characters import complete
 from snap2caption.vlm import VisionLanguageModel, image_features, vision_features
 from snap2caption.vlm.kernels import best_format
@@ -29,6 +29,9 @@ _MIN_PARALLEL_WIDTH = 512
 For so small a matrix product, waking another thread takes as long as its share of the work.
 """
 
+_MAX_COMPILED_ROWS = 16
+"""With several threads, steps of more rows are not compiled: what PyTorch's threads gain outweighs its calls then."""
+
 _COUNT_CACHE = 256
 """The number of prompts whose tokens are cached: each is counted several times before and when its request starts."""
 
@@ -42,11 +45,14 @@ class Decoder:
         threads: int | None = None,
         reference: FeatureReference | None = None,
         weights: TextWeights | None = None,
+        *,
+        compiled: bool = True,
     ) -> None:
         """Wrap *vlm*; *threads* is the number of CPU threads it may use (default: torch's current number).
 
         *reference* is the reference for out-of-distribution scores, if the model has one. *weights* are the packed
-        weights of its text model (default: its own, packed now).
+        weights of its text model (default: its own, packed now). *compiled* steps are faster, if this model has them;
+        compiling them takes seconds once per process, or a part of one with a cache.
 
         Raises:
             UserError: the adapter is of a kind that can't be switched off for single rows of a batch.
@@ -56,10 +62,11 @@ class Decoder:
         check_plain(vlm.model)
         self._changes_vision = changes_vision(vlm.model)
         self._model: Any = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
-        self._text = TextModel(self._model, weights or TextWeights(self._model, best_format(self._model.dtype)))
         self._threads = threads or torch.get_num_threads()
         narrow = self._model.config.get_text_config().hidden_size < _MIN_PARALLEL_WIDTH
         self._decode_threads = 1 if narrow else self._threads
+        weights = weights or TextWeights(self._model, best_format(self._model.dtype))
+        self._text = _text_model(self._model, weights, self._decode_threads, compiled=compiled)
         end_tokens = self._model.generation_config.eos_token_id
         self._end_tokens = frozenset(end_tokens if isinstance(end_tokens, list) else [end_tokens])
         # A tokenizer must not decode in one thread while another thread pads with it.
@@ -180,3 +187,12 @@ class Decoder:
             # It may have been dropped during its prefill.
             if not sequence.done:
                 sequence.append(token, probability, self._end_tokens)
+
+
+def _text_model(model: Any, weights: TextWeights, threads: int, *, compiled: bool) -> TextModel:
+    if not (compiled and can_compile(model, weights)):
+        return TextModel(model, weights)
+    # Only here: importing it compiles.
+    from serving.engines.local.compiled_step import CompiledTextModel
+
+    return CompiledTextModel(model, weights, max_rows=None if threads == 1 else _MAX_COMPILED_ROWS)

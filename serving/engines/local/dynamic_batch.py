@@ -60,11 +60,5 @@ class DynamicBatch:
         if self._cache is None:
             raise ValueError("The batch is empty.")
         ids = torch.tensor([[sequence.tokens[-1]] for sequence in self.sequences], device=self._padding.device)
-        tokens = self._cache.tokens
-        return self._model.forward(
-            self._model.embed(ids),
-            (tokens - self._padding)[:, None],
-            self._model.attention_bias(self._padding, tokens + 1, 1),
-            self._cache,
-            self._model.adapted([not sequence.base_only for sequence in self.sequences]),
-        )
+        adapted = self._model.adapted([not sequence.base_only for sequence in self.sequences])
+        return self._model.step(ids, self._padding, self._cache, adapted)

@@ -144,6 +144,7 @@ class LocalEngine:
         limits: TokenLimits | None = None,
         reference: FeatureReference | None = None,
         weights: TextWeights | None = None,
+        compiled: bool = True,
     ) -> None:
         """Wrap a model.
 
@@ -156,6 +157,7 @@ class LocalEngine:
             limits: the limits on tokens in the engine.
             reference: the features of the training pictures, which photos are compared with.
             weights: the packed weights of its text model (default: its own, packed now).
+            compiled: whether to compile decoding steps, if this model has such.
 
         Raises:
             UserError: the adapter is of a kind that can't be served.
@@ -164,7 +166,7 @@ class LocalEngine:
         self._vlm = vlm
         self._prompts = prompts
         self.token_factor = prompts.token_factor if vlm.context >= _AMPLE_CONTEXT else 1
-        self._decoder = Decoder(vlm, threads, reference, weights)
+        self._decoder = Decoder(vlm, threads, reference, weights, compiled=compiled)
         self.reads_ahead = self._decoder.overlaps_prefill
         self._max_batch = max_batch
         self._limits = limits or TokenLimits()

@@ -36,13 +36,21 @@ class KVCache:
 
     def extend(self, tokens: int) -> None:
         """Make room for *tokens* more tokens of each row, whose states `write` then sets, layer by layer."""
-        if self._last + tokens > self._buffer.shape[4]:
-            self._replace([self._held()], self.tokens, spare=tokens + _GROWTH)
-        self._last += tokens
+        self._grow(tokens)
         # Taking all views at once is several times faster than layer by layer.
         held = self._held()
         self._new = held[..., -tokens:, :].flatten(0, 1).unbind()
         self._all, self._layers = held.flatten(0, 1).unbind(), held.unbind()
+
+    def append(self) -> tuple[torch.Tensor, int, int]:
+        """Make room for one more token of each row, whose states the caller sets.
+
+        Returns:
+            The buffer, of shape (layers, 2 for keys and values, rows or more, heads, tokens or more, width), and the
+            places of the first token and of the new one in it.
+        """
+        self._grow(1)
+        return self._buffer, self._first, self._last - 1
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Set the states of the newest tokens in *layer*, of shape (rows, heads, new tokens, width).
@@ -90,6 +98,11 @@ class KVCache:
         self._first = min(self._first, self._last - other.tokens)
         _fill(self._buffer[:, :, self._rows : rows, :, : self._last], other._held())
         self._rows = rows
+
+    def _grow(self, tokens: int) -> None:
+        if self._last + tokens > self._buffer.shape[4]:
+            self._replace([self._held()], self.tokens, spare=tokens + _GROWTH)
+        self._last += tokens
 
     def _held(self) -> torch.Tensor:
         return self._buffer[:, :, : self._rows, :, self._first : self._last]

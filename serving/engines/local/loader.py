@@ -47,7 +47,9 @@ class _PackedBase:
 class LocalLoader:
     """Loads models into this process. Versions with the same base share its weights."""
 
-    def __init__(self, settings: ServingSettings, models_dir: Path) -> None:
+    def __init__(self, settings: ServingSettings, models_dir: Path, *, compiled: bool = True) -> None:
+        """*compiled*: whether its engines compile decoding steps, which pays after some photos."""
+        self._compiled = compiled
         self._models_dir = models_dir
         self._precision = settings.precision
         self._max_batch = settings.max_batch
@@ -127,6 +129,7 @@ class LocalLoader:
             limits=limits,
             reference=reference,
             weights=weights,
+            compiled=self._compiled,
         )
         self._check_context(engine)
         return engine

@@ -69,6 +69,11 @@ class TextWeights:
         self.norm = text.norm.weight.detach().to(self.dtype)
         self.layers = [self._pack(layer, form) for layer in text.layers]
 
+    def norms(self) -> list[torch.Tensor]:
+        """Return the weights of all norms, in the order in which they are applied."""
+        of_layers = [norm for layer in self.layers for norm in (layer.attention_norm, layer.mlp_norm)]
+        return [*of_layers, self.norm]
+
     def _pack(self, layer: Any, form: WeightFormat) -> _Layer:
         attention, mlp = layer.self_attn, layer.mlp
         return _Layer(
@@ -95,6 +100,7 @@ class TextModel:
         self._epsilon = config.rms_norm_eps
         self._window = getattr(config, "sliding_window", None)
         self._activation = text.layers[0].mlp.act_fn
+        self._intermediate = base_layer(text.layers[0].mlp.down_proj).in_features
         self._embedding = model.get_input_embeddings()
         self._rotary = text.rotary_emb
         self._adapters = [self._adapter(layer) for layer in text.layers]
@@ -186,7 +192,27 @@ class TextModel:
         last = self._norm(x.view(rows, tokens, width)[:, -1], self._weights.norm)
         if isinstance(adapted, torch.Tensor):
             adapted = adapted.view(rows, tokens, 1)[:, 0]
-        return _product(self._weights.head, self._head_adapter, last, adapted)
+        return self.logits(last, adapted)
+
+    def step(self, ids: torch.Tensor, padding: torch.Tensor, cache: KVCache, adapted: AdaptedRows) -> torch.Tensor:
+        """Compute one more token of each sequence, and append its states to *cache*.
+
+        Args:
+            ids: the tokens, of shape (rows, 1).
+            padding: the number of tokens of padding before each row, of shape (rows,).
+            cache: the states of all earlier tokens.
+            adapted: the sequences that the adapter applies to.
+
+        Returns:
+            The next logits, of shape (rows, vocabulary).
+        """
+        tokens = cache.tokens
+        bias = self.attention_bias(padding, tokens + 1, 1)
+        return self.forward(self.embed(ids), (tokens - padding)[:, None], bias, cache, adapted)
+
+    def logits(self, x: torch.Tensor, adapted: AdaptedRows) -> torch.Tensor:
+        """Return the logits, of shape (rows, vocabulary), of the last layer's normed output, of shape (rows, width)."""
+        return _product(self._weights.head, self._head_adapter, x, adapted)
 
     def _adapter(self, layer: Any) -> _Adapter:
         attention, mlp = layer.self_attn, layer.mlp
@@ -222,6 +248,12 @@ def check_architecture(config: Any) -> None:
             f"The text model is of the kind {architecture}, which does not run in the service's own process; "
             "run the model on a server such as vLLM or Ollama, and give its address with --engine."
         )
+
+
+def can_compile(model: Any, weights: TextWeights) -> bool:
+    """Return whether `compiled_step` has steps for *model*: in float32 on a CPU, with an MLP gated by SiLU."""
+    gated_by_silu = model.config.get_text_config().hidden_act in {"silu", "swish"}
+    return weights.dtype == torch.float32 and model.device.type == "cpu" and gated_by_silu
 
 
 def _product(kernel: Kernel, adapter: LowRank | None, x: torch.Tensor, rows: AdaptedRows) -> torch.Tensor:

@@ -16,8 +16,8 @@ from serving.settings import ServingSettings
 from snap2caption.settings import Settings
 
 with defer_imports():
-    LocalLoader(ServingSettings(), Settings().models_dir).load_untrained("demo-base")
-heavy = ("torch._dynamo", "torch.distributed.tensor", "accelerate", "boto3", "peft", "scipy", "sklearn")
+    LocalLoader(ServingSettings(), Settings().models_dir, compiled=False).load_untrained("demo-base")
+heavy = ("torch._dynamo", "torch.distributed.tensor", "accelerate", "boto3", "numba", "peft", "scipy", "sklearn")
 assert not [name for name in heavy if name in sys.modules], "imported at once"
 
 from transformers import masking_utils
