@@ -9,7 +9,7 @@ from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import IGNORED, Batch, EncodedCollator, EncodedSample, SampleCollator
 from training.data.samplers import share
 from training.data.samples import chunks
-from training.data.vision_features import cacheable, encode
+from training.data.vision_features import encode
 from training.distributed import Ranks
 from training.recipes.sections import TrainingSettings
 
@@ -34,7 +34,7 @@ class TrainingDataset:
         return batch | {"labels": batch["labels"].new_full(batch["labels"].shape, IGNORED)}
 
 
-def prepare_dataset(
+def encode_dataset(
     vlm: VisionLanguageModel,
     collate: SampleCollator,
     train: Sequence[Sample],
@@ -42,12 +42,10 @@ def prepare_dataset(
     settings: TrainingSettings,
     ranks: Ranks,
 ) -> TrainingDataset:
-    """Return the samples with cached vision features if these can be cached, else the samples as they are.
+    """Return the samples with cached vision features.
 
     Each process encodes its share of the images and receives the features of the others.
     """
-    if not cacheable(vlm, collate, train, settings.feature_cache_gib):
-        return TrainingDataset(train, validation, collate)
 
     def encode_share(samples: Sequence[Sample]) -> list[EncodedSample]:
         # Share whole batches, so that an image's features do not depend on the number of processes.

@@ -31,11 +31,13 @@ def with_features(batch: Batch) -> Batch:
     return rest | {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=[features])}}
 
 
-def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample) -> None:
+def check_image_tokens(
+    vlm: VisionLanguageModel, collate: SampleCollator, sample: Sample, *, as_it_is: bool = True
+) -> None:
     """Check that the processor writes as many image tokens as the model has image features, for several image shapes.
 
     It tries *sample*'s photo as it is, and resized to wide and tall shapes. The model runs only on shapes for which
-    the processor writes a new number of tokens.
+    the processor writes a new number of tokens, and not on the first one unless *as_it_is*.
 
     Raises:
         UserError: processor and model disagree, so image features would be misplaced or missing.
@@ -47,14 +49,18 @@ def check_image_tokens(vlm: VisionLanguageModel, collate: SampleCollator, sample
         if written in tried:
             continue
         tried.add(written)
-        with torch.no_grad():
-            seen = len(image_features(vlm.model, batch))
-        if written != seen:
-            raise UserError(
-                f"The processor of {vlm.base} writes {written} image tokens, but the model has {seen}; correct its "
-                "processor_config.json (LLaVA: patch_size, vision_feature_select_strategy, "
-                "num_additional_image_tokens; SmolVLM: image_seq_len)."
-            )
+        if shape is not None or as_it_is:
+            with torch.no_grad():
+                _check_count(vlm, written, len(image_features(vlm.model, batch)))
+
+
+def _check_count(vlm: VisionLanguageModel, written: int, seen: int) -> None:
+    if written != seen:
+        raise UserError(
+            f"The processor of {vlm.base} writes {written} image tokens, but the model has {seen}; correct its "
+            "processor_config.json (LLaVA: patch_size, vision_feature_select_strategy, "
+            "num_additional_image_tokens; SmolVLM: image_seq_len)."
+        )
 
 
 def _reshaped(sample: Sample, size: tuple[int, int]) -> Sample:
@@ -93,7 +99,11 @@ def cacheable(vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequen
 def encode(
     vlm: VisionLanguageModel, collate: SampleCollator, samples: Sequence[Sample], batch_size: int
 ) -> list[EncodedSample]:
-    """Return *samples* with the features of their images."""
+    """Return *samples* with the features of their images.
+
+    Raises:
+        UserError: processor and model disagree about the number of image tokens.
+    """
     token = vlm.model.config.image_token_id
     encoded: list[EncodedSample] = []
     with progress_bar() as progress, torch.no_grad():
@@ -102,6 +112,7 @@ def encode(
             batch = collate(chunk)
             features = image_features(vlm.model, batch).cpu()
             counts = (batch["input_ids"] == token).sum(dim=1).tolist()
+            _check_count(vlm, sum(counts), len(features))
             lengths = batch["attention_mask"].sum(dim=1).tolist()
             for row, (length, picture) in enumerate(zip(lengths, features.split(counts), strict=True)):
                 # Clone, because a view would keep the whole padded batch in memory.

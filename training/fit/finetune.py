@@ -24,11 +24,11 @@ from snap2caption.post import render
 from snap2caption.store import ObjectStore
 from snap2caption.vlm import VisionLanguageModel
 from training.data.collator import SampleCollator
-from training.data.dataset import TrainingDataset, prepare_dataset
+from training.data.dataset import TrainingDataset, encode_dataset
 from training.data.samplers import EpochOrder
 from training.data.samples import evaluation_prompt, training_prompt
 from training.data.stream import PositionalDataset, SampleStream, StreamOrder
-from training.data.vision_features import check_image_tokens
+from training.data.vision_features import cacheable, check_image_tokens
 from training.distributed import SINGLE_PROCESS, Ranks
 from training.fit import cpu_kernels
 from training.fit.callbacks import StopEarly, StopOnSignal, best_step, should_stop_early, validation_losses
@@ -77,7 +77,9 @@ def finetune(
     collate = SampleCollator(vlm, partial(training_prompt, seed=settings.seed), recipe.data.max_post_tokens)
     vlm.model = add_adapter(vlm.model, recipe.model.lora, initial)
     cpu_kernels.use(vlm.model)
-    check_image_tokens(vlm, collate, validation[0])
+    cached = not isinstance(train, SampleStream) and cacheable(vlm, collate, train, settings.feature_cache_gib)
+    # Encoding the photos checks them as they are.
+    check_image_tokens(vlm, collate, validation[0], as_it_is=not cached)
     # Check now that evaluation will fit into the context: it would fail hours later.
     photo, prompt = decode(validation[0].photo()), evaluation_prompt(validation[0])
     vlm.check_room(vlm.inputs([photo], [prompt]), recipe.evaluation.max_new_tokens)
@@ -92,7 +94,11 @@ def finetune(
             order = EpochOrder(
                 [len(render(sample.post)) for sample in train], settings.global_micro_batch_size, settings.seed
             )
-            rows = prepare_dataset(vlm, collate, train, validation, settings, ranks)
+            rows = (
+                encode_dataset(vlm, collate, train, validation, settings, ranks)
+                if cached
+                else TrainingDataset(train, validation, collate)
+            )
         history = _run_trainer(vlm, rows, order, recipe, checkpoints, last, report, ranks)
     vlm.model.eval()
     adapter = work_dir / "adapter"

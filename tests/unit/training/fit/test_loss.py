@@ -9,6 +9,7 @@ from snap2caption.post import Post
 from training.data.collator import EncodedCollator, SampleCollator
 from training.data.samples import evaluation_prompt, training_prompt
 from training.data.vision_features import cacheable, check_image_tokens, encode
+from training.fit.finetune import finetune
 from training.fit.lora import add_adapter
 from training.fit.loss import answer_loss, mean_answer_loss
 
@@ -96,3 +97,18 @@ def test_a_wrong_number_of_image_tokens_is_found_at_the_start(vlm, collate, samp
     vlm.processor.num_additional_image_tokens = 0
     with pytest.raises(UserError, match="writes 48 image tokens, but the model has 49"):
         check_image_tokens(vlm, collate, samples[0])
+    # All photos of this model have as many tokens, so encoding them is the check.
+    check_image_tokens(vlm, collate, samples[0], as_it_is=False)
+    with pytest.raises(UserError, match="writes 96 image tokens, but the model has 98"):
+        encode(vlm, collate, samples[:2], batch_size=2)
+
+
+def test_the_tower_sees_each_photo_once(vlm, samples, recipe, tmp_path):
+    seen = []
+    vlm.model.model.vision_tower.register_forward_hook(
+        lambda _, images, named, __: seen.append(len(named.get("pixel_values", *images))), with_kwargs=True
+    )
+    training = recipe.training.model_copy(update={"num_train_epochs": 3, "feature_cache_gib": 1.0})
+    recipe = recipe.model_copy(update={"training": training})
+    finetune(vlm, samples[1:], samples[:1], recipe, tmp_path, lambda *_: None)
+    assert sum(seen) == len(samples)
