@@ -1,9 +1,9 @@
-"""External bucket sort of wide rows by a hash: memory holds one bucket."""
+"""Buckets of rows on disk, and an external bucket sort by them: memory holds one bucket."""
 
 import math
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,16 +41,52 @@ def sorted_by_hash(
     Raises:
         OSError: the disk fails.
     """
-    buckets = [folder / f"{number}.arrow" for number in range(max(1, math.ceil(rows / BUCKET_ROWS)))]
+    number = max(1, math.ceil(rows / BUCKET_ROWS))
+    found = batches(connection, _BUCKETED.format(query=query), {**parameters, "buckets": number})
+    with divided(found, number, folder) as buckets:
+        for bucket in buckets:
+            with rows_of(bucket) as reader:
+                if reader:
+                    yield from reader.read_all().sort_by("hash").drop_columns("hash").to_batches(BATCH)
+
+
+@contextmanager
+def divided(found: Iterable["pa.RecordBatch"], number: int, folder: Path) -> Iterator[Sequence[Path]]:
+    """Write the rows of *found* to files by their column ``bucket``, which is left out; the files are gone afterwards.
+
+    Args:
+        found: the rows. What one batch has for a bucket becomes a batch there.
+        number: the number of buckets.
+        folder: where the files go, next to nothing else.
+
+    Yields:
+        A path for each bucket, for `rows_of`.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    buckets = [folder / f"{place}.arrow" for place in range(number)]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        found = batches(connection, _BUCKETED.format(query=query), {**parameters, "buckets": len(buckets)})
         _divide(found, buckets)
-        for bucket in buckets:
-            yield from _sort(bucket)
+        yield buckets
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def rows_of(bucket: Path) -> Iterator["pa.RecordBatchReader | None"]:
+    """Open the rows of a bucket, to be read once; None if it has no rows."""
+    import pyarrow as pa
+
+    if not bucket.exists():
+        yield None
+        return
+    with pa.OSFile(str(bucket)) as file:
+        opened = pa.ipc.open_file(file)
+        blocks = (opened.get_batch(number) for number in range(opened.num_record_batches))
+        yield pa.RecordBatchReader.from_batches(opened.schema, blocks)
 
 
 def _divide(found: Iterable["pa.RecordBatch"], buckets: Sequence[Path]) -> None:
@@ -72,12 +108,3 @@ def _divide(found: Iterable["pa.RecordBatch"], buckets: Sequence[Path]) -> None:
                     file = files.enter_context(pa.OSFile(str(buckets[number]), "wb"))
                     writers[number] = files.enter_context(pa.ipc.new_file(file, rows.schema))
                 writers[number].write_batch(rows.slice(start, stop - start))
-
-
-def _sort(bucket: Path) -> Iterator["pa.RecordBatch"]:
-    import pyarrow as pa
-
-    if bucket.exists():
-        with pa.OSFile(str(bucket)) as file:
-            rows = pa.ipc.open_file(file).read_all()
-        yield from rows.sort_by("hash").drop_columns("hash").to_batches(BATCH)

@@ -83,10 +83,10 @@ def view(connection: "DuckDBPyConnection", name: str, *files: Path) -> None:
 
 
 def batches(
-    connection: "DuckDBPyConnection", query: str, parameters: Mapping[str, object] | None = None
+    connection: "DuckDBPyConnection", query: str, parameters: Mapping[str, object] | None = None, rows: int = BATCH
 ) -> Iterator["pa.RecordBatch"]:
-    """Yield the result of *query* in batches."""
-    yield from connection.sql(query, params=parameters).to_arrow_reader(BATCH)
+    """Yield the result of *query* in batches of at most *rows*."""
+    yield from connection.sql(query, params=parameters).to_arrow_reader(rows)
 
 
 def digests(column: "pa.Array") -> npt.NDArray[np.uint8]:

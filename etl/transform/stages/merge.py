@@ -208,7 +208,7 @@ def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, Photo
             work.rejected.write_text(draw_rejected(connection, plan.corpus, curation), encoding="utf-8")
         # Hashtag statistics come from the train split alone, like everything that the model learns from.
         view(connection, "train", work.posts("train"))
-        write_hashtags(connection, work.draft / HASHTAGS)
+        write_hashtags(connection, work.draft / HASHTAGS, work.folder / "buckets")
     card = DataCard.of_posts(work.posts("train"), plan.corpus, duplicates, distributions)
     return card, PhotoMetadata(photos=photos, located=located)
 

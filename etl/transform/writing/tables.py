@@ -1,11 +1,12 @@
 """Tables of a dataset version, as Parquet: its hashtags, and the split of each sample."""
 
 import hashlib
-import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.transform import columns
+from etl.transform.bucket_sort import divided, rows_of
 from etl.transform.working_tables import batches, write_table
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
@@ -29,6 +30,9 @@ _PAIRS = 1_000_000
 """Pairs of a hashtag and a companion that are counted at a time. A million posts have some 60 million, most of
 them once.
 """
+
+_PAIRS_BATCH = 500_000
+"""Pairs that are divided among the parts at a time; a part gets those of one batch as one block."""
 
 # Tags are numbered in table order: pairs of numbers are smaller and compared faster than pairs of words.
 _TAGS = """
@@ -61,6 +65,12 @@ FROM tags LEFT JOIN uses USING (number)
 GROUP BY number
 """
 
+_TOGETHER = """
+SELECT uses.number, other.number AS other, part AS bucket
+FROM uses JOIN uses AS other ON other.post = uses.post AND other.number <> uses.number
+JOIN parts ON parts.number = uses.number
+"""
+
 _HASHTAGS = """
 WITH here AS (SELECT tag, count, number FROM tags JOIN parts USING (number) WHERE part = $part),
 placed AS (
@@ -69,9 +79,7 @@ placed AS (
     GROUP BY number
 ),
 together AS (
-    SELECT here.number, other.number AS other, count(*) AS count
-    FROM here JOIN uses USING (number) JOIN uses AS other ON other.post = uses.post AND other.number <> here.number
-    GROUP BY ALL
+    SELECT number, other, count(*) AS count FROM pairs GROUP BY ALL
 ),
 nearest AS (
     SELECT *, row_number() OVER (PARTITION BY number ORDER BY count DESC, other) AS place
@@ -95,19 +103,37 @@ ORDER BY id
 """
 
 
-def write_hashtags(connection: "DuckDBPyConnection", path: Path) -> None:
+def write_hashtags(connection: "DuckDBPyConnection", path: Path, folder: Path) -> None:
     """Write the table of the hashtags in the table ``train``, the most used first.
 
     Columns: ``tag``, ``count`` (posts), ``cities`` (city and count), ``with`` (companion hashtag, and count of
     posts that have both; ties in table order).
+
+    Args:
+        connection: the database.
+        path: the table's file.
+        folder: where pairs of hashtags are kept meanwhile, next to nothing else. It is removed afterwards.
     """
     connection.execute(_TAGS)
     connection.execute(_CITIES)
     connection.execute(_USES, {"most": _MOST})
     connection.execute(_PARTS, {"pairs": _PAIRS})
-    parts = [part for (part,) in connection.execute("SELECT DISTINCT part FROM parts ORDER BY part").fetchall()]
-    found = (batches(connection, _HASHTAGS, {"part": part, "companions": COMPANIONS}) for part in parts)
-    write_table(path, _hashtag_schema(), itertools.chain.from_iterable(found))
+    ((last,),) = connection.execute("SELECT coalesce(max(part), -1) FROM parts").fetchall()
+    # The pairs are found once and kept on disk by parts: to find them for each part would read all posts each time.
+    with divided(batches(connection, _TOGETHER, rows=_PAIRS_BATCH), last + 1, folder) as buckets:
+        write_table(path, _hashtag_schema(), _count_parts(connection, buckets))
+
+
+def _count_parts(connection: "DuckDBPyConnection", buckets: Sequence[Path]) -> Iterator["pa.RecordBatch"]:
+    """Yield the table, part by part, whose pairs are in *buckets*."""
+    import pyarrow as pa
+
+    none = pa.table({"number": pa.array([], pa.int32()), "other": pa.array([], pa.int32())})
+    for part, bucket in enumerate(buckets):
+        with rows_of(bucket) as pairs:
+            connection.register("pairs", pairs or none)
+            yield from batches(connection, _HASHTAGS, {"part": part, "companions": COMPANIONS})
+            connection.unregister("pairs")
 
 
 def _hashtag_schema() -> "pa.Schema":

@@ -23,7 +23,7 @@ def table_of(posts: list[Post], folder: Path) -> list[dict[str, Any]]:
     pq.write_table(pa.table(columns), folder / "train.parquet")
     with open_database(folder) as connection:
         view(connection, "train", folder / "train.parquet")
-        tables.write_hashtags(connection, folder / "hashtags.parquet")
+        tables.write_hashtags(connection, folder / "hashtags.parquet", folder / "buckets")
     rows: list[dict[str, Any]] = pq.read_table(folder / "hashtags.parquet").to_pylist()
     return rows
 
