@@ -70,6 +70,10 @@ class OurService(PeerEngine):
     name = "ours"
     path = "/generate-caption"
 
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        """The seconds of a decoding step in each answer that `first_token` got."""
+
     def command(self, folder: Path, port: int) -> tuple[str, ...]:
         """Return the command that serves the model in *folder*."""
         return (sys.executable, "-m", "benchmarks.serving.peers.ours", str(folder), str(port), str(TOKENS))
@@ -88,6 +92,7 @@ class OurService(PeerEngine):
         form.add_field("image", photo, filename="photo.jpg", content_type="image/jpeg")
         async with session.post(url + self.path, data=form) as answer:
             timing: Any = (await answer.json())["timing"]
+        self.steps.append((timing["generate"] - timing["first_token"]) / (TOKENS - 1) / 1000)
         return float(timing["decode"] + timing["queue"] + timing["first_token"]) / 1000
 
 
