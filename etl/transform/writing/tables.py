@@ -1,6 +1,7 @@
 """Tables of a dataset version, as Parquet: its hashtags, and the split of each sample."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ _PAIRS = 1_000_000
 """Pairs of a hashtag and a companion that are counted at a time. A million posts have some 60 million, most of
 them once.
 """
+
+_MAX_PARTS = 200
+"""The most files of pairs, which are open at once; parts are larger beyond 200 million pairs."""
 
 _PAIRS_BATCH = 500_000
 """Pairs that are divided among the parts at a time; a part gets those of one batch as one block."""
@@ -112,12 +116,14 @@ def write_hashtags(connection: "DuckDBPyConnection", path: Path, folder: Path) -
     Args:
         connection: the database.
         path: the table's file.
-        folder: where pairs of hashtags are kept meanwhile, next to nothing else. It is removed afterwards.
+        folder: where pairs of hashtags are kept meanwhile, eight bytes each, next to nothing else. It is removed
+            afterwards.
     """
     connection.execute(_TAGS)
     connection.execute(_CITIES)
     connection.execute(_USES, {"most": _MOST})
-    connection.execute(_PARTS, {"pairs": _PAIRS})
+    ((total,),) = connection.execute("SELECT coalesce(sum(others), 0)::BIGINT FROM uses").fetchall()
+    connection.execute(_PARTS, {"pairs": max(_PAIRS, math.ceil(total / _MAX_PARTS))})
     ((last,),) = connection.execute("SELECT coalesce(max(part), -1) FROM parts").fetchall()
     # The pairs are found once and kept on disk by parts: to find them for each part would read all posts each time.
     with divided(batches(connection, _TOGETHER, rows=_PAIRS_BATCH), last + 1, folder) as buckets:

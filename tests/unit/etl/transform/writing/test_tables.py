@@ -53,14 +53,18 @@ def counted(posts: list[Post]) -> list[dict[str, Any]]:
 
 
 @given(
-    posts=POSTS, pairs=st.sampled_from([1, 5, 1000]), most=st.sampled_from([2, 30]), nearest=st.sampled_from([2, 20])
+    posts=POSTS,
+    pairs=st.sampled_from([1, 5, 1000]),
+    parts=st.sampled_from([2, 200]),
+    most=st.sampled_from([2, 30]),
+    nearest=st.sampled_from([2, 20]),
 )
 @settings(max_examples=25, deadline=None)
 def test_the_table_is_the_plain_count_however_it_is_parted(
-    tmp_path_factory: pytest.TempPathFactory, posts: list[Post], pairs: int, most: int, nearest: int
+    tmp_path_factory: pytest.TempPathFactory, posts: list[Post], pairs: int, parts: int, most: int, nearest: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("_PAIRS", pairs), ("_MOST", most), ("COMPANIONS", nearest)):
+        for name, value in (("_PAIRS", pairs), ("_MAX_PARTS", parts), ("_MOST", most), ("COMPANIONS", nearest)):
             patch.setattr(tables, name, value)
         assert table_of(posts, tmp_path_factory.mktemp("tables")) == counted(posts)
 
