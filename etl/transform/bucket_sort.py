@@ -1,4 +1,4 @@
-"""Buckets of rows on disk, and an external bucket sort by them: memory holds one bucket."""
+"""External bucket sort: rows are partitioned into files, and memory holds one of them."""
 
 import math
 import shutil
@@ -43,15 +43,16 @@ def sorted_by_hash(
     """
     number = max(1, math.ceil(rows / BUCKET_ROWS))
     found = batches(connection, _BUCKETED.format(query=query), {**parameters, "buckets": number})
-    with divided(found, number, folder) as buckets:
+    with partitioned(found, number, folder) as buckets:
         for bucket in buckets:
             with rows_of(bucket) as reader:
-                if reader:
-                    yield from reader.read_all().sort_by("hash").drop_columns("hash").to_batches(BATCH)
+                rows_found = None if reader is None else reader.read_all()
+            if rows_found is not None:
+                yield from rows_found.sort_by("hash").drop_columns("hash").to_batches(BATCH)
 
 
 @contextmanager
-def divided(found: Iterable["pa.RecordBatch"], number: int, folder: Path) -> Iterator[Sequence[Path]]:
+def partitioned(found: Iterable["pa.RecordBatch"], number: int, folder: Path) -> Iterator[Sequence[Path]]:
     """Write the rows of *found* to files by their column ``bucket``, which is left out; the files are gone afterwards.
 
     Args:
@@ -69,7 +70,7 @@ def divided(found: Iterable["pa.RecordBatch"], number: int, folder: Path) -> Ite
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
-        _divide(found, buckets)
+        _partition(found, buckets)
         yield buckets
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +90,7 @@ def rows_of(bucket: Path) -> Iterator["pa.RecordBatchReader | None"]:
         yield pa.RecordBatchReader.from_batches(opened.schema, blocks)
 
 
-def _divide(found: Iterable["pa.RecordBatch"], buckets: Sequence[Path]) -> None:
+def _partition(found: Iterable["pa.RecordBatch"], buckets: Sequence[Path]) -> None:
     """Append each row to the file that its column ``bucket`` tells.
 
     `pyarrow.dataset.write_dataset` would do so, but keeps up to eight million rows in memory if the disk is slow.

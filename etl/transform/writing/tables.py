@@ -1,13 +1,12 @@
 """Tables of a dataset version, as Parquet: its hashtags, and the split of each sample."""
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from etl.transform import columns
-from etl.transform.bucket_sort import divided, rows_of
+from etl.transform.bucket_sort import partitioned, rows_of
 from etl.transform.working_tables import batches, write_table
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.errors import UserError
@@ -33,10 +32,10 @@ them once.
 """
 
 _MAX_PARTS = 200
-"""The most files of pairs, which are open at once; parts are larger beyond 200 million pairs."""
+"""The most parts, each of which has a file that is open while pairs are found."""
 
 _PAIRS_BATCH = 500_000
-"""Pairs that are divided among the parts at a time; a part gets those of one batch as one block."""
+"""Pairs that are partitioned at a time; a part gets those of one batch as one block."""
 
 # Tags are numbered in table order: pairs of numbers are smaller and compared faster than pairs of words.
 _TAGS = """
@@ -123,10 +122,10 @@ def write_hashtags(connection: "DuckDBPyConnection", path: Path, folder: Path) -
     connection.execute(_CITIES)
     connection.execute(_USES, {"most": _MOST})
     ((total,),) = connection.execute("SELECT coalesce(sum(others), 0)::BIGINT FROM uses").fetchall()
-    connection.execute(_PARTS, {"pairs": max(_PAIRS, math.ceil(total / _MAX_PARTS))})
+    connection.execute(_PARTS, {"pairs": max(_PAIRS, total // _MAX_PARTS + 1)})
     ((last,),) = connection.execute("SELECT coalesce(max(part), -1) FROM parts").fetchall()
     # The pairs are found once and kept on disk by parts: to find them for each part would read all posts each time.
-    with divided(batches(connection, _TOGETHER, rows=_PAIRS_BATCH), last + 1, folder) as buckets:
+    with partitioned(batches(connection, _TOGETHER, rows=_PAIRS_BATCH), last + 1, folder) as buckets:
         write_table(path, _hashtag_schema(), _count_parts(connection, buckets))
 
 

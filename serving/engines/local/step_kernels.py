@@ -1,8 +1,9 @@
 """Step kernels: what a decoding step computes between two matrix products, compiled by Numba for this processor.
 
 For one token per row, PyTorch's operations are so short that calling them takes longer than their work, all the more
-as each product has just replaced what the processor's caches held. Four functions do what 40 operations did
-(docs/decisions/engine.md). They are compiled when this module is imported, within seconds, or read from Numba's cache.
+as each product has just replaced what the processor's caches held. Four functions take the places of dozens of
+operations (docs/decisions/engine.md). They are compiled when this module is imported, which takes seconds, or read
+from Numba's cache.
 
 All arrays are float32 and contiguous. The loops add up in any order (`fastmath`), so that they become SIMD code.
 """

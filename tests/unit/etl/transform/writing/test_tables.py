@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl.transform import bucket_sort
 from etl.transform.working_tables import open_database, view
 from etl.transform.writing import tables
 
@@ -67,6 +68,21 @@ def test_the_table_is_the_plain_count_however_it_is_parted(
         for name, value in (("_PAIRS", pairs), ("_MAX_PARTS", parts), ("_MOST", most), ("COMPANIONS", nearest)):
             patch.setattr(tables, name, value)
         assert table_of(posts, tmp_path_factory.mktemp("tables")) == counted(posts)
+
+
+def test_many_pairs_have_a_bounded_number_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def partitioned(found: Any, number: int, folder: Path) -> Any:
+        seen.append(number)
+        return bucket_sort.partitioned(found, number, folder)
+
+    monkeypatch.setattr(tables, "partitioned", partitioned)
+    monkeypatch.setattr(tables, "_PAIRS", 10)
+    monkeypatch.setattr(tables, "_MAX_PARTS", 7)
+    posts = [("A", list("abcdefgh"))] * 50
+    assert table_of(posts, tmp_path) == counted(posts)
+    assert 2 <= seen[0] <= 7
 
 
 def test_the_tags_of_a_hostile_caption_make_no_square(tmp_path: Path) -> None:
