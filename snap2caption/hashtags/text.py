@@ -20,10 +20,12 @@ MAX_LENGTH = 100
 # a space.
 # A middle dot between two letters is part of a Catalan word (``#col·lecció``), and otherwise a separator. Combining
 # marks of an emoji (``❤️#90s``) are not part of a word.
-_TAG = rf"(?!\p{{M}})(?:{CHARACTER})+(?:·(?:{CHARACTER})+)*"
-_BEFORE = rf"(?<=[\w\p{{M}}])(?<![{EMOJI_MARKS}])"
-_HASHTAG = re.compile(rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{CHARACTER})({_TAG})")
-_WHOLE, _LETTER = re.compile(_TAG), re.compile(r"\p{L}")
+_TAG = rf"(?!\p{{M}}){CHARACTER}+(?:·{CHARACTER}+)*"
+_BEFORE = rf"(?<={CHARACTER})"
+_HASHTAG = re.compile(
+    rf"(?<![&/@#＃])(?!{_BEFORE})[#＃]+({_TAG})|{_BEFORE}[#＃]+(?=\D{CHARACTER})({_TAG})", re.VERSION1
+)
+_WHOLE, _LETTER = re.compile(_TAG, re.VERSION1), re.compile(r"\p{L}")
 _GLUE = re.compile(rf"[·{EMOJI_MARKS}]$")
 # Summer is #夏 and spring is #봄, but a single letter of an alphabet is not a word.
 _ONE_SAYS_ALL = re.compile(rf"[{UNSPACED}\p{{Hangul}}]")
@@ -74,10 +76,12 @@ def separate(text: str) -> tuple[str, list[str]]:
     lines: list[str] = []
     tags: list[str] = []
     for line in unicodedata.normalize("NFC", text).splitlines():
-        matches = _find(line)
-        tags += map(_word, matches)
-        lines.append(" ".join(_without_hashtags(line, matches).split()))
-    return "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_")), unique(tags)
+        # What can't be a hashtag stays in the text.
+        found = [(match, tag) for match in _find(line) if (tag := normalize(_word(match)))]
+        tags += (tag for _, tag in found)
+        lines.append(" ".join(_without_hashtags(line, [match for match, _ in found]).split()))
+    prose = "\n".join(line for line in lines if line.strip(f"{_SEPARATORS}-_"))
+    return prose, list(dict.fromkeys(tags))
 
 
 def _find(text: str) -> list["re.Match[str]"]:
@@ -89,11 +93,14 @@ def _word(match: "re.Match[str]") -> str:
     return str(match[1] or match[2])
 
 
-def _without_hashtags(line: str, found: Iterable["re.Match[str]"]) -> str:
-    matches = [match for match in found if normalize(_word(match))]
-    while matches and not line[matches[-1].end() :].strip(_SEPARATORS):
+def _without_hashtags(line: str, matches: list["re.Match[str]"]) -> str:
+    """Return *line* without the signs of its hashtags *matches*, and without those at its end."""
+    end = len(line)
+    while matches and not line[matches[-1].end() : end].strip(_SEPARATORS):
+        end = matches.pop().start()
+    if end < len(line):
         # Dividers between prose and hashtags are removed with the hashtags. A full stop belongs to the sentence.
-        line = line[: matches.pop().start()].rstrip(_DIVIDERS)
+        line = line[:end].rstrip(_DIVIDERS)
     for match in reversed(matches):
         before = line[: match.start()]
         # Without its sign, the word must not merge with the text before it.

