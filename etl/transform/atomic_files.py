@@ -6,6 +6,18 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
+
+_BLOCK = 8 << 20
+"""Bytes that are hashed at a time."""
+
+
+class Readable(Protocol):
+    """An open file, or what reads like one."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read into *buffer*; return the number of bytes, 0 at the end."""
+        ...
 
 
 @contextmanager
@@ -33,5 +45,17 @@ def sync(path: Path) -> None:
 
 def digest_of(path: Path) -> str:
     """Return the file's SHA-256 in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    with path.open("rb", buffering=0) as stream:
+        return digest_of_stream(stream)
+
+
+def digest_of_stream(stream: Readable) -> str:
+    """Return the SHA-256 in hex of what *stream* still has.
+
+    `hashlib.file_digest` reads 256 kB at a time, and waits for Python's lock after each. Beside a thread that works
+    in Python, it hashes 30 MB per second.
+    """
+    digest, buffer = hashlib.sha256(), memoryview(bytearray(_BLOCK))
+    while size := stream.readinto(buffer):
+        digest.update(buffer[:size])
+    return digest.hexdigest()

@@ -1,7 +1,5 @@
 """Corpus archive in its place: a file on this machine, or an object in a store that is read by ranges."""
 
-import hashlib
-import io
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from etl.place import Place, split_object
-from etl.transform.atomic_files import digest_of
+from etl.transform.atomic_files import Readable, digest_of, digest_of_stream
 from snap2caption.errors import UserError
 from snap2caption.store import MissingError, ObjectStore
 from snap2caption.store.ranges import open_ranges
@@ -114,7 +112,7 @@ def digest_of_corpus(corpus: Place) -> str:
             raise missing_corpus_error(corpus, error) from error
     store, key = split_object(corpus)
     with _explained(corpus), store.get(key) as stream:
-        return hashlib.file_digest(cast("io.BufferedReader", stream), "sha256").hexdigest()
+        return digest_of_stream(cast(Readable, stream))
 
 
 def missing_corpus_error(corpus: Place, error: OSError) -> UserError:
