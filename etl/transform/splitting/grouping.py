@@ -37,6 +37,8 @@ Pictures may form larger groups.
 
 _TABLES = 32
 _BUCKET_BITS = 16
+_IN_BUCKET = np.uint64(64 - _BUCKET_BITS)
+"""The lower bits of a key, which order the rows of a bucket."""
 _REACH = 32
 """Maximum number of rows that a row is compared with per table, so work stays linear however similar a corpus is."""
 
@@ -224,7 +226,7 @@ def _read_parts(
         sizes = np.zeros(1 << _BUCKET_BITS, dtype=np.int64)
         for start, block in rows.blocks():
             here = slice(start, start + len(block))
-            buckets[here] = _permuted(_lowest(block), order) >> np.uint64(64 - _BUCKET_BITS)
+            buckets[here] = _permuted(_lowest(block), order) >> _IN_BUCKET
             sizes += np.bincount(buckets[here][distinct[here]], minlength=len(sizes))
         low = size = 0
         for bucket, count in enumerate([*sizes.tolist(), _PART + 1]):
@@ -236,38 +238,61 @@ def _read_parts(
 
 def _near_in_part(rows: npt.NDArray[np.uint8], order: npt.NDArray[np.int64], max_distance: int) -> Iterator[_Pairs]:
     """Yield the positions of pairs of *rows* that are near each other, of those that one permutation brings together."""
-    keys = _permuted(_lowest(rows), order)
+    keys, sizes = _by_size(_permuted(_lowest(rows), order))
     sequence = _argsort(keys)
-    buckets = (keys >> np.uint64(64 - _BUCKET_BITS)).astype(np.uint16)[sequence]
+    buckets = (keys >> _IN_BUCKET).astype(np.uint16)[sequence]
     del keys
-    longest = int(np.bincount(buckets, minlength=1).max())
     words = rows.view(np.uint64)
-    # The rows of one bucket differ less in the other half of the words, which has the lowest frequencies.
-    third, fourth = words[sequence, 2], words[sequence, 3]
+    # The rows of one bucket differ least in the first half of the words, which has the lowest frequencies.
+    *firsts, third, fourth = (words[sequence, column] for column in range(words.shape[1]))
+    for start in range(0, len(rows), _BLOCK):
+        # No bucket from here on is larger than this one.
+        steps = min(_REACH + 1, int(sizes[buckets[start]]), len(rows) - start)
+        one, other, distance = _candidates(third, fourth, start, steps, max_distance)
+        near = buckets[one] == buckets[other]
+        for word in firsts:
+            one, other, distance = one[near], other[near], distance[near]
+            distance += np.bitwise_count(word[one] ^ word[other])
+            near = distance <= max_distance
+        yield sequence[one[near]], sequence[other[near]]
+
+
+def _by_size(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return the *keys* with their buckets renamed, so that sorting them puts the largest bucket first; and the sizes
+    of the buckets by their new names. The order within a bucket stays.
+    """
+    names = keys >> _IN_BUCKET
+    sizes = np.bincount(names.view(np.int64), minlength=1 << _BUCKET_BITS)
+    largest_first = np.argsort(-sizes, kind="stable")
+    renamed = np.empty(len(sizes), dtype=np.uint64)
+    renamed[largest_first] = np.arange(len(sizes), dtype=np.uint64)
+    return keys ^ (names ^ renamed[names]) << _IN_BUCKET, sizes[largest_first]
+
+
+def _candidates(
+    third: npt.NDArray[np.uint64], fourth: npt.NDArray[np.uint64], start: int, steps: int, max_distance: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Return the pairs of which these words alone differ by at most *max_distance* bits, and by how many: each row of
+    the block at *start* with the next one, with the one after that, and so on, in fewer than *steps* steps.
+    """
+    ones: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    others = ones.copy()
+    distances: list[npt.NDArray[np.uint8]] = [np.zeros(0, dtype=np.uint8)]
     changed = np.empty(_BLOCK, dtype=np.uint64)
     distance, more = np.empty(_BLOCK, dtype=np.uint8), np.empty(_BLOCK, dtype=np.uint8)
-    for start in range(0, len(rows), _BLOCK):
-        # Each row with the next one, with the one after that, and so on.
-        ones, others = [], []
-        for step in range(1, min(_REACH + 1, longest, len(rows) - start)):
-            size = min(_BLOCK, len(rows) - start - step)
-            here, there = slice(start, start + size), slice(start + step, start + step + size)
-            np.bitwise_xor(third[here], third[there], out=changed[:size])
-            np.bitwise_count(changed[:size], out=distance[:size])
-            np.bitwise_xor(fourth[here], fourth[there], out=changed[:size])
-            np.bitwise_count(changed[:size], out=more[:size])
-            np.add(distance[:size], more[:size], out=distance[:size])
-            # One in some hundred: for these alone is the rest compared.
-            found = np.flatnonzero(distance[:size] <= max_distance) + start
-            ones.append(found)
-            others.append(found + step)
-        if not ones:
-            continue
-        one, other = np.concatenate(ones), np.concatenate(others)
-        shared = buckets[one] == buckets[other]
-        one, other = sequence[one[shared]], sequence[other[shared]]
-        near = np.bitwise_count(words[one] ^ words[other]).sum(axis=1) <= max_distance
-        yield one[near], other[near]
+    for step in range(1, steps):
+        size = min(_BLOCK, len(third) - start - step)
+        here, there = slice(start, start + size), slice(start + step, start + step + size)
+        np.bitwise_xor(third[here], third[there], out=changed[:size])
+        np.bitwise_count(changed[:size], out=distance[:size])
+        np.bitwise_xor(fourth[here], fourth[there], out=changed[:size])
+        np.bitwise_count(changed[:size], out=more[:size])
+        np.add(distance[:size], more[:size], out=distance[:size])
+        found = np.flatnonzero(distance[:size] <= max_distance)
+        ones.append(found + start)
+        others.append(found + (start + step))
+        distances.append(distance[found])
+    return np.concatenate(ones), np.concatenate(others), np.concatenate(distances)
 
 
 def _equal_rows(rows: SpooledRows) -> Iterator[_Pairs]:
