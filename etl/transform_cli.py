@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from etl.fork_server import start_fork_server
 from snap2caption.command_line.console import print_result, progress_bar, stderr
 from snap2caption.errors import UserError
 
@@ -81,6 +82,7 @@ def transform(
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset version; prints its folder or URI."""
+    start_fork_server()
     from etl import transform as stage
     from etl.place import parse_place
 
@@ -147,6 +149,7 @@ def transform_slice(
     as_json: AsJson = False,
 ) -> None:
     """Check the pairs of one slice; prints its number."""
+    start_fork_server()
     from etl import transform as stage
     from etl.place import parse_place
 
@@ -163,6 +166,7 @@ def transform_slice(
 
 def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers = None, as_json: AsJson = False) -> None:
     """Make a dataset version from the slices, once all exist; prints its folder or URI."""
+    start_fork_server()
     from etl import transform as stage
     from etl.place import parse_place
 

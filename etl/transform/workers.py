@@ -3,7 +3,6 @@
 import multiprocessing
 import multiprocessing.connection
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +11,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from etl.fork_server import start_fork_server
 from snap2caption.errors import UserError
+from snap2caption.garbage_collection import collect_less
 
 _AHEAD = 4
 """Tasks running or queued per process: enough to keep every process busy, few enough that results don't pile up."""
@@ -51,7 +52,7 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
         UserError: one of them was killed.
     """
     count = count or os.cpu_count() or 1
-    pool = ProcessPoolExecutor(count, mp_context=_context(), initializer=_start, initargs=(dict(os.environ),))
+    pool = ProcessPoolExecutor(count, mp_context=start_fork_server(), initializer=_start, initargs=(dict(os.environ),))
     try:
         yield WorkerPool(pool, count)
     except BrokenProcessPool as error:
@@ -62,25 +63,12 @@ def start_workers(count: int | None) -> Iterator[WorkerPool]:
         pool.shutdown(cancel_futures=True)
 
 
-def _context() -> multiprocessing.context.BaseContext:
-    """Return how processes are started: not as forks of this one, which may have threads (a progress bar, Airflow's
-    task runner).
-
-    On Linux they are forks of a server that has loaded the modules once. Elsewhere each loads them itself, since
-    libraries of macOS may not be forked.
-    """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["etl.transform.pipeline"])
-    return context
-
-
 def _start(environment: dict[str, str]) -> None:
     # The server that this process was forked from has the environment of when it was started. Addresses and
     # credentials of stores may have been set since.
     os.environ.clear()
     os.environ.update(environment)
+    collect_less()  # the server has Python's own thresholds
     _end_with_parent()
 
 
