@@ -82,6 +82,8 @@ def transform(
     as_json: AsJson = False,
 ) -> None:
     """Make a dataset version; prints its folder or URI."""
+    if sample is not None and not dry_run:
+        raise UserError("--sample says how many pairs --dry-run looks at; add --dry-run, or leave out --sample.")
     start_fork_server()
     from etl import transform as stage
     from etl.place import parse_place
@@ -89,8 +91,6 @@ def transform(
     if dry_run:
         _preview(corpus, out, curation, _split(cities), sample or _SAMPLE, workers, as_json=as_json)
         return
-    if sample is not None:
-        raise UserError("--sample says how many pairs --dry-run looks at; add --dry-run, or leave out --sample.")
     with progress_bar() as bar:
         task = bar.add_task("checking", total=None)
         folder = stage.transform(

@@ -46,8 +46,10 @@ class ResumingDownload(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill *buffer* or its beginning, and return the number of bytes."""
-        data = self._next(len(buffer))
+        """Fill *buffer* or its beginning, and return the number of bytes: at most 1 MiB, which is what a lost connection
+        costs.
+        """
+        data = self._next(min(len(buffer), _PIECE))
         buffer[: len(data)] = data
         return len(data)
 

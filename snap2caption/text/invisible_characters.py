@@ -3,7 +3,7 @@
 import regex as re
 
 # Excluded: line separators, and characters that change how their neighbors look (joiners, selectors, the tags of a
-# flag, fillers of old Korean syllables). Skipping the visible ones of ASCII first takes a sixth of the time.
+# flag, fillers of old Korean syllables). Skipping visible ASCII first cuts the time to a sixth.
 UNSEEN = re.compile(
     r"[^ -~](?<=[[\p{Default_Ignorable_Code_Point}\p{Cc}\uFFF9-\uFFFB]"
     r"--[\t\n\r\x85\u200C\u200D\u115F\u1160\u180B-\u180D\u180F\uFE00-\uFE0F"

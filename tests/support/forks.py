@@ -2,7 +2,7 @@
 that it takes to load them, and functions that can be killed.
 
 A process has one such server, and it loads what was named when it started. So this module starts it, while tests are
-collected and before `etl.transform.workers` asks for it.
+collected and before `etl.fork_server` starts one without them.
 """
 
 import ctypes

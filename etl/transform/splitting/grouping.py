@@ -38,7 +38,7 @@ Pictures may form larger groups.
 _TABLES = 32
 _BUCKET_BITS = 16
 _IN_BUCKET = np.uint64(64 - _BUCKET_BITS)
-"""The lower bits of a key, which order the rows of a bucket."""
+"""Number of lower bits of a key, which order the rows of a bucket."""
 _REACH = 32
 """Maximum number of rows that a row is compared with per table, so work stays linear however similar a corpus is."""
 

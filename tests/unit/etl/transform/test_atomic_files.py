@@ -1,5 +1,3 @@
-"""Tests of files' digests."""
-
 import hashlib
 import io
 from pathlib import Path
@@ -8,6 +6,8 @@ import pytest
 
 from etl.transform import atomic_files
 from etl.transform.atomic_files import digest_of, digest_of_stream
+
+pytestmark = pytest.mark.unit
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 35])
