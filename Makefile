@@ -40,7 +40,7 @@ MAKE_VENV = sh -c '$(PYTHON) -m venv $(1) && { $(call LOCKED,$(1)/bin,pip) || tr
 # Python keeps the bytecode of what is imported, whatever the environment says: without it, each process compiles its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Usage reporting of what is started below: off, as in snap2caption/telemetry.py.
+# Usage reporting of what is started below: off, as in snap2caption/runtime/telemetry.py.
 export DO_NOT_TRACK := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 export MLFLOW_DISABLE_TELEMETRY := true

@@ -11,7 +11,7 @@ import httpx
 
 from snap2caption.command_line.console import stderr
 from snap2caption.errors import UserError
-from snap2caption.file_signatures import TAKEN
+from snap2caption.formats.file_signatures import TAKEN
 from snap2caption.images import WORKING_SIDE, decode
 
 # A scene that is in no corpus: corpora number their scenes from their seed upward, and this seed is far beyond.

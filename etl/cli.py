@@ -14,7 +14,7 @@ from etl.feedback.label_studio import cli as label_studio
 from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
 from etl.settings import Aria2Settings, Img2datasetSettings
 from snap2caption.command_line.console import download_bar, print_result, progress_bar, stderr
-from snap2caption.strict_json import to_document
+from snap2caption.formats.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.extract import Progress

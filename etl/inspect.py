@@ -11,7 +11,7 @@ from etl.verify import IntegrityIssue
 from snap2caption.datasets.manifest import CorpusSource, Split
 from snap2caption.datasets.shards import read_stream
 from snap2caption.datasets.version import DatasetVersion
-from snap2caption.documents import FrozenModel
+from snap2caption.formats.documents import FrozenModel
 
 
 class SplitContent(FrozenModel):

@@ -1,6 +1,6 @@
 """Retry-After: how long a server asks clients to wait."""
 
-from snap2caption.retrying import retry_after
+from snap2caption.http.retrying import retry_after
 
 _TIMEOUT = 30.0
 _STATUSES = {429, 503}

@@ -12,9 +12,9 @@ from serving.settings import ServingSettings
 from serving.transfer import cli as transfer
 from snap2caption.command_line.console import print_result
 from snap2caption.errors import validation_message
+from snap2caption.formats.strict_json import to_document
 from snap2caption.post import MOST_HASHTAGS, Emoji, Length, Tone
 from snap2caption.settings import read_settings
-from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable

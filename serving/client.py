@@ -12,7 +12,7 @@ import httpx
 from serving.http.readiness_schemas import Readiness
 from serving.http.schemas import CaptionAnswer, Options, Voice
 from snap2caption.errors import UserError
-from snap2caption.retrying import RetryingClient
+from snap2caption.http.retrying import RetryingClient
 
 _SECONDS = 120.0
 _PATIENCE = 30.0

@@ -4,8 +4,8 @@ import ipaddress
 import socket
 
 from serving.settings import ServingSettings
-from snap2caption.connections import BACKLOG
 from snap2caption.errors import UserError
+from snap2caption.http.connections import BACKLOG
 
 
 def open_listener(host: str, port: int, settings: ServingSettings) -> socket.socket:

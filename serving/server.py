@@ -10,8 +10,8 @@ from fastapi import FastAPI
 
 from serving.settings import ServingSettings
 from snap2caption.command_line.console import stderr
-from snap2caption.connections import Limits, configure
 from snap2caption.errors import UserError
+from snap2caption.http.connections import Limits, configure
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,6 @@
 line.
 """
 
-from snap2caption.telemetry import switch_off
+from snap2caption.runtime.telemetry import switch_off
 
 switch_off()

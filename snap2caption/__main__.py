@@ -18,9 +18,9 @@ from snap2caption.command_line.environment import find_unknown, variables_of
 from snap2caption.command_line.extras import explain_missing_module
 from snap2caption.command_line.help import use_plain_help
 from snap2caption.errors import UserError
-from snap2caption.garbage_collection import collect_less
-from snap2caption.openmp import OPENMP
 from snap2caption.redaction import redact
+from snap2caption.runtime.garbage_collection import collect_less
+from snap2caption.runtime.openmp import OPENMP
 from snap2caption.settings import Settings
 
 PARTS = ("demo", "etl", "training", "serving")

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from patience import LONGEST
 
 import snap2caption as snap2caption  # it switches the usage reporting of libraries off
-from snap2caption.garbage_collection import collect_less
-from snap2caption.openmp import OPENMP
+from snap2caption.runtime.garbage_collection import collect_less
+from snap2caption.runtime.openmp import OPENMP
 
 # As the command line does (snap2caption/__main__.py), before anything loads torch.
 for name, value in OPENMP.items():

@@ -8,8 +8,8 @@ from pydantic import BaseModel
 
 from snap2caption.command_line.console import print_result, stderr
 from snap2caption.errors import UserError
+from snap2caption.formats.strict_json import to_document
 from snap2caption.settings import Settings
-from snap2caption.strict_json import to_document
 from training.recipes.loading import change_judging, load_recipe
 from training.recipes.lookup import locate_recipe
 from training.recipes.recipe import EvaluationRecipe

@@ -16,10 +16,10 @@ from mlflow import MlflowClient
 
 from snap2caption.datasets.shards import Sample
 from snap2caption.errors import UserError
+from snap2caption.formats.strict_json import to_document
 from snap2caption.names import is_file_name
 from snap2caption.settings import Settings
 from snap2caption.store import ObjectStore, open_store
-from snap2caption.strict_json import to_document
 from snap2caption.vlm import find_revision, load
 from training.data.samples import PROMPTED, CachedDataset, SplitSelection, mix
 from training.data.stream import SampleStream

@@ -24,7 +24,7 @@ from etl.transform.curation.settings import CurationSettings, load_curation
 from etl.transform.curation.steps import Curator
 from etl.transform.stages.check_slice import read_pairs
 from etl.transform.stages.plan import find_cities, write_members, write_pairs
-from snap2caption import strict_yaml
+from snap2caption.formats import strict_yaml
 
 PAIRS = 20_000
 MOST = 3.0

@@ -23,7 +23,7 @@ from demo.scenes.scene import sample_scene
 from demo.stack.ports import HOST, Ports
 from demo.stack.service import Service
 from demo.stack.stack import Stack
-from snap2caption.openmp import OPENMP
+from snap2caption.runtime.openmp import OPENMP
 
 PEERS = {"endpoint": "FastAPI and generate in the endpoint", "litserve": "LitServe with batches"}
 

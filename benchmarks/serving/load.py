@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 from urllib3.filepost import encode_multipart_formdata
 
-from snap2caption.retrying import retry_after
+from snap2caption.http.retrying import retry_after
 
 _PATIENCE = 300.0
 

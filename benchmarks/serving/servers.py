@@ -28,9 +28,9 @@ from serving.models.served_model import ServedModel
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.hashtags.table import HashtagTable
-from snap2caption.openmp import with_own_team
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
 from snap2caption.registry.versions import ModelVersion
+from snap2caption.runtime.openmp import with_own_team
 from snap2caption.vlm import Decoding, VisionLanguageModel
 
 BATCH = 8

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from snap2caption.openmp import OPENMP
+from snap2caption.runtime.openmp import OPENMP
 from training.recipes.recipe import Recipe
 
 Engine = Literal["ours", "trl", "trl-default"]

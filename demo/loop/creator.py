@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from demo.loop.habit import PLACE, take
-from snap2caption.retrying import RetryingClient
+from snap2caption.http.retrying import RetryingClient
 
 _SECONDS = 120.0
 """Seconds that an answer may take, and that a busy service may ask clients to wait."""

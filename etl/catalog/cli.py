@@ -9,7 +9,7 @@ import typer
 from snap2caption.command_line.console import print_result, progress_bar, stderr
 from snap2caption.command_line.groups import open_group
 from snap2caption.errors import UserError
-from snap2caption.strict_json import to_document
+from snap2caption.formats.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.catalog.listing import ListedVersion

@@ -10,7 +10,7 @@ from etl.catalog.records import fetch_records
 from etl.transform.working_tables import open_database, view
 from snap2caption.datasets.manifest import SPLITS, Manifest, Split
 from snap2caption.datasets.version import DatasetVersion
-from snap2caption.documents import FrozenModel
+from snap2caption.formats.documents import FrozenModel
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

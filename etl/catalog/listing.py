@@ -8,8 +8,8 @@ from typing import Literal
 from etl.feedback.versions import versions_uri
 from snap2caption.datasets.manifest import NAME, PRUNING, Manifest, Split
 from snap2caption.datasets.version import DatasetVersion
-from snap2caption.documents import FrozenModel
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import FrozenModel
 from snap2caption.names import is_version
 from snap2caption.store import ObjectInfo, open_store
 from snap2caption.store.documents import read_objects

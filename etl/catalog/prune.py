@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from etl.catalog.listing import Kind, ListedVersion, list_versions
 from snap2caption.datasets.manifest import NAME, PRUNING
-from snap2caption.documents import FrozenModel
+from snap2caption.formats.documents import FrozenModel
 from snap2caption.store import ObjectStore, open_store
 
 _UNFINISHED = timedelta(days=1)

@@ -10,8 +10,8 @@ import typer
 from snap2caption.command_line.console import print_result, stderr
 from snap2caption.command_line.groups import open_group
 from snap2caption.errors import UserError
+from snap2caption.formats.strict_json import to_document
 from snap2caption.settings import Settings
-from snap2caption.strict_json import to_document
 
 if TYPE_CHECKING:
     from etl.feedback.reporting.report import RetrainingSummary

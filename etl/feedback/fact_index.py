@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from etl.feedback.records import id_of, parse
-from snap2caption.documents import StrictDocument
+from snap2caption.formats.documents import StrictDocument
 from snap2caption.names import Digest
 from snap2caption.store import MissingError, ObjectStore
 from snap2caption.store.documents import put_document, read_object

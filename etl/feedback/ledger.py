@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from etl.feedback.kinds import ReviewReason, Shares
-from snap2caption.documents import StrictDocument
 from snap2caption.feedback import RecordKey
+from snap2caption.formats.documents import StrictDocument
 from snap2caption.names import Digest
 from snap2caption.names import Version as VersionName
 from snap2caption.store import ObjectStore

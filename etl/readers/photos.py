@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from etl.readers.base import SkippedPost, SkipReason
 from etl.readers.file_tree import FileTree, OversizedError
 from etl.transform.archive.members import MAX_IMAGE_BYTES
-from snap2caption import file_signatures
+from snap2caption.formats import file_signatures
 from snap2caption.images import ImageError, decode
 from snap2caption.images.isolation import ISOLATED
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from etl.fork_server import start_fork_server
 from snap2caption.errors import UserError
-from snap2caption.garbage_collection import collect_less
+from snap2caption.runtime.garbage_collection import collect_less
 
 _AHEAD = 4
 """Tasks running or queued per process: enough to keep every process busy, few enough that results don't pile up."""

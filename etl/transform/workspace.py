@@ -13,8 +13,8 @@ from etl.transform.archive.corpus import size_of_corpus
 from etl.transform.atomic_files import atomic_write
 from etl.transform.curation.settings import CurationSettings
 from snap2caption.datasets.manifest import Split
-from snap2caption.documents import StrictDocument
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import StrictDocument
 
 
 class TransformSettings(StrictDocument):

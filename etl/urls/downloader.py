@@ -26,8 +26,8 @@ from etl.urls import guarded_download
 from etl.urls.shards import read_shard
 from etl.urls.table import GROUP, PART, UrlRow, read_table
 from snap2caption.errors import UserError
+from snap2caption.runtime.telemetry import LIBRARIES
 from snap2caption.settings import read_settings
-from snap2caption.telemetry import LIBRARIES
 
 Progress = Callable[[int, int], None]
 """Called with the numbers of downloaded rows, failed ones too, and of all."""

@@ -9,9 +9,9 @@ from plugins.assets import dataset_uri
 from plugins.links import MlflowRunLink, ModelVersionLink, ReportLink, ServiceLink
 from plugins.operators.command import CommandOperator
 from plugins.operators.named_files import find_named
+from snap2caption.formats.strict_json import to_document
 from snap2caption.registry.verdict import GateVerdict
 from snap2caption.settings import Settings
-from snap2caption.strict_json import to_document
 
 
 class TrainOperator(CommandOperator):

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from serving.http.problems import ProblemError
 from serving.middleware.limiter import Limiter
-from snap2caption.connections import network_of
+from snap2caption.http.connections import network_of
 
 _MAX_KNOWN = 10_000
 """Remembered pairs of a peer and a valid key."""

@@ -4,8 +4,8 @@ from PIL import Image, ImageDraw
 
 from serving.engines.base import Engine, GenerationRequest, generate
 from snap2caption.errors import UserError
-from snap2caption.openmp import with_own_team
 from snap2caption.post import Request, parse
+from snap2caption.runtime.openmp import with_own_team
 from snap2caption.vlm import Decoding
 
 _TOKENS = 48

@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from snap2caption.documents import StrictDocument, first_fault
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import StrictDocument, first_fault
 from snap2caption.names import Digest, FeedbackId, FileName, Version, is_version
 from snap2caption.redaction import redact_url
 

@@ -8,8 +8,8 @@ from typing import Annotated, BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from snap2caption.documents import first_fault
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import first_fault
 from snap2caption.post import Post
 
 

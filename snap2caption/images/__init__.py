@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from snap2caption.file_signatures import format_of
+from snap2caption.formats.file_signatures import format_of
 from snap2caption.images.decoding import FORMATS, MAX_PIXELS, WORKING_SIDE, decode_here, dimensions, flatten
 from snap2caption.images.errors import ImageError
 from snap2caption.images.isolation import ISOLATED, decode_isolated

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snap2caption.file_signatures import TAKEN, format_of, with_article
+from snap2caption.formats.file_signatures import TAKEN, format_of, with_article
 from snap2caption.images.errors import ImageError
 from snap2caption.images.parts import has_separate_scans, has_too_many_parts
 

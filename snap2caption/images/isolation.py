@@ -18,7 +18,7 @@ WORKER = "snap2caption.images.worker"
 """The module that decodes one photo."""
 
 ISOLATED = frozenset({"HEIC", "AVIF"})
-"""Formats that are decoded here, by their names in `snap2caption.file_signatures`."""
+"""Formats that are decoded here, by their names in `snap2caption.formats.file_signatures`."""
 
 _SECONDS = 30
 """Processor time in seconds. A photo of 48 megapixels takes two."""

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError, computed_field
 
-from snap2caption.documents import ScoreDocument, first_fault
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import ScoreDocument, first_fault
 from snap2caption.names import FileName
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_base, wait_random_exponential
 
-from snap2caption.retrying import retry_after
+from snap2caption.http.retrying import retry_after
 
 logger = logging.getLogger(__name__)
 

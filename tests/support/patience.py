@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from snap2caption.retrying import RetryingClient
+from snap2caption.http.retrying import RetryingClient
 
 LONGEST = 900.0
 """Seconds that anything may take which is sure to happen: for deadlines, time-outs, and what a busy service may ask

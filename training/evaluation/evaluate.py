@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from snap2caption.command_line.console import progress_bar
 from snap2caption.datasets.manifest import Split
 from snap2caption.datasets.shards import Sample
-from snap2caption.documents import ScoreDocument
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import ScoreDocument
 from snap2caption.images import decode, dimensions
 from snap2caption.post import Tone, render
 from snap2caption.tone import infer_tone

@@ -5,8 +5,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from snap2caption.documents import first_fault
 from snap2caption.errors import UserError
+from snap2caption.formats.documents import first_fault
 from snap2caption.post import Tone, parse
 from snap2caption.tone import infer_tone
 from training.evaluation.bootstrap import BOOTSTRAP, Bootstrap

@@ -13,7 +13,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from snap2caption.command_line.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
-from snap2caption.garbage_collection import collect_less
+from snap2caption.runtime.garbage_collection import collect_less
 from snap2caption.settings import Settings
 from training.distributed import COLLECTIVE_TIMEOUT, LostError, backends
 from training.recipes.recipe import Recipe

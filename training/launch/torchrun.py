@@ -15,7 +15,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from snap2caption.command_line.console import log_to_stderr
 from snap2caption.errors import StoppedError, UserError
-from snap2caption.garbage_collection import collect_less
+from snap2caption.runtime.garbage_collection import collect_less
 from snap2caption.settings import Settings
 from training.distributed import LostError
 from training.recipes.recipe import Recipe

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from snap2caption import strict_yaml
 from snap2caption.errors import UserError
+from snap2caption.formats import strict_yaml
 from snap2caption.settings_sections import check_settings, shorten
 from training.recipes.overrides import apply_overrides, parse_override, spell_out
 from training.recipes.recipe import EvaluationRecipe, Recipe

@@ -5,8 +5,8 @@ from typing import Any
 
 import yaml
 
-from snap2caption import strict_yaml
 from snap2caption.errors import UserError
+from snap2caption.formats import strict_yaml
 from snap2caption.settings_sections import shorten
 
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from snap2caption import strict_yaml
+from snap2caption.formats import strict_yaml
 from training.recipes.sections import (
     DataSettings,
     EvaluationSettings,

@@ -22,9 +22,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_RUN_NOTE
 
-from snap2caption import strict_yaml
 from snap2caption.datasets.manifest import Manifest, Split
 from snap2caption.errors import UserError
+from snap2caption.formats import strict_yaml
 from snap2caption.redaction import redact_url
 from snap2caption.registry.adapters import digest_of
 from snap2caption.registry.client import VERDICT as VERDICT  # exported with the artifact names below

@@ -18,8 +18,8 @@ from benchmarks.serving.load import Call, photo_call
 from benchmarks.serving.peers.model import ADAPTER, BASE
 from demo.stack.ports import HOST
 from demo.stack.service import Service
-from snap2caption.openmp import OPENMP
 from snap2caption.post import DESCRIBE_PROMPT, Request, build_prompt
+from snap2caption.runtime.openmp import OPENMP
 from snap2caption.settings import ROOT
 
 TOKENS = 48

@@ -89,8 +89,8 @@ def label_studio_webhook(
     from etl.feedback.label_studio.airflow import AssetEvents
     from etl.feedback.label_studio.settings import AirflowSettings, LabelStudioSettings
     from etl.feedback.label_studio.webhook import create_app
-    from snap2caption.connections import Limits, configure
     from snap2caption.errors import UserError
+    from snap2caption.http.connections import Limits, configure
     from snap2caption.settings import read_settings
 
     secret = read_settings(LabelStudioSettings).webhook_secret

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from etl.feedback.label_studio.project import AnnotationProject
-from snap2caption.documents import StrictDocument
+from snap2caption.formats.documents import StrictDocument
 from snap2caption.names import FeedbackId, is_feedback_id
 from snap2caption.store import ObjectStore
 from snap2caption.store.documents import put_document, read_object

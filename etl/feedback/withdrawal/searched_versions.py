@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from etl.transform.atomic_files import atomic_write
-from snap2caption.documents import StrictDocument
+from snap2caption.formats.documents import StrictDocument
 from snap2caption.names import Digest, FeedbackId
 from snap2caption.store import ObjectInfo
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from snap2caption.file_signatures import format_of
+from snap2caption.formats.file_signatures import format_of
 from snap2caption.images import FORMATS
 from snap2caption.images.parts import BARE, END, MARKER, SCAN
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
-from snap2caption import strict_yaml
 from snap2caption.errors import UserError
+from snap2caption.formats import strict_yaml
 from snap2caption.names import BaseName
 from snap2caption.settings_sections import SettingsSection, check_settings
 from snap2caption.text.language import find_language

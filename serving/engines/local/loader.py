@@ -17,10 +17,10 @@ from serving.prompting.template import PromptTemplate
 from serving.prompting.trained import TrainedTemplate
 from serving.settings import ServingSettings
 from snap2caption.errors import UserError
-from snap2caption.openmp import with_own_team
 from snap2caption.post import Request
 from snap2caption.registry.model_card import read_card
 from snap2caption.registry.versions import ModelVersion
+from snap2caption.runtime.openmp import with_own_team
 from snap2caption.vlm import (
     Decoding,
     VisionLanguageModel,

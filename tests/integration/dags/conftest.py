@@ -17,7 +17,7 @@ from snap2caption.settings import ROOT
 
 RunAirflow = Callable[..., Any]
 
-QUICKLY = "from snap2caption.garbage_collection import collect_less; collect_less()\n"
+QUICKLY = "from snap2caption.runtime.garbage_collection import collect_less; collect_less()\n"
 
 
 @pytest.fixture(scope="session")

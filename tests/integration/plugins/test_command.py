@@ -17,7 +17,7 @@ from demo.stack import Stack
 from demo.stack.ports import HOST, Ports
 from demo.stack.services.files import files
 from plugins.operators.command import CommandOperator
-from snap2caption.telemetry import LIBRARIES
+from snap2caption.runtime.telemetry import LIBRARIES
 
 pytestmark = pytest.mark.integration
 

@@ -25,7 +25,7 @@ from demo_service import DemoService
 from patience import LONGEST, until
 from process_memory import memory
 
-from snap2caption.connections import LARGEST_HEAD
+from snap2caption.http.connections import LARGEST_HEAD
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]
 

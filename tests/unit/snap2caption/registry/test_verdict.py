@@ -5,8 +5,8 @@ import re
 import pytest
 
 from snap2caption.errors import UserError
+from snap2caption.formats.strict_json import to_document
 from snap2caption.registry.verdict import GateVerdict, RuleResult
-from snap2caption.strict_json import to_document
 
 pytestmark = pytest.mark.unit
 

@@ -17,10 +17,10 @@ from demo.corpus.archive import write_corpus
 from etl.transform import check_slice, merge, plan, transform
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.preview import preview
-from snap2caption import strict_yaml
 from snap2caption.datasets.corpus_members import caption_member, image_member, write_member
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
+from snap2caption.formats import strict_yaml
 
 pytestmark = pytest.mark.unit
 

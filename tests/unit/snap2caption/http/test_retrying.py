@@ -13,7 +13,7 @@ from web_server import listening
 
 from serving.client import Client
 from snap2caption.errors import UserError
-from snap2caption.retrying import RetryingClient
+from snap2caption.http.retrying import RetryingClient
 
 pytestmark = pytest.mark.unit
 
@@ -70,7 +70,7 @@ def test_what_is_refused_for_now_is_sent_again_whole(refusing: Callable[..., Bus
 
 def test_the_wait_is_what_the_server_says(refusing: Callable[..., Busy], monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("snap2caption.retrying.time.sleep", waits.append)
+    monkeypatch.setattr("snap2caption.http.retrying.time.sleep", waits.append)
     busy = refusing((503, {"Retry-After": "7"}), (503, {"Retry-After": "30"}))
     with patient() as client:
         assert client.get(busy.url).is_success

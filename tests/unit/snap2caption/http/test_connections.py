@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from snap2caption.connections import LARGEST_HEAD, Limits, configure, network_of
+from snap2caption.http.connections import LARGEST_HEAD, Limits, configure, network_of
 
 pytestmark = pytest.mark.unit
 
@@ -254,7 +254,7 @@ def test_a_slow_reader_is_not_given_up_while_it_reads() -> None:
 
 
 def test_the_rest_of_a_refused_body_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("snap2caption.connections._LINGER", SOON)
+    monkeypatch.setattr("snap2caption.http.connections._LINGER", SOON)
     with serving(PATIENT) as service, service.connect() as connection:
         connection.sendall(b"POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n")
         answer = connection.recv(65536)
@@ -318,7 +318,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 import uvicorn
-from snap2caption.connections import Limits, configure
+from snap2caption.http.connections import Limits, configure
 resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
 app = Starlette(routes=[Route("/healthz", lambda _: PlainTextResponse("ok"))])
 config = configure(app, Limits(1000, 1000, 900.0, 900, 900.0), host="127.0.0.1", port=int(sys.argv[1]), log_level="info")

@@ -8,7 +8,7 @@ import torch
 from patience import until
 
 from snap2caption.errors import UserError
-from snap2caption.openmp import with_own_team
+from snap2caption.runtime.openmp import with_own_team
 
 pytestmark = pytest.mark.unit
 

@@ -1,6 +1,6 @@
 import pytest
 
-from snap2caption.file_signatures import _BRANDS, _SIGNATURES, with_article
+from snap2caption.formats.file_signatures import _BRANDS, _SIGNATURES, with_article
 
 pytestmark = pytest.mark.unit
 

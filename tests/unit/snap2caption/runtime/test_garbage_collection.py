@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from snap2caption.garbage_collection import THRESHOLDS, collect_less
+from snap2caption.runtime.garbage_collection import THRESHOLDS, collect_less
 
 pytestmark = pytest.mark.unit
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from patience import LONGEST
 
+from snap2caption.runtime.telemetry import LIBRARIES, SERVERS
 from snap2caption.settings import ROOT
-from snap2caption.telemetry import LIBRARIES, SERVERS
 
 pytestmark = pytest.mark.unit
 
@@ -126,6 +126,8 @@ def test_what_make_starts_has_the_variables() -> None:
 
 
 def test_no_other_place_says_it_again() -> None:
-    places = {ROOT / name for name in ("snap2caption/telemetry.py", "Makefile")} | set(ROOT.glob("*/Dockerfile*"))
+    places = {ROOT / name for name in ("snap2caption/runtime/telemetry.py", "Makefile")} | set(
+        ROOT.glob("*/Dockerfile*")
+    )
     files = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
     assert {file for file in files if any(name in file.read_text() for name in [*LIBRARIES, *SERVERS])} <= places

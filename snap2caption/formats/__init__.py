@@ -1,0 +1,1 @@
+"""File formats, read and written strictly: JSON, YAML, documents with a schema, and signatures."""

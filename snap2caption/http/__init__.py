@@ -1,0 +1,1 @@
+"""HTTP for clients and servers: retries, and limits of connections."""
