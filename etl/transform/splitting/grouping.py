@@ -7,6 +7,7 @@ samples share, or that would make a group large, join nothing.
 What is compared lies on disk, and is read in parts, so memory holds a few numbers per sample and one part.
 """
 
+import os
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from etl.transform.cleaning.orientation import PARTS, count_upright, set_upright
 from etl.transform.cleaning.picture import TURN, VIEW_BYTES, VIEWS
 from etl.transform.splitting.spooled_rows import SpooledRows
+from snap2caption.parallel import interleave
 
 MAX_DISTANCE = 48
 """Bits of 256 by which the hashes of near-duplicates may differ.
@@ -44,6 +46,8 @@ _REACH = 32
 
 _PART = 6_000_000
 """Rows that are compared in memory at a time: some 400 MB. More rows are read from the disk more than once."""
+_TOGETHER = 9_000_000
+"""Rows that all threads may compare at a time. Sorting and comparing them takes 80 bytes for each."""
 _BLOCK = 1 << 15
 """Rows that are compared at a time, so that they stay in a core's cache."""
 
@@ -211,9 +215,14 @@ def near_pairs(rows: SpooledRows, images: npt.NDArray[np.int32], max_distance: i
         parts: Iterable[_Part] = ((order, *whole) for order in (permutations.permutation(64) for _ in range(_TABLES)))
     else:
         parts = _read_parts(rows, distinct, permutations)
-    for order, numbers, found in parts:
+    threads = max(1, min(os.cpu_count() or 1, _TOGETHER // max(1, min(int(distinct.sum()), _PART))))
+
+    def near_images(part: _Part) -> Iterator[_Pairs]:
+        order, numbers, found = part
         for one, other in _near_in_part(found, order, max_distance):
             yield _distinct(images[numbers[one] % len(images)], images[numbers[other] % len(images)])
+
+    yield from interleave(map(near_images, parts), threads)
 
 
 def _read_parts(
