@@ -329,7 +329,7 @@ flood: $(INSTALLED) ## send the intake of feedback 1,000 a second from one key f
 	@FLOOD_SECONDS=$(or $(SECONDS),10) $(BIN)/python -m pytest tests/integration/serving/feedback/test_flood.py -s
 
 overload: $(INSTALLED) ## send a server ten times what it can caption for MINUTES=5: answered in time or refused at once, memory flat
-	@OVERLOAD_MINUTES=$(or $(MINUTES),5) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k ten_times -s
+	@OVERLOAD_MINUTES=$(or $(MINUTES),5) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k many_times -s
 
 soak: $(INSTALLED) ## caption REQUESTS=10000 photos on one server, kept for feedback, and watch its memory
 	@SOAK_REQUESTS=$(or $(REQUESTS),10000) $(BIN)/python -m pytest tests/integration/serving/test_endurance.py -k memory -s

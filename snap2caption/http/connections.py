@@ -25,8 +25,12 @@ logger = logging.getLogger(__name__)
 LARGEST_HEAD = 16 * 1024
 """The most bytes in a request's line and header fields together, by h11's count."""
 
-BACKLOG = 256
-"""Connections that may wait to be accepted. All of them may be accepted before the first is processed."""
+BACKLOG = 512
+"""Connections that may wait to be accepted. All of them may be accepted before the first is processed.
+
+Of more than may wait while the event loop is busy, the system resets some after a quarter of a minute, and their
+clients are never told to come back later.
+"""
 
 _SPARE_DESCRIPTORS = 256
 """Descriptors for everything that is not a connection: files, stores, the registry, isolated decoders of photos."""

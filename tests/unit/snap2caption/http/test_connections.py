@@ -330,15 +330,15 @@ uvicorn.Server(config).run()
 def test_descriptors_do_not_run_out(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # Of 700, what is no connection keeps 512.
-    command = [sys.executable, "-c", FEW_FILES, str(port), "300", "700"]
+    # Of 956, what is no connection keeps 768.
+    command = [sys.executable, "-c", FEW_FILES, str(port), "300", "956"]
     with (
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
         ExitStack() as stack,
     ):
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == "700\n"
+            assert process.stdout.readline() == "956\n"
 
             def lives() -> bool:
                 try:
@@ -361,7 +361,7 @@ def test_too_few_descriptors_are_one_sentence() -> None:
     command = [sys.executable, "-c", FEW_FILES, "9", "500", "500"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (
-        "UserError: The process may open 500 files, and 1512 are needed; raise the limit (ulimit -n 1512)."
+        "UserError: The process may open 500 files, and 1768 are needed; raise the limit (ulimit -n 1768)."
         in done.stderr
     )
 
