@@ -39,15 +39,17 @@ Pictures may form larger groups.
 
 _TABLES = 32
 _BUCKET_BITS = 16
-_IN_BUCKET = np.uint64(64 - _BUCKET_BITS)
+_BUCKET_SHIFT = np.uint64(64 - _BUCKET_BITS)
 """Number of lower bits of a key, which order the rows of a bucket."""
 _REACH = 32
 """Maximum number of rows that a row is compared with per table, so work stays linear however similar a corpus is."""
 
 _PART = 6_000_000
-"""Rows that are compared in memory at a time: some 400 MB. More rows are read from the disk more than once."""
-_TOGETHER = 9_000_000
-"""Rows that all threads may compare at a time. Sorting and comparing them takes 80 bytes for each."""
+"""Rows that are compared in memory at a time: 32 bytes each, and 45 to sort and compare them. More rows are read from
+the disk more than once.
+"""
+_MAX_ROWS = 9_000_000
+"""Rows that all threads together may compare at a time, for the sake of memory."""
 _BLOCK = 1 << 15
 """Rows that are compared at a time, so that they stay in a core's cache."""
 
@@ -210,12 +212,13 @@ def near_pairs(rows: SpooledRows, images: npt.NDArray[np.int32], max_distance: i
         distinct[other] = False
         yield _distinct(images[first % len(images)], images[other % len(images)])
     permutations = np.random.default_rng(0)
-    if distinct.sum() <= _PART:
+    count = int(distinct.sum())
+    if count <= _PART:
         whole = rows.select(distinct)
         parts: Iterable[_Part] = ((order, *whole) for order in (permutations.permutation(64) for _ in range(_TABLES)))
     else:
         parts = _read_parts(rows, distinct, permutations)
-    threads = max(1, min(os.cpu_count() or 1, _TOGETHER // max(1, min(int(distinct.sum()), _PART))))
+    threads = max(1, min(os.cpu_count() or 1, _MAX_ROWS // max(1, min(count, _PART))))
 
     def near_images(part: _Part) -> Iterator[_Pairs]:
         order, numbers, found = part
@@ -235,7 +238,7 @@ def _read_parts(
         sizes = np.zeros(1 << _BUCKET_BITS, dtype=np.int64)
         for start, block in rows.blocks():
             here = slice(start, start + len(block))
-            buckets[here] = _permuted(_lowest(block), order) >> _IN_BUCKET
+            buckets[here] = _permuted(_lowest(block), order) >> _BUCKET_SHIFT
             sizes += np.bincount(buckets[here][distinct[here]], minlength=len(sizes))
         low = size = 0
         for bucket, count in enumerate([*sizes.tolist(), _PART + 1]):
@@ -249,7 +252,7 @@ def _near_in_part(rows: npt.NDArray[np.uint8], order: npt.NDArray[np.int64], max
     """Yield the positions of pairs of *rows* that are near each other, of those that one permutation brings together."""
     keys, sizes = _by_size(_permuted(_lowest(rows), order))
     sequence = _argsort(keys)
-    buckets = (keys >> _IN_BUCKET).astype(np.uint16)[sequence]
+    buckets = (keys >> _BUCKET_SHIFT).astype(np.uint16)[sequence]
     del keys
     words = rows.view(np.uint64)
     # The rows of one bucket differ least in the first half of the words, which has the lowest frequencies.
@@ -270,12 +273,12 @@ def _by_size(keys: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint64], npt.
     """Return the *keys* with their buckets renamed, so that sorting them puts the largest bucket first; and the sizes
     of the buckets by their new names. The order within a bucket stays.
     """
-    names = keys >> _IN_BUCKET
+    names = keys >> _BUCKET_SHIFT
     sizes = np.bincount(names.view(np.int64), minlength=1 << _BUCKET_BITS)
     largest_first = np.argsort(-sizes, kind="stable")
     renamed = np.empty(len(sizes), dtype=np.uint64)
     renamed[largest_first] = np.arange(len(sizes), dtype=np.uint64)
-    return keys ^ (names ^ renamed[names]) << _IN_BUCKET, sizes[largest_first]
+    return keys ^ (names ^ renamed[names]) << _BUCKET_SHIFT, sizes[largest_first]
 
 
 def _candidates(
