@@ -1,8 +1,8 @@
 """Scale of the transform: plan, slices, merge, list and diff, with a million pairs.
 
-Usage: ``python -m benchmarks.etl.scale PAIRS [--quality Q] [--folder FOLDER] [--s3]``. It needs twice the corpus's size on
-the disk: 10 kB per pair with the default quality. With ``--s3``, corpus, work and versions are in a SeaweedFS on this
-machine, and it needs four times the size.
+Usage: ``python -m benchmarks.etl.scale PAIRS [--quality Q] [--side PIXELS] [--folder FOLDER] [--s3]``. It needs two to
+three times the corpus's size on the disk: 8 kB per pair by default, 2 kB with ``--side 64``. With ``--s3``, corpus, work
+and versions are in a SeaweedFS on this machine, and it needs four times the size.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.commands import CommandCost, run_command
-from benchmarks.etl.mosaics import write_mosaics
+from benchmarks.etl.mosaics import LEAST_SIDE, SIDE, write_mosaics
 from demo.scenes.scene import City
 from demo.stack.ports import Ports
 from demo.stack.services.seaweedfs import seaweedfs
@@ -22,10 +22,10 @@ from etl.transform.atomic_files import digest_of
 from snap2caption.store import open_store
 
 
-def measure(folder: Path, pairs: int, quality: int, place: str | None) -> None:
+def measure(folder: Path, pairs: int, quality: int, side: int, place: str | None) -> None:
     """Run each command, and print a row for each. All is in *folder* or, if given, at the prefix *place* in a store."""
     corpus, store = str(folder / "corpus.zip"), place or str(folder / "store")
-    file = write_mosaics(folder / "corpus.zip", pairs, quality)
+    file = write_mosaics(folder / "corpus.zip", pairs, quality, side)
     print(f"{pairs:,} pairs, {file.stat().st_size / 1e9:.1f} GB{' in SeaweedFS' if place else ''}\n")
     if place:
         open_store(place).put("corpus.zip", file, sha256=digest_of(file))
@@ -74,10 +74,13 @@ def main() -> None:
     """Print the table for the size that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=int, nargs="?", default=1_000_000)
-    parser.add_argument("--quality", type=int, default=40, help="of the photos' JPEGs: 75 makes them 16 kB large")
+    parser.add_argument("--quality", type=int, default=40, help="of the photos' JPEGs")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the photos in pixels: 64 makes them 1 kB large")
     parser.add_argument("--folder", type=Path, help="where the corpus and the store go; by default a temporary folder")
     parser.add_argument("--s3", action="store_true", help="keep everything in an S3 server on this machine")
     arguments = parser.parse_args()
+    if arguments.side < LEAST_SIDE:
+        parser.error(f"--side must be at least {LEAST_SIDE}")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name, ExitStack() as running:
         folder, place = Path(name), None
         if arguments.s3:
@@ -85,7 +88,7 @@ def main() -> None:
             os.environ.update(environment | {"SNAP2CAPTION_STATE_DIR": str(folder / "state")})
             running.enter_context(Stack(folder)).start([server])
             place = "s3://scale/etl"
-        measure(folder, arguments.pairs, arguments.quality, place)
+        measure(folder, arguments.pairs, arguments.quality, arguments.side, place)
 
 
 if __name__ == "__main__":
