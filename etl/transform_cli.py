@@ -11,6 +11,7 @@ import typer
 from etl.fork_server import start_fork_server
 from snap2caption.command_line.console import print_result, progress_bar, stderr
 from snap2caption.errors import UserError
+from snap2caption.runtime.arrow import skip_pandas
 
 if TYPE_CHECKING:
     from etl.place import Place
@@ -84,7 +85,7 @@ def transform(
     """Make a dataset version; prints its folder or URI."""
     if sample is not None and not dry_run:
         raise UserError("--sample says how many pairs --dry-run looks at; add --dry-run, or leave out --sample.")
-    start_fork_server()
+    _prepare()
     from etl import transform as stage
     from etl.place import parse_place
 
@@ -125,6 +126,7 @@ def transform_plan(
 
     0 slices: the version exists already, and `transform-merge` prints it.
     """
+    skip_pandas()
     from etl import transform as stage
     from etl.place import parse_place
 
@@ -149,7 +151,7 @@ def transform_slice(
     as_json: AsJson = False,
 ) -> None:
     """Check the pairs of one slice; prints its number."""
-    start_fork_server()
+    _prepare()
     from etl import transform as stage
     from etl.place import parse_place
 
@@ -166,11 +168,17 @@ def transform_slice(
 
 def transform_merge(work: Work, source_url: SourceUrl = None, workers: Workers = None, as_json: AsJson = False) -> None:
     """Make a dataset version from the slices, once all exist; prints its folder or URI."""
-    start_fork_server()
+    _prepare()
     from etl import transform as stage
     from etl.place import parse_place
 
     _print_version(stage.merge(parse_place(work), source_urls=source_url or (), workers=workers), as_json=as_json)
+
+
+def _prepare() -> None:
+    """Start the fork server, which imports while this process does, and let PyArrow do without pandas."""
+    start_fork_server()
+    skip_pandas()
 
 
 def _preview(

@@ -186,6 +186,7 @@ def check_slice(
         UserError: there is no plan or no such slice, or the corpus is gone.
     """
     with start_workers(workers) as pool:
+        pool.start(load)
         _check_slice(pool, absolute(work), number, _PairCounter(on_progress))
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from etl.fork_server import start_fork_server
 from snap2caption.errors import UserError
+from snap2caption.runtime.arrow import skip_pandas
 from snap2caption.runtime.garbage_collection import collect_less
 
 _AHEAD = 4
@@ -69,6 +70,7 @@ def _start(environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     collect_less()  # the server has Python's own thresholds
+    skip_pandas()
     _end_with_parent()
 
 

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from etl.place import Place
 from etl.transform import columns
@@ -49,21 +49,18 @@ def write_slice(
     ``reason``, why the pair can't be used. *on_checked* is called with the
     number of pairs that were checked since the last call.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = columns.checked()
     rows = pq.read_metadata(plan).row_group(number).num_rows
     pairs = pairs_per_task(rows, pool.count)
     chunks = ((corpus, plan, number, start, pairs, keep_metadata, curation) for start in range(0, rows, pairs))
 
     def checked() -> Iterator["pa.RecordBatch"]:
-        for table in pool.run(_check_chunk, chunks):
-            batch = pa.RecordBatch.from_pydict(table, schema)
+        for batch in pool.run(_check_chunk, chunks):
             yield batch
             on_checked(len(batch))
 
-    write_table(path, schema, checked())
+    write_table(path, columns.checked(), checked())
 
 
 def pairs_per_task(pairs: int, processes: int) -> int:
@@ -79,17 +76,21 @@ def _check_chunk(
     size: int,
     keep_metadata: bool,
     curation: CurationSettings | None,
-) -> dict[str, list[Any]]:
-    """Check a chunk of pairs; return columns as lists (Arrow conversion would make each worker import pandas)."""
+) -> "pa.RecordBatch":
+    """Check a chunk of pairs; return their rows."""
+    import pyarrow as pa
+
     chunk = _read(plan, number).slice(start, size)
     curator = None if curation is None else _load_curator(curation.model_dump_json())
     pairs = list(_pairs(chunk))
     with open_corpus(corpus) as archive:
         found = list(check(archive, pairs, keep_metadata=keep_metadata, curator=curator))
+    # Not as they are: pickle would send the arrays of the whole slice, of which these are a part.
     table = {name: chunk[name].to_pylist() for name in ("id", "city", *columns.places("image"))}
     table |= {field.name: [getattr(one, field.name, None) for one in found] for field in fields(CheckedSample)}
     table["measures"] = [list(one.measures.items()) for one in found]
-    return {**table, "reason": [one.reason if isinstance(one, RejectedSample) else None for one in found]}
+    table["reason"] = [one.reason if isinstance(one, RejectedSample) else None for one in found]
+    return pa.RecordBatch.from_pydict(table, columns.checked())
 
 
 @functools.lru_cache(maxsize=1)
