@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
+_BYTES = "SELECT coalesce(sum(image_compressed), 0)::BIGINT FROM checked WHERE reason IS NULL"
+
 _DROPPED = "SELECT reason, count(*) FROM checked GROUP BY reason"
 
 # Of samples with the same image, keep the one that an earlier version had, in the most protected split; else
@@ -95,16 +97,17 @@ def write_version(work: Workspace, plan: TransformPlan, source: CorpusSource, po
     """
     shutil.rmtree(work.draft, ignore_errors=True)
     work.draft.mkdir()
-    _curate(work, plan)
-    dropped = _select_samples(work, plan)
-    _assign(work, plan)
-    _write_posts(work, plan)
-    with ThreadPoolExecutor(1) as background:
-        # This process would be idle while the others write shards.
-        tables = background.submit(_write_tables, work, plan)
-        with local_copy(plan.corpus, plan.bytes, _bytes_of_photos(work), work.folder) as corpus:
-            shards = {split: _write_shards(work, plan, corpus, pool, split) for split in SPLITS}
-        card, metadata = tables.result()
+    # What comes before the shards keeps one core busy. So does the copy.
+    with local_copy(plan.corpus, plan.bytes, _bytes_of_photos(work, plan), plan.pairs, work.folder) as corpus:
+        _curate(work, plan)
+        dropped = _select_samples(work, plan)
+        _assign(work, plan)
+        _write_posts(work, plan)
+        with ThreadPoolExecutor(1) as background:
+            # This process would be idle while the others write shards.
+            tables = background.submit(_write_tables, work, plan)
+            shards = {split: _write_shards(work, plan, corpus(), pool, split) for split in SPLITS}
+            card, metadata = tables.result()
     summaries = {split: _summarize(shards[split]) for split in SPLITS}
     hashtags, assignments = (file_of(work.draft, name) for name in (HASHTAGS, ASSIGNMENTS))
     settings = plan.settings.document()
@@ -213,12 +216,10 @@ def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, Photo
     return card, PhotoMetadata(photos=photos, located=located)
 
 
-def _bytes_of_photos(work: Workspace) -> int:
-    """Return the bytes that the photos of all posts have in the archive."""
-    import pyarrow.compute as pc
-
-    columns_of = (_read(work.posts(split), "image_compressed") for split in SPLITS)
-    return sum(pc.sum(column).as_py() or 0 for batches_of in columns_of for column in batches_of)
+def _bytes_of_photos(work: Workspace, plan: TransformPlan) -> int:
+    """Return the bytes that all usable photos have in the archive."""
+    with _open(work, plan) as connection:
+        return int(connection.execute(_BYTES).fetchall()[0][0])
 
 
 def _write_shards(work: Workspace, plan: TransformPlan, corpus: Place, pool: WorkerPool, split: Split) -> list[Shard]:
