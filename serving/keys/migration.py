@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from serving.feedback.creator_move import move_creator
 from serving.feedback.delivery.delivery_lock import DeliveryLock
 from serving.feedback.store import repository
+from serving.feedback.store.photo_locks import PhotoLocks
 from serving.keys.store import KeyStore
 from serving.settings import ServingSettings
 from serving.state.opening import open_database
@@ -49,6 +50,7 @@ def migrate(settings: ServingSettings, feedback_uri: str) -> MigrationResult:
                 voices.move(before, now)
                 move_creator(database, before, now)
             database.scrub()
-            return MigrationResult(len(former), repository.move(open_store(feedback_uri), former))
+            moved = repository.move(open_store(feedback_uri), former, PhotoLocks(database))
+            return MigrationResult(len(former), moved)
     finally:
         database.close()

@@ -36,6 +36,10 @@ class StateError(UserError):
         self.away = away
 
 
+class BusyError(UserError):
+    """Another process has held a subject for long."""
+
+
 class Database(ABC):
     """A database of the state. Threads and other processes may share it."""
 
@@ -104,6 +108,19 @@ class Database(ABC):
     @abstractmethod
     def take_turns(self, connection: Connection, subject: str) -> None:
         """Wait until no other transaction that named *subject* here is in progress."""
+
+    @abstractmethod
+    def hold(self, subject: str, *, shared: bool = False) -> AbstractContextManager[None]:
+        """Hold *subject* for the block, against other processes that share the database and hold it in this way.
+
+        Several of them may hold it at once if all of them share it. It is free again once this process has ended,
+        however it did. Threads of one process don't exclude each other.
+
+        Raises:
+            BusyError: another process has held it for long.
+            StateError: the database can't be used. If this is raised after the block, another process may have held
+                *subject* meanwhile.
+        """
 
     @abstractmethod
     def scrub(self) -> bool:

@@ -12,7 +12,7 @@ from serving.state.tables import Section
 from serving.state.threads import THREADS
 
 _CONNECTIONS = {
-    Section.FEEDBACK: 11,
+    Section.FEEDBACK: 11 + 1,  # for locks
     Section.VOICES: 4,
     Section.KEYS: THREADS,
     Section.RATES: THREADS,

@@ -8,7 +8,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from serving.state.database import Database, StateError, original
+from serving.state.advisory_locks import AdvisoryLocks, LockHeldError, LockLostError
+from serving.state.database import BusyError, Database, StateError, original
 
 _CONNECT_SECONDS = 5
 _ANSWER_SECONDS = 10.0
@@ -20,7 +21,7 @@ _RETRYABLE = ("40001", "40P01", "55P03", "57014")
 
 
 class PostgreSQLDatabase(Database):
-    """The database at *url*. *connections* is how many threads use it at once."""
+    """The database at *url*, over at most *connections*: one for each thread that uses it at once, and one for locks."""
 
     shared = True
 
@@ -37,6 +38,7 @@ class PostgreSQLDatabase(Database):
             hide_parameters=True,
         )
         super().__init__(engine, None)
+        self._locks = AdvisoryLocks(engine)
 
     def insert(self, table: Table) -> postgresql.Insert:
         """Return an insert into *table* that can say what to do about a row that exists."""
@@ -70,6 +72,24 @@ class PostgreSQLDatabase(Database):
         """Wait until no other transaction that named *subject* here is in progress."""
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(subject, 0))))
 
+    @contextmanager
+    def hold(self, subject: str, *, shared: bool = False) -> Iterator[None]:
+        """Hold *subject* for the block, against other replicas.
+
+        Raises:
+            BusyError: another replica has held it for long.
+            StateError: the database can't be used, or the connection was lost: another replica may have held *subject*.
+        """
+        try:
+            with self._locks.hold(subject, shared=shared):
+                yield
+        except LockHeldError as error:
+            raise BusyError("Another replica is busy with the same; it is tried again later.") from error
+        except LockLostError as error:
+            raise self._error("a connection with a lock was lost", away=True) from error
+        except SQLAlchemyError as error:
+            raise self._describe(error) from error
+
     def scrub(self) -> bool:
         """Do nothing: PostgreSQL reuses the room of deleted content, but never overwrites it on request."""
         return True
@@ -83,7 +103,9 @@ class PostgreSQLDatabase(Database):
         full = state == _DISK_FULL
         lost = isinstance(error, OperationalError | PoolTimeoutError) and not full
         away = lost or state in _RETRYABLE or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        reason = " ".join(str(cause).split())
+        return self._error(" ".join(str(cause).split()), full=full, away=away)
+
+    def _error(self, reason: str, *, full: bool = False, away: bool = False) -> StateError:
         return StateError(
             f"The database at {self._where} can't be used ({reason}); check the server and DATABASE_URL.",
             full=full,

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,10 @@ class SQLiteDatabase(Database):
 
     def take_turns(self, connection: Connection, subject: str) -> None:
         """Do nothing: of transactions that write, SQLite runs one at a time."""
+
+    def hold(self, subject: str, *, shared: bool = False) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Do nothing: of the processes that share the file, one works on the outbox (`DeliveryLock`)."""
+        return nullcontext()
 
     def scrub(self) -> bool:
         """Truncate the write-ahead log, which still holds deleted content.

@@ -69,7 +69,7 @@ class DeliveryLane(Lane):
             self._release(list(running.values()))
 
     def _deliver_all(self, running: dict[Future[None], str]) -> None:
-        failure: StoreError | None = None
+        failure: BaseException | None = None
         while True:
             if self.stopped or failure:
                 for future in running:
@@ -87,7 +87,7 @@ class DeliveryLane(Lane):
                 identifier = running[future]
                 error = None if future.cancelled() else future.exception()
                 (returned if error or future.cancelled() else stored).append(identifier)
-                if isinstance(error, StoreError) and not isinstance(error, SourceError):
+                if error and _is_passing(error):
                     failure = error
                 if error:
                     self._postpone(identifier, error)
@@ -108,7 +108,7 @@ class DeliveryLane(Lane):
 
     def _postpone(self, identifier: str, error: BaseException) -> None:
         seconds = self._postponed.add(identifier)
-        if not isinstance(error, StoreError) or isinstance(error, SourceError):
+        if not _is_passing(error):
             # For example a record that a newer version of the service wrote: another replica may know it.
             DELIVERIES.labels("failed").inc()
             logger.error(
@@ -129,3 +129,8 @@ class DeliveryLane(Lane):
             logger.warning("claims can't be released now (%s)", error)
         else:
             self._unreleased.clear()
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Return whether the store or the database failed, and not the one delivery."""
+    return isinstance(error, StoreError | StateError) and not isinstance(error, SourceError)

@@ -22,7 +22,8 @@ _CLOSE_SECONDS = 5.0
 class OutboxWorker:
     """Delivers and erases what waits in *database*, syncs voices, and deletes what has expired.
 
-    Each of three lanes has its own thread, and uses one connection to the database at a time.
+    Each of three lanes has its own thread, and uses one connection to the database at a time. Locks of photos have
+    another one.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class OutboxWorker:
         self._leads = False
         self._running = 0
         self._counting = threading.Lock()
-        self._claims, photos = Claims(database, lock.worker), PhotoLocks()
+        self._claims, photos = Claims(database, lock.worker), PhotoLocks(database)
         self._delivery = DeliveryLane(self._claims, store, photos, self._ended)
         self._erasure = ErasureLane(database, self._claims, store, photos, self._ended)
         self._upkeep = UpkeepLane(database, outbox, request_cache, voice_sync, self._lead, self._ended)

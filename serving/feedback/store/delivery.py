@@ -31,6 +31,8 @@ def deliver(store: ObjectStore, feedback: Feedback, photo: bytes, photos: PhotoL
 
     Raises:
         StoreError: the store is unreachable or refuses.
+        StateError: the database of the locks can't be used.
+        BusyError: another process has held the photo for long.
     """
     if datetime.now(UTC) - feedback.received > _FRESH and is_erased(store, feedback):
         return

@@ -45,6 +45,8 @@ def erase(store: ObjectStore, requests: Sequence[ErasureRequest], photos: PhotoL
 
     Raises:
         StoreError: the store is unreachable or refuses.
+        StateError: the database of the locks can't be used.
+        BusyError: another process has held a photo for long.
     """
     stored = [copy for copy in each(lambda request: _find(store, request), requests) if copy]
     store.delete_all([key for copy in stored for key in copy.keys])
@@ -85,11 +87,12 @@ def _find(store: ObjectStore, request: ErasureRequest) -> _Copy | None:
 
 def _drop_photo(store: ObjectStore, photo: str, photos: PhotoLocks) -> None:
     """Delete the photo unless another feedback refers to it."""
-    with photos.holding(photo):
+    with photos.holding(photo, deleting=True):
         if any(True for _ in store.list(uses_prefix(photo))):
             return
         content = read_object(store, photo_key(photo))
         store.delete(photo_key(photo))
-        # Another machine may have added a use just now, when the photo still existed. Put the photo back.
+        # A machine with a database of its own may have added a use just now, when the photo still existed. So may a
+        # replica, if the lock was lost. Put the photo back.
         if content is not None and any(True for _ in store.list(uses_prefix(photo))):
             store.put(photo_key(photo), content, sha256=photo)

@@ -32,7 +32,7 @@ _MOST_SKEWED = 3600.0
 """Seconds by which the store's clock may be behind ours. S3 refuses requests beyond a quarter of an hour."""
 
 
-def move(store: ObjectStore, former: Mapping[str, str]) -> int:
+def move(store: ObjectStore, former: Mapping[str, str], photos: PhotoLocks) -> int:
     """Change the creators' ids in the store.
 
     The new pointer is put before the record is changed, and the old pointer is deleted last. If this is interrupted,
@@ -41,12 +41,14 @@ def move(store: ObjectStore, former: Mapping[str, str]) -> int:
     Args:
         store: the feedback store.
         former: maps each old id to the new one.
+        photos: the locks that deliveries to the store hold, too.
 
     Returns:
         How many feedbacks were moved.
 
     Raises:
         StoreError: the store is unreachable or refuses.
+        StateError: the database of the locks can't be used.
     """
     moved = 0
     for before, now in former.items():
@@ -54,7 +56,7 @@ def move(store: ObjectStore, former: Mapping[str, str]) -> int:
         if departed is not None:
             record_departure(store, now, departed.timestamp())
         for identifier in list(_ids(store, before)):
-            _move(store, identifier, before, now)
+            _move(store, identifier, before, now, photos)
             moved += 1
     for found in list(store.list(ERASURES)):
         content = read_object(store, found.key)
@@ -65,7 +67,7 @@ def move(store: ObjectStore, former: Mapping[str, str]) -> int:
     return moved
 
 
-def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
+def _move(store: ObjectStore, identifier: str, before: str, now: str, photos: PhotoLocks) -> None:
     pointer = read_pointer(store, before, identifier)
     if pointer is None:
         return
@@ -78,7 +80,7 @@ def _move(store: ObjectStore, identifier: str, before: str, now: str) -> None:
     departed = departed_at(store, now)
     left = record is not None and departed is not None and record.received <= departed
     if left or store.exists(erasure_key(identifier)):
-        erase(store, [ErasureRequest(identifier, now, time.time())], PhotoLocks())
+        erase(store, [ErasureRequest(identifier, now, time.time())], photos)
     store.delete(pointer_key(before, identifier))
 
 

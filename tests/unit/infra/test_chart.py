@@ -146,7 +146,8 @@ def test_replicas_share_a_database_with_room_for_each(rendered: Rendered, name: 
     docs = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     (each,) = re.findall(r"A replica opens up to ([0-9]+) connections", docs)
     cluster = named(rendered[name], "postgres", "Cluster")["spec"]
-    assert int(cluster["postgresql"]["parameters"]["max_connections"]) > (most + 1) * int(each)
+    others = 100  # Airflow, MLflow, Label Studio
+    assert int(cluster["postgresql"]["parameters"]["max_connections"]) >= (most + 1) * int(each) + others
     assert {database["metadata"]["name"] for database in of_kind(rendered[name], "Database")} >= {
         "postgres-snap2caption"
     }

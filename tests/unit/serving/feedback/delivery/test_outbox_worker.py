@@ -3,7 +3,9 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
+from counting_store import CountingStore
 from creators import creator, photo_of
 from databases import BOTH
 from patience import until
@@ -170,6 +172,43 @@ def test_a_record_of_a_newer_version_is_left_to_a_newer_one(
         connection.execute(rename, {"before": "of_a_newer_version", "after": "rating"})
     until(lambda: len(list(store.list("records/"))) == 2)
     feedback_service.close()
+
+
+class _DisconnectingStore(CountingStore):
+    """A store that, while it takes the first photo, ends all connections to a database."""
+
+    def __init__(self, store: ObjectStore, server: str, database: str) -> None:
+        super().__init__(store)
+        self._server, self._database = server, database
+        self.ended = 0
+
+    def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
+        if key.startswith("photos/") and not self.ended:
+            with psycopg.connect(self._server, autocommit=True) as server:
+                query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                self.ended = server.execute(query, [self._database]).rowcount
+        super().put(key, source, sha256=sha256)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_lost_database_is_no_fault_of_the_feedback(
+    settings: ServingSettings,
+    store: ObjectStore,
+    voices: VoiceStore,
+    postgresql: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert settings.database_url
+    name = settings.database_url.get_secret_value().rpartition("/")[2]
+    watched = _DisconnectingStore(store, postgresql, name)
+    feedback_service = FeedbackService(settings, watched, voices)
+    feedback_service.accept(ANA, SAID, photo_of("red"), None)
+    feedback_service.start()
+    until(lambda: len(list(store.list("records/"))) == 1 and not feedback_service._outbox.depth().feedback)
+    feedback_service.close()
+    assert watched.ended
+    assert "can't be used" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 @on_both

@@ -10,6 +10,9 @@ from serving.feedback.store.delivery import deliver
 from serving.feedback.store.erasure import ErasureRequest, erase
 from serving.feedback.store.photo_locks import PhotoLocks
 from serving.feedback.store.recent_photos import RecentPhotos
+from serving.settings import ServingSettings
+from serving.state.opening import open_database
+from serving.state.tables import Section
 from snap2caption.feedback import Feedback, photo_key
 from snap2caption.store import open_store
 
@@ -25,8 +28,12 @@ def feedback(number: int) -> Feedback:
     )
 
 
-def test_a_delivery_costs_few_requests(tmp_path: Path) -> None:
-    store, locks, recent = CountingStore(open_store(tmp_path.as_uri())), PhotoLocks(), RecentPhotos()
+def photo_locks(settings: ServingSettings) -> PhotoLocks:
+    return PhotoLocks(open_database(settings, Section.FEEDBACK))
+
+
+def test_a_delivery_costs_few_requests(settings: ServingSettings, tmp_path: Path) -> None:
+    store, locks, recent = CountingStore(open_store(tmp_path.as_uri())), photo_locks(settings), RecentPhotos()
     for number in range(3):
         store.requests.clear()
         deliver(store, feedback(number), PHOTO, locks, recent)
@@ -40,10 +47,10 @@ def test_a_delivery_costs_few_requests(tmp_path: Path) -> None:
         }
 
 
-def test_a_photo_that_was_erased_elsewhere_is_put_again(tmp_path: Path) -> None:
-    store, locks, recent = open_store(tmp_path.as_uri()), PhotoLocks(), RecentPhotos()
+def test_a_photo_that_was_erased_elsewhere_is_put_again(settings: ServingSettings, tmp_path: Path) -> None:
+    store, locks, recent = open_store(tmp_path.as_uri()), photo_locks(settings), RecentPhotos()
     deliver(store, feedback(1), PHOTO, locks, recent)
-    erase(store, [ErasureRequest(feedback(1).id, ANA, 1.0)], PhotoLocks())
+    erase(store, [ErasureRequest(feedback(1).id, ANA, 1.0)], photo_locks(settings))
     assert not store.exists(photo_key(feedback(1).photo))
     deliver(store, feedback(2), PHOTO, locks, recent)
     assert store.exists(photo_key(feedback(2).photo), feedback(2).photo)
