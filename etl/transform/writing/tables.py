@@ -34,6 +34,9 @@ them once.
 _MAX_PARTS = 200
 """The most parts, each of which has a file that is open while pairs are found."""
 
+_JOINED = 500_000
+"""Posts whose hashtags are joined with one another at a time. For all of ten million, that needs half a gigabyte."""
+
 _PAIRS_BATCH = 500_000
 """Pairs that are partitioned at a time; a part gets those of one batch as one block."""
 
@@ -72,6 +75,7 @@ _TOGETHER = """
 SELECT uses.number, other.number AS other, part AS bucket
 FROM uses JOIN uses AS other ON other.post = uses.post AND other.number <> uses.number
 JOIN parts ON parts.number = uses.number
+WHERE uses.post BETWEEN $first AND $last AND other.post BETWEEN $first AND $last
 """
 
 _HASHTAGS = """
@@ -125,8 +129,15 @@ def write_hashtags(connection: "DuckDBPyConnection", path: Path, folder: Path) -
     connection.execute(_PARTS, {"pairs": max(_PAIRS, total // _MAX_PARTS + 1)})
     ((last,),) = connection.execute("SELECT coalesce(max(part), -1) FROM parts").fetchall()
     # The pairs are found once and kept on disk by parts: to find them for each part would read all posts each time.
-    with partitioned(batches(connection, _TOGETHER, rows=_PAIRS_BATCH), last + 1, folder) as buckets:
+    with partitioned(_find_pairs(connection), last + 1, folder) as buckets:
         write_table(path, _hashtag_schema(), _count_parts(connection, buckets))
+
+
+def _find_pairs(connection: "DuckDBPyConnection") -> Iterator["pa.RecordBatch"]:
+    """Yield the pairs of hashtags that posts have, with their part, from some posts at a time."""
+    ((posts,),) = connection.execute("SELECT coalesce(max(post), 0) FROM uses").fetchall()
+    for first in range(1, posts + 1, _JOINED):
+        yield from batches(connection, _TOGETHER, {"first": first, "last": first + _JOINED - 1}, _PAIRS_BATCH)
 
 
 def _count_parts(connection: "DuckDBPyConnection", buckets: Sequence[Path]) -> Iterator["pa.RecordBatch"]:
