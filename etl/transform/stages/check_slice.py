@@ -14,7 +14,7 @@ from etl.transform.cleaning.check import CheckedSample, RejectedSample, check
 from etl.transform.curation.settings import CurationSettings
 from etl.transform.curation.steps import Curator
 from etl.transform.workers import WorkerPool
-from etl.transform.working_tables import write_table
+from etl.transform.working_tables import read_group, write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,9 +102,7 @@ def _load_curator(settings: str) -> Curator:
 @functools.lru_cache(maxsize=1)
 def _read(plan: Path, number: int) -> "pa.Table":
     """Return the pairs of a slice: some megabytes, cached for the worker's next chunk."""
-    import pyarrow.parquet as pq
-
-    return pq.ParquetFile(plan).read_row_group(number)
+    return read_group(plan, number)
 
 
 def read_pairs(plan: Path, number: int) -> Iterator[ArchivePair]:

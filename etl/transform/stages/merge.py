@@ -19,12 +19,13 @@ from etl.transform.archive.local_copy import local_copy
 from etl.transform.archive.members import no_usable_samples_error
 from etl.transform.atomic_files import digest_of, sync
 from etl.transform.bucket_sort import sorted_by_hash
+from etl.transform.curation.settings import ResizeSettings
 from etl.transform.rejection_reasons import RejectionReason
 from etl.transform.splitting.grouping import group
 from etl.transform.splitting.split import assign
 from etl.transform.stages.curate import view_checked, write_curated
 from etl.transform.workers import WorkerPool
-from etl.transform.working_tables import BATCH, batches, digests, open_database, view, write_table
+from etl.transform.working_tables import BATCH, batches, digests, open_database, read_batches, view, write_table
 from etl.transform.workspace import TransformPlan, Workspace
 from etl.transform.writing.card import CARD, DataCard
 from etl.transform.writing.distributions import find_distributions
@@ -200,7 +201,8 @@ def _write_posts(work: Workspace, plan: TransformPlan) -> None:
 
 def _write_tables(work: Workspace, plan: TransformPlan) -> tuple[DataCard, PhotoMetadata]:
     """Write the tables of the version; return its card, and the number of its photos that came with metadata."""
-    with _open(work, plan) as connection:
+    # The workers need memory at the same time. These queries need half of what others do.
+    with _open(work, plan, plan.pairs // 2) as connection:
         view(connection, "assigned", work.assigned)
         write_assignments(connection, work.draft / ASSIGNMENTS)
         photos, located = connection.execute(_METADATA).fetchall()[0]
@@ -235,13 +237,21 @@ def _write_shards(work: Workspace, plan: TransformPlan, corpus: Place, pool: Wor
     shards: list[Shard] = []
 
     def written() -> Iterator["pa.RecordBatch"]:
-        for number, (shard, photos) in enumerate(pool.run(write_shard, tasks)):
+        for shard, records in pool.run(_write_shard, tasks):
             shards.append(shard)
             sync(work.draft / shard.name)  # while the next ones are written
-            yield record_batch(posts, number, shard, photos)
+            yield records
 
     write_table(work.draft / records_name(split), record_schema(), written())
     return shards
+
+
+def _write_shard(
+    corpus: Place, posts: Path, number: int, path: Path, keep_metadata: bool, resized: ResizeSettings | None
+) -> tuple[Shard, "pa.RecordBatch"]:
+    """Write a shard, as `write_shard` does; return it and its records."""
+    shard, photos = write_shard(corpus, posts, number, path, keep_metadata, resized)
+    return shard, record_batch(posts, number, shard, photos)
 
 
 def _summarize(shards: Sequence[Shard]) -> SplitSummary:
@@ -254,11 +264,13 @@ def _summarize(shards: Sequence[Shard]) -> SplitSummary:
 
 
 @contextmanager
-def _open(work: Workspace, plan: TransformPlan) -> Iterator["DuckDBPyConnection"]:
+def _open(work: Workspace, plan: TransformPlan, rows: int | None = None) -> Iterator["DuckDBPyConnection"]:
     """Open a database with the views ``checked`` (the results for each pair) and ``earlier`` (the splits of an
     earlier version).
+
+    *rows*: how many a query has memory for; None: all pairs.
     """
-    with open_database(work.folder, plan.pairs) as connection:
+    with open_database(work.folder, plan.pairs if rows is None else rows) as connection:
         view_checked(connection, [work.slice(number) for number in range(plan.slices)], work.curated)
         if work.earlier.exists():
             view(connection, "earlier", work.earlier)
@@ -286,9 +298,7 @@ class _Digests:
 
 def _read(table: Path, name: str) -> Iterator["pa.Array"]:
     """Yield a column in batches."""
-    import pyarrow.parquet as pq
-
-    for batch in pq.ParquetFile(table).iter_batches(BATCH, columns=[name]):
+    for batch in read_batches(table, BATCH, [name]):
         yield batch.column(0)
 
 

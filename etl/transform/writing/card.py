@@ -19,6 +19,7 @@ from etl.transform import columns
 from etl.transform.archive.corpus import CorpusArchive, open_corpus
 from etl.transform.archive.member_reader import ArchiveMember
 from etl.transform.splitting.split import find_imbalances
+from etl.transform.working_tables import read_batches
 from etl.transform.writing.distributions import Distribution
 from snap2caption.datasets.manifest import Manifest
 from snap2caption.datasets.shards import read_shard
@@ -91,9 +92,7 @@ class DataCard:
         distributions: Sequence[Distribution] = (),
     ) -> "DataCard":
         """Sample the table *posts* of the train split, whose photos lie in *corpus*."""
-        import pyarrow.parquet as pq
-
-        found = next(pq.ParquetFile(posts).iter_batches(_SAMPLED), None)
+        found = next(read_batches(posts, _SAMPLED), None)
         rows = found.to_pylist() if found else []
         with open_corpus(corpus) as archive:
             shown = {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from etl.transform.working_tables import read_group
 from etl.transform.writing.shard_writer import SAMPLES_PER_SHARD, member_name
 from snap2caption.datasets.manifest import Shard
 from snap2caption.datasets.records import PhotoPlace, record_schema
@@ -18,9 +19,8 @@ def record_batch(posts: Path, number: int, shard: Shard, photos: Sequence[PhotoP
     *photos* are the places of its photos, in order.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    rows = pq.ParquetFile(posts).read_row_group(number, columns=["id", "city", "caption", "hashtags", "group"])
+    rows = read_group(posts, number, ["id", "city", "caption", "hashtags", "group"])
     first = number * SAMPLES_PER_SHARD
     columns = {
         "photo": [member_name(first + place, "jpg") for place in range(len(photos))],

@@ -17,6 +17,7 @@ from etl.transform.atomic_files import atomic_write
 from etl.transform.cleaning.metadata import MetadataKind, drop_metadata
 from etl.transform.curation.pictures import resize
 from etl.transform.curation.settings import ResizeSettings
+from etl.transform.working_tables import read_group
 from snap2caption.datasets.manifest import Shard
 from snap2caption.datasets.records import PhotoPlace
 
@@ -46,9 +47,7 @@ def write_shard(
     Photos are the corpus's own bytes, without their metadata unless *keep_metadata*. With *resized*, they are
     decoded, scaled and encoded again.
     """
-    import pyarrow.parquet as pq
-
-    group = pq.ParquetFile(posts).read_row_group(number)
+    group = read_group(posts, number)
     places = [
         ArchiveMember(*place)
         for place in zip(*(group[name].to_pylist() for name in columns.places("image")), strict=True)

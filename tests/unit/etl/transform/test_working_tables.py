@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from etl.transform import working_tables
-from etl.transform.working_tables import batches, open_database
+from etl.transform.working_tables import batches, open_database, read_batches, write_table
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -43,3 +45,18 @@ def test_other_faults_of_the_disk_are_not_the_tables(tmp_path: Path) -> None:
 def test_a_fault_without_a_message_stays_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(BrokenPipeError), open_database(tmp_path):
         raise BrokenPipeError
+
+
+def test_a_table_is_read_without_holding_it(tmp_path: Path) -> None:
+    path, rows, width = tmp_path / "table.parquet", 200_000, 64
+    schema = pa.schema([("hash", pa.binary(width))])
+    column = np.random.default_rng(0).integers(0, 256, rows * width, np.uint8)
+    array = pa.Array.from_buffers(schema[0].type, rows, [None, pa.py_buffer(column)])
+    write_table(path, schema, [pa.record_batch([array], schema)])
+    del array
+    before, most, seen = pa.total_allocated_bytes(), 0, 0
+    for batch in read_batches(path, 1000, ["hash"]):
+        most = max(most, pa.total_allocated_bytes() - before)
+        seen += len(batch)
+    assert seen == rows
+    assert most < rows * width / 4
