@@ -28,8 +28,7 @@ def rows(name: str, stream: BinaryIO) -> Iterator[Mapping[str, object]]:
     if suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        # By default, the whole table would be fetched first, perhaps with all photos, and kept until the end.
-        for batch in pq.ParquetFile(stream, pre_buffer=False).iter_batches(batch_size=1000):
+        for batch in pq.ParquetFile(stream).iter_batches(batch_size=1000):
             yield from batch.to_pylist()
         return
     with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:

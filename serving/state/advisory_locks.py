@@ -6,7 +6,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select, text
@@ -109,11 +109,14 @@ class AdvisoryLocks:
     def _connect(self) -> Connection:
         if self._failed and time.monotonic() - self._failed[0] < _AWAY_SECONDS:
             raise self._failed[1]
-        try:
-            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            for setting in _KEEPALIVE:
-                connection.execute(text(f"SET {setting}"))
-        except SQLAlchemyError as error:
-            self._failed = time.monotonic(), error
-            raise
+        with ExitStack() as opened:
+            try:
+                connection = opened.enter_context(self._engine.connect())
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                for setting in _KEEPALIVE:
+                    connection.execute(text(f"SET {setting}"))
+            except SQLAlchemyError as error:
+                self._failed = time.monotonic(), error
+                raise
+            opened.pop_all()
         return connection

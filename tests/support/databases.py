@@ -29,6 +29,21 @@ def new_database(server: str) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def end_connections(server: str, database: str) -> int:
+    """End all connections to a database, and return how many there were."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+        return connection.execute(query, [database]).rowcount
+
+
+def set_open(server: str, database: str, *, to: bool) -> None:
+    """Let nobody use a database, as if its server were away, or let everyone again."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {to}")
+        if not to:
+            end_connections(server, database)
+
+
 @contextmanager
 def at_revision(settings: ServingSettings, revision: str) -> Iterator[Connection]:
     """Run the block in a transaction on a new database of feedback, with the schema of an earlier version."""

@@ -20,7 +20,9 @@ _SPARE = 1 << 30
 """Bytes of the disk that are left free."""
 
 _PER_PAIR = 2048
-"""Bytes of the tables that are written beside the copy, and of what queries spill, per pair."""
+"""Bytes of the tables that are written beside the copy, and of what queries spill, per pair: about twice what ten million
+pairs with captions of 150 characters left there, 0.5 kB of tables and 0.5 kB of posts in buckets.
+"""
 
 _BLOCK = 1 << 20
 """Bytes that are copied at a time."""

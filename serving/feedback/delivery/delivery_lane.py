@@ -12,7 +12,7 @@ from serving.feedback.metrics import DELIVERIES
 from serving.feedback.store.delivery import deliver
 from serving.feedback.store.photo_locks import PhotoLocks
 from serving.feedback.store.recent_photos import RecentPhotos
-from serving.state.database import StateError
+from serving.state.database import BusyError, StateError
 from snap2caption.feedback import Feedback
 from snap2caption.store import ObjectStore, SourceError, StoreError
 
@@ -108,7 +108,9 @@ class DeliveryLane(Lane):
 
     def _postpone(self, identifier: str, error: BaseException) -> None:
         seconds = self._postponed.add(identifier)
-        if not _is_passing(error):
+        if isinstance(error, BusyError):
+            logger.warning("feedback waits (id %s): %s", identifier, error)
+        elif not _is_passing(error):
             # For example a record that a newer version of the service wrote: another replica may know it.
             DELIVERIES.labels("failed").inc()
             logger.error(

@@ -10,7 +10,7 @@ from serving.feedback.metrics import DELIVERIES
 from serving.feedback.store.erasure import ErasureRequest, erase
 from serving.feedback.store.photo_locks import PhotoLocks
 from serving.feedback.store.repository import list_ids, record_departure
-from serving.state.database import Database, StateError
+from serving.state.database import BusyError, Database, StateError
 from snap2caption.store import ObjectStore, StoreError
 
 logger = logging.getLogger(__name__)
@@ -96,12 +96,15 @@ class ErasureLane(Lane):
                 self._postponed.add(ids[0])
             self._claims.release(ids)
             raise
-        except Exception:
+        except Exception as error:
             # For example a pointer that a newer version of the service wrote.
             if len(ids) == 1:
-                DELIVERIES.labels("failed").inc()
                 seconds = self._postponed.add(ids[0])
-                logger.exception("feedback can't be erased (id %s); retrying in %.0f s", ids[0], seconds)
+                if isinstance(error, BusyError):
+                    logger.warning("an erasure waits (id %s): %s", ids[0], error)
+                else:
+                    DELIVERIES.labels("failed").inc()
+                    logger.exception("feedback can't be erased (id %s); retrying in %.0f s", ids[0], seconds)
                 self._claims.release(ids)
                 return
             for one in claimed:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from etl.transform import working_tables
-from etl.transform.working_tables import batches, open_database, read_batches, write_table
+from etl.transform.working_tables import batches, open_database, read_batches, read_group, write_table
 from snap2caption.errors import UserError
 
 pytestmark = pytest.mark.unit
@@ -60,3 +61,16 @@ def test_a_table_is_read_without_holding_it(tmp_path: Path) -> None:
         seen += len(batch)
     assert seen == rows
     assert most < rows * width / 4
+
+
+def test_a_table_tells_of_its_row_groups_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, schema = tmp_path / "table.parquet", pa.schema([("number", pa.int64())])
+    read: list[Path] = []
+    read_metadata = pq.read_metadata
+    monkeypatch.setattr(pq, "read_metadata", lambda path: read.append(path) or read_metadata(path))
+    for first in (0, 100):  # another table takes the place of the first one
+        write_table(path, schema, [pa.record_batch([pa.array(range(first, first + 30))], schema)], 10)
+        for number in range(3):
+            numbers = read_group(path, number)["number"].to_pylist()
+            assert numbers == list(range(first + 10 * number, first + 10 * number + 10))
+    assert len(read) == 2

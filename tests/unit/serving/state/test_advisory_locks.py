@@ -5,12 +5,11 @@ import sys
 import threading
 from pathlib import Path
 
-import psycopg
 import pytest
+from databases import end_connections, set_open
 from patience import LONGEST, until
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 
 from serving.settings import ServingSettings
 from serving.state import advisory_locks
@@ -37,70 +36,61 @@ def replicas(database_url: SecretStr, tmp_path: Path) -> list[Database]:
     return [open_database(settings, Section.FEEDBACK) for _ in range(2)]
 
 
+class Waiting(threading.Thread):
+    """Waits for *subject*, and says when it has held it."""
+
+    def __init__(self, database: Database, subject: str) -> None:
+        super().__init__(daemon=True)
+        self._database, self._subject = database, subject
+        self.held = threading.Event()
+
+    def run(self) -> None:
+        with self._database.hold(self._subject):
+            self.held.set()
+
+
 def test_one_replica_at_a_time_holds_a_subject(replicas: list[Database]) -> None:
     one, other = replicas
-    taken = threading.Event()
-
-    def take() -> None:
-        with other.hold("photo"):
-            taken.set()
-
-    waiting = threading.Thread(target=take, daemon=True)
+    waiting = Waiting(other, "photo")
     with one.hold("photo"):
         waiting.start()
         with other.hold("another photo"):
-            assert not taken.wait(0.2)
-    assert taken.wait(LONGEST)
+            assert not waiting.held.wait(0.2)
+    assert waiting.held.wait(LONGEST)
     waiting.join(LONGEST)
 
 
 def test_some_share_a_subject_and_one_excludes_them(replicas: list[Database]) -> None:
     one, other = replicas
-    taken = threading.Event()
-
-    def take() -> None:
-        with other.hold("photo"):
-            taken.set()
-
-    waiting = threading.Thread(target=take, daemon=True)
+    waiting = Waiting(other, "photo")
     with one.hold("photo", shared=True), other.hold("photo", shared=True):
         waiting.start()
-        assert not taken.wait(0.2)
-    assert taken.wait(LONGEST)
+        assert not waiting.held.wait(0.2)
+    assert waiting.held.wait(LONGEST)
     waiting.join(LONGEST)
 
 
 def test_replicas_that_wait_for_each_other_go_on(replicas: list[Database]) -> None:
     # One thread of each replica has what a thread of the other one waits for. Were a thread to wait within the database,
     # it would keep its replica's connection from the thread that is to let go.
-    held, waiting = threading.Barrier(3, timeout=LONGEST), threading.Event()
+    held, done = threading.Barrier(3, timeout=LONGEST), threading.Event()
 
     def keep(database: Database, subject: str) -> None:
         with database.hold(subject):
             held.wait()
-            assert waiting.wait(LONGEST)
+            assert done.wait(LONGEST)
 
-    def want(database: Database, subject: str) -> None:
-        with database.hold(subject):
-            pass
-
-    keepers = [
-        threading.Thread(target=keep, args=arguments, daemon=True) for arguments in zip(replicas, "ab", strict=True)
-    ]
-    wanting = [
-        threading.Thread(target=want, args=arguments, daemon=True) for arguments in zip(replicas, "ba", strict=True)
-    ]
-    for thread in keepers:
-        thread.start()
+    for database, subject in zip(replicas, "ab", strict=True):
+        threading.Thread(target=keep, args=(database, subject), daemon=True).start()
     held.wait()
-    for thread in wanting:
-        thread.start()
-        thread.join(0.2)
-        assert thread.is_alive()
-    waiting.set()
-    for thread in [*keepers, *wanting]:
-        thread.join(LONGEST)
-        assert not thread.is_alive()
+    waiting = [Waiting(database, subject) for database, subject in zip(replicas, "ba", strict=True)]
+    for one in waiting:
+        one.start()
+        assert not one.held.wait(0.2)
+    done.set()
+    for one in waiting:
+        assert one.held.wait(LONGEST)
+        one.join(LONGEST)
 
 
 def test_what_a_killed_process_held_is_free(replicas: list[Database], database_url: SecretStr) -> None:
@@ -135,8 +125,7 @@ def test_a_lock_that_was_lost_is_noticed(
 
     def lose_it() -> None:
         with one.hold("photo"):
-            with psycopg.connect(postgresql, autocommit=True) as server:
-                server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            end_connections(postgresql, name)
             until(lambda: _is_free(other, "photo"))
             if reconnected:
                 until(lambda: _is_free(one, "another photo"))
@@ -166,20 +155,28 @@ def test_a_statement_that_fails_leaves_no_lock(replicas: list[Database]) -> None
         work()
 
 
-def test_a_database_that_is_away_is_asked_once_a_second(
-    replicas: list[Database], monkeypatch: pytest.MonkeyPatch
+def test_a_database_that_is_away_is_not_asked_by_each_thread(
+    replicas: list[Database], postgresql: str, database_url: SecretStr, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = []
+    connect = Engine.connect
 
-    def refuse(_self: Engine) -> Connection:
+    def count(self: Engine) -> Connection:
         attempts.append(1)
-        raise OperationalError("connect", None, Exception("refused"))
+        return connect(self)
 
-    monkeypatch.setattr(Engine, "connect", refuse)
+    monkeypatch.setattr(Engine, "connect", count)
+    monkeypatch.setattr(advisory_locks, "_AWAY_SECONDS", LONGEST)
+    name = database_url.get_secret_value().rpartition("/")[2]
+    set_open(postgresql, name, to=False)
     for _ in range(3):
-        with pytest.raises(StateError, match="refused"), replicas[0].hold("photo"):
+        with pytest.raises(StateError, match="can't be used"), replicas[0].hold("photo"):
             pass
     assert len(attempts) == 1
+    set_open(postgresql, name, to=True)
+    monkeypatch.setattr(advisory_locks, "_AWAY_SECONDS", 0.0)
+    with replicas[0].hold("photo"):
+        pass
 
 
 def _is_free(database: Database, subject: str) -> bool:

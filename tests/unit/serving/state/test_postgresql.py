@@ -5,6 +5,7 @@ import psutil
 import psycopg
 import pytest
 from creators import photo_of
+from databases import set_open
 from patience import until
 from pydantic import SecretStr
 from starlette.testclient import TestClient
@@ -20,14 +21,6 @@ from serving.state.opening import open_database
 from serving.state.tables import Section
 
 pytestmark = [pytest.mark.unit, pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)]
-
-
-def set_open(server: str, database: str, *, to: bool) -> None:
-    """Let nobody use a database, as if its server were away, or let everyone again."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {to}")
-        if not to:
-            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
 
 
 def test_while_it_is_away_all_is_refused_and_nothing_is_lost(

@@ -3,11 +3,10 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 import pytest
 from counting_store import CountingStore
 from creators import creator, photo_of
-from databases import BOTH
+from databases import BOTH, end_connections
 from patience import until
 from sqlalchemy import text
 
@@ -18,6 +17,7 @@ from serving.feedback.service import FeedbackService
 from serving.feedback.store.repository import record_departure
 from serving.http.problems import ProblemError
 from serving.settings import ServingSettings
+from serving.state import advisory_locks
 from serving.state.database import Database
 from serving.state.sqlite import SQLiteDatabase
 from serving.state.tables import Section
@@ -184,9 +184,7 @@ class _DisconnectingStore(CountingStore):
 
     def put(self, key: str, source: Path | bytes, *, sha256: str) -> None:
         if key.startswith("photos/") and not self.ended:
-            with psycopg.connect(self._server, autocommit=True) as server:
-                query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-                self.ended = server.execute(query, [self._database]).rowcount
+            self.ended = end_connections(self._server, self._database)
         super().put(key, source, sha256=sha256)
 
 
@@ -208,6 +206,29 @@ def test_a_lost_database_is_no_fault_of_the_feedback(
     feedback_service.close()
     assert watched.ended
     assert "can't be used" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_what_a_busy_replica_holds_waits(
+    settings: ServingSettings,
+    store: ObjectStore,
+    voices: VoiceStore,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(advisory_locks, "_LONGEST_SECONDS", 0.1)
+    feedback_service = FeedbackService(settings, store, voices)
+    feedback_service.accept(ANA, SAID, photo_of("red"), None)
+    with database.transaction() as connection:
+        photo = json.loads(connection.execute(text("SELECT record FROM feedback")).scalar_one())["photo"]
+    with database.hold(f"photo {photo}"):
+        feedback_service.start()
+        feedback_service.accept(BEN, SAID, photo_of("blue"), None)
+        until(lambda: "Another replica is busy" in caplog.text and len(list(store.list("records/"))) == 1)
+    until(lambda: len(list(store.list("records/"))) == 2)
+    feedback_service.close()
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
